@@ -1,0 +1,1 @@
+"""Documents and questions: schema, sources, readers, validation, the bundled sample, a generator."""

@@ -1,0 +1,51 @@
+"""The bundled sample: the handbook of the Orrin Tidewater Cooperative, an organisation that does not exist."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from corpora.digest import sha256_file, sha256_text
+from corpora.errors import InputError
+from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
+
+FOLDER = Path(__file__).parent / "sample"
+
+
+def read_sample(folder: Path = FOLDER) -> Corpus:
+    """Read the bundled sample: one text file a document, one JSON line a question.
+
+    Each evidence span in `questions.jsonl` repeats its quote, so that an edited document cannot leave an offset
+    pointing at the wrong words.
+
+    Raises:
+        InputError: a quote does not stand at its offsets.
+    """
+    documents = [
+        Document(file.stem, file.read_bytes().decode("utf-8")) for file in sorted((folder / "documents").glob("*.txt"))
+    ]
+    texts = {document.id: document.text for document in documents}
+    file = folder / "questions.jsonl"
+    questions = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        spans = []
+        for item in row["evidence"]:
+            span = Span(row["document_id"], item["start"], item["end"])
+            if texts[span.document_id][span.start : span.end] != item["quote"]:
+                raise InputError(
+                    f"sample question {row['id']}: {item['quote']!r:.60} is not at {span.start}:{span.end}",
+                    "the quote at its offsets", "correct the offsets in corpora/sample/questions.jsonl",
+                )
+            spans.append(span)
+        questions.append(
+            Question(
+                id=row["id"], text=row["text"], document_ids=(row["document_id"],), reference=row["label"],
+                evidence=tuple(spans), tags={"kind": row["kind"]} | {name: "true" for name in row["features"]},
+            )
+        )  # fmt: skip
+    inputs = {
+        "sample/questions.jsonl": sha256_file(file),
+        "sample/documents": sha256_text("".join(sha256_text(document.text) for document in documents)),
+    }
+    return Corpus("orrin-handbook", documents_frame(documents), questions_frame(questions), LabelSet(), inputs)

@@ -1,0 +1,110 @@
+"""PubMedQA: abstracts without their conclusion, each with the yes / no / maybe question that its title asks.
+
+Jin et al. 2019, https://aclanthology.org/D19-1259. Reads the layout of the official `ori_pqal.json` (also of the
+artificial and unlabeled parts, `ori_pqaa.json` and `ori_pqau.json`).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from corpora.digest import sha256_file
+from corpora.errors import InputError, RowError
+from corpora.schema import Corpus, Document, LabelSet, Question, Section, Split, documents_frame, questions_frame
+
+SECTION_BREAK = "\n\n"
+TEST_IDS = "test_ground_truth.json"
+# Annotators' fields: one saw the conclusion (reasoning free), one did not (reasoning required).
+ANNOTATORS = ("reasoning_required_pred", "reasoning_free_pred")
+PARTS = ("ori_pqal.json", "ori_pqaa.json", "ori_pqau.json")
+
+
+def read_pubmedqa(path: Path) -> Corpus:
+    """Read PubMedQA from a folder with `ori_pqal.json` or from such a file.
+
+    The document of an item is its CONTEXTS, joined by a blank line, each a named section; question and document share
+    the PubMed id. LONG_ANSWER, the removed conclusion, is never read into a document. The official test ids
+    (`test_ground_truth.json` beside the file) are held out and the rest is `tune`; without that file no split is set.
+
+    Raises:
+        InputError: no such file, or not JSON of that layout.
+    """
+    file = _find(path)
+    items = _load(file)
+    inputs = {file.name: sha256_file(file)}
+    test_file = file.with_name(TEST_IDS)
+    test_ids: set[str] | None = None
+    if test_file.exists():
+        test_ids = set(_load(test_file))
+        inputs[test_file.name] = sha256_file(test_file)
+    documents, questions = [], []
+    for pubmed_id, item in items.items():
+        document = _document(file, pubmed_id, item)
+        documents.append(document)
+        questions.append(_question(file, pubmed_id, item, test_ids))
+    return Corpus("pubmedqa", documents_frame(documents), questions_frame(questions), LabelSet(), inputs)
+
+
+def _find(path: Path) -> Path:
+    candidates = [path / name for name in PARTS] if path.is_dir() else [path]
+    found = [file for file in candidates if file.is_file()]
+    if not found:
+        raise InputError(
+            f"no PubMedQA file at {path}", f"a folder with {PARTS[0]}, or such a file",
+            "download it from the PubMedQA repository and give its folder as `path`",
+        )
+    return found[0]
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{file} does not parse ({error})", "UTF-8 JSON", "fetch the file again") from error
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{file} holds a JSON {type(content).__name__}", "an object from PubMed id to item", "fetch it again"
+        )
+    return content
+
+
+def _field(file: Path, pubmed_id: str, item: Any, name: str, kind: type) -> Any:
+    value = item.get(name) if isinstance(item, dict) else None
+    if not isinstance(value, kind):
+        raise RowError(
+            str(file), pubmed_id, name, f"{value!r:.60}", f"a {kind.__name__}", "correct the item or fetch the file again"
+        )
+    return value
+
+
+def _document(file: Path, pubmed_id: str, item: Any) -> Document:
+    contexts = _field(file, pubmed_id, item, "CONTEXTS", list)
+    names = _field(file, pubmed_id, item, "LABELS", list)
+    if len(contexts) != len(names):
+        raise RowError(
+            str(file), pubmed_id, "LABELS", f"{len(names)} labels for {len(contexts)} contexts", "one label a context",
+            "correct the item or fetch the file again",
+        )
+    sections, start = [], 0
+    for name, context in zip(names, contexts, strict=True):
+        sections.append(Section(name, start, start + len(context)))
+        start += len(context) + len(SECTION_BREAK)
+    return Document(pubmed_id, SECTION_BREAK.join(contexts), tuple(sections))
+
+
+def _question(file: Path, pubmed_id: str, item: Any, test_ids: set[str] | None) -> Question:
+    split: Split | None = None
+    if test_ids is not None:
+        split = "held_out" if pubmed_id in test_ids else "tune"
+    year = item.get("YEAR")
+    return Question(
+        id=pubmed_id,
+        text=_field(file, pubmed_id, item, "QUESTION", str),
+        document_ids=(pubmed_id,),
+        reference=item.get("final_decision"),
+        annotators={name: item[name] for name in ANNOTATORS if item.get(name)},
+        split=split,
+        tags={"year": year} if year else {},
+    )

@@ -1,0 +1,180 @@
+"""Documents, questions and label sets: the records, and the declared schema of their frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+from corpora.errors import InputError
+
+Split = Literal["tune", "held_out"]
+
+SPAN = pl.Struct({"document_id": pl.String, "start": pl.Int64, "end": pl.Int64})
+DOCUMENTS = pl.Schema(
+    {
+        "document_id": pl.String,
+        "text": pl.String,
+        "sections": pl.List(pl.Struct({"name": pl.String, "start": pl.Int64, "end": pl.Int64})),
+    }
+)
+QUESTIONS = pl.Schema(
+    {
+        "question_id": pl.String,
+        "text": pl.String,
+        "document_ids": pl.List(pl.String),
+        "reference": pl.String,
+        "evidence": pl.List(SPAN),
+        "annotators": pl.List(pl.Struct({"name": pl.String, "label": pl.String})),
+        "split": pl.String,
+        "tags": pl.List(pl.Struct({"name": pl.String, "value": pl.String})),
+    }
+)
+
+
+class Section(NamedTuple):
+    """A named part of a document; `start` and `end` are character offsets into its text, end-exclusive."""
+
+    name: str
+    start: int
+    end: int
+
+
+class Span(NamedTuple):
+    """A stretch of a document's text that holds evidence; character offsets, end-exclusive."""
+
+    document_id: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text with an id, and optionally named sections."""
+
+    id: str
+    text: str
+    sections: tuple[Section, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A text to be answered with one label, and what is known about its answer."""
+
+    id: str
+    text: str
+    document_ids: tuple[str, ...]
+    reference: str | None = None
+    evidence: tuple[Span, ...] = ()
+    annotators: Mapping[str, str] = field(default_factory=dict)
+    split: Split | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """The allowed answers, in their canonical order.
+
+    Raises:
+        InputError: fewer than 2 or more than 8 labels, an empty one, or two that differ only in case.
+    """
+
+    labels: tuple[str, ...] = ("yes", "no", "maybe")
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.labels) <= 8:
+            raise InputError(
+                f"label set {list(self.labels)} has {len(self.labels)} labels", "2 to 8", "merge or add labels"
+            )
+        folded = [label.strip().casefold() for label in self.labels]
+        if "" in folded or len(set(folded)) != len(folded):
+            raise InputError(
+                f"label set {list(self.labels)}", "labels that are not empty and differ in more than case",
+                "rename the labels",
+            )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def index(self, label: str) -> int:
+        """Position of `label` in canonical order; ValueError when it is not in the set."""
+        return self.labels.index(label)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents and questions that belong together.
+
+    Attributes:
+        name: short name, used in reports.
+        documents: frame of schema `DOCUMENTS`, one row a document, in the source's order.
+        questions: frame of schema `QUESTIONS`, one row a question, in the source's order.
+        labels: the allowed answers.
+        inputs: sha256 of every file that was read, by file name.
+    """
+
+    name: str
+    documents: pl.DataFrame
+    questions: pl.DataFrame
+    labels: LabelSet
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """Document text by document id."""
+        return dict(zip(self.documents["document_id"], self.documents["text"], strict=True))
+
+    def with_questions(self, questions: pl.DataFrame) -> Corpus:
+        """The same documents with another selection of questions."""
+        return Corpus(self.name, self.documents, questions, self.labels, self.inputs)
+
+
+def documents_frame(documents: Iterable[Document]) -> pl.DataFrame:
+    """Frame of schema `DOCUMENTS`, one row a document."""
+    rows = [
+        {"document_id": d.id, "text": d.text, "sections": [s._asdict() for s in d.sections]} for d in documents
+    ]
+    return pl.DataFrame(rows, schema=DOCUMENTS)
+
+
+def questions_frame(questions: Iterable[Question]) -> pl.DataFrame:
+    """Frame of schema `QUESTIONS`, one row a question."""
+    rows = [
+        {
+            "question_id": q.id,
+            "text": q.text,
+            "document_ids": list(q.document_ids),
+            "reference": q.reference,
+            "evidence": [s._asdict() for s in q.evidence],
+            "annotators": [{"name": name, "label": label} for name, label in q.annotators.items()],
+            "split": q.split,
+            "tags": [{"name": name, "value": value} for name, value in q.tags.items()],
+        }
+        for q in questions
+    ]
+    return pl.DataFrame(rows, schema=QUESTIONS)
+
+
+def iter_questions(frame: pl.DataFrame) -> Iterator[Question]:
+    """The rows of a `QUESTIONS` frame as records."""
+    for row in frame.iter_rows(named=True):
+        yield _question(row)
+
+
+def _question(row: Mapping[str, Any]) -> Question:
+    return Question(
+        id=row["question_id"],
+        text=row["text"],
+        document_ids=tuple(row["document_ids"]),
+        reference=row["reference"],
+        evidence=tuple(Span(**span) for span in row["evidence"] or ()),
+        annotators={a["name"]: a["label"] for a in row["annotators"] or ()},
+        split=row["split"],
+        tags={t["name"]: t["value"] for t in row["tags"] or ()},
+    )

@@ -1,0 +1,76 @@
+"""Which questions take part: seeded samples and the tune / held-out split, both decided by hashes of ids."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import polars as pl
+
+from corpora.errors import InputError
+from corpora.schema import Split
+
+
+def id_hash(seed: int, purpose: str, identifier: str) -> int:
+    """A 64-bit hash of an id, the same on every machine; `purpose` keeps two uses of a seed independent."""
+    digest = hashlib.blake2b(f"{seed}\x1f{purpose}\x1f{identifier}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: Path | None = None) -> pl.DataFrame:
+    """Draw `n` questions: the `n` smallest seeded hashes of their ids, kept in the frame's order.
+
+    The draw depends on ids only, so that the order of the file does not matter, and a question stays drawn unless a
+    newcomer displaces it (bottom-k sampling). With `pin`, the first draw is written there and repeated from then on,
+    so that the sample stays exactly the same when the file grows.
+
+    Args:
+        questions: frame with a `question_id` column.
+        n: how many; all of them when the frame has fewer.
+        seed: seed of the hash.
+        pin: a JSON file that remembers the draw.
+
+    Raises:
+        InputError: `n` below 1, or a pinned question is gone from the frame.
+    """
+    if n < 1:
+        raise InputError(f"sample of {n} questions", "at least 1", "raise `sample` or leave it out")
+    if pin is not None and pin.exists():
+        return _pinned(questions, pin)
+    hashes = [id_hash(seed, "sample", i) for i in questions["question_id"]]
+    ranked = sorted(range(len(hashes)), key=lambda row: (hashes[row], questions["question_id"][row]))
+    drawn = questions[sorted(ranked[:n])]
+    if pin is not None and len(drawn) == n:
+        pin.parent.mkdir(parents=True, exist_ok=True)
+        partial = pin.with_suffix(".partial")
+        partial.write_text(json.dumps(drawn["question_id"].to_list(), indent=0), encoding="utf-8")
+        partial.replace(pin)
+    return drawn
+
+
+def _pinned(questions: pl.DataFrame, pin: Path) -> pl.DataFrame:
+    wanted = set(json.loads(pin.read_text(encoding="utf-8")))
+    drawn = questions.filter(pl.col("question_id").is_in(wanted))
+    gone = wanted - set(drawn["question_id"])
+    if gone:
+        raise InputError(
+            f"{len(gone)} questions of the pinned sample {pin} are no longer in the corpus (such as {min(gone)!r})",
+            "a corpus that only grew",
+            "restore them, or delete the pin file to draw again",
+        )
+    return drawn
+
+
+def hashed_split(document_id: str, held_out_fraction: float, seed: int) -> Split:
+    """Split of a question from its first gold document, so that questions on one document never straddle."""
+    return "held_out" if id_hash(seed, "split", document_id) < held_out_fraction * 2**64 else "tune"
+
+
+def assign_split(questions: pl.DataFrame, held_out_fraction: float = 0.5, seed: int = 0) -> pl.DataFrame:
+    """Fill in `split` where the source gives none; see `hashed_split`."""
+    assigned = [
+        split or hashed_split(documents[0] if len(documents) else question_id, held_out_fraction, seed)
+        for question_id, split, documents in questions.select("question_id", "split", "document_ids").iter_rows()
+    ]
+    return questions.with_columns(split=pl.Series(assigned, dtype=pl.String))

@@ -1,0 +1,229 @@
+"""The user's own documents and questions, as JSONL, CSV or Parquet, with a column mapping."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from corpora.digest import sha256_file
+from corpora.errors import InputError, RowError
+from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
+
+FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
+SPLITS = ("tune", "held_out")
+csv.field_size_limit(sys.maxsize)  # a document is longer than the default 128 kB
+
+
+class DocumentColumns(BaseModel):
+    """Which column of the documents' file holds what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field("id", description="unique id of the document (text or integer)")
+    text: str = Field("text", description="the document's text, kept to the character")
+
+
+class QuestionColumns(BaseModel):
+    """Which column of the questions' file holds what; the optional ones may be absent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field("id", description="unique id of the question (text or integer)")
+    text: str = Field("text", description="the question")
+    document_ids: str = Field("document_ids", description="id of the gold document, or a (JSON) list of ids")
+    reference: str = Field("reference", description="optional: the label known to be right")
+    evidence: str = Field("evidence", description="optional: (JSON) list of {document_id, start, end}, characters")
+    split: str = Field("split", description="optional: tune or held_out")
+    tags: tuple[str, ...] = Field((), description="columns to keep as tags, for tables by slice")
+
+
+def read_tables(
+    documents: Path,
+    questions: Path,
+    labels: LabelSet,
+    document_columns: DocumentColumns | None = None,
+    question_columns: QuestionColumns | None = None,
+) -> Corpus:
+    """Read documents and questions from two files; the format follows from the file's ending.
+
+    Raises:
+        InputError: a missing file, an unknown format, a file that does not parse, a missing column.
+        RowError: a field of the wrong kind, by file, row and field.
+    """
+    return Corpus(
+        name=documents.resolve().parent.name,
+        documents=documents_frame(_documents(documents, document_columns or DocumentColumns())),
+        questions=questions_frame(_questions(questions, question_columns or QuestionColumns())),
+        labels=labels,
+        inputs={file.name: sha256_file(file) for file in (documents, questions)},
+    )
+
+
+def find_table(folder: Path, stem: str) -> Path | None:
+    """The file `stem` with a known ending in a folder, or None."""
+    candidates = [folder / f"{stem}{ending}" for ending in FORMATS]
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _documents(file: Path, columns: DocumentColumns) -> Iterator[Document]:
+    for number, row in _rows(file, (columns.id, columns.text)):
+        yield Document(_id(file, number, row, columns.id), _text(file, number, row, columns.text))
+
+
+def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
+    for number, row in _rows(file, (columns.id, columns.text, columns.document_ids, *columns.tags)):
+        split = _optional_text(file, number, row, columns.split)
+        if split is not None and split not in SPLITS:
+            raise RowError(
+                str(file), number, columns.split, repr(split), "tune or held_out", "correct it or leave it empty"
+            )
+        document_ids = _document_ids(file, number, row, columns.document_ids)
+        yield Question(
+            id=_id(file, number, row, columns.id),
+            text=_text(file, number, row, columns.text),
+            document_ids=document_ids,
+            reference=_optional_text(file, number, row, columns.reference),
+            evidence=_evidence(file, number, row, columns.evidence, document_ids),
+            split="tune" if split == "tune" else "held_out" if split else None,
+            tags={tag: str(row[tag]) for tag in columns.tags if row[tag] is not None},
+        )
+
+
+def _rows(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Rows with their number in the file (JSONL: the line), after checking that the required columns exist."""
+    if not file.is_file():
+        raise InputError(f"no file {file}", "an existing file", "check the path")
+    readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    reader = readers.get(file.suffix.lower())
+    if reader is None:
+        raise InputError(f"{file} ends in {file.suffix!r}", f"one of {', '.join(FORMATS)}", "convert the file")
+    try:
+        for number, row in reader(file):
+            missing = [column for column in required if column not in row]
+            if missing:
+                raise InputError(
+                    f"{file}, row {number} has no column {missing[0]!r} (it has {', '.join(map(repr, row)) or 'none'})",
+                    f"the columns {', '.join(map(repr, required))}",
+                    "rename the column, or map it in the experiment's corpus section",
+                )
+            yield number, row
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 ({error})", "UTF-8 text", "convert the file to UTF-8") from error
+
+
+def _jsonl(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    # newline="\n": a text is not re-encoded on the way in, and U+2028 does not end a line of JSON.
+    with file.open(encoding="utf-8", newline="\n") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(
+                    f"{file}, line {number} does not parse ({error.msg} at column {error.colno})",
+                    "one JSON object a line", "correct the line",
+                ) from error
+            if not isinstance(row, dict):
+                raise InputError(
+                    f"{file}, line {number} holds a JSON {type(row).__name__}", "an object", "correct the line"
+                )
+            yield number, row
+
+
+def _csv(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.DictReader(lines, strict=True)
+        try:
+            for number, row in enumerate(reader, 1):
+                if None in row or None in row.values():
+                    raise InputError(
+                        f"{file}, row {number} has another number of fields than the header",
+                        f"{len(reader.fieldnames or ())} fields", "quote fields that hold commas or line ends",
+                    )
+                yield number, {column: value if value else None for column, value in row.items()}
+        except csv.Error as error:
+            raise InputError(
+                f"{file}, line {reader.line_num} does not parse ({error})", "RFC 4180 CSV", "correct the quoting"
+            ) from error
+
+
+def _parquet(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        frame = pl.read_parquet(file)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{file} does not read as Parquet ({error})", "a Parquet file", "write it again") from error
+    yield from enumerate(frame.iter_rows(named=True), 1)
+
+
+def _id(file: Path, number: int, row: Mapping[str, Any], column: str) -> str:
+    value = row[column]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text(file, number, row, column)
+
+
+def _text(file: Path, number: int, row: Mapping[str, Any], column: str) -> str:
+    value = row[column]
+    if not isinstance(value, str) or not value.strip():
+        shown = "empty" if value is None or isinstance(value, str) else f"{value!r:.60}"
+        raise RowError(str(file), number, column, shown, "a text that is not empty", "fill it in or remove the row")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise RowError(
+            str(file), number, column, f"a lone surrogate at character {error.start}", "valid Unicode",
+            "correct the text",
+        ) from error
+    return value
+
+
+def _optional_text(file: Path, number: int, row: Mapping[str, Any], column: str) -> str | None:
+    if row.get(column) in (None, ""):
+        return None
+    return _text(file, number, row, column)
+
+
+def _document_ids(file: Path, number: int, row: Mapping[str, Any], column: str) -> tuple[str, ...]:
+    value = _parsed(file, number, row, column)
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise RowError(str(file), number, column, "an empty list", "at least one document id", "name the gold document")
+    return tuple(_id(file, number, {column: item}, column) for item in values)
+
+
+def _evidence(
+    file: Path, number: int, row: Mapping[str, Any], column: str, document_ids: tuple[str, ...]
+) -> tuple[Span, ...]:
+    value = _parsed(file, number, row, column)
+    if value is None:
+        return ()
+    spans = []
+    for item in value if isinstance(value, list) else [value]:
+        start, end = (item.get(key) if isinstance(item, dict) else None for key in ("start", "end"))
+        if type(start) is not int or type(end) is not int:
+            raise RowError(
+                str(file), number, column, f"{item!r:.80}", "{document_id, start, end} with integer offsets",
+                "correct the span",
+            )
+        # A question on one document need not repeat its id in every span.
+        spans.append(Span(str(item.get("document_id", document_ids[0])), start, end))
+    return tuple(spans)
+
+
+def _parsed(file: Path, number: int, row: Mapping[str, Any], column: str) -> Any:
+    """A nested field: as it is in JSONL and Parquet, from a JSON text in CSV."""
+    value = row.get(column)
+    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise RowError(str(file), number, column, f"{value!r:.60}", "JSON", "correct the field") from error

@@ -1,0 +1,1 @@
+"""Votes and gold: labelers, prompts, the llama.cpp engine, the ledger, consensus."""

