@@ -35,7 +35,8 @@ def read_sample(folder: Path = FOLDER) -> Corpus:
             if texts[span.document_id][span.start : span.end] != item["quote"]:
                 raise InputError(
                     f"sample question {row['id']}: {item['quote']!r:.60} is not at {span.start}:{span.end}",
-                    "the quote at its offsets", "correct the offsets in corpora/sample/questions.jsonl",
+                    "the quote at its offsets",
+                    "correct the offsets in corpora/sample/questions.jsonl",
                 )
             spans.append(span)
         questions.append(

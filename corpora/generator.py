@@ -22,8 +22,10 @@ _KINDS = ("pump", "valve", "crane", "boiler", "winch", "loom", "kiln", "press", 
 _SYLLABLES = ("ba", "der", "fol", "gan", "hul", "jor", "kes", "lim", "mor", "nev", "pol", "quin", "rast", "sel", "tor")
 _SUBJECTS = ("The foreman", "A visitor", "The night crew", "One apprentice", "The clerk", "Nobody on shift", "The cook")
 _VERBS = ("noted", "forgot", "described", "measured", "discussed", "admired", "sketched", "ignored", "praised")
-_OBJECTS = ("the colour of the gate", "an old ladder", "the morning fog", "a crate of apples", "the new paint",
-            "a broken clock", "the long corridor", "two grey cats", "the sound of rain", "a letter from the coast")  # fmt: skip
+_OBJECTS = (
+    *("the colour of the gate", "an old ladder", "the morning fog", "a crate of apples", "the new paint"),
+    *("a broken clock", "the long corridor", "two grey cats", "the sound of rain", "a letter from the coast"),
+)
 _ENDINGS = ("before noon", "after the meeting", "without haste", "near the canteen", "on the way home", "in the yard")
 
 

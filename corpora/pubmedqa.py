@@ -18,6 +18,7 @@ SECTION_BREAK = "\n\n"
 TEST_IDS = "test_ground_truth.json"
 # Annotators' fields: one saw the conclusion (reasoning free), one did not (reasoning required).
 ANNOTATORS = ("reasoning_required_pred", "reasoning_free_pred")
+_REMEDY = "correct the item or fetch the file again"
 PARTS = ("ori_pqal.json", "ori_pqaa.json", "ori_pqau.json")
 
 
@@ -52,7 +53,8 @@ def _find(path: Path) -> Path:
     found = [file for file in candidates if file.is_file()]
     if not found:
         raise InputError(
-            f"no PubMedQA file at {path}", f"a folder with {PARTS[0]}, or such a file",
+            f"no PubMedQA file at {path}",
+            f"a folder with {PARTS[0]}, or such a file",
             "download it from the PubMedQA repository and give its folder as `path`",
         )
     return found[0]
@@ -74,7 +76,12 @@ def _field(file: Path, pubmed_id: str, item: Any, name: str, kind: type) -> Any:
     value = item.get(name) if isinstance(item, dict) else None
     if not isinstance(value, kind):
         raise RowError(
-            str(file), pubmed_id, name, f"{value!r:.60}", f"a {kind.__name__}", "correct the item or fetch the file again"
+            str(file),
+            pubmed_id,
+            name,
+            f"{value!r:.60}",
+            f"a {kind.__name__}",
+            _REMEDY,
         )
     return value
 
@@ -84,8 +91,12 @@ def _document(file: Path, pubmed_id: str, item: Any) -> Document:
     names = _field(file, pubmed_id, item, "LABELS", list)
     if len(contexts) != len(names):
         raise RowError(
-            str(file), pubmed_id, "LABELS", f"{len(names)} labels for {len(contexts)} contexts", "one label a context",
-            "correct the item or fetch the file again",
+            str(file),
+            pubmed_id,
+            "LABELS",
+            f"{len(names)} labels for {len(contexts)} contexts",
+            "one label a context",
+            _REMEDY,
         )
     sections, start = [], 0
     for name, context in zip(names, contexts, strict=True):

@@ -13,24 +13,24 @@ from corpora.errors import InputError
 
 Split = Literal["tune", "held_out"]
 
-SPAN = pl.Struct({"document_id": pl.String, "start": pl.Int64, "end": pl.Int64})
+SPAN: pl.Struct = pl.Struct({"document_id": pl.String(), "start": pl.Int64(), "end": pl.Int64()})
 DOCUMENTS = pl.Schema(
     {
-        "document_id": pl.String,
-        "text": pl.String,
-        "sections": pl.List(pl.Struct({"name": pl.String, "start": pl.Int64, "end": pl.Int64})),
+        "document_id": pl.String(),
+        "text": pl.String(),
+        "sections": pl.List(pl.Struct({"name": pl.String(), "start": pl.Int64(), "end": pl.Int64()})),
     }
 )
 QUESTIONS = pl.Schema(
     {
-        "question_id": pl.String,
-        "text": pl.String,
-        "document_ids": pl.List(pl.String),
-        "reference": pl.String,
+        "question_id": pl.String(),
+        "text": pl.String(),
+        "document_ids": pl.List(pl.String()),
+        "reference": pl.String(),
         "evidence": pl.List(SPAN),
-        "annotators": pl.List(pl.Struct({"name": pl.String, "label": pl.String})),
+        "annotators": pl.List(pl.Struct({"name": pl.String(), "label": pl.String()})),
         "split": pl.String,
-        "tags": pl.List(pl.Struct({"name": pl.String, "value": pl.String})),
+        "tags": pl.List(pl.Struct({"name": pl.String(), "value": pl.String()})),
     }
 )
 
@@ -92,7 +92,8 @@ class LabelSet:
         folded = [label.strip().casefold() for label in self.labels]
         if "" in folded or len(set(folded)) != len(folded):
             raise InputError(
-                f"label set {list(self.labels)}", "labels that are not empty and differ in more than case",
+                f"label set {list(self.labels)}",
+                "labels that are not empty and differ in more than case",
                 "rename the labels",
             )
 
@@ -137,9 +138,7 @@ class Corpus:
 
 def documents_frame(documents: Iterable[Document]) -> pl.DataFrame:
     """Frame of schema `DOCUMENTS`, one row a document."""
-    rows = [
-        {"document_id": d.id, "text": d.text, "sections": [s._asdict() for s in d.sections]} for d in documents
-    ]
+    rows = [{"document_id": d.id, "text": d.text, "sections": [s._asdict() for s in d.sections]} for d in documents]
     return pl.DataFrame(rows, schema=DOCUMENTS)
 
 

@@ -74,9 +74,7 @@ def read_source(config: CorpusConfig) -> Corpus:
     if config.source == "pubmedqa":
         return read_pubmedqa(_required(config.path, "path", config.source))
     documents, questions = _table_files(config)
-    return read_tables(
-        documents, questions, LabelSet(config.labels), config.document_columns, config.question_columns
-    )
+    return read_tables(documents, questions, LabelSet(config.labels), config.document_columns, config.question_columns)
 
 
 def guess_config(path: Path) -> CorpusConfig:

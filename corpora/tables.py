@@ -129,7 +129,8 @@ def _jsonl(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             except json.JSONDecodeError as error:
                 raise InputError(
                     f"{file}, line {number} does not parse ({error.msg} at column {error.colno})",
-                    "one JSON object a line", "correct the line",
+                    "one JSON object a line",
+                    "correct the line",
                 ) from error
             if not isinstance(row, dict):
                 raise InputError(
@@ -146,7 +147,8 @@ def _csv(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 if None in row or None in row.values():
                     raise InputError(
                         f"{file}, row {number} has another number of fields than the header",
-                        f"{len(reader.fieldnames or ())} fields", "quote fields that hold commas or line ends",
+                        f"{len(reader.fieldnames or ())} fields",
+                        "quote fields that hold commas or line ends",
                     )
                 yield number, {column: value if value else None for column, value in row.items()}
         except csv.Error as error:
@@ -179,7 +181,11 @@ def _text(file: Path, number: int, row: Mapping[str, Any], column: str) -> str:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise RowError(
-            str(file), number, column, f"a lone surrogate at character {error.start}", "valid Unicode",
+            str(file),
+            number,
+            column,
+            f"a lone surrogate at character {error.start}",
+            "valid Unicode",
             "correct the text",
         ) from error
     return value
@@ -210,7 +216,11 @@ def _evidence(
         start, end = (item.get(key) if isinstance(item, dict) else None for key in ("start", "end"))
         if type(start) is not int or type(end) is not int:
             raise RowError(
-                str(file), number, column, f"{item!r:.80}", "{document_id, start, end} with integer offsets",
+                str(file),
+                number,
+                column,
+                f"{item!r:.80}",
+                "{document_id, start, end} with integer offsets",
                 "correct the span",
             )
         # A question on one document need not repeat its id in every span.

@@ -42,7 +42,11 @@ def find_problems(corpus: Corpus) -> Iterator[InputError]:
             yield RowError(f"{corpus.name} documents", row, "id", "empty id", "a text", "give the document an id")
         if not text or text.isspace():
             yield RowError(
-                f"{corpus.name} documents", f"{row} (id {document_id!r})", "text", "empty text", "some text",
+                f"{corpus.name} documents",
+                f"{row} (id {document_id!r})",
+                "text",
+                "empty text",
+                "some text",
                 "remove the document or fill in its text",
             )
     yield from _duplicates(corpus.name, corpus.questions, "question_id")
@@ -55,44 +59,82 @@ def _duplicates(name: str, frame: pl.DataFrame, column: str) -> Iterator[InputEr
     rows = frame.with_row_index("row", 1).group_by(column, maintain_order=True).agg("row")
     for value, at in rows.filter(pl.col("row").list.len() > 1).iter_rows():
         yield RowError(
-            f"{name} {kind}", at[1], "id", f"duplicate id {value!r}, first seen in row {at[0]}", "unique ids",
+            f"{name} {kind}",
+            at[1],
+            "id",
+            f"duplicate id {value!r}, first seen in row {at[0]}",
+            "unique ids",
             "rename or remove one of them",
         )
 
 
 def _question_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
-    where, row = f"{corpus.name} questions", f"id {question.id!r}"
+    where, row = _place(corpus, question)
     if not question.id:
         yield RowError(where, row, "id", "empty id", "a text", "give the question an id")
     if not question.text or question.text.isspace():
         yield RowError(where, row, "text", "empty text", "a question", "remove the row or fill in its text")
     if not question.document_ids:
         yield RowError(
-            where, row, "document_ids", "no gold document", "at least one document id",
+            where,
+            row,
+            "document_ids",
+            "no gold document",
+            "at least one document id",
             "name the document that answers it",
         )
     for document_id in question.document_ids:
         if document_id not in corpus.texts:
             yield RowError(
-                where, row, "document_ids", f"document {document_id!r} is missing",
-                f"one of the {len(corpus.texts)} document ids", "add the document or correct the id",
+                where,
+                row,
+                "document_ids",
+                f"document {document_id!r} is missing",
+                f"one of the {len(corpus.texts)} document ids",
+                "add the document or correct the id",
             )
+    yield from _label_problems(corpus, question)
+    yield from _span_problems(corpus, question)
+
+
+def _label_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
+    where, row = _place(corpus, question)
     given = {"reference": question.reference} | {f"annotator {n}": v for n, v in question.annotators.items()}
     for name, label in given.items():
         if label is not None and label not in corpus.labels.labels:
             yield RowError(
-                where, row, name, f"label {label!r}", f"one of {', '.join(corpus.labels)}",
+                where,
+                row,
+                name,
+                f"label {label!r}",
+                f"one of {', '.join(corpus.labels)}",
                 "correct the label, or name it in `labels`",
             )
+
+
+def _span_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
+    where, row = _place(corpus, question)
     for span in question.evidence:
         text = corpus.texts.get(span.document_id)
         if text is None or span.document_id not in question.document_ids:
             yield RowError(
-                where, row, "evidence", f"span in document {span.document_id!r}", "one of the question's documents",
+                where,
+                row,
+                "evidence",
+                f"span in document {span.document_id!r}",
+                "one of the question's documents",
                 "correct the span's document_id",
             )
         elif not 0 <= span.start < span.end <= len(text):
             yield RowError(
-                where, row, "evidence", f"span {span.start}:{span.end} outside its document {span.document_id!r}",
-                f"0 <= start < end <= {len(text)}", "correct the offsets (characters, end-exclusive)",
+                where,
+                row,
+                "evidence",
+                f"span {span.start}:{span.end} outside its document {span.document_id!r}",
+                f"0 <= start < end <= {len(text)}",
+                "correct the offsets (characters, end-exclusive)",
             )
+
+
+def _place(corpus: Corpus, question: Question) -> tuple[str, str]:
+    return f"{corpus.name} questions", f"id {question.id!r}"

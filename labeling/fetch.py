@@ -45,7 +45,8 @@ def fetch_model(model: Model, source: Source, progress: Progress) -> Path:
         _from_hub(model, progress)
     else:
         raise InputError(
-            f"{model.name} has no {source} source", "a mirror or a hub repository in the registry",
+            f"{model.name} has no {source} source",
+            "a mirror or a hub repository in the registry",
             "use another --from, or give the path of a .gguf file",
         )
     return model.path
@@ -126,7 +127,8 @@ def _from_hub(model: Model, progress: Progress) -> None:
             hf_hub_download(model.repo, model.file, revision=model.revision, local_dir=folder)
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         raise InputError(
-            f"the hub did not give {model.repo} {model.file} ({type(error).__name__})", "a reachable hub",
+            f"the hub did not give {model.repo} {model.file} ({type(error).__name__})",
+            "a reachable hub",
             "check the network, or HF_TOKEN for a gated model, or give the path of a .gguf file",
         ) from error
     _admit(model, model.path, progress)

@@ -81,7 +81,8 @@ class LlamaModel:
         if not self._context:
             raise InputError(
                 f"llama.cpp cannot open a context of {self.num_ctx} tokens for {self.path.name}",
-                "enough memory for its KV cache", "lower num_ctx",
+                "enough memory for its KV cache",
+                "lower num_ctx",
             )
 
     def close(self) -> None:
@@ -194,9 +195,7 @@ class LlamaModel:
         if pack:
             yield pack
 
-    def _decode(
-        self, forks: Sequence[tuple[TrieNode, int]], position: int
-    ) -> Iterator[tuple[TrieNode, Logprobs]]:
+    def _decode(self, forks: Sequence[tuple[TrieNode, int]], position: int) -> Iterator[tuple[TrieNode, Logprobs]]:
         """Evaluate the stretches of `forks`, all starting at `position`, and read those that end a prompt."""
         pending: list[tuple[int, TrieNode]] = []
         used = 0
@@ -241,6 +240,9 @@ def _load_library() -> Any:
     return llama_cpp
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
-def _SILENT(level: int, text: bytes, user_data: object) -> None:  # noqa: N802  (a constant to C, not a function)
+def _ignore(level: int, text: bytes, user_data: object) -> None:
     """Swallow llama.cpp's log: what matters is raised as an error."""
+
+
+# Kept for the life of the process: C holds a pointer to it.
+_SILENT = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(_ignore)

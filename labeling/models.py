@@ -92,7 +92,8 @@ def find_model(name: str) -> Model:
         near = difflib.get_close_matches(name, registry(), 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(
-            f"model {name!r} is not in the registry", "a name of `tercet models list`, or the path of a .gguf file",
+            f"model {name!r} is not in the registry",
+            "a name of `tercet models list`, or the path of a .gguf file",
             f"{hint}correct the name",
         )
     return model
@@ -112,7 +113,8 @@ def resolve_model(name: str) -> ModelFile:
     model = find_model(name)
     if not model.path.is_file():
         raise InputError(
-            f"model {name!r} is not on this machine ({model.path})", "its file",
+            f"model {name!r} is not on this machine ({model.path})",
+            "its file",
             f"fetch it with `tercet models fetch {name}`",
         )
     return ModelFile(name=name, path=model.path, sha256=verify(model, model.path))
@@ -127,14 +129,16 @@ def verify(model: Model, path: Path) -> str:
     size = path.stat().st_size
     if model.bytes and size != model.bytes:
         raise InputError(
-            f"{path} has {size} bytes", f"{model.bytes} for {model.name}",
+            f"{path} has {size} bytes",
+            f"{model.bytes} for {model.name}",
             f"it is cut short or another file: delete it and run `tercet models fetch {model.name}`",
         )
     digest = file_digest(path)
     expected = model.sha256 or recorded_digest(path)
     if expected and digest != expected:
         raise InputError(
-            f"{path} has sha256 {digest}", f"{expected} for {model.name}",
+            f"{path} has sha256 {digest}",
+            f"{expected} for {model.name}",
             f"delete it and run `tercet models fetch {model.name}`",
         )
     return digest

@@ -1,1 +1,1 @@
-"""results."""
+"""Numbers and pictures: metrics, statistics, the verdict, the report, the run store."""

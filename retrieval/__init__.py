@@ -1,1 +1,1 @@
-"""retrieval."""
+"""Chunks and hits: splitters, embedding, the FAISS index, context assembly under k or a token budget."""

@@ -1,0 +1,126 @@
+"""A labeler: a model with its prompt and its sampling."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from corpora.errors import InputError
+from corpora.schema import LabelSet, Question
+from labeling.prompts import PromptTemplate, load_prompt, rotations
+from labeling.sampling import Sampling
+from labeling.votes import N_VOTES, Arm, Prompt, vote_seed
+
+Diversity = Literal["resample", "permute", "paraphrase"]
+PARAPHRASES = ("according", "one_word", "judge")
+
+
+class LabelerConfig(BaseModel):
+    """A model with its prompt and its sampling; the parameters have llama.cpp's names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field("qwen2.5-coder-0.5b", description="a name of `tercet models list`, or the path of a .gguf file")
+    name: str | None = Field(None, description="how reports call it; the model's name by default")
+    diversity: Diversity = Field(
+        "resample", description="how three votes can differ: three draws, three label orders, or three prompts"
+    )
+    prompts: tuple[str, ...] = Field(
+        (), description="prompt names or .txt paths: one, or three for paraphrase; empty for the bundled ones"
+    )
+    template: Literal["auto", "chat", "plain"] = Field(
+        "auto", description="wrap the prompt in the model's own chat template; auto: where it has one"
+    )
+    temperature: float = Field(1.0, ge=0, le=5, description="0 always takes the most probable label")
+    top_k: int = Field(0, ge=0, description="draw among the k most probable labels; 0 for all")
+    top_p: float = Field(1.0, gt=0, le=1, description="draw among the most probable labels that make up this mass")
+    min_p: float = Field(0.0, ge=0, le=1, description="drop labels below this share of the most probable one")
+    seed: int = Field(0, description="seed of the draws")
+    num_ctx: int = Field(4096, ge=256, description="tokens that the context holds")
+    threads: int | None = Field(None, ge=1, description="CPU threads; one a core by default")
+    n_batch: int = Field(512, ge=32, description="most tokens evaluated in one call")
+
+    @property
+    def label(self) -> str:
+        """The name that reports use."""
+        return self.name or self.model
+
+    @property
+    def sampling(self) -> Sampling:
+        """The sampling parameters."""
+        return Sampling(self.temperature, self.top_k, self.top_p, self.min_p)
+
+    def as_reader(self) -> LabelerConfig:
+        """The same labeler as it answers from retrieved chunks: once, with its most probable label."""
+        return self.model_copy(update={"temperature": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0})
+
+
+def check_diversity(config: LabelerConfig, labels: LabelSet) -> None:
+    """Refuse set-ups whose three votes could not differ.
+
+    Raises:
+        InputError: with the reason.
+    """
+    n_prompts = len(config.prompts) or (N_VOTES if config.diversity == "paraphrase" else 1)
+    if config.diversity == "resample" and config.sampling.is_greedy:
+        raise InputError(
+            f"labeler {config.label!r}: 'resample' at temperature {config.temperature:g}, top_k {config.top_k}",
+            "votes that can differ (identical prompts without chance make three copies of one vote)",
+            "raise the temperature, or use 'permute' or 'paraphrase'",
+        )
+    if config.diversity == "permute" and len(labels) < N_VOTES and config.sampling.is_greedy:
+        raise InputError(
+            f"labeler {config.label!r}: diversity 'permute' with {len(labels)} labels at temperature 0",
+            f"{N_VOTES} different label orders (2 labels have only 2, so that one vote would be a copy)",
+            "raise the temperature, or use 'paraphrase'",
+        )
+    wanted = N_VOTES if config.diversity == "paraphrase" else 1
+    if n_prompts != wanted or len(set(config.prompts)) != len(config.prompts):
+        raise InputError(
+            f"labeler {config.label!r}: diversity {config.diversity!r} with prompts {list(config.prompts)}",
+            f"{wanted} different prompt{'s' * (wanted > 1)}",
+            "correct `prompts`, or leave it out",
+        )
+
+
+class PromptWriter:
+    """Writes a labeler's prompts; knows nothing of its model."""
+
+    def __init__(self, config: LabelerConfig, labels: LabelSet) -> None:
+        self.config, self.labels = config, labels
+        bundled = PARAPHRASES if config.diversity == "paraphrase" else PARAPHRASES[:1]
+        self.templates = [load_prompt(name) for name in config.prompts or bundled]
+
+    def votes(self, question: Question, arm: Arm, context: str) -> list[Prompt]:
+        """The three prompts of one question."""
+        return [self._prompt(question, arm, context, vote) for vote in range(N_VOTES)]
+
+    def single(self, question: Question, arm: Arm, context: str) -> Prompt:
+        """The first of the three prompts: canonical label order, first phrasing."""
+        return self._prompt(question, arm, context, 0)
+
+    def _prompt(self, question: Question, arm: Arm, context: str, vote: int) -> Prompt:
+        config = self.config
+        orders = rotations(self.labels, N_VOTES)
+        order = orders[vote] if config.diversity == "permute" else orders[0]
+        template: PromptTemplate = self.templates[vote if config.diversity == "paraphrase" else 0]
+        message = template.fill(context, question.text, order)
+        return Prompt(question.id, arm, vote, vote_seed(config.seed, question.id, vote), template.system, message)
+
+
+def fingerprint(config: LabelerConfig, labels: LabelSet, model_sha256: str) -> str:
+    """Digest of everything about a labeler that changes its votes, but for the prompt, which has its own.
+
+    Threads and batch size are left out: how much they change is measured and reported, not part of the identity.
+    """
+    identity = {
+        "model": model_sha256,
+        "labels": list(labels),
+        "template": config.template,
+        "sampling": config.sampling._asdict(),
+        "mode": "label/1",
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]

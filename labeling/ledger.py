@@ -1,0 +1,112 @@
+"""The ledger: votes as evidence, append-only, so that nothing is asked twice and nothing finished is lost.
+
+One folder a labeler, one Parquet shard a flush. A shard appears by atomic rename, so that a killed run leaves either a
+whole shard or none; the votes of one question enter the ledger together, so that a question is never half-answered.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import polars as pl
+
+from corpora.errors import InputError
+from labeling.votes import KEY, VOTES, Prompt, Vote, votes_frame
+
+FLUSH_SECONDS = 30.0
+# A prompt that did not fit costs nothing to refuse again, and fits once num_ctx is raised.
+_NOT_KEPT = ("prompt_too_long",)
+
+
+class Ledger:
+    """The votes of one labeler.
+
+    Args:
+        folder: the ledger's folder, shared by all labelers and runs.
+        fingerprint: the labeler's.
+        flush_seconds: most seconds between two shards while votes come in.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, flush_seconds: float = FLUSH_SECONDS) -> None:
+        self.folder = folder / fingerprint
+        self.fingerprint = fingerprint
+        self.flush_seconds = flush_seconds
+        self._open: list[Vote] = []
+        self._flushed_at = time.monotonic()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        # Also after an error: what was asked is kept.
+        self.flush()
+
+    def votes(self) -> pl.DataFrame:
+        """All votes of this labeler on disk, one row a key, in a canonical order."""
+        shards = sorted(self.folder.glob("*.parquet"))
+        if not shards:
+            return pl.DataFrame(schema=VOTES)
+        frame = pl.concat([pl.read_parquet(shard, schema=VOTES) for shard in shards])
+        # Two runs at the same time may both have asked: the first shard counts.
+        return frame.unique(KEY, keep="first", maintain_order=True).sort(KEY)
+
+    def missing(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """Those prompts that have no vote yet, each key once, in order; reads the keys only."""
+        known = self._known({prompt.hash for prompt in prompts})
+        wanted: dict[tuple[str, str, str, int, int], Prompt] = {}
+        for prompt in prompts:
+            key = (self.fingerprint, prompt.hash, prompt.arm, prompt.vote, prompt.seed)
+            if key not in known:
+                wanted.setdefault(key, prompt)
+        return list(wanted.values())
+
+    def append(self, votes: Sequence[Vote]) -> None:
+        """Add the votes of one question; written with the next flush, at the latest after `flush_seconds`.
+
+        Raises:
+            InputError: the disk is full or not writable; votes of earlier shards are kept.
+        """
+        self._open.extend(vote for vote in votes if vote.failure not in _NOT_KEPT)
+        if time.monotonic() - self._flushed_at >= self.flush_seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the open shard, if it holds any vote."""
+        self._flushed_at = time.monotonic()
+        if not self._open:
+            return
+        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
+        partial = self.folder / f".{name}.partial"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                votes_frame(self._open).write_parquet(file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.folder / name)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise _unwritable(self.folder, len(self._open), error) from error
+        self._open.clear()
+
+    def _known(self, hashes: set[str]) -> set[tuple[str, str, str, int, int]]:
+        shards = sorted(self.folder.glob("*.parquet"))
+        if not shards:
+            return set()
+        keys = pl.scan_parquet(shards, schema=VOTES).select(KEY)
+        return set(keys.filter(pl.col("prompt_hash").is_in(hashes)).collect().iter_rows())
+
+
+def _unwritable(folder: Path, n_votes: int, error: OSError) -> InputError:
+    what = "the disk is full" if error.errno == errno.ENOSPC else f"{type(error).__name__}: {error.strerror}"
+    return InputError(
+        f"cannot write {n_votes} votes to {folder} ({what})",
+        "a writable folder with free space",
+        "free some space and run again: all earlier votes are kept, only these are asked again",
+    )

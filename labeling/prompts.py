@@ -1,0 +1,60 @@
+"""Prompts as text files, and the three prompts that make three votes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from corpora.errors import InputError
+from corpora.schema import LabelSet
+
+FOLDER = Path(__file__).with_name("prompts")
+SEPARATOR = "===\n"
+FIELDS = ("context", "question", "options")
+
+
+class PromptTemplate(NamedTuple):
+    """A prompt file: a system message and a user message with {context}, {question} and {options}."""
+
+    name: str
+    system: str
+    message: str
+
+    def fill(self, context: str, question: str, options: Sequence[str]) -> str:
+        """The user message; what is filled in is never read as a placeholder."""
+        values = {"context": context, "question": question, "options": spell_options(options)}
+        return re.sub(r"\{(\w+)\}", lambda match: values[match.group(1)], self.message)
+
+
+def load_prompt(name: str) -> PromptTemplate:
+    """Load a bundled prompt by name, or a prompt file by path.
+
+    Raises:
+        InputError: no such prompt, or one without the separator or a placeholder, or with an unknown one.
+    """
+    path = Path(name) if name.endswith(".txt") else FOLDER / f"{name}.txt"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.txt")))
+        raise InputError(f"no prompt {name!r}", f"one of {known}, or the path of a .txt file", "correct the name")
+    system, separator, message = path.read_text(encoding="utf-8").partition(SEPARATOR)
+    if not separator:
+        raise InputError(f"prompt {path} has no line '==='", "system message, '===', user message", "add the line")
+    found = re.findall(r"\{(\w+)\}", message)
+    if sorted(found) != sorted(FIELDS):
+        raise InputError(
+            f"prompt {path} has the placeholders {found}", f"each of {list(FIELDS)} once", "correct the placeholders"
+        )
+    return PromptTemplate(name, system.strip(), message.rstrip("\n"))
+
+
+def spell_options(options: Sequence[str]) -> str:
+    """`yes, no or maybe`."""
+    return f"{', '.join(options[:-1])} or {options[-1]}"
+
+
+def rotations(labels: LabelSet, n: int) -> list[tuple[str, ...]]:
+    """The first `n` rotations of the label set: with three labels, each stands in each place once."""
+    order = tuple(labels)
+    return [order[shift % len(order) :] + order[: shift % len(order)] for shift in range(n)]

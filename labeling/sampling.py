@@ -1,0 +1,75 @@
+"""From a distribution over labels to a vote: truncation, temperature, a seeded draw.
+
+Follows llama.cpp's default sampler order (common/common.h, `common_params_sampling::samplers`): top_k, top_p, min_p,
+then temperature; applied to the labels' distribution instead of the whole vocabulary's, because only labels can be
+drawn here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Probabilities = npt.NDArray[np.float64]
+
+
+class Sampling(NamedTuple):
+    """Sampling parameters under llama.cpp's names; the defaults change nothing."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the most probable label always wins, so that repeated draws are copies."""
+        return self.temperature == 0 or self.top_k == 1
+
+
+def sampled_distribution(probabilities: Probabilities, sampling: Sampling) -> Probabilities:
+    """Distribution that a draw follows.
+
+    Args:
+        probabilities: shape (labels,), not negative, not all zero; need not be normalised.
+        sampling: how to truncate and to flatten it.
+
+    Returns:
+        Shape (labels,), sums to 1. At temperature 0 all of it lies on the first of the most probable labels.
+    """
+    p = probabilities / probabilities.sum()
+    if sampling.is_greedy:
+        certain: Probabilities = np.eye(len(p))[int(p.argmax())]
+        return certain
+    order = np.argsort(-p, kind="stable")
+    ranked = p[order]
+    keep = np.ones(len(p), dtype=bool)
+    if sampling.top_k > 0:
+        keep[sampling.top_k :] = False
+    # top_p keeps the smallest head whose mass reaches top_p; the most probable label always stays.
+    kept_mass = np.where(keep, ranked, 0.0)
+    keep &= np.concatenate(([True], (kept_mass / kept_mass.sum()).cumsum()[:-1] < sampling.top_p))
+    keep &= ranked >= sampling.min_p * ranked[0]
+    truncated = np.zeros(len(p))
+    truncated[order[keep]] = ranked[keep]
+    with np.errstate(divide="ignore"):
+        logits = np.log(truncated) / sampling.temperature
+    weights = np.exp(logits - logits.max())
+    distribution: Probabilities = weights / weights.sum()
+    return distribution
+
+
+def draw(probabilities: Probabilities, sampling: Sampling, seed: int) -> int:
+    """Index of the label drawn with this seed."""
+    distribution = sampled_distribution(probabilities, sampling)
+    uniform = np.random.Generator(np.random.Philox(seed)).random()
+    at = int(np.searchsorted(distribution.cumsum(), uniform, side="right"))
+    return min(at, len(distribution) - 1)  # the sum may fall short of 1 by rounding
+
+
+def top_two_margin(probabilities: Probabilities) -> float:
+    """Difference between the two largest normalised probabilities."""
+    ranked = np.sort(probabilities / probabilities.sum())
+    return float(ranked[-1] - ranked[-2])

@@ -1,0 +1,115 @@
+"""A vote: one answer of a labeler to one prompt, a label or a named failure, with the distribution behind it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import polars as pl
+
+Arm = Literal["closed_book", "random", "document", "oracle_chunk", "retrieved"]
+Failure = Literal["prompt_too_long", "no_label_mass"]
+
+N_VOTES = 3  # what "unanimous" means in this project
+
+VOTES = pl.Schema(
+    {
+        "labeler": pl.String(),
+        "prompt_hash": pl.String(),
+        "arm": pl.String(),
+        "vote": pl.Int16(),
+        "seed": pl.Int64(),
+        "question_id": pl.String(),
+        "label": pl.String(),
+        "failure": pl.String(),
+        "probabilities": pl.List(pl.Float64()),
+        "outside_mass": pl.Float64(),
+        "margin": pl.Float64(),
+        "n_prompt_tokens": pl.Int32(),
+    }
+)
+KEY = ("labeler", "prompt_hash", "arm", "vote", "seed")
+
+
+class Prompt(NamedTuple):
+    """One thing to ask: everything about it but the model.
+
+    Attributes:
+        question_id: whose question it is.
+        arm: which context it shows.
+        vote: number of the vote, 0 to 2.
+        seed: seed of the draw, from the experiment's seed, the question and the vote.
+        system: system message.
+        message: user message, context and question filled in.
+    """
+
+    question_id: str
+    arm: Arm
+    vote: int
+    seed: int
+    system: str
+    message: str
+
+    @property
+    def hash(self) -> str:
+        """Digest of what the model gets to see."""
+        return hashlib.sha256(f"{self.system}\x1e{self.message}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One answer; exactly one of `label` and `failure` is set.
+
+    Attributes:
+        labeler: fingerprint of the labeler.
+        prompt_hash: digest of the prompt.
+        arm: which context the labeler saw.
+        vote: number of the vote.
+        seed: seed of the draw.
+        question_id: whose question it is.
+        label: the label drawn, or None.
+        failure: why there is none, or None.
+        probabilities: probability of each label in canonical order, not normalised; empty on failure.
+        outside_mass: probability of everything that is no label.
+        margin: difference of the two largest probabilities, normalised over the labels; small means fragile.
+        n_prompt_tokens: length of the prompt in the model's tokens.
+    """
+
+    labeler: str
+    prompt_hash: str
+    arm: Arm
+    vote: int
+    seed: int
+    question_id: str
+    label: str | None
+    failure: Failure | None
+    probabilities: tuple[float, ...]
+    outside_mass: float | None
+    margin: float | None
+    n_prompt_tokens: int
+
+
+class Labeler(Protocol):
+    """What turns the prompts of one question into votes."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of everything about the labeler that changes its votes."""
+        ...
+
+    def ask(self, prompts: list[Prompt]) -> list[Vote]:
+        """Answer the prompts of one question, in order; one vote each."""
+        ...
+
+
+def votes_frame(votes: Iterable[Vote]) -> pl.DataFrame:
+    """Frame of schema `VOTES`, one row a vote."""
+    return pl.DataFrame([asdict(vote) for vote in votes], schema=VOTES)
+
+
+def vote_seed(seed: int, question_id: str, vote: int) -> int:
+    """A 63-bit seed for one draw, from the labeler's seed, the question and the number of the vote."""
+    digest = hashlib.blake2b(f"{seed}\x1f{question_id}\x1f{vote}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

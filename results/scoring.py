@@ -1,0 +1,183 @@
+"""Scores of every cell of a sweep, and the paired comparisons between its chunkings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from corpora.schema import Corpus, LabelSet
+from results.answer_metrics import score_answers, score_classes
+from results.labelers import FRAGILE_MARGIN
+from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.statistics import bootstrap_mean, compare_paired, holm, mcnemar_exact
+
+CHUNKING = ("splitter", "size", "overlap")
+CUT = ("cut", "amount")
+CELL = ("reader", *CHUNKING, *CUT)
+ANSWERS = pl.Schema(
+    {
+        "reader": pl.String(),
+        "splitter": pl.String(),
+        "size": pl.Int64(),
+        "overlap": pl.Int64(),
+        "cut": pl.String(),
+        "amount": pl.Int64(),
+        "question_id": pl.String(),
+        "label": pl.String(),
+        "failure": pl.String(),
+        "margin": pl.Float64(),
+        "n_chunks": pl.Int64(),
+        "n_context_tokens": pl.Int64(),
+        "prompt_hash": pl.String(),
+    }
+)
+COMPARISONS = pl.Schema(
+    {
+        "reader": pl.String(),
+        "cut": pl.String(),
+        "amount": pl.Int64(),
+        "a": pl.String(),
+        "b": pl.String(),
+        "n": pl.Int64(),
+        "difference": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "standard_error": pl.Float64(),
+        "p_value": pl.Float64(),
+        "p_holm": pl.Float64(),
+        "p_mcnemar": pl.Float64(),
+    }
+)
+
+
+class ScoringConfig(BaseModel):
+    """How sure the numbers must be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of intervals and tests")
+    n_resamples: int = Field(4000, ge=100, description="bootstrap resamples and random sign flips")
+    margin: float = Field(0.05, ge=0, lt=1, description="how much worse than the best a cheaper cell may be")
+    seed: int = Field(0, description="seed of the resampling")
+
+
+class Scored(NamedTuple):
+    """The result frames of a sweep: one row a cell, one row a cell and label, one row a pair of chunkings."""
+
+    cells: pl.DataFrame
+    classes: pl.DataFrame
+    comparisons: pl.DataFrame
+
+
+def score_sweep(
+    corpus: Corpus,
+    answers: pl.DataFrame,
+    retrieval: pl.DataFrame,
+    golds: Mapping[str, pl.DataFrame],
+    config: ScoringConfig,
+) -> Scored:
+    """Score answers and retrieval of every cell.
+
+    Args:
+        corpus: gives references and clusters (a question's first gold document).
+        answers: frame of schema `ANSWERS`.
+        retrieval: columns splitter, size, overlap, cut, amount, question_id and the retrieval scores.
+        golds: gold set (schema `GOLD`) by reader.
+        config: confidence, resamples, seed.
+
+    Returns:
+        Frames sorted by cell; see the column names.
+    """
+    facts = corpus.questions.select(
+        "question_id", "reference", cluster=pl.col("document_ids").list.first().fill_null(pl.col("question_id"))
+    )
+    cells, classes, comparisons = [], [], []
+    for reader, gold in golds.items():
+        kept = gold.filter("kept").select("question_id", gold_label="label")
+        mine = answers.filter(pl.col("reader") == reader).join(facts, on="question_id", how="left")
+        mine = mine.join(kept, on="question_id", how="left").sort(*CELL, "question_id")
+        for key, rows in mine.group_by(CELL, maintain_order=True):
+            named = dict(zip(CELL, key, strict=True))
+            cells.append(named | _cell_scores(rows, corpus.labels, config) | _retrieval_means(rows, retrieval, named))
+            classes.append(_class_scores(rows, corpus.labels, named))
+        comparisons.extend(_compare_chunkings(mine, config))
+    frame = pl.DataFrame(comparisons, schema=COMPARISONS, orient="row")
+    return Scored(
+        pl.DataFrame(cells, infer_schema_length=None).sort(CELL),
+        pl.concat(classes).sort(CELL, maintain_order=True),
+        frame.sort("reader", *CUT, "a", "b"),
+    )
+
+
+def _cell_scores(rows: pl.DataFrame, labels: LabelSet, config: ScoringConfig) -> dict[str, Any]:
+    scores: dict[str, Any] = {}
+    for name, column in (("gold", "gold_label"), ("all", "reference")):
+        judged = rows.filter(pl.col(column).is_not_null())
+        right = (judged["label"] == judged[column]).fill_null(value=False).cast(pl.Float64).to_numpy()
+        answer = score_answers(judged[column].to_list(), judged["label"].to_list(), labels)
+        interval = bootstrap_mean(
+            right, judged["cluster"].to_list(), config.n_resamples, config.confidence, config.seed
+        )
+        empty = answer.n == 0
+        scores |= {
+            f"{name}_n": answer.n,
+            f"{name}_accuracy": None if empty else answer.accuracy,
+            f"{name}_low": None if empty else interval.low,
+            f"{name}_high": None if empty else interval.high,
+            f"{name}_precision": None if empty else answer.macro_precision,
+            f"{name}_recall": None if empty else answer.macro_recall,
+            f"{name}_f1": None if empty else answer.macro_f1,
+        }
+    scores["n_failed"] = int(rows["failure"].is_not_null().sum())
+    scores["fragile"] = (rows["margin"] < FRAGILE_MARGIN).mean()
+    scores["n_chunks"] = rows["n_chunks"].mean()
+    scores["n_context_tokens"] = rows["n_context_tokens"].mean()
+    return scores
+
+
+def _class_scores(rows: pl.DataFrame, labels: LabelSet, named: dict[str, Any]) -> pl.DataFrame:
+    judged = rows.filter(pl.col("gold_label").is_not_null())
+    scores = score_classes(judged["gold_label"].to_list(), judged["label"].to_list(), labels)
+    return scores.select([pl.lit(value).alias(name) for name, value in named.items()] + [pl.all()])
+
+
+def _retrieval_means(rows: pl.DataFrame, retrieval: pl.DataFrame, named: dict[str, Any]) -> dict[str, float | None]:
+    """Means over all questions that this reader was asked; retrieval does not depend on who reads."""
+    same = [pl.col(name) == named[name] for name in (*CHUNKING, *CUT)]
+    asked = retrieval.filter(*same).join(rows.select("question_id"), on="question_id", how="semi")
+    means: dict[str, Any] = {name: asked[name].mean() for name in (*DOCUMENT_SCORES, *SPAN_SCORES)}
+    return means
+
+
+def _compare_chunkings(mine: pl.DataFrame, config: ScoringConfig) -> list[tuple[Any, ...]]:
+    """All pairs of chunkings under the same cut, on the gold set; Holm over all pairs of that cut."""
+    found: list[tuple[Any, ...]] = []
+    gold = mine.filter(pl.col("gold_label").is_not_null()).with_columns(
+        right=(pl.col("label") == pl.col("gold_label")).fill_null(value=False), chunking=chunking_name()
+    )
+    for (reader, cut, amount), rows in gold.group_by(["reader", *CUT], maintain_order=True):
+        wide = rows.pivot(on="chunking", index=["question_id", "cluster"], values="right").sort("question_id")
+        names = sorted(set(wide.columns) - {"question_id", "cluster"})
+        pairs = list(combinations(names, 2))
+        compared = []
+        for a, b in pairs:
+            of_a, of_b = (wide[name].cast(pl.Float64).to_numpy() for name in (a, b))
+            comparison = compare_paired(
+                of_a, of_b, wide["cluster"].to_list(), config.n_resamples, config.confidence, config.seed
+            )
+            compared.append((comparison, mcnemar_exact((of_a > 0).tolist(), (of_b > 0).tolist())))
+        adjusted = holm([comparison.p_value for comparison, _ in compared])
+        for (a, b), (c, p_mcnemar), p_holm in zip(pairs, compared, adjusted, strict=True):
+            found.append(
+                (reader, cut, amount, a, b, len(wide), *c[:4], c.p_value, p_holm, p_mcnemar),
+            )
+    return found
+
+
+def chunking_name() -> pl.Expr:
+    """Name of a row's chunking, as in `tokens(size=64,overlap=0)`."""
+    return pl.format("{}(size={},overlap={})", *CHUNKING).alias("chunking")

@@ -1,0 +1,132 @@
+"""The run store: one folder a run, tables first, `manifest.json` last; no manifest, not complete."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from corpora.digest import sha256_file
+from corpora.errors import InputError
+
+MANIFEST = "manifest.json"
+REPORT = "report.md"
+# What can change a number.
+PACKAGES = (
+    *("tercet", "llama-cpp-python", "sentence-transformers", "torch", "faiss-cpu", "tokenizers", "numpy", "polars"),
+    *("scikit-learn", "scipy", "ir-measures", "semantic-text-splitter", "sentencex"),
+)
+
+
+class RunFolder:
+    """The folder of one run, named by the experiment and a digest of its config.
+
+    Args:
+        store: folder of all runs.
+        name: the experiment's name.
+        config: the whole config, as JSON types.
+    """
+
+    def __init__(self, store: Path, name: str, config: Mapping[str, Any]) -> None:
+        self.config = dict(config)
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]
+        self.path = store / f"{name}-{digest}"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a manifest seals the run."""
+        return (self.path / MANIFEST).is_file()
+
+    def begin(self) -> None:
+        """Make the folder; a manifest of an earlier run is taken away first, as the tables are about to change."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / MANIFEST).unlink(missing_ok=True)
+
+    def write_table(self, name: str, frame: pl.DataFrame) -> None:
+        """Write a table as Parquet, whole or not at all.
+
+        Raises:
+            InputError: the disk is full or not writable.
+        """
+        target = self.path / f"{name}.parquet"
+        partial = target.with_suffix(".partial")
+        try:
+            frame.write_parquet(partial, statistics=False)
+            partial.replace(target)
+        except (OSError, pl.exceptions.ComputeError) as error:
+            partial.unlink(missing_ok=True)
+            raise unwritable(target, error) from error
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file, whole or not at all.
+
+        Raises:
+            InputError: the disk is full or not writable.
+        """
+        target = self.path / name
+        partial = target.with_name(name + ".partial")
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise unwritable(target, error) from error
+
+    def seal(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest, with the digest of every table beside it; the run is complete from here on."""
+        tables = {file.name: sha256_file(file) for file in sorted(self.path.glob("*.parquet"))}
+        content = {**manifest, "config": self.config, "tables": tables, "packages": package_versions()}
+        self.write_text(MANIFEST, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def unwritable(target: Path, error: Exception) -> InputError:
+    """The one line for a file that could not be written."""
+    full = (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error)
+    what = "the disk is full" if full else str(error)
+    return InputError(
+        f"cannot write {target} ({what})", "a writable folder with free space", "free some space and run again"
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Manifest of a complete run.
+
+    Raises:
+        InputError: no such folder, or the run in it is not complete.
+    """
+    file = folder / MANIFEST
+    if not file.is_file():
+        state = "is not a complete run (no manifest.json)" if folder.is_dir() else "does not exist"
+        raise InputError(f"{folder} {state}", "the folder of a finished run", "finish it with `tercet run`")
+    manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return manifest
+
+
+def read_tables(folder: Path) -> dict[str, pl.DataFrame]:
+    """All tables of a run by name."""
+    return {file.stem: pl.read_parquet(file) for file in sorted(folder.glob("*.parquet"))}
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that can change a number."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the timings of a run depend on."""
+    import platform
+
+    return {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}

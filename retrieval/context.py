@@ -1,0 +1,67 @@
+"""What the reader gets to see: a cut of a ranking, under a number of chunks or a token budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from corpora.errors import InputError
+
+CHUNK_BREAK = "\n\n"
+
+
+class Cut(NamedTuple):
+    """How much of a ranking is read: its first `amount` chunks, or as many as fit in `amount` tokens."""
+
+    kind: Literal["k", "budget"]
+    amount: int
+
+    @property
+    def name(self) -> str:
+        """As in `k=3` or `budget=256`."""
+        return f"{self.kind}={self.amount}"
+
+
+def depth_for(cuts: Sequence[Cut], chunks: pl.DataFrame) -> int:
+    """How deep a ranking must go so that every cut can be made of it, whatever is ranked first."""
+    smallest_first = np.sort(chunks["n_tokens"].to_numpy()).cumsum()
+    fits = [int(np.searchsorted(smallest_first, cut.amount, side="right")) for cut in cuts if cut.kind == "budget"]
+    return max([cut.amount for cut in cuts if cut.kind == "k"] + fits)
+
+
+def check_budgets(cuts: Sequence[Cut], largest_size: int) -> None:
+    """Refuse a budget that could not hold one chunk of the largest size.
+
+    Raises:
+        InputError: with both numbers.
+    """
+    for cut in cuts:
+        if cut.kind == "budget" and cut.amount < largest_size:
+            raise InputError(
+                f"token budget {cut.amount} with chunk size {largest_size}",
+                "a budget of at least the largest size",
+                "raise the budget or drop the size",
+            )
+
+
+def cut_ranking(ranked: pl.DataFrame, cut: Cut) -> pl.DataFrame:
+    """The head of each question's ranking.
+
+    A budget takes whole chunks from the top and stops at the first that does not fit: skipping it for a smaller one
+    further down would read what was ranked lower.
+
+    Args:
+        ranked: hits joined with their chunks: question_id, rank, n_tokens, sorted by rank within a question.
+        cut: how much.
+    """
+    if cut.kind == "k":
+        return ranked.filter(pl.col("rank") <= cut.amount)
+    return ranked.filter(pl.col("n_tokens").cum_sum().over("question_id") <= cut.amount)
+
+
+def assemble(texts: Sequence[str]) -> str:
+    """Chunks as the reader sees them: in rank order, so that fewer chunks are a prefix of more."""
+    return CHUNK_BREAK.join(texts)

@@ -1,0 +1,142 @@
+"""Embedding: each distinct text once per model, longest together, cached by digest."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from corpora.digest import sha256_text
+from corpora.errors import InputError
+from retrieval.tokens import EmbedderTokenizer
+
+Vectors = npt.NDArray[np.float32]
+Progress = Callable[[int], None]
+
+_SHARD = 4096  # texts embedded between two writes to the cache
+
+
+class Embedder:
+    """A sentence-transformers model in a local folder; loaded when the first text is not in the cache.
+
+    Args:
+        folder: the model's folder.
+        sha256: digest of its weights, which names its cache.
+        cache: folder of the embedding cache.
+        batch_size: texts a forward pass.
+    """
+
+    def __init__(self, folder: Path, sha256: str, cache: Path, batch_size: int = 64) -> None:
+        self.folder, self.sha256, self.batch_size = folder, sha256, batch_size
+        self.cache = cache / sha256[:16]
+        self.tokenizer = EmbedderTokenizer(folder)
+        self.limit = _window(folder)
+        self.n_embedded = 0
+        self._model: Any = None
+
+    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Embed texts.
+
+        Args:
+            texts: any texts; equal ones are embedded once.
+            progress: told how many distinct texts were done since the last call.
+
+        Returns:
+            Shape (texts, dimensions), unit length, float32.
+
+        Raises:
+            InputError: a text is longer than the model reads; it would be cut short without a word.
+        """
+        digests = [sha256_text(text) for text in texts]
+        distinct = dict(zip(digests, texts, strict=True))
+        known = self._cached(set(distinct))
+        missing = {digest: text for digest, text in distinct.items() if digest not in known}
+        self._check_lengths(list(missing.values()))
+        if progress and known:
+            progress(len(known))
+        # Sorted by length, so that a batch holds little padding; by digest within, so that batches are repeatable.
+        order = sorted(missing, key=lambda digest: (-len(missing[digest]), digest))
+        for at in range(0, len(order), _SHARD):
+            shard = order[at : at + _SHARD]
+            vectors = self._forward([missing[digest] for digest in shard], progress)
+            self._write(shard, vectors)
+            known.update(zip(shard, vectors, strict=True))
+        self.n_embedded += len(missing)
+        return np.stack([known[digest] for digest in digests])
+
+    def _check_lengths(self, texts: list[str]) -> None:
+        counts = self.tokenizer.count_all(texts)
+        longest = max(counts, default=0) + self.tokenizer.n_special
+        if longest > self.limit:
+            text = texts[int(np.argmax(counts))]
+            raise InputError(
+                f"a text of {longest} tokens ({text!r:.50})",
+                f"at most {self.limit}, where this embedder stops reading",
+                "shorten it or choose an embedder with a longer window",
+            )
+
+    def _forward(self, texts: list[str], progress: Progress | None) -> Vectors:
+        if self._model is None:
+            self._model = _load(self.folder)
+        parts = []
+        for at in range(0, len(texts), self.batch_size):
+            batch = texts[at : at + self.batch_size]
+            encoded = self._model.encode(
+                batch, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
+            )
+            parts.append(encoded)
+            if progress:
+                progress(len(batch))
+        vectors: Vectors = np.concatenate(parts).astype(np.float32)
+        return vectors
+
+    def _cached(self, digests: set[str]) -> dict[str, npt.NDArray[np.float32]]:
+        shards = sorted(self.cache.glob("*.parquet"))
+        if not shards:
+            return {}
+        frame = pl.scan_parquet(shards).filter(pl.col("text_sha256").is_in(digests)).collect()
+        return dict(zip(frame["text_sha256"], frame["vector"].to_numpy(), strict=True))
+
+    def _write(self, digests: list[str], vectors: Vectors) -> None:
+        self.cache.mkdir(parents=True, exist_ok=True)
+        file = self.cache / f"{uuid.uuid4().hex}.parquet"
+        partial = file.with_suffix(".partial")
+        schema = pl.Schema({"text_sha256": pl.String(), "vector": pl.Array(pl.Float32(), vectors.shape[1])})
+        try:
+            pl.DataFrame({"text_sha256": digests, "vector": vectors}, schema=schema).write_parquet(partial)
+            partial.replace(file)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise InputError(
+                f"cannot write embeddings to {self.cache} ({error.strerror})",
+                "a writable folder with free space",
+                "free some space and run again: finished shards are kept",
+            ) from error
+
+
+def _load(folder: Path) -> Any:
+    # The files are local: a look at the hub would only fail, or tell somebody what runs here.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+    # Imported here: torch takes seconds to import, and cached texts need no model.
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder), device=None, local_files_only=True)
+
+
+def _window(folder: Path) -> int:
+    """Most tokens that the model reads, from the file in which sentence-transformers keeps it."""
+    file = folder / "sentence_bert_config.json"
+    if file.is_file():
+        limit = json.loads(file.read_text(encoding="utf-8")).get("max_seq_length")
+        if limit:
+            return int(limit)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return int(config["max_position_embeddings"])
