@@ -29,7 +29,7 @@ QUESTIONS = pl.Schema(
         "reference": pl.String(),
         "evidence": pl.List(SPAN),
         "annotators": pl.List(pl.Struct({"name": pl.String(), "label": pl.String()})),
-        "split": pl.String,
+        "split": pl.String(),
         "tags": pl.List(pl.Struct({"name": pl.String(), "value": pl.String()})),
     }
 )

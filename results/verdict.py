@@ -88,9 +88,7 @@ def _reach(rows: pl.DataFrame, pairs: pl.DataFrame, qualified: bool | None, conf
     decided = len(not_worse) == 1 and len(rows) > 1
     line = _line(best, not_worse, recommended, detectable, decided, len(rows), config)
     if qualified is False:
-        line += (
-            f" WARNING: {reader} is not shown to beat always answering the majority label: its gold set proves little."
-        )
+        line += f" WARNING: {reader} is not shown to beat always answering the majority label; its gold proves little."
     return Verdict(reader, cut, n_gold, best["chunking"], not_worse, recommended, detectable, decided, line)
 
 
@@ -126,7 +124,7 @@ def _line(
     others = n_chunkings - len(not_worse)
     told = f" ({others} of {n_chunkings} are worse)" if others else ""
     line = (
-        f"Cannot tell which of {', '.join(not_worse)} is best for {where}{told}: {best['chunking']} leads with {shown}; "
+        f"Cannot tell which of {', '.join(not_worse)} is best for {where}{told}: {best['chunking']} leads, {shown}; "
         f"a difference below about {detectable:.3f} would have been missed."
     )
     if recommended:
