@@ -40,6 +40,11 @@ class CorpusConfig(BaseModel):
     sample: int | None = Field(None, ge=1, description="ask only so many questions of the split, drawn by seed")
     seed: int = Field(0, description="seed of the sample and of the split")
 
+    def resolved(self, base: Path) -> CorpusConfig:
+        """The same with its relative paths starting from `base`."""
+        given = {name: getattr(self, name) for name in ("path", "documents", "questions")}
+        return self.model_copy(update={name: base / path for name, path in given.items() if path is not None})
+
 
 def load_corpus(config: CorpusConfig, pins: Path | None = None) -> Corpus:
     """Read, check, split and sample a corpus; all documents stay, questions are selected.

@@ -1,1 +1,1 @@
-"""flows."""
+"""The only orchestrating layer: experiment config, the flows label / sweep / compare, the command line."""

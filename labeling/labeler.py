@@ -15,7 +15,7 @@ from labeling.sampling import Sampling
 from labeling.votes import N_VOTES, Arm, Prompt, vote_seed
 
 Diversity = Literal["resample", "permute", "paraphrase"]
-PARAPHRASES = ("according", "one_word", "judge")
+PARAPHRASES = ("one_word", "according", "judge")
 
 
 class LabelerConfig(BaseModel):
@@ -108,7 +108,8 @@ class PromptWriter:
         order = orders[vote] if config.diversity == "permute" else orders[0]
         template: PromptTemplate = self.templates[vote if config.diversity == "paraphrase" else 0]
         message = template.fill(context, question.text, order)
-        return Prompt(question.id, arm, vote, vote_seed(config.seed, question.id, vote), template.system, message)
+        seed = vote_seed(config.seed, question.id, vote)
+        return Prompt(question.id, arm, vote, seed, template.system, message, template.start)
 
 
 def fingerprint(config: LabelerConfig, labels: LabelSet, model_sha256: str) -> str:

@@ -7,6 +7,7 @@ whole shard or none; the votes of one question enter the ledger together, so tha
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import time
 import uuid
@@ -38,6 +39,8 @@ class Ledger:
         self.fingerprint = fingerprint
         self.flush_seconds = flush_seconds
         self._open: list[Vote] = []
+        self._known: set[bytes] = set()
+        self._read: set[str] = set()
         self._flushed_at = time.monotonic()
 
     def __enter__(self) -> Ledger:
@@ -57,12 +60,15 @@ class Ledger:
         return frame.unique(KEY, keep="first", maintain_order=True).sort(KEY)
 
     def missing(self, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """Those prompts that have no vote yet, each key once, in order; reads the keys only."""
-        known = self._known({prompt.hash for prompt in prompts})
-        wanted: dict[tuple[str, str, str, int, int], Prompt] = {}
+        """Those prompts that have no vote yet, each key once, in order.
+
+        Looks at what this ledger holds unwritten, and at shards that another process wrote in the meantime.
+        """
+        self._read_new_shards()
+        wanted: dict[bytes, Prompt] = {}
         for prompt in prompts:
-            key = (self.fingerprint, prompt.hash, prompt.arm, prompt.vote, prompt.seed)
-            if key not in known:
+            key = _key(prompt.hash, prompt.arm, prompt.vote, prompt.seed)
+            if key not in self._known:
                 wanted.setdefault(key, prompt)
         return list(wanted.values())
 
@@ -72,7 +78,9 @@ class Ledger:
         Raises:
             InputError: the disk is full or not writable; votes of earlier shards are kept.
         """
-        self._open.extend(vote for vote in votes if vote.failure not in _NOT_KEPT)
+        kept = [vote for vote in votes if vote.failure not in _NOT_KEPT]
+        self._open.extend(kept)
+        self._known.update(_key(vote.prompt_hash, vote.arm, vote.vote, vote.seed) for vote in kept)
         if time.monotonic() - self._flushed_at >= self.flush_seconds:
             self.flush()
 
@@ -90,17 +98,23 @@ class Ledger:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.folder / name)
+            self._read.add(name)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise _unwritable(self.folder, len(self._open), error) from error
         self._open.clear()
 
-    def _known(self, hashes: set[str]) -> set[tuple[str, str, str, int, int]]:
-        shards = sorted(self.folder.glob("*.parquet"))
-        if not shards:
-            return set()
-        keys = pl.scan_parquet(shards, schema=VOTES).select(KEY)
-        return set(keys.filter(pl.col("prompt_hash").is_in(hashes)).collect().iter_rows())
+    def _read_new_shards(self) -> None:
+        new = [shard for shard in sorted(self.folder.glob("*.parquet")) if shard.name not in self._read]
+        for shard in new:
+            keys = pl.read_parquet(shard, columns=list(KEY[1:]))
+            self._known.update(_key(*row) for row in keys.select(KEY[1:]).iter_rows())
+            self._read.add(shard.name)
+
+
+def _key(prompt_hash: str, arm: str, vote: int, seed: int) -> bytes:
+    """A vote's key within one labeler, short enough to keep millions in memory."""
+    return hashlib.blake2b(f"{prompt_hash}\x1f{arm}\x1f{vote}\x1f{seed}".encode(), digest_size=16).digest()
 
 
 def _unwritable(folder: Path, n_votes: int, error: OSError) -> InputError:

@@ -48,7 +48,7 @@ class LocalLabeler:
     def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
         """Token ids of a prompt in the chat template, whose control tokens are read; those in a user's text never."""
         if self._frame is None:
-            text = f"{prompt.system}\n\n{prompt.message}\nAnswer:"
+            text = f"{prompt.system}\n\n{prompt.message}\n{prompt.start}"
             return tuple(self._llama.tokenize(text, special=False, add_bos=self._llama.adds_bos))
         head, tail = (part.replace(_SLOT + "s", prompt.system) for part in self._frame)
         # Templates that write the beginning-of-sequence token themselves must not get it twice.
@@ -57,6 +57,7 @@ class LocalLabeler:
             *self._llama.tokenize(head, special=True, add_bos=add_bos),
             *self._tokens(prompt.message, special=False),
             *self._tokens(tail, special=True),
+            *self._tokens(prompt.start, special=False),
         )
 
     def ask(self, prompts: list[Prompt]) -> list[Vote]:

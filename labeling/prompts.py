@@ -16,11 +16,12 @@ FIELDS = ("context", "question", "options")
 
 
 class PromptTemplate(NamedTuple):
-    """A prompt file: a system message and a user message with {context}, {question} and {options}."""
+    """A prompt file: system message, user message with {context}, {question}, {options}, and how the answer starts."""
 
     name: str
     system: str
     message: str
+    start: str
 
     def fill(self, context: str, question: str, options: Sequence[str]) -> str:
         """The user message; what is filled in is never read as a placeholder."""
@@ -38,15 +39,20 @@ def load_prompt(name: str) -> PromptTemplate:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.txt")))
         raise InputError(f"no prompt {name!r}", f"one of {known}, or the path of a .txt file", "correct the name")
-    system, separator, message = path.read_text(encoding="utf-8").partition(SEPARATOR)
-    if not separator:
-        raise InputError(f"prompt {path} has no line '==='", "system message, '===', user message", "add the line")
+    parts = path.read_text(encoding="utf-8").split(SEPARATOR)
+    if len(parts) != 3:
+        raise InputError(
+            f"prompt {path} has {len(parts)} parts",
+            "3: system message, user message, start of the answer (may be empty), between lines '==='",
+            "correct the file",
+        )
+    system, message, start = (part.strip("\n") for part in parts)
     found = re.findall(r"\{(\w+)\}", message)
     if sorted(found) != sorted(FIELDS):
         raise InputError(
             f"prompt {path} has the placeholders {found}", f"each of {list(FIELDS)} once", "correct the placeholders"
         )
-    return PromptTemplate(name, system.strip(), message.rstrip("\n"))
+    return PromptTemplate(name, system, message, start)
 
 
 def spell_options(options: Sequence[str]) -> str:

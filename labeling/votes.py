@@ -43,6 +43,7 @@ class Prompt(NamedTuple):
         seed: seed of the draw, from the experiment's seed, the question and the vote.
         system: system message.
         message: user message, context and question filled in.
+        start: how the answer starts; the label comes next.
     """
 
     question_id: str
@@ -51,11 +52,12 @@ class Prompt(NamedTuple):
     seed: int
     system: str
     message: str
+    start: str = ""
 
     @property
     def hash(self) -> str:
         """Digest of what the model gets to see."""
-        return hashlib.sha256(f"{self.system}\x1e{self.message}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{self.system}\x1e{self.message}\x1e{self.start}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.schema import Corpus, LabelSet
 from results.answer_metrics import score_answers, score_classes
-from results.labelers import FRAGILE_MARGIN
+from results.labelers import FRAGILE_MARGIN, document_answers
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.statistics import bootstrap_mean, compare_paired, holm, mcnemar_exact
 
@@ -92,9 +92,7 @@ def score_sweep(
     Returns:
         Frames sorted by cell; see the column names.
     """
-    facts = corpus.questions.select(
-        "question_id", "reference", cluster=pl.col("document_ids").list.first().fill_null(pl.col("question_id"))
-    )
+    facts = question_facts(corpus)
     cells, classes, comparisons = [], [], []
     for reader, gold in golds.items():
         kept = gold.filter("kept").select("question_id", gold_label="label")
@@ -110,6 +108,36 @@ def score_sweep(
         pl.DataFrame(cells, infer_schema_length=None).sort(CELL),
         pl.concat(classes).sort(CELL, maintain_order=True),
         frame.sort("reader", *CUT, "a", "b"),
+    )
+
+
+def score_documents(
+    corpus: Corpus, votes: Mapping[str, pl.DataFrame], golds: Mapping[str, pl.DataFrame], config: ScoringConfig
+) -> pl.DataFrame:
+    """What each reader scores with the whole document in front of it: the ceiling of its sweep, one row a reader.
+
+    Args:
+        corpus: gives references and clusters.
+        votes: votes of the document arm, by reader.
+        golds: gold set, by reader.
+        config: confidence, resamples, seed.
+    """
+    rows = []
+    for reader, cast in votes.items():
+        answers = document_answers(cast, corpus.labels).with_columns(
+            failure=pl.when(pl.col("label").is_null()).then(pl.lit("failed")), n_chunks=None, n_context_tokens=None
+        )
+        kept = golds[reader].filter("kept").select("question_id", gold_label="label")
+        judged = answers.join(question_facts(corpus), on="question_id", how="left", maintain_order="left")
+        judged = judged.join(kept, on="question_id", how="left", maintain_order="left")
+        rows.append({"reader": reader} | _cell_scores(judged, corpus.labels, config))
+    return pl.DataFrame(rows, infer_schema_length=None).drop("n_chunks", "n_context_tokens")
+
+
+def question_facts(corpus: Corpus) -> pl.DataFrame:
+    """Columns question_id, reference, and cluster: the first gold document, on which a question stands or falls."""
+    return corpus.questions.select(
+        "question_id", "reference", cluster=pl.col("document_ids").list.first().fill_null(pl.col("question_id"))
     )
 
 

@@ -1,0 +1,38 @@
+# make demo   sets everything up and runs the main job on the bundled sample
+# make test   sets up what is missing and runs the tests
+# make check  ruff, mypy strict, import-linter
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MODELS := all-minilm-l6-v2 qwen2.5-coder-0.5b
+DEMO_MODELS := $(MODELS) qwen2.5-coder-1.5b
+TEST_MODELS := $(MODELS) smollm2-135m
+
+.PHONY: setup models demo test check clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+models: $(READY)
+	$(BIN)/tercet models fetch $(DEMO_MODELS)
+
+demo: models
+	$(BIN)/tercet demo
+
+test: $(READY)
+	$(BIN)/tercet models fetch $(TEST_MODELS)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) runs build dist *.egg-info

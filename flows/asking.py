@@ -1,0 +1,130 @@
+"""Asking a labeler: the prompts of some questions, less those that the ledger answers already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from corpora.schema import LabelSet
+from flows.workspace import Workspace, labeler_fingerprint, model_file, open_ledger
+from labeling.labeler import LabelerConfig
+from labeling.llama import LlamaModel
+from labeling.local import LocalLabeler
+from labeling.votes import KEY, VOTES, Prompt, Vote, votes_frame
+
+_REQUEST = ("prompt_hash", "arm", "vote", "seed", "question_id")
+
+
+class Asked(NamedTuple):
+    """What asking a shard took.
+
+    Attributes:
+        n_questions: questions of the shard.
+        n_prompts: distinct prompts.
+        n_new: how many of them the ledger did not know.
+        n_evaluated: model tokens evaluated for them, after prefix sharing.
+        n_tokens: model tokens of them, each prompt counted in full.
+        seconds: wall-clock.
+        not_kept: failed votes that the ledger does not keep.
+    """
+
+    n_questions: int
+    n_prompts: int
+    n_new: int
+    n_evaluated: int
+    n_tokens: int
+    seconds: float
+    not_kept: tuple[Vote, ...]
+
+
+def ask(workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt]) -> Asked:
+    """Ask a labeler the prompts of some questions and put its votes into the ledger.
+
+    The prompts of one question go to the model together and enter the ledger together, so that their order of
+    evaluation does not depend on shards or resumes.
+
+    Args:
+        workspace: where the ledger is.
+        config: the labeler.
+        labels: the allowed answers.
+        prompts: grouped by question.
+
+    Raises:
+        InputError: the model is missing or broken, or the ledger cannot be written.
+    """
+    started = time.perf_counter()
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    missing = ledger.missing(prompts)
+    evaluated, n_tokens, not_kept = 0, 0, []
+    if missing:
+        labeler = open_labeler(config, labels)
+        before = labeler.n_evaluated
+        for _, group in groupby(missing, key=lambda prompt: prompt.question_id):
+            votes = labeler.ask(list(group))
+            ledger.append(votes)
+            n_tokens += sum(vote.n_prompt_tokens for vote in votes if vote.failure != "prompt_too_long")
+            not_kept += [vote for vote in votes if vote.failure == "prompt_too_long"]
+        evaluated = labeler.n_evaluated - before
+    return Asked(
+        n_questions=len({prompt.question_id for prompt in prompts}),
+        n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),
+        n_new=len(missing),
+        n_evaluated=evaluated,
+        n_tokens=n_tokens,
+        seconds=time.perf_counter() - started,
+        not_kept=tuple(not_kept),
+    )
+
+
+def collect(
+    workspace: Workspace,
+    config: LabelerConfig,
+    labels: LabelSet,
+    prompts: Sequence[Prompt],
+    not_kept: Sequence[Vote] = (),
+) -> pl.DataFrame:
+    """The votes on these prompts; frame of schema `VOTES`, one row a distinct prompt, in a canonical order."""
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    ledger.flush()
+    wanted = pl.DataFrame(
+        [(prompt.hash, prompt.arm, prompt.vote, prompt.seed) for prompt in prompts],
+        schema=pl.Schema({name: VOTES[name] for name in KEY[1:]}),
+        orient="row",
+    ).unique()
+    known = pl.concat([ledger.votes(), votes_frame(not_kept)]).unique(KEY, keep="first", maintain_order=True)
+    return known.join(wanted, on=list(KEY[1:]), how="semi").sort("question_id", *KEY[1:])
+
+
+def shards(groups: Sequence[Sequence[Prompt]], n_questions: int) -> Iterator[list[Prompt]]:
+    """The prompts of so many questions at a time."""
+    for at in range(0, len(groups), n_questions):
+        yield [prompt for group in groups[at : at + n_questions] for prompt in group]
+
+
+class _Loaded(NamedTuple):
+    key: tuple[Path, int, int | None, int]
+    model: LlamaModel
+
+
+_loaded: list[_Loaded] = []  # at most one: two 8B models do not fit where one does
+
+
+def open_labeler(config: LabelerConfig, labels: LabelSet) -> LocalLabeler:
+    """A local labeler; its model stays loaded until another one is asked for."""
+    file = model_file(config.model)
+    key = (file.path, config.num_ctx, config.threads, config.n_batch)
+    if not _loaded or _loaded[0].key != key:
+        close_model()
+        _loaded.append(_Loaded(key, LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch)))
+    return LocalLabeler(config, labels, _loaded[0].model, file.sha256)
+
+
+def close_model() -> None:
+    """Free the loaded model, if there is one."""
+    while _loaded:
+        _loaded.pop().model.close()

@@ -1,0 +1,214 @@
+"""The command line. Heavy modules are imported inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from flows.pipeline import Kind
+
+EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
+EXIT_INTERRUPTED = 130
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    envvar="TERCET_STORE",
+    help="Folder of runs, votes and caches.",
+)
+quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
+threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the readers.")
+batch_option = click.option("--n-batch", type=click.IntRange(min=32), help="Most tokens evaluated in one call.")
+prefect_option = click.option("--prefect", is_flag=True, help="Run as a Prefect flow, with task states and artifacts.")
+
+
+class Commands(click.Group):
+    """A group that turns errors of the user's input into one line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Invoke a command."""
+        from corpora.errors import InputError
+
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"tercet: {error}", err=True)
+            ctx.exit(EXIT_INPUT)
+        except KeyboardInterrupt:
+            click.echo("tercet: interrupted; what was answered is kept, run again to go on.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        except OSError as error:
+            # A full or read-only disk wherever no stage could say it better.
+            click.echo(
+                f"tercet: {error.filename or 'file'}: {error.strerror or error}; free it and run again.", err=True
+            )
+            ctx.exit(EXIT_INPUT)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="tercet", prog_name="tercet")
+def main() -> None:
+    """Which chunk size should a RAG system use, and why?
+
+    Tercet asks a reader every question three times with the whole document before it, keeps the questions that all
+    three votes agree on, and then scores every chunk size against that gold set.
+    """
+
+
+def experiment_command(kind: Kind, text: str) -> None:
+    """Register a command that runs an experiment."""
+
+    @main.command(kind, help=text)
+    @click.argument("experiment", type=click.Path(path_type=Path))
+    @store_option
+    @threads_option
+    @batch_option
+    @prefect_option
+    @quiet_option
+    def command(
+        experiment: Path, store: Path, threads: int | None, n_batch: int | None, prefect: bool, quiet: bool
+    ) -> None:
+        _execute(experiment, kind, store, threads=threads, n_batch=n_batch, prefect=prefect, quiet=quiet)
+
+
+experiment_command("run", "Label, sweep and compare: the whole experiment of a TOML file (or a bundled name).")
+experiment_command("label", "Ask every reader three times and build the gold sets.")
+experiment_command("sweep", "Sweep chunk sizes against the gold sets; labels first where votes are missing.")
+experiment_command("compare", "Compare the readers of an experiment as labelers of the same questions.")
+
+
+@main.command()
+@store_option
+@quiet_option
+def demo(store: Path, quiet: bool) -> None:
+    """Run the bundled demonstration: a handbook of 36 documents, two readers, four chunk sizes."""
+    _execute(Path("demo"), "run", store, threads=None, n_batch=None, prefect=False, quiet=quiet)
+
+
+def _execute(
+    path: Path, kind: Kind, store: Path, *, threads: int | None, n_batch: int | None, prefect: bool, quiet: bool
+) -> None:
+    from flows.experiment import experiment_file, load_experiment
+    from flows.pipeline import execute
+    from flows.progress import Bars, Quiet
+    from flows.runner import Runner
+    from flows.workspace import Workspace
+
+    experiment = load_experiment(path).with_engine(threads=threads, n_batch=n_batch)
+    workspace = Workspace(store, experiment_file(path).resolve().parent)
+    if prefect:
+        from flows.prefect_flows import execute_as_flow
+
+        outcome = execute_as_flow(experiment, kind, workspace)
+    else:
+        outcome = execute(experiment, kind, workspace, Runner(Quiet() if quiet else Bars()))
+    if not quiet:
+        click.echo(outcome.report)
+    click.echo(outcome.line)
+    click.echo(f"Report and tables: {outcome.folder}")
+
+
+@main.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@store_option
+def plan(experiment: Path, store: Path) -> None:
+    """Say what a run would ask and how long it would take, before anything is asked."""
+    from flows.experiment import experiment_file, load_experiment
+    from flows.plan import plan as make_plan
+    from flows.plan import render_plan
+    from flows.workspace import Workspace
+
+    loaded = load_experiment(experiment)
+    workspace = Workspace(store, experiment_file(experiment).resolve().parent)
+    click.echo(render_plan(make_plan(loaded, workspace)))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def report(run: Path) -> None:
+    """Render the report of a finished RUN folder from its tables."""
+    from flows.pipeline import render_again
+
+    outcome = render_again(run)
+    click.echo(outcome.report)
+    click.echo(outcome.line)
+
+
+@main.group()
+def corpora() -> None:
+    """Look at corpora."""
+
+
+@corpora.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--limit", default=20, show_default=True, help="Most problems shown.")
+def check(path: Path, limit: int) -> None:
+    """Check the corpus at PATH: a folder, a file, or an experiment's .toml; lists every problem."""
+    from itertools import islice
+
+    from corpora.sources import guess_config, read_source
+    from corpora.validate import find_problems
+    from flows.experiment import load_experiment
+
+    config = load_experiment(path).corpus.resolved(path.parent) if path.suffix == ".toml" else guess_config(path)
+    corpus = read_source(config)
+    problems = find_problems(corpus)
+    shown = list(islice(problems, limit))
+    for problem in shown:
+        click.echo(f"tercet: {problem}", err=True)
+    more = sum(1 for _ in problems)
+    if more:
+        click.echo(f"tercet: and {more} more problems; --limit shows more.", err=True)
+    if shown:
+        sys.exit(EXIT_INPUT)
+    click.echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, sound.")
+
+
+@main.group()
+def models() -> None:
+    """List and fetch models."""
+
+
+@models.command("list")
+def list_models() -> None:
+    """List the models that Tercet knows by name."""
+    from labeling.models import registry
+
+    for model in registry().values():
+        here = "here" if model.path.is_file() else "-"
+        size = f"{model.bytes / 1e6:.0f} MB" if model.bytes else "?"
+        pinned = model.sha256[:12] or "recorded at first fetch"
+        click.echo(f"{model.name:20} {model.kind:9} {size:>8}  {here:5} {model.licence:20} {pinned}")
+
+
+@models.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--from", "source", type=click.Choice(["auto", "mirror", "hub"]), default="auto", show_default=True)
+@quiet_option
+def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
+    """Fetch models by NAME and verify their digests."""
+    from labeling.fetch import fetch_model
+    from labeling.models import find_model
+
+    for model in [find_model(name) for name in names]:
+        fetch_model(model, source, (lambda _: None) if quiet else lambda line: click.echo(line, err=True))
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the server.")
+@store_option
+def serve(port: int, store: Path) -> None:
+    """Register the flows label, sweep and compare with a Prefect server, and run what is asked there."""
+    from flows.serve import serve_flows
+
+    serve_flows(port, store)
+
+
+if __name__ == "__main__":
+    main()

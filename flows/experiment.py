@@ -1,0 +1,132 @@
+"""An experiment: the sections of all stages, composed once and checked before any work starts."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from corpora.errors import InputError
+from corpora.schema import LabelSet
+from corpora.sources import CorpusConfig
+from labeling.consensus import ConsensusConfig
+from labeling.labeler import LabelerConfig, check_diversity
+from labeling.prompts import load_prompt
+from results.scoring import ScoringConfig
+from retrieval.config import RetrievalConfig
+from retrieval.context import check_budgets
+
+EXPERIMENTS = Path(__file__).with_name("experiments")
+
+
+class ReaderConfig(LabelerConfig):
+    """A labeler that also reads retrieved chunks."""
+
+    questions: int | None = Field(None, ge=1, description="ask it only so many of the questions, drawn by seed")
+
+
+class Experiment(BaseModel):
+    """Everything that a run depends on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's folder")
+    corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="documents and questions")
+    readers: tuple[ReaderConfig, ...] = Field(
+        (ReaderConfig(),), min_length=1, description="each labels the questions and then reads the chunks"
+    )
+    consensus: ConsensusConfig = Field(default_factory=ConsensusConfig, description="what makes up the gold set")
+    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="chunkings and cuts")
+    scoring: ScoringConfig = Field(default_factory=ScoringConfig, description="intervals, tests, margin")
+
+    def with_engine(self, threads: int | None, n_batch: int | None) -> Experiment:
+        """The same with other engine settings on every reader; None leaves them."""
+        given = {name: value for name, value in (("threads", threads), ("n_batch", n_batch)) if value is not None}
+        return self.model_copy(update={"readers": tuple(one.model_copy(update=given) for one in self.readers)})
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read and check an experiment.
+
+    Args:
+        path: a TOML file, or the name of a bundled experiment such as `demo`; see `experiment_file`.
+
+    Raises:
+        InputError: whatever is wrong with it, in one line.
+    """
+    file = experiment_file(path)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} does not parse ({error})", "TOML", "correct the file") from error
+    return check_experiment(parse_experiment(content, str(file)))
+
+
+def experiment_file(path: Path) -> Path:
+    """The TOML file of an experiment given by path or by the name of a bundled one; its paths are relative to it.
+
+    Raises:
+        InputError: no such file.
+    """
+    file = path if path.suffix == ".toml" else EXPERIMENTS / f"{path}.toml"
+    if not file.is_file():
+        known = ", ".join(sorted(one.stem for one in EXPERIMENTS.glob("*.toml")))
+        raise InputError(f"no experiment {path}", f"a .toml file, or one of {known}", "check the path")
+    return file
+
+
+def parse_experiment(content: dict[str, Any], where: str) -> Experiment:
+    """Build an experiment from plain values.
+
+    Raises:
+        InputError: an unknown key or a bad value, with its place.
+    """
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise _first_problem(error, where) from error
+
+
+def check_experiment(experiment: Experiment) -> Experiment:
+    """Refuse what only shows across fields, before any work starts.
+
+    Raises:
+        InputError: two readers of one name, votes that cannot differ, no cut, a budget below the largest size.
+    """
+    names = [reader.label for reader in experiment.readers]
+    doubled = {name for name in names if names.count(name) > 1}
+    if doubled:
+        raise InputError(
+            f"two readers are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
+        )
+    labels = LabelSet(experiment.corpus.labels) if experiment.corpus.source == "tables" else LabelSet()
+    for reader in experiment.readers:
+        check_diversity(reader, labels)
+        for prompt in reader.prompts:
+            load_prompt(prompt)
+    retrieval = experiment.retrieval
+    if not retrieval.cuts():
+        raise InputError("retrieval without k and without budgets", "at least one of them", "set `k` or `budgets`")
+    if min(retrieval.k, default=1) < 1 or min(retrieval.budgets, default=1) < 1:
+        raise InputError(f"k {retrieval.k}, budgets {retrieval.budgets}", "numbers above 0", "correct them")
+    for size in retrieval.sizes:
+        for overlap in retrieval.overlaps:
+            if not 0 <= overlap < size:
+                raise InputError(f"overlap {overlap} with chunk size {size}", "0 <= overlap < size", "lower it")
+    check_budgets(retrieval.cuts(), max(retrieval.sizes))
+    return experiment
+
+
+def _first_problem(error: ValidationError, where: str) -> InputError:
+    problems = error.errors()
+    first = problems[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        found, expected, remedy = f"{where}: unknown key {place!r}", "a key of that section", "correct or remove it"
+    else:
+        found = f"{where}: {place} = {first['input']!r:.60}"
+        expected, remedy = first["msg"].removeprefix("Input should be "), "correct the value"
+    more = len(problems) - 1
+    return InputError(found, expected, remedy + (f" ({more} more in the same file)" if more else ""))

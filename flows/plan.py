@@ -1,0 +1,130 @@
+"""The plan: what a run would ask and how long it would take, before anything is asked."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import NamedTuple
+
+from corpora.schema import Corpus, iter_questions
+from corpora.sources import load_corpus
+from flows.asking import close_model, open_labeler
+from flows.experiment import Experiment, ReaderConfig
+from flows.label import document_prompts, reader_corpus
+from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
+from labeling.labeler import PromptWriter
+from labeling.local import LocalLabeler
+from labeling.trie import build_trie
+from labeling.votes import Prompt
+
+DOCUMENTS_MEASURED = 50  # to learn how many of the reader's tokens one of the embedder's is
+
+
+class Plan(NamedTuple):
+    """What one reader would be asked.
+
+    Attributes:
+        reader: its name.
+        questions: how many questions.
+        label_prompts: prompts on whole documents.
+        label_known: how many of them the ledger answers already.
+        label_tokens: their tokens, each prompt in full, counted with the model's tokenizer.
+        label_shared: their tokens after prefix sharing, counted.
+        read_prompts: prompts on retrieved chunks, at most.
+        read_shared: their tokens after prefix sharing, at most: every chunk of full size.
+        tokens_per_second: measured on the first question.
+        seconds: estimate for everything that is not known yet.
+    """
+
+    reader: str
+    questions: int
+    label_prompts: int
+    label_known: int
+    label_tokens: int
+    label_shared: int
+    read_prompts: int
+    read_shared: int
+    tokens_per_second: float
+    seconds: float
+
+
+def plan(experiment: Experiment, workspace: Workspace) -> list[Plan]:
+    """Plan every reader of an experiment; money is none, as all readers are local.
+
+    Loads each model and asks it one question, whose answer is not kept, to measure its speed.
+    """
+    corpus = load_corpus(experiment.corpus.resolved(workspace.base), workspace.samples)
+    try:
+        return [_plan(experiment, corpus, reader, workspace) for reader in experiment.readers]
+    finally:
+        close_model()
+
+
+def _plan(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, workspace: Workspace) -> Plan:
+    mine = reader_corpus(corpus, reader)
+    groups = document_prompts(mine, reader)
+    labeler = open_labeler(reader, corpus.labels)
+    missing = open_ledger(workspace.ledger, labeler_fingerprint(reader, corpus.labels)).missing(
+        [prompt for group in groups for prompt in group]
+    )
+    tokens = [[labeler.tokenize(prompt) for prompt in group] for group in groups]
+    shared = [build_trie(group).count_tokens() for group in tokens]
+    unknown = {prompt.question_id for prompt in missing}
+    left = sum(n for n, group in zip(shared, groups, strict=True) if group[0].question_id in unknown)
+    read_shared = len(groups) * _reading_tokens(experiment, mine, reader, labeler, workspace)
+    speed = _probe(labeler, groups[0])
+    total = sum(len(group) for group in groups)
+    return Plan(
+        reader=reader.label,
+        questions=len(groups),
+        label_prompts=total,
+        label_known=total - len(missing),
+        label_tokens=sum(len(prompt) for group in tokens for prompt in group),
+        label_shared=sum(shared),
+        read_prompts=len(groups) * len(experiment.retrieval.chunkings()) * len(experiment.retrieval.cuts()),
+        read_shared=read_shared,
+        tokens_per_second=speed,
+        seconds=(left + read_shared) / speed,
+    )
+
+
+def _reading_tokens(
+    experiment: Experiment, corpus: Corpus, reader: ReaderConfig, labeler: LocalLabeler, workspace: Workspace
+) -> int:
+    """Most model tokens that one question's retrieved prompts take: every chunk full, every cut with its own tail."""
+    retrieval = experiment.retrieval
+    counter = open_embedder(retrieval.embedder, workspace.embeddings).tokenizer
+    texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
+    question = next(iter_questions(corpus.questions))
+    empty = len(labeler.tokenize(PromptWriter(reader, corpus.labels).single(question, "retrieved", "")))
+    full = sum(
+        len(labeler.tokenize(PromptWriter(reader, corpus.labels).single(question, "retrieved", text))) - empty
+        for text in texts
+    )
+    ratio = full / sum(counter.count_all(texts))
+    n_tokens = 0.0
+    for chunking in retrieval.chunkings():
+        deepest = max(cut.amount * chunking.size if cut.kind == "k" else cut.amount for cut in retrieval.cuts())
+        n_tokens += deepest * ratio + empty * len(retrieval.cuts())
+    return math.ceil(n_tokens)
+
+
+def _probe(labeler: LocalLabeler, group: list[Prompt]) -> float:
+    """Tokens a second on one question."""
+    before, started = labeler.n_evaluated, time.perf_counter()
+    labeler.ask(group)
+    return (labeler.n_evaluated - before) / (time.perf_counter() - started)
+
+
+def render_plan(plans: list[Plan]) -> str:
+    """The plan as text."""
+    lines = []
+    for one in plans:
+        lines += [
+            f"{one.reader}: {one.questions} questions, local, costs no money",
+            f"  label: {one.label_prompts} prompts ({one.label_known} answered in the ledger), "
+            f"{one.label_tokens} tokens, {one.label_shared} after prefix sharing",
+            f"  read:  at most {one.read_prompts} prompts, at most {one.read_shared} tokens after prefix sharing",
+            f"  time:  at most {one.seconds / 60:.1f} minutes at {one.tokens_per_second:.0f} tokens/s, just measured",
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,64 @@
+"""Progress of long work: a bar with rate and time left on a terminal, nothing when quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+
+
+class Progress(Protocol):
+    """Where stages report to."""
+
+    def stage(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        """Open a stage of `total` steps; gives what to call with the number of steps done."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Tell one line."""
+        ...
+
+
+class Quiet:
+    """Says nothing."""
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Advance]:
+        """Open a stage that nobody watches."""
+        yield lambda _: None
+
+    def say(self, line: str) -> None:
+        """Drop the line."""
+
+
+class Bars:
+    """Bars on standard error; where that is no terminal, one line when a stage ends."""
+
+    def __init__(self) -> None:
+        # Imported here: `tercet --help` needs no bars.
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Advance]:
+        """Open a stage with a bar of its own."""
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Rich
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Rich(*columns, console=self._console, transient=False) as rich:
+            task = rich.add_task(name, total=total)
+            yield lambda steps: rich.advance(task, steps)
+
+    def say(self, line: str) -> None:
+        """Print the line to standard error."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

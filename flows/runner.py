@@ -1,0 +1,64 @@
+"""How a flow runs its stages: called directly, or as Prefect tasks. The flows do not know which."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from flows.progress import Progress, Quiet
+
+T = TypeVar("T")
+
+
+class Runner:
+    """Calls stage functions directly, times them, and shows progress.
+
+    Args:
+        progress: where to show it; nowhere by default.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.progress: Progress = progress or Quiet()
+        self.seconds: dict[str, float] = {}
+
+    def call(self, stage: Callable[..., T], *args: Any) -> T:
+        """Call a stage; a subclass may hand it to somebody else."""
+        return stage(*args)
+
+    def run(self, name: str, stage: Callable[..., T], *args: Any) -> T:
+        """Run one stage under a name."""
+        self.progress.say(name)
+        started = time.perf_counter()
+        try:
+            return self.call(stage, *args)
+        finally:
+            self._add(name, time.perf_counter() - started)
+
+    def each(
+        self, name: str, total: int, stage: Callable[..., T], shards: Iterable[tuple[int, tuple[Any, ...]]]
+    ) -> list[T]:
+        """Run a stage once for each shard.
+
+        Args:
+            name: what the progress bar says.
+            total: steps of all shards together.
+            stage: the stage function.
+            shards: steps and arguments of each shard.
+        """
+        started = time.perf_counter()
+        results = []
+        try:
+            with self.progress.stage(name, total) as advance:
+                for steps, args in shards:
+                    results.append(self.call(stage, *args))
+                    advance(steps)
+        finally:
+            self._add(name, time.perf_counter() - started)
+        return results
+
+    def artifact(self, key: str, markdown: str) -> None:
+        """Publish a text; nowhere to, when called directly."""
+
+    def _add(self, name: str, seconds: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds

@@ -1,0 +1,157 @@
+"""The sweep flow: chunk at every size, embed, index, retrieve, let the readers answer, score, and reach a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from corpora.schema import Corpus, iter_questions
+from flows.asking import Asked, collect
+from flows.experiment import Experiment, ReaderConfig
+from flows.label import Labeled, ask_all, reader_corpus
+from flows.runner import Runner
+from flows.workspace import Workspace, open_embedder
+from labeling.labeler import PromptWriter
+from labeling.votes import Prompt
+from results.guards import find_warnings
+from results.retrieval_metrics import SpanScorer, document_scores
+from results.scoring import ANSWERS, CHUNKING, CUT, score_documents, score_sweep
+from results.verdict import Verdict, reach_verdicts
+from retrieval.chunks import CHUNKS, chunk_documents
+from retrieval.context import assemble, cut_ranking, depth_for
+from retrieval.index import DenseIndex
+from retrieval.splitters import Chunking, check_chunking
+
+QUESTIONS_A_SHARD = 2
+
+
+class Swept(NamedTuple):
+    """What the sweep flow leaves behind.
+
+    Attributes:
+        tables: result frames by name: chunks, hits, retrieval, answers, whole_document, cells, classes, comparisons.
+        verdicts: one a reader and cut, the headline first.
+        warnings: why the sweep may say less than it seems to.
+        asked: what each shard took, by reader.
+    """
+
+    tables: Mapping[str, pl.DataFrame]
+    verdicts: list[Verdict]
+    warnings: list[str]
+    asked: Mapping[str, list[Asked]]
+
+
+class Ranked(NamedTuple):
+    """One chunking: its chunks (schema `CHUNKS`) and each question's ranking with chunk facts and texts."""
+
+    chunks: pl.DataFrame
+    hits: pl.DataFrame
+
+
+def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner: Runner) -> Swept:
+    """Rank every chunking, read every cut of every ranking, score, and say which chunking to use."""
+    corpus, retrieval = labeled.corpus, experiment.retrieval
+    check_sizes(experiment, workspace)
+    ranked = [
+        runner.run(f"chunk, embed, rank: {chunking.name}", rank, experiment, corpus, chunking, workspace)
+        for chunking in retrieval.chunkings()
+    ]
+    hits = pl.concat([one.hits for one in ranked])
+    contexts = runner.run("cut and assemble contexts", build_contexts, experiment, hits)
+    answers, asked = [], {}
+    for reader in experiment.readers:
+        mine = reader_corpus(corpus, reader)
+        requests, prompts = reading_prompts(mine, reader, contexts)
+        greedy = reader.as_reader()
+        asked[reader.label] = ask_all(
+            f"read: {reader.label}", prompts, mine, greedy, workspace, runner, QUESTIONS_A_SHARD
+        )
+        failed = [vote for one in asked[reader.label] for vote in one.not_kept]
+        votes = collect(workspace, greedy, corpus.labels, [p for group in prompts for p in group], failed)
+        answers.append(join_answers(requests, votes))
+    retrieved = runner.run("score retrieval", score_retrieval, experiment, corpus, hits, workspace)
+    scored = runner.run(
+        "score answers", score_sweep, corpus, pl.concat(answers), retrieved, labeled.golds, experiment.scoring
+    )
+    verdicts = reach_verdicts(scored.cells, scored.comparisons, labeled.tables["labelers"], experiment.scoring)
+    tables = {
+        "chunks": pl.concat([one.chunks for one in ranked]),
+        "hits": hits.select("chunking", "question_id", "rank", "chunk_id", "score"),
+        "retrieval": retrieved,
+        "answers": pl.concat(answers),
+        "whole_document": score_documents(corpus, labeled.votes, labeled.golds, experiment.scoring),
+        **scored._asdict(),
+    }
+    return Swept(tables, verdicts, find_warnings(tables), asked)
+
+
+def check_sizes(experiment: Experiment, workspace: Workspace) -> None:
+    """Refuse sizes that this embedder would cut short, before anything is computed."""
+    embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
+    for chunking in experiment.retrieval.chunkings():
+        check_chunking(chunking, embedder.limit, embedder.tokenizer.n_special)
+
+
+def rank(experiment: Experiment, corpus: Corpus, chunking: Chunking, workspace: Workspace) -> Ranked:
+    """Chunk, embed, index, and rank once at the depth that the deepest cut needs."""
+    embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
+    chunks = chunk_documents(corpus.documents, chunking, embedder.tokenizer)
+    index = DenseIndex(chunks, embedder.embed(chunks["text"].to_list()))
+    question_ids, texts = (corpus.questions[column].to_list() for column in ("question_id", "text"))
+    hits = index.rank(question_ids, embedder.embed(texts), depth_for(experiment.retrieval.cuts(), chunks))
+    facts = chunks.select("chunk_id", "document_id", "start", "end", "n_tokens", "text")
+    named = dict(zip(CHUNKING, chunking, strict=True))
+    hits = hits.join(facts, on="chunk_id", how="left", maintain_order="left")
+    return Ranked(chunks.select(CHUNKS.names()), hits.with_columns(**{k: pl.lit(v) for k, v in named.items()}))
+
+
+def build_contexts(experiment: Experiment, hits: pl.DataFrame) -> pl.DataFrame:
+    """The context of every chunking, cut and question: its text, number of chunks and of the embedder's tokens."""
+    parts = []
+    for key, of_chunking in hits.group_by(CHUNKING, maintain_order=True):
+        named = dict(zip(CHUNKING, key, strict=True))
+        for cut in experiment.retrieval.cuts():
+            grouped = cut_ranking(of_chunking, cut).group_by("question_id", maintain_order=True)
+            context = grouped.agg(texts="text", n_chunks=pl.len().cast(pl.Int64), n_context_tokens=pl.sum("n_tokens"))
+            places = named | dict(zip(CUT, cut, strict=True))
+            parts.append(context.select(*(pl.lit(v).alias(k) for k, v in places.items()), pl.all()))
+    return pl.concat(parts).with_columns(pl.col("n_context_tokens").cast(pl.Int64))
+
+
+def reading_prompts(
+    corpus: Corpus, reader: ReaderConfig, contexts: pl.DataFrame
+) -> tuple[pl.DataFrame, list[list[Prompt]]]:
+    """What a reader is asked: one row a cell and question with the prompt's hash, and the prompts by question."""
+    writer = PromptWriter(reader, corpus.labels)
+    by_question = contexts.partition_by("question_id", as_dict=True)
+    rows, prompts = [], []
+    for question in iter_questions(corpus.questions):
+        group = []
+        for row in by_question[(question.id,)].iter_rows(named=True):
+            prompt = writer.single(question, "retrieved", assemble(row.pop("texts")))
+            rows.append({"reader": reader.label, **row, "prompt_hash": prompt.hash})
+            group.append(prompt)
+        prompts.append(group)
+    return pl.DataFrame(rows), prompts
+
+
+def join_answers(requests: pl.DataFrame, votes: pl.DataFrame) -> pl.DataFrame:
+    """Each cell's answer to each question; frame of schema `ANSWERS`. A prompt of two cells was asked once."""
+    given = votes.select("question_id", "prompt_hash", "label", "failure", "margin")
+    answers = requests.join(given, on=["question_id", "prompt_hash"], how="left")
+    return answers.select(ANSWERS.names()).cast(ANSWERS).sort(*ANSWERS.names()[:7])
+
+
+def score_retrieval(experiment: Experiment, corpus: Corpus, hits: pl.DataFrame, workspace: Workspace) -> pl.DataFrame:
+    """Retrieval scores by chunking, cut and question; span scores are null where a question has no evidence."""
+    spans = SpanScorer(corpus, open_embedder(experiment.retrieval.embedder, workspace.embeddings).tokenizer)
+    parts = []
+    for key, of_chunking in hits.group_by(CHUNKING, maintain_order=True):
+        for cut in experiment.retrieval.cuts():
+            shown = cut_ranking(of_chunking, cut)
+            scores = document_scores(corpus, shown).join(spans.scores(shown), on="question_id", how="left")
+            places = dict(zip((*CHUNKING, *CUT), (*key, *cut), strict=True))
+            parts.append(scores.select(*(pl.lit(v).alias(k) for k, v in places.items()), pl.all()))
+    return pl.concat(parts).sort(*CHUNKING, *CUT, "question_id")

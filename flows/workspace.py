@@ -1,0 +1,92 @@
+"""Where runs keep what they compute, and what a worker process keeps open: one model, its ledgers, one embedder."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from corpora.errors import InputError
+from corpora.schema import LabelSet
+from labeling.labeler import LabelerConfig, fingerprint
+from labeling.ledger import Ledger
+from labeling.models import ModelFile, find_model, resolve_model
+from retrieval.embedding import Embedder
+
+
+class Workspace(NamedTuple):
+    """The store's folders; the ledger, the embeddings and the pinned samples are shared by all runs.
+
+    Attributes:
+        root: the store.
+        base: folder that relative paths of an experiment start from: the one of its file.
+    """
+
+    root: Path
+    base: Path = Path()
+
+    @property
+    def ledger(self) -> Path:
+        """Folder of the votes of all labelers."""
+        return self.root / "ledger"
+
+    @property
+    def embeddings(self) -> Path:
+        """Folder of the embedding cache."""
+        return self.root / "embeddings"
+
+    @property
+    def samples(self) -> Path:
+        """Folder of pinned samples."""
+        return self.root / "samples"
+
+
+@cache
+def model_file(name: str) -> ModelFile:
+    """A reader's verified model file, looked up once a process."""
+    return resolve_model(name)
+
+
+@cache
+def open_ledger(folder: Path, labeler: str) -> Ledger:
+    """A labeler's ledger, open for the life of the process; `flush_ledgers` writes what it holds."""
+    ledger = Ledger(folder, labeler)
+    _open_ledgers.append(ledger)
+    return ledger
+
+
+_open_ledgers: list[Ledger] = []
+
+
+def flush_ledgers() -> None:
+    """Write every open shard."""
+    for ledger in _open_ledgers:
+        ledger.flush()
+
+
+def labeler_fingerprint(config: LabelerConfig, labels: LabelSet) -> str:
+    """Fingerprint of a labeler on this machine's model file."""
+    return fingerprint(config, labels, model_file(config.model).sha256)
+
+
+@cache
+def open_embedder(name: str, cache_folder: Path) -> Embedder:
+    """An embedder by registry name or folder.
+
+    Raises:
+        InputError: unknown, not fetched, or not an embedder.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        weights = folder / "model.safetensors"
+        if not weights.is_file():
+            raise InputError(f"no {weights}", "a sentence-transformers folder", "check the path of the embedder")
+        # A local folder is a model by path: resolve_model would want a .gguf file.
+        from labeling.models import file_digest
+
+        return Embedder(folder, file_digest(weights), cache_folder)
+    model = find_model(name)
+    if model.kind != "embedder":
+        raise InputError(f"model {name!r} is a {model.kind}", "an embedder", "see `tercet models list`")
+    found = resolve_model(name)
+    return Embedder(found.path.parent, found.sha256, cache_folder)

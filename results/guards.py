@@ -1,0 +1,64 @@
+"""Guards: a degenerate sweep is called one, so that nobody reads an effect into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from results.scoring import CHUNKING, CUT
+
+ONE_CHUNK_SHARE = 0.5
+CEILING = 0.98
+SMALL_GOLD = 30
+
+
+def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
+    """One line for each way in which a sweep may say less than it seems to.
+
+    Args:
+        tables: the frames chunks, answers, retrieval and cells of a sweep.
+    """
+    return [
+        *_whole_documents(tables["chunks"]),
+        *_without_effect(tables["chunks"]),
+        *_at_ceiling(tables["retrieval"]),
+        *_small_gold(tables["cells"]),
+    ]
+
+
+def _whole_documents(chunks: pl.DataFrame) -> list[str]:
+    counts = chunks.group_by("chunking", "document_id").len().group_by("chunking", maintain_order=False)
+    shares = counts.agg(share=(pl.col("len") == 1).mean()).filter(pl.col("share") >= ONE_CHUNK_SHARE).sort("chunking")
+    return [
+        f"{chunking}: {share:.0%} of the documents are one chunk, so that this is retrieval of whole documents."
+        for chunking, share in shares.iter_rows()
+    ]
+
+
+def _without_effect(chunks: pl.DataFrame) -> list[str]:
+    """Chunkings that cut every document at the same places."""
+    places = (
+        chunks.sort("chunking", "document_id", "start", "end")
+        .group_by("chunking", maintain_order=True)
+        .agg(pl.struct("document_id", "start", "end").hash(seed=0).alias("places"))
+    )
+    alike = places.group_by("places", maintain_order=True).agg("chunking").filter(pl.col("chunking").list.len() > 1)
+    return [f"{' and '.join(names)} make the same chunks: the size has no effect." for names in alike["chunking"]]
+
+
+def _at_ceiling(retrieval: pl.DataFrame) -> list[str]:
+    hits = retrieval.group_by(*CHUNKING, *CUT).agg(pl.mean("hit"))
+    worst = hits.group_by(CUT).agg(pl.min("hit")).filter(pl.col("hit") >= CEILING).sort(CUT)
+    return [
+        f"{cut}={amount}: the gold document is found for at least {hit:.1%} of the questions at every chunking, "
+        "so that retrieval has nothing left to lose there."
+        for cut, amount, hit in worst.iter_rows()
+    ]
+
+
+def _small_gold(cells: pl.DataFrame) -> list[str]:
+    sizes = cells.group_by("reader").agg(pl.min("gold_n")).filter(pl.col("gold_n") < SMALL_GOLD).sort("reader")
+    return [
+        f"{reader}: only {n} gold questions; only very large differences can show." for reader, n in sizes.iter_rows()
+    ]

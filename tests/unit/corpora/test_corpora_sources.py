@@ -1,0 +1,232 @@
+"""From a corpus section, or from a bare path, to a checked corpus with its selection of questions."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from corpora.errors import InputError
+from corpora.generator import GeneratorConfig
+from corpora.selection import hashed_split
+from corpora.sources import CorpusConfig, guess_config, load_corpus, read_source
+
+ITEM = {"QUESTION": "Is it?", "CONTEXTS": ["It is."], "LABELS": ["RESULTS"], "final_decision": "yes"}
+GENERATED = CorpusConfig(source="generated", generator=GeneratorConfig(n_documents=40, words=60))
+
+
+def write_pubmedqa(folder, name="ori_pqal.json"):
+    (folder / name).write_text(json.dumps({str(number): ITEM for number in range(20)}), encoding="utf-8")
+    (folder / "test_ground_truth.json").write_text(json.dumps({"3": "yes", "4": "yes"}), encoding="utf-8")
+    return folder
+
+
+def write_tables(folder, n=20, labels=("yes", "no"), first=0):
+    numbers = range(first, first + n)
+    documents = [{"id": f"d{number}", "text": f"Text {number}."} for number in numbers]
+    questions = [
+        {"id": f"q{number}", "text": "Is it?", "document_ids": f"d{number}", "reference": labels[number % len(labels)]}
+        for number in numbers
+    ]
+    folder.mkdir(exist_ok=True)
+    for stem, rows in (("documents", documents), ("questions", questions)):
+        (folder / f"{stem}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return folder
+
+
+def ids_of(corpus):
+    return corpus.questions["question_id"].to_list()
+
+
+# Guessing from a path
+
+
+@pytest.mark.parametrize("name", ["ori_pqal.json", "ori_pqaa.json", "ori_pqau.json"])
+def test_a_folder_with_a_pubmedqa_part_is_pubmedqa(tmp_path, name):
+    config = guess_config(write_pubmedqa(tmp_path, name))
+    assert (config.source, config.path, config.split) == ("pubmedqa", tmp_path, "all")
+    assert load_corpus(config).questions.height == 20
+
+
+def test_a_json_file_is_pubmedqa(tmp_path):
+    file = write_pubmedqa(tmp_path) / "ori_pqal.json"
+    assert guess_config(file) == CorpusConfig(source="pubmedqa", path=file, split="all")
+    assert load_corpus(guess_config(file)).questions.height == 20
+
+
+def test_a_folder_with_documents_and_questions_is_tables(tmp_path):
+    config = guess_config(write_tables(tmp_path))
+    assert config == CorpusConfig(source="tables", path=tmp_path, split="all")
+    assert load_corpus(config).questions.height == 20
+
+
+def test_documents_and_questions_may_have_different_formats(tmp_path):
+    write_tables(tmp_path, n=1)
+    (tmp_path / "documents.jsonl").unlink()
+    (tmp_path / "documents.csv").write_text("id,text\nd0,Other.\n", encoding="utf-8")
+    assert load_corpus(guess_config(tmp_path)).texts == {"d0": "Other."}
+
+
+def test_a_path_that_is_not_there_is_refused_in_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"no such path .*nowhere") as error:
+        guess_config(tmp_path / "nowhere")
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("left_out", ["documents", "questions"])
+def test_a_folder_with_half_of_the_tables_is_refused_with_what_would_be_known(tmp_path, left_out):
+    (write_tables(tmp_path) / f"{left_out}.jsonl").unlink()
+    with pytest.raises(InputError, match=r"no corpus that Tercet knows.*ori_pqal\.json.*documents\.\* and questions"):
+        guess_config(tmp_path)
+
+
+def test_a_bare_table_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no corpus that Tercet knows"):
+        guess_config(write_tables(tmp_path) / "documents.jsonl")
+
+
+# The config
+
+
+def test_an_unknown_key_is_refused_by_its_name():
+    with pytest.raises(ValidationError, match=r"spilt\n.*not permitted"):
+        CorpusConfig(spilt="tune")
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [{"generator": {"wrods": 100}}, {"document_columns": {"ttext": "a"}}, {"question_columns": {"ttext": "a"}}],
+    ids=lambda nested: next(iter(nested)),
+)
+def test_an_unknown_key_of_a_nested_section_is_refused_too(nested):
+    with pytest.raises(ValidationError, match="not permitted"):
+        CorpusConfig.model_validate(nested)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"source": "squad"}, {"split": "test"}, {"sample": 0}, {"held_out_fraction": 0}, {"held_out_fraction": 1}],
+    ids=str,
+)
+def test_a_value_out_of_range_is_refused(wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        CorpusConfig.model_validate(wrong)
+
+
+def test_a_config_cannot_be_changed_after_it_was_checked():
+    with pytest.raises(ValidationError, match="frozen"):
+        CorpusConfig().split = "all"
+
+
+def test_relative_paths_start_from_the_base_and_absolute_and_missing_ones_stay(tmp_path):
+    absolute = tmp_path / "questions.csv"
+    config = CorpusConfig(source="tables", documents="documents.csv", questions=absolute).resolved(tmp_path / "base")
+    assert (config.path, config.documents, config.questions) == (None, tmp_path / "base" / "documents.csv", absolute)
+
+
+# Loading
+
+
+def test_the_default_is_the_held_out_part_of_the_bundled_sample():
+    corpus = load_corpus(CorpusConfig())
+    assert corpus.name == "orrin-handbook"
+    assert set(corpus.questions["split"]) == {"held_out"}
+    assert corpus.documents.equals(read_source(CorpusConfig()).documents)
+
+
+def test_the_two_splits_part_all_questions_and_keep_all_documents():
+    parts = {split: load_corpus(GENERATED.model_copy(update={"split": split})) for split in ("tune", "held_out", "all")}
+    tune, held_out, everything = (set(ids_of(parts[split])) for split in ("tune", "held_out", "all"))
+    assert tune
+    assert held_out
+    assert not tune & held_out
+    assert tune | held_out == everything
+    assert {corpus.documents.height for corpus in parts.values()} == {40}
+
+
+def test_a_split_of_the_source_is_used_as_it_is(tmp_path):
+    corpus = load_corpus(CorpusConfig(source="pubmedqa", path=write_pubmedqa(tmp_path)))
+    assert ids_of(corpus) == ["3", "4"]
+
+
+def test_the_split_of_tables_is_hashed_from_the_document_with_the_configured_fraction_and_seed(tmp_path):
+    config = CorpusConfig(source="tables", path=write_tables(tmp_path), held_out_fraction=0.3, seed=5)
+    expected = [f"q{number}" for number in range(20) if hashed_split(f"d{number}", 0.3, 5) == "held_out"]
+    assert ids_of(load_corpus(config)) == expected
+
+
+def test_a_sample_is_drawn_from_the_split_by_seed():
+    def drawn(**changes):
+        return load_corpus(GENERATED.model_copy(update={"sample": 10, "split": "tune"} | changes))
+
+    assert drawn().questions.height == 10
+    assert set(drawn().questions["split"]) == {"tune"}
+    assert drawn().documents.height == 40
+    assert ids_of(drawn()) == ids_of(drawn())
+    # With the split out of play, only the draw can make the difference.
+    assert ids_of(drawn(split="all", seed=1)) != ids_of(drawn(split="all", seed=2))
+
+
+def test_a_sample_stays_the_same_when_its_source_grows(tmp_path):
+    pins, folder = tmp_path / "pins", tmp_path / "mine"
+    config = CorpusConfig(source="tables", path=folder, split="all", sample=8)
+    write_tables(folder, n=20)
+    first = ids_of(load_corpus(config, pins))
+    write_tables(folder, n=200)
+    assert ids_of(load_corpus(config)) != first  # else the pin would prove nothing
+    assert ids_of(load_corpus(config, pins)) == first
+
+
+def test_a_pin_is_not_shared_by_two_corpora_whose_folders_have_one_name(tmp_path):
+    for parent, first in (("one", 0), ("other", 1000)):
+        (tmp_path / parent).mkdir()
+        folder = write_tables(tmp_path / parent / "data", first=first)
+        config = CorpusConfig(source="tables", path=folder, split="all", sample=5)
+        assert ids_of(load_corpus(config, tmp_path / "pins")) == ids_of(load_corpus(config))
+
+
+def test_a_pin_is_not_shared_by_two_held_out_fractions(tmp_path):
+    config = CorpusConfig(source="tables", path=write_tables(tmp_path / "mine", n=200), sample=20)
+    for fraction in (0.9, 0.3):
+        changed = config.model_copy(update={"held_out_fraction": fraction})
+        assert ids_of(load_corpus(changed, tmp_path / "pins")) == ids_of(load_corpus(changed))
+
+
+def test_the_labels_of_tables_are_the_configured_ones(tmp_path):
+    folder = write_tables(tmp_path, labels=("entailed", "neutral"))
+    config = CorpusConfig(source="tables", path=folder, labels=("entailed", "neutral", "contradicted"), split="all")
+    assert load_corpus(config).labels.labels == ("entailed", "neutral", "contradicted")
+    with pytest.raises(InputError, match="label 'entailed': expected one of yes, no, maybe"):
+        load_corpus(CorpusConfig(source="tables", path=folder, split="all"))
+
+
+def test_a_corpus_is_checked_before_anything_is_selected(tmp_path):
+    folder = write_tables(tmp_path)
+    (folder / "documents.jsonl").write_text('{"id": "d0", "text": "Text 0."}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"document 'd1' is missing.*18 more problems"):
+        load_corpus(CorpusConfig(source="tables", path=folder, sample=1))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (CorpusConfig(source="pubmedqa"), "source 'pubmedqa' without `path`"),
+        (CorpusConfig(source="tables"), r"source 'tables' without documents \(path None\)"),
+        (CorpusConfig(source="pubmedqa", path="/nowhere/at/all"), "no PubMedQA file at /nowhere/at/all"),
+        (CorpusConfig(source="tables", path="/nowhere/at/all"), r"without documents \(path /nowhere/at/all\)"),
+        (
+            CorpusConfig(source="tables", documents="/nowhere/d.csv", questions="/nowhere/q.csv"),
+            "no file /nowhere/[dq].csv",
+        ),
+    ],
+    ids=["pubmedqa without path", "tables without path", "no pubmedqa folder", "no tables folder", "no table file"],
+)
+def test_a_missing_path_is_refused_in_one_line(config, message):
+    with pytest.raises(InputError, match=message) as error:
+        load_corpus(config)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_split_without_questions_is_refused(tmp_path):
+    (write_pubmedqa(tmp_path) / "test_ground_truth.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="no question in split 'held_out'"):
+        load_corpus(CorpusConfig(source="pubmedqa", path=tmp_path))

@@ -1,0 +1,119 @@
+"""A sweep built by hand, whose right and wrong answers a test chooses, and tokenizers for spans."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
+from labeling.consensus import GOLD
+from labeling.models import find_model
+from results.labelers import LABELERS
+from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.scoring import ANSWERS, Scored, ScoringConfig, score_sweep
+from results.verdict import Verdict, reach_verdicts
+from retrieval.tokens import EmbedderTokenizer
+
+CONFIG = ScoringConfig(n_resamples=400)
+
+
+class Sweep(NamedTuple):
+    """The inputs of `score_sweep`, with shortcuts to its output and to the verdicts."""
+
+    corpus: Corpus
+    answers: pl.DataFrame
+    retrieval: pl.DataFrame
+    golds: dict[str, pl.DataFrame]
+
+    def score(self, config: ScoringConfig = CONFIG) -> Scored:
+        return score_sweep(self.corpus, self.answers, self.retrieval, self.golds, config)
+
+    def verdicts(self, qualified: bool | None = True, config: ScoringConfig = CONFIG) -> list[Verdict]:
+        scored = self.score(config)
+        rows = [{"reader": reader, "qualified": qualified} for reader in self.golds]
+        labelers = pl.DataFrame(rows, schema={name: LABELERS[name] for name in ("reader", "qualified")})
+        return reach_verdicts(scored.cells, scored.comparisons, labelers, config)
+
+
+def build_sweep(
+    right: Mapping[int, Sequence[bool]],
+    *,
+    kept: Sequence[bool] | None = None,
+    cuts: Sequence[tuple[str, int]] = (("k", 3),),
+    readers: Sequence[str] = ("reader",),
+    splitter: str = "tokens",
+    questions_per_document: int = 1,
+    tokens: Mapping[int, int] | None = None,
+) -> Sweep:
+    """A sweep over chunk sizes in which `right[size][question]` says whether that answer is right.
+
+    The right answer of question n is yes where n is even and no where it is odd; it is the reference and, where `kept`
+    (everywhere by default), the gold label. A chunk of size s makes a context of `tokens[s]` tokens (s by default).
+    """
+    n = len(next(iter(right.values())))
+    kept = [True] * n if kept is None else kept
+    labels = ["yes" if number % 2 == 0 else "no" for number in range(n)]
+    other = {"yes": "no", "no": "yes"}
+    ids = [f"q{number:03d}" for number in range(n)]
+    documents = [Document(f"d{number}", f"text {number}") for number in range(-(-n // questions_per_document))]
+    questions = [
+        Question(one, "?", (documents[number // questions_per_document].id,), labels[number])
+        for number, one in enumerate(ids)
+    ]
+    corpus = Corpus("by hand", documents_frame(documents), questions_frame(questions), LabelSet())
+    gold = pl.DataFrame(
+        [
+            {"question_id": one, "votes": [label] * 3, "label": label if keep else None, "kept": keep, "reason": "",
+             "reference": label}
+            for one, label, keep in zip(ids, labels, kept, strict=True)
+        ],
+        schema=GOLD,
+    )  # fmt: skip
+    answers, retrieval = [], []
+    for size, flags in right.items():
+        for cut, amount in cuts:
+            cell = {"splitter": splitter, "size": size, "overlap": 0, "cut": cut, "amount": amount}
+            for number, (one, flag) in enumerate(zip(ids, flags, strict=True)):
+                scores = {name: 1 / (number + 3) for name in (*DOCUMENT_SCORES, *SPAN_SCORES)}
+                retrieval.append(cell | {"question_id": one} | scores)
+                for reader in readers:
+                    label = labels[number] if flag else other[labels[number]]
+                    told = {"label": label, "failure": None, "margin": 0.5, "prompt_hash": f"{size}{one}"}
+                    context = {"n_chunks": 3, "n_context_tokens": (tokens or {}).get(size, size)}
+                    answers.append({"reader": reader, "question_id": one} | cell | told | context)
+    return Sweep(
+        corpus, pl.DataFrame(answers, schema=ANSWERS), pl.DataFrame(retrieval), {reader: gold for reader in readers}
+    )
+
+
+@pytest.fixture
+def sweep():
+    return build_sweep
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> EmbedderTokenizer:
+    """Every word and every punctuation mark is one token."""
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    folder = tmp_path_factory.mktemp("tiny_embedder")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return EmbedderTokenizer(folder)
+
+
+@pytest.fixture(scope="session")
+def minilm() -> EmbedderTokenizer:
+    """Tokenizer of all-MiniLM-L6-v2: from `$TERCET_TEST_EMBEDDER`, else from where the registry keeps it."""
+    given = os.environ.get("TERCET_TEST_EMBEDDER")
+    folder = Path(given) if given else find_model("all-minilm-l6-v2").path.parent
+    if not (folder / "tokenizer.json").is_file():
+        pytest.skip("all-minilm-l6-v2 is not on this machine: fetch it, or set TERCET_TEST_EMBEDDER to its folder")
+    return EmbedderTokenizer(folder)

@@ -1,0 +1,96 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import classification_report
+
+from corpora.schema import LabelSet
+from results.answer_metrics import NO_ANSWER, PER_CLASS, score_answers, score_classes
+
+LABELS = LabelSet(("yes", "no", "maybe"))
+RIGHT = ["yes", "yes", "yes", "no", "no", "maybe"]
+ANSWERED = ["yes", "yes", "no", "no", None, "yes"]
+
+pairs = st.lists(
+    st.tuples(st.sampled_from(LABELS.labels), st.sampled_from([*LABELS.labels, None])), min_size=1, max_size=40
+)
+
+
+def test_scores_are_those_computed_by_hand():
+    scores = score_answers(RIGHT, ANSWERED, LABELS)
+    # yes: 2 of 3 given and 2 of 3 right; no: 1 of 2 and 1 of 2; maybe: never given.
+    assert scores.n == 6
+    assert scores.accuracy == pytest.approx(3 / 6)
+    assert scores.macro_precision == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert scores.macro_recall == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+
+
+def test_classes_are_those_counted_by_hand():
+    frame = score_classes(RIGHT, ANSWERED, LABELS)
+    assert frame.schema == PER_CLASS
+    assert frame.rows() == [
+        ("yes", pytest.approx(2 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3), 3, 3),
+        ("no", 0.5, 0.5, 0.5, 2, 2),
+        ("maybe", 0.0, 0.0, 0.0, 1, 0),
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs)
+def test_scores_equal_the_classification_report_of_scikit_learn(answers):
+    right, answered = [one for one, _ in answers], [one for _, one in answers]
+    given = [one or NO_ANSWER for one in answered]
+    present = [label for label in LABELS if label in right]
+    report = classification_report(right, given, labels=present, output_dict=True, zero_division=0.0)
+    scores = score_answers(right, answered, LABELS)
+    macro = report["macro avg"]
+    assert scores.macro_precision == pytest.approx(macro["precision"])
+    assert scores.macro_recall == pytest.approx(macro["recall"])
+    assert scores.macro_f1 == pytest.approx(macro["f1-score"])
+    every = classification_report(right, given, labels=list(LABELS), output_dict=True, zero_division=0.0)
+    for label, precision, recall, f1, n, n_answered in score_classes(right, answered, LABELS).iter_rows():
+        expected = every[label]
+        assert (precision, recall, f1, n) == pytest.approx(
+            (expected["precision"], expected["recall"], expected["f1-score"], expected["support"])
+        )
+        assert n_answered == given.count(label)
+
+
+def test_no_answer_is_a_wrong_answer():
+    assert score_answers(["yes", "no"], [None, None], LABELS).accuracy == 0.0
+    assert score_answers(["yes", "no"], ["yes", None], LABELS) == (2, 0.5, 0.5, 0.5, 0.5)
+
+
+def test_no_answer_costs_no_label_its_precision():
+    assert score_classes(["yes", "no"], ["yes", None], LABELS)["precision"].to_list() == [1.0, 0.0, 0.0]
+
+
+def test_a_label_that_is_never_right_is_not_averaged_over():
+    scores = score_answers(["yes", "yes", "no"], ["yes", "yes", "no"], LABELS)
+    assert scores == (3, 1.0, 1.0, 1.0, 1.0)
+
+
+def test_answering_a_label_that_is_never_right_costs_the_recall_of_the_one_that_was():
+    scores = score_answers(["yes", "yes", "no"], ["yes", "maybe", "no"], LABELS)
+    assert scores.accuracy == pytest.approx(2 / 3)
+    assert scores.macro_precision == 1.0
+    assert scores.macro_recall == pytest.approx((1 / 2 + 1) / 2)
+
+
+def test_nothing_to_score_is_unknown_not_zero():
+    scores = score_answers([], [], LABELS)
+    assert scores.n == 0
+    assert all(math.isnan(value) for value in scores[1:])
+
+
+def test_classes_of_nothing_have_a_row_for_each_label_with_no_questions():
+    frame = score_classes([], [], LABELS)
+    assert frame.schema == PER_CLASS
+    assert frame.select("label", "n", "n_answered").rows() == [("yes", 0, 0), ("no", 0, 0), ("maybe", 0, 0)]
+
+
+def test_answers_must_be_as_many_as_questions():
+    with pytest.raises(ValueError, match=r"inconsistent|shorter|longer"):
+        score_answers(["yes", "no"], ["yes"], LABELS)

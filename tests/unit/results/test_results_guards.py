@@ -1,0 +1,54 @@
+import polars as pl
+
+from results.guards import find_warnings
+
+
+def chunks(**places_by_chunking):
+    rows = [
+        (chunking, document, start, end)
+        for chunking, places in places_by_chunking.items()
+        for document, start, end in places
+    ]
+    return pl.DataFrame(rows, schema=["chunking", "document_id", "start", "end"], orient="row")
+
+
+def warnings(chunked=None, hit=0.5, gold_n=100):
+    cell = {"reader": ["reader"], "splitter": ["tokens"], "size": [64], "overlap": [0], "cut": ["k"], "amount": [3]}
+    chunked = chunks(small=[("d", 0, 9), ("d", 9, 20)]) if chunked is None else chunked
+    cells = pl.DataFrame(cell | {"gold_n": [gold_n]})
+    retrieval = pl.DataFrame({name: values for name, values in cell.items() if name != "reader"} | {"hit": [hit]})
+    return find_warnings({"chunks": chunked, "answers": pl.DataFrame(), "retrieval": retrieval, "cells": cells})
+
+
+def test_a_sound_sweep_gives_no_warning():
+    assert warnings() == []
+
+
+def test_a_size_at_which_most_documents_are_one_chunk_is_called_retrieval_of_whole_documents():
+    whole = [("a", 0, 20), ("b", 0, 30), ("c", 0, 9), ("c", 9, 20)]
+    split = [(document, start, start + 5) for document in "abc" for start in (0, 5)]
+    (line,) = warnings(chunks(large=whole, small=split))
+    assert line.startswith("large: 67% of the documents are one chunk")
+
+
+def test_chunkings_that_cut_at_the_same_places_are_called_without_effect():
+    places = [("a", 0, 9), ("a", 9, 20), ("b", 0, 9), ("b", 9, 15)]
+    (line,) = warnings(chunks(large=places[::-1], small=places, other=[("a", 0, 8), ("a", 8, 20)]))
+    assert line == "large and small make the same chunks: the size has no effect."
+
+
+def test_chunkings_that_differ_in_one_place_are_not():
+    places = [("a", 0, 9), ("a", 9, 20), ("b", 0, 9), ("b", 9, 15)]
+    assert warnings(chunks(large=places, small=[*places[:-1], ("b", 9, 14)])) == []
+
+
+def test_retrieval_that_finds_everything_is_called_at_its_ceiling():
+    (line,) = warnings(hit=0.99)
+    assert line.startswith("k=3: the gold document is found for at least 99.0%")
+    assert warnings(hit=0.97) == []
+
+
+def test_few_gold_questions_are_pointed_out():
+    (line,) = warnings(gold_n=29)
+    assert line.startswith("reader: only 29 gold questions")
+    assert warnings(gold_n=30) == []

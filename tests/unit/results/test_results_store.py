@@ -1,0 +1,189 @@
+import contextlib
+import errno
+import json
+import resource
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from corpora.digest import sha256_file
+from corpora.errors import InputError
+from results.store import MANIFEST, PACKAGES, RunFolder, machine, package_versions, read_manifest, read_tables
+
+TABLE = pl.DataFrame({"question_id": ["q1", "q2"], "score": [0.5, None]})
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = RunFolder(tmp_path / "runs", "demo", {"seed": 1, "sizes": [64, 128]})
+    folder.begin()
+    return folder
+
+
+def files(run):
+    return sorted(file.name for file in run.path.iterdir())
+
+
+def refuse_to_write(monkeypatch, error):
+    """Writing stops half way, as on a full disk."""
+
+    def write_half(_frame, target, **_):
+        Path(target).write_bytes(b"half")
+        raise error
+
+    def write_half_a_text(path, text, **_):
+        path.write_bytes(text[: len(text) // 2].encode())
+        raise error
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", write_half)
+    monkeypatch.setattr(Path, "write_text", write_half_a_text)
+
+
+@contextlib.contextmanager
+def files_of_at_most(n_bytes):
+    """The kernel refuses to let a file grow further, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_run_is_complete_only_when_it_is_sealed(run):
+    assert not run.is_complete
+    run.write_table("cells", TABLE)
+    run.write_text("report.md", "# Report\n")
+    assert not run.is_complete
+    run.seal({"seconds": 3})
+    assert run.is_complete
+
+
+def test_beginning_again_takes_the_manifest_away_before_anything_else_changes(run):
+    run.write_table("cells", TABLE)
+    run.seal({})
+    run.begin()
+    assert not run.is_complete
+    assert files(run) == ["cells.parquet"]
+
+
+def test_the_manifest_holds_the_config_and_the_digest_of_every_table(run):
+    run.write_table("cells", TABLE)
+    run.write_table("answers", TABLE.head(1))
+    run.seal({"seconds": 3})
+    manifest = read_manifest(run.path)
+    assert manifest["seconds"] == 3
+    assert manifest["config"] == {"seed": 1, "sizes": [64, 128]}
+    assert manifest["tables"] == {name: sha256_file(run.path / name) for name in ("answers.parquet", "cells.parquet")}
+    assert set(manifest["packages"]) == set(PACKAGES)
+
+
+def test_tables_come_back_as_they_were_written(run):
+    run.write_table("cells", TABLE)
+    run.write_table("answers", TABLE.head(0))
+    tables = read_tables(run.path)
+    assert list(tables) == ["answers", "cells"]
+    assert tables["cells"].equals(TABLE)
+    assert tables["answers"].schema == TABLE.schema
+
+
+def test_the_same_table_has_the_same_bytes(run):
+    run.write_table("one", TABLE)
+    run.write_table("two", TABLE)
+    assert sha256_file(run.path / "one.parquet") == sha256_file(run.path / "two.parquet")
+
+
+def test_texts_are_written_as_utf8(run):
+    run.write_text("report.md", "naïve 👩‍👩‍👧\n")
+    assert (run.path / "report.md").read_bytes() == "naïve 👩‍👩‍👧\n".encode()
+
+
+def test_the_folder_is_named_by_the_config_whatever_the_order_of_its_keys(tmp_path):
+    one = RunFolder(tmp_path, "demo", {"a": 1, "b": 2})
+    assert RunFolder(tmp_path, "demo", {"b": 2, "a": 1}).path == one.path
+    assert RunFolder(tmp_path, "demo", {"a": 1, "b": 3}).path != one.path
+    assert one.path.name.startswith("demo-")
+
+
+def test_reading_a_run_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere does not exist"):
+        read_manifest(tmp_path / "nowhere")
+
+
+def test_reading_a_run_without_manifest_is_refused_as_incomplete(run):
+    run.write_table("cells", TABLE)
+    with pytest.raises(InputError, match=r"not a complete run \(no manifest\.json\)"):
+        read_manifest(run.path)
+
+
+FULL = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    # What polars really raises for it.
+    pl.exceptions.ComputeError("parquet: underlying IO error: No space left on device (os error 28)"),
+]
+
+
+@pytest.mark.parametrize("error", FULL, ids=["OSError", "ComputeError"])
+def test_a_full_disk_is_said_in_one_line_and_leaves_no_partial_table(run, monkeypatch, error):
+    refuse_to_write(monkeypatch, error)
+    with pytest.raises(InputError, match=r"cells\.parquet.*disk is full") as refusal:
+        run.write_table("cells", TABLE)
+    assert "\n" not in str(refusal.value)
+    assert files(run) == []
+
+
+def test_a_full_disk_leaves_no_partial_text_and_no_manifest(run, monkeypatch):
+    run.write_table("cells", TABLE)
+    refuse_to_write(monkeypatch, FULL[0])
+    with pytest.raises(InputError, match=r"report\.md.*disk is full"):
+        run.write_text("report.md", "# Report\n")
+    with pytest.raises(InputError, match=r"manifest\.json.*disk is full"):
+        run.seal({})
+    assert files(run) == ["cells.parquet"]
+    assert not run.is_complete
+
+
+def test_a_table_that_cannot_be_written_again_stays_as_it_was(run, monkeypatch):
+    run.write_table("cells", TABLE)
+    refuse_to_write(monkeypatch, FULL[1])
+    with pytest.raises(InputError):
+        run.write_table("cells", TABLE.head(1))
+    assert read_tables(run.path)["cells"].equals(TABLE)
+
+
+def test_a_write_that_the_kernel_cuts_short_leaves_no_partial_file(run):
+    large = pl.DataFrame({"n": list(range(50_000))})
+    with files_of_at_most(4096), pytest.raises(InputError, match=r"cannot write .*large\.parquet"):
+        run.write_table("large", large)
+    with files_of_at_most(4096), pytest.raises(InputError, match=r"cannot write .*report\.md"):
+        run.write_text("report.md", "word " * 10_000)
+    assert files(run) == []
+
+
+def test_a_folder_that_is_gone_is_an_input_error_not_a_traceback(run):
+    run.path.rmdir()
+    with pytest.raises(InputError, match="cannot write"):
+        run.write_table("cells", TABLE)
+    with pytest.raises(InputError, match="cannot write"):
+        run.write_text("report.md", "text")
+
+
+def test_versions_name_every_package_that_can_change_a_number():
+    versions = package_versions()
+    assert versions["numpy"] == __import__("numpy").__version__
+    assert set(versions) == set(PACKAGES)
+
+
+def test_a_package_that_is_not_installed_is_recorded_as_absent(monkeypatch):
+    monkeypatch.setattr("results.store.PACKAGES", ("no-such-package-anywhere",))
+    assert package_versions() == {"no-such-package-anywhere": "absent"}
+
+
+def test_what_is_recorded_about_the_machine_goes_into_json():
+    assert json.loads(json.dumps(machine()))["python"].startswith("3.")
+
+
+def test_the_manifest_is_the_only_seal(run):
+    (run.path / MANIFEST).mkdir()  # a folder of that name seals nothing
+    assert not run.is_complete

@@ -1,0 +1,166 @@
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+from results.scoring import ScoringConfig
+from results.statistics import detectable_difference
+from results.verdict import reach_verdicts
+
+A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
+
+
+def first(n_right, n=60):
+    return [number < n_right for number in range(n)]
+
+
+def mixed(n_right, seed, n=60):
+    """Right answers scattered over the questions."""
+    return np.random.default_rng(seed).permutation(first(n_right, n)).tolist()
+
+
+def only(verdicts):
+    assert len(verdicts) == 1
+    return verdicts[0]
+
+
+def test_a_planted_clear_winner_is_decided(sweep):
+    verdict = only(sweep({32: first(20), 64: first(55), 128: first(25)}).verdicts())
+    assert verdict.decided
+    assert verdict.best == verdict.recommended == B
+    assert verdict.not_worse == (B,)
+    assert verdict.line.startswith(f"Use {B} for reader at k=3: accuracy 0.917")
+    assert "better than each of the 2 others" in verdict.line
+
+
+def test_equal_cells_cannot_be_told_apart(sweep):
+    flags = mixed(40, 0)
+    verdict = only(sweep({32: flags, 64: flags, 128: flags}).verdicts())
+    assert not verdict.decided
+    assert set(verdict.not_worse) == {A, B, C}
+    assert verdict.line.startswith("Cannot tell which of")
+
+
+def test_of_cells_that_are_shown_to_be_equal_the_cheapest_is_recommended(sweep):
+    flags = mixed(40, 0)
+    verdict = only(sweep({32: flags, 64: flags}, tokens={32: 300, 64: 200}).verdicts())
+    assert verdict.best == B  # of equal ones the one with the least context
+    assert verdict.recommended == B
+    assert f"Cheapest shown to be within 0.05 of the best: {B}" in verdict.line
+
+
+def test_a_small_difference_on_few_questions_cannot_be_told(sweep):
+    verdict = only(sweep({32: mixed(40, 0), 64: mixed(42, 1)}).verdicts())
+    assert not verdict.decided
+    assert verdict.best == B
+    assert verdict.not_worse == (B, A)
+    assert "Cannot tell" in verdict.line
+    # The interval of the difference reaches beyond the margin, so that nothing cheaper is recommended.
+    assert verdict.recommended is None
+    assert "Cheapest" not in verdict.line
+
+
+def test_the_worse_ones_are_told_apart_though_the_best_two_are_not(sweep):
+    verdict = only(sweep({32: first(10), 64: first(55), 128: first(54)}).verdicts())
+    assert not verdict.decided
+    assert verdict.not_worse == (B, C)
+    assert "(1 of 3 are worse)" in verdict.line
+
+
+def test_a_cheaper_chunking_within_the_margin_is_recommended_over_the_best(sweep):
+    # One question of 200 differs: whatever the resample, the difference stays far below .05.
+    verdict = only(sweep({32: first(149, 200), 64: first(150, 200)}).verdicts())
+    assert verdict.best == B
+    assert verdict.recommended == A
+
+
+def test_a_margin_of_zero_recommends_nothing_that_is_worse(sweep):
+    config = ScoringConfig(n_resamples=400, margin=0)
+    verdict = only(sweep({32: first(149, 200), 64: first(150, 200)}).verdicts(config=config))
+    assert verdict.recommended in (B, None)
+
+
+def test_an_empty_gold_set_cannot_tell(sweep):
+    verdict = only(sweep({32: first(10), 64: first(50)}, kept=[False] * 60).verdicts())
+    assert verdict.line.startswith("Cannot tell: reader at k=3 has an empty gold set")
+    assert verdict.n_gold == 0
+    assert not verdict.decided
+    assert verdict.recommended is None
+    assert math.isnan(verdict.detectable)
+
+
+def test_one_chunking_leaves_nothing_to_choose(sweep):
+    verdict = only(sweep({64: first(50)}).verdicts())
+    assert verdict.line.startswith("Nothing to choose")
+    assert B in verdict.line
+    assert not verdict.decided
+    assert math.isnan(verdict.detectable)
+
+
+@pytest.mark.parametrize(
+    "flags", [{32: first(20), 64: first(55)}, {32: first(40), 64: first(41)}, {64: first(50)}], ids=["use", "?", "one"]
+)
+def test_an_unqualified_reader_carries_a_warning_in_every_kind_of_verdict(sweep, flags):
+    assert "WARNING: reader is not shown to beat" in only(sweep(flags).verdicts(qualified=False)).line
+    assert "WARNING" not in only(sweep(flags).verdicts(qualified=True)).line
+    assert "WARNING" not in only(sweep(flags).verdicts(qualified=None)).line  # no references to judge by
+
+
+def test_every_verdict_is_one_line(sweep):
+    flags = {32: first(20), 64: first(55)}
+    for verdict in sweep(flags, readers=["a", "b"], cuts=[("k", 1), ("k", 3)]).verdicts(qualified=False):
+        assert "\n" not in verdict.line
+
+
+def test_the_detectable_difference_is_that_of_the_median_pair_with_holm_in_mind(sweep):
+    built = sweep({32: mixed(40, 0), 64: mixed(42, 1), 128: mixed(30, 2)})
+    errors = built.score().comparisons["standard_error"].to_list()
+    assert only(built.verdicts()).detectable == pytest.approx(detectable_difference(float(np.median(errors)), 3, 0.95))
+
+
+def test_no_run_claims_to_detect_a_difference_of_zero(sweep):
+    # The same answers everywhere say nothing about the spread of a difference.
+    flags = first(8, 12)
+    verdict = only(sweep({32: flags, 64: flags}).verdicts())
+    assert "below about 0.000" not in verdict.line
+
+
+def test_there_is_one_verdict_for_each_reader_and_cut_with_the_smallest_budget_first(sweep):
+    flags = {32: first(20), 64: first(55)}
+    cuts = [("k", 1), ("budget", 512), ("k", 5), ("budget", 256)]
+    verdicts = sweep(flags, cuts=cuts).verdicts()
+    assert [verdict.cut for verdict in verdicts] == ["budget=256", "budget=512", "k=5", "k=1"]
+
+
+def test_the_headline_is_the_reader_with_the_most_gold_questions(sweep):
+    built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"])
+    few = built.golds["a"].with_columns(kept=np.array(first(30)))
+    verdicts = built._replace(golds=built.golds | {"a": few}).verdicts()
+    assert [(verdict.reader, verdict.n_gold) for verdict in verdicts] == [("b", 60), ("a", 30)]
+
+
+def test_each_cut_is_judged_by_its_own_comparisons(sweep):
+    built = sweep({32: first(20), 64: first(55)}, cuts=[("k", 1), ("k", 3)])
+    scored = built.score()
+    only_first = scored.comparisons.filter(amount=1)
+    labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
+    config = ScoringConfig(n_resamples=400)
+    by_cut = {verdict.cut: verdict for verdict in reach_verdicts(scored.cells, only_first, labelers, config)}
+    assert math.isnan(by_cut["k=3"].detectable)
+    assert not math.isnan(by_cut["k=1"].detectable)
+
+
+def test_chunkings_that_tie_in_everything_give_the_same_verdict_in_any_order(sweep):
+    # Same accuracy, same context, same size; only the splitter differs.
+    flags = mixed(40, 0)
+    tokens, sentences = (sweep({64: flags}, splitter=name) for name in ("tokens", "sentences"))
+    built = tokens._replace(
+        answers=tokens.answers.vstack(sentences.answers), retrieval=tokens.retrieval.vstack(sentences.retrieval)
+    )
+    scored = built.score()
+    labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
+    config = ScoringConfig(n_resamples=400)
+    one = reach_verdicts(scored.cells, scored.comparisons, labelers, config)
+    other = reach_verdicts(scored.cells.reverse(), scored.comparisons.reverse(), labelers, config)
+    assert one == other

@@ -1,0 +1,79 @@
+import polars as pl
+import pytest
+
+from corpora.digest import sha256_text
+from corpora.errors import InputError
+from retrieval.chunks import CHUNKS, chunk_documents
+from retrieval.splitters import Chunking
+
+SPLITTERS = ("tokens", "sentences", "recursive")
+
+
+def documents(**texts):
+    return pl.DataFrame({"document_id": list(texts), "text": list(texts.values())})
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_every_chunk_is_the_slice_that_its_offsets_name(splitter, tiny):
+    given = documents(d1="The cat sat. 👩‍👩‍👧 ran home. " * 9, d2="A dog.\r\n\r\nOne two three. " * 9)
+    chunks = chunk_documents(given, Chunking(splitter, 12, 3), tiny)
+    texts = dict(given.iter_rows())
+    assert set(chunks["document_id"]) == {"d1", "d2"}
+    for row in chunks.iter_rows(named=True):
+        assert row["text"] == texts[row["document_id"]][row["start"] : row["end"]]
+        assert row["text_sha256"] == sha256_text(row["text"])
+        assert row["n_tokens"] == tiny.count(row["text"])
+        assert row["chunk_id"] == f"{row['document_id']}:{row['start']}-{row['end']}"
+
+
+def test_the_frame_has_the_declared_schema_and_the_text(tiny):
+    chunks = chunk_documents(documents(d="The cat sat."), Chunking("tokens", 16, 0), tiny)
+    assert chunks.schema == pl.Schema({**CHUNKS, "text": pl.String()})
+    assert chunks["chunking"].to_list() == ["tokens(size=16,overlap=0)"]
+
+
+def test_documents_keep_their_order_and_their_chunks_stand_in_text_order(tiny):
+    given = documents(z="the cat sat on the mat " * 4, a="one two three four five six seven " * 3)
+    chunks = chunk_documents(given, Chunking("tokens", 8, 0), tiny)
+    assert chunks["document_id"].unique(maintain_order=True).to_list() == ["z", "a"]
+    for _, rows in chunks.group_by("document_id"):
+        assert rows["start"].is_sorted()
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+@pytest.mark.parametrize("text", ["", " \n ", "\u200b\u200b", "\u0301", "\x01 \x02"])
+def test_a_document_without_a_token_is_refused_by_its_id(splitter, text, tiny):
+    given = documents(fine="The cat sat.", empty=text)
+    with pytest.raises(InputError, match="'empty'") as refusal:
+        chunk_documents(given, Chunking(splitter, 16, 0), tiny)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_no_chunk_is_without_a_token(splitter, tiny):
+    given = documents(d="The cat sat.\n\n\u200b\u200b\n\n\u0301\n\nA dog ran home. One two three four five.")
+    chunks = chunk_documents(given, Chunking(splitter, 8, 0), tiny)
+    assert chunks["n_tokens"].min() > 0
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+@pytest.mark.parametrize(("size", "overlap"), [(6, 2), (10, 3), (16, 0)])
+def test_chunk_ids_are_distinct(splitter, size, overlap, tiny):
+    given = documents(korean="강남스타일" * 5, same="The cat sat. " * 20, again="The cat sat. " * 20)
+    chunks = chunk_documents(given, Chunking(splitter, size, overlap), tiny)
+    assert chunks["chunk_id"].is_unique().all()
+
+
+def test_a_text_that_cannot_be_cut_small_enough_is_refused_with_the_numbers(tiny):
+    # One syllable is three tokens, and no slice is shorter than a character.
+    with pytest.raises(InputError, match=r"chunk of 5 tokens: expected at most 3"):
+        chunk_documents(documents(d="강남 강남"), Chunking("tokens", 3, 0), tiny)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_no_chunk_is_longer_than_the_real_embedder_reads(splitter, minilm):
+    given = documents(d="Internationalization of antidisestablishmentarianism, 強い雨, naïve café: 3.14 %. " * 60)
+    chunks = chunk_documents(given, Chunking(splitter, 256, 32), minilm)
+    assert len(chunks) > 3
+    assert chunks["n_tokens"].max() + minilm.n_special <= 256
