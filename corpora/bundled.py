@@ -32,7 +32,7 @@ def read_sample(folder: Path = FOLDER) -> Corpus:
         spans = []
         for item in row["evidence"]:
             span = Span(row["document_id"], item["start"], item["end"])
-            if texts[span.document_id][span.start : span.end] != item["quote"]:
+            if texts.get(span.document_id, "")[span.start : span.end] != item["quote"]:
                 raise InputError(
                     f"sample question {row['id']}: {item['quote']!r:.60} is not at {span.start}:{span.end}",
                     "the quote at its offsets",
@@ -47,6 +47,6 @@ def read_sample(folder: Path = FOLDER) -> Corpus:
         )  # fmt: skip
     inputs = {
         "sample/questions.jsonl": sha256_file(file),
-        "sample/documents": sha256_text("".join(sha256_text(document.text) for document in documents)),
+        "sample/documents": sha256_text("".join(document.id + sha256_text(document.text) for document in documents)),
     }
     return Corpus("orrin-handbook", documents_frame(documents), questions_frame(questions), LabelSet(), inputs)

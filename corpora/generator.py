@@ -10,11 +10,13 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
+
+WORDS_A_FACT = 20
 
 Shape = Literal["one_sentence", "neighbouring", "far_apart"]
 
@@ -42,6 +44,16 @@ class GeneratorConfig(BaseModel):
     )
     maybe_share: float = Field(0.0, ge=0, le=1, description="share of facts that the document leaves open")
     seed: int = Field(0, description="seed of everything that is drawn")
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        """Facts need filler between them, or none of them is far apart."""
+        if self.words < WORDS_A_FACT * self.questions_per_document:
+            raise ValueError(
+                f"{WORDS_A_FACT} words a question or more ({WORDS_A_FACT * self.questions_per_document} for "
+                f"{self.questions_per_document} questions a document, not {self.words})"
+            )
+        return self
 
 
 class _Fact(NamedTuple):
@@ -78,7 +90,8 @@ def _fact(rng: random.Random, config: GeneratorConfig, number: int, tag: str) ->
     shape = config.shapes[number % len(config.shapes)]
     name = "".join(rng.choices(_SYLLABLES, k=3)).title()
     subject = f"{rng.choice(_KINDS)} {name}-{tag}"
-    days, grade = rng.randint(3, 60), f"{rng.choice('BCDFGHK')}{rng.randint(2, 99)}"
+    # The tag keeps a grade to one fact: two rules for one grade would contradict each other.
+    days, grade = rng.randint(3, 60), f"{rng.choice('BCDFGHK')}{rng.randint(2, 99)}-{tag}"
     label = "maybe" if rng.random() < config.maybe_share else rng.choice(("yes", "no"))
     asked = days if label != "no" else days + rng.choice((-2, 2, 5))
     rule = f"is checked every {days} days" if label != "maybe" else "has no fixed interval between checks yet"

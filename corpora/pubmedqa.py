@@ -86,9 +86,26 @@ def _field(file: Path, pubmed_id: str, item: Any, name: str, kind: type) -> Any:
     return value
 
 
+def _text(file: Path, pubmed_id: str, name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise RowError(str(file), pubmed_id, name, f"{value!r:.60}", "a text", _REMEDY)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise RowError(
+            str(file), pubmed_id, name, f"a lone surrogate at character {error.start}", "valid Unicode", _REMEDY
+        ) from error
+    return value
+
+
+def _optional(file: Path, pubmed_id: str, item: Any, name: str) -> str | None:
+    value = item.get(name)
+    return _text(file, pubmed_id, name, value) if value else None
+
+
 def _document(file: Path, pubmed_id: str, item: Any) -> Document:
-    contexts = _field(file, pubmed_id, item, "CONTEXTS", list)
-    names = _field(file, pubmed_id, item, "LABELS", list)
+    contexts = [_text(file, pubmed_id, "CONTEXTS", one) for one in _field(file, pubmed_id, item, "CONTEXTS", list)]
+    names = [_text(file, pubmed_id, "LABELS", one) for one in _field(file, pubmed_id, item, "LABELS", list)]
     if len(contexts) != len(names):
         raise RowError(
             str(file),
@@ -112,10 +129,10 @@ def _question(file: Path, pubmed_id: str, item: Any, test_ids: set[str] | None) 
     year = item.get("YEAR")
     return Question(
         id=pubmed_id,
-        text=_field(file, pubmed_id, item, "QUESTION", str),
+        text=_text(file, pubmed_id, "QUESTION", item.get("QUESTION")),
         document_ids=(pubmed_id,),
-        reference=item.get("final_decision"),
-        annotators={name: item[name] for name in ANNOTATORS if item.get(name)},
+        reference=_optional(file, pubmed_id, item, "final_decision"),
+        annotators={name: label for name in ANNOTATORS if (label := _optional(file, pubmed_id, item, name))},
         split=split,
         tags={"year": year} if year else {},
     )

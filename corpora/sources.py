@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.bundled import read_sample
+from corpora.digest import sha256_text
 from corpora.errors import InputError
 from corpora.generator import GeneratorConfig, generate_corpus
 from corpora.pubmedqa import PARTS, read_pubmedqa
@@ -65,9 +67,15 @@ def load_corpus(config: CorpusConfig, pins: Path | None = None) -> Corpus:
             f"{corpus.name}: no question in split {config.split!r}", "at least one", "choose another `split`"
         )
     if config.sample is not None:
-        pin = pins / f"{corpus.name}-{config.split}-{config.sample}-{config.seed}.json" if pins else None
+        pin = pins / f"{corpus.name}-{config.sample}-{_draw_digest(config)}.json" if pins else None
         questions = sample_questions(questions, config.sample, config.seed, pin)
     return corpus.with_questions(questions)
+
+
+def _draw_digest(config: CorpusConfig) -> str:
+    """What a pinned sample belongs to: the source by its place, not by its content, which may grow."""
+    drawn_from = config.model_dump(mode="json", exclude={"document_columns", "question_columns", "labels"})
+    return sha256_text(json.dumps(drawn_from, sort_keys=True))[:12]
 
 
 def read_source(config: CorpusConfig) -> Corpus:

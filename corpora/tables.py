@@ -62,8 +62,18 @@ def read_tables(
         documents=documents_frame(_documents(documents, document_columns or DocumentColumns())),
         questions=questions_frame(_questions(questions, question_columns or QuestionColumns())),
         labels=labels,
-        inputs={file.name: sha256_file(file) for file in (documents, questions)},
+        inputs=_digests(documents, questions),
     )
+
+
+def _digests(documents: Path, questions: Path) -> dict[str, str]:
+    """Digest by file name, or by role and name where both files have the same name."""
+    if documents.name == questions.name:
+        return {
+            f"documents/{documents.name}": sha256_file(documents),
+            f"questions/{questions.name}": sha256_file(questions),
+        }
+    return {file.name: sha256_file(file) for file in (documents, questions)}
 
 
 def find_table(folder: Path, stem: str) -> Path | None:
@@ -92,7 +102,11 @@ def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
             reference=_optional_text(file, number, row, columns.reference),
             evidence=_evidence(file, number, row, columns.evidence, document_ids),
             split="tune" if split == "tune" else "held_out" if split else None,
-            tags={tag: str(row[tag]) for tag in columns.tags if row[tag] is not None},
+            tags={
+                tag: _valid_unicode(file, number, tag, str(row[tag]))
+                for tag in columns.tags
+                if row[tag] not in (None, "")
+            },
         )
 
 
@@ -177,6 +191,10 @@ def _text(file: Path, number: int, row: Mapping[str, Any], column: str) -> str:
     if not isinstance(value, str) or not value.strip():
         shown = "empty" if value is None or isinstance(value, str) else f"{value!r:.60}"
         raise RowError(str(file), number, column, shown, "a text that is not empty", "fill it in or remove the row")
+    return _valid_unicode(file, number, column, value)
+
+
+def _valid_unicode(file: Path, number: int, column: str, value: str) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -214,24 +232,31 @@ def _evidence(
     spans = []
     for item in value if isinstance(value, list) else [value]:
         start, end = (item.get(key) if isinstance(item, dict) else None for key in ("start", "end"))
-        if type(start) is not int or type(end) is not int:
+        if not (_is_offset(start) and _is_offset(end)):
             raise RowError(
                 str(file),
                 number,
                 column,
                 f"{item!r:.80}",
-                "{document_id, start, end} with integer offsets",
+                "{document_id, start, end} with integer offsets of at least 0",
                 "correct the span",
             )
         # A question on one document need not repeat its id in every span.
-        spans.append(Span(str(item.get("document_id", document_ids[0])), start, end))
+        owner = item.get("document_id")
+        document_id = document_ids[0] if owner is None else _id(file, number, {column: owner}, column)
+        spans.append(Span(document_id, start, end))
     return tuple(spans)
+
+
+def _is_offset(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _parsed(file: Path, number: int, row: Mapping[str, Any], column: str) -> Any:
     """A nested field: as it is in JSONL and Parquet, from a JSON text in CSV."""
     value = row.get(column)
-    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
+    is_json = isinstance(value, str) and value.lstrip().startswith(("[", "{"))
+    if not is_json or file.suffix.lower() != ".csv":
         return value
     try:
         return json.loads(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig, fingerprint
-from labeling.ledger import Ledger
+from labeling.ledger import FLUSH_SECONDS, Ledger
 from labeling.models import ModelFile, find_model, resolve_model
 from retrieval.embedding import Embedder
 
@@ -50,7 +51,7 @@ def model_file(name: str) -> ModelFile:
 @cache
 def open_ledger(folder: Path, labeler: str) -> Ledger:
     """A labeler's ledger, open for the life of the process; `flush_ledgers` writes what it holds."""
-    ledger = Ledger(folder, labeler)
+    ledger = Ledger(folder, labeler, float(os.environ.get("TERCET_FLUSH_SECONDS", FLUSH_SECONDS)))
     _open_ledgers.append(ledger)
     return ledger
 

@@ -57,6 +57,11 @@ def test_a_readers_answer_is_the_most_probable_label_not_the_drawn_one():
     assert document_answers(given, LABELS).select("question_id", "label").rows() == [("q1", "maybe"), ("q2", "yes")]
 
 
+def test_a_readers_answer_is_that_of_the_first_prompt_where_the_three_differ():
+    three = [cast("q1", *[likely] * 3)[number] for number, likely in enumerate(("no", "yes", "yes"))]
+    assert document_answers(votes(three[::-1]), LABELS)["label"].to_list() == ["no"]
+
+
 def test_a_failed_vote_gives_no_answer():
     given = votes(cast("q1", None, None, None), cast("q2", "yes", "yes", "yes"))
     assert document_answers(given, LABELS).rows() == [("q1", None, None), ("q2", "yes", 0.6)]

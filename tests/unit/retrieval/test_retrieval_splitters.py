@@ -164,11 +164,11 @@ def test_token_windows_share_exactly_the_overlap_where_words_are_single_tokens(o
 
 def test_sentence_packing_repeats_whole_sentences_as_overlap(tiny):
     text = "The cat sat. One dog ran. Two sat on a mat. Three ran home. Four sat."
-    slices = split_text(text, Chunking("sentences", 14, 5), tiny)
+    slices = split_text(text, Chunking("sentences", 14, 4), tiny)
     assert [text[start:end] for start, end in slices] == [
         "The cat sat. One dog ran.",
         "One dog ran. Two sat on a mat.",
-        "Three ran home. Four sat.",  # "Two sat on a mat." has 6 tokens, more than may be repeated
+        "Three ran home. Four sat.",  # "Two sat on a mat." has 6 tokens, more than the 4 that may be repeated
     ]
 
 
@@ -234,6 +234,13 @@ def test_recursive_splitting_cuts_at_paragraphs_before_it_cuts_within(tiny):
     text = "The cat sat. A dog ran home.\n\nOne two three four.\n\nFive six seven eight nine."
     pieces = [text[start:end] for start, end in split_text(text, Chunking("recursive", 12, 0), tiny)]
     assert pieces == ["The cat sat. A dog ran home.", "One two three four.", "Five six seven eight nine."]
+
+
+def test_recursive_splitting_repeats_text_as_overlap(tiny):
+    text = "one two three four five six seven eight nine ten " * 3
+    slices = split_text(text, Chunking("recursive", 12, 4), tiny)
+    assert len(slices) > 3
+    assert {n_shared(text, tiny, *pair) for pair in pairwise(slices)} == {4}
 
 
 @every_splitter

@@ -1,0 +1,80 @@
+"""Fixtures that many tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flows.cli import main
+from labeling.models import find_model
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# No test may reach the network or a configured Prefect server.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.pop("PREFECT_API_URL", None)
+
+
+def needs_model(name: str) -> None:
+    """Skip a test whose model is not on this machine; `make test` fetches it."""
+    if not find_model(name).path.is_file():
+        pytest.skip(f"model {name} is not fetched: run `tercet models fetch {name}`")
+
+
+@pytest.fixture
+def tercet(monkeypatch, tmp_path):
+    """Run the command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="tercet")
+
+    return run
+
+
+@pytest.fixture
+def small_experiment(tmp_path):
+    """An experiment on three questions of the bundled sample with the smallest reader; returns its file."""
+    needs_model("smollm2-135m")
+    needs_model("all-minilm-l6-v2")
+    return write_experiment(tmp_path / "small.toml")
+
+
+def write_experiment(file: Path, questions: int = 3) -> Path:
+    file.write_text(
+        f"""
+        name = "small"
+        [corpus]
+        source = "sample"
+        sample = {questions}
+        [retrieval]
+        sizes = [32, 64]
+        k = [1, 2]
+        budgets = [64]
+        [scoring]
+        n_resamples = 200
+        [[readers]]
+        model = "smollm2-135m"
+        num_ctx = 2048
+        """,
+        encoding="utf-8",
+    )
+    return file
+
+
+@pytest.fixture
+def fresh_process_caches():
+    """Forget what a process keeps open (models, ledgers), before and after a test that swaps the files beneath."""
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    from flows import asking, workspace
+
+    asking.close_model()
+    for cached in (workspace.model_file, workspace.open_ledger, workspace.open_embedder):
+        cached.cache_clear()
+    workspace._open_ledgers.clear()

@@ -1,0 +1,73 @@
+"""What a user does on the command line, on a small real run."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import needs_model
+
+
+def test_help_answers_in_under_half_a_second():
+    fastest = min(timed_help() for _ in range(3))
+    assert fastest < 0.5
+
+
+def timed_help() -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "flows.cli", "--help"], capture_output=True, check=True)
+    return time.perf_counter() - started
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys, flows.cli; print(sorted({'torch', 'prefect', 'llama_cpp', 'polars'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["run", "label", "sweep", "compare", "plan", "report", "demo", "serve"])
+def test_every_command_explains_itself(command, tercet):
+    result = tercet(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage: tercet" in result.output
+
+
+def test_models_are_listed_with_their_digests(tercet):
+    result = tercet("models", "list")
+    assert "qwen2.5-coder-0.5b" in result.output
+    assert "1d9614638d18" in result.output
+
+
+@pytest.mark.model
+def test_a_run_ends_with_a_verdict_and_its_report_can_be_rendered_again(tercet, small_experiment, fresh_process_caches):
+    result = tercet("run", small_experiment, "--quiet")
+    assert result.exit_code == 0, result.output
+    verdict, where = result.stdout.strip().splitlines()
+    assert verdict.startswith(("Use ", "Cannot tell", "Nothing to choose"))
+    folder = where.removeprefix("Report and tables: ")
+    report = tercet("report", folder)
+    assert report.exit_code == 0
+    assert verdict in report.output
+    assert "tokens(size=32,overlap=0)" in report.output
+    assert "## Sweep" in report.output
+
+
+@pytest.mark.model
+def test_plan_counts_what_is_left_to_ask(tercet, small_experiment, fresh_process_caches):
+    before = tercet("plan", small_experiment)
+    assert before.exit_code == 0, before.output
+    assert "9 prompts (0 answered in the ledger)" in before.output
+    assert tercet("label", small_experiment, "--quiet").exit_code == 0
+    assert "9 prompts (9 answered in the ledger)" in tercet("plan", small_experiment).output
+
+
+@pytest.mark.model
+def test_the_same_experiment_runs_as_a_prefect_flow(tercet, small_experiment, tmp_path, fresh_process_caches):
+    needs_model("smollm2-135m")
+    direct = tercet("label", small_experiment, "--quiet", "--store", tmp_path / "direct")
+    flow = tercet("label", small_experiment, "--quiet", "--prefect", "--store", tmp_path / "flow")
+    assert flow.exit_code == 0, flow.output
+    assert flow.stdout.splitlines()[0] == direct.stdout.splitlines()[0]
+    ours, theirs = (next((tmp_path / name).glob("small-label-*/votes.parquet")) for name in ("direct", "flow"))
+    assert ours.read_bytes() == theirs.read_bytes()

@@ -1,0 +1,194 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from corpora.errors import InputError
+from corpora.schema import LabelSet, Question
+from labeling.labeler import PARAPHRASES, LabelerConfig, PromptWriter, check_diversity, fingerprint
+from labeling.prompts import load_prompt
+from labeling.sampling import Sampling
+from labeling.votes import vote_seed
+
+LABELS = LabelSet()
+TWO = LabelSet(("yes", "no"))
+QUESTION = Question("q1", "Does it float?", ("d1",))
+SHA = "a" * 64
+
+
+def votes_of(**settings):
+    return PromptWriter(LabelerConfig(**settings), LABELS).votes(QUESTION, "document", "It floats.")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"temperature": 0}, {"top_k": 1}, {"temperature": 2, "top_k": 1}], ids=lambda settings: str(settings)
+)
+def test_resampling_without_chance_is_refused_as_three_copies_of_one_vote(settings):
+    with pytest.raises(InputError, match="three copies of one vote"):
+        check_diversity(LabelerConfig(diversity="resample", **settings), LABELS)
+
+
+@pytest.mark.parametrize("settings", [{"temperature": 0}, {"top_k": 1}], ids=lambda settings: str(settings))
+def test_permuting_two_labels_without_chance_is_refused(settings):
+    with pytest.raises(InputError, match="one vote would be a copy"):
+        check_diversity(LabelerConfig(diversity="permute", **settings), TWO)
+
+
+@pytest.mark.parametrize(
+    "prompts", [("one_word",), ("one_word", "judge"), ("one_word", "judge", "judge"), (*PARAPHRASES, "own.txt")]
+)
+def test_paraphrase_wants_three_different_prompts(prompts):
+    with pytest.raises(InputError, match="3 different prompts"):
+        check_diversity(LabelerConfig(diversity="paraphrase", prompts=prompts), LABELS)
+
+
+@pytest.mark.parametrize("diversity", ["resample", "permute"])
+def test_more_than_one_prompt_is_refused_where_only_one_would_be_used(diversity):
+    with pytest.raises(InputError, match="1 different prompt;"):
+        check_diversity(LabelerConfig(diversity=diversity, prompts=PARAPHRASES), LABELS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [
+        ({}, LABELS),
+        ({"prompts": ("judge",)}, LABELS),
+        ({"diversity": "permute", "temperature": 0}, LABELS),
+        ({"diversity": "permute"}, TWO),
+        ({"diversity": "paraphrase", "temperature": 0}, TWO),
+        ({"diversity": "paraphrase", "prompts": ("judge", "according", "one_word")}, LABELS),
+    ],
+    ids=str,
+)
+def test_a_setup_whose_votes_can_differ_is_accepted(settings, labels):
+    check_diversity(LabelerConfig(**settings), labels)
+
+
+def test_a_refusal_names_the_labeler():
+    with pytest.raises(InputError, match="'my reader'"):
+        check_diversity(LabelerConfig(name="my reader", temperature=0), LABELS)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"temprature": 0.5}, {"temperature": -1}, {"top_p": 0}, {"min_p": 1.5}, {"num_ctx": 10}, {"diversity": "luck"}],
+    ids=str,
+)
+def test_unknown_keys_and_values_out_of_range_are_refused(setting):
+    with pytest.raises(ValidationError, match=next(iter(setting))):
+        LabelerConfig(**setting)
+
+
+def test_a_config_cannot_be_changed_afterwards():
+    with pytest.raises(ValidationError, match="frozen"):
+        LabelerConfig().temperature = 0.5
+
+
+def test_reports_call_a_labeler_by_its_name_or_else_by_its_model():
+    assert LabelerConfig(model="smollm2-135m").label == "smollm2-135m"
+    assert LabelerConfig(model="smollm2-135m", name="small").label == "small"
+
+
+def test_as_a_reader_it_answers_greedily_and_stays_the_same_otherwise():
+    config = LabelerConfig(
+        model="m.gguf", name="n", temperature=0.7, top_k=2, top_p=0.9, min_p=0.1, seed=4, num_ctx=512
+    )
+    reader = config.as_reader()
+    assert reader.sampling == Sampling(temperature=0.0, top_k=0, top_p=1.0, min_p=0.0)
+    unchanged = {"temperature", "top_k", "top_p", "min_p"}
+    assert reader.model_dump(exclude=unchanged) == config.model_dump(exclude=unchanged)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"temperature": 0.5}, {"top_k": 2}, {"top_p": 0.9}, {"min_p": 0.1}, {"template": "plain"}],
+    ids=str,
+)
+def test_the_fingerprint_changes_with_what_changes_a_vote(setting):
+    assert fingerprint(LabelerConfig(**setting), LABELS, SHA) != fingerprint(LabelerConfig(), LABELS, SHA)
+
+
+def test_the_fingerprint_changes_with_the_bytes_of_the_model():
+    assert fingerprint(LabelerConfig(), LABELS, "b" * 64) != fingerprint(LabelerConfig(), LABELS, SHA)
+
+
+def test_the_fingerprint_changes_with_the_labels_and_with_their_order():
+    sets = [LABELS, TWO, LabelSet(("no", "yes", "maybe")), LabelSet(("yes", "no", "unsure"))]
+    assert len({fingerprint(LabelerConfig(), labels, SHA) for labels in sets}) == len(sets)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"threads": 3}, {"n_batch": 64}, {"name": "other"}, {"model": "a/copy/of/it.gguf"}], ids=str
+)
+def test_the_fingerprint_does_not_change_with_how_or_where_it_runs(setting):
+    assert fingerprint(LabelerConfig(**setting), LABELS, SHA) == fingerprint(LabelerConfig(), LABELS, SHA)
+
+
+def test_vote_seeds_differ_by_seed_question_and_vote():
+    seeds = [vote_seed(*key) for key in itertools.product((0, 1, 11), ("q1", "q2", "q11"), range(3))]
+    assert len(set(seeds)) == len(seeds)
+
+
+@given(st.integers(), st.text(st.characters(codec="utf-8")), st.integers(0, 2))
+def test_a_vote_seed_is_the_same_every_time_and_fits_a_signed_integer(seed, question_id, vote):
+    value = vote_seed(seed, question_id, vote)
+    assert 0 <= value < 2**63
+    assert value == vote_seed(seed, question_id, vote)
+
+
+def test_resampled_votes_are_one_prompt_with_three_seeds():
+    votes = votes_of(diversity="resample")
+    assert len({vote.hash for vote in votes}) == 1
+    assert [vote.vote for vote in votes] == [0, 1, 2]
+    assert [vote.seed for vote in votes] == [vote_seed(0, "q1", number) for number in range(3)]
+
+
+def test_permuted_votes_differ_in_the_options_and_in_nothing_else():
+    votes = votes_of(diversity="permute")
+    options = ["yes, no or maybe", "no, maybe or yes", "maybe, yes or no"]
+    assert all(vote.message.count(option) == 1 for vote, option in zip(votes, options, strict=True))
+    masked = {vote.message.replace(option, "*") for vote, option in zip(votes, options, strict=True)}
+    assert len(masked) == 1
+    assert len({(vote.system, vote.start) for vote in votes}) == 1
+    assert len({vote.hash for vote in votes}) == 3
+
+
+def test_paraphrased_votes_differ_in_the_wording_and_not_in_the_options():
+    votes = votes_of(diversity="paraphrase")
+    assert [vote.message for vote in votes] == [
+        load_prompt(name).fill("It floats.", QUESTION.text, tuple(LABELS)) for name in PARAPHRASES
+    ]
+    assert all("yes, no or maybe" in vote.message for vote in votes)
+    assert len({vote.hash for vote in votes}) == 3
+
+
+@pytest.mark.parametrize("diversity", ["resample", "permute", "paraphrase"])
+def test_a_single_prompt_is_the_first_of_the_three_votes(diversity):
+    writer = PromptWriter(LabelerConfig(diversity=diversity, seed=9), LABELS)
+    assert writer.single(QUESTION, "retrieved", "chunks") == writer.votes(QUESTION, "retrieved", "chunks")[0]
+
+
+def test_a_prompt_says_whose_it_is_and_which_context_it_shows():
+    prompt = PromptWriter(LabelerConfig(), LABELS).single(QUESTION, "oracle_chunk", "It floats.")
+    assert (prompt.question_id, prompt.arm, prompt.vote) == ("q1", "oracle_chunk", 0)
+    assert "It floats." in prompt.message
+    assert "Does it float?" in prompt.message
+    assert prompt.start == "Answer:"
+
+
+def test_a_prompt_of_ones_own_is_used_instead_of_the_bundled_one(tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("S\n===\n{question} / {context} / {options}\n===\nMy answer:\n")
+    prompt = PromptWriter(LabelerConfig(prompts=(str(path),)), LABELS).single(QUESTION, "document", "c")
+    assert (prompt.system, prompt.message, prompt.start) == ("S", "Does it float? / c / yes, no or maybe", "My answer:")
+
+
+def test_the_hash_covers_all_that_the_model_sees_and_nothing_else():
+    prompt = PromptWriter(LabelerConfig(), LABELS).single(QUESTION, "document", "c")
+    for part in ("system", "message", "start"):
+        assert prompt._replace(**{part: "other"}).hash != prompt.hash
+    assert prompt._replace(question_id="q2", arm="random", vote=2, seed=5).hash == prompt.hash
+    # Text cannot move over the border between two parts without a trace.
+    assert prompt._replace(system="ab", message="c").hash != prompt._replace(system="a", message="bc").hash

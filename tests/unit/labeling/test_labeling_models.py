@@ -1,0 +1,198 @@
+import os
+import re
+
+import pytest
+
+from corpora.digest import sha256_file
+from corpora.errors import InputError
+from labeling import models
+from labeling.models import Mirror, Model, file_digest, find_model, recorded_digest, registry, resolve_model, verify
+
+CONTENT = b"GGUF and four weights"
+
+
+def model_of(**settings):
+    return Model(name="tiny", kind="reader", family="f", licence="MIT", repo="", file="tiny.gguf", **settings)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("TERCET_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def content_sha(tmp_path):
+    path = tmp_path / "content"
+    path.write_bytes(CONTENT)
+    return sha256_file(path)
+
+
+@pytest.fixture
+def put_model(monkeypatch):
+    """Registers a model and lays these bytes where its file belongs."""
+
+    def put(content=None, **settings):
+        model = model_of(**settings)
+        monkeypatch.setattr(models, "registry", lambda: {"tiny": model})
+        if content is not None:
+            model.path.parent.mkdir(parents=True)
+            model.path.write_bytes(content)
+        return model
+
+    return put
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """Paths of the files that were really read."""
+    paths = []
+
+    def count(path):
+        paths.append(path)
+        return sha256_file(path)
+
+    monkeypatch.setattr(models, "sha256_file", count)
+    return paths
+
+
+def test_the_registry_holds_the_pinned_models():
+    known = registry()
+    assert known["qwen2.5-coder-1.5b"].bytes == 1117320768
+    assert known["smollm2-135m"].sha256 == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+    assert known["all-minilm-l6-v2"].kind == "embedder"
+    assert {"llama-3.1-8b", "gemma-2-2b", "phi-4-mini"} <= set(known)
+
+
+@pytest.mark.parametrize("model", registry().values(), ids=lambda model: model.name)
+def test_every_registered_model_is_pinned_or_says_that_it_is_not_and_has_a_source(model):
+    assert re.fullmatch(r"[0-9a-f]{64}|", model.sha256)
+    assert bool(model.sha256) == bool(model.bytes)
+    assert model.repo or model.mirror
+    assert registry()[model.name] is model
+    assert model.kind == "embedder" or model.file.endswith(".gguf")
+
+
+def test_no_two_registered_models_share_a_file():
+    assert len({model.path for model in registry().values()}) == len(registry())
+
+
+def test_the_parts_of_a_mirror_are_numbered_from_1():
+    mirror = Mirror(package="big-part{n}", version="0.2.0", parts=11, member="*")
+    requirements = mirror.requirements()
+    assert len(requirements) == 11
+    assert (requirements[0], requirements[8], requirements[9], requirements[10]) == (
+        "big-part1==0.2.0",
+        "big-part9==0.2.0",
+        "big-part10==0.2.0",
+        "big-part11==0.2.0",
+    )
+
+
+def test_a_mistyped_name_is_refused_with_the_nearest_one():
+    with pytest.raises(InputError, match=r"did you mean 'smollm2-135m'\?"):
+        find_model("smolm2-135")
+
+
+def test_a_name_like_no_other_is_refused_without_a_guess():
+    with pytest.raises(InputError, match="not in the registry") as refused:
+        find_model("zzzzzz")
+    assert "did you mean" not in str(refused.value)
+
+
+def test_a_model_lies_in_the_folder_that_tercet_cache_names(cache):
+    assert model_of().path == cache / "models" / "tiny" / "tiny.gguf"
+
+
+def test_without_tercet_cache_a_model_lies_in_the_users_cache_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("TERCET_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert model_of().path == tmp_path / "xdg" / "tercet" / "models" / "tiny" / "tiny.gguf"
+
+
+def test_a_whole_file_resolves_to_its_path_and_digest(put_model, content_sha):
+    model = put_model(CONTENT, sha256=content_sha, bytes=len(CONTENT))
+    resolved = resolve_model("tiny")
+    assert (resolved.name, resolved.path, resolved.sha256) == ("tiny", model.path, content_sha)
+
+
+def test_a_model_that_is_not_here_is_refused_with_the_command_that_fetches_it(put_model):
+    put_model()
+    with pytest.raises(InputError, match="tercet models fetch tiny"):
+        resolve_model("tiny")
+
+
+def test_a_file_that_was_cut_short_is_refused_by_its_size_before_it_is_read(put_model, content_sha, hashed):
+    put_model(CONTENT[:-5], sha256=content_sha, bytes=len(CONTENT))
+    with pytest.raises(InputError, match=f"has {len(CONTENT) - 5} bytes: expected {len(CONTENT)}"):
+        resolve_model("tiny")
+    assert hashed == []
+
+
+def test_other_bytes_of_the_right_size_are_refused_by_their_digest(put_model, content_sha):
+    put_model(CONTENT[::-1], sha256=content_sha, bytes=len(CONTENT))
+    with pytest.raises(InputError, match=f"expected {content_sha} for tiny"):
+        resolve_model("tiny")
+
+
+def test_a_digest_that_nobody_knows_is_taken_as_it_is(put_model, content_sha):
+    put_model(CONTENT)
+    assert resolve_model("tiny").sha256 == content_sha
+
+
+def test_a_digest_recorded_at_the_first_fetch_counts_from_then_on(put_model, content_sha):
+    model = put_model(CONTENT)
+    record = model.path.with_name("tiny.gguf.sha256")
+    assert recorded_digest(model.path) == ""
+    record.write_text(content_sha + "\n")
+    assert recorded_digest(model.path) == content_sha
+    assert verify(model, model.path) == content_sha
+    model.path.write_bytes(b"something else")
+    with pytest.raises(InputError, match=f"expected {content_sha}"):
+        resolve_model("tiny")
+
+
+def test_a_model_given_by_path_is_named_after_its_file(tmp_path, content_sha):
+    path = tmp_path / "my.model.gguf"
+    path.write_bytes(CONTENT)
+    resolved = resolve_model(str(path))
+    assert (resolved.name, resolved.path, resolved.sha256) == ("my.model", path, content_sha)
+
+
+@pytest.mark.parametrize("name", ["nowhere.gguf", "a/folder/model.bin", "~/nowhere.gguf"])
+def test_a_path_without_a_file_is_refused_as_a_path(name):
+    with pytest.raises(InputError, match="no model file"):
+        resolve_model(name)
+
+
+def test_a_digest_is_remembered(tmp_path, content_sha, hashed):
+    path = tmp_path / "content"
+    assert [file_digest(path), file_digest(path)] == [content_sha, content_sha]
+    assert hashed == [path]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(CONTENT + b"!"),
+        # Same size, written later.
+        lambda path: (path.write_bytes(CONTENT[::-1]), os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))),
+    ],
+    ids=["longer", "same size"],
+)
+def test_a_changed_file_is_read_again(tmp_path, content_sha, hashed, change):
+    path = tmp_path / "content"
+    file_digest(path)
+    change(path)
+    assert file_digest(path) == sha256_file(path) != content_sha
+    assert hashed == [path, path]
+
+
+@pytest.mark.parametrize("broken", [b"", b'{"a": ', b"\xff\xfe\x00", b"null", b"[]"], ids=repr)
+def test_a_broken_memory_of_digests_is_started_anew(tmp_path, cache, content_sha, hashed, broken):
+    path = tmp_path / "content"
+    cache.mkdir()
+    (cache / "digests.json").write_bytes(broken)
+    assert [file_digest(path), file_digest(path)] == [content_sha, content_sha]
+    assert hashed == [path]
