@@ -102,11 +102,7 @@ def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
             reference=_optional_text(file, number, row, columns.reference),
             evidence=_evidence(file, number, row, columns.evidence, document_ids),
             split="tune" if split == "tune" else "held_out" if split else None,
-            tags={
-                tag: _valid_unicode(file, number, tag, str(row[tag]))
-                for tag in columns.tags
-                if row[tag] not in (None, "")
-            },
+            tags=_tags(file, number, row, columns.tags),
         )
 
 
@@ -223,6 +219,11 @@ def _document_ids(file: Path, number: int, row: Mapping[str, Any], column: str) 
     return tuple(_id(file, number, {column: item}, column) for item in values)
 
 
+def _tags(file: Path, number: int, row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, str]:
+    given = {column: str(row[column]) for column in columns if row[column] not in (None, "")}
+    return {column: _valid_unicode(file, number, column, value) for column, value in given.items()}
+
+
 def _evidence(
     file: Path, number: int, row: Mapping[str, Any], column: str, document_ids: tuple[str, ...]
 ) -> tuple[Span, ...]:
@@ -231,8 +232,7 @@ def _evidence(
         return ()
     spans = []
     for item in value if isinstance(value, list) else [value]:
-        start, end = (item.get(key) if isinstance(item, dict) else None for key in ("start", "end"))
-        if not (_is_offset(start) and _is_offset(end)):
+        if not (isinstance(item, dict) and _is_offset(item.get("start")) and _is_offset(item.get("end"))):
             raise RowError(
                 str(file),
                 number,
@@ -244,19 +244,18 @@ def _evidence(
         # A question on one document need not repeat its id in every span.
         owner = item.get("document_id")
         document_id = document_ids[0] if owner is None else _id(file, number, {column: owner}, column)
-        spans.append(Span(document_id, start, end))
+        spans.append(Span(document_id, item["start"], item["end"]))
     return tuple(spans)
 
 
 def _is_offset(value: object) -> bool:
-    return type(value) is int and 0 <= value < 2**63
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _parsed(file: Path, number: int, row: Mapping[str, Any], column: str) -> Any:
-    """A nested field: as it is in JSONL and Parquet, from a JSON text in CSV."""
+    """A nested field, as it is or spelt as JSON (in CSV there is no other way)."""
     value = row.get(column)
-    is_json = isinstance(value, str) and value.lstrip().startswith(("[", "{"))
-    if not is_json or file.suffix.lower() != ".csv":
+    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
         return value
     try:
         return json.loads(value)
