@@ -9,7 +9,7 @@ MODELS := all-minilm-l6-v2 qwen2.5-coder-0.5b
 DEMO_MODELS := $(MODELS) qwen2.5-coder-1.5b
 TEST_MODELS := $(MODELS) smollm2-135m
 
-.PHONY: setup models demo test check clean
+.PHONY: setup models demo test check readme clean
 
 setup: $(READY)
 
@@ -33,6 +33,9 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+readme: $(READY)
+	$(BIN)/python -m flows.readme
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

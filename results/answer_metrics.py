@@ -53,6 +53,8 @@ def score_answers(right: Sequence[str], answered: Sequence[str | None], labels: 
 
 def score_classes(right: Sequence[str], answered: Sequence[str | None], labels: LabelSet) -> pl.DataFrame:
     """Precision, recall and F1 of each label; frame of schema `PER_CLASS`, in label order."""
+    if not right:
+        return pl.DataFrame([(label, 0.0, 0.0, 0.0, 0, 0) for label in labels], schema=PER_CLASS, orient="row")
     given = [label if label is not None else NO_ANSWER for label in answered]
     precision, recall, f1, support = precision_recall_fscore_support(
         list(right), given, labels=list(labels), average=None, zero_division=0.0

@@ -15,6 +15,7 @@ from results.answer_metrics import NO_ANSWER, score_answers, score_classes
 from results.labelers import document_answers
 from results.scoring import ScoringConfig, question_facts
 from results.statistics import compare_paired, detectable_difference, holm, mcnemar_exact
+from results.verdict import missed
 
 PAIRS = pl.Schema(
     {
@@ -63,7 +64,7 @@ def compare_labelers(
     Returns:
         `pairs` (schema `PAIRS`, on the questions that both were asked), `own_gold` (schema `OWN_GOLD`: each labeler on
         all its questions, on its own gold set, and on the questions that are in every gold set) and `label_classes`
-        (precision, recall and F1 a label). Without reference labels all three are empty.
+        (precision, recall and F1 a label). Without reference labels `pairs` is empty and the others count no question.
     """
     facts = question_facts(corpus).filter(pl.col("reference").is_not_null())
     answers = {
@@ -129,7 +130,9 @@ def _finding(row: Mapping[str, Any], alpha: float) -> str:
     if row["p_holm"] < alpha:
         better = row["a"] if row["difference"] > 0 else row["b"]
         return f"{better} is better"
-    return f"cannot tell: a difference below about {row['detectable']:.3f} would have been missed"
+    if not row["detectable"]:
+        return "cannot tell: they were right on the same questions"
+    return f"cannot tell: {missed(row['detectable']).removesuffix('.')}"
 
 
 def _own_gold(answers: Mapping[str, pl.DataFrame], golds: Mapping[str, pl.DataFrame], labels: LabelSet) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Retrieval scores of a cut of a ranking: on documents, and on evidence spans where a corpus has them.
 
-Document scores come from ir-measures (https://ir-measur.es); a document counts at the rank of its best chunk. A
+Document scores come from ir-measures (https://ir-measur.es); documents are ordered by their best chunk. A
 question without hits scores 0. Span scores are counted in the embedder's tokens, after Chroma's "Evaluating Chunking"
 (Smith and Troynikov 2024), except that ranges which merely touch do not overlap.
 """

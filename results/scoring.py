@@ -52,6 +52,18 @@ COMPARISONS = pl.Schema(
         "p_mcnemar": pl.Float64(),
     }
 )
+_ANSWER_SCORES = {
+    f"{questions}_{score}": pl.Int64() if score == "n" else pl.Float64()
+    for questions in ("gold", "all")
+    for score in ("n", "accuracy", "low", "high", "precision", "recall", "f1")
+}
+WHOLE_DOCUMENT = pl.Schema({"reader": pl.String(), **_ANSWER_SCORES, "n_failed": pl.Int64(), "fragile": pl.Float64()})
+CELLS = pl.Schema(
+    {name: ANSWERS[name] for name in CELL}
+    | _ANSWER_SCORES
+    | {"n_failed": pl.Int64(), "fragile": pl.Float64(), "n_chunks": pl.Float64(), "n_context_tokens": pl.Float64()}
+    | {name: pl.Float64() for name in (*DOCUMENT_SCORES, *SPAN_SCORES)}
+)
 
 
 class ScoringConfig(BaseModel):
@@ -105,7 +117,7 @@ def score_sweep(
         comparisons.extend(_compare_chunkings(mine, config))
     frame = pl.DataFrame(comparisons, schema=COMPARISONS, orient="row")
     return Scored(
-        pl.DataFrame(cells, infer_schema_length=None).sort(CELL),
+        pl.DataFrame(cells, schema=CELLS).sort(CELL),
         pl.concat(classes).sort(CELL, maintain_order=True),
         frame.sort("reader", *CUT, "a", "b"),
     )
@@ -131,7 +143,7 @@ def score_documents(
         judged = answers.join(question_facts(corpus), on="question_id", how="left", maintain_order="left")
         judged = judged.join(kept, on="question_id", how="left", maintain_order="left")
         rows.append({"reader": reader} | _cell_scores(judged, corpus.labels, config))
-    return pl.DataFrame(rows, infer_schema_length=None).drop("n_chunks", "n_context_tokens")
+    return pl.DataFrame(rows, schema=WHOLE_DOCUMENT)
 
 
 def question_facts(corpus: Corpus) -> pl.DataFrame:
@@ -176,7 +188,7 @@ def _class_scores(rows: pl.DataFrame, labels: LabelSet, named: dict[str, Any]) -
 def _retrieval_means(rows: pl.DataFrame, retrieval: pl.DataFrame, named: dict[str, Any]) -> dict[str, float | None]:
     """Means over all questions that this reader was asked; retrieval does not depend on who reads."""
     same = [pl.col(name) == named[name] for name in (*CHUNKING, *CUT)]
-    asked = retrieval.filter(*same).join(rows.select("question_id"), on="question_id", how="semi")
+    asked = retrieval.filter(*same).join(rows.select("question_id"), on="question_id", how="semi").sort("question_id")
     means: dict[str, Any] = {name: asked[name].mean() for name in (*DOCUMENT_SCORES, *SPAN_SCORES)}
     return means
 

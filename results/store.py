@@ -45,9 +45,18 @@ class RunFolder:
         return (self.path / MANIFEST).is_file()
 
     def begin(self) -> None:
-        """Make the folder; a manifest of an earlier run is taken away first, as the tables are about to change."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / MANIFEST).unlink(missing_ok=True)
+        """Make the folder; the manifest of an earlier run is taken away first, then its tables.
+
+        Raises:
+            InputError: the folder cannot be made or emptied.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / MANIFEST).unlink(missing_ok=True)
+            for stale in self.path.glob("*.parquet"):
+                stale.unlink()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     def write_table(self, name: str, frame: pl.DataFrame) -> None:
         """Write a table as Parquet, whole or not at all.
@@ -105,7 +114,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         state = "is not a complete run (no manifest.json)" if folder.is_dir() else "does not exist"
         raise InputError(f"{folder} {state}", "the folder of a finished run", "finish it with `tercet run`")
-    manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{file} does not parse ({error})", "the manifest of a run", "run it again") from error
     return manifest
 
 

@@ -20,7 +20,8 @@ class Verdict(NamedTuple):
         best: chunking with the highest accuracy; of equal ones the one with the least context.
         not_worse: chunkings that the tests cannot tell from the best, the best included.
         recommended: the cheapest chunking shown to be within the margin of the best, or None.
-        detectable: smallest difference that the run would probably have found; NaN with fewer than two chunkings.
+        detectable: smallest difference that the run would probably have found; None where nothing ever differed, or
+            with fewer than two chunkings.
         decided: whether the best is told from all others.
         line: all of that in one line.
     """
@@ -31,7 +32,7 @@ class Verdict(NamedTuple):
     best: str
     not_worse: tuple[str, ...]
     recommended: str | None
-    detectable: float
+    detectable: float | None
     decided: bool
     line: str
 
@@ -69,22 +70,21 @@ def _reach(rows: pl.DataFrame, pairs: pl.DataFrame, qualified: bool | None, conf
     reader, cut, n_gold = rows["reader"][0], f"{rows['cut'][0]}={rows['amount'][0]}", rows["gold_n"][0]
     if n_gold == 0:
         line = f"Cannot tell: {reader} at {cut} has an empty gold set, so nothing can be scored against it."
-        return Verdict(reader, cut, 0, "", (), None, float("nan"), decided=False, line=line)
-    ranked = rows.sort(["gold_accuracy", "n_context_tokens", "size"], descending=[True, False, False])
+        return Verdict(reader, cut, 0, "", (), None, None, decided=False, line=line)
+    ranked = rows.sort(-pl.col("gold_accuracy"), "n_context_tokens", "size", "chunking")
     best = ranked.row(0, named=True)
     against = _against_best(best["chunking"], pairs)
     alpha = 1 - config.confidence
     told_apart = {name for name, p_holm, _ in against if p_holm < alpha}
     not_worse = tuple(name for name in ranked["chunking"] if name not in told_apart)
     within = {best["chunking"]} | {name for name, _, high in against if high <= config.margin}
-    affordable = rows.filter(pl.col("chunking").is_in(within)).sort("n_context_tokens", "size")
+    affordable = rows.filter(pl.col("chunking").is_in(within)).sort("n_context_tokens", "size", "chunking")
     recommended = affordable["chunking"][0] if len(not_worse) == 1 or len(within) > 1 else None
-    errors = pairs["standard_error"].to_list()
-    detectable = (
-        detectable_difference(float(pairs["standard_error"].median() or 0), len(errors), config.confidence)  # type: ignore[arg-type]
-        if errors
-        else float("nan")
-    )
+    # The typical pair; one that never differs has no error to learn from.
+    error = pairs.filter(pl.col("standard_error") > 0)["standard_error"].median()
+    detectable = None
+    if isinstance(error, float):
+        detectable = detectable_difference(error, len(pairs), config.confidence)
     decided = len(not_worse) == 1 and len(rows) > 1
     line = _line(best, not_worse, recommended, detectable, decided, len(rows), config)
     if qualified is False:
@@ -107,7 +107,7 @@ def _line(
     best: dict[str, Any],
     not_worse: tuple[str, ...],
     recommended: str | None,
-    detectable: float,
+    detectable: float | None,
     decided: bool,
     n_chunkings: int,
     config: ScoringConfig,
@@ -125,8 +125,13 @@ def _line(
     told = f" ({others} of {n_chunkings} are worse)" if others else ""
     line = (
         f"Cannot tell which of {', '.join(not_worse)} is best for {where}{told}: {best['chunking']} leads, {shown}; "
-        f"a difference below about {detectable:.3f} would have been missed."
+        + ("no answer ever differed." if detectable is None else missed(detectable))
     )
     if recommended:
         line += f" Cheapest shown to be within {config.margin:g} of the best: {recommended}."
     return line
+
+
+def missed(detectable: float) -> str:
+    """What the run was too small to see."""
+    return f"a difference below about {detectable:.3f} would have been missed."

@@ -39,6 +39,8 @@ def chunk_documents(documents: pl.DataFrame, chunking: Chunking, tokenizer: Embe
     slices: list[tuple[str, int, int, str]] = []
     for document_id, text in documents.select("document_id", "text").iter_rows():
         found = split_text(text, chunking, tokenizer)
+        counted = tokenizer.count_all([text[start:end] for start, end in found])
+        found = [place for place, n in zip(found, counted, strict=True) if n]
         if not found:
             raise InputError(
                 f"document {document_id!r} has no token for this embedder", "some text", "remove the document"

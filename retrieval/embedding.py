@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
@@ -105,17 +106,18 @@ class Embedder:
         return dict(zip(frame["text_sha256"], frame["vector"].to_numpy(), strict=True))
 
     def _write(self, digests: list[str], vectors: Vectors) -> None:
-        self.cache.mkdir(parents=True, exist_ok=True)
         file = self.cache / f"{uuid.uuid4().hex}.parquet"
         partial = file.with_suffix(".partial")
         schema = pl.Schema({"text_sha256": pl.String(), "vector": pl.Array(pl.Float32(), vectors.shape[1])})
         try:
+            self.cache.mkdir(parents=True, exist_ok=True)
             pl.DataFrame({"text_sha256": digests, "vector": vectors}, schema=schema).write_parquet(partial)
             partial.replace(file)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
+        except (OSError, pl.exceptions.ComputeError) as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise InputError(
-                f"cannot write embeddings to {self.cache} ({error.strerror})",
+                f"cannot write embeddings to {self.cache} ({error})",
                 "a writable folder with free space",
                 "free some space and run again: finished shards are kept",
             ) from error

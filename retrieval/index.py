@@ -69,7 +69,7 @@ class DenseIndex:
             scores = np.round(self._vectors[found[0]].astype(np.float64) @ vector.astype(np.float64), DECIMALS)
             # A tie may reach beyond what was searched: then search wider, until the last score is below the cut.
             cut = np.sort(scores)[::-1][min(depth, width) - 1]
-            if width == len(self._vectors) or scores.min() < cut:
+            if width == len(self._vectors) or scores.min() < cut - 2 * 10**-DECIMALS:
                 break
             width = min(2 * width, len(self._vectors))
         candidates = [

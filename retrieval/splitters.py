@@ -7,13 +7,14 @@ and [SEP]) included, so that size 256 just fits an embedder that stops at 256.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Literal, NamedTuple
 
 import sentencex
 from semantic_text_splitter import TextSplitter
 
 from corpora.errors import InputError
-from retrieval.tokens import EmbedderTokenizer
+from retrieval.tokens import EmbedderTokenizer, TokenSpans
 
 Splitter = Literal["tokens", "sentences", "recursive"]
 Slice = tuple[int, int]
@@ -82,19 +83,36 @@ def _token_windows(text: str, room: int, overlap: int, tokenizer: EmbedderTokeni
     """Windows of as many tokens as fit, cut between words where a word is shorter than the window."""
     spans = tokenizer.spans(text)
     n_tokens = len(spans.starts)
-    first = 0
-    while first < n_tokens:
+    first = shown = 0  # tokens before `shown` are in an earlier window
+    while shown < n_tokens:
         last = min(first + room, n_tokens)
         if last < n_tokens:
-            last = _word_start(spans.words, last, first)
-        # A slice within a word may tokenize into more pieces than it had in place.
-        while last > first + 1 and tokenizer.count(text[spans.starts[first] : spans.ends[last - 1]]) > room:
-            last -= 1
-        yield spans.starts[first], spans.ends[last - 1]
-        if last == n_tokens:
-            return
-        following = _word_start(spans.words, max(last - overlap, first + 1), first)
-        first = following if following > first else last
+            last = _word_start(spans.words, last, shown)
+        # A slice within a word may tokenize into more pieces than it had in place: drop new tokens, then repeated ones.
+        while tokenizer.count(text[spans.starts[first] : spans.ends[last - 1]]) > room:
+            if last > shown + 1:
+                last -= 1
+            elif first < shown:
+                first += 1
+            else:
+                break
+        while last < n_tokens and spans.starts[last] < spans.ends[last - 1]:
+            last += 1  # one character of several tokens is not torn apart
+        start = spans.starts[first] if first else len(text) - len(text.lstrip())
+        # Up to the next token: what makes no token (a combining mark) stays with what it belongs to.
+        yield start, len(text[: spans.starts[last] if last < n_tokens else None].rstrip())
+        first, shown = _repeated_from(spans, first, last, overlap), last
+
+
+def _repeated_from(spans: TokenSpans, first: int, last: int, overlap: int) -> int:
+    """Where the next window starts: at most `overlap` tokens back, at a word where there is one."""
+    earliest = max(last - overlap, first + 1)
+    for place in range(earliest, last):
+        if spans.words[place] is None or spans.words[place] != spans.words[place - 1]:
+            return place
+    while 0 < earliest < last and spans.starts[earliest] < spans.ends[earliest - 1]:
+        earliest += 1  # not within a character
+    return earliest
 
 
 def _word_start(words: list[int | None], at: int, above: int) -> int:
@@ -152,6 +170,10 @@ def _sentences(text: str) -> list[Slice]:
 
 def _recursive(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
     """Largest structural units that fit: paragraphs, then sentences, words, characters."""
-    splitter = TextSplitter.from_huggingface_tokenizer(tokenizer.raw, room, overlap=overlap)
-    for start, chunk in splitter.chunk_indices(text):
+    for start, chunk in _recursive_splitter(tokenizer, room, overlap).chunk_indices(text):
         yield start, start + len(chunk)
+
+
+@cache  # building one copies the tokenizer, which takes longer than splitting an abstract
+def _recursive_splitter(tokenizer: EmbedderTokenizer, room: int, overlap: int) -> TextSplitter:
+    return TextSplitter.from_huggingface_tokenizer(tokenizer.raw, room, overlap=overlap)

@@ -78,7 +78,9 @@ def test_killed_at_any_moment_the_run_ends_with_the_same_votes(undisturbed, tmp_
 
 def ledger(store: Path) -> pl.DataFrame:
     shards = sorted(store.glob("ledger/*/*.parquet"))
-    return pl.concat([pl.read_parquet(shard) for shard in shards]) if shards else pl.DataFrame(schema=dict.fromkeys(KEY))
+    return (
+        pl.concat([pl.read_parquet(shard) for shard in shards]) if shards else pl.DataFrame(schema=dict.fromkeys(KEY))
+    )
 
 
 @pytest.mark.parametrize("engine", [("--threads", "1"), ("--n-batch", "64")])

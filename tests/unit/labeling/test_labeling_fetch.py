@@ -248,7 +248,7 @@ def test_an_interrupted_extraction_of_an_embedder_is_completed_by_the_next_fetch
         with pytest.raises(KeyboardInterrupt):
             fetch_model(embedder_of(), "auto", said.append)
     path = fetch_model(embedder_of(), "auto", said.append)
-    assert (path.parent / "tokenizer.json").is_file()
+    assert (path.parent / "tokenizer.json").read_bytes() == b"[]"
 
 
 @pytest.mark.parametrize(
@@ -340,19 +340,14 @@ def test_of_an_embedder_on_the_hub_only_data_files_are_asked_for(monkeypatch, sa
 
 @pytest.mark.parametrize(
     "error",
-    [
-        LocalEntryNotFoundError("no connection\nand nothing in the cache"),
-        OfflineModeIsEnabled("HF_HUB_OFFLINE is set"),
-        ConnectionResetError("reset by peer"),
-        # What the client lets through when its retries are used up, or when a proxy refuses.
-        HTTPError("read timed out"),
-    ],
-    ids=lambda error: type(error).__name__,
+    # HTTPError is what the client lets through when its retries are used up, or when a proxy refuses.
+    [LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionResetError, HTTPError],
+    ids=lambda error: error.__name__,
 )
 @pytest.mark.parametrize("kind", ["reader", "embedder"])
 def test_an_error_of_the_hub_becomes_one_line(monkeypatch, said, error, kind):
     def fail(*_, **__):
-        raise error
+        raise error("no connection\nand nothing in the cache")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
@@ -360,5 +355,5 @@ def test_an_error_of_the_hub_becomes_one_line(monkeypatch, said, error, kind):
     with pytest.raises(InputError, match="the hub did not give owner/model") as refused:
         fetch_model(model, "hub", said.append)
     assert "\n" not in str(refused.value)
-    assert type(error).__name__ in str(refused.value)
+    assert error.__name__ in str(refused.value)
     assert not model.path.exists()

@@ -80,6 +80,7 @@ def test_three_votes_agree_with_the_sum_of_the_cubes(temperature, unanimous):
 
 @given(DISTRIBUTIONS, SAMPLINGS)
 def test_what_a_draw_follows_is_a_distribution_that_keeps_the_ranking(p, sampling):
+    p = p / p.sum()  # which can make equals of neighbours
     result = sampled_distribution(p, sampling)
     assert result.sum() == pytest.approx(1)
     assert (result >= 0).all()

@@ -60,12 +60,12 @@ def test_a_run_is_complete_only_when_it_is_sealed(run):
     assert run.is_complete
 
 
-def test_beginning_again_takes_the_manifest_away_before_anything_else_changes(run):
+def test_beginning_again_leaves_no_manifest_and_no_stale_table(run):
     run.write_table("cells", TABLE)
     run.seal({})
     run.begin()
     assert not run.is_complete
-    assert files(run) == ["cells.parquet"]
+    assert files(run) == []
 
 
 def test_the_manifest_holds_the_config_and_the_digest_of_every_table(run):
