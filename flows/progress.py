@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -34,7 +35,7 @@ class Quiet:
 
 
 class Bars:
-    """Bars on standard error; where that is no terminal, one line when a stage ends."""
+    """Bars on standard error; where that is no terminal, lines."""
 
     def __init__(self) -> None:
         # Imported here: `tercet --help` needs no bars.
@@ -55,9 +56,24 @@ class Bars:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        with Rich(*columns, console=self._console, transient=False) as rich:
+        if not self._console.is_terminal:
+            yield self._lines(name, total)
+            return
+        with Rich(*columns, console=self._console) as rich:
             task = rich.add_task(name, total=total)
             yield lambda steps: rich.advance(task, steps)
+
+    def _lines(self, name: str, total: int) -> Advance:
+        """Where bars cannot be drawn (a log file), a line at every tenth of the way."""
+        done, started = 0, time.monotonic()
+
+        def advance(steps: int) -> None:
+            nonlocal done
+            before, done = done, done + steps
+            if 10 * before // total < 10 * done // total:
+                self.say(f"{name}: {done} of {total} after {time.monotonic() - started:.0f} s")
+
+        return advance
 
     def say(self, line: str) -> None:
         """Print the line to standard error."""

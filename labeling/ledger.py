@@ -6,6 +6,7 @@ whole shard or none; the votes of one question enter the ledger together, so tha
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -99,8 +100,9 @@ class Ledger:
                 os.fsync(file.fileno())
             partial.replace(self.folder / name)
             self._read.add(name)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
+        except (OSError, pl.exceptions.ComputeError) as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise _unwritable(self.folder, len(self._open), error) from error
         self._open.clear()
 
@@ -117,8 +119,9 @@ def _key(prompt_hash: str, arm: str, vote: int, seed: int) -> bytes:
     return hashlib.blake2b(f"{prompt_hash}\x1f{arm}\x1f{vote}\x1f{seed}".encode(), digest_size=16).digest()
 
 
-def _unwritable(folder: Path, n_votes: int, error: OSError) -> InputError:
-    what = "the disk is full" if error.errno == errno.ENOSPC else f"{type(error).__name__}: {error.strerror}"
+def _unwritable(folder: Path, n_votes: int, error: Exception) -> InputError:
+    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+    what = "the disk is full" if full else f"{type(error).__name__}: {error}"
     return InputError(
         f"cannot write {n_votes} votes to {folder} ({what})",
         "a writable folder with free space",

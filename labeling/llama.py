@@ -21,7 +21,7 @@ from labeling.trie import TrieNode, build_trie
 Logprobs = npt.NDArray[np.float64]
 
 MAX_FORKS = 32  # leaves decoded together; each needs a sequence id and a row of logits
-_DEPTH = 32  # inner nodes on one path, each holding one sequence id
+_DEPTH = 32  # forks of inner nodes that may be open at once, each holding a sequence id
 
 
 class LlamaModel:
@@ -38,7 +38,7 @@ class LlamaModel:
     """
 
     def __init__(self, path: Path, num_ctx: int = 4096, threads: int | None = None, n_batch: int = 512) -> None:
-        self.path, self.num_ctx, self.n_batch = path, num_ctx, n_batch
+        self.path, self.num_ctx, self.n_batch = path, num_ctx, min(n_batch, num_ctx)
         self._llama = _load_library()
         self._model: Any = None
         self._context: Any = None
@@ -48,7 +48,7 @@ class LlamaModel:
         self.n_vocab = int(self._llama.llama_vocab_n_tokens(self._vocab))
         self.adds_bos = bool(self._llama.llama_vocab_get_add_bos(self._vocab))
         self._memory = self._llama.llama_get_memory(self._context)
-        self._batch = self._llama.llama_batch_init(n_batch, 0, 1)
+        self._batch = self._llama.llama_batch_init(self.n_batch, 0, 1)
         self.n_evaluated = 0
 
     def _open_model(self) -> None:
@@ -166,7 +166,7 @@ class LlamaModel:
         if node.tokens:
             yield from self._decode([(node, sequence)], position)
         position += len(node.tokens)
-        for leaves in self._packed([child for child in node.children if child.is_leaf]):
+        for leaves in self._packed([child for child in node.children if child.is_leaf], self.num_ctx - position):
             forks = [(leaf, free.pop()) for leaf in leaves]
             for _, fork in forks:
                 self._llama.llama_memory_seq_cp(self._memory, sequence, fork, -1, -1)
@@ -174,20 +174,25 @@ class LlamaModel:
             for _, fork in forks:
                 self._llama.llama_memory_seq_rm(self._memory, fork, -1, -1)
                 free.append(fork)
-        for child in node.children:
-            if child.is_leaf:
-                continue
+        inner = [child for child in node.children if not child.is_leaf]
+        for child in inner[:-1]:
             fork = free.pop()
             self._llama.llama_memory_seq_cp(self._memory, sequence, fork, -1, -1)
             yield from self._visit(child, fork, position, free)
             self._llama.llama_memory_seq_rm(self._memory, fork, -1, -1)
             free.append(fork)
+        if inner:
+            # Nobody forks from this stretch any more, so the last child goes on in its sequence: a ranking of many
+            # chunks is a long chain, not a deep stack of forks.
+            yield from self._visit(inner[-1], sequence, position, free)
 
-    def _packed(self, leaves: Sequence[TrieNode]) -> Iterator[list[TrieNode]]:
+    def _packed(self, leaves: Sequence[TrieNode], room: int) -> Iterator[list[TrieNode]]:
+        """Leaves that fit together in one call and in what is left of the cache."""
+        most = min(self.n_batch, room)
         pack: list[TrieNode] = []
         n_tokens = 0
         for leaf in leaves:
-            if pack and (n_tokens + len(leaf.tokens) > self.n_batch or len(pack) == MAX_FORKS):
+            if pack and (n_tokens + len(leaf.tokens) > most or len(pack) == MAX_FORKS):
                 yield pack
                 pack, n_tokens = [], 0
             pack.append(leaf)

@@ -152,9 +152,11 @@ def file_digest(path: Path) -> str:
     memory: dict[str, str] = {}
     if memory_file.is_file():
         try:
-            memory = json.loads(memory_file.read_text(encoding="utf-8"))
-        except json.JSONDecodeError:
-            memory = {}  # a broken memory costs a second of hashing, nothing else
+            read = json.loads(memory_file.read_text(encoding="utf-8"))
+        except ValueError:
+            read = None
+        # A broken memory costs a second of hashing, nothing else.
+        memory = read if isinstance(read, dict) else {}
     if key not in memory:
         memory[key] = sha256_file(path)
         memory_file.parent.mkdir(parents=True, exist_ok=True)

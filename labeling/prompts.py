@@ -11,7 +11,7 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 
 FOLDER = Path(__file__).with_name("prompts")
-SEPARATOR = "===\n"
+SEPARATOR = re.compile(r"^===[ \t]*$", re.MULTILINE)
 FIELDS = ("context", "question", "options")
 
 
@@ -39,7 +39,10 @@ def load_prompt(name: str) -> PromptTemplate:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.txt")))
         raise InputError(f"no prompt {name!r}", f"one of {known}, or the path of a .txt file", "correct the name")
-    parts = path.read_text(encoding="utf-8").split(SEPARATOR)
+    try:
+        parts = SEPARATOR.split(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"prompt {path} is not UTF-8 ({error})", "UTF-8 text", "convert the file") from error
     if len(parts) != 3:
         raise InputError(
             f"prompt {path} has {len(parts)} parts",
