@@ -25,6 +25,7 @@ from retrieval.index import DenseIndex
 from retrieval.splitters import Chunking, check_chunking
 
 QUESTIONS_A_SHARD = 2
+TEXTS_A_SHARD = 1024
 
 
 class Swept(NamedTuple):
@@ -43,22 +44,16 @@ class Swept(NamedTuple):
     asked: Mapping[str, list[Asked]]
 
 
-class Ranked(NamedTuple):
-    """One chunking: its chunks (schema `CHUNKS`) and each question's ranking with chunk facts and texts."""
-
-    chunks: pl.DataFrame
-    hits: pl.DataFrame
-
-
 def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner: Runner) -> Swept:
     """Rank every chunking, read every cut of every ranking, score, and say which chunking to use."""
     corpus, retrieval = labeled.corpus, experiment.retrieval
     check_sizes(experiment, workspace)
-    ranked = [
-        runner.run(f"chunk, embed, rank: {chunking.name}", rank, experiment, corpus, chunking, workspace)
+    chunked = [
+        runner.run(f"chunk: {chunking.name}", split, experiment, corpus, chunking, workspace)
         for chunking in retrieval.chunkings()
     ]
-    hits = pl.concat([one.hits for one in ranked])
+    embed_all(experiment, corpus, chunked, workspace, runner)
+    hits = pl.concat([runner.run("index and rank", rank, experiment, corpus, one, workspace) for one in chunked])
     contexts = runner.run("cut and assemble contexts", build_contexts, experiment, hits)
     answers, asked = [], {}
     for reader in experiment.readers:
@@ -77,7 +72,7 @@ def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner
     )
     verdicts = reach_verdicts(scored.cells, scored.comparisons, labeled.tables["labelers"], experiment.scoring)
     tables = {
-        "chunks": pl.concat([one.chunks for one in ranked]),
+        "chunks": pl.concat([chunks.select(CHUNKS.names()) for chunks in chunked]),
         "hits": hits.select("chunking", "question_id", "rank", "chunk_id", "score"),
         "retrieval": retrieved,
         "answers": pl.concat(answers),
@@ -94,17 +89,42 @@ def check_sizes(experiment: Experiment, workspace: Workspace) -> None:
         check_chunking(chunking, embedder.limit, embedder.tokenizer.n_special)
 
 
-def rank(experiment: Experiment, corpus: Corpus, chunking: Chunking, workspace: Workspace) -> Ranked:
-    """Chunk, embed, index, and rank once at the depth that the deepest cut needs."""
+def split(experiment: Experiment, corpus: Corpus, chunking: Chunking, workspace: Workspace) -> pl.DataFrame:
+    """The chunks of one chunking: schema `CHUNKS` with texts and with the chunking's parameters."""
     embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
     chunks = chunk_documents(corpus.documents, chunking, embedder.tokenizer)
+    named = dict(zip(CHUNKING, chunking, strict=True))
+    return chunks.with_columns(**{name: pl.lit(value) for name, value in named.items()})
+
+
+def embed_all(
+    experiment: Experiment, corpus: Corpus, chunked: list[pl.DataFrame], workspace: Workspace, runner: Runner
+) -> None:
+    """Fill the embedding cache with every distinct text of all chunkings and of the questions, longest first."""
+    texts = pl.concat([*(chunks["text"] for chunks in chunked), corpus.questions["text"]]).unique()
+    ordered = sorted(texts.to_list(), key=lambda text: (-len(text), text))
+    parts = [ordered[at : at + TEXTS_A_SHARD] for at in range(0, len(ordered), TEXTS_A_SHARD)]
+    calls = ((len(part), (experiment, part, workspace)) for part in parts)
+    runner.each("embed distinct texts", len(ordered), embed, calls)
+
+
+def embed(experiment: Experiment, texts: list[str], workspace: Workspace) -> None:
+    """Embed those texts that the cache lacks."""
+    open_embedder(experiment.retrieval.embedder, workspace.embeddings).embed(texts)
+
+
+def rank(experiment: Experiment, corpus: Corpus, chunks: pl.DataFrame, workspace: Workspace) -> pl.DataFrame:
+    """Index one chunking and rank it once for each question, as deep as the deepest cut needs.
+
+    Returns:
+        Schema `HITS` with what is known of each chunk: its place, text, number of tokens, and chunking.
+    """
+    embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
     index = DenseIndex(chunks, embedder.embed(chunks["text"].to_list()))
     question_ids, texts = (corpus.questions[column].to_list() for column in ("question_id", "text"))
     hits = index.rank(question_ids, embedder.embed(texts), depth_for(experiment.retrieval.cuts(), chunks))
-    facts = chunks.select("chunk_id", "document_id", "start", "end", "n_tokens", "text")
-    named = dict(zip(CHUNKING, chunking, strict=True))
-    hits = hits.join(facts, on="chunk_id", how="left", maintain_order="left")
-    return Ranked(chunks.select(CHUNKS.names()), hits.with_columns(**{k: pl.lit(v) for k, v in named.items()}))
+    facts = chunks.select("chunk_id", "document_id", "start", "end", "n_tokens", "text", *CHUNKING)
+    return hits.join(facts, on="chunk_id", how="left", maintain_order="left")
 
 
 def build_contexts(experiment: Experiment, hits: pl.DataFrame) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig, fingerprint
 from labeling.ledger import FLUSH_SECONDS, Ledger
-from labeling.models import ModelFile, find_model, resolve_model
+from labeling.models import ModelFile, file_digest, find_model, resolve_model
 from retrieval.embedding import Embedder
 
 
@@ -82,9 +82,6 @@ def open_embedder(name: str, cache_folder: Path) -> Embedder:
         weights = folder / "model.safetensors"
         if not weights.is_file():
             raise InputError(f"no {weights}", "a sentence-transformers folder", "check the path of the embedder")
-        # A local folder is a model by path: resolve_model would want a .gguf file.
-        from labeling.models import file_digest
-
         return Embedder(folder, file_digest(weights), cache_folder)
     model = find_model(name)
     if model.kind != "embedder":

@@ -111,6 +111,6 @@ def _by_probability(
     normalised = np.array([np.array(row) / sum(row) for row in probabilities])
     mean = normalised.mean(axis=0)
     best = int(mean.argmax())
-    if mean[best] < threshold:
+    if mean[best] < threshold - 1e-12:  # three times .7 has a mean a hair below .7
         return None, f"mean probability below {threshold:g}"
     return labels.labels[best], f"mean probability at least {threshold:g}"

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError
-from labeling.models import Mirror, Model, verify
+from labeling.models import Mirror, Model, recorded_digest, verify
 
 Source = Literal["auto", "mirror", "hub"]
 Progress = Callable[[str], None]
@@ -39,16 +38,22 @@ def fetch_model(model: Model, source: Source, progress: Progress) -> Path:
         progress(f"{model.name}: here already, digest verified")
         return model.path
     model.path.parent.mkdir(parents=True, exist_ok=True)
-    if model.mirror is not None and source != "hub":
-        _from_mirror(model, model.mirror, progress)
-    elif model.repo and source != "mirror":
-        _from_hub(model, progress)
-    else:
+    from_mirror, from_hub = model.mirror is not None and source != "hub", bool(model.repo) and source != "mirror"
+    if not from_mirror and not from_hub:
         raise InputError(
             f"{model.name} has no {source} source",
             "a mirror or a hub repository in the registry",
             "use another --from, or give the path of a .gguf file",
         )
+    try:
+        if model.mirror is not None and from_mirror:
+            _from_mirror(model, model.mirror, progress)
+            return model.path
+    except InputError as error:
+        if not from_hub:
+            raise
+        progress(f"{error} Trying the hub.")
+    _from_hub(model, progress)
     return model.path
 
 
@@ -131,7 +136,8 @@ def _from_hub(model: Model, progress: Progress) -> None:
     from huggingface_hub import hf_hub_download, snapshot_download
 
     progress(f"{model.name}: {model.repo} {model.file} from the hub")
-    folder = model.path.parent
+    # Beside its place: an interrupted download must not count as fetched. The hub's client resumes there.
+    folder = model.path.parent / "unpacked"
     try:
         if model.kind == "embedder":
             patterns = [f"*{ending}" for ending in FOLDER_ENDINGS]
@@ -144,24 +150,31 @@ def _from_hub(model: Model, progress: Progress) -> None:
             "a reachable hub",
             "check the network, or HF_TOKEN for a gated model, or give the path of a .gguf file",
         ) from error
-    _admit(model, model.path, progress)
+    _admit(model, folder / model.file, progress)
+    shutil.rmtree(folder)
 
 
 def _admit(model: Model, file: Path, progress: Progress) -> None:
     """Move a complete file, after what lies beside it, into its place if its digest is right; delete it if not."""
+    expected = recorded_digest(model.path)
     try:
-        verify(model, file)
+        digest = verify(model, file)
+        if not model.sha256 and expected and digest != expected:
+            raise InputError(
+                f"{file.name} came with sha256 {digest}",
+                f"{expected}, as at its first fetch",
+                f"find out what changed; to accept it, delete {model.path.name}.sha256 beside the model",
+            )
     except InputError:
         file.unlink()
         raise
-    if not model.sha256:
-        digest = sha256_file(file)
-        model.path.with_name(model.path.name + ".sha256").write_text(digest + "\n", encoding="utf-8")
-        progress(f"{model.name}: no digest was known; recorded sha256 {digest} of what came")
-    for beside in sorted(file.parent.rglob("*")) if file != model.path else ():
-        if beside.is_file() and beside != file:
+    for beside in sorted(file.parent.rglob("*")):
+        if beside.is_file() and beside != file and beside.suffix in FOLDER_ENDINGS:
             target = model.path.parent / beside.relative_to(file.parent)
             target.parent.mkdir(parents=True, exist_ok=True)
             beside.replace(target)
+    if not model.sha256:
+        model.path.with_name(model.path.name + ".sha256").write_text(digest + "\n", encoding="utf-8")
+        progress(f"{model.name}: no digest was known; recorded sha256 {digest} of what came")
     file.replace(model.path)
     progress(f"{model.name}: {model.path.stat().st_size} bytes, digest verified")

@@ -51,6 +51,13 @@ def load_prompt(name: str) -> PromptTemplate:
         )
     system, message, start = (part.strip("\n") for part in parts)
     found = re.findall(r"\{(\w+)\}", message)
+    misplaced = re.findall(r"\{(\w+)\}", system + start)
+    if misplaced:
+        raise InputError(
+            f"prompt {path} has the placeholders {misplaced} outside the user message",
+            "placeholders in the second part only",
+            "move them there",
+        )
     if sorted(found) != sorted(FIELDS):
         raise InputError(
             f"prompt {path} has the placeholders {found}", f"each of {list(FIELDS)} once", "correct the placeholders"

@@ -26,7 +26,7 @@ class Sampling(NamedTuple):
     @property
     def is_greedy(self) -> bool:
         """Whether the most probable label always wins, so that repeated draws are copies."""
-        return self.temperature == 0 or self.top_k == 1
+        return self.temperature == 0 or self.top_k == 1 or self.min_p == 1
 
 
 def sampled_distribution(probabilities: Probabilities, sampling: Sampling) -> Probabilities:

