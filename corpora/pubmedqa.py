@@ -7,6 +7,7 @@ artificial and unlabeled parts, `ori_pqaa.json` and `ori_pqau.json`).
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def _find(path: Path) -> Path:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique(file))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{file} does not parse ({error})", "UTF-8 JSON", "fetch the file again") from error
     if not isinstance(content, dict):
@@ -70,6 +71,20 @@ def _load(file: Path) -> dict[str, Any]:
             f"{file} holds a JSON {type(content).__name__}", "an object from PubMed id to item", "fetch it again"
         )
     return content
+
+
+def _unique(file: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """JSON keeps the last of two equal keys and says nothing: an item would vanish."""
+
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise RowError(str(file), twice, "id", f"duplicate id {twice!r}", "unique ids", "remove one of them")
+        return found
+
+    return build
 
 
 def _field(file: Path, pubmed_id: str, item: Any, name: str, kind: type) -> Any:

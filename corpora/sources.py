@@ -37,7 +37,9 @@ class CorpusConfig(BaseModel):
     question_columns: QuestionColumns = Field(default_factory=QuestionColumns, description="tables: column names")
     labels: tuple[str, ...] = Field(("yes", "no", "maybe"), description="tables: the allowed answers, 2 to 8")
     generator: GeneratorConfig = Field(default_factory=GeneratorConfig, description="generated: what to plant")
-    split: Literal["tune", "held_out", "all"] = Field("held_out", description="which questions are asked")
+    split: Literal["auto", "tune", "held_out", "all"] = Field(
+        "auto", description="which questions are asked; auto: the held-out ones where the source has a split, else all"
+    )
     held_out_fraction: float = Field(0.5, gt=0, lt=1, description="where the source has no split of its own")
     sample: int | None = Field(None, ge=1, description="ask only so many questions of the split, drawn by seed")
     seed: int = Field(0, description="seed of the sample and of the split")
@@ -59,13 +61,14 @@ def load_corpus(config: CorpusConfig, pins: Path | None = None) -> Corpus:
         InputError: whatever is wrong with the input, in one line.
     """
     corpus = validate(read_source(config))
+    split = config.split
+    if split == "auto":
+        split = "held_out" if "held_out" in corpus.questions["split"] else "all"
     questions = assign_split(corpus.questions, config.held_out_fraction, config.seed)
-    if config.split != "all":
-        questions = questions.filter(pl.col("split") == config.split)
+    if split != "all":
+        questions = questions.filter(pl.col("split") == split)
     if questions.is_empty():
-        raise InputError(
-            f"{corpus.name}: no question in split {config.split!r}", "at least one", "choose another `split`"
-        )
+        raise InputError(f"{corpus.name}: no question in split {split!r}", "at least one", "choose another `split`")
     if config.sample is not None:
         pin = pins / f"{corpus.name}-{config.sample}-{_draw_digest(config)}.json" if pins else None
         questions = sample_questions(questions, config.sample, config.seed, pin)
@@ -80,6 +83,12 @@ def _draw_digest(config: CorpusConfig) -> str:
 
 def read_source(config: CorpusConfig) -> Corpus:
     """Read a corpus as it is: not checked, not split, not sampled."""
+    if config.source != "tables" and "labels" in config.model_fields_set:
+        raise InputError(
+            f"`labels` with source {config.source!r}",
+            "them with source 'tables' only",
+            "remove it, as it has its own",
+        )
     if config.source == "sample":
         return read_sample()
     if config.source == "generated":

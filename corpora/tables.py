@@ -18,6 +18,7 @@ from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents
 
 FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
 SPLITS = ("tune", "held_out")
+OPTIONAL = ("reference", "evidence", "split")
 csv.field_size_limit(sys.maxsize)  # a document is longer than the default 128 kB
 
 
@@ -88,7 +89,9 @@ def _documents(file: Path, columns: DocumentColumns) -> Iterator[Document]:
 
 
 def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
-    for number, row in _rows(file, (columns.id, columns.text, columns.document_ids, *columns.tags)):
+    # A column that the user named must be there; one that merely has its default name may be absent.
+    named = [getattr(columns, name) for name in OPTIONAL if name in columns.model_fields_set]
+    for number, row in _rows(file, (columns.id, columns.text, columns.document_ids, *columns.tags, *named)):
         split = _optional_text(file, number, row, columns.split)
         if split is not None and split not in SPLITS:
             raise RowError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,9 @@ class Commands(click.Group):
             click.echo("tercet: interrupted; what was answered is kept, run again to go on.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except OSError as error:
-            # A full or read-only disk wherever no stage could say it better.
+            # A full or read-only disk wherever no stage could say it better; anything else is a bug and shows itself.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
             click.echo(
                 f"tercet: {error.filename or 'file'}: {error.strerror or error}; free it and run again.", err=True
             )
@@ -140,6 +143,18 @@ def report(run: Path) -> None:
     click.echo(outcome.line)
 
 
+@main.command()
+@click.argument("runs", nargs=2, type=click.Path(path_type=Path))
+def diff(runs: tuple[Path, Path]) -> None:
+    """Count the labels that differ between two RUNS of one experiment, and say how fragile they were.
+
+    For runs on other threads, with another batch size, or with another build of llama.cpp.
+    """
+    from flows.pipeline import render_difference
+
+    click.echo(render_difference(*runs))
+
+
 @main.group()
 def corpora() -> None:
     """Look at corpora."""
@@ -147,7 +162,7 @@ def corpora() -> None:
 
 @corpora.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--limit", default=20, show_default=True, help="Most problems shown.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most problems shown.")
 def check(path: Path, limit: int) -> None:
     """Check the corpus at PATH: a folder, a file, or an experiment's .toml; lists every problem."""
     from itertools import islice

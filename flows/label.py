@@ -14,7 +14,7 @@ from flows.asking import Asked, ask, collect, shards
 from flows.experiment import Experiment, ReaderConfig
 from flows.runner import Runner
 from flows.workspace import Workspace, flush_ledgers
-from labeling.consensus import build_gold
+from labeling.consensus import build_gold, check_rule
 from labeling.labeler import LabelerConfig, PromptWriter
 from labeling.votes import Prompt
 from results.labelers import attrition, compare_rules, summarise_labeler
@@ -44,9 +44,10 @@ class Labeled(NamedTuple):
 def label(experiment: Experiment, workspace: Workspace, runner: Runner) -> Labeled:
     """Load the corpus, ask every reader three times, build the gold sets, and summarise the labelers."""
     corpus = runner.run("load corpus", load_corpus, experiment.corpus.resolved(workspace.base), workspace.samples)
+    check_rule(experiment.consensus, corpus.questions)
     votes, golds, asked = {}, {}, {}
     for reader in experiment.readers:
-        mine = reader_corpus(corpus, reader)
+        mine = reader_corpus(corpus, reader, experiment.corpus.seed)
         prompts = document_prompts(mine, reader)
         asked[reader.label] = ask_all(f"label: {reader.label}", prompts, mine, reader, workspace, runner)
         failed = [vote for one in asked[reader.label] for vote in one.not_kept]
@@ -57,11 +58,11 @@ def label(experiment: Experiment, workspace: Workspace, runner: Runner) -> Label
     return Labeled(corpus, votes, golds, tables, asked)
 
 
-def reader_corpus(corpus: Corpus, reader: ReaderConfig) -> Corpus:
-    """The corpus with the questions that this reader is asked."""
+def reader_corpus(corpus: Corpus, reader: ReaderConfig, seed: int) -> Corpus:
+    """The corpus with the questions that this reader is asked, drawn by the corpus's seed."""
     if reader.questions is None:
         return corpus
-    return corpus.with_questions(sample_questions(corpus.questions, reader.questions, reader.seed))
+    return corpus.with_questions(sample_questions(corpus.questions, reader.questions, seed))
 
 
 def document_prompts(corpus: Corpus, reader: ReaderConfig) -> list[list[Prompt]]:
@@ -97,7 +98,7 @@ def labeler_tables(
     labelers, rules, lost = [], [], []
     for reader in experiment.readers:
         name, cast = reader.label, votes[reader.label]
-        asked = reader_corpus(corpus, reader).questions
+        asked = reader_corpus(corpus, reader, experiment.corpus.seed).questions
         labelers.append(summarise_labeler(name, cast, asked, corpus.labels, confidence))
         rules.append(compare_rules(name, cast, asked, corpus.labels, experiment.consensus, confidence))
         lost.append(attrition(name, golds[name], corpus.labels))

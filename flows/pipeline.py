@@ -10,16 +10,19 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from corpora.digest import sha256_text
+from corpora.errors import InputError
 from flows.asking import Asked, close_model
 from flows.compare import compare
 from flows.experiment import Experiment
 from flows.label import Labeled, label, reader_corpus
 from flows.runner import Runner
-from flows.sweep import Swept, check_sizes, sweep
+from flows.stages import check_sizes
+from flows.sweep import Swept, sweep
 from flows.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
 from labeling.labeler import PromptWriter
-from results.report import render_report
-from results.store import REPORT, RunFolder, machine, package_versions, read_manifest, read_tables
+from results.agreement import compare_runs
+from results.report import render_agreement, render_report
+from results.store import REPORT, RunFolder, machine, read_manifest, read_tables
 
 Kind = Literal["label", "sweep", "compare", "run"]
 
@@ -41,8 +44,9 @@ def execute(experiment: Experiment, kind: Kind, workspace: Workspace, runner: Ru
         InputError: whatever is wrong with the input, before anything is spent where it can be known before.
     """
     started = datetime.now(UTC)
-    run = RunFolder(workspace.root, f"{experiment.name}-{kind}", experiment.model_dump(mode="json"))
     sweeps = kind in ("sweep", "run")
+    if kind == "compare" and len(experiment.readers) < 2:
+        raise InputError("an experiment with one reader", "two or more to compare", "add a [[readers]] section")
     runner.run("verify models", verify_models, experiment, workspace, sweeps)
     labeled = label(experiment, workspace, runner)
     swept = sweep(experiment, labeled, workspace, runner) if sweeps else None
@@ -50,15 +54,18 @@ def execute(experiment: Experiment, kind: Kind, workspace: Workspace, runner: Ru
     compared = compare(experiment, labeled, runner) if compares else {}
     close_model()
     tables = {**label_tables(labeled), **labeled.tables, **(swept.tables if swept else {}), **compared}
+    config = experiment.model_dump(mode="json")
+    run = RunFolder(workspace.root, f"{experiment.name}-{kind}", config, labeled.corpus.inputs)
     run.begin()
     for name, frame in tables.items():
         run.write_table(name, frame)
-    manifest = describe(experiment, kind, workspace, runner, labeled, swept, started)
-    report = render_report({**manifest, "packages": package_versions()}, tables)
+    session = describe_session(started, runner, labeled, swept)
+    manifest = run.complete(describe(experiment, kind, workspace, labeled, swept, compared), session)
+    report = render_report(manifest, tables)
     run.write_text(REPORT, report)
     run.seal(manifest)
-    runner.artifact("report", report)
-    return Outcome(run.path, report, headline(manifest, labeled))
+    runner.artifact(run.path.name, report)
+    return Outcome(run.path, report, manifest["headline"])
 
 
 def verify_models(experiment: Experiment, workspace: Workspace, sweeps: bool) -> None:
@@ -79,10 +86,14 @@ def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
 
 
 def describe(
-    experiment: Experiment, kind: Kind, workspace: Workspace, runner: Runner, labeled: Labeled, swept: Swept | None,
-    started: datetime,
-) -> dict[str, Any]:  # fmt: skip
-    """The manifest, less what the run store adds."""
+    experiment: Experiment,
+    kind: Kind,
+    workspace: Workspace,
+    labeled: Labeled,
+    swept: Swept | None,
+    compared: Mapping[str, pl.DataFrame],
+) -> dict[str, Any]:
+    """What the run is: the part of the manifest that does not depend on when or how fast it was made."""
     corpus = labeled.corpus
     readers = {}
     for reader in experiment.readers:
@@ -92,31 +103,40 @@ def describe(
             "labeler": labeler_fingerprint(reader, corpus.labels),
             "reader": labeler_fingerprint(reader.as_reader(), corpus.labels),
             "prompts": {one.name: sha256_text("\x1e".join(one[1:])) for one in writer.templates},
-            "questions": len(reader_corpus(corpus, reader).questions),
+            "questions": len(reader_corpus(corpus, reader, experiment.corpus.seed).questions),
         }
-    asked = {"label": labeled.asked, "read": swept.asked if swept else {}}
     manifest: dict[str, Any] = {
         "name": experiment.name,
         "kind": kind,
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "corpus": {
             "name": corpus.name,
             "documents": len(corpus.documents),
             "questions": len(corpus.questions),
+            "split": experiment.corpus.split,
             "labels": list(corpus.labels),
             "inputs": dict(corpus.inputs),
         },
         "readers": readers,
+        "verdicts": [verdict._asdict() for verdict in swept.verdicts] if swept else [],
+        "warnings": swept.warnings if swept else [],
+    }
+    if swept:
+        embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
+        manifest["embedder"] = {"weights": embedder.sha256, "with_tokenizer_and_config": embedder.digest}
+    manifest["headline"] = headline(manifest, labeled, compared)
+    return manifest
+
+
+def describe_session(started: datetime, runner: Runner, labeled: Labeled, swept: Swept | None) -> dict[str, Any]:
+    """When this session worked, on what, for how long, and what it had to ask."""
+    asked = {"label": labeled.asked, "read": swept.asked if swept else {}}
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "asked": {stage: [_asked(name, shards) for name, shards in of.items()] for stage, of in asked.items()},
         "seconds": {name: round(seconds, 2) for name, seconds in runner.seconds.items()},
         "machine": machine(),
     }
-    if swept:
-        manifest["embedder"] = open_embedder(experiment.retrieval.embedder, workspace.embeddings).sha256
-        manifest["verdicts"] = [verdict._asdict() for verdict in swept.verdicts]
-        manifest["warnings"] = swept.warnings
-    return manifest
 
 
 def _asked(reader: str, shards: list[Asked]) -> dict[str, Any]:
@@ -130,10 +150,13 @@ def _asked(reader: str, shards: list[Asked]) -> dict[str, Any]:
     }
 
 
-def headline(manifest: Mapping[str, Any], labeled: Labeled) -> str:
+def headline(manifest: Mapping[str, Any], labeled: Labeled, compared: Mapping[str, pl.DataFrame]) -> str:
     """The one line that a user wants to see at the end."""
-    if manifest.get("verdicts"):
+    if manifest["verdicts"]:
         return str(manifest["verdicts"][0]["line"])
+    if "pairs" in compared and not compared["pairs"].is_empty():
+        pairs = compared["pairs"].select("a", "b", "finding").iter_rows()
+        return "; ".join(f"{a} against {b}: {finding}" for a, b, finding in pairs) + "."
     kept = "; ".join(f"{name} keeps {gold['kept'].sum()} of {len(gold)}" for name, gold in labeled.golds.items())
     return f"Gold sets: {kept}."
 
@@ -145,6 +168,14 @@ def render_again(folder: Path) -> Outcome:
         InputError: not the folder of a finished run.
     """
     manifest = read_manifest(folder)
-    report = render_report(manifest, read_tables(folder))
-    verdicts = manifest.get("verdicts") or [{"line": "No sweep in this run."}]
-    return Outcome(folder, report, str(verdicts[0]["line"]))
+    return Outcome(folder, render_report(manifest, read_tables(folder, manifest)), str(manifest["headline"]))
+
+
+def render_difference(ours: Path, theirs: Path) -> str:
+    """The labels that differ between two finished runs, as a Markdown table.
+
+    Raises:
+        InputError: not the folders of finished runs.
+    """
+    tables = [read_tables(folder, read_manifest(folder)) for folder in (ours, theirs)]
+    return render_agreement(compare_runs(*tables))

@@ -11,7 +11,9 @@ from corpora.sources import load_corpus
 from flows.asking import close_model, open_labeler
 from flows.experiment import Experiment, ReaderConfig
 from flows.label import document_prompts, reader_corpus
+from flows.stages import check_sizes
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
+from labeling.consensus import check_rule
 from labeling.labeler import PromptWriter
 from labeling.local import LocalLabeler
 from labeling.trie import build_trie
@@ -30,10 +32,11 @@ class Plan(NamedTuple):
         label_known: how many of them the ledger answers already.
         label_tokens: their tokens, each prompt in full, counted with the model's tokenizer.
         label_shared: their tokens after prefix sharing, counted.
-        read_prompts: prompts on retrieved chunks, at most.
-        read_shared: their tokens after prefix sharing, at most: every chunk of full size.
-        tokens_per_second: measured on the first question.
-        seconds: estimate for everything that is not known yet.
+        read_prompts: prompts on retrieved chunks, at most: two cells may turn out to ask the same.
+        read_shared: their tokens after prefix sharing, about: every chunk taken as full.
+        tokens_per_second: measured on the first question that fits; None if none does.
+        seconds: estimate for these tokens, less what the ledger knows of whole documents; what it knows of retrieved
+            chunks shows only after retrieval. Chunking and embedding come on top.
     """
 
     reader: str
@@ -44,8 +47,8 @@ class Plan(NamedTuple):
     label_shared: int
     read_prompts: int
     read_shared: int
-    tokens_per_second: float
-    seconds: float
+    tokens_per_second: float | None
+    seconds: float | None
 
 
 def plan(experiment: Experiment, workspace: Workspace) -> list[Plan]:
@@ -53,7 +56,9 @@ def plan(experiment: Experiment, workspace: Workspace) -> list[Plan]:
 
     Loads each model and asks it one question, whose answer is not kept, to measure its speed.
     """
+    check_sizes(experiment, workspace)
     corpus = load_corpus(experiment.corpus.resolved(workspace.base), workspace.samples)
+    check_rule(experiment.consensus, corpus.questions)
     try:
         return [_plan(experiment, corpus, reader, workspace) for reader in experiment.readers]
     finally:
@@ -61,7 +66,7 @@ def plan(experiment: Experiment, workspace: Workspace) -> list[Plan]:
 
 
 def _plan(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, workspace: Workspace) -> Plan:
-    mine = reader_corpus(corpus, reader)
+    mine = reader_corpus(corpus, reader, experiment.corpus.seed)
     groups = document_prompts(mine, reader)
     labeler = open_labeler(reader, corpus.labels)
     missing = open_ledger(workspace.ledger, labeler_fingerprint(reader, corpus.labels)).missing(
@@ -72,7 +77,7 @@ def _plan(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, workspac
     unknown = {prompt.question_id for prompt in missing}
     left = sum(n for n, group in zip(shared, groups, strict=True) if group[0].question_id in unknown)
     read_shared = len(groups) * _reading_tokens(experiment, mine, reader, labeler, workspace)
-    speed = _probe(labeler, groups[0])
+    speed = _probe(labeler, groups)
     total = sum(len(group) for group in groups)
     return Plan(
         reader=reader.label,
@@ -84,7 +89,7 @@ def _plan(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, workspac
         read_prompts=len(groups) * len(experiment.retrieval.chunkings()) * len(experiment.retrieval.cuts()),
         read_shared=read_shared,
         tokens_per_second=speed,
-        seconds=(left + read_shared) / speed,
+        seconds=(left + read_shared) / speed if speed else None,
     )
 
 
@@ -109,11 +114,14 @@ def _reading_tokens(
     return math.ceil(n_tokens)
 
 
-def _probe(labeler: LocalLabeler, group: list[Prompt]) -> float:
-    """Tokens a second on one question."""
-    before, started = labeler.n_evaluated, time.perf_counter()
-    labeler.ask(group)
-    return (labeler.n_evaluated - before) / (time.perf_counter() - started)
+def _probe(labeler: LocalLabeler, groups: list[list[Prompt]]) -> float | None:
+    """Tokens a second on the first question that fits in the context; None where none does."""
+    for group in groups:
+        before, started = labeler.n_evaluated, time.perf_counter()
+        labeler.ask(group)
+        if labeler.n_evaluated > before:
+            return (labeler.n_evaluated - before) / (time.perf_counter() - started)
+    return None
 
 
 def render_plan(plans: list[Plan]) -> str:
@@ -124,7 +132,16 @@ def render_plan(plans: list[Plan]) -> str:
             f"{one.reader}: {one.questions} questions, local, costs no money",
             f"  label: {one.label_prompts} prompts ({one.label_known} answered in the ledger), "
             f"{one.label_tokens} tokens, {one.label_shared} after prefix sharing",
-            f"  read:  at most {one.read_prompts} prompts, at most {one.read_shared} tokens after prefix sharing",
-            f"  time:  at most {one.seconds / 60:.1f} minutes at {one.tokens_per_second:.0f} tokens/s, just measured",
+            f"  read:  at most {one.read_prompts} prompts, about {one.read_shared} tokens after prefix sharing",
+            _time(one),
         ]
     return "\n".join(lines)
+
+
+def _time(one: Plan) -> str:
+    if one.seconds is None:
+        return "  time:  unknown, no question fits in num_ctx"
+    return (
+        f"  time:  about {one.seconds / 60:.1f} minutes of asking at {one.tokens_per_second:.0f} measured tokens/s; "
+        "chunking and embedding come on top, answers in the ledger come off"
+    )

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.states import Failed
 
-from corpora.sources import load_corpus
+from corpora.errors import InputError
 from flows.experiment import Experiment, check_experiment
-from flows.pipeline import Kind, Outcome, execute, verify_models
+from flows.pipeline import Kind, Outcome, execute
 from flows.progress import Quiet
 from flows.runner import Runner
 from flows.workspace import Workspace
@@ -43,7 +45,21 @@ class TaskRunner(Runner):
         """Run a stage as a task named after its function."""
         name = stage.__name__.replace("_", "-")
         decorate = task(name=name, persist_result=False, cache_policy=NO_CACHE)
-        result: T = decorate(stage)(*args)
+        refused: list[InputError] = []
+
+        @wraps(stage)
+        def guarded(*given: Any) -> Any:
+            try:
+                return stage(*given)
+            except InputError as error:
+                # The user's mistake: a failed state with its line. An exception would be logged with a traceback.
+                refused.append(error)
+                return Failed(message=str(error))
+
+        state = decorate(guarded)(*args, return_state=True)
+        if refused:
+            raise refused[0]
+        result: T = state.result()
         return result
 
     def artifact(self, key: str, markdown: str) -> None:
@@ -51,26 +67,30 @@ class TaskRunner(Runner):
         create_markdown_artifact(key=re.sub(r"[^a-z0-9-]+", "-", key.lower()), markdown=markdown)
 
 
-def _execute(kind: Kind, experiment: Experiment, store: Path, base: Path) -> Outcome:
-    return execute(check_experiment(experiment), kind, Workspace(store, base), TaskRunner())
+def _execute(kind: Kind, experiment: Experiment, store: Path, base: Path) -> Any:
+    """The verdict in one line, or a failed state that says what the user can put right."""
+    try:
+        return execute(check_experiment(experiment), kind, Workspace(store, base), TaskRunner()).line
+    except InputError as error:
+        return Failed(message=str(error))
 
 
 @flow(name="label", persist_result=False)
-def label(experiment: Experiment = Experiment(), store: Path = Path("runs"), base: Path = Path()) -> str:  # noqa: B008  (immutable; Prefect shows defaults in its form)
+def label(experiment: Experiment = Experiment(), store: Path = Path("runs"), base: Path = Path()) -> Any:  # noqa: B008  (immutable; Prefect shows defaults in its form)
     """Ask every reader three times with the whole document, and keep what all three votes agree on."""
-    return _execute("label", experiment, store, base).line
+    return _execute("label", experiment, store, base)
 
 
 @flow(name="sweep", persist_result=False)
-def sweep(experiment: Experiment = Experiment(), store: Path = Path("runs"), base: Path = Path()) -> str:  # noqa: B008  (as above)
+def sweep(experiment: Experiment = Experiment(), store: Path = Path("runs"), base: Path = Path()) -> Any:  # noqa: B008  (as above)
     """Chunk at every size, retrieve, let the readers answer, and say which size to use."""
-    return _execute("sweep", experiment, store, base).line
+    return _execute("sweep", experiment, store, base)
 
 
 @flow(name="compare", persist_result=False)
-def compare(experiment: Experiment = Experiment(), store: Path = Path("runs"), base: Path = Path()) -> str:  # noqa: B008  (as above)
+def compare(experiment: Experiment = Experiment(), store: Path = Path("runs"), base: Path = Path()) -> Any:  # noqa: B008  (as above)
     """Compare readers as labelers of the same questions."""
-    return _execute("compare", experiment, store, base).line
+    return _execute("compare", experiment, store, base)
 
 
 FLOWS = {"label": label, "sweep": sweep, "compare": compare}
@@ -80,15 +100,21 @@ def execute_as_flow(experiment: Experiment, kind: Kind, workspace: Workspace) ->
     """Run an experiment as a flow, on the configured Prefect API or on one that lives as long as the run.
 
     Raises:
-        InputError: as `execute`; what can be seen at once is checked before the flow starts.
+        InputError: as `execute`.
     """
-    verify_models(experiment, workspace, sweeps=kind in ("sweep", "run"))
-    load_corpus(experiment.corpus.resolved(workspace.base), workspace.samples)
-    outcomes: list[Outcome] = []
+    done: list[Outcome | InputError] = []
 
     @flow(name=kind, persist_result=False)
-    def started_here() -> None:
-        outcomes.append(_execute(kind, experiment, workspace.root, workspace.base))
+    def started_here() -> Any:
+        try:
+            done.append(execute(experiment, kind, workspace, TaskRunner()))
+        except InputError as error:
+            done.append(error)
+            return Failed(message=str(error))
 
-    started_here()
-    return outcomes[0]
+    state: Any = started_here(return_state=True)
+    if not done:
+        state.result()
+    if isinstance(done[0], InputError):
+        raise done[0]
+    return done[0]

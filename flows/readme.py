@@ -21,7 +21,7 @@ def render_block(published: Path = PUBLISHED) -> str:
         where = f"results/published/{manifest_file.parent.name}"
         items.append(
             f"* [{manifest['name']}]({where}/report.md), {corpus['questions']} questions on {corpus['documents']} "
-            f"documents of `{corpus['name']}`: {manifest['verdicts'][0]['line']}"
+            f"documents of `{corpus['name']}`: {manifest['headline']}"
         )
     return "\n".join(items) + "\n"
 

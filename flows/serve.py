@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +50,9 @@ def server(url: str, port: int) -> Iterator[str]:
         yield url
         return
     if os.environ.get("PREFECT_API_URL"):
-        raise InputError(f"PREFECT_API_URL is {url}, but nothing answers there", "a running Prefect server", "start it")
+        raise InputError(
+            f"PREFECT_API_URL is {url!r}, but no Prefect server answers there", "one", "start it or unset the variable"
+        )
     # The server needs its own address too where the port is not the default one.
     environment = os.environ | {
         "PREFECT_API_URL": url,
@@ -82,5 +84,5 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=2) as response:  # noqa: S310  (http to a configured address)
             return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (OSError, ValueError, http.client.HTTPException):
         return False

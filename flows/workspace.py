@@ -11,7 +11,7 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig, fingerprint
 from labeling.ledger import FLUSH_SECONDS, Ledger
-from labeling.models import ModelFile, file_digest, find_model, resolve_model
+from labeling.models import ModelFile, file_digest, find_model, registry, resolve_model
 from retrieval.embedding import Embedder
 
 
@@ -78,7 +78,7 @@ def open_embedder(name: str, cache_folder: Path) -> Embedder:
         InputError: unknown, not fetched, or not an embedder.
     """
     folder = Path(name)
-    if folder.is_dir():
+    if name not in registry() and folder.is_dir():
         weights = folder / "model.safetensors"
         if not weights.is_file():
             raise InputError(f"no {weights}", "a sentence-transformers folder", "check the path of the embedder")

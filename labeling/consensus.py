@@ -40,6 +40,20 @@ class ConsensusConfig(BaseModel):
     min_probability: float = Field(0.8, gt=0, le=1, description="threshold of the rule min_probability")
 
 
+def check_rule(config: ConsensusConfig, references: pl.DataFrame) -> None:
+    """Refuse a rule that this corpus cannot serve; known before anything is asked.
+
+    Raises:
+        InputError: the rule needs references and there is none.
+    """
+    if config.rule == "unanimous_and_correct" and references["reference"].null_count() == len(references):
+        raise InputError(
+            "rule 'unanimous_and_correct' on a corpus without reference labels",
+            "reference labels",
+            "use rule = 'unanimous'",
+        )
+
+
 def build_gold(
     votes: pl.DataFrame, references: pl.DataFrame, labels: LabelSet, config: ConsensusConfig
 ) -> pl.DataFrame:
@@ -58,12 +72,7 @@ def build_gold(
     Raises:
         InputError: the rule needs references and there is none.
     """
-    if config.rule == "unanimous_and_correct" and references["reference"].null_count() == len(references):
-        raise InputError(
-            "rule 'unanimous_and_correct' on a corpus without reference labels",
-            "reference labels",
-            "use rule = 'unanimous'",
-        )
+    check_rule(config, references)
     cast = {
         row["question_id"]: row
         for row in votes.sort("question_id", "vote")

@@ -65,20 +65,24 @@ def check_diversity(config: LabelerConfig, labels: LabelSet) -> None:
         InputError: with the reason.
     """
     n_prompts = len(config.prompts) or (N_VOTES if config.diversity == "paraphrase" else 1)
-    if config.diversity == "resample" and config.sampling.is_greedy:
+    # The most probable of n labels has at least 1/n: a top_p up to there never lets another one in.
+    is_greedy = config.sampling.is_greedy or config.top_p <= 1 / len(labels)
+    if config.diversity == "resample" and is_greedy:
         raise InputError(
-            f"labeler {config.label!r}: 'resample' at temperature {config.temperature:g}, top_k {config.top_k}",
+            f"labeler {config.label!r}: 'resample' at temperature {config.temperature:g}, top_k {config.top_k}, "
+            f"top_p {config.top_p:g}, min_p {config.min_p:g}",
             "votes that can differ (identical prompts without chance make three copies of one vote)",
             "raise the temperature, or use 'permute' or 'paraphrase'",
         )
-    if config.diversity == "permute" and len(labels) < N_VOTES and config.sampling.is_greedy:
+    if config.diversity == "permute" and len(labels) < N_VOTES and is_greedy:
         raise InputError(
             f"labeler {config.label!r}: diversity 'permute' with {len(labels)} labels at temperature 0",
             f"{N_VOTES} different label orders (2 labels have only 2, so that one vote would be a copy)",
             "raise the temperature, or use 'paraphrase'",
         )
     wanted = N_VOTES if config.diversity == "paraphrase" else 1
-    if n_prompts != wanted or len(set(config.prompts)) != len(config.prompts):
+    texts = {load_prompt(name)[1:] for name in config.prompts}
+    if n_prompts != wanted or len(texts) != len(config.prompts):
         raise InputError(
             f"labeler {config.label!r}: diversity {config.diversity!r} with prompts {list(config.prompts)}",
             f"{wanted} different prompt{'s' * (wanted > 1)}",

@@ -73,15 +73,11 @@ def build_label_reader(labels: LabelSet, tokenize: Callable[[str], list[int]]) -
         tokenize: token ids of a plain text.
     """
     spelt = [_aliases(label, tokenize) for label in labels]
-    # Where a label is one token in some spelling, its spellings of several tokens add next to nothing.
+    # Where a label is one token in some spelling, its spellings of several tokens add next to nothing, unless they
+    # begin as another label's do: then (a space and a digit, say) much of the mass may lie behind that common token.
     short: list[list[Tokens]] = [[a for a in aliases if len(a) == 1] or [a[:1] for a in aliases] for aliases in spelt]
-    ambiguous = any(
-        alias[0] == other[0]
-        for label, aliases in enumerate(short)
-        for alias in aliases
-        for elsewhere in (*spelt[:label], *spelt[label + 1 :])
-        for other in elsewhere
-    )
+    firsts = [{alias[0] for alias in aliases} for aliases in spelt]
+    ambiguous = sum(len(first) for first in firsts) != len(set().union(*firsts))
     chosen = spelt if ambiguous else [sorted(set(aliases)) for aliases in short]
     continuations = {alias[:at] for aliases in chosen for alias in aliases for at in range(len(alias))}
     wanted = {token for aliases in chosen for alias in aliases for token in alias}

@@ -91,7 +91,9 @@ def _pairs(answers: Mapping[str, pl.DataFrame], config: ScoringConfig) -> pl.Dat
     adjusted = holm([row["p_value"] for row in rows])
     for row, p_holm in zip(rows, adjusted, strict=True):
         row["p_holm"] = p_holm
-        row["detectable"] = detectable_difference(row.pop("standard_error"), len(rows), config.confidence)
+        error = row.pop("standard_error")
+        finite = math.isfinite(error)
+        row["detectable"] = detectable_difference(error, len(rows), config.confidence) if finite else None
         row["finding"] = _finding(row, 1 - config.confidence)
     return pl.DataFrame(rows, schema=PAIRS)
 
@@ -101,9 +103,7 @@ def _pair(a: str, b: str, both: pl.DataFrame, config: ScoringConfig) -> dict[str
         (both[column] == both["reference"]).fill_null(value=False).cast(pl.Float64).to_numpy()
         for column in ("label", "label_b")
     )
-    compared = compare_paired(
-        right_a, right_b, both["cluster"].to_list(), config.n_resamples, config.confidence, config.seed
-    )
+    compared = compare_paired(right_a, right_b, both["cluster"].to_list(), config.confidence)
     given_a, given_b = (both[column].fill_null(NO_ANSWER).to_list() for column in ("label", "label_b"))
     wrong = both.filter(pl.Series((right_a == 0) & (right_b == 0)))
     # Undefined when both always give one and the same label.
@@ -130,9 +130,7 @@ def _finding(row: Mapping[str, Any], alpha: float) -> str:
     if row["p_holm"] < alpha:
         better = row["a"] if row["difference"] > 0 else row["b"]
         return f"{better} is better"
-    if not row["detectable"]:
-        return "cannot tell: they were right on the same questions"
-    return f"cannot tell: {missed(row['detectable']).removesuffix('.')}"
+    return f"cannot tell: {missed(row['detectable'])}"
 
 
 def _own_gold(answers: Mapping[str, pl.DataFrame], golds: Mapping[str, pl.DataFrame], labels: LabelSet) -> pl.DataFrame:

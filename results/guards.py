@@ -11,19 +11,22 @@ from results.scoring import CHUNKING, CUT
 ONE_CHUNK_SHARE = 0.5
 CEILING = 0.98
 SMALL_GOLD = 30
+OUTSIDE_MASS = 0.5
 
 
 def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     """One line for each way in which a sweep may say less than it seems to.
 
     Args:
-        tables: the frames chunks, answers, retrieval and cells of a sweep.
+        tables: the frames chunks, retrieval, cells and labelers of a run.
     """
     return [
         *_whole_documents(tables["chunks"]),
         *_without_effect(tables["chunks"]),
         *_at_ceiling(tables["retrieval"]),
         *_small_gold(tables["cells"]),
+        *_failed(tables["cells"]),
+        *_outside_labels(tables["labelers"]),
     ]
 
 
@@ -61,4 +64,21 @@ def _small_gold(cells: pl.DataFrame) -> list[str]:
     sizes = cells.group_by("reader").agg(pl.min("gold_n")).filter(pl.col("gold_n") < SMALL_GOLD).sort("reader")
     return [
         f"{reader}: only {n} gold questions; only very large differences can show." for reader, n in sizes.iter_rows()
+    ]
+
+
+def _failed(cells: pl.DataFrame) -> list[str]:
+    failed = cells.group_by("reader").agg(pl.sum("n_failed")).filter(pl.col("n_failed") > 0).sort("reader")
+    return [
+        f"{reader}: {n} answers failed (such as prompts longer than num_ctx); they are counted as wrong in the table, "
+        "and cells that hold them get no verdict."
+        for reader, n in failed.iter_rows()
+    ]
+
+
+def _outside_labels(labelers: pl.DataFrame) -> list[str]:
+    lost = labelers.filter(pl.col("outside_mass") > OUTSIDE_MASS).select("reader", "outside_mass").sort("reader")
+    return [
+        f"{reader}: {mass:.0%} of the probability lies outside the labels: it hardly answers with them, see its prompt."
+        for reader, mass in lost.iter_rows()
     ]

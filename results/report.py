@@ -22,7 +22,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
     sections = [
         _head(manifest),
         _sweep(tables) if "cells" in tables else "",
-        _verdicts(manifest) if manifest.get("verdicts") else "",
+        _verdicts(manifest, tables) if manifest["verdicts"] else "",
         _labelers(tables) if "labelers" in tables else "",
         _compared(tables) if "pairs" in tables else "",
         _made(manifest),
@@ -32,9 +32,8 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
 
 def _head(manifest: Mapping[str, Any]) -> str:
     lines = [f"# {manifest['name']} ({manifest['kind']})"]
-    if manifest.get("verdicts"):
-        lines.append(f"**Verdict.** {manifest['verdicts'][0]['line']}")
-    lines += [f"> Warning: {warning}" for warning in manifest.get("warnings", ())]
+    lines.append(f"**{'Verdict' if manifest['verdicts'] else 'Result'}.** {manifest['headline']}")
+    lines += [f"> Warning: {warning}" for warning in manifest["warnings"]]
     return "\n\n".join(lines)
 
 
@@ -60,15 +59,16 @@ def _sweep(tables: Tables) -> str:
             "MRR",
             "nDCG",
         ]
-        header += ["span recall", "span precision", "span IoU"] * has_spans + ["tokens read"]
+        header += ["span recall", "span precision", "span IoU"] * has_spans + ["tokens read", "failed"]
         ceiling = tables["whole_document"].filter(pl.col("reader") == reader).row(0, named=True)
-        body = [["(none)", "whole document", *_answer_columns(ceiling), *["—"] * (6 if has_spans else 3), "—"]]
+        unknown = ["—"] * (7 if has_spans else 4)
+        body = [["(none)", "whole document", *_answer_columns(ceiling), *unknown, str(ceiling["n_failed"])]]
         for row in rows.iter_rows(named=True):
-            found = [_share(row[name]) for name in ("hit", "reciprocal_rank", "ndcg")]
-            if has_spans:
-                found += [_share(row[name]) for name in ("span_recall", "span_precision", "span_iou")]
+            names = ["hit", "reciprocal_rank", "ndcg"] + ["span_recall", "span_precision", "span_iou"] * has_spans
+            found = [_interval(row, name, f"{name}_low", f"{name}_high") for name in names]
             read = f"{row['cut']}={row['amount']}"
-            body.append([row["chunking"], read, *_answer_columns(row), *found, f"{row['n_context_tokens']:.0f}"])
+            body.append([row["chunking"], read, *_answer_columns(row), *found])
+            body[-1] += [f"{row['n_context_tokens']:.0f}", str(row["n_failed"])]
         parts.append(f"### {reader}: {ceiling['gold_n']} gold of {ceiling['all_n']} questions")
         parts.append(_table(header, body))
     return "\n\n".join(parts)
@@ -76,14 +76,27 @@ def _sweep(tables: Tables) -> str:
 
 def _answer_columns(row: Mapping[str, Any]) -> list[str]:
     return [
-        _interval(row, "gold_accuracy", "gold_low", "gold_high"),
-        *(_share(row[f"gold_{name}"]) for name in ("precision", "recall", "f1")),
-        _interval(row, "all_accuracy", "all_low", "all_high"),
+        _interval(row, "gold_accuracy", "gold_accuracy_low", "gold_accuracy_high"),
+        *(_share(row[f"gold_{name}"]) for name in ("precision", "recall")),
+        _interval(row, "gold_f1", "gold_f1_low", "gold_f1_high"),
+        _interval(row, "all_accuracy", "all_accuracy_low", "all_accuracy_high"),
     ]
 
 
-def _verdicts(manifest: Mapping[str, Any]) -> str:
-    return "## Verdict by reader and cut\n\n" + "\n".join(f"* {one['line']}" for one in manifest["verdicts"])
+def _verdicts(manifest: Mapping[str, Any], tables: Tables) -> str:
+    parts = ["## Verdict by reader and cut", "\n".join(f"* {one['line']}" for one in manifest["verdicts"])]
+    parts += [
+        "### Chunkings pair by pair, on the gold set",
+        "Difference of accuracy with its interval (Agresti and Min); exact sign-flip p-value by document, with Holm's "
+        "correction over the pairs of one reader and cut.",
+    ]
+    body = [
+        [row["reader"], f"{row['cut']}={row['amount']}", row["a"], row["b"], str(row["n"]),
+         _interval(row, "difference", "low", "high"), _p_value(row["p_value"]), _p_value(row["p_holm"])]
+        for row in tables["comparisons"].iter_rows(named=True)
+    ]  # fmt: skip
+    parts.append(_table(["reader", "read", "a", "b", "n", "a minus b", "p", "p (Holm)"], body))
+    return "\n\n".join(parts)
 
 
 def _labelers(tables: Tables) -> str:
@@ -92,12 +105,12 @@ def _labelers(tables: Tables) -> str:
     parts += [
         f"> **Not qualified: {row['reader']}** is right on {_share(row['accuracy'])} of its questions; always "
         f"answering `{row['majority_label']}` would be right on {_share(row['majority_share'])} "
-        f"(one-sided exact p = {row['p_value']:.3f}). Its gold set and its scores prove little."
+        f"(one-sided exact p {_p_value(row['p_value'], '= ')}). Its gold set and its scores prove little."
         for row in marked.iter_rows(named=True)
     ]
     rules = [
         [row["reader"], f"`{row['rule']}`", f"{row['kept']} of {row['n']}", _share(row["coverage"]),
-         _interval(row, "accuracy", "accuracy_low", "accuracy_high")]
+         _kept_accuracy(row)]
         for row in tables["consensus"].iter_rows(named=True)
     ]  # fmt: skip
     parts += ["### Consensus rules", _table(["labeler", "rule", "kept", "coverage", "accuracy of what is kept"], rules)]
@@ -122,7 +135,7 @@ def _labeler_table(labelers: pl.DataFrame) -> str:
     header += ["votes differ", "outside labels", "fragile", "failed"]
     body = [
         [row["reader"], str(row["n"]), _interval(row, "accuracy", "accuracy_low", "accuracy_high"),
-         f"`{row['majority_label']}`", _share(row["majority_share"]), _share(row["p_value"]),
+         f"`{row['majority_label']}`", _share(row["majority_share"]), _p_value(row["p_value"]),
          _share(row["vote_accuracy"]), _share(row["votes_differ"]), _share(row["outside_mass"]),
          _share(row["fragile"]), str(row["n_failed"])]
         for row in labelers.iter_rows(named=True)
@@ -145,7 +158,7 @@ def _compared(tables: Tables) -> str:
     ]
     body = [
         [row["a"], row["b"], str(row["n"]), _share(row["accuracy_a"]), _share(row["accuracy_b"]),
-         _interval(row, "difference", "low", "high"), _share(row["p_holm"]), _share(row["kappa"]),
+         _interval(row, "difference", "low", "high"), _p_value(row["p_holm"]), _share(row["kappa"]),
          f"{_share(row['same_wrong_label'])} of {row['both_wrong']}", row["finding"]]
         for row in tables["pairs"].iter_rows(named=True)
     ]  # fmt: skip
@@ -171,23 +184,46 @@ def _made(manifest: Mapping[str, Any]) -> str:
     corpus = manifest["corpus"]
     lines = [
         "## How this was made",
-        f"Corpus `{corpus['name']}`: {corpus['documents']} documents, {corpus['questions']} questions asked. "
-        f"Tercet {manifest['packages']['tercet']}, llama-cpp-python {manifest['packages']['llama-cpp-python']}, "
-        f"{manifest['machine']['cpus']} CPUs. The config, and the digests of inputs, models, prompts and "
-        "tables, are in `manifest.json`.",
+        f"Corpus `{corpus['name']}`: {corpus['documents']} documents, {corpus['questions']} questions asked (split "
+        f"`{corpus['split']}`). Tercet {manifest['packages']['tercet']}, llama-cpp-python "
+        f"{manifest['packages']['llama-cpp-python']}. The config, and the digests of inputs, models, prompts and "
+        "tables, are in `manifest.json`. Votes and embeddings that a session found in the store cost it nothing.",
     ]
-    rows = [
-        [stage, one["reader"], str(one["prompts"]), str(one["new"]), str(one["tokens"]), str(one["evaluated"]),
-         f"{one['seconds']:.0f}"]
-        for stage in ("label", "read")
-        for one in manifest["asked"].get(stage, ())
-    ]  # fmt: skip
-    if rows:
-        header = ["stage", "reader", "prompts", "asked in this run", "tokens", "after prefix sharing", "seconds"]
+    for number, session in enumerate(manifest["sessions"], 1):
+        lines.append(f"### Session {number}: {session['started']}, {session['machine']['cpus']} CPUs")
+        rows = [
+            [stage, one["reader"], str(one["prompts"]), str(one["new"]), str(one["tokens"]), str(one["evaluated"]),
+             f"{one['seconds']:.0f}"]
+            for stage, of in session["asked"].items() for one in of
+        ]  # fmt: skip
+        header = ["stage", "reader", "prompts", "asked", "tokens asked", "after prefix sharing", "seconds"]
         lines.append(_table(header, rows))
-    times = [[stage, f"{seconds:.1f}"] for stage, seconds in manifest["seconds"].items()]
-    lines.append(_table(["stage", "seconds in this run"], times))
+        lines.append(_table(["stage", "seconds"], [[name, f"{took:.1f}"] for name, took in session["seconds"].items()]))
     return "\n\n".join(lines)
+
+
+def _kept_accuracy(row: Mapping[str, Any]) -> str:
+    if row["rule"] == "unanimous_and_correct":
+        return "1 by construction"
+    return _interval(row, "accuracy", "accuracy_low", "accuracy_high")
+
+
+def _p_value(value: float | None, equals: str = "") -> str:
+    if value is None:
+        return "—"
+    return "< 0.001" if value < 0.001 else f"{equals}{value:.3f}"
+
+
+def render_agreement(agreement: pl.DataFrame) -> str:
+    """The table of `compare_runs`."""
+    header = ["table", "reader", "in both", "in one only", "labels differ", "largest margin of those"]
+    header += ["largest change of a probability"]
+    body = [
+        [row["table"], row["reader"], str(row["n"]), str(row["only_in_one"]), str(row["differ"]),
+         _share(row["largest_margin"]), _share(row["largest_change"])]
+        for row in agreement.iter_rows(named=True)
+    ]  # fmt: skip
+    return _table(header, body)
 
 
 def _table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -10,10 +10,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.schema import Corpus, LabelSet
-from results.answer_metrics import score_answers, score_classes
+from results.answer_metrics import PER_CLASS, bootstrap_macro, score_classes
 from results.labelers import FRAGILE_MARGIN, document_answers
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
-from results.statistics import bootstrap_mean, compare_paired, holm, mcnemar_exact
+from results.statistics import Interval, bootstrap_mean, compare_paired, holm, mcnemar_exact
 
 CHUNKING = ("splitter", "size", "overlap")
 CUT = ("cut", "amount")
@@ -52,18 +52,25 @@ COMPARISONS = pl.Schema(
         "p_mcnemar": pl.Float64(),
     }
 )
-_ANSWER_SCORES = {
-    f"{questions}_{score}": pl.Int64() if score == "n" else pl.Float64()
-    for questions in ("gold", "all")
-    for score in ("n", "accuracy", "low", "high", "precision", "recall", "f1")
+ANSWER_SCORES = ("accuracy", "precision", "recall", "f1")
+
+
+def _with_interval(names: Iterable[str]) -> dict[str, pl.DataType]:
+    return {name + end: pl.Float64() for name in names for end in ("", "_low", "_high")}
+
+
+_ANSWER_COLUMNS = {
+    **{"gold_n": pl.Int64(), **_with_interval(f"gold_{score}" for score in ANSWER_SCORES)},
+    **{"all_n": pl.Int64(), **_with_interval(f"all_{score}" for score in ANSWER_SCORES)},
 }
-WHOLE_DOCUMENT = pl.Schema({"reader": pl.String(), **_ANSWER_SCORES, "n_failed": pl.Int64(), "fragile": pl.Float64()})
+WHOLE_DOCUMENT = pl.Schema({"reader": pl.String(), **_ANSWER_COLUMNS, "n_failed": pl.Int64(), "fragile": pl.Float64()})
 CELLS = pl.Schema(
     {name: ANSWERS[name] for name in CELL}
-    | _ANSWER_SCORES
+    | _ANSWER_COLUMNS
     | {"n_failed": pl.Int64(), "fragile": pl.Float64(), "n_chunks": pl.Float64(), "n_context_tokens": pl.Float64()}
-    | {name: pl.Float64() for name in (*DOCUMENT_SCORES, *SPAN_SCORES)}
+    | _with_interval((*DOCUMENT_SCORES, *SPAN_SCORES))
 )
+CLASSES = pl.Schema({name: ANSWERS[name] for name in CELL} | dict(PER_CLASS))
 
 
 class ScoringConfig(BaseModel):
@@ -72,7 +79,7 @@ class ScoringConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of intervals and tests")
-    n_resamples: int = Field(4000, ge=100, description="bootstrap resamples and random sign flips")
+    n_resamples: int = Field(4000, ge=100, description="bootstrap resamples")
     margin: float = Field(0.05, ge=0, lt=1, description="how much worse than the best a cheaper cell may be")
     seed: int = Field(0, description="seed of the resampling")
 
@@ -112,13 +119,14 @@ def score_sweep(
         mine = mine.join(kept, on="question_id", how="left").sort(*CELL, "question_id")
         for key, rows in mine.group_by(CELL, maintain_order=True):
             named = dict(zip(CELL, key, strict=True))
-            cells.append(named | _cell_scores(rows, corpus.labels, config) | _retrieval_means(rows, retrieval, named))
+            found = _retrieval_means(rows, retrieval, named, config)
+            cells.append(named | _cell_scores(rows, corpus.labels, config) | found)
             classes.append(_class_scores(rows, corpus.labels, named))
         comparisons.extend(_compare_chunkings(mine, config))
     frame = pl.DataFrame(comparisons, schema=COMPARISONS, orient="row")
     return Scored(
         pl.DataFrame(cells, schema=CELLS).sort(CELL),
-        pl.concat(classes).sort(CELL, maintain_order=True),
+        pl.concat(classes).cast(CLASSES).sort(CELL, maintain_order=True),
         frame.sort("reader", *CUT, "a", "b"),
     )
 
@@ -155,23 +163,17 @@ def question_facts(corpus: Corpus) -> pl.DataFrame:
 
 def _cell_scores(rows: pl.DataFrame, labels: LabelSet, config: ScoringConfig) -> dict[str, Any]:
     scores: dict[str, Any] = {}
-    for name, column in (("gold", "gold_label"), ("all", "reference")):
+    for questions, column in (("gold", "gold_label"), ("all", "reference")):
         judged = rows.filter(pl.col(column).is_not_null())
-        right = (judged["label"] == judged[column]).fill_null(value=False).cast(pl.Float64).to_numpy()
-        answer = score_answers(judged[column].to_list(), judged["label"].to_list(), labels)
-        interval = bootstrap_mean(
-            right, judged["cluster"].to_list(), config.n_resamples, config.confidence, config.seed
-        )
-        empty = answer.n == 0
-        scores |= {
-            f"{name}_n": answer.n,
-            f"{name}_accuracy": None if empty else answer.accuracy,
-            f"{name}_low": None if empty else interval.low,
-            f"{name}_high": None if empty else interval.high,
-            f"{name}_precision": None if empty else answer.macro_precision,
-            f"{name}_recall": None if empty else answer.macro_recall,
-            f"{name}_f1": None if empty else answer.macro_f1,
-        }
+        scores[f"{questions}_n"] = len(judged)
+        if judged.is_empty():
+            continue  # a score over no question is unknown, in tables as null
+        right, given, clusters = (judged[name].to_list() for name in (column, "label", "cluster"))
+        hits = (judged["label"] == judged[column]).fill_null(value=False).cast(pl.Float64).to_numpy()
+        how = (config.n_resamples, config.confidence, config.seed)
+        intervals = (bootstrap_mean(hits, clusters, *how), *bootstrap_macro(right, given, labels, clusters, *how))
+        for score, interval in zip(ANSWER_SCORES, intervals, strict=True):
+            scores |= _interval_columns(f"{questions}_{score}", interval)
     scores["n_failed"] = int(rows["failure"].is_not_null().sum())
     scores["fragile"] = (rows["margin"] < FRAGILE_MARGIN).mean()
     scores["n_chunks"] = rows["n_chunks"].mean()
@@ -179,17 +181,30 @@ def _cell_scores(rows: pl.DataFrame, labels: LabelSet, config: ScoringConfig) ->
     return scores
 
 
+def _interval_columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
 def _class_scores(rows: pl.DataFrame, labels: LabelSet, named: dict[str, Any]) -> pl.DataFrame:
     judged = rows.filter(pl.col("gold_label").is_not_null())
     scores = score_classes(judged["gold_label"].to_list(), judged["label"].to_list(), labels)
-    return scores.select([pl.lit(value).alias(name) for name, value in named.items()] + [pl.all()])
+    places = [pl.lit(value, dtype=ANSWERS[name]).alias(name) for name, value in named.items()]
+    return scores.select([*places, pl.all()])
 
 
-def _retrieval_means(rows: pl.DataFrame, retrieval: pl.DataFrame, named: dict[str, Any]) -> dict[str, float | None]:
+def _retrieval_means(
+    rows: pl.DataFrame, retrieval: pl.DataFrame, named: dict[str, Any], config: ScoringConfig
+) -> dict[str, Any]:
     """Means over all questions that this reader was asked; retrieval does not depend on who reads."""
     same = [pl.col(name) == named[name] for name in (*CHUNKING, *CUT)]
-    asked = retrieval.filter(*same).join(rows.select("question_id"), on="question_id", how="semi").sort("question_id")
-    means: dict[str, Any] = {name: asked[name].mean() for name in (*DOCUMENT_SCORES, *SPAN_SCORES)}
+    asked = retrieval.filter(*same).join(rows.select("question_id", "cluster"), on="question_id").sort("question_id")
+    means: dict[str, Any] = {}
+    for name in (*DOCUMENT_SCORES, *SPAN_SCORES):
+        known = asked.filter(pl.col(name).is_not_null())
+        if not known.is_empty():
+            values, clusters = known[name].to_numpy(), known["cluster"].to_list()
+            mean = bootstrap_mean(values, clusters, config.n_resamples, config.confidence, config.seed)
+            means |= _interval_columns(name, mean)
     return means
 
 
@@ -206,9 +221,7 @@ def _compare_chunkings(mine: pl.DataFrame, config: ScoringConfig) -> list[tuple[
         compared = []
         for a, b in pairs:
             of_a, of_b = (wide[name].cast(pl.Float64).to_numpy() for name in (a, b))
-            comparison = compare_paired(
-                of_a, of_b, wide["cluster"].to_list(), config.n_resamples, config.confidence, config.seed
-            )
+            comparison = compare_paired(of_a, of_b, wide["cluster"].to_list(), config.confidence)
             compared.append((comparison, mcnemar_exact((of_a > 0).tolist(), (of_b > 0).tolist())))
         adjusted = holm([comparison.p_value for comparison, _ in compared])
         for (a, b), (c, p_mcnemar), p_holm in zip(pairs, compared, adjusted, strict=True):

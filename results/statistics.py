@@ -2,7 +2,7 @@
 
 Questions on one document stand or fall together, so that documents, not questions, are resampled and permuted
 (Miller 2024, "Adding Error Bars to Evals", arXiv:2411.00640, section 2.2, argues the same for clustered standard
-errors). Deviation: percentile bootstrap and sign flips instead of normal theory, as gold sets may be small.
+errors). Deviation: percentile bootstrap and exact sign flips instead of normal theory, as gold sets may be small.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest, norm
+from scipy.stats import t as student
 
 Scores = npt.NDArray[np.float64]
-
-_EXACT_CLUSTERS = 14  # up to here all sign patterns are enumerated
 
 
 class Interval(NamedTuple):
@@ -87,44 +86,51 @@ def _resampled_means(sums: Scores, sizes: Scores, n_resamples: int, seed: int) -
     return means
 
 
-def compare_paired(
-    a: Scores, b: Scores, clusters: Sequence[str], n_resamples: int, confidence: float, seed: int
-) -> Comparison:
-    """Difference of the means of two paired score columns, a minus b.
+def compare_paired(a: Scores, b: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
+    """Difference of the means of two paired right-or-wrong columns, a minus b.
 
-    The p-value flips the sign of each cluster's summed difference: exact by enumeration for few clusters, else by
-    `n_resamples` random flips with the observed one counted in (Phipson and Smyth 2010). With one 0/1 question a
-    cluster and full enumeration this is McNemar's exact test.
+    The interval is that of Agresti and Min 2005 ("Simple improved confidence intervals for comparing matched
+    proportions": half a question added to each cell of the paired table), so that it does not shrink to a point where
+    two columns never disagreed. Deviation: squared deviations are summed over clusters, and the quantile is Student's
+    with one degree of freedom less than clusters; one cluster says nothing, and its interval is the whole range.
+
+    The p-value flips the sign of each cluster's summed difference, all patterns counted. With one question a cluster
+    it is McNemar's exact test.
 
     Args:
-        a: shape (questions,).
-        b: shape (questions,), same questions.
+        a: shape (questions,), 0 or 1.
+        b: shape (questions,), 0 or 1, same questions.
         clusters: cluster of each question.
-        n_resamples: bootstrap resamples and random flips.
         confidence: of the interval.
-        seed: of both.
     """
     sums, sizes = cluster_sums(a - b, clusters)
-    means = _resampled_means(sums, sizes, n_resamples, seed)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    p_value = _sign_flip(sums, n_resamples, seed)
-    return Comparison(float((a - b).mean()), float(low), float(high), float(means.std(ddof=1)), p_value)
+    n = float(sizes.sum()) + 2
+    centre = float(sums.sum()) / n
+    added = 0.5 * (1 - centre) ** 2 + 0.5 * (1 + centre) ** 2 + centre**2
+    standard_error = float(np.sqrt(((sums - sizes * centre) ** 2).sum() + added)) / n
+    if len(sums) < 2:
+        return Comparison(float((a - b).mean()), -1.0, 1.0, float("inf"), 1.0)
+    reach = float(student.ppf((1 + confidence) / 2, len(sums) - 1)) * standard_error
+    low, high = max(-1.0, centre - reach), min(1.0, centre + reach)
+    return Comparison(float((a - b).mean()), low, high, standard_error, sign_flip(sums))
 
 
-def _sign_flip(sums: Scores, n_resamples: int, seed: int) -> float:
-    moved = sums[sums != 0]
-    if len(moved) == 0:
-        return 1.0
-    observed = abs(moved.sum()) - 1e-9
-    if len(moved) <= _EXACT_CLUSTERS:
-        patterns = ((np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved))) & 1) * 2 - 1
-        return float((np.abs(patterns @ moved) >= observed).mean())
-    rng = np.random.default_rng(seed)
-    hits = 0
-    for start in range(0, n_resamples, 1000):
-        flips = rng.integers(0, 2, size=(min(1000, n_resamples - start), len(moved))) * 2 - 1
-        hits += int((np.abs(flips @ moved) >= observed).sum())
-    return (hits + 1) / (n_resamples + 1)
+def sign_flip(sums: Scores) -> float:
+    """Two-sided exact p-value of the sum of whole numbers under random signs.
+
+    The distribution of the sum is built up by convolution, one cluster at a time, so that no pattern is left to chance.
+    """
+    moved = np.abs(np.rint(sums)).astype(np.int64)
+    moved = moved[moved > 0]
+    total = int(moved.sum())
+    # chances[i] is the probability of the sum i - total.
+    chances = np.zeros(2 * total + 1)
+    chances[total] = 1.0
+    for size in moved:
+        chances = (np.roll(chances, size) + np.roll(chances, -size)) / 2
+    reach = abs(int(np.rint(sums.sum())))
+    values = np.abs(np.arange(-total, total + 1))
+    return float(min(1.0, chances[values >= reach].sum()))
 
 
 def mcnemar_exact(a: Sequence[bool], b: Sequence[bool]) -> float:
@@ -156,7 +162,7 @@ def wilson(n_right: int, n: int, confidence: float = 0.95) -> Interval:
 
 
 def detectable_difference(standard_error: float, n_comparisons: int, confidence: float, power: float = 0.8) -> float:
-    """The smallest difference that a comparison with this standard error would probably have found.
+    """The smallest difference that a comparison with this standard error would have found with probability `power`.
 
     (z_(1 - alpha/2m) + z_power) * SE, after Miller 2024, equation 9, with alpha divided by the number of comparisons.
     """

@@ -26,18 +26,20 @@ PACKAGES = (
 
 
 class RunFolder:
-    """The folder of one run, named by the experiment and a digest of its config.
+    """The folder of one run, named by the experiment and a digest of its config and of what it reads.
 
     Args:
         store: folder of all runs.
         name: the experiment's name.
         config: the whole config, as JSON types.
+        inputs: digest of every input by name, so that the same config on other data is another run.
     """
 
-    def __init__(self, store: Path, name: str, config: Mapping[str, Any]) -> None:
+    def __init__(self, store: Path, name: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
         self.config = dict(config)
-        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]
-        self.path = store / f"{name}-{digest}"
+        identity = json.dumps([config, dict(inputs)], sort_keys=True)
+        self.path = store / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+        self._earlier: list[Any] = []
 
     @property
     def is_complete(self) -> bool:
@@ -50,6 +52,8 @@ class RunFolder:
         Raises:
             InputError: the folder cannot be made or emptied.
         """
+        if self.is_complete:
+            self._earlier = read_manifest(self.path).get("sessions", [])
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / MANIFEST).unlink(missing_ok=True)
@@ -88,11 +92,26 @@ class RunFolder:
             partial.unlink(missing_ok=True)
             raise unwritable(target, error) from error
 
-    def seal(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest, with the digest of every table beside it; the run is complete from here on."""
+    def complete(self, manifest: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole manifest: what the run is, the digests of its tables, and the sessions that made it.
+
+        Args:
+            manifest: what the run is.
+            session: when and how long this session worked; earlier ones of a finished run are kept before it.
+        """
         tables = {file.name: sha256_file(file) for file in sorted(self.path.glob("*.parquet"))}
-        content = {**manifest, "config": self.config, "tables": tables, "packages": package_versions()}
-        self.write_text(MANIFEST, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        sessions = [*self._earlier, dict(session)]
+        return {
+            **manifest,
+            "config": self.config,
+            "tables": tables,
+            "packages": package_versions(),
+            "sessions": sessions,
+        }
+
+    def seal(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest; the run is complete from here on."""
+        self.write_text(MANIFEST, json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def unwritable(target: Path, error: Exception) -> InputError:
@@ -118,12 +137,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{file} does not parse ({error})", "the manifest of a run", "run it again") from error
+    if not isinstance(manifest, dict) or not {"name", "kind", "tables", "sessions"} <= manifest.keys():
+        raise InputError(f"{file} lacks what a manifest holds", "the manifest of a run", "run it again")
     return manifest
 
 
-def read_tables(folder: Path) -> dict[str, pl.DataFrame]:
-    """All tables of a run by name."""
-    return {file.stem: pl.read_parquet(file) for file in sorted(folder.glob("*.parquet"))}
+def read_tables(folder: Path, manifest: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
+    """The tables of a complete run by name.
+
+    Raises:
+        InputError: a table is missing, or is not the one that the manifest seals.
+    """
+    frames = {}
+    for name, digest in manifest["tables"].items():
+        file = folder / name
+        if not file.is_file() or sha256_file(file) != digest:
+            state = "is not the file that the manifest names" if file.is_file() else "is missing"
+            raise InputError(f"{file} {state}", f"sha256 {digest}", "run the experiment again, votes are kept")
+        frames[file.stem] = pl.read_parquet(file)
+    return frames
 
 
 def package_versions() -> dict[str, str]:

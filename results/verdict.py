@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import polars as pl
 
+from labeling.consensus import Rule
 from results.scoring import CUT, ScoringConfig, chunking_name
 from results.statistics import detectable_difference
+
+GOLD_MEANS: dict[str, str] = {
+    "unanimous_and_correct": "questions it answers rightly and unanimously from the whole document",
+    "unanimous": "questions it answers unanimously from the whole document, rightly or not",
+    "majority": "questions with a majority of its votes on the whole document, right or not",
+    "min_probability": "questions it answers with confidence from the whole document, rightly or not",
+}
 
 
 class Verdict(NamedTuple):
@@ -19,9 +28,10 @@ class Verdict(NamedTuple):
         n_gold: gold questions it rests on.
         best: chunking with the highest accuracy; of equal ones the one with the least context.
         not_worse: chunkings that the tests cannot tell from the best, the best included.
-        recommended: the cheapest chunking shown to be within the margin of the best, or None.
-        detectable: smallest difference that the run would probably have found; None where nothing ever differed, or
-            with fewer than two chunkings.
+        recommended: the cheapest chunking shown to be within the margin of the best (the best itself counts), or None
+            where the best is neither told apart nor any other shown to be near it.
+        detectable: smallest difference that the run would have found with 80 % power; None with fewer than two
+            chunkings or documents.
         decided: whether the best is told from all others.
         line: all of that in one line.
     """
@@ -38,58 +48,66 @@ class Verdict(NamedTuple):
 
 
 def reach_verdicts(
-    cells: pl.DataFrame, comparisons: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig
+    cells: pl.DataFrame, comparisons: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig, rule: Rule
 ) -> list[Verdict]:
     """One verdict for each reader and cut, the headline first.
 
-    The headline is the reader with the most gold questions under the first token budget (with a fixed k, bigger chunks
-    win by reading more), or under the largest k where no budget was swept.
+    The headline is a qualified reader before one that is not, then the one with the most gold questions, under the
+    first token budget (with a fixed k, bigger chunks win by reading more), or the largest k where no budget was swept.
 
     Args:
         cells: the cells of `score_sweep`.
         comparisons: its comparisons.
         labelers: frame of schema `LABELERS`, for the qualification of each reader.
         config: confidence and margin.
+        rule: the consensus rule behind the gold sets.
     """
     qualified = dict(labelers.select("reader", "qualified").iter_rows())
-    named = cells.with_columns(chunking_name())
     verdicts = []
+    named = cells.with_columns(chunking_name())
     for (reader, cut, amount), rows in named.group_by(["reader", *CUT], maintain_order=True):
         same = (pl.col("reader") == reader) & (pl.col("cut") == cut) & (pl.col("amount") == amount)
-        verdicts.append(_reach(rows, comparisons.filter(same), qualified.get(reader), config))
-    order = {"budget": 0, "k": 1}
+        verdict = _reach(rows, comparisons.filter(same), config, rule)
+        if qualified.get(reader) is False:
+            warning = f"{reader} is not shown to beat always answering the majority label; its gold proves little."
+            verdict = verdict._replace(line=f"{verdict.line} WARNING: {warning}")
+        verdicts.append(verdict)
 
-    def headline(verdict: Verdict) -> tuple[int, int, int]:
+    def headline(verdict: Verdict) -> tuple[bool, int, bool, int]:
         kind, amount = verdict.cut.split("=")
-        return -verdict.n_gold, order[kind], int(amount) if kind == "budget" else -int(amount)
+        is_k = kind == "k"
+        return qualified.get(verdict.reader) is False, -verdict.n_gold, is_k, -int(amount) if is_k else int(amount)
 
     return sorted(verdicts, key=headline)
 
 
-def _reach(rows: pl.DataFrame, pairs: pl.DataFrame, qualified: bool | None, config: ScoringConfig) -> Verdict:
+def _reach(rows: pl.DataFrame, pairs: pl.DataFrame, config: ScoringConfig, rule: Rule) -> Verdict:
     reader, cut, n_gold = rows["reader"][0], f"{rows['cut'][0]}={rows['amount'][0]}", rows["gold_n"][0]
+    undecided = Verdict(reader, cut, n_gold, "", (), None, None, decided=False, line="")
     if n_gold == 0:
         line = f"Cannot tell: {reader} at {cut} has an empty gold set, so nothing can be scored against it."
-        return Verdict(reader, cut, 0, "", (), None, None, decided=False, line=line)
+        return undecided._replace(line=line)
+    failed = int(rows["n_failed"].sum())
+    if failed:
+        # A prompt that did not fit is not a wrong answer; scored as one, it would look like an effect of size.
+        line = f"Cannot tell: {failed} answers of {reader} at {cut} failed; see their `failure` and run again."
+        return undecided._replace(line=line)
     ranked = rows.sort(-pl.col("gold_accuracy"), "n_context_tokens", "size", "chunking")
     best = ranked.row(0, named=True)
     against = _against_best(best["chunking"], pairs)
-    alpha = 1 - config.confidence
-    told_apart = {name for name, p_holm, _ in against if p_holm < alpha}
+    told_apart = {name for name, p_holm, _ in against if p_holm < 1 - config.confidence}
     not_worse = tuple(name for name in ranked["chunking"] if name not in told_apart)
     within = {best["chunking"]} | {name for name, _, high in against if high <= config.margin}
-    affordable = rows.filter(pl.col("chunking").is_in(within)).sort("n_context_tokens", "size", "chunking")
-    recommended = affordable["chunking"][0] if len(not_worse) == 1 or len(within) > 1 else None
-    # The typical pair; one that never differs has no error to learn from.
-    error = pairs.filter(pl.col("standard_error") > 0)["standard_error"].median()
-    detectable = None
-    if isinstance(error, float):
-        detectable = detectable_difference(error, len(pairs), config.confidence)
     decided = len(not_worse) == 1 and len(rows) > 1
-    line = _line(best, not_worse, recommended, detectable, decided, len(rows), config)
-    if qualified is False:
-        line += f" WARNING: {reader} is not shown to beat always answering the majority label; its gold proves little."
-    return Verdict(reader, cut, n_gold, best["chunking"], not_worse, recommended, detectable, decided, line)
+    affordable = rows.filter(pl.col("chunking").is_in(within)).sort("n_context_tokens", "size", "chunking")
+    verdict = undecided._replace(
+        best=best["chunking"],
+        not_worse=not_worse,
+        recommended=affordable["chunking"][0] if decided or len(within) > 1 or len(rows) == 1 else None,
+        detectable=_detectable(pairs, config),
+        decided=decided,
+    )
+    return verdict._replace(line=_line(verdict, best, len(rows), config, rule))
 
 
 def _against_best(best: str, pairs: pl.DataFrame) -> list[tuple[str, float, float]]:
@@ -103,35 +121,42 @@ def _against_best(best: str, pairs: pl.DataFrame) -> list[tuple[str, float, floa
     return found
 
 
-def _line(
-    best: dict[str, Any],
-    not_worse: tuple[str, ...],
-    recommended: str | None,
-    detectable: float | None,
-    decided: bool,
-    n_chunkings: int,
-    config: ScoringConfig,
-) -> str:
-    where = f"{best['reader']} at {best['cut']}={best['amount']}"
+def _detectable(pairs: pl.DataFrame, config: ScoringConfig) -> float | None:
+    """What the typical pair of chunkings could have shown."""
+    error = pairs["standard_error"].median()
+    if not isinstance(error, float) or not math.isfinite(error):
+        return None
+    return detectable_difference(error, len(pairs), config.confidence)
+
+
+def _line(verdict: Verdict, best: dict[str, Any], n_chunkings: int, config: ScoringConfig, rule: Rule) -> str:
+    where = f"{verdict.reader} at {verdict.cut}"
     shown = (
-        f"accuracy {best['gold_accuracy']:.3f} [{best['gold_low']:.3f}, {best['gold_high']:.3f}] "
-        f"on {best['gold_n']} gold questions"
+        f"accuracy {best['gold_accuracy']:.3f} [{best['gold_accuracy_low']:.3f}, {best['gold_accuracy_high']:.3f}] "
+        f"on {verdict.n_gold} gold questions ({GOLD_MEANS[rule]})"
     )
     if n_chunkings == 1:
-        return f"Nothing to choose: {where} was run with one chunking only, {best['chunking']}: {shown}."
-    if decided:
-        return f"Use {best['chunking']} for {where}: {shown}, better than each of the {n_chunkings - 1} others."
-    others = n_chunkings - len(not_worse)
+        return f"Nothing to choose: {where} was run with one chunking only, {verdict.best}: {shown}."
+    if verdict.decided and verdict.recommended == verdict.best:
+        return f"Use {verdict.best} for {where}: {shown}, better than each of the {n_chunkings - 1} others."
+    if verdict.decided:
+        return (
+            f"Use {verdict.recommended} for {where}: the cheapest shown to be within {config.margin:g} of the best, "
+            f"{verdict.best} ({shown}), which is better than each of the {n_chunkings - 1} others."
+        )
+    others = n_chunkings - len(verdict.not_worse)
     told = f" ({others} of {n_chunkings} are worse)" if others else ""
     line = (
-        f"Cannot tell which of {', '.join(not_worse)} is best for {where}{told}: {best['chunking']} leads, {shown}; "
-        + ("no answer ever differed." if detectable is None else missed(detectable))
+        f"Cannot tell which of {', '.join(verdict.not_worse)} is best for {where}{told}: {verdict.best} leads, "
+        f"{shown}; {missed(verdict.detectable)}."
     )
-    if recommended:
-        line += f" Cheapest shown to be within {config.margin:g} of the best: {recommended}."
+    if verdict.recommended:
+        line += f" Cheapest shown to be within {config.margin:g} of the leader: {verdict.recommended}."
     return line
 
 
-def missed(detectable: float) -> str:
-    """What the run was too small to see."""
-    return f"a difference below about {detectable:.3f} would have been missed."
+def missed(detectable: float | None) -> str:
+    """What a comparison was too small to see."""
+    if detectable is None or detectable >= 1:
+        return "a run this small could not have shown any difference"
+    return f"a true difference below about {detectable:.3f} would probably have been missed"

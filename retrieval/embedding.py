@@ -39,11 +39,14 @@ class Embedder:
         # Weights alone are not the model: another tokenizer or pooling makes other vectors.
         beside = [folder / name for name in ("tokenizer.json", "config.json", "modules.json", "1_Pooling/config.json")]
         parts = sha256 + "".join(sha256_file(file) for file in beside if file.is_file())
-        self.cache = cache / sha256_text(parts)[:16]
+        self.digest = sha256_text(parts)
+        self.cache = cache / self.digest[:16]
         self.tokenizer = EmbedderTokenizer(folder)
         self.limit = _window(folder)
         self.n_embedded = 0
         self._model: Any = None
+        self._digests: set[str] = set()  # of texts known to be in the cache, and the shards that they were read from
+        self._seen: set[Path] = set()
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Embed texts.
@@ -74,6 +77,19 @@ class Embedder:
             known.update(zip(shard, vectors, strict=True))
         self.n_embedded += len(missing)
         return np.stack([known[digest] for digest in digests])
+
+    def fill(self, texts: Sequence[str]) -> None:
+        """Embed those texts that the cache lacks; reads no vector back.
+
+        Raises:
+            InputError: as `embed`.
+        """
+        for shard in set(self.cache.glob("*.parquet")) - self._seen:
+            self._digests.update(pl.read_parquet(shard, columns=["text_sha256"])["text_sha256"])
+            self._seen.add(shard)
+        missing = [text for text in texts if sha256_text(text) not in self._digests]
+        if missing:
+            self.embed(missing)
 
     def _check_lengths(self, texts: list[str]) -> None:
         counts = self.tokenizer.count_all(texts)

@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import settings
 
 from flows.cli import main
 from labeling.models import find_model
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Examples may take long on a busy machine; what is tested is what they find, not how fast.
+settings.register_profile("tercet", deadline=None)
+settings.load_profile("tercet")
 
 # No test may reach the network or a configured Prefect server.
 os.environ["HF_HUB_OFFLINE"] = "1"

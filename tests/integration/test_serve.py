@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -66,5 +67,5 @@ def test_the_three_flows_are_registered_with_forms_and_the_server_goes_away(serv
     assert "tokens" in sizes["description"]
     process.send_signal(signal.SIGINT)
     process.wait(timeout=60)
-    with pytest.raises(OSError):
+    with pytest.raises(urllib.error.URLError):
         deployments(port)

@@ -1,0 +1,65 @@
+"""Two runs of one experiment against each other: how many votes and answers differ, and how fragile those were.
+
+Another number of threads, another batch size or another build of llama.cpp may change a probability a little, and turn
+a label whose two best candidates are nearly tied. This says how often that happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from corpora.errors import InputError
+from labeling.votes import KEY
+from results.scoring import CELL
+
+AGREEMENT = pl.Schema(
+    {
+        "table": pl.String(),
+        "reader": pl.String(),
+        "n": pl.Int64(),
+        "only_in_one": pl.Int64(),
+        "differ": pl.Int64(),
+        "largest_margin": pl.Float64(),
+        "largest_change": pl.Float64(),
+    }
+)
+_KEYS = {"votes": ["reader", "question_id", *KEY[1:]], "answers": [*CELL, "question_id"]}
+
+
+def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Compare the labels of two runs.
+
+    Returns:
+        Frame of schema `AGREEMENT`, one row a table and reader: rows in both runs, rows in one of them only, labels
+        that differ, the largest top-2 margin (of the first run) among those, and the largest change of a label's probability
+        (votes only). Nulls where nothing differs or nothing is recorded.
+
+    Raises:
+        InputError: the runs share no table of votes or answers.
+    """
+    rows = []
+    for table, key in _KEYS.items():
+        if table in ours and table in theirs:
+            joined = ours[table].join(theirs[table], on=key, how="full", suffix="_b", coalesce=True)
+            for (reader,), mine in joined.sort(key).group_by(["reader"], maintain_order=True):
+                rows.append(_row(table, str(reader), mine, ours[table].columns))
+    if not rows:
+        raise InputError(
+            "two runs without a table in common", "runs that hold votes or answers", "name two run folders"
+        )
+    return pl.DataFrame(rows, schema=AGREEMENT, orient="row")
+
+
+def _row(table: str, reader: str, rows: pl.DataFrame, columns: list[str]) -> tuple[object, ...]:
+    # A failed vote has no label but a margin of None too: what says that a row is in a run is its failure or its label.
+    here = pl.col("label").is_not_null() | pl.col("failure").is_not_null()
+    there = pl.col("label_b").is_not_null() | pl.col("failure_b").is_not_null()
+    both = rows.filter(here & there)
+    differ = both.filter(pl.col("label").ne_missing(pl.col("label_b")))
+    change = None
+    if "probabilities" in columns:
+        pairs = both.select("probabilities", "probabilities_b").explode("probabilities", "probabilities_b")
+        change = (pairs["probabilities"] - pairs["probabilities_b"]).abs().max()
+    return table, reader, len(both), len(rows) - len(both), len(differ), differ["margin"].max(), change
