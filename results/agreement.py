@@ -32,8 +32,8 @@ def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataF
     """Compare the labels of two runs.
 
     Returns:
-        Frame of schema `AGREEMENT`, one row a table and reader: rows in both runs, rows in one of them only, labels
-        that differ, the largest top-2 margin (of the first run) among those, and the largest change of a label's probability
+        Frame of schema `AGREEMENT`, a row a table and reader: rows in both runs, rows in one only, labels that
+        differ, the largest top-2 margin (of the first run) among those, and the largest change of a probability
         (votes only). Nulls where nothing differs or nothing is recorded.
 
     Raises:
