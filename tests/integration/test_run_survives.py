@@ -61,19 +61,23 @@ def test_killed_at_any_moment_the_run_ends_with_the_same_votes(undisturbed, tmp_
     monkeypatch.setenv("TERCET_FLUSH_SECONDS", "0")
     moments = random.Random(7)
     answered = 0
-    for _ in range(6):
+    caught_between_votes = 0
+    total = len(ledger(folder.parent))
+    for _ in range(7):
         process = subprocess.Popen(command(experiment, store), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.5, 9.0))
+        time.sleep(moments.uniform(2.0, 12.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
         votes = ledger(store)
         assert len(votes) == len(votes.unique(KEY)), "a vote was asked twice"
         assert len(votes) >= answered, "a vote was lost"
         answered = len(votes)
+        caught_between_votes += 0 < answered < total
+    assert caught_between_votes, "no kill landed between two votes: this test showed nothing"
     finished = finish(experiment, store)
     assert tables(finished) == tables(folder)
     votes = ledger(store)
-    assert len(votes) == len(votes.unique(KEY))
+    assert len(votes) == len(votes.unique(KEY)) == total
 
 
 def ledger(store: Path) -> pl.DataFrame:
@@ -95,3 +99,14 @@ def test_other_threads_or_batches_give_the_same_labels_but_for_fragile_votes(und
     # Measured on this model: a label turns only where the two best labels are nearly tied.
     assert turned.filter(pl.col("margin") > 0.1).is_empty(), turned.select("label", "label_other", "margin")
     assert len(turned) <= len(both) * 0.1
+
+
+def test_diff_counts_the_labels_that_differ(undisturbed, tmp_path):
+    experiment, folder = undisturbed
+    other = finish(experiment, tmp_path / "runs", "--n-batch", "64")
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "diff", str(folder), str(other)], capture_output=True, text=True, check=True
+    )
+    rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [row[0].strip("| ") for row in rows] == ["votes", "answers"]
+    assert all(row[3] == "0" for row in rows), "a row is in one run only"
