@@ -63,7 +63,7 @@ def load_corpus(config: CorpusConfig, pins: Path | None = None) -> Corpus:
     corpus = validate(read_source(config))
     split = config.split
     if split == "auto":
-        split = "held_out" if "held_out" in corpus.questions["split"] else "all"
+        split = "all" if corpus.questions["split"].is_null().all() else "held_out"
     questions = assign_split(corpus.questions, config.held_out_fraction, config.seed)
     if split != "all":
         questions = questions.filter(pl.col("split") == split)

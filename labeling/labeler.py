@@ -81,13 +81,18 @@ def check_diversity(config: LabelerConfig, labels: LabelSet) -> None:
             "raise the temperature, or use 'paraphrase'",
         )
     wanted = N_VOTES if config.diversity == "paraphrase" else 1
-    texts = {load_prompt(name)[1:] for name in config.prompts}
-    if n_prompts != wanted or len(texts) != len(config.prompts):
+    same = len(set(config.prompts)) != len(config.prompts)
+    if n_prompts != wanted or same or _same_texts(config.prompts):
         raise InputError(
             f"labeler {config.label!r}: diversity {config.diversity!r} with prompts {list(config.prompts)}",
             f"{wanted} different prompt{'s' * (wanted > 1)}",
             "correct `prompts`, or leave it out",
         )
+
+
+def _same_texts(prompts: tuple[str, ...]) -> bool:
+    """Whether two prompts differ in their names only."""
+    return len({load_prompt(name)[1:] for name in prompts}) != len(prompts)
 
 
 class PromptWriter:

@@ -60,6 +60,7 @@ def _row(table: str, reader: str, rows: pl.DataFrame, columns: list[str]) -> tup
     differ = both.filter(pl.col("label").ne_missing(pl.col("label_b")))
     change = None
     if "probabilities" in columns:
-        pairs = both.select("probabilities", "probabilities_b").explode("probabilities", "probabilities_b")
+        answered = both.filter(pl.col("failure").is_null() & pl.col("failure_b").is_null())
+        pairs = answered.select("probabilities", "probabilities_b").explode("probabilities", "probabilities_b")
         change = (pairs["probabilities"] - pairs["probabilities_b"]).abs().max()
     return table, reader, len(both), len(rows) - len(both), len(differ), differ["margin"].max(), change

@@ -234,3 +234,10 @@ def test_unequal_labels_and_contexts_are_counted_in_the_message(tmp_path):
     write_items(tmp_path, **{"1": ITEM | {"LABELS": ["METHODS"]}})
     with pytest.raises(RowError, match="1 labels for 2 contexts"):
         read_pubmedqa(tmp_path)
+
+
+def test_a_duplicate_id_is_refused_and_not_overwritten(tmp_path):
+    item = '{"QUESTION": "?", "CONTEXTS": ["a"], "LABELS": ["A"], "final_decision": "yes"}'
+    (tmp_path / "ori_pqal.json").write_text(f'{{"1": {item}, "1": {item}}}', encoding="utf-8")
+    with pytest.raises(RowError, match="duplicate id '1'"):
+        read_pubmedqa(tmp_path)

@@ -126,10 +126,11 @@ def test_relative_paths_start_from_the_base_and_absolute_and_missing_ones_stay(t
 # Loading
 
 
-def test_the_default_is_the_held_out_part_of_the_bundled_sample():
+def test_where_a_source_has_no_split_all_questions_are_asked():
     corpus = load_corpus(CorpusConfig())
     assert corpus.name == "orrin-handbook"
-    assert set(corpus.questions["split"]) == {"held_out"}
+    assert set(corpus.questions["split"]) == {"tune", "held_out"}
+    assert len(corpus.questions) == len(read_source(CorpusConfig()).questions)
     assert corpus.documents.equals(read_source(CorpusConfig()).documents)
 
 
@@ -149,7 +150,7 @@ def test_a_split_of_the_source_is_used_as_it_is(tmp_path):
 
 
 def test_the_split_of_tables_is_hashed_from_the_document_with_the_configured_fraction_and_seed(tmp_path):
-    config = CorpusConfig(source="tables", path=write_tables(tmp_path), held_out_fraction=0.3, seed=5)
+    config = CorpusConfig(source="tables", path=write_tables(tmp_path), split="held_out", held_out_fraction=0.3, seed=5)
     expected = [f"q{number}" for number in range(20) if hashed_split(f"d{number}", 0.3, 5) == "held_out"]
     assert ids_of(load_corpus(config)) == expected
 
@@ -230,3 +231,15 @@ def test_a_split_without_questions_is_refused(tmp_path):
     (write_pubmedqa(tmp_path) / "test_ground_truth.json").write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="no question in split 'held_out'"):
         load_corpus(CorpusConfig(source="pubmedqa", path=tmp_path))
+
+
+def test_where_a_source_has_a_split_its_held_out_questions_are_asked(tmp_path):
+    folder = write_pubmedqa(tmp_path)
+    held_out = next(iter(json.loads((folder / "ori_pqal.json").read_text(encoding="utf-8"))))
+    (folder / "test_ground_truth.json").write_text(json.dumps({held_out: "yes"}), encoding="utf-8")
+    assert ids_of(load_corpus(CorpusConfig(source="pubmedqa", path=folder))) == [held_out]
+
+
+def test_labels_of_a_source_that_has_its_own_are_refused():
+    with pytest.raises(InputError, match="`labels` with source 'sample'"):
+        load_corpus(CorpusConfig(source="sample", labels=("yes", "no")))

@@ -372,3 +372,11 @@ def test_a_lone_surrogate_is_refused_with_its_position(tmp_path):
 def test_the_row_number_of_jsonl_counts_blank_lines(tmp_path):
     with pytest.raises(RowError, match="row 3, field 'text'"):
         read_raw(tmp_path, "documents.jsonl", b'{"id": "d1", "text": "A."}\n\n{"id": "d2", "text": ""}\n')
+
+
+@pytest.mark.parametrize("column", ["reference", "evidence", "split"])
+def test_an_optional_column_that_was_mapped_must_exist(tmp_path, column):
+    documents = write_table(tmp_path / "documents.jsonl", DOCUMENTS)
+    questions = write_table(tmp_path / "questions.jsonl", QUESTIONS)
+    with pytest.raises(InputError, match="no column 'anwser'"):
+        read_tables(documents, questions, LabelSet(), None, QuestionColumns(**{column: "anwser"}))

@@ -158,3 +158,14 @@ def test_the_reader_does_not_depend_on_the_order_of_the_labels(words):
     assert two.continuations == one.continuations
     assert two.wanted == one.wanted
     assert two.aliases == one.aliases[::-1]
+
+
+def test_digits_behind_a_space_token_of_their_own_are_scored_as_whole_labels():
+    # As in vocabularies that split " 1" into a space and a digit: much of the mass lies behind the space.
+    tokenizer = FakeTokenizer(r" |1|2")
+    reader = build_label_reader(LabelSet(("1", "2")), tokenizer)
+    assert reader.scores_whole_labels
+    model = {"": {" ": 0.7, "1": 0.1, "2": 0.1}, " ": {"1": 0.25, "2": 0.75}}
+    one, two = reader.probabilities(logprobs_of(reader, tokenizer, model))
+    assert one == pytest.approx(0.1 + 0.7 * 0.25)
+    assert two == pytest.approx(0.1 + 0.7 * 0.75)

@@ -32,11 +32,16 @@ class Sweep(NamedTuple):
     def score(self, config: ScoringConfig = CONFIG) -> Scored:
         return score_sweep(self.corpus, self.answers, self.retrieval, self.golds, config)
 
-    def verdicts(self, qualified: bool | None = True, config: ScoringConfig = CONFIG) -> list[Verdict]:
+    def verdicts(
+        self, qualified: bool | dict[str, bool] | None = True, config: ScoringConfig = CONFIG
+    ) -> list[Verdict]:
         scored = self.score(config)
-        rows = [{"reader": reader, "qualified": qualified} for reader in self.golds]
+        told = None if isinstance(qualified, dict) else qualified
+        rows = [{"reader": reader, "qualified": told} for reader in self.golds]
         labelers = pl.DataFrame(rows, schema={name: LABELERS[name] for name in ("reader", "qualified")})
-        return reach_verdicts(scored.cells, scored.comparisons, labelers, config)
+        if isinstance(qualified, dict):
+            labelers = labelers.with_columns(qualified=pl.col("reader").replace_strict(qualified))
+        return reach_verdicts(scored.cells, scored.comparisons, labelers, config, "unanimous")
 
 
 def build_sweep(

@@ -1,12 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import classification_report
 
 from corpora.schema import LabelSet
-from results.answer_metrics import NO_ANSWER, PER_CLASS, score_answers, score_classes
+from results.answer_metrics import NO_ANSWER, PER_CLASS, bootstrap_macro, score_answers, score_classes
 
 LABELS = LabelSet(("yes", "no", "maybe"))
 RIGHT = ["yes", "yes", "yes", "no", "no", "maybe"]
@@ -94,3 +95,26 @@ def test_classes_of_nothing_have_a_row_for_each_label_with_no_questions():
 def test_answers_must_be_as_many_as_questions():
     with pytest.raises(ValueError, match=r"inconsistent|shorter|longer"):
         score_answers(["yes", "no"], ["yes"], LABELS)
+
+
+def test_bootstrapped_macro_scores_agree_with_a_slow_bootstrap_by_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels = LabelSet()
+    right = rng.choice(list(labels), size=80, p=[0.5, 0.3, 0.2]).tolist()
+    given = [one if rng.random() < 0.7 else str(rng.choice(list(labels))) for one in right]
+    clusters = [f"d{number // 2}" for number in range(80)]
+    fast = bootstrap_macro(right, given, labels, clusters, 2000, 0.95, 1)
+    slow = []
+    for _ in range(400):
+        drawn = [2 * one + half for one in rng.integers(0, 40, size=40) for half in (0, 1)]
+        slow.append(score_answers([right[n] for n in drawn], [given[n] for n in drawn], labels)[2:])
+    scores = score_answers(right, given, labels)
+    assert [one.estimate for one in fast] == pytest.approx(scores[2:])
+    ends = np.quantile(slow, [0.025, 0.975], axis=0)
+    for interval, low, high in zip(fast, *ends, strict=True):
+        assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.04)
+
+
+def test_macro_scores_of_one_document_have_no_spread():
+    found = bootstrap_macro(["yes", "no"], ["yes", None], LabelSet(), ["d", "d"], 100, 0.95, 0)
+    assert all(one.low == pytest.approx(one.estimate) == pytest.approx(one.high) for one in found)

@@ -12,12 +12,13 @@ def chunks(**places_by_chunking):
     return pl.DataFrame(rows, schema=["chunking", "document_id", "start", "end"], orient="row")
 
 
-def warnings(chunked=None, hit=0.5, gold_n=100):
+def warnings(chunked=None, hit=0.5, gold_n=100, n_failed=0, outside_mass=0.02):
     cell = {"reader": ["reader"], "splitter": ["tokens"], "size": [64], "overlap": [0], "cut": ["k"], "amount": [3]}
     chunked = chunks(small=[("d", 0, 9), ("d", 9, 20)]) if chunked is None else chunked
-    cells = pl.DataFrame(cell | {"gold_n": [gold_n]})
+    cells = pl.DataFrame(cell | {"gold_n": [gold_n], "n_failed": [n_failed]})
+    labelers = pl.DataFrame({"reader": ["reader"], "outside_mass": [outside_mass]})
     retrieval = pl.DataFrame({name: values for name, values in cell.items() if name != "reader"} | {"hit": [hit]})
-    return find_warnings({"chunks": chunked, "answers": pl.DataFrame(), "retrieval": retrieval, "cells": cells})
+    return find_warnings({"chunks": chunked, "retrieval": retrieval, "cells": cells, "labelers": labelers})
 
 
 def test_a_sound_sweep_gives_no_warning():
@@ -52,3 +53,13 @@ def test_few_gold_questions_are_pointed_out():
     (line,) = warnings(gold_n=29)
     assert line.startswith("reader: only 29 gold questions")
     assert warnings(gold_n=30) == []
+
+
+def test_failed_answers_are_pointed_out():
+    (line,) = warnings(n_failed=3)
+    assert line.startswith("reader: 3 answers failed")
+
+
+def test_a_reader_that_hardly_answers_with_the_labels_is_pointed_out():
+    (line,) = warnings(outside_mass=0.8)
+    assert line.startswith("reader: 80% of the probability lies outside the labels")

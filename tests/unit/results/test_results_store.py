@@ -16,9 +16,18 @@ TABLE = pl.DataFrame({"question_id": ["q1", "q2"], "score": [0.5, None]})
 
 @pytest.fixture
 def run(tmp_path):
-    folder = RunFolder(tmp_path / "runs", "demo", {"seed": 1, "sizes": [64, 128]})
+    folder = RunFolder(tmp_path / "runs", "demo", {"seed": 1, "sizes": [64, 128]}, {"a.json": "0" * 64})
     folder.begin()
     return folder
+
+
+RUN = {"name": "demo", "kind": "run"}
+
+
+def sealed(run, session=None, **content):
+    """Seal a run as the pipeline does, and return its manifest."""
+    run.seal(run.complete(RUN | content, session or {"started": "now"}))
+    return read_manifest(run.path)
 
 
 def files(run):
@@ -56,13 +65,13 @@ def test_a_run_is_complete_only_when_it_is_sealed(run):
     run.write_table("cells", TABLE)
     run.write_text("report.md", "# Report\n")
     assert not run.is_complete
-    run.seal({"seconds": 3})
+    sealed(run)
     assert run.is_complete
 
 
 def test_beginning_again_leaves_no_manifest_and_no_stale_table(run):
     run.write_table("cells", TABLE)
-    run.seal({})
+    sealed(run)
     run.begin()
     assert not run.is_complete
     assert files(run) == []
@@ -71,8 +80,7 @@ def test_beginning_again_leaves_no_manifest_and_no_stale_table(run):
 def test_the_manifest_holds_the_config_and_the_digest_of_every_table(run):
     run.write_table("cells", TABLE)
     run.write_table("answers", TABLE.head(1))
-    run.seal({"seconds": 3})
-    manifest = read_manifest(run.path)
+    manifest = sealed(run, seconds=3)
     assert manifest["seconds"] == 3
     assert manifest["config"] == {"seed": 1, "sizes": [64, 128]}
     assert manifest["tables"] == {name: sha256_file(run.path / name) for name in ("answers.parquet", "cells.parquet")}
@@ -82,7 +90,7 @@ def test_the_manifest_holds_the_config_and_the_digest_of_every_table(run):
 def test_tables_come_back_as_they_were_written(run):
     run.write_table("cells", TABLE)
     run.write_table("answers", TABLE.head(0))
-    tables = read_tables(run.path)
+    tables = read_tables(run.path, sealed(run))
     assert list(tables) == ["answers", "cells"]
     assert tables["cells"].equals(TABLE)
     assert tables["answers"].schema == TABLE.schema
@@ -100,9 +108,10 @@ def test_texts_are_written_as_utf8(run):
 
 
 def test_the_folder_is_named_by_the_config_whatever_the_order_of_its_keys(tmp_path):
-    one = RunFolder(tmp_path, "demo", {"a": 1, "b": 2})
-    assert RunFolder(tmp_path, "demo", {"b": 2, "a": 1}).path == one.path
-    assert RunFolder(tmp_path, "demo", {"a": 1, "b": 3}).path != one.path
+    one = RunFolder(tmp_path, "demo", {"a": 1, "b": 2}, {"x": "1", "y": "2"})
+    assert RunFolder(tmp_path, "demo", {"b": 2, "a": 1}, {"y": "2", "x": "1"}).path == one.path
+    assert RunFolder(tmp_path, "demo", {"a": 1, "b": 3}, {"x": "1", "y": "2"}).path != one.path
+    assert RunFolder(tmp_path, "demo", {"a": 1, "b": 2}, {"x": "1", "y": "3"}).path != one.path  # other data
     assert one.path.name.startswith("demo-")
 
 
@@ -149,7 +158,7 @@ def test_a_table_that_cannot_be_written_again_stays_as_it_was(run, monkeypatch):
     refuse_to_write(monkeypatch, FULL[1])
     with pytest.raises(InputError):
         run.write_table("cells", TABLE.head(1))
-    assert read_tables(run.path)["cells"].equals(TABLE)
+    assert pl.read_parquet(run.path / "cells.parquet").equals(TABLE)
 
 
 def test_a_write_that_the_kernel_cuts_short_leaves_no_partial_file(run):
@@ -187,3 +196,28 @@ def test_what_is_recorded_about_the_machine_goes_into_json():
 def test_the_manifest_is_the_only_seal(run):
     (run.path / MANIFEST).mkdir()  # a folder of that name seals nothing
     assert not run.is_complete
+
+
+def test_running_again_keeps_what_earlier_sessions_took(run):
+    sealed(run, {"started": "monday"})
+    run.begin()
+    assert [one["started"] for one in sealed(run, {"started": "tuesday"})["sessions"]] == ["monday", "tuesday"]
+
+
+def test_a_table_that_was_changed_or_lost_is_not_read(run):
+    run.write_table("cells", TABLE)
+    manifest = sealed(run)
+    run.write_table("cells", TABLE.head(1))
+    with pytest.raises(InputError, match=r"cells\.parquet is not the file"):
+        read_tables(run.path, manifest)
+    (run.path / "cells.parquet").unlink()
+    with pytest.raises(InputError, match=r"cells\.parquet is missing"):
+        read_tables(run.path, manifest)
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"name": "demo"}'])
+def test_a_broken_manifest_is_refused_in_one_line(run, text):
+    run.write_text(MANIFEST, text)
+    with pytest.raises(InputError, match=r"manifest\.json") as refusal:
+        read_manifest(run.path)
+    assert "\n" not in str(refusal.value)

@@ -41,11 +41,11 @@ def test_equal_cells_cannot_be_told_apart(sweep):
 
 
 def test_of_cells_that_are_shown_to_be_equal_the_cheapest_is_recommended(sweep):
-    flags = mixed(40, 0)
+    flags = mixed(140, 0, 200)
     verdict = only(sweep({32: flags, 64: flags}, tokens={32: 300, 64: 200}).verdicts())
     assert verdict.best == B  # of equal ones the one with the least context
     assert verdict.recommended == B
-    assert f"Cheapest shown to be within 0.05 of the best: {B}" in verdict.line
+    assert f"Cheapest shown to be within 0.05 of the leader: {B}" in verdict.line
 
 
 def test_a_small_difference_on_few_questions_cannot_be_told(sweep):
@@ -144,7 +144,9 @@ def test_each_cut_is_judged_by_its_own_comparisons(sweep):
     only_first = scored.comparisons.filter(amount=1)
     labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
     config = ScoringConfig(n_resamples=400)
-    by_cut = {verdict.cut: verdict for verdict in reach_verdicts(scored.cells, only_first, labelers, config)}
+    by_cut = {
+        verdict.cut: verdict for verdict in reach_verdicts(scored.cells, only_first, labelers, config, "unanimous")
+    }
     assert by_cut["k=3"].detectable is None
     assert by_cut["k=1"].detectable > 0
 
@@ -159,6 +161,53 @@ def test_chunkings_that_tie_in_everything_give_the_same_verdict_in_any_order(swe
     scored = built.score()
     labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
     config = ScoringConfig(n_resamples=400)
-    one = reach_verdicts(scored.cells, scored.comparisons, labelers, config)
-    other = reach_verdicts(scored.cells.reverse(), scored.comparisons.reverse(), labelers, config)
+    one = reach_verdicts(scored.cells, scored.comparisons, labelers, config, "unanimous")
+    other = reach_verdicts(scored.cells.reverse(), scored.comparisons.reverse(), labelers, config, "unanimous")
     assert one == other
+
+
+def test_never_having_differed_on_few_questions_shows_nothing_to_be_near(sweep):
+    # Two chunkings that agree on all of 12 questions may still differ on a quarter of all others.
+    flags = first(8, 12)
+    verdict = only(sweep({32: flags, 64: flags}).verdicts())
+    assert verdict.recommended is None
+    assert "Cheapest" not in verdict.line
+
+
+def test_the_cheapest_within_the_margin_is_what_to_use_even_where_the_best_is_told_apart(sweep):
+    verdict = only(sweep({32: first(984, 1000), 64: first(1000, 1000)}).verdicts())
+    assert verdict.decided
+    assert (verdict.best, verdict.recommended) == (B, A)
+    assert verdict.line.startswith(f"Use {A} for reader at k=3: the cheapest shown to be within 0.05 of the best, {B}")
+
+
+def test_a_qualified_reader_leads_before_one_with_more_gold_questions(sweep):
+    built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"])
+    few = built.golds["a"].with_columns(kept=np.array(first(30)))
+    verdicts = built._replace(golds=built.golds | {"a": few}).verdicts(qualified={"a": True, "b": False})
+    assert [verdict.reader for verdict in verdicts] == ["a", "b"]
+
+
+def test_failed_answers_are_no_effect_of_size(sweep):
+    built = sweep({32: first(55), 64: first(55)})
+    too_long = (pl.col("size") == 64) & pl.col("question_id").is_in(["q001", "q002"])
+    answers = built.answers.with_columns(
+        label=pl.when(~too_long).then("label"), failure=pl.when(too_long).then(pl.lit("prompt_too_long"))
+    )
+    verdict = only(built._replace(answers=answers).verdicts())
+    assert verdict.line.startswith("Cannot tell: 2 answers of reader at k=3 failed")
+    assert not verdict.decided
+
+
+def test_one_document_cannot_show_any_difference(sweep):
+    verdict = only(sweep({32: first(10), 64: first(55)}, questions_per_document=60).verdicts())
+    assert not verdict.decided
+    assert verdict.detectable is None
+    assert "a run this small could not have shown any difference" in verdict.line
+
+
+def test_the_verdict_says_what_the_gold_set_is(sweep):
+    assert (
+        "unanimously from the whole document, rightly or not"
+        in only(sweep({32: first(9), 64: first(9)}).verdicts()).line
+    )
