@@ -111,7 +111,7 @@ class RunFolder:
 
     def seal(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest; the run is complete from here on."""
-        self.write_text(MANIFEST, json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        self.write_text(MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
 def unwritable(target: Path, error: Exception) -> InputError:
