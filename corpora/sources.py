@@ -83,7 +83,8 @@ def _draw_digest(config: CorpusConfig) -> str:
 
 def read_source(config: CorpusConfig) -> Corpus:
     """Read a corpus as it is: not checked, not split, not sampled."""
-    if config.source != "tables" and "labels" in config.model_fields_set:
+    # Compared with the default: a form sends every field, also those that nobody touched.
+    if config.source != "tables" and config.labels != CorpusConfig.model_fields["labels"].default:
         raise InputError(
             f"`labels` with source {config.source!r}",
             "them with source 'tables' only",

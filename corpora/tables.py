@@ -90,7 +90,7 @@ def _documents(file: Path, columns: DocumentColumns) -> Iterator[Document]:
 
 def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
     # A column that the user named must be there; one that merely has its default name may be absent.
-    named = [getattr(columns, name) for name in OPTIONAL if name in columns.model_fields_set]
+    named = [column for name in OPTIONAL if (column := getattr(columns, name)) != name]
     for number, row in _rows(file, (columns.id, columns.text, columns.document_ids, *columns.tags, *named)):
         split = _optional_text(file, number, row, columns.split)
         if split is not None and split not in SPLITS:

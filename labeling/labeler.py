@@ -65,8 +65,9 @@ def check_diversity(config: LabelerConfig, labels: LabelSet) -> None:
         InputError: with the reason.
     """
     n_prompts = len(config.prompts) or (N_VOTES if config.diversity == "paraphrase" else 1)
-    # The most probable of n labels has at least 1/n: a top_p up to there never lets another one in.
-    is_greedy = config.sampling.is_greedy or config.top_p <= 1 / len(labels)
+    # The most probable of n labels that are left has at least 1/n: a top_p up to there never lets another one in.
+    n_drawn_from = min(len(labels), config.top_k or len(labels))
+    is_greedy = config.sampling.is_greedy or config.top_p <= 1 / n_drawn_from
     if config.diversity == "resample" and is_greedy:
         raise InputError(
             f"labeler {config.label!r}: 'resample' at temperature {config.temperature:g}, top_k {config.top_k}, "

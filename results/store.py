@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -52,12 +53,12 @@ class RunFolder:
         Raises:
             InputError: the folder cannot be made or emptied.
         """
-        if self.is_complete:
-            self._earlier = read_manifest(self.path).get("sessions", [])
+        with contextlib.suppress(InputError):  # no manifest, or one that an older version wrote
+            self._earlier = list(read_manifest(self.path)["sessions"])
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / MANIFEST).unlink(missing_ok=True)
-            for stale in self.path.glob("*.parquet"):
+            for stale in (*self.path.glob("*.parquet"), *self.path.glob("*.partial")):
                 stale.unlink()
         except OSError as error:
             raise unwritable(self.path, error) from error

@@ -241,3 +241,18 @@ def test_a_duplicate_id_is_refused_and_not_overwritten(tmp_path):
     (tmp_path / "ori_pqal.json").write_text(f'{{"1": {item}, "1": {item}}}', encoding="utf-8")
     with pytest.raises(RowError, match="duplicate id '1'"):
         read_pubmedqa(tmp_path)
+
+
+def test_a_duplicate_id_is_named_in_one_line_wherever_it_stands(tmp_path):
+    item = json.dumps(ITEM)
+    (tmp_path / "ori_pqal.json").write_text(f'{{"1": {item}, "22": {item}, "3": {item}, "22": {item}}}', "utf-8")
+    with pytest.raises(RowError, match=r"ori_pqal\.json.*duplicate id '22'") as refusal:
+        read_pubmedqa(tmp_path)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_a_duplicate_id_among_the_held_out_ones_is_refused_too(tmp_path):
+    write_items(tmp_path, **{"1": ITEM, "2": ITEM})
+    (tmp_path / "test_ground_truth.json").write_text('{"1": "yes", "1": "no"}', encoding="utf-8")
+    with pytest.raises(RowError, match=r"test_ground_truth\.json.*duplicate id '1'"):
+        read_pubmedqa(tmp_path)

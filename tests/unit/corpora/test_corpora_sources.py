@@ -240,6 +240,54 @@ def test_where_a_source_has_a_split_its_held_out_questions_are_asked(tmp_path):
     assert ids_of(load_corpus(CorpusConfig(source="pubmedqa", path=folder))) == [held_out]
 
 
-def test_labels_of_a_source_that_has_its_own_are_refused():
-    with pytest.raises(InputError, match="`labels` with source 'sample'"):
-        load_corpus(CorpusConfig(source="sample", labels=("yes", "no")))
+def write_splits(folder, splits):
+    """Tables whose questions name their split."""
+    write_tables(folder, n=len(splits))
+    rows = [
+        {"id": f"q{number}", "text": "Is it?", "document_ids": f"d{number}", "reference": "yes", "split": split}
+        for number, split in enumerate(splits)
+    ]
+    (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return CorpusConfig(source="tables", path=folder)
+
+
+def test_the_split_of_tables_is_used_as_it_is(tmp_path):
+    config = write_splits(tmp_path, ["tune", "held_out", "held_out", "tune"])
+    assert config.split == "auto"
+    assert ids_of(load_corpus(config)) == ["q1", "q2"]
+    assert ids_of(load_corpus(config.model_copy(update={"split": "tune"}))) == ["q0", "q3"]
+    assert ids_of(load_corpus(config.model_copy(update={"split": "all"}))) == ["q0", "q1", "q2", "q3"]
+
+
+def test_tables_without_a_split_are_asked_in_full(tmp_path):
+    assert load_corpus(CorpusConfig(source="tables", path=write_tables(tmp_path))).questions.height == 20
+
+
+def test_what_is_only_there_to_tune_is_not_asked_by_default(tmp_path):
+    with pytest.raises(InputError, match="no question in split 'held_out'"):
+        load_corpus(write_splits(tmp_path, ["tune", "tune"]))
+
+
+def test_questions_beside_a_split_that_have_none_are_split_by_their_document(tmp_path):
+    asked = ids_of(load_corpus(write_splits(tmp_path, ["held_out", "tune", *[None] * 18])))
+    hashed = [f"q{number}" for number in range(2, 20) if hashed_split(f"d{number}", 0.5, 0) == "held_out"]
+    assert asked == ["q0", *hashed]
+
+
+@pytest.mark.parametrize("source", ["sample", "pubmedqa", "generated"])
+def test_labels_of_a_source_that_has_its_own_are_refused(tmp_path, source):
+    with pytest.raises(InputError, match=f"`labels` with source '{source}'") as error:
+        load_corpus(CorpusConfig(source=source, path=write_pubmedqa(tmp_path), labels=("yes", "no")))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_config_that_went_through_a_form_is_the_same_config():
+    # A form, such as that of the served flows, may send every field, also those that the user left alone.
+    filled_in = CorpusConfig.model_validate(CorpusConfig().model_dump(mode="json"))
+    assert load_corpus(filled_in).questions.equals(load_corpus(CorpusConfig()).questions)
+
+
+def test_tables_whose_config_went_through_a_form_may_still_lack_optional_columns(tmp_path):
+    config = CorpusConfig(source="tables", path=write_tables(tmp_path))
+    filled_in = CorpusConfig.model_validate(config.model_dump(mode="json"))
+    assert load_corpus(filled_in).questions.equals(load_corpus(config).questions)

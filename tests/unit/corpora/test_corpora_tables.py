@@ -380,3 +380,25 @@ def test_an_optional_column_that_was_mapped_must_exist(tmp_path, column):
     questions = write_table(tmp_path / "questions.jsonl", QUESTIONS)
     with pytest.raises(InputError, match="no column 'anwser'"):
         read_tables(documents, questions, LabelSet(), None, QuestionColumns(**{column: "anwser"}))
+
+
+@pytest.mark.parametrize("column", ["reference", "evidence", "split"])
+def test_an_optional_column_that_was_mapped_must_be_in_every_row(tmp_path, column):
+    documents = write_table(tmp_path / "documents.jsonl", DOCUMENTS)
+    renamed = [{"mine" if name == column else name: value for name, value in row.items()} for row in QUESTIONS]
+    mapped = QuestionColumns(**{column: "mine"})
+    questions = write_table(tmp_path / "questions.jsonl", renamed)
+    assert read_tables(documents, questions, LabelSet(), None, mapped).questions.height == len(QUESTIONS)
+    del renamed[1]["mine"]
+    write_table(questions, renamed)
+    with pytest.raises(InputError, match=r"questions\.jsonl, row 2 has no column 'mine'"):
+        read_tables(documents, questions, LabelSet(), None, mapped)
+
+
+@pytest.mark.parametrize("column", ["reference", "evidence", "split"])
+def test_an_optional_column_that_nobody_mapped_may_be_absent_from_a_row(tmp_path, column):
+    documents = write_table(tmp_path / "documents.jsonl", DOCUMENTS)
+    rows = [dict(row) for row in QUESTIONS]
+    del rows[1][column]
+    questions = write_table(tmp_path / "questions.jsonl", rows)
+    assert read_tables(documents, questions, LabelSet()).questions.height == len(QUESTIONS)

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.consensus import GOLD, RULES, ConsensusConfig, build_gold
+from labeling.consensus import GOLD, RULES, ConsensusConfig, build_gold, check_rule
 from labeling.votes import Vote, votes_frame
 
 LABELS = LabelSet()
@@ -96,6 +96,22 @@ def test_a_rule_that_needs_references_is_refused_on_a_corpus_without_any():
     votes = cast("q1", ("yes",) * 3)
     with pytest.raises(InputError, match="use rule = 'unanimous'"):
         gold_of(votes, [("q1", None), ("q2", None)], "unanimous_and_correct")
+
+
+def references(*labels):
+    return pl.DataFrame({"reference": labels}, schema={"reference": pl.String})
+
+
+def test_a_rule_is_refused_before_there_are_any_votes():
+    config = ConsensusConfig(rule="unanimous_and_correct")
+    with pytest.raises(InputError, match=r"corpus without reference labels.*use rule = 'unanimous'"):
+        check_rule(config, references(None, None))
+    check_rule(config, references(None, "yes"))  # one is enough: the others are left out with their reason
+
+
+@pytest.mark.parametrize("rule", sorted(set(RULES) - {"unanimous_and_correct"}))
+def test_no_other_rule_is_refused_without_references(rule):
+    check_rule(ConsensusConfig(rule=rule), references(None, None))
 
 
 @pytest.mark.parametrize("rule", sorted(set(RULES) - {"unanimous_and_correct"}))

@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +9,8 @@ from pydantic import ValidationError
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
 from labeling.labeler import PARAPHRASES, LabelerConfig, PromptWriter, check_diversity, fingerprint
-from labeling.prompts import load_prompt
-from labeling.sampling import Sampling
+from labeling.prompts import FOLDER, load_prompt
+from labeling.sampling import Sampling, sampled_distribution
 from labeling.votes import vote_seed
 
 LABELS = LabelSet()
@@ -23,14 +24,24 @@ def votes_of(**settings):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"temperature": 0}, {"top_k": 1}, {"temperature": 2, "top_k": 1}], ids=lambda settings: str(settings)
+    "settings",
+    [
+        {"temperature": 0},
+        {"top_k": 1},
+        {"temperature": 2, "top_k": 1},
+        {"min_p": 1},
+        {"top_p": 0.01},
+        {"top_p": 1 / 3},  # the most probable of three labels has at least that
+        {"top_k": 2, "top_p": 0.5},  # and of the two that top_k leaves at least this
+    ],
+    ids=str,
 )
 def test_resampling_without_chance_is_refused_as_three_copies_of_one_vote(settings):
     with pytest.raises(InputError, match="three copies of one vote"):
         check_diversity(LabelerConfig(diversity="resample", **settings), LABELS)
 
 
-@pytest.mark.parametrize("settings", [{"temperature": 0}, {"top_k": 1}], ids=lambda settings: str(settings))
+@pytest.mark.parametrize("settings", [{"temperature": 0}, {"top_k": 1}, {"min_p": 1}, {"top_p": 0.5}], ids=str)
 def test_permuting_two_labels_without_chance_is_refused(settings):
     with pytest.raises(InputError, match="one vote would be a copy"):
         check_diversity(LabelerConfig(diversity="permute", **settings), TWO)
@@ -55,6 +66,10 @@ def test_more_than_one_prompt_is_refused_where_only_one_would_be_used(diversity)
     [
         ({}, LABELS),
         ({"prompts": ("judge",)}, LABELS),
+        ({"top_p": 0.34}, LABELS),
+        ({"top_p": 0.51, "min_p": 0.99, "top_k": 2}, TWO),
+        ({"diversity": "permute", "top_p": 0.01}, LABELS),
+        ({"diversity": "paraphrase", "min_p": 1}, LABELS),
         ({"diversity": "permute", "temperature": 0}, LABELS),
         ({"diversity": "permute"}, TWO),
         ({"diversity": "paraphrase", "temperature": 0}, TWO),
@@ -64,6 +79,41 @@ def test_more_than_one_prompt_is_refused_where_only_one_would_be_used(diversity)
 )
 def test_a_setup_whose_votes_can_differ_is_accepted(settings, labels):
     check_diversity(LabelerConfig(**settings), labels)
+
+
+def write_prompt(file, message="{question} {context} {options}"):
+    file.write_text(f"S\n===\n{message}\n===\nAnswer:\n", encoding="utf-8")
+    return str(file)
+
+
+def test_prompt_files_of_equal_content_are_copies_of_one_prompt(tmp_path):
+    one, copy = (write_prompt(tmp_path / name) for name in ("one.txt", "copy.txt"))
+    with pytest.raises(InputError, match="3 different prompts"):
+        check_diversity(LabelerConfig(diversity="paraphrase", prompts=(one, copy, "judge")), LABELS)
+    other = write_prompt(tmp_path / "other.txt", "{question} {options} {context}")
+    check_diversity(LabelerConfig(diversity="paraphrase", prompts=(one, other, "judge")), LABELS)
+
+
+def test_a_copy_of_a_bundled_prompt_is_no_prompt_of_ones_own(tmp_path):
+    copy = tmp_path / "mine.txt"
+    copy.write_bytes((FOLDER / "judge.txt").read_bytes())
+    with pytest.raises(InputError, match="3 different prompts"):
+        check_diversity(LabelerConfig(diversity="paraphrase", prompts=("judge", str(copy), "one_word")), LABELS)
+
+
+@given(
+    st.lists(st.floats(0.001, 1), min_size=2, max_size=5),
+    st.integers(0, 5),
+    st.floats(0.01, 1),
+    st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_what_is_refused_as_without_chance_draws_one_label_only(weights, top_k, top_p, min_p):
+    labels = LabelSet(tuple("abcde"[: len(weights)]))
+    config = LabelerConfig(top_k=top_k, top_p=top_p, min_p=min_p)
+    try:
+        check_diversity(config, labels)
+    except InputError:
+        assert (sampled_distribution(np.array(weights), config.sampling) > 0).sum() == 1
 
 
 def test_a_refusal_names_the_labeler():

@@ -169,3 +169,20 @@ def test_digits_behind_a_space_token_of_their_own_are_scored_as_whole_labels():
     one, two = reader.probabilities(logprobs_of(reader, tokenizer, model))
     assert one == pytest.approx(0.1 + 0.7 * 0.25)
     assert two == pytest.approx(0.1 + 0.7 * 0.75)
+
+
+def test_a_space_that_is_a_token_of_its_own_makes_every_label_be_scored_whole():
+    # "yes" and "no" are one token each without a space, but most models write the space first.
+    tokenizer = FakeTokenizer(r" |(?i:yes|no)")
+    reader = build_label_reader(LabelSet(("yes", "no")), tokenizer)
+    assert reader.scores_whole_labels
+    assert {tokenizer.spell(one) for one in reader.continuations} == {"", " "}
+    model = {"": {" ": 0.9, "no": 0.1}, " ": {"yes": 0.5, "No": 0.25, "NO": 0.25}}
+    assert reader.probabilities(logprobs_of(reader, tokenizer, model)) == pytest.approx([0.45, 0.55])
+
+
+def test_digits_that_are_one_token_with_their_space_are_read_with_one_look(words):
+    reader = build_label_reader(LabelSet(("1", "2")), words)
+    assert not reader.scores_whole_labels
+    model = {"": {" 1": 0.6, "1": 0.1, " 2": 0.2}}
+    assert reader.probabilities(logprobs_of(reader, words, model)) == pytest.approx([0.7, 0.2])

@@ -1,6 +1,7 @@
 import polars as pl
 
 from results.guards import find_warnings
+from results.labelers import LABELERS
 
 
 def chunks(**places_by_chunking):
@@ -16,7 +17,7 @@ def warnings(chunked=None, hit=0.5, gold_n=100, n_failed=0, outside_mass=0.02):
     cell = {"reader": ["reader"], "splitter": ["tokens"], "size": [64], "overlap": [0], "cut": ["k"], "amount": [3]}
     chunked = chunks(small=[("d", 0, 9), ("d", 9, 20)]) if chunked is None else chunked
     cells = pl.DataFrame(cell | {"gold_n": [gold_n], "n_failed": [n_failed]})
-    labelers = pl.DataFrame({"reader": ["reader"], "outside_mass": [outside_mass]})
+    labelers = pl.DataFrame([{"reader": "reader", "outside_mass": outside_mass}], schema=LABELERS)
     retrieval = pl.DataFrame({name: values for name, values in cell.items() if name != "reader"} | {"hit": [hit]})
     return find_warnings({"chunks": chunked, "retrieval": retrieval, "cells": cells, "labelers": labelers})
 
@@ -63,3 +64,13 @@ def test_failed_answers_are_pointed_out():
 def test_a_reader_that_hardly_answers_with_the_labels_is_pointed_out():
     (line,) = warnings(outside_mass=0.8)
     assert line.startswith("reader: 80% of the probability lies outside the labels")
+
+
+def test_half_of_the_probability_or_none_known_is_not_pointed_out():
+    assert warnings(outside_mass=0.5) == []
+    assert warnings(outside_mass=None) == []
+
+
+def test_every_way_of_saying_little_has_its_own_line():
+    places = [("a", 0, 20)]
+    assert len(warnings(chunks(large=places, small=places), 1.0, gold_n=5, n_failed=1, outside_mass=0.9)) == 7

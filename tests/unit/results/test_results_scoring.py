@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 
 from labeling.votes import Vote, votes_frame
-from results.scoring import CELL, COMPARISONS, ScoringConfig, score_documents
-from results.statistics import mcnemar_exact
+from results.answer_metrics import bootstrap_macro
+from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.scoring import CELL, CELLS, CLASSES, COMPARISONS, WHOLE_DOCUMENT, ScoringConfig, score_documents
+from results.statistics import bootstrap_mean, mcnemar_exact
 
 A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
 
@@ -194,7 +196,46 @@ def test_an_empty_gold_set_is_unknown_and_not_zero(sweep):
 def test_cells_have_the_same_column_types_with_and_without_a_gold_set(sweep):
     flags = {32: first(5, 10)}
     full, empty = sweep(flags).score().cells, sweep(flags, kept=[False] * 10).score().cells
-    assert empty.schema == full.schema
+    assert empty.schema == full.schema == CELLS
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_every_frame_has_its_declared_schema(sweep, kept):
+    scored = sweep({32: first(5, 10), 64: first(6, 10)}, kept=[kept] * 10).score()
+    assert [frame.schema for frame in scored] == [CELLS, CLASSES, COMPARISONS]
+
+
+def test_the_intervals_of_a_cell_are_bootstrapped_by_document(sweep):
+    flags = [number % 4 < 2 or number % 3 == 0 for number in range(24)]
+    built = sweep({64: flags}, questions_per_document=4)
+    row = cell(built.score(), size=64)
+    right = ["yes", "no"] * 12
+    given = [one if flag else {"yes": "no", "no": "yes"}[one] for one, flag in zip(right, flags, strict=True)]
+    clusters = [f"d{number // 4}" for number in range(24)]
+    accuracy = bootstrap_mean(np.array(flags, dtype=float), clusters, 400, 0.95, 0)
+    macro = bootstrap_macro(right, given, built.corpus.labels, clusters, 400, 0.95, 0)
+    for name, expected in zip(("accuracy", "precision", "recall", "f1"), (accuracy, *macro), strict=True):
+        for questions in ("gold", "all"):  # every question is kept, and its gold label is its reference
+            found = tuple(row[f"{questions}_{name}{end}"] for end in ("", "_low", "_high"))
+            assert found == pytest.approx(tuple(expected)), name
+            assert found[1] < found[0] < found[2]
+
+
+def test_retrieval_scores_have_intervals_by_document(sweep):
+    built = sweep({64: first(10, 20)}, questions_per_document=2)
+    row = cell(built.score(), size=64)
+    values = np.array([1 / (number + 3) for number in range(20)])
+    expected = bootstrap_mean(values, [f"d{number // 2}" for number in range(20)], 400, 0.95, 0)
+    for name in (*DOCUMENT_SCORES, *SPAN_SCORES):
+        assert (row[name], row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx(tuple(expected))
+
+
+def test_span_scores_of_questions_without_evidence_are_unknown_with_their_interval(sweep):
+    built = sweep({64: first(5, 10)})
+    unknown = built.retrieval.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in SPAN_SCORES)
+    row = cell(built._replace(retrieval=unknown).score(), size=64)
+    assert all(row[name + end] is None for name in SPAN_SCORES for end in ("", "_low", "_high"))
+    assert row["hit_low"] < row["hit"] < row["hit_high"]
 
 
 def test_questions_without_references_are_scored_on_the_gold_set_only(sweep):
@@ -218,6 +259,9 @@ def test_whole_documents_are_scored_as_a_ceiling_on_gold_and_on_all_questions(sw
     assert frame.select("reader", "gold_n", "gold_accuracy", "all_n", "all_accuracy").rows() == [
         ("reader", 4, 0.5, 10, 0.5)
     ]
+    assert frame.schema == WHOLE_DOCUMENT
+    row = frame.row(0, named=True)
+    assert row["all_accuracy_low"] < row["all_accuracy"] < row["all_accuracy_high"]
 
 
 @pytest.mark.parametrize("wrong", [{"confidence": 95}, {"n_resamples": 10}, {"margin": -0.1}, {"alpha": 0.05}])

@@ -177,6 +177,57 @@ def test_the_interval_of_a_difference_covers_it_about_as_often_as_it_says():
     assert 0.92 <= covered / 400 <= 0.99
 
 
+def test_the_interval_sums_deviations_by_cluster_as_worked_out_by_hand():
+    # Differences 1, 1, 0 on one document, -1 on another, 0, 0 on a third; with two more questions 1 of 8 is the centre.
+    # Deviations by document 13/8, -9/8, -2/8: squared 254/64; of the four halves added 66/64; together 5.
+    a, b = [1, 1, 0, 0, 1, 0], [0, 0, 0, 1, 1, 0]
+    found = compare_paired(scores(*a), scores(*b), ["d", "d", "d", "e", "f", "f"], 0.8)
+    assert found.difference == pytest.approx(1 / 6)
+    assert found.standard_error == pytest.approx(math.sqrt(5) / 8)
+    reach = student.ppf(0.9, 2) * math.sqrt(5) / 8
+    assert (found.low, found.high) == pytest.approx((1 / 8 - reach, 1 / 8 + reach))
+
+
+def test_the_interval_covers_as_often_as_it_says_where_questions_share_a_document():
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(300):
+        sizes = rng.integers(1, 5, size=40)
+        clusters = [f"d{document}" for document, size in enumerate(sizes) for _ in range(size)]
+        hard = np.repeat(rng.random(40), sizes)  # a document is hard for b alone, so that its questions move together
+        a, b = rng.random(len(hard)) < 0.6, rng.random(len(hard)) < hard
+        low, high = compare(a, b, clusters)[1:3]
+        covered += low <= 0.1 <= high
+    assert 0.90 <= covered / 300 <= 0.99
+
+
+paired = st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 5)), min_size=1, max_size=40)
+
+
+@given(paired)
+def test_no_comparison_is_certain_of_its_difference(questions):
+    a, b, documents = zip(*questions, strict=True)
+    found = compare(a, b, [f"d{document}" for document in documents])
+    assert -1 <= found.low < found.high <= 1
+    assert found.low <= np.mean(np.subtract(a, b, dtype=float)) * len(a) / (len(a) + 2) <= found.high
+    assert found.standard_error > 0
+    assert 0 < found.p_value <= 1
+
+
+@settings(max_examples=60)
+@given(paired)
+def test_the_p_value_counts_all_sign_patterns_of_the_documents(questions):
+    a, b, documents = zip(*questions, strict=True)
+    moved = dict.fromkeys(documents, 0)
+    for right_a, right_b, document in questions:
+        moved[document] += right_a - right_b
+    observed = abs(sum(moved.values()))
+    patterns = list(product((-1, 1), repeat=len(moved)))
+    as_far = [abs(sum(np.multiply(signs, list(moved.values())))) >= observed for signs in patterns]
+    expected = np.mean(as_far) if len(moved) > 1 else 1.0
+    assert compare(a, b, [f"d{document}" for document in documents]).p_value == pytest.approx(expected)
+
+
 def test_one_cluster_says_nothing():
     found = compare(np.ones(20), np.zeros(20), ["d"] * 20)
     assert (found.low, found.high, found.p_value) == (-1.0, 1.0, 1.0)

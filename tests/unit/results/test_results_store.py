@@ -221,3 +221,27 @@ def test_a_broken_manifest_is_refused_in_one_line(run, text):
     with pytest.raises(InputError, match=r"manifest\.json") as refusal:
         read_manifest(run.path)
     assert "\n" not in str(refusal.value)
+
+
+def test_running_again_in_another_process_keeps_earlier_sessions_too(run, tmp_path):
+    sealed(run, {"started": "monday"})
+    later = RunFolder(tmp_path / "runs", "demo", {"seed": 1, "sizes": [64, 128]}, {"a.json": "0" * 64})
+    assert later.path == run.path
+    later.begin()
+    assert [one["started"] for one in sealed(later, {"started": "tuesday"})["sessions"]] == ["monday", "tuesday"]
+
+
+def test_nothing_is_sealed_by_working_out_the_manifest(run):
+    run.write_table("cells", TABLE)
+    manifest = run.complete(RUN, {"started": "now"})
+    assert not run.is_complete
+    run.seal(manifest)
+    assert read_manifest(run.path) == manifest
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": "demo"}'])
+def test_a_broken_manifest_can_be_run_again_as_its_refusal_says(run, text):
+    run.write_text(MANIFEST, text)
+    run.begin()
+    assert not run.is_complete
+    assert sealed(run)["sessions"] == [{"started": "now"}]

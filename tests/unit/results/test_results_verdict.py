@@ -2,9 +2,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from labeling.consensus import RULES
 from results.scoring import ScoringConfig
 from results.statistics import detectable_difference
-from results.verdict import reach_verdicts
+from results.verdict import GOLD_MEANS, missed, reach_verdicts
 
 A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
 
@@ -92,6 +93,7 @@ def test_one_chunking_leaves_nothing_to_choose(sweep):
     verdict = only(sweep({64: first(50)}).verdicts())
     assert verdict.line.startswith("Nothing to choose")
     assert B in verdict.line
+    assert verdict.best == verdict.recommended == B
     assert not verdict.decided
     assert verdict.detectable is None
 
@@ -197,6 +199,18 @@ def test_failed_answers_are_no_effect_of_size(sweep):
     verdict = only(built._replace(answers=answers).verdicts())
     assert verdict.line.startswith("Cannot tell: 2 answers of reader at k=3 failed")
     assert not verdict.decided
+    assert (verdict.recommended, verdict.detectable, verdict.n_gold) == (None, None, 60)
+
+
+def test_failed_answers_leave_the_other_cuts_alone(sweep):
+    built = sweep({32: first(20), 64: first(55)}, cuts=[("k", 1), ("k", 3)])
+    failed = (pl.col("amount") == 3) & (pl.col("question_id") == "q001")
+    answers = built.answers.with_columns(
+        label=pl.when(~failed).then("label"), failure=pl.when(failed).then(pl.lit("prompt_too_long"))
+    )
+    by_cut = {verdict.cut: verdict for verdict in built._replace(answers=answers).verdicts()}
+    assert by_cut["k=1"].decided
+    assert by_cut["k=3"].line.startswith("Cannot tell: 2 answers")  # one in each of the two chunkings
 
 
 def test_one_document_cannot_show_any_difference(sweep):
@@ -211,3 +225,44 @@ def test_the_verdict_says_what_the_gold_set_is(sweep):
         "unanimously from the whole document, rightly or not"
         in only(sweep({32: first(9), 64: first(9)}).verdicts()).line
     )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_says_what_its_gold_set_is(sweep, rule):
+    scored = sweep({32: first(9), 64: first(9)}).score()
+    labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
+    (verdict,) = reach_verdicts(scored.cells, scored.comparisons, labelers, ScoringConfig(), rule)
+    assert f"({GOLD_MEANS[rule]})" in verdict.line
+
+
+def test_readers_without_references_to_judge_by_are_not_put_behind(sweep):
+    built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"])
+    few = built.golds["a"].with_columns(kept=np.array(first(30)))
+    verdicts = built._replace(golds=built.golds | {"a": few}).verdicts(qualified=None)
+    assert [verdict.reader for verdict in verdicts] == ["b", "a"]
+    assert not any("WARNING" in verdict.line for verdict in verdicts)
+
+
+def test_a_disqualified_reader_is_behind_under_every_cut(sweep):
+    built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"], cuts=[("k", 3), ("budget", 256)])
+    verdicts = built.verdicts(qualified={"a": False, "b": True})
+    assert [(verdict.reader, verdict.cut) for verdict in verdicts] == [
+        ("b", "budget=256"), ("b", "k=3"), ("a", "budget=256"), ("a", "k=3")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("detectable", [None, 1.0, 1.7])
+def test_what_no_accuracy_can_reach_is_not_called_a_detectable_difference(detectable):
+    assert missed(detectable) == "a run this small could not have shown any difference"
+
+
+def test_a_detectable_difference_is_named():
+    assert missed(0.1234) == "a true difference below about 0.123 would probably have been missed"
+
+
+def test_the_costlier_of_two_that_are_shown_to_be_near_is_not_recommended(sweep):
+    # 128 leads by one question of 300; 64 is as near, but reads more than 32.
+    flags = {32: first(249, 300), 64: first(249, 300), 128: first(250, 300)}
+    verdict = only(sweep(flags, tokens={32: 100, 64: 200, 128: 300}).verdicts())
+    assert (verdict.best, verdict.recommended, verdict.decided) == (C, A, False)
+    assert f"Cheapest shown to be within 0.05 of the leader: {A}" in verdict.line

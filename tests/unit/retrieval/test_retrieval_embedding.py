@@ -183,6 +183,81 @@ def test_a_full_disk_is_an_input_error_that_leaves_no_partial_file(fake, monkeyp
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
 
 
+def test_filling_embeds_what_is_missing_and_a_second_time_nothing(fake, no_model, tiny_folder, tmp_path):
+    embedder = Embedder(tiny_folder, "a" * 64, tmp_path)
+    embedder.embed(["one", "two"])
+    embedder.fill(TEXTS)
+    assert sorted(fake.asked) == sorted({*TEXTS, "two"})
+    assert embedder.n_embedded == N_DISTINCT + 1
+    no_model()
+    embedder.fill([*TEXTS, "two"])
+    embedder.fill([])
+    assert embedder.n_embedded == N_DISTINCT + 1
+    np.testing.assert_array_equal(embedder.embed(TEXTS), [vector_of(text) for text in TEXTS])
+
+
+def test_filling_reads_no_shard_twice(fake, monkeypatch, tiny_folder, tmp_path):
+    embedder = Embedder(tiny_folder, "a" * 64, tmp_path)
+    for text in ("one", "two", "three"):
+        embedder.fill([text])
+    read, read_parquet = [], pl.read_parquet
+
+    def remember(file, **options):
+        read.append((file, options))
+        return read_parquet(file, **options)
+
+    monkeypatch.setattr(pl, "read_parquet", remember)
+    embedder.fill(["one", "two", "three"])
+    embedder.fill(["three", "two"])
+    assert len(read) == 1  # the shard of "three", written since the last look
+    assert read[0][1] == {"columns": ["text_sha256"]}  # and no vector of it
+    assert len(fake.asked) == 3
+
+
+def test_another_process_fills_only_what_this_one_left(fake, no_model, tiny_folder, tmp_path):
+    one, other = (Embedder(tiny_folder, "a" * 64, tmp_path) for _ in range(2))
+    other.fill([])
+    one.fill(["one", "two"])
+    no_model()
+    other.fill(["one", "two"])
+    assert other.n_embedded == 0
+
+
+def test_filling_refuses_a_text_beyond_the_window(fake, tiny_folder, tmp_path):
+    embedder = Embedder(tiny_folder, "a" * 64, tmp_path)
+    with pytest.raises(InputError, match=r"41 tokens.*at most 40"):
+        embedder.fill(["one", "cat " * 39])
+    assert embedder.n_embedded == 0
+
+
+def copy_of(folder, target):
+    target.mkdir()
+    for file in folder.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
+    return target
+
+
+def test_the_same_model_in_another_folder_has_the_same_digest(tiny_folder, tmp_path):
+    one = Embedder(tiny_folder, "a" * 64, tmp_path)
+    assert Embedder(copy_of(tiny_folder, tmp_path / "copy"), "a" * 64, tmp_path).digest == one.digest
+    assert Embedder(tiny_folder, "b" * 64, tmp_path).digest != one.digest
+    assert len(one.digest) == 64
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "modules.json", "1_Pooling/config.json"])
+def test_the_same_weights_beside_another_file_are_another_model(fake, tiny_folder, tmp_path, name):
+    folder = copy_of(tiny_folder, tmp_path / "copy")
+    before = Embedder(folder, "a" * 64, tmp_path / "cache")
+    before.embed(["one"])
+    file = folder / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text((file.read_text(encoding="utf-8") if file.exists() else "{}") + "\n", encoding="utf-8")
+    after = Embedder(folder, "a" * 64, tmp_path / "cache")
+    assert after.digest != before.digest
+    after.embed(["one"])
+    assert after.n_embedded == 1  # none of the other's vectors
+
+
 SENTENCES = [
     "Aspirin lowers the risk of stroke in patients with atrial fibrillation.",
     "Is laparoscopic surgery safe?",
