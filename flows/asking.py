@@ -17,14 +17,11 @@ from labeling.llama import LlamaModel
 from labeling.local import LocalLabeler
 from labeling.votes import KEY, VOTES, Prompt, Vote, votes_frame
 
-_REQUEST = ("prompt_hash", "arm", "vote", "seed", "question_id")
-
 
 class Asked(NamedTuple):
     """What asking a shard took.
 
     Attributes:
-        n_questions: questions of the shard.
         n_prompts: distinct prompts.
         n_new: how many of them the ledger did not know.
         n_evaluated: model tokens evaluated for them, after prefix sharing.
@@ -33,7 +30,6 @@ class Asked(NamedTuple):
         not_kept: failed votes that the ledger does not keep.
     """
 
-    n_questions: int
     n_prompts: int
     n_new: int
     n_evaluated: int
@@ -71,7 +67,6 @@ def ask(workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: 
             not_kept += [vote for vote in votes if vote.failure == "prompt_too_long"]
         evaluated = labeler.n_evaluated - before
     return Asked(
-        n_questions=len({prompt.question_id for prompt in prompts}),
         n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),
         n_new=len(missing),
         n_evaluated=evaluated,

@@ -49,7 +49,8 @@ class Commands(click.Group):
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
             click.echo(
-                f"tercet: {error.filename or 'file'}: {error.strerror or error}; free it and run again.", err=True
+                f"tercet: {error.filename or 'file'}: {error.strerror or error}; put that right and run again.",
+                err=True,
             )
             ctx.exit(EXIT_INPUT)
 
@@ -164,7 +165,10 @@ def corpora() -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most problems shown.")
 def check(path: Path, limit: int) -> None:
-    """Check the corpus at PATH: a folder, a file, or an experiment's .toml; lists every problem."""
+    """Check the corpus at PATH: a folder, a file, or an experiment's .toml.
+
+    A file that does not parse ends the check at its first bad row; of one that does, all problems are listed.
+    """
     from itertools import islice
 
     from corpora.sources import guess_config, read_source

@@ -112,7 +112,7 @@ def describe(
             "name": corpus.name,
             "documents": len(corpus.documents),
             "questions": len(corpus.questions),
-            "split": experiment.corpus.split,
+            "split": " and ".join(sorted(corpus.questions["split"].unique())),
             "labels": list(corpus.labels),
             "inputs": dict(corpus.inputs),
         },

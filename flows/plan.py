@@ -96,16 +96,14 @@ def _plan(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, workspac
 def _reading_tokens(
     experiment: Experiment, corpus: Corpus, reader: ReaderConfig, labeler: LocalLabeler, workspace: Workspace
 ) -> int:
-    """Most model tokens that one question's retrieved prompts take: every chunk full, every cut with its own tail."""
+    """About how many model tokens one question's retrieved prompts take: chunks full, every cut with its own tail."""
     retrieval = experiment.retrieval
     counter = open_embedder(retrieval.embedder, workspace.embeddings).tokenizer
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
     question = next(iter_questions(corpus.questions))
-    empty = len(labeler.tokenize(PromptWriter(reader, corpus.labels).single(question, "retrieved", "")))
-    full = sum(
-        len(labeler.tokenize(PromptWriter(reader, corpus.labels).single(question, "retrieved", text))) - empty
-        for text in texts
-    )
+    writer = PromptWriter(reader, corpus.labels)
+    empty = len(labeler.tokenize(writer.single(question, "retrieved", "")))
+    full = sum(len(labeler.tokenize(writer.single(question, "retrieved", text))) - empty for text in texts)
     ratio = full / sum(counter.count_all(texts))
     n_tokens = 0.0
     for chunking in retrieval.chunkings():

