@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -118,6 +118,7 @@ class Corpus:
         questions: frame of schema `QUESTIONS`, one row a question, in the source's order.
         labels: the allowed answers.
         inputs: sha256 of every file that was read, by file name.
+        tune: questions of the `tune` split, none of which is in `questions`; None where there are none to spare.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Corpus:
     questions: pl.DataFrame
     labels: LabelSet
     inputs: Mapping[str, str] = field(default_factory=dict)
+    tune: pl.DataFrame | None = None
 
     @cached_property
     def texts(self) -> dict[str, str]:
@@ -133,7 +135,7 @@ class Corpus:
 
     def with_questions(self, questions: pl.DataFrame) -> Corpus:
         """The same documents with another selection of questions."""
-        return Corpus(self.name, self.documents, questions, self.labels, self.inputs)
+        return replace(self, questions=questions)
 
 
 def documents_frame(documents: Iterable[Document]) -> pl.DataFrame:

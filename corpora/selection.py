@@ -49,6 +49,22 @@ def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: Path | Non
     return drawn
 
 
+def balanced_sample(questions: pl.DataFrame, per_label: int, n_labels: int, seed: int) -> pl.DataFrame:
+    """Draw so many questions of each reference label, or of all together where none has one.
+
+    Args:
+        questions: frame of schema `QUESTIONS`.
+        per_label: how many of each; all of them where there are fewer.
+        n_labels: size of the label set.
+        seed: seed of the draw, that of `sample_questions` of each label.
+    """
+    known = questions.filter(pl.col("reference").is_not_null())
+    if known.is_empty():
+        return sample_questions(questions, per_label * n_labels, seed)
+    drawn = [sample_questions(of_label, per_label, seed) for of_label in known.partition_by("reference")]
+    return questions.filter(pl.col("question_id").is_in(pl.concat(drawn)["question_id"].to_list()))
+
+
 def _pinned(questions: pl.DataFrame, pin: Path) -> pl.DataFrame:
     wanted = set(json.loads(pin.read_text(encoding="utf-8")))
     drawn = questions.filter(pl.col("question_id").is_in(wanted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,9 @@ class CorpusConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="how reports call it; the source's name by default"
+    )
     source: Literal["sample", "pubmedqa", "tables", "generated"] = Field(
         "sample", description="the bundled sample, PubMedQA, your own tables, or the generator"
     )
@@ -65,6 +69,7 @@ def load_corpus(config: CorpusConfig, pins: Path | None = None) -> Corpus:
     if split == "auto":
         split = "all" if corpus.questions["split"].is_null().all() else "held_out"
     questions = assign_split(corpus.questions, config.held_out_fraction, config.seed)
+    tune = questions.filter(pl.col("split") == "tune") if split == "held_out" else None
     if split != "all":
         questions = questions.filter(pl.col("split") == split)
     if questions.is_empty():
@@ -72,12 +77,12 @@ def load_corpus(config: CorpusConfig, pins: Path | None = None) -> Corpus:
     if config.sample is not None:
         pin = pins / f"{corpus.name}-{config.sample}-{_draw_digest(config)}.json" if pins else None
         questions = sample_questions(questions, config.sample, config.seed, pin)
-    return corpus.with_questions(questions)
+    return replace(corpus, name=config.name or corpus.name, questions=questions, tune=tune)
 
 
 def _draw_digest(config: CorpusConfig) -> str:
     """What a pinned sample belongs to: the source by its place, not by its content, which may grow."""
-    drawn_from = config.model_dump(mode="json", exclude={"document_columns", "question_columns", "labels"})
+    drawn_from = config.model_dump(mode="json", exclude={"name", "document_columns", "question_columns", "labels"})
     return sha256_text(json.dumps(drawn_from, sort_keys=True))[:12]
 
 

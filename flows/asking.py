@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,8 @@ from flows.workspace import Workspace, labeler_fingerprint, model_file, open_led
 from labeling.labeler import LabelerConfig
 from labeling.llama import LlamaModel
 from labeling.local import LocalLabeler
-from labeling.votes import KEY, VOTES, Prompt, Vote, votes_frame
+from labeling.reasoning import GeneratingLabeler
+from labeling.votes import KEY, VOTES, Labeler, Prompt, Vote, votes_frame
 
 
 class Asked(NamedTuple):
@@ -80,10 +81,13 @@ def collect(
     workspace: Workspace,
     config: LabelerConfig,
     labels: LabelSet,
-    prompts: Sequence[Prompt],
+    prompts: Iterable[Prompt],
     not_kept: Sequence[Vote] = (),
 ) -> pl.DataFrame:
-    """The votes on these prompts; frame of schema `VOTES`, one row a distinct prompt, in a canonical order."""
+    """The votes on these prompts; frame of schema `VOTES`, one row a distinct prompt, in a canonical order.
+
+    Of each prompt only its key is held, so that a generator of prompts costs no memory.
+    """
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
     ledger.flush()
     wanted = pl.DataFrame(
@@ -95,10 +99,11 @@ def collect(
     return known.join(wanted, on=list(KEY[1:]), how="semi").sort("question_id", *KEY[1:])
 
 
-def shards(groups: Sequence[Sequence[Prompt]], n_questions: int) -> Iterator[list[Prompt]]:
+def shards(groups: Iterable[Sequence[Prompt]], n_questions: int) -> Iterator[list[Prompt]]:
     """The prompts of so many questions at a time."""
-    for at in range(0, len(groups), n_questions):
-        yield [prompt for group in groups[at : at + n_questions] for prompt in group]
+    upcoming = iter(groups)
+    while shard := [prompt for group in islice(upcoming, n_questions) for prompt in group]:
+        yield shard
 
 
 class _Loaded(NamedTuple):
@@ -109,14 +114,15 @@ class _Loaded(NamedTuple):
 _loaded: list[_Loaded] = []  # at most one: two 8B models do not fit where one does
 
 
-def open_labeler(config: LabelerConfig, labels: LabelSet) -> LocalLabeler:
+def open_labeler(config: LabelerConfig, labels: LabelSet) -> Labeler:
     """A local labeler; its model stays loaded until another one is asked for."""
     file = model_file(config.model)
     key = (file.path, config.num_ctx, config.threads, config.n_batch)
     if not _loaded or _loaded[0].key != key:
         close_model()
         _loaded.append(_Loaded(key, LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch)))
-    return LocalLabeler(config, labels, _loaded[0].model, file.sha256)
+    kind = LocalLabeler if config.mode == "label" else GeneratingLabeler
+    return kind(config, labels, _loaded[0].model, file.sha256)
 
 
 def close_model() -> None:

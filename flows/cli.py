@@ -120,9 +120,17 @@ def _execute(
 
 @main.command()
 @click.argument("experiment", type=click.Path(path_type=Path))
+@click.option(
+    "--for",
+    "kind",
+    type=click.Choice(["run", "label", "sweep", "compare"]),
+    default="run",
+    show_default=True,
+    help="Which command to plan.",
+)
 @store_option
-def plan(experiment: Path, store: Path) -> None:
-    """Say what a run would ask and how long it would take, before anything is asked."""
+def plan(experiment: Path, kind: Kind, store: Path) -> None:
+    """Say what a run would ask, how long it would take and what it would cost, before anything is asked."""
     from flows.experiment import experiment_file, load_experiment
     from flows.plan import plan as make_plan
     from flows.plan import render_plan
@@ -130,7 +138,7 @@ def plan(experiment: Path, store: Path) -> None:
 
     loaded = load_experiment(experiment)
     workspace = Workspace(store, experiment_file(experiment).resolve().parent)
-    click.echo(render_plan(make_plan(loaded, workspace)))
+    click.echo(render_plan(make_plan(loaded, kind, workspace)))
 
 
 @main.command()
@@ -217,6 +225,23 @@ def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
 
     for model in [find_model(name) for name in names]:
         fetch_model(model, source, (lambda _: None) if quiet else lambda line: click.echo(line, err=True))
+
+
+@models.command("import")
+@click.argument("modelfile", type=click.Path(path_type=Path))
+@click.option("--name", help="How reports call the reader; the folder's or file's name by default.")
+def import_modelfile(modelfile: Path, name: str | None) -> None:
+    """Turn an Ollama MODELFILE into a [[readers]] section for an experiment.
+
+    The section goes to standard output; a line for everything that cannot be honoured goes to standard error.
+    """
+    from labeling.modelfile import read_modelfile, render_reader
+
+    imported = read_modelfile(modelfile)
+    for note in imported.notes:
+        click.echo(f"note: {note}", err=True)
+    stem = modelfile.resolve().parent.name if modelfile.name == "Modelfile" else modelfile.stem
+    click.echo(render_reader(imported, name or stem), nl=False)
 
 
 @main.command()

@@ -1,19 +1,72 @@
-"""The compare flow: several labelers on the same questions, and what tells them apart."""
+"""The compare flow: several labelers on the same questions, on one corpus or several, and what tells them apart."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from corpora.schema import Corpus
 from flows.experiment import Experiment
-from flows.label import Labeled
+from flows.label import Labeled, document_prompts, label
+from flows.measure import measure, price_file
 from flows.runner import Runner
+from flows.workspace import Workspace
+from labeling.prices import load_prices
+from results.answers import judge
 from results.comparison import compare_labelers
+from results.shift import OnCorpus, compare_corpora
+from results.slices import best_on_slices, slice_questions
 
 
-def compare(experiment: Experiment, labeled: Labeled, runner: Runner) -> Mapping[str, pl.DataFrame]:
-    """Compare the readers of an experiment pair by pair, from votes that the label flow has collected."""
-    return runner.run(
-        "compare labelers", compare_labelers, labeled.corpus, labeled.votes, labeled.golds, experiment.scoring
-    )
+class Compared(NamedTuple):
+    """What the compare flow leaves behind.
+
+    Attributes:
+        tables: result frames by name: pairs, own_gold, label_classes, best_on_slice; corpora and shifts with several
+            corpora, and then the votes, gold sets and labelers of each other corpus under its name.
+        others: the other corpora, labeled, by name.
+        speeds: what a probe of each labeler took, as JSON types; empty where none was asked for.
+    """
+
+    tables: Mapping[str, pl.DataFrame]
+    others: Mapping[str, Labeled]
+    speeds: list[dict[str, Any]]
+
+
+def compare(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner: Runner, *, probe: bool) -> Compared:
+    """Compare the readers of an experiment, from votes that the label flow has collected.
+
+    Args:
+        experiment: with at least two readers.
+        labeled: its first corpus.
+        workspace: where the votes on the other corpora go.
+        runner: runs the stages.
+        probe: whether to measure each labeler's speed and memory on a few questions.
+    """
+    corpus, how = labeled.corpus, experiment.scoring
+    tables = runner.run("compare labelers", compare_labelers, corpus, labeled.votes, labeled.golds, how)
+    judged = {name: judge(corpus, votes) for name, votes in labeled.votes.items()}
+    tables["best_on_slice"] = best_on_slices(judged, slice_questions(corpus), how.confidence)
+    others = {}
+    for config in experiment.other_corpora:
+        there = label(experiment.model_copy(update={"corpus": config}), workspace, runner)
+        others[there.corpus.name] = there
+    if others:
+        every = [_on_corpus(one) for one in (labeled, *others.values())]
+        tables |= runner.run("compare corpora", compare_corpora, every, how.confidence)
+    speeds = runner.run("measure speed", measure_all, experiment, corpus, workspace) if probe else []
+    return Compared(tables, others, speeds)
+
+
+def _on_corpus(labeled: Labeled) -> OnCorpus:
+    judged = {name: judge(labeled.corpus, votes) for name, votes in labeled.votes.items()}
+    return OnCorpus(labeled.corpus.name, labeled.tables["labelers"], judged)
+
+
+def measure_all(experiment: Experiment, corpus: Corpus, workspace: Workspace) -> list[dict[str, Any]]:
+    """Probe every labeler on the same questions, one after the other."""
+    prices = load_prices(price_file(experiment, workspace))
+    speeds = [measure(reader, corpus.labels, document_prompts(corpus, reader)) for reader in experiment.readers]
+    return [speed.described(prices) for speed in speeds]

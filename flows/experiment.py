@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from corpora.sources import CorpusConfig
+from labeling.calibration import CalibrationConfig
 from labeling.consensus import ConsensusConfig
 from labeling.labeler import LabelerConfig, check_diversity
 from labeling.prompts import load_prompt
@@ -37,9 +38,16 @@ class Experiment(BaseModel):
     readers: tuple[ReaderConfig, ...] = Field(
         (ReaderConfig(),), min_length=1, description="each labels the questions and then reads the chunks"
     )
+    other_corpora: tuple[CorpusConfig, ...] = Field(
+        (), description="compare: the same readers on these corpora too, such as an artificial one"
+    )
+    calibration: CalibrationConfig = Field(
+        default_factory=CalibrationConfig, description="tune questions that label bias is measured on"
+    )
     consensus: ConsensusConfig = Field(default_factory=ConsensusConfig, description="what makes up the gold set")
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="chunkings and cuts")
     scoring: ScoringConfig = Field(default_factory=ScoringConfig, description="intervals, tests, margin")
+    prices: Path | None = Field(None, description="your price table, over the bundled one (see labeling/prices.toml)")
 
     def with_engine(self, threads: int | None, n_batch: int | None) -> Experiment:
         """The same with other engine settings on every reader; None leaves them."""
@@ -101,12 +109,33 @@ def check_experiment(experiment: Experiment) -> Experiment:
         raise InputError(
             f"two readers are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
         )
-    labels = LabelSet(experiment.corpus.labels) if experiment.corpus.source == "tables" else LabelSet()
+    _check_corpora((experiment.corpus, *experiment.other_corpora))
+    _check_readers(experiment)
+    _check_retrieval(experiment.retrieval)
+    return experiment
+
+
+def _check_corpora(corpora: tuple[CorpusConfig, ...]) -> None:
+    names = [corpus.name or corpus.source for corpus in corpora]
+    doubled = {name for name in names if names.count(name) > 1}
+    if doubled:
+        raise InputError(
+            f"two corpora are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
+        )
+
+
+def _check_readers(experiment: Experiment) -> None:
+    for corpus in (experiment.corpus, *experiment.other_corpora):
+        labels = LabelSet(corpus.labels) if corpus.source == "tables" else LabelSet()
+        for reader in experiment.readers:
+            check_diversity(reader, labels)
     for reader in experiment.readers:
-        check_diversity(reader, labels)
+        check_mode(reader, experiment.consensus)
         for prompt in reader.prompts:
             load_prompt(prompt)
-    retrieval = experiment.retrieval
+
+
+def _check_retrieval(retrieval: RetrievalConfig) -> None:
     if not retrieval.cuts():
         raise InputError("retrieval without k and without budgets", "at least one of them", "set `k` or `budgets`")
     if min(retrieval.k, default=1) < 1 or min(retrieval.budgets, default=1) < 1:
@@ -116,7 +145,20 @@ def check_experiment(experiment: Experiment) -> Experiment:
             if not 0 <= overlap < size:
                 raise InputError(f"overlap {overlap} with chunk size {size}", "0 <= overlap < size", "lower it")
     check_budgets(retrieval.cuts(), max(retrieval.sizes))
-    return experiment
+
+
+def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
+    """Refuse a rule that needs distributions from a reader that gives none.
+
+    Raises:
+        InputError: rule `min_probability` with a reader in generate mode.
+    """
+    if reader.mode == "generate" and consensus.rule == "min_probability":
+        raise InputError(
+            f"rule 'min_probability' with reader {reader.label!r} in generate mode",
+            "label probabilities, which generated text has none of",
+            "use rule = 'unanimous' or 'majority', or mode = 'label'",
+        )
 
 
 def _first_problem(error: ValidationError, where: str) -> InputError:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import polars as pl
 
 from corpora.schema import Corpus, Question, iter_questions
-from corpora.selection import sample_questions
+from corpora.selection import balanced_sample, sample_questions
 from corpora.sources import load_corpus
 from flows.asking import Asked, ask, collect, shards
 from flows.experiment import Experiment, ReaderConfig
@@ -17,10 +17,11 @@ from flows.workspace import Workspace, flush_ledgers
 from labeling.consensus import build_gold, check_rule
 from labeling.labeler import LabelerConfig, PromptWriter
 from labeling.votes import Prompt
-from results.labelers import attrition, compare_rules, summarise_labeler
+from results.labeling_tables import ReaderVotes, labeling_tables
 from retrieval.context import assemble
 
 QUESTIONS_A_SHARD = 8
+PromptGroups = Callable[[], Iterator[list[Prompt]]]  # the prompts of each question, written anew at every call
 
 
 class Labeled(NamedTuple):
@@ -28,34 +29,47 @@ class Labeled(NamedTuple):
 
     Attributes:
         corpus: the documents and the selected questions.
-        votes: votes of the document arm, by reader.
-        golds: gold set, by reader.
-        tables: result frames by name: labelers, consensus, attrition.
+        readers: each labeler with its votes and gold set.
+        tables: result frames by name, see `results.labeling_tables`.
         asked: what each shard took, by reader.
+        calibrated: what each shard of tune questions took, by reader.
     """
 
     corpus: Corpus
-    votes: Mapping[str, pl.DataFrame]
-    golds: Mapping[str, pl.DataFrame]
+    readers: Mapping[str, ReaderVotes]
     tables: Mapping[str, pl.DataFrame]
     asked: Mapping[str, list[Asked]]
+    calibrated: Mapping[str, list[Asked]]
+
+    @property
+    def votes(self) -> dict[str, pl.DataFrame]:
+        """Votes of the document arm, by reader."""
+        return {name: reader.votes for name, reader in self.readers.items()}
+
+    @property
+    def golds(self) -> dict[str, pl.DataFrame]:
+        """Gold set, by reader."""
+        return {name: reader.gold for name, reader in self.readers.items()}
 
 
 def label(experiment: Experiment, workspace: Workspace, runner: Runner) -> Labeled:
     """Load the corpus, ask every reader three times, build the gold sets, and summarise the labelers."""
     corpus = runner.run("load corpus", load_corpus, experiment.corpus.resolved(workspace.base), workspace.samples)
     check_rule(experiment.consensus, corpus.questions)
-    votes, golds, asked = {}, {}, {}
+    tune, no_tune = tune_corpus(experiment, corpus)
+    readers, asked, calibrated = {}, {}, {}
     for reader in experiment.readers:
+        name = reader.label
         mine = reader_corpus(corpus, reader, experiment.corpus.seed)
-        prompts = document_prompts(mine, reader)
-        asked[reader.label] = ask_all(f"label: {reader.label}", prompts, mine, reader, workspace, runner)
-        failed = [vote for one in asked[reader.label] for vote in one.not_kept]
-        flat = [prompt for group in prompts for prompt in group]
-        votes[reader.label] = collect(workspace, reader, corpus.labels, flat, failed)
-        golds[reader.label] = build_gold(votes[reader.label], mine.questions, corpus.labels, experiment.consensus)
-    tables = runner.run("summarise labelers", labeler_tables, experiment, corpus, votes, golds)
-    return Labeled(corpus, votes, golds, tables, asked)
+        votes, asked[name] = vote(f"label: {name}", mine, reader, workspace, runner)
+        of_tune = None
+        if tune is not None and reader.mode == "label":
+            of_tune, calibrated[name] = vote(f"calibrate: {name}", tune, reader, workspace, runner)
+        gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus)
+        readers[name] = ReaderVotes(name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune)
+    how = (experiment.consensus, experiment.scoring.confidence, no_tune)
+    tables = runner.run("summarise labelers", labeling_tables, corpus, list(readers.values()), *how)
+    return Labeled(corpus, readers, tables, asked, calibrated)
 
 
 def reader_corpus(corpus: Corpus, reader: ReaderConfig, seed: int) -> Corpus:
@@ -65,41 +79,52 @@ def reader_corpus(corpus: Corpus, reader: ReaderConfig, seed: int) -> Corpus:
     return corpus.with_questions(sample_questions(corpus.questions, reader.questions, seed))
 
 
-def document_prompts(corpus: Corpus, reader: ReaderConfig) -> list[list[Prompt]]:
-    """The three prompts of each question, its gold documents as context."""
+def tune_corpus(experiment: Experiment, corpus: Corpus) -> tuple[Corpus | None, str]:
+    """The corpus with the tune questions for calibration, or None and the reason why there are none."""
+    per_label = experiment.calibration.per_label
+    if per_label == 0:
+        return None, "off (calibration.per_label = 0)"
+    if corpus.tune is None or corpus.tune.is_empty():
+        return None, "no tune questions beside those asked (split = 'held_out' leaves some)"
+    drawn = balanced_sample(corpus.tune, per_label, len(corpus.labels), experiment.corpus.seed)
+    return corpus.with_questions(drawn), ""
+
+
+def vote(
+    stage: str, corpus: Corpus, reader: ReaderConfig, workspace: Workspace, runner: Runner
+) -> tuple[pl.DataFrame, list[Asked]]:
+    """Ask a reader its three prompts on every question of a corpus; the votes, and what each shard took."""
+
+    def groups() -> Iterator[list[Prompt]]:
+        return document_prompts(corpus, reader)
+
+    asked = ask_all(stage, groups, len(corpus.questions), corpus, reader, workspace, runner)
+    failed = [vote for one in asked for vote in one.not_kept]
+    prompts = (prompt for group in groups() for prompt in group)
+    return collect(workspace, reader, corpus.labels, prompts, failed), asked
+
+
+def document_prompts(corpus: Corpus, reader: ReaderConfig) -> Iterator[list[Prompt]]:
+    """The three prompts of each question, its gold documents as context; written one question at a time."""
     writer = PromptWriter(reader, corpus.labels)
 
     def context(question: Question) -> str:
         return assemble([corpus.texts[document_id] for document_id in question.document_ids])
 
-    return [writer.votes(question, "document", context(question)) for question in iter_questions(corpus.questions)]
+    for question in iter_questions(corpus.questions):
+        yield writer.votes(question, "document", context(question))
 
 
 def ask_all(
-    name: str, prompts: list[list[Prompt]], corpus: Corpus, reader: LabelerConfig, workspace: Workspace, runner: Runner,
-    questions_a_shard: int = QUESTIONS_A_SHARD,
+    stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, reader: LabelerConfig, workspace: Workspace,
+    runner: Runner, questions_a_shard: int = QUESTIONS_A_SHARD,
 ) -> list[Asked]:  # fmt: skip
     """Ask a reader all prompts, shard by shard; whatever happens, what was answered is in the ledger."""
     calls = (
         (len({prompt.question_id for prompt in shard}), (workspace, reader, corpus.labels, shard))
-        for shard in shards(prompts, questions_a_shard)
+        for shard in shards(groups(), questions_a_shard)
     )
     try:
-        return runner.each(name, len(prompts), ask, calls)
+        return runner.each(stage, n_questions, ask, calls)
     finally:
         flush_ledgers()
-
-
-def labeler_tables(
-    experiment: Experiment, corpus: Corpus, votes: Mapping[str, pl.DataFrame], golds: Mapping[str, pl.DataFrame]
-) -> dict[str, pl.DataFrame]:
-    """The frames labelers, consensus and attrition over all readers."""
-    confidence = experiment.scoring.confidence
-    labelers, rules, lost = [], [], []
-    for reader in experiment.readers:
-        name, cast = reader.label, votes[reader.label]
-        asked = reader_corpus(corpus, reader, experiment.corpus.seed).questions
-        labelers.append(summarise_labeler(name, cast, asked, corpus.labels, confidence))
-        rules.append(compare_rules(name, cast, asked, corpus.labels, experiment.consensus, confidence))
-        lost.append(attrition(name, golds[name], corpus.labels))
-    return {"labelers": pl.concat(labelers), "consensus": pl.concat(rules), "attrition": pl.concat(lost)}

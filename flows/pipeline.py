@@ -11,8 +11,9 @@ import polars as pl
 
 from corpora.digest import sha256_text
 from corpora.errors import InputError
+from corpora.schema import Corpus
 from flows.asking import Asked, close_model
-from flows.compare import compare
+from flows.compare import Compared, compare
 from flows.experiment import Experiment
 from flows.label import Labeled, label, reader_corpus
 from flows.runner import Runner
@@ -21,6 +22,9 @@ from flows.sweep import Swept, sweep
 from flows.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
 from labeling.labeler import PromptWriter
 from results.agreement import compare_runs
+from results.comparison import name_best
+from results.documents import render_documents
+from results.guards import labeler_warnings
 from results.report import render_agreement, render_report
 from results.store import REPORT, RunFolder, machine, read_manifest, read_tables
 
@@ -51,16 +55,21 @@ def execute(experiment: Experiment, kind: Kind, workspace: Workspace, runner: Ru
     labeled = label(experiment, workspace, runner)
     swept = sweep(experiment, labeled, workspace, runner) if sweeps else None
     compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
-    compared = compare(experiment, labeled, runner) if compares else {}
+    compared = None
+    if compares:
+        compared = compare(experiment, labeled, workspace, runner, probe=kind == "compare")
     close_model()
-    tables = {**label_tables(labeled), **labeled.tables, **(swept.tables if swept else {}), **compared}
+    tables = {**label_tables(labeled), **labeled.tables, **(swept.tables if swept else {})}
+    tables |= compare_tables(compared) if compared else {}
     config = experiment.model_dump(mode="json")
-    run = RunFolder(workspace.root, f"{experiment.name}-{kind}", config, labeled.corpus.inputs)
+    run = RunFolder(workspace.root, f"{experiment.name}-{kind}", config, all_inputs(labeled, compared))
     run.begin()
     for name, frame in tables.items():
         run.write_table(name, frame)
-    session = describe_session(started, runner, labeled, swept)
+    session = describe_session(started, runner, labeled, swept, compared)
     manifest = run.complete(describe(experiment, kind, workspace, labeled, swept, compared), session)
+    for name, text in render_documents(manifest, tables).items():
+        run.write_text(name, text)
     report = render_report(manifest, tables)
     run.write_text(REPORT, report)
     run.seal(manifest)
@@ -85,13 +94,30 @@ def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
     return {"votes": stacked(labeled.votes), "gold": stacked(labeled.golds), "questions": labeled.corpus.questions}
 
 
+def compare_tables(compared: Compared) -> dict[str, pl.DataFrame]:
+    """The frames of a comparison; those of another corpus are named after it, as in `gold@handbook`."""
+    tables = dict(compared.tables)
+    for name, there in compared.others.items():
+        tables |= {f"{table}@{name}": frame for table, frame in label_tables(there).items()}
+        tables |= {f"{table}@{name}": there.tables[table] for table in ("labelers", "consensus", "unanimity")}
+    return tables
+
+
+def all_inputs(labeled: Labeled, compared: Compared | None) -> dict[str, str]:
+    """Digests of every file that was read, those of another corpus under its name."""
+    inputs = dict(labeled.corpus.inputs)
+    for name, there in compared.others.items() if compared else ():
+        inputs |= {f"{name}: {file}": digest for file, digest in there.corpus.inputs.items()}
+    return inputs
+
+
 def describe(
     experiment: Experiment,
     kind: Kind,
     workspace: Workspace,
     labeled: Labeled,
     swept: Swept | None,
-    compared: Mapping[str, pl.DataFrame],
+    compared: Compared | None,
 ) -> dict[str, Any]:
     """What the run is: the part of the manifest that does not depend on when or how fast it was made."""
     corpus = labeled.corpus
@@ -108,17 +134,11 @@ def describe(
     manifest: dict[str, Any] = {
         "name": experiment.name,
         "kind": kind,
-        "corpus": {
-            "name": corpus.name,
-            "documents": len(corpus.documents),
-            "questions": len(corpus.questions),
-            "split": " and ".join(sorted(corpus.questions["split"].unique())),
-            "labels": list(corpus.labels),
-            "inputs": dict(corpus.inputs),
-        },
+        "corpus": describe_corpus(corpus),
+        "other_corpora": [describe_corpus(there.corpus) for there in compared.others.values()] if compared else [],
         "readers": readers,
         "verdicts": [verdict._asdict() for verdict in swept.verdicts] if swept else [],
-        "warnings": swept.warnings if swept else [],
+        "warnings": [*labeler_warnings(labeled.tables), *(swept.warnings if swept else [])],
     }
     if swept:
         embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
@@ -127,13 +147,30 @@ def describe(
     return manifest
 
 
-def describe_session(started: datetime, runner: Runner, labeled: Labeled, swept: Swept | None) -> dict[str, Any]:
+def describe_corpus(corpus: Corpus) -> dict[str, Any]:
+    """What a corpus is, and which of its questions were asked."""
+    return {
+        "name": corpus.name,
+        "documents": len(corpus.documents),
+        "questions": len(corpus.questions),
+        "split": " and ".join(sorted(corpus.questions["split"].unique())),
+        "labels": list(corpus.labels),
+        "inputs": dict(corpus.inputs),
+    }
+
+
+def describe_session(
+    started: datetime, runner: Runner, labeled: Labeled, swept: Swept | None, compared: Compared | None
+) -> dict[str, Any]:
     """When this session worked, on what, for how long, and what it had to ask."""
-    asked = {"label": labeled.asked, "read": swept.asked if swept else {}}
+    asked = {"label": labeled.asked, "calibrate": labeled.calibrated, "read": swept.asked if swept else {}}
+    for name, there in compared.others.items() if compared else ():
+        asked |= {f"label {name}": there.asked, f"calibrate {name}": there.calibrated}
     return {
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "asked": {stage: [_asked(name, shards) for name, shards in of.items()] for stage, of in asked.items()},
+        "speeds": compared.speeds if compared else [],
         "seconds": {name: round(seconds, 2) for name, seconds in runner.seconds.items()},
         "machine": machine(),
     }
@@ -150,13 +187,12 @@ def _asked(reader: str, shards: list[Asked]) -> dict[str, Any]:
     }
 
 
-def headline(manifest: Mapping[str, Any], labeled: Labeled, compared: Mapping[str, pl.DataFrame]) -> str:
+def headline(manifest: Mapping[str, Any], labeled: Labeled, compared: Compared | None) -> str:
     """The one line that a user wants to see at the end."""
     if manifest["verdicts"]:
         return str(manifest["verdicts"][0]["line"])
-    if "pairs" in compared and not compared["pairs"].is_empty():
-        pairs = compared["pairs"].select("a", "b", "finding").iter_rows()
-        return "; ".join(f"{a} against {b}: {finding}" for a, b, finding in pairs) + "."
+    if compared:
+        return name_best(labeled.tables["labelers"], compared.tables["pairs"])
     kept = "; ".join(f"{name} keeps {gold['kept'].sum()} of {len(gold)}" for name, gold in labeled.golds.items())
     return f"Gold sets: {kept}."
 
@@ -168,7 +204,8 @@ def render_again(folder: Path) -> Outcome:
         InputError: not the folder of a finished run.
     """
     manifest = read_manifest(folder)
-    return Outcome(folder, render_report(manifest, read_tables(folder, manifest)), str(manifest["headline"]))
+    tables = read_tables(folder, manifest)
+    return Outcome(folder, render_report(manifest, tables), str(manifest["headline"]))
 
 
 def render_difference(ours: Path, theirs: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
@@ -63,8 +64,9 @@ def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner
         requests, prompts = reading_prompts(mine, reader, contexts)
         greedy = reader.as_reader()
         asked[reader.label] = ask_all(
-            f"read: {reader.label}", prompts, mine, greedy, workspace, runner, QUESTIONS_A_SHARD
-        )
+            f"read: {reader.label}", partial(iter, prompts), len(prompts), mine, greedy, workspace, runner,
+            QUESTIONS_A_SHARD,
+        )  # fmt: skip
         failed = [vote for one in asked[reader.label] for vote in one.not_kept]
         votes = collect(workspace, greedy, corpus.labels, [p for group in prompts for p in group], failed)
         answers.append(join_answers(requests, votes))
@@ -83,4 +85,4 @@ def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner
         "whole_document": score_documents(corpus, labeled.votes, labeled.golds, experiment.scoring),
         **scored._asdict(),
     }
-    return Swept(tables, verdicts, find_warnings({**tables, **labeled.tables}), asked)
+    return Swept(tables, verdicts, find_warnings(tables), asked)

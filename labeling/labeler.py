@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
+from labeling.families import family_preset
+from labeling.models import find_model
 from labeling.prompts import PromptTemplate, load_prompt, rotations
 from labeling.sampling import Sampling
 from labeling.votes import N_VOTES, Arm, Prompt, vote_seed
 
 Diversity = Literal["resample", "permute", "paraphrase"]
-PARAPHRASES = ("one_word", "according", "judge")
+Mode = Literal["label", "generate"]
+PARAPHRASES: dict[Mode, tuple[str, ...]] = {
+    "label": ("one_word", "according", "judge"),
+    "generate": ("reasoned", "reasoned_evidence", "reasoned_both_sides"),
+}
+SYSTEM, MESSAGE = "{system}", "{message}"  # what a `frame` stands around
 
 
 class LabelerConfig(BaseModel):
@@ -25,6 +32,10 @@ class LabelerConfig(BaseModel):
 
     model: str = Field("qwen2.5-coder-0.5b", description="a name of `tercet models list`, or the path of a .gguf file")
     name: str | None = Field(None, description="how reports call it; the model's name by default")
+    mode: Mode = Field(
+        "label",
+        description="label: read the answer from the next-token distribution; generate: short reasoning, then a label",
+    )
     diversity: Diversity = Field(
         "resample", description="how three votes can differ: three draws, three label orders, or three prompts"
     )
@@ -34,14 +45,41 @@ class LabelerConfig(BaseModel):
     template: Literal["auto", "chat", "plain"] = Field(
         "auto", description="wrap the prompt in the model's own chat template; auto: where it has one"
     )
+    frame: str | None = Field(
+        None, description="text around {system} and {message}, in place of the model's chat template"
+    )
+    system: str | None = Field(None, description="system message in place of the prompt's own")
+    preset: Literal["none", "family"] = Field(
+        "none", description="family: what its publisher recommends for each sampling parameter that is not given"
+    )
     temperature: float = Field(1.0, ge=0, le=5, description="0 always takes the most probable label")
     top_k: int = Field(0, ge=0, description="draw among the k most probable labels; 0 for all")
     top_p: float = Field(1.0, gt=0, le=1, description="draw among the most probable labels that make up this mass")
     min_p: float = Field(0.0, ge=0, le=1, description="drop labels below this share of the most probable one")
+    repeat_penalty: float = Field(1.0, gt=0, le=2, description="generate: penalty on repeated tokens; 1 for none")
+    num_predict: int = Field(160, ge=8, description="generate: most tokens of one output")
+    stop: tuple[str, ...] = Field((), description="generate: texts that end an output")
+    grammar: bool = Field(True, description="generate: hold the output to a few lines and then `Answer: LABEL`")
     seed: int = Field(0, description="seed of the draws")
     num_ctx: int = Field(4096, ge=256, description="tokens that the context holds")
     threads: int | None = Field(None, ge=1, description="CPU threads; one a core by default")
     n_batch: int = Field(512, ge=32, description="most tokens evaluated in one call")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, values: Any) -> Any:
+        """Take the family's recommendation for every sampling parameter that is not given."""
+        if not isinstance(values, dict) or values.get("preset") != "family":
+            return values
+        model = str(values.get("model", cls.model_fields["model"].default))
+        return family_preset(find_model(model).family).parameters | values
+
+    @field_validator("frame")
+    @classmethod
+    def _one_message(cls, frame: str | None) -> str | None:
+        if frame is not None and frame.count(MESSAGE) != 1:
+            raise ValueError(f"a text with {MESSAGE} once, and {SYSTEM} where the system message goes")
+        return frame
 
     @property
     def label(self) -> str:
@@ -101,7 +139,8 @@ class PromptWriter:
 
     def __init__(self, config: LabelerConfig, labels: LabelSet) -> None:
         self.config, self.labels = config, labels
-        bundled = PARAPHRASES if config.diversity == "paraphrase" else PARAPHRASES[:1]
+        known = PARAPHRASES[config.mode]
+        bundled = known if config.diversity == "paraphrase" else known[:1]
         self.templates = [load_prompt(name) for name in config.prompts or bundled]
 
     def votes(self, question: Question, arm: Arm, context: str) -> list[Prompt]:
@@ -119,7 +158,10 @@ class PromptWriter:
         template: PromptTemplate = self.templates[vote if config.diversity == "paraphrase" else 0]
         message = template.fill(context, question.text, order)
         seed = vote_seed(config.seed, question.id, vote)
-        return Prompt(question.id, arm, vote, seed, template.system, message, template.start)
+        system = template.system if config.system is None else config.system
+        # A generated answer begins with its reasoning, whatever a label-mode prompt would have it start with.
+        start = template.start if config.mode == "label" else ""
+        return Prompt(question.id, arm, vote, seed, system, message, start)
 
 
 def fingerprint(config: LabelerConfig, labels: LabelSet, model_sha256: str) -> str:
@@ -127,11 +169,14 @@ def fingerprint(config: LabelerConfig, labels: LabelSet, model_sha256: str) -> s
 
     Threads and batch size are left out: how much they change is measured and reported, not part of the identity.
     """
-    identity = {
+    identity: dict[str, Any] = {
         "model": model_sha256,
         "labels": list(labels),
-        "template": config.template,
+        "template": config.template if config.frame is None else {"frame": config.frame},
         "sampling": config.sampling._asdict(),
         "mode": "label/1",
     }
+    if config.mode == "generate":
+        fields = {"repeat_penalty", "num_predict", "stop", "grammar"}
+        identity |= {"mode": "generate/1", **config.model_dump(mode="json", include=fields)}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]

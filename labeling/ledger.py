@@ -56,7 +56,8 @@ class Ledger:
         shards = sorted(self.folder.glob("*.parquet"))
         if not shards:
             return pl.DataFrame(schema=VOTES)
-        frame = pl.concat([pl.read_parquet(shard, schema=VOTES) for shard in shards])
+        # A shard that an earlier version wrote lacks the columns that came later: they are null for its votes.
+        frame = pl.concat([pl.read_parquet(shard, schema=VOTES, missing_columns="insert") for shard in shards])
         # Two runs at the same time may both have asked: the first shard counts.
         return frame.unique(KEY, keep="first", maintain_order=True).sort(KEY)
 

@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.errors import InputError
+from labeling.sampling import Sampling
 from labeling.trie import TrieNode, build_trie
 
 Logprobs = npt.NDArray[np.float64]
 
 MAX_FORKS = 32  # leaves decoded together; each needs a sequence id and a row of logits
+PENALTY_WINDOW = 64  # tokens that repeat_penalty looks back over, as is llama.cpp's default
 _DEPTH = 32  # forks of inner nodes that may be open at once, each holding a sequence id
 
 
@@ -138,6 +140,80 @@ class LlamaModel:
             raise RuntimeError(f"llama_tokenize needs {-n} tokens for {len(raw)} bytes")
         return list(buffer[:n])
 
+    def clear(self) -> None:
+        """Empty the KV cache."""
+        self._llama.llama_memory_clear(self._memory, False)
+
+    def copy_sequence(self, source: int, target: int) -> None:
+        """Let another sequence share all that is evaluated of `source`; copies no data."""
+        self._llama.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def evaluate(self, tokens: Sequence[int], position: int, sequence: int) -> None:
+        """Evaluate tokens of one sequence from a position on; the logits behind the last one can be sampled from."""
+        for start in range(0, len(tokens), self.n_batch):
+            piece = tokens[start : start + self.n_batch]
+            self.step([(token, position + start + at, sequence) for at, token in enumerate(piece)], only_last=True)
+
+    def step(self, entries: Sequence[tuple[int, int, int]], *, only_last: bool = False) -> None:
+        """Evaluate one batch of (token, position, sequence); all of them, or only the last, can be sampled from."""
+        for at, (token, position, sequence) in enumerate(entries):
+            self._put(at, token, position, sequence, not only_last or at == len(entries) - 1)
+        self._evaluate_batch(len(entries))
+
+    def sampler(self, sampling: Sampling, repeat_penalty: float, grammar: str, seed: int) -> Any:
+        """A chain of llama.cpp's samplers, to be given to `sample` and in the end to `free_sampler`.
+
+        Args:
+            sampling: truncation and temperature.
+            repeat_penalty: 1 for none.
+            grammar: GBNF that the output follows, its rule `root` first; empty for none.
+            seed: of the draws; llama.cpp takes its lower 32 bits.
+
+        Raises:
+            ValueError: llama.cpp cannot parse the grammar.
+        """
+        lib = self._llama
+        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        if grammar:
+            constrained = lib.llama_sampler_init_grammar(self._vocab, grammar.encode(), b"root")
+            if not constrained:
+                lib.llama_sampler_free(chain)
+                raise ValueError(f"llama.cpp cannot parse the grammar {grammar!r}")
+            lib.llama_sampler_chain_add(chain, constrained)
+        if repeat_penalty != 1.0:
+            penalties = lib.llama_sampler_init_penalties(PENALTY_WINDOW, repeat_penalty, 0.0, 0.0)
+            lib.llama_sampler_chain_add(chain, penalties)
+        if sampling.is_greedy:
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
+            return chain
+        for link in (
+            lib.llama_sampler_init_top_k(sampling.top_k),
+            lib.llama_sampler_init_top_p(sampling.top_p, 1),
+            lib.llama_sampler_init_min_p(sampling.min_p, 1),
+            lib.llama_sampler_init_temp(sampling.temperature),
+            lib.llama_sampler_init_dist(seed & 0xFFFFFFFF),
+        ):
+            lib.llama_sampler_chain_add(chain, link)
+        return chain
+
+    def free_sampler(self, chain: Any) -> None:
+        """Free a chain and its samplers."""
+        self._llama.llama_sampler_free(chain)
+
+    def sample(self, chain: Any, at: int) -> int:
+        """Sample the token behind entry `at` of the last step; -1 for its last entry."""
+        return int(self._llama.llama_sampler_sample(chain, self._context, at))
+
+    def is_end(self, token: int) -> bool:
+        """Whether a token ends the model's turn."""
+        return bool(self._llama.llama_vocab_is_eog(self._vocab, token))
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token stands for; a character may span tokens."""
+        buffer = ctypes.create_string_buffer(256)
+        n = self._llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+        return buffer.raw[: max(0, n)]
+
     def next_logprobs(self, prompts: Sequence[Sequence[int]], wanted: Sequence[int]) -> Logprobs:
         """Log-probability of the `wanted` tokens right after each prompt, over the whole vocabulary at temperature 1.
 
@@ -152,7 +228,7 @@ class LlamaModel:
         """
         result = np.full((len(prompts), len(wanted)), np.nan)
         columns = np.asarray(wanted, dtype=np.int64)
-        self._llama.llama_memory_clear(self._memory, False)
+        self.clear()
         free = list(range(MAX_FORKS + _DEPTH - 1, -1, -1))
         for node, row in self._visit(build_trie(prompts), free.pop(), 0, free):
             for prompt in node.reads:
@@ -223,17 +299,20 @@ class LlamaModel:
         batch.logits[at] = read
 
     def _flush(self, used: int, pending: Sequence[tuple[int, TrieNode]]) -> Iterator[tuple[TrieNode, Logprobs]]:
-        self._batch.n_tokens = used
-        status = self._llama.llama_decode(self._context, self._batch)
-        if status != 0:
-            raise RuntimeError(f"llama_decode answered {status} on {used} tokens (num_ctx {self.num_ctx})")
-        self.n_evaluated += used
+        self._evaluate_batch(used)
         for at, node in pending:
             logits = self._llama.llama_get_logits_ith(self._context, at)
             row = np.ctypeslib.as_array(logits, shape=(self.n_vocab,)).astype(np.float64)
             row -= row.max()
             row -= np.log(np.exp(row).sum())
             yield node, row
+
+    def _evaluate_batch(self, used: int) -> None:
+        self._batch.n_tokens = used
+        status = self._llama.llama_decode(self._context, self._batch)
+        if status != 0:
+            raise RuntimeError(f"llama_decode answered {status} on {used} tokens (num_ctx {self.num_ctx})")
+        self.n_evaluated += used
 
 
 def _load_library() -> Any:

@@ -49,6 +49,7 @@ class Model(BaseModel):
     sha256: str = ""
     bytes: int = 0
     mirror: Mirror | None = None
+    ollama: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -97,6 +98,15 @@ def find_model(name: str) -> Model:
             f"{hint}correct the name",
         )
     return model
+
+
+def find_ollama_model(name: str) -> Model | None:
+    """The registry's model that Ollama's library has under this name; None where it is none of ours.
+
+    Args:
+        name: with its tag, such as `llama3.2:1b`; upper and lower case are the same, as they are to Ollama.
+    """
+    return next((model for model in registry().values() if name.lower() in model.ollama), None)
 
 
 def resolve_model(name: str) -> ModelFile:

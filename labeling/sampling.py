@@ -33,31 +33,33 @@ def sampled_distribution(probabilities: Probabilities, sampling: Sampling) -> Pr
     """Distribution that a draw follows.
 
     Args:
-        probabilities: shape (labels,), not negative, not all zero; need not be normalised.
+        probabilities: shape (..., labels), not negative, no row all zero; rows need not be normalised.
         sampling: how to truncate and to flatten it.
 
     Returns:
-        Shape (labels,), sums to 1. At temperature 0 all of it lies on the first of the most probable labels.
+        Same shape, each row sums to 1. At temperature 0 all of it lies on the first of the most probable labels.
     """
-    p = probabilities / probabilities.sum()
+    p = probabilities / probabilities.sum(axis=-1, keepdims=True)
+    n_labels = p.shape[-1]
     if sampling.is_greedy:
-        certain: Probabilities = np.eye(len(p))[int(p.argmax())]
+        certain: Probabilities = np.eye(n_labels)[p.argmax(axis=-1)]
         return certain
-    order = np.argsort(-p, kind="stable")
-    ranked = p[order]
-    keep = np.ones(len(p), dtype=bool)
+    order = np.argsort(-p, axis=-1, kind="stable")
+    ranked = np.take_along_axis(p, order, axis=-1)
+    keep = np.ones(p.shape, dtype=bool)
     if sampling.top_k > 0:
-        keep[sampling.top_k :] = False
+        keep[..., sampling.top_k :] = False
     # top_p keeps the smallest head whose mass reaches top_p; the most probable label always stays.
     kept_mass = np.where(keep, ranked, 0.0)
-    keep &= np.concatenate(([True], (kept_mass / kept_mass.sum()).cumsum()[:-1] < sampling.top_p))
-    keep &= ranked >= sampling.min_p * ranked[0]
-    truncated = np.zeros(len(p))
-    truncated[order[keep]] = ranked[keep]
+    before = (kept_mass / kept_mass.sum(axis=-1, keepdims=True)).cumsum(axis=-1)[..., :-1]
+    keep[..., 1:] &= before < sampling.top_p
+    keep &= ranked >= sampling.min_p * ranked[..., :1]
+    truncated = np.zeros(p.shape)
+    np.put_along_axis(truncated, order, np.where(keep, ranked, 0.0), axis=-1)
     with np.errstate(divide="ignore"):
         logits = np.log(truncated) / sampling.temperature
-    weights = np.exp(logits - logits.max())
-    distribution: Probabilities = weights / weights.sum()
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    distribution: Probabilities = weights / weights.sum(axis=-1, keepdims=True)
     return distribution
 
 

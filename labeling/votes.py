@@ -9,8 +9,10 @@ from typing import Literal, NamedTuple, Protocol
 
 import polars as pl
 
+from labeling.parsing import Parse, Problem
+
 Arm = Literal["closed_book", "random", "document", "oracle_chunk", "retrieved"]
-Failure = Literal["prompt_too_long", "no_label_mass"]
+Failure = Literal["prompt_too_long", "no_label_mass", "empty", "refused", "truncated", "off_label"]
 
 N_VOTES = 3  # what "unanimous" means in this project
 
@@ -28,6 +30,10 @@ VOTES = pl.Schema(
         "outside_mass": pl.Float64(),
         "margin": pl.Float64(),
         "n_prompt_tokens": pl.Int32(),
+        "text": pl.String(),
+        "parse": pl.String(),
+        "problem": pl.String(),
+        "n_generated": pl.Int32(),
     }
 )
 KEY = ("labeler", "prompt_hash", "arm", "vote", "seed")
@@ -77,6 +83,10 @@ class Vote:
         outside_mass: probability of everything that is no label.
         margin: difference of the two largest probabilities, normalised over the labels; small means fragile.
         n_prompt_tokens: length of the prompt in the model's tokens.
+        text: what was generated; None in label mode, as are the next three.
+        parse: how the label was read: `strict`, `lenient` or `repaired`.
+        problem: what was wrong with the text before a repair, if anything: empty, refused, truncated, off_label.
+        n_generated: tokens generated, the repair included.
     """
 
     labeler: str
@@ -91,6 +101,10 @@ class Vote:
     outside_mass: float | None
     margin: float | None
     n_prompt_tokens: int
+    text: str | None = None
+    parse: Parse | None = None
+    problem: Problem | None = None
+    n_generated: int | None = None
 
 
 class Labeler(Protocol):
@@ -99,6 +113,15 @@ class Labeler(Protocol):
     @property
     def fingerprint(self) -> str:
         """Digest of everything about the labeler that changes its votes."""
+        ...
+
+    @property
+    def n_evaluated(self) -> int:
+        """Tokens evaluated so far, after prefix sharing."""
+        ...
+
+    def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
+        """Token ids of a prompt as the model sees it."""
         ...
 
     def ask(self, prompts: list[Prompt]) -> list[Vote]:

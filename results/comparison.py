@@ -8,13 +8,22 @@ from itertools import combinations
 from typing import Any
 
 import polars as pl
+from scipy.stats import fisher_exact
 from sklearn.metrics import cohen_kappa_score
 
 from corpora.schema import Corpus, LabelSet
 from results.answer_metrics import NO_ANSWER, score_answers, score_classes
-from results.labelers import document_answers
-from results.scoring import ScoringConfig, question_facts
-from results.statistics import compare_paired, detectable_difference, holm, mcnemar_exact
+from results.answers import judge
+from results.labelers import no_nan
+from results.scoring import ScoringConfig
+from results.statistics import (
+    agreement_against_chance,
+    compare_paired,
+    detectable_difference,
+    holm,
+    mcnemar_exact,
+    wilson,
+)
 from results.verdict import missed
 
 PAIRS = pl.Schema(
@@ -27,13 +36,20 @@ PAIRS = pl.Schema(
         "difference": pl.Float64(),
         "low": pl.Float64(),
         "high": pl.Float64(),
+        "only_a": pl.Int64(),
+        "only_b": pl.Int64(),
+        "cohens_g": pl.Float64(),
         "p_mcnemar": pl.Float64(),
         "p_value": pl.Float64(),
         "p_holm": pl.Float64(),
         "detectable": pl.Float64(),
         "kappa": pl.Float64(),
         "both_wrong": pl.Int64(),
+        "both_wrong_expected": pl.Float64(),
+        "p_both_wrong": pl.Float64(),
         "same_wrong_label": pl.Float64(),
+        "same_wrong_expected": pl.Float64(),
+        "p_same_wrong": pl.Float64(),
         "finding": pl.String(),
     }
 )
@@ -43,6 +59,8 @@ OWN_GOLD = pl.Schema(
         "questions": pl.String(),
         "n": pl.Int64(),
         "accuracy": pl.Float64(),
+        "accuracy_low": pl.Float64(),
+        "accuracy_high": pl.Float64(),
         "macro_precision": pl.Float64(),
         "macro_recall": pl.Float64(),
         "macro_f1": pl.Float64(),
@@ -66,18 +84,14 @@ def compare_labelers(
         all its questions, on its own gold set, and on the questions that are in every gold set) and `label_classes`
         (precision, recall and F1 a label). Without reference labels `pairs` is empty and the others count no question.
     """
-    facts = question_facts(corpus).filter(pl.col("reference").is_not_null())
-    answers = {
-        reader: facts.join(document_answers(cast, corpus.labels), on="question_id").sort("question_id")
-        for reader, cast in votes.items()
-    }
+    answers = {reader: judge(corpus, cast) for reader, cast in votes.items()}
     classes = []
     for reader, rows in answers.items():
         table = score_classes(rows["reference"].to_list(), rows["label"].to_list(), corpus.labels)
         classes.append(table.select(pl.lit(reader).alias("reader"), pl.all()))
     return {
         "pairs": _pairs(answers, config),
-        "own_gold": _own_gold(answers, golds, corpus.labels),
+        "own_gold": _own_gold(answers, golds, corpus.labels, config.confidence),
         "label_classes": pl.concat(classes),
     }
 
@@ -88,9 +102,11 @@ def _pairs(answers: Mapping[str, pl.DataFrame], config: ScoringConfig) -> pl.Dat
         both = answers[a].join(answers[b], on="question_id", suffix="_b").sort("question_id")
         if not both.is_empty():
             rows.append(_pair(a, b, both, config))
-    adjusted = holm([row["p_value"] for row in rows])
-    for row, p_holm in zip(rows, adjusted, strict=True):
-        row["p_holm"] = p_holm
+    # Both questions about correlated failures are asked of every pair: corrected like the comparison itself.
+    for name, target in (("p_value", "p_holm"), ("p_both_wrong",) * 2, ("p_same_wrong",) * 2):
+        for row, p_holm in zip(rows, holm([row[name] for row in rows]), strict=True):
+            row[target] = p_holm
+    for row in rows:
         error = row.pop("standard_error")
         finite = math.isfinite(error)
         row["detectable"] = detectable_difference(error, len(rows), config.confidence) if finite else None
@@ -105,7 +121,7 @@ def _pair(a: str, b: str, both: pl.DataFrame, config: ScoringConfig) -> dict[str
     )
     compared = compare_paired(right_a, right_b, both["cluster"].to_list(), config.confidence)
     given_a, given_b = (both[column].fill_null(NO_ANSWER).to_list() for column in ("label", "label_b"))
-    wrong = both.filter(pl.Series((right_a == 0) & (right_b == 0)))
+    only_a, only_b = int(((right_a > 0) & (right_b == 0)).sum()), int(((right_a == 0) & (right_b > 0)).sum())
     # Undefined when both always give one and the same label.
     kappa = None if len({*given_a, *given_b}) == 1 else float(cohen_kappa_score(given_a, given_b))
     return {
@@ -118,11 +134,37 @@ def _pair(a: str, b: str, both: pl.DataFrame, config: ScoringConfig) -> dict[str
         "low": compared.low,
         "high": compared.high,
         "standard_error": compared.standard_error,
+        "only_a": only_a,
+        "only_b": only_b,
+        "cohens_g": only_a / (only_a + only_b) - 0.5 if only_a + only_b else None,
         "p_value": compared.p_value,
         "p_mcnemar": mcnemar_exact((right_a > 0).tolist(), (right_b > 0).tolist()),
         "kappa": kappa,
-        "both_wrong": len(wrong),
-        "same_wrong_label": (wrong["label"] == wrong["label_b"]).fill_null(value=False).mean(),
+        **_correlated_failures(both.filter(pl.Series((right_a == 0) & (right_b == 0))), len(both), only_a, only_b),
+    }
+
+
+def _correlated_failures(wrong: pl.DataFrame, n: int, only_a: int, only_b: int) -> dict[str, Any]:
+    """Do two labelers fail on the same questions, and with the same label, more often than by chance?
+
+    Args:
+        wrong: the questions that both got wrong.
+        n: all questions.
+        only_a: questions that only the first got right.
+        only_b: questions that only the second got right.
+    """
+    n_wrong = len(wrong)
+    table = [[n_wrong, only_b], [only_a, n - n_wrong - only_a - only_b]]
+    given_a, given_b = (wrong[column].fill_null(NO_ANSWER).to_list() for column in ("label", "label_b"))
+    # Shuffled among questions with the same reference: a wrong label is chosen among those that are wrong there.
+    same = agreement_against_chance(given_a, given_b, wrong["reference"].to_list())
+    return {
+        "both_wrong": n_wrong,
+        "both_wrong_expected": (n_wrong + only_a) * (n_wrong + only_b) / n,
+        "p_both_wrong": float(fisher_exact(table, alternative="greater").pvalue),
+        "same_wrong_label": same.observed if n_wrong else None,
+        "same_wrong_expected": same.expected if n_wrong else None,
+        "p_same_wrong": same.p_value,
     }
 
 
@@ -133,7 +175,41 @@ def _finding(row: Mapping[str, Any], alpha: float) -> str:
     return f"cannot tell: {missed(row['detectable'])}"
 
 
-def _own_gold(answers: Mapping[str, pl.DataFrame], golds: Mapping[str, pl.DataFrame], labels: LabelSet) -> pl.DataFrame:
+def name_best(labelers: pl.DataFrame, pairs: pl.DataFrame) -> str:
+    """The result of a comparison in one line: who beats the majority label, who is at chance, who is the best.
+
+    Args:
+        labelers: frame of schema `LABELERS`, corrected.
+        pairs: frame of schema `PAIRS`.
+    """
+    if pairs.is_empty():
+        return "Cannot tell: there are no reference labels to compare the labelers by."
+    qualified = labelers.filter("qualified")["reader"].to_list()
+    at_chance = labelers.filter(pl.col("standing") == "at chance")["reader"].to_list()
+    parts = [
+        f"{' and '.join(qualified)} {'beats' if len(qualified) == 1 else 'beat'} always answering the majority label"
+        if qualified
+        else "no labeler is shown to beat always answering the majority label"
+    ]
+    if at_chance:
+        parts.append(f"{' and '.join(at_chance)} {'is' if len(at_chance) == 1 else 'are'} at chance")
+    ranked = labelers.sort("accuracy", "reader", descending=[True, False], nulls_last=True)["reader"].to_list()
+    findings = {row["finding"] for row in pairs.iter_rows(named=True) if ranked[0] in (row["a"], row["b"])}
+    best = ranked[0]
+    if findings == {f"{best} is better"}:
+        parts.append(f"{best} is the best of them")
+    else:
+        beaten = {row["a"] if row["b"] == best else row["b"] for row in pairs.iter_rows(named=True)
+                  if row["finding"] == f"{best} is better"}  # fmt: skip
+        level = [name for name in ranked if name not in beaten]
+        parts.append(f"cannot tell which of {' and '.join(level)} is best")
+    line = "; ".join(parts)
+    return f"{line[0].upper() if line.startswith('no ') else line[0]}{line[1:]}."
+
+
+def _own_gold(
+    answers: Mapping[str, pl.DataFrame], golds: Mapping[str, pl.DataFrame], labels: LabelSet, confidence: float
+) -> pl.DataFrame:
     kept = {reader: set(gold.filter("kept")["question_id"]) for reader, gold in golds.items()}
     shared = set.intersection(*kept.values())
     rows = []
@@ -142,6 +218,7 @@ def _own_gold(answers: Mapping[str, pl.DataFrame], golds: Mapping[str, pl.DataFr
         for name, question_ids in chosen.items():
             judged = asked.filter(pl.col("question_id").is_in(question_ids))
             scores = score_answers(judged["reference"].to_list(), judged["label"].to_list(), labels)
-            values = [None if math.isnan(value) else value for value in scores[1:]]
-            rows.append((reader, name, scores.n, *values))
+            n_right = int((judged["label"] == judged["reference"]).fill_null(value=False).sum())
+            macro = [None if math.isnan(value) else value for value in scores[2:]]
+            rows.append((reader, name, scores.n, *no_nan(wilson(n_right, scores.n, confidence)), *macro))
     return pl.DataFrame(rows, schema=OWN_GOLD, orient="row")

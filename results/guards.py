@@ -18,7 +18,7 @@ def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     """One line for each way in which a sweep may say less than it seems to.
 
     Args:
-        tables: the frames chunks, retrieval, cells and labelers of a run.
+        tables: the frames chunks, retrieval and cells of a run.
     """
     return [
         *_whole_documents(tables["chunks"]),
@@ -26,8 +26,16 @@ def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
         *_at_ceiling(tables["retrieval"]),
         *_small_gold(tables["cells"]),
         *_failed(tables["cells"]),
-        *_outside_labels(tables["labelers"]),
     ]
+
+
+def labeler_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
+    """One line for each way in which the votes may say less than they seem to.
+
+    Args:
+        tables: the frames labelers and diversity of a run.
+    """
+    return [*_outside_labels(tables["labelers"]), *_nearly_copies(tables["diversity"])]
 
 
 def _whole_documents(chunks: pl.DataFrame) -> list[str]:
@@ -81,4 +89,12 @@ def _outside_labels(labelers: pl.DataFrame) -> list[str]:
     return [
         f"{reader}: {mass:.0%} of the probability lies outside the labels: it hardly answers with them, see its prompt."
         for reader, mass in lost.iter_rows()
+    ]
+
+
+def _nearly_copies(diversity: pl.DataFrame) -> list[str]:
+    return [
+        f"{reader}: its three votes differ with probability {p_differ:.3f} only: they are hardly more than one vote, "
+        "and their agreement shows the sampling rather than the labeler. Raise the temperature, or vary the prompts."
+        for reader, p_differ in diversity.filter("nearly_copies").select("reader", "p_differ").iter_rows()
     ]

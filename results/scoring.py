@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.schema import Corpus, LabelSet
 from results.answer_metrics import PER_CLASS, bootstrap_macro, score_classes
-from results.labelers import FRAGILE_MARGIN, document_answers
+from results.answers import FRAGILE_MARGIN, document_answers, question_facts
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.statistics import Interval, bootstrap_mean, compare_paired, holm, mcnemar_exact
 
@@ -152,13 +152,6 @@ def score_documents(
         judged = judged.join(kept, on="question_id", how="left", maintain_order="left")
         rows.append({"reader": reader} | _cell_scores(judged, corpus.labels, config))
     return pl.DataFrame(rows, schema=WHOLE_DOCUMENT)
-
-
-def question_facts(corpus: Corpus) -> pl.DataFrame:
-    """Columns question_id, reference, and cluster: the first gold document, on which a question stands or falls."""
-    return corpus.questions.select(
-        "question_id", "reference", cluster=pl.col("document_ids").list.first().fill_null(pl.col("question_id"))
-    )
 
 
 def _cell_scores(rows: pl.DataFrame, labels: LabelSet, config: ScoringConfig) -> dict[str, Any]:

@@ -8,11 +8,12 @@ errors). Deviation: percentile bootstrap and exact sign flips instead of normal 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, norm
+from scipy.signal import convolve
+from scipy.stats import binom, binomtest, norm
 from scipy.stats import t as student
 
 Scores = npt.NDArray[np.float64]
@@ -115,22 +116,140 @@ def compare_paired(a: Scores, b: Scores, clusters: Sequence[str], confidence: fl
     return Comparison(float((a - b).mean()), low, high, standard_error, sign_flip(sums))
 
 
-def sign_flip(sums: Scores) -> float:
-    """Two-sided exact p-value of the sum of whole numbers under random signs.
+def sign_flip(sums: Scores, alternative: Literal["two-sided", "greater"] = "two-sided") -> float:
+    """Exact p-value of a sum of whole numbers under random signs.
 
-    The distribution of the sum is built up by convolution, one cluster at a time, so that no pattern is left to chance.
+    Sums of equal size flip as a binomial; the sizes are put together by convolution, so that no pattern is left to
+    chance.
+
+    Args:
+        sums: shape (clusters,), whole numbers.
+        alternative: whether a negative sum counts against the null too.
     """
     moved = np.abs(np.rint(sums)).astype(np.int64)
-    moved = moved[moved > 0]
+    sizes, counts = np.unique(moved[moved > 0], return_counts=True)
+    # chances[i] is the probability of the sum 2 i - total.
+    chances = np.ones(1)
+    for size, count in zip(sizes, counts, strict=True):
+        of_size = np.zeros(size * count + 1)
+        of_size[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        chances = convolve(chances, of_size)
     total = int(moved.sum())
-    # chances[i] is the probability of the sum i - total.
-    chances = np.zeros(2 * total + 1)
-    chances[total] = 1.0
-    for size in moved:
-        chances = (np.roll(chances, size) + np.roll(chances, -size)) / 2
-    reach = abs(int(np.rint(sums.sum())))
-    values = np.abs(np.arange(-total, total + 1))
-    return float(min(1.0, chances[values >= reach].sum()))
+    values = 2 * np.arange(total + 1) - total
+    reached = int(np.rint(sums.sum()))
+    as_far = values >= reached if alternative == "greater" else np.abs(values) >= abs(reached)
+    return float(min(1.0, max(0.0, chances[as_far].sum())))
+
+
+def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
+    """Accuracy of what a filter keeps, where questions are kept with a probability: sum(right) / sum(kept).
+
+    The standard error is that of a ratio of means, linearised (Cochran 1977, "Sampling Techniques", section 2.11),
+    summed over clusters; the quantile is Student's. The p-value is null: there is nothing to test it against.
+
+    Args:
+        kept: shape (questions,): probability that a question is kept.
+        right: shape (questions,): probability that it is kept with the right label.
+        clusters: cluster of each question.
+        confidence: of the interval.
+    """
+    accuracy = _ratio(right, kept)
+    return _linearised(accuracy, (right - accuracy * kept) / kept.mean(), clusters, confidence)
+
+
+def gain_by_filter(
+    kept: Scores, right: Scores, single: Scores, clusters: Sequence[str], confidence: float
+) -> Comparison:
+    """How much more accurate what a filter keeps is than a single vote on all questions; see `kept_accuracy`.
+
+    Args:
+        kept: shape (questions,): probability that a question is kept.
+        right: shape (questions,): probability that it is kept with the right label.
+        single: shape (questions,): probability that a single vote is right.
+        clusters: cluster of each question.
+        confidence: of the interval.
+    """
+    accuracy, alone = _ratio(right, kept), float(single.mean())
+    influence = (right - accuracy * kept) / kept.mean() - (single - alone)
+    return _linearised(accuracy - alone, influence, clusters, confidence)
+
+
+def mean_of_shares(shares: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
+    """Mean of probabilities, with the clustered interval of `kept_accuracy`."""
+    mean = float(shares.mean())
+    return _linearised(mean, shares - mean, clusters, confidence)
+
+
+def _ratio(right: Scores, kept: Scores) -> float:
+    return float(right.sum() / kept.sum())
+
+
+def _linearised(estimate: float, influence: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
+    """Interval of an estimate from what each question adds to it, clustered; one cluster says nothing."""
+    sums, sizes = cluster_sums(influence, clusters)
+    n_clusters = len(sums)
+    if n_clusters < 2:
+        return Comparison(estimate, -1.0, 1.0, float("inf"), 1.0)
+    error = float(np.sqrt((sums**2).sum() * n_clusters / (n_clusters - 1)) / sizes.sum())
+    reach = float(student.ppf((1 + confidence) / 2, n_clusters - 1)) * error
+    p_value = 2 * float(student.sf(abs(estimate) / error, n_clusters - 1)) if error > 0 else 1.0
+    return Comparison(estimate, max(-1.0, estimate - reach), min(1.0, estimate + reach), error, p_value)
+
+
+class ChanceAgreement(NamedTuple):
+    """How often two columns of labels agree, and how often they would if one were shuffled.
+
+    Attributes:
+        n: pairs of labels.
+        observed: share that agree.
+        expected: share that would, by chance.
+        p_value: one-sided, of at least so many agreements.
+    """
+
+    n: int
+    observed: float
+    expected: float
+    p_value: float
+
+
+def agreement_against_chance(
+    a: Sequence[str], b: Sequence[str], strata: Sequence[str] | None = None
+) -> ChanceAgreement:
+    """Agreement of two columns of labels against that of shuffled ones.
+
+    Mean and variance over all shuffles are exact (Hoeffding 1951, "A combinatorial central limit theorem", theorem 2);
+    the tail is normal with a continuity correction.
+
+    Args:
+        a: labels.
+        b: labels of the same items.
+        strata: shuffle only among items of the same stratum, such as those with the same reference label.
+    """
+    of_stratum: dict[str, tuple[list[str], list[str]]] = {}
+    for label_a, label_b, stratum in zip(a, b, strata or [""] * len(a), strict=True):
+        group = of_stratum.setdefault(stratum, ([], []))
+        group[0].append(label_a)
+        group[1].append(label_b)
+    moments = [_shuffled_agreements(*group) for group in of_stratum.values()]
+    observed = sum(x == y for x, y in zip(a, b, strict=True))
+    expected, variance = sum(one[0] for one in moments), sum(one[1] for one in moments)
+    if not a:
+        return ChanceAgreement(0, float("nan"), float("nan"), 1.0)
+    p_value = float(norm.sf((observed - 0.5 - expected) / np.sqrt(variance))) if variance > 1e-12 else 1.0
+    return ChanceAgreement(len(a), observed / len(a), expected / len(a), p_value)
+
+
+def _shuffled_agreements(a: Sequence[str], b: Sequence[str]) -> tuple[float, float]:
+    """Mean and variance of the number of agreements when `b` is shuffled."""
+    n = len(a)
+    labels = sorted({*a, *b})
+    in_a, in_b = (np.array([list(column).count(label) for label in labels], dtype=np.float64) for column in (a, b))
+    mean = float((in_a * in_b).sum() / n)
+    if n < 2:
+        return mean, 0.0
+    # The agreement matrix of items, centred by rows and columns, depends on the two labels only.
+    centred = np.eye(len(labels)) - in_b[:, None] / n - in_a[None, :] / n + mean / n
+    return mean, float((np.outer(in_a, in_b) * centred**2).sum() / (n - 1))
 
 
 def mcnemar_exact(a: Sequence[bool], b: Sequence[bool]) -> float:
@@ -168,10 +287,3 @@ def detectable_difference(standard_error: float, n_comparisons: int, confidence:
     """
     alpha = (1 - confidence) / n_comparisons
     return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * standard_error)
-
-
-def better_than_majority(n_right: int, n: int, majority_share: float) -> float:
-    """One-sided exact binomial p-value that accuracy exceeds that of always answering the majority label."""
-    if n == 0:
-        return 1.0
-    return float(binomtest(n_right, n, majority_share, alternative="greater").pvalue)

@@ -1,12 +1,24 @@
 import os
 import re
+import tomllib
 
 import pytest
 
 from corpora.digest import sha256_file
 from corpora.errors import InputError
 from labeling import models
-from labeling.models import Mirror, Model, file_digest, find_model, recorded_digest, registry, resolve_model, verify
+from labeling.models import (
+    REGISTRY,
+    Mirror,
+    Model,
+    file_digest,
+    find_model,
+    find_ollama_model,
+    recorded_digest,
+    registry,
+    resolve_model,
+    verify,
+)
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -57,7 +69,44 @@ def test_the_registry_holds_the_pinned_models():
     assert known["qwen2.5-coder-1.5b"].bytes == 1117320768
     assert known["smollm2-135m"].sha256 == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
     assert known["all-minilm-l6-v2"].kind == "embedder"
-    assert {"llama-3.1-8b", "gemma-2-2b", "phi-4-mini"} <= set(known)
+
+
+def test_the_registry_holds_the_models_that_people_use():
+    assert {
+        "llama-3.1-8b", "llama-3.2-1b", "llama-3.2-3b", "mistral-7b-v0.3", "gemma-2-2b", "gemma-3-1b", "gemma-3-4b",
+        "qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen2.5-7b", "qwen3-0.6b", "qwen3-1.7b", "qwen3-4b", "qwen3-8b",
+        "phi-4-mini", "smollm2-1.7b",
+    } <= set(registry())  # fmt: skip
+
+
+def test_the_one_size_of_qwen25_under_another_licence_says_so():
+    licences = {name: model.licence for name, model in registry().items() if name.startswith("qwen2.5")}
+    assert {name for name, licence in licences.items() if licence != "Apache-2.0"} == {"qwen2.5-3b"}
+    assert licences["qwen2.5-3b"] == "Qwen Research"
+
+
+def test_no_two_registered_models_share_a_name():
+    entries = tomllib.loads(REGISTRY.read_text(encoding="utf-8"))["models"]
+    assert len({entry["name"] for entry in entries}) == len(entries) == len(registry())
+
+
+def test_no_registered_file_is_one_piece_of_several():
+    assert not [model.file for model in registry().values() if re.search(r"-\d{5}-of-\d{5}", model.file)]
+
+
+def test_a_name_of_ollamas_stands_for_one_model():
+    names = [name for model in registry().values() for name in model.ollama]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9.-]+:[a-z0-9._-]+", name) for name in names)
+
+
+def test_a_model_is_found_by_its_name_in_ollamas_library():
+    found = find_ollama_model("Llama3.2:latest")
+    assert found is not None
+    assert found.name == "llama-3.2-3b"
+    assert find_ollama_model("llama3.2") is None
+    # Ollama's tag went over to another model, Qwen3-4B-Thinking-2507.
+    assert find_ollama_model("qwen3:4b") is None
 
 
 @pytest.mark.parametrize("model", registry().values(), ids=lambda model: model.name)

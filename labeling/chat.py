@@ -1,0 +1,103 @@
+"""From a prompt to tokens: the model's own chat template, one that the user gives, or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from corpora.errors import InputError
+from labeling.labeler import MESSAGE, SYSTEM, LabelerConfig
+from labeling.llama import LlamaModel
+from labeling.votes import Prompt
+
+# What stands in for the user's message while the chat template is rendered; no template trims or escapes it.
+_SLOT = "\ue000"
+# Qwen3 and its like otherwise open a thinking block, in which no label comes next.
+_NO_THINKING = {"enable_thinking": False}
+
+
+class ChatFrame:
+    """What stands before and after the user's message.
+
+    Args:
+        config: `template` and `frame`.
+        llama: the open model, whose tokenizer and template are used.
+
+    Raises:
+        InputError: a chat template is asked for and the model has none, or it does not render.
+    """
+
+    def __init__(self, config: LabelerConfig, llama: LlamaModel) -> None:
+        self._llama, self._config = llama, config
+        self._slots = (SYSTEM, MESSAGE) if config.frame is not None else (_SLOT + "s", _SLOT + "u")
+        self._frame = self._find()
+
+    def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
+        """Token ids of a prompt in its frame, whose control tokens are read; those in a user's text never."""
+        if self._frame is None:
+            text = f"{prompt.system}\n\n{prompt.message}\n{prompt.start}"
+            return tuple(self._llama.tokenize(text, special=False, add_bos=self._llama.adds_bos))
+        head, tail = (part.replace(self._slots[0], prompt.system) for part in self._frame)
+        # Templates that write the beginning-of-sequence token themselves must not get it twice.
+        add_bos = self._llama.adds_bos and not head.startswith(self._llama.bos_text)
+        return (
+            *self._llama.tokenize(head, special=True, add_bos=add_bos),
+            *self._tokens(prompt.message, special=False),
+            *self._tokens(tail, special=True),
+            *self._tokens(prompt.start, special=False),
+        )
+
+    def _tokens(self, text: str, *, special: bool) -> list[int]:
+        return self._llama.tokenize(text, special=special, add_bos=False)
+
+    def _find(self) -> tuple[str, str] | None:
+        """The text before and after the user's message, or None for a plain prompt."""
+        if self._config.frame is not None:
+            head, _, tail = self._config.frame.partition(MESSAGE)
+            return head, tail
+        return self._from_template()
+
+    def _from_template(self) -> tuple[str, str] | None:
+        template = self._llama.chat_template
+        if self._config.template == "plain" or (self._config.template == "auto" and template is None):
+            return None
+        if template is None:
+            raise InputError(
+                f"{self._llama.path.name} has no chat template",
+                "one, for template = 'chat'",
+                "use template = 'plain' (it is a base model)",
+            )
+        # Imported here with llama_cpp itself; Jinja in a sandbox, as a template comes with the model file.
+        from jinja2 import TemplateError
+        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+        try:
+            formatter = Jinja2ChatFormatter(
+                template=template, eos_token=self._llama.eos_text, bos_token=self._llama.bos_text,
+                add_generation_prompt=True,
+            )  # fmt: skip
+            rendered = self._render(formatter)
+        except (ValueError, TypeError, TemplateError) as error:
+            raise InputError(
+                f"the chat template of {self._llama.path.name} does not render ({error})",
+                "one that takes a user's message",
+                "use template = 'plain'",
+            ) from error
+        head, slot, tail = rendered.partition(_SLOT + "u")
+        if not slot or _SLOT + "u" in tail:
+            raise InputError(
+                f"the chat template of {self._llama.path.name} does not show the user's message once",
+                "one that does",
+                "use template = 'plain'",
+            )
+        return head, tail
+
+    @staticmethod
+    def _render(formatter: Any) -> str:
+        system = {"role": "system", "content": _SLOT + "s"}
+        user = {"role": "user", "content": _SLOT + "u"}
+        try:
+            rendered: str = formatter(messages=[system, user], **_NO_THINKING).prompt
+        except ValueError:  # a template's own raise_exception: Gemma's refuses system messages
+            together = {"role": "user", "content": f"{_SLOT}s\n\n{_SLOT}u"}
+            rendered = formatter(messages=[together], **_NO_THINKING).prompt
+        return rendered

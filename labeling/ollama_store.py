@@ -1,0 +1,140 @@
+"""Ollama's store of models on this machine: which file a model's name stands for, and what was packed with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from corpora.errors import InputError
+
+LAYER = "application/vnd.ollama.image."
+DEFAULTS = ("registry.ollama.ai", "library")
+PART = re.compile(r"\w[\w.:-]*", re.ASCII)
+DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+
+
+class OllamaName(NamedTuple):
+    """A model's name with every part that may be left out."""
+
+    host: str
+    namespace: str
+    model: str
+    tag: str
+
+    def __str__(self) -> str:
+        short = f"{self.model}:{self.tag}"
+        if self.host != DEFAULTS[0]:
+            return f"{self.host}/{self.namespace}/{short}"
+        return short if self.namespace == DEFAULTS[1] else f"{self.namespace}/{short}"
+
+
+class StoredModel(NamedTuple):
+    """A model of the store: its GGUF file and what was packed with it; None or empty where it was not.
+
+    `also` names what else it has that changes answers: adapter, message.
+    """
+
+    path: Path
+    template: str | None
+    system: str | None
+    parameters: Mapping[str, Any]
+    also: tuple[str, ...]
+
+
+def store_folder() -> Path:
+    """Folder of Ollama's store: `$OLLAMA_MODELS`, else the user's own."""
+    return Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama" / "models")
+
+
+def parse_name(text: str, where: str) -> OllamaName:
+    """Read `llama3.2`, `llama3.2:1b`, `somebody/model:tag` or `hf.co/somebody/repo:tag`.
+
+    Args:
+        text: the name.
+        where: file and line, for the message.
+
+    Raises:
+        InputError: it is no name.
+    """
+    *owner, last = re.sub(r"^.*://", "", text).split("/")
+    model, _, tag = last.partition(":")
+    host, namespace = (*DEFAULTS[: 2 - len(owner)], *owner)[:2]
+    name = OllamaName(host, namespace, model, tag or "latest")
+    if len(owner) > 2 or not all(PART.fullmatch(part) for part in name):
+        raise InputError(
+            f"{where}: {text!r} is neither a file nor a model's name",
+            "the path of a .gguf file, or a name such as llama3.2:1b",
+            "correct it",
+        )
+    return name
+
+
+def stored_model(name: OllamaName) -> StoredModel | None:
+    """The model of that name; None where the store has it not, or not its file.
+
+    Raises:
+        InputError: the store does not read, or the model's file is in several pieces.
+    """
+    manifest_file = store_folder().joinpath("manifests", *name)
+    if not manifest_file.is_file():
+        return None
+    layers = _layers(manifest_file)
+    files = [blob for kind, blob in layers if kind == "model"]
+    if len(files) > 1:
+        raise InputError(
+            f"{name} lies in Ollama's store in {len(files)} pieces",
+            "one GGUF file",
+            "join them with llama.cpp's `llama-gguf-split --merge` and give the path of the result",
+        )
+    if not files or not files[0].is_file():
+        return None
+    # An older name of the template's layer is `prompt`.
+    texts = {kind: _text(blob) for kind, blob in layers if kind in ("template", "prompt", "system", "params")}
+    return StoredModel(
+        path=files[0],
+        template=texts.get("template", texts.get("prompt")),
+        system=texts.get("system"),
+        parameters=_parameters(texts.get("params", "{}"), name),
+        also=tuple(sorted({kind.removesuffix("s") for kind, _ in layers if kind in ("adapter", "messages")})),
+    )
+
+
+def _layers(manifest_file: Path) -> list[tuple[str, Path]]:
+    """Kind and blob of each layer that a manifest names."""
+    try:
+        layers = json.loads(manifest_file.read_text(encoding="utf-8"))["layers"]
+        return [(str(layer["mediaType"]).removeprefix(LAYER), _blob(layer["digest"])) for layer in layers]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{manifest_file} does not read ({error!r})", "a manifest of Ollama", "pull the model again with Ollama"
+        ) from error
+
+
+def _blob(digest: str) -> Path:
+    match = DIGEST.fullmatch(digest)
+    if match is None:
+        raise ValueError(f"digest {digest!r}")
+    return store_folder() / "blobs" / f"sha256-{match[1]}"
+
+
+def _text(blob: Path) -> str:
+    try:
+        return blob.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{blob} does not read ({error})", "a layer of a model", "pull the model again with Ollama"
+        ) from error
+
+
+def _parameters(text: str, name: OllamaName) -> Mapping[str, Any]:
+    try:
+        parameters = json.loads(text)
+    except ValueError:
+        parameters = None
+    if not isinstance(parameters, dict):
+        raise InputError(f"the parameters of {name} in Ollama's store do not read", "JSON", "pull the model again")
+    return parameters

@@ -1,0 +1,93 @@
+"""Qualification: is a labeler better than always giving the majority label, or at least better than chance?
+
+Two exact questions on held-out questions, each corrected over the labelers of a run (Holm). Against the majority label:
+a paired one-sided sign-flip test by document, which is McNemar's exact test where every question has a document of its
+own. Against chance: does it agree with the reference labels more often than its own answers, shuffled, would?
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from results.answer_metrics import NO_ANSWER
+from results.statistics import agreement_against_chance, cluster_sums, holm, sign_flip
+
+Standing = Literal["better than the majority label", "better than chance only", "at chance"]
+
+
+class Evidence(NamedTuple):
+    """What one labeler's answers say against the two baselines, before correction.
+
+    Attributes:
+        majority_label: the most frequent reference label of these questions.
+        majority_share: accuracy of always giving it.
+        p_majority: one-sided p-value of being more accurate than that.
+        chance: accuracy of the labeler's answers when shuffled.
+        p_chance: one-sided p-value of being more accurate than that.
+    """
+
+    majority_label: str
+    majority_share: float
+    p_majority: float
+    chance: float
+    p_chance: float
+
+
+def weigh(judged: pl.DataFrame) -> Evidence | None:
+    """Test one labeler's answers.
+
+    Args:
+        judged: columns label (null for no answer), reference (never null), cluster.
+
+    Returns:
+        None where there is no question to judge by.
+    """
+    if judged.is_empty():
+        return None
+    # The majority of these very questions is the hardest constant answer to beat: the test errs to the strict side.
+    counts = judged.group_by("reference").len().sort(["len", "reference"], descending=[True, False])
+    majority = counts["reference"][0]
+    right, always = (judged["label"] == judged["reference"]).fill_null(value=False), judged["reference"] == majority
+    gains = right.cast(pl.Float64).to_numpy() - always.cast(pl.Float64).to_numpy()
+    sums, _ = cluster_sums(gains, judged["cluster"].to_list())
+    given, known = judged["label"].fill_null(NO_ANSWER).to_list(), judged["reference"].to_list()
+    shuffled = agreement_against_chance(given, known)
+    return Evidence(
+        majority, float(np.mean(always.to_numpy())), sign_flip(sums, "greater"), shuffled.expected, shuffled.p_value
+    )
+
+
+def correct(labelers: pl.DataFrame, confidence: float) -> pl.DataFrame:
+    """Fill in p_majority_holm, p_chance_holm, qualified and standing, over all labelers of a run.
+
+    Args:
+        labelers: frame with the columns p_majority and p_chance, null where nothing is known.
+        confidence: of the tests.
+    """
+    adjusted = {name: holm_of_known(labelers[name].to_list()) for name in ("p_majority", "p_chance")}
+    alpha = 1 - confidence
+    standings: list[Standing | None] = [
+        None if majority is None or chance is None else _standing(majority < alpha, chance < alpha)
+        for majority, chance in zip(adjusted["p_majority"], adjusted["p_chance"], strict=True)
+    ]
+    return labelers.with_columns(
+        p_majority_holm=pl.Series(adjusted["p_majority"], dtype=pl.Float64),
+        p_chance_holm=pl.Series(adjusted["p_chance"], dtype=pl.Float64),
+        qualified=pl.Series([None if p is None else p < alpha for p in adjusted["p_majority"]], dtype=pl.Boolean),
+        standing=pl.Series(standings, dtype=pl.String),
+    )
+
+
+def _standing(beats_majority: bool, beats_chance: bool) -> Standing:
+    if beats_majority:
+        return "better than the majority label"
+    return "better than chance only" if beats_chance else "at chance"
+
+
+def holm_of_known(p_values: list[float | None]) -> list[float | None]:
+    """Holm's adjusted p-values, skipping what is null."""
+    known = iter(holm([p for p in p_values if p is not None]))
+    return [None if p is None else next(known) for p in p_values]

@@ -1,0 +1,39 @@
+"""Markdown pieces: tables, shares, intervals, p-values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+Tables = Mapping[str, pl.DataFrame]
+UNKNOWN = "—"
+
+
+def table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; what is in a cell is never read as a column break."""
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def share(value: float | None) -> str:
+    """Three decimals, or a dash for what is unknown."""
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
+def interval(row: Mapping[str, Any], name: str, low: str, high: str) -> str:
+    """An estimate with its interval from three columns of a row."""
+    return UNKNOWN if row[name] is None else f"{row[name]:.3f} [{row[low]:.3f}, {row[high]:.3f}]"
+
+
+def p_value(value: float | None, equals: str = "") -> str:
+    """A p-value, never as 0."""
+    if value is None:
+        return UNKNOWN
+    return "< 0.001" if value < 0.001 else f"{equals}{value:.3f}"
+
+
+def code(value: str | None) -> str:
+    """A label as code, or a dash."""
+    return UNKNOWN if value is None else f"`{value}`"

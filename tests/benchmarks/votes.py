@@ -1,0 +1,223 @@
+"""What three votes cost: label mode with prefix sharing beside llama-cpp-python's own chat completion.
+
+    python -m tests.benchmarks.votes --pubmedqa FOLDER            time and evaluated tokens
+    python -m tests.benchmarks.votes --pubmedqa FOLDER --memory   peak memory at 20 and at 200 questions
+
+Every question goes through all arms before the next one does, in an order that rotates by question, so that a busy
+minute of the machine hits all arms alike. No arm finds anything of another one in its cache.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import click
+
+from corpora.errors import InputError
+from corpora.pubmedqa import read_pubmedqa
+from corpora.schema import Corpus, LabelSet, Question, iter_questions
+from corpora.selection import sample_questions
+from labeling.labeler import LabelerConfig, PromptWriter
+from labeling.llama import LlamaModel
+from labeling.local import LocalLabeler
+from labeling.models import resolve_model
+from labeling.votes import Prompt
+from retrieval.context import assemble
+
+DIVERSITIES = ("resample", "permute", "paraphrase")
+MEMORY_QUESTIONS = (20, 200)
+
+Writes = Callable[[Question, str], list[Prompt]]
+Asks = Callable[[list[Prompt]], int]
+
+
+class Arm(NamedTuple):
+    """One way to get votes: writes the prompts on a question and its document; asks them, returns evaluated tokens."""
+
+    name: str
+    write: Writes
+    ask: Asks
+
+
+class Took(NamedTuple):
+    """What one arm took for one question."""
+
+    seconds: float
+    n_evaluated: int
+
+
+class Chat:
+    """llama-cpp-python's high-level API, counting the tokens that it evaluates."""
+
+    def __init__(self, llama: Any) -> None:
+        self.llama, self.n_evaluated = llama, 0
+        self._evaluate, llama.eval = llama.eval, self._count
+
+    def _count(self, tokens: Sequence[int]) -> None:
+        self.n_evaluated += len(tokens)
+        self._evaluate(tokens)
+
+    def ask(self, prompts: list[Prompt]) -> int:
+        """One completion a prompt; each finds what it shares with the one before in the cache, the first nothing."""
+        before = self.n_evaluated
+        self.llama.reset()
+        for seed, prompt in enumerate(prompts):
+            self.complete(prompt, seed)
+        return self.n_evaluated - before
+
+    def complete(self, prompt: Prompt, seed: int) -> Any:
+        """Answer of at most 4 tokens at temperature 1; the other sampling parameters as llama-cpp-python has them."""
+        messages = [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.message}]
+        return self.llama.create_chat_completion(messages=messages, temperature=1.0, max_tokens=4, seed=seed)
+
+
+def open_chat(path: Path, config: LabelerConfig) -> Chat:
+    """A model with the settings that `LlamaModel` gives its context; llama-cpp-python's own has no flash attention."""
+    from llama_cpp import Llama
+
+    threads, n_batch = config.threads or os.cpu_count() or 1, min(config.n_batch, config.num_ctx)
+    llama = Llama(
+        str(path), n_ctx=config.num_ctx, n_batch=n_batch, n_ubatch=n_batch, n_threads=threads, n_threads_batch=threads,
+        n_gpu_layers=-1, flash_attn=True, no_perf=True, verbose=False,
+    )  # fmt: skip
+    return Chat(llama)
+
+
+def by_label(labeler: LocalLabeler) -> Asks:
+    """Ask through a labeler, which clears its cache before every question."""
+
+    def ask(prompts: list[Prompt]) -> int:
+        before = labeler.n_evaluated
+        if any(vote.failure == "prompt_too_long" for vote in labeler.ask(prompts)):
+            raise InputError(f"a prompt on {prompts[0].question_id} is too long", "one that fits", "raise num_ctx")
+        return labeler.n_evaluated - before
+
+    return ask
+
+
+def build_arms(config: LabelerConfig, labels: LabelSet, llama: LlamaModel, chat: Chat, sha256: str) -> list[Arm]:
+    """All arms on two open copies of one model; the others are compared with the first."""
+    configs = {name: config.model_copy(update={"diversity": name}) for name in DIVERSITIES}
+    label = {name: by_label(LocalLabeler(one, labels, llama, sha256)) for name, one in configs.items()}
+    writers = {name: PromptWriter(one, labels) for name, one in configs.items()}
+
+    def single(question: Question, context: str) -> list[Prompt]:
+        return [writers["resample"].single(question, "document", context)]
+
+    def three(diversity: str) -> Writes:
+        return lambda question, context: writers[diversity].votes(question, "document", context)
+
+    return [
+        Arm("label mode, 1 vote", single, label["resample"]),
+        *(Arm(f"label mode, 3 votes, {name}", three(name), label[name]) for name in DIVERSITIES),
+        Arm("chat completion, 1 call", single, chat.ask),
+        *(Arm(f"chat completion, 3 calls, {name}", three(name), chat.ask) for name in DIVERSITIES),
+    ]
+
+
+def measure(arms: Sequence[Arm], corpus: Corpus) -> dict[str, list[Took]]:
+    """Ask every question of the corpus in every arm; the first question only warms up."""
+    took: dict[str, list[Took]] = {arm.name: [] for arm in arms}
+    for turn, question in enumerate(iter_questions(corpus.questions)):
+        context = assemble([corpus.texts[document_id] for document_id in question.document_ids])
+        first = turn % len(arms)
+        for arm in (*arms[first:], *arms[:first]):
+            prompts = arm.write(question, context)
+            started = time.perf_counter()
+            n_evaluated = arm.ask(prompts)
+            if turn > 0:
+                took[arm.name].append(Took(time.perf_counter() - started, n_evaluated))
+    return took
+
+
+def time_table(took: Mapping[str, Sequence[Took]]) -> str:
+    """A Markdown row an arm; each figure beside its ratio to the first arm's."""
+    rows = ["| arm | median s | ratio | total s | ratio | evaluated tokens | ratio |", "|---|" + "---:|" * 6]
+    base: tuple[float, ...] = ()
+    for name, mine in took.items():
+        seconds = [one.seconds for one in mine]
+        figures = (statistics.median(seconds), sum(seconds), sum(one.n_evaluated for one in mine))
+        base = base or figures
+        median, total, n_evaluated = (f"{value / one:.2f}" for value, one in zip(figures, base, strict=True))
+        rows.append(
+            f"| {name} | {figures[0]:.3f} | {median} | {figures[1]:.2f} | {total} | {figures[2]} | {n_evaluated} |"
+        )
+    return "\n".join(rows)
+
+
+def ask_through_flow(corpus: Corpus, config: LabelerConfig) -> None:
+    """Ask three votes a question as the label flow does: in shards, into the ledger of a store."""
+    from flows.asking import ask, shards
+    from flows.experiment import ReaderConfig
+    from flows.label import QUESTIONS_A_SHARD, document_prompts
+    from flows.workspace import Workspace, flush_ledgers
+
+    reader = ReaderConfig.model_validate(config.model_dump())
+    with TemporaryDirectory() as store:
+        for shard in shards(document_prompts(corpus, reader), QUESTIONS_A_SHARD):
+            ask(Workspace(Path(store)), reader, corpus.labels, shard)
+        flush_ledgers()
+
+
+def memory_table(arguments: Sequence[str]) -> str:
+    """Peak memory at several numbers of questions, each in a process of its own."""
+    rows = ["| questions | peak MiB |", "|---:|---:|"]
+    for n in MEMORY_QUESTIONS:
+        # On Linux a process starts from its parent's peak: this one opens no model.
+        command = [sys.executable, __file__, *arguments, "--peak-of", str(n)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        rows.append(f"| {n} | {int(done.stdout) / 1024:.0f} |")
+    return "\n".join(rows)
+
+
+def heading(title: str, config: LabelerConfig, note: str) -> str:
+    """What the table below it was measured with."""
+    command = shlex.join(("python", "-m", "tests.benchmarks.votes", *sys.argv[1:]))
+    return (
+        f"# {title}\n\n`{command}`\n\n"
+        f"{datetime.now(UTC):%Y-%m-%d}, llama-cpp-python {version('llama-cpp-python')}, {os.cpu_count()} CPUs, load "
+        f"average {os.getloadavg()[0]:.2f} at the start. {config.model}, num_ctx {config.num_ctx}, n_batch "
+        f"{config.n_batch}, {config.threads or os.cpu_count()} threads. {note}\n"
+    )
+
+
+@click.command()
+@click.option("--pubmedqa", type=click.Path(exists=True, path_type=Path), required=True, help="its folder or file")
+@click.option("--model", default=LabelerConfig().model, show_default=True, help="a registry name or a .gguf file")
+@click.option("--questions", default=20, show_default=True, help="how many are measured")
+@click.option("--threads", type=int, help="CPU threads; one a core by default")
+@click.option("--memory", is_flag=True, help="measure peak memory instead")
+@click.option("--peak-of", type=int, hidden=True)
+def main(pubmedqa: Path, model: str, questions: int, threads: int | None, memory: bool, peak_of: int | None) -> None:
+    """Measure what three votes cost, on abstracts of PubMedQA."""
+    config = LabelerConfig(model=model, threads=threads)
+    corpus = read_pubmedqa(pubmedqa)
+    if peak_of:
+        ask_through_flow(corpus.with_questions(sample_questions(corpus.questions, peak_of, seed=0)), config)
+        click.echo(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KiB on Linux
+    elif memory:
+        note = f"Three votes a question through the label flow, {len(corpus.documents)} documents loaded."
+        click.echo(heading("Peak memory of the label flow", config, note) + "\n" + memory_table(sys.argv[1:]))
+    else:
+        note = f"{questions} questions and one to warm up, flash attention in both. Ratios are to the first row."
+        click.echo(heading("What three votes cost", config, note))
+        file, drawn = resolve_model(model), sample_questions(corpus.questions, questions + 1, seed=0)
+        with LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch) as llama:
+            arms = build_arms(config, corpus.labels, llama, open_chat(file.path, config), file.sha256)
+            click.echo(time_table(measure(arms, corpus.with_questions(drawn))))
+
+
+if __name__ == "__main__":
+    main()
