@@ -91,7 +91,10 @@ def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
     def stacked(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         return pl.concat(frame.select(pl.lit(name).alias("reader"), pl.all()) for name, frame in frames.items())
 
-    return {"votes": stacked(labeled.votes), "gold": stacked(labeled.golds), "questions": labeled.corpus.questions}
+    # A gold set never goes without word of who made it.
+    qualified = labeled.tables["labelers"].select("reader", labeler_qualified="qualified")
+    gold = stacked(labeled.golds).join(qualified, on="reader", how="left", maintain_order="left")
+    return {"votes": stacked(labeled.votes), "gold": gold, "questions": labeled.corpus.questions}
 
 
 def compare_tables(compared: Compared) -> dict[str, pl.DataFrame]:
@@ -193,7 +196,12 @@ def headline(manifest: Mapping[str, Any], labeled: Labeled, compared: Compared |
         return str(manifest["verdicts"][0]["line"])
     if compared:
         return name_best(labeled.tables["labelers"], compared.tables["pairs"])
-    kept = "; ".join(f"{name} keeps {gold['kept'].sum()} of {len(gold)}" for name, gold in labeled.golds.items())
+    qualified = dict(labeled.tables["labelers"].select("reader", "qualified").iter_rows())
+    kept = "; ".join(
+        f"{name} keeps {gold['kept'].sum()} of {len(gold)}"
+        + (" (NOT QUALIFIED: not shown to beat always giving the majority label)" if qualified[name] is False else "")
+        for name, gold in labeled.golds.items()
+    )
     return f"Gold sets: {kept}."
 
 

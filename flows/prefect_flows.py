@@ -63,7 +63,8 @@ class TaskRunner(Runner):
         return result
 
     def artifact(self, key: str, markdown: str) -> None:
-        """Show a text in the UI."""
+        """Show a text in the UI, which cannot reach the pictures beside a report."""
+        markdown = re.sub(r"^!\[.*\]\(.*\)\n\n", "", markdown, flags=re.MULTILINE)
         create_markdown_artifact(key=re.sub(r"[^a-z0-9-]+", "-", key.lower()), markdown=markdown)
 
 

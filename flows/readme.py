@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from results.store import read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "results" / "published"
+VOTES = "votes.json"
 BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)", re.DOTALL)
 
 
@@ -23,7 +26,24 @@ def render_block(published: Path = PUBLISHED) -> str:
             f"* [{manifest['name']}]({where}/report.md), {corpus['questions']} questions on {corpus['documents']} "
             f"documents of `{corpus['name']}`: {manifest['headline']}"
         )
+    if (published / VOTES).is_file():
+        items.append(_cost_of_votes(json.loads((published / VOTES).read_text(encoding="utf-8"))))
     return "\n".join(items) + "\n"
+
+
+def _cost_of_votes(summed: Mapping[str, Mapping[str, float]]) -> str:
+    """What three votes cost, from the figures that `tests/benchmarks/votes.py` saved."""
+
+    def ratio(arm: str) -> str:
+        return f"{summed[arm]['seconds_ratio']:.2f}"
+
+    return (
+        f"* [What three votes cost](results/published/{VOTES.replace('.json', '.md')}), in the time of one: "
+        f"{ratio('label mode, 3 votes, resample')} from one prompt, {ratio('label mode, 3 votes, permute')} permuted, "
+        f"{ratio('label mode, 3 votes, paraphrase')} paraphrased. llama-cpp-python's `create_chat_completion`: "
+        f"{ratio('chat completion, 1 call')} once, {ratio('chat completion, 3 calls, resample')} three times in a row, "
+        f"{ratio('chat completion, 3 passes')} in three passes over the corpus."
+    )
 
 
 def rewrite(text: str, block: str) -> str:

@@ -50,7 +50,7 @@ class LabelerConfig(BaseModel):
     )
     system: str | None = Field(None, description="system message in place of the prompt's own")
     preset: Literal["none", "family"] = Field(
-        "none", description="family: what its publisher recommends for each sampling parameter that is not given"
+        "none", description="family: its publisher's recommendation for each sampling parameter left at its default"
     )
     temperature: float = Field(1.0, ge=0, le=5, description="0 always takes the most probable label")
     top_k: int = Field(0, ge=0, description="draw among the k most probable labels; 0 for all")
@@ -68,11 +68,14 @@ class LabelerConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_preset(cls, values: Any) -> Any:
-        """Take the family's recommendation for every sampling parameter that is not given."""
+        """Take the family's recommendation for every sampling parameter that is left at its default."""
         if not isinstance(values, dict) or values.get("preset") != "family":
             return values
         model = str(values.get("model", cls.model_fields["model"].default))
-        return family_preset(find_model(model).family).parameters | values
+        recommended = family_preset(find_model(model).family).parameters
+        # Compared with the default: a form sends every field, also those that nobody touched.
+        own = {name for name, value in values.items() if value != cls.model_fields[name].default}
+        return values | {name: value for name, value in recommended.items() if name not in own}
 
     @field_validator("frame")
     @classmethod

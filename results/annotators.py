@@ -31,6 +31,8 @@ ANNOTATORS = pl.Schema(
 HUMAN_CONSENSUS = pl.Schema(
     {
         "reader": pl.String(),
+        "corpus_n": pl.Int64(),
+        "corpus_unanimous": pl.Int64(),
         "n": pl.Int64(),
         "human_unanimous": pl.Int64(),
         "human_accuracy": pl.Float64(),
@@ -73,8 +75,9 @@ def compare_with_annotators(
         `annotators` (schema `ANNOTATORS`, a row a labeler and annotator) and `human_consensus` (schema
         `HUMAN_CONSENSUS`: all annotators agree, against all votes agree).
     """
+    every = pl.concat([corpus.questions, *([] if corpus.tune is None else [corpus.tune])])
     given = (
-        corpus.questions.select("question_id", "annotators")
+        every.select("question_id", "annotators")
         .explode("annotators")
         .filter(pl.col("annotators").is_not_null())
         .unnest("annotators")
@@ -90,10 +93,13 @@ def compare_with_annotators(
             annotators.append(_against(reader, name, answers, given.filter(pl.col("name") == name), confidence))
         kept = golds[reader].select("question_id", "kept")
         both = answers.join(agreed, on="question_id").join(kept, on="question_id").sort("question_id")
-        consensus.append(_consensus(reader, both, confidence))
+        consensus.append((len(agreed), int(agreed["unanimous"].sum()), _consensus(reader, both, confidence)))
     return {
         "annotators": pl.DataFrame([row for row in annotators if row], schema=ANNOTATORS),
-        "human_consensus": pl.DataFrame([row for row in consensus if row], schema=HUMAN_CONSENSUS),
+        "human_consensus": pl.DataFrame(
+            [row | {"corpus_n": n, "corpus_unanimous": agree} for n, agree, row in consensus if row],
+            schema=HUMAN_CONSENSUS,
+        ),
     }
 
 

@@ -27,11 +27,11 @@ def render_documents(manifest: Mapping[str, Any], tables: Tables) -> dict[str, s
     if "vote_curves" in tables and not tables["vote_curves"].is_empty():
         documents[CURVES_PLOT] = plot_vote_curves(tables["vote_curves"], marks)
     if "gold" in tables and not tables["gold"]["kept"].all():
-        documents[EXCLUDED_FILE] = render_excluded(str(manifest["name"]), tables)
+        documents[EXCLUDED_FILE] = render_excluded(str(manifest["name"]), tables, marks)
     return documents
 
 
-def render_excluded(name: str, tables: Tables) -> str:
+def render_excluded(name: str, tables: Tables, marks: Mapping[str, str]) -> str:
     """Every question that is not in the gold set, by labeler and reason, with its votes; none is left out."""
     out = tables["gold"].filter(~pl.col("kept"))
     out = out.join(tables["questions"].select("question_id", "text"), on="question_id", how="left")
@@ -50,5 +50,6 @@ def render_excluded(name: str, tables: Tables) -> str:
              code(row["reference"]), share(row["p_unanimous"])]
             for row in rows.iter_rows(named=True)
         ]  # fmt: skip
-        parts += [f"## {reader}: {reason} ({len(rows)})", table(header, body)]
+        mark = f" {marks[reader]}" if reader in marks else ""
+        parts += [f"## {reader}{mark}: {reason} ({len(rows)})", table(header, body)]
     return "\n\n".join(parts) + "\n"

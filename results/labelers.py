@@ -27,6 +27,7 @@ LABELERS = pl.Schema(
         "p_majority": pl.Float64(),
         "chance": pl.Float64(),
         "p_chance": pl.Float64(),
+        "above_chance_high": pl.Float64(),
         "p_majority_holm": pl.Float64(),
         "p_chance_holm": pl.Float64(),
         "qualified": pl.Boolean(),
@@ -69,7 +70,7 @@ def summarise_labeler(
     """
     known = facts.filter(pl.col("reference").is_not_null())
     judged = document_answers(votes, labels).join(known, on="question_id", how="inner").sort("question_id")
-    evidence = weigh(judged)
+    evidence = weigh(judged, confidence)
     n_right, n = int((judged["label"] == judged["reference"]).fill_null(value=False).sum()), len(judged)
     each = votes.join(known, on="question_id", how="inner")
     accuracy = wilson(n_right, n, confidence)

@@ -11,11 +11,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from scipy.stats import norm
 
 from results.answer_metrics import NO_ANSWER
 from results.statistics import agreement_against_chance, cluster_sums, holm, sign_flip
 
-Standing = Literal["better than the majority label", "better than chance only", "at chance"]
+Standing = Literal["better than the majority label", "better than chance only", "at chance", "cannot tell"]
+AT_CHANCE_MARGIN = 0.1  # at chance: not shown to be better, and shown to be better by less than this
 
 
 class Evidence(NamedTuple):
@@ -27,6 +29,7 @@ class Evidence(NamedTuple):
         p_majority: one-sided p-value of being more accurate than that.
         chance: accuracy of the labeler's answers when shuffled.
         p_chance: one-sided p-value of being more accurate than that.
+        above_chance_high: upper bound, one-sided, of how much more accurate it is.
     """
 
     majority_label: str
@@ -34,13 +37,15 @@ class Evidence(NamedTuple):
     p_majority: float
     chance: float
     p_chance: float
+    above_chance_high: float
 
 
-def weigh(judged: pl.DataFrame) -> Evidence | None:
+def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
     """Test one labeler's answers.
 
     Args:
         judged: columns label (null for no answer), reference (never null), cluster.
+        confidence: of the bound.
 
     Returns:
         None where there is no question to judge by.
@@ -55,23 +60,25 @@ def weigh(judged: pl.DataFrame) -> Evidence | None:
     sums, _ = cluster_sums(gains, judged["cluster"].to_list())
     given, known = judged["label"].fill_null(NO_ANSWER).to_list(), judged["reference"].to_list()
     shuffled = agreement_against_chance(given, known)
-    return Evidence(
-        majority, float(np.mean(always.to_numpy())), sign_flip(sums, "greater"), shuffled.expected, shuffled.p_value
-    )
+    above = shuffled.observed - shuffled.expected + float(norm.ppf(confidence)) * shuffled.deviation
+    share, p_majority = float(np.mean(always.to_numpy())), sign_flip(sums, "greater")
+    return Evidence(majority, share, p_majority, shuffled.expected, shuffled.p_value, above)
 
 
 def correct(labelers: pl.DataFrame, confidence: float) -> pl.DataFrame:
     """Fill in p_majority_holm, p_chance_holm, qualified and standing, over all labelers of a run.
 
     Args:
-        labelers: frame with the columns p_majority and p_chance, null where nothing is known.
+        labelers: frame with the columns p_majority, p_chance and above_chance_high, null where nothing is known.
         confidence: of the tests.
     """
     adjusted = {name: holm_of_known(labelers[name].to_list()) for name in ("p_majority", "p_chance")}
     alpha = 1 - confidence
     standings: list[Standing | None] = [
-        None if majority is None or chance is None else _standing(majority < alpha, chance < alpha)
-        for majority, chance in zip(adjusted["p_majority"], adjusted["p_chance"], strict=True)
+        None if majority is None or chance is None else _standing(majority < alpha, chance < alpha, above)
+        for majority, chance, above in zip(
+            adjusted["p_majority"], adjusted["p_chance"], labelers["above_chance_high"], strict=True
+        )
     ]
     return labelers.with_columns(
         p_majority_holm=pl.Series(adjusted["p_majority"], dtype=pl.Float64),
@@ -81,10 +88,12 @@ def correct(labelers: pl.DataFrame, confidence: float) -> pl.DataFrame:
     )
 
 
-def _standing(beats_majority: bool, beats_chance: bool) -> Standing:
+def _standing(beats_majority: bool, beats_chance: bool, above_chance_high: float) -> Standing:
     if beats_majority:
         return "better than the majority label"
-    return "better than chance only" if beats_chance else "at chance"
+    if beats_chance:
+        return "better than chance only"
+    return "at chance" if above_chance_high < AT_CHANCE_MARGIN else "cannot tell"
 
 
 def holm_of_known(p_values: list[float | None]) -> list[float | None]:

@@ -203,12 +203,14 @@ class ChanceAgreement(NamedTuple):
         n: pairs of labels.
         observed: share that agree.
         expected: share that would, by chance.
+        deviation: standard deviation of that share over all shuffles.
         p_value: one-sided, of at least so many agreements.
     """
 
     n: int
     observed: float
     expected: float
+    deviation: float
     p_value: float
 
 
@@ -234,9 +236,10 @@ def agreement_against_chance(
     observed = sum(x == y for x, y in zip(a, b, strict=True))
     expected, variance = sum(one[0] for one in moments), sum(one[1] for one in moments)
     if not a:
-        return ChanceAgreement(0, float("nan"), float("nan"), 1.0)
-    p_value = float(norm.sf((observed - 0.5 - expected) / np.sqrt(variance))) if variance > 1e-12 else 1.0
-    return ChanceAgreement(len(a), observed / len(a), expected / len(a), p_value)
+        return ChanceAgreement(0, float("nan"), float("nan"), float("nan"), 1.0)
+    deviation = float(np.sqrt(max(0.0, variance)))
+    p_value = float(norm.sf((observed - 0.5 - expected) / deviation)) if variance > 1e-12 else 1.0
+    return ChanceAgreement(len(a), observed / len(a), expected / len(a), deviation / len(a), p_value)
 
 
 def _shuffled_agreements(a: Sequence[str], b: Sequence[str]) -> tuple[float, float]:

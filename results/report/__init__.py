@@ -52,7 +52,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
         *(speed_section(session) for session in manifest["sessions"][-1:] if session.get("speeds")),
         consensus_section(marked, has_excluded=has_excluded) if "consensus" in tables else "",
         calibration_section(marked) if "calibration" in tables else "",
-        annotator_section(marked) if "annotators" in tables else "",
+        annotator_section(marked) if "annotators" in tables and not tables["annotators"].is_empty() else "",
         slice_section(marked) if "slices" in tables else "",
         made_section(manifest),
     ]

@@ -37,12 +37,16 @@ def labeler_section(tables: Tables) -> str:
 
 
 def _not_qualified(row: Mapping[str, Any]) -> str:
-    chance = " It is **at chance**: its answers agree with the references no more than when shuffled."
+    against_chance = {
+        "at chance": f" It is **at chance**: shuffled, its answers would be right on {share(row['chance'])}; as they "
+        f"are, they are not shown to be better, and by no more than {share(row['above_chance_high'])} if they are.",
+        "cannot tell": " Too few questions to tell it from chance either.",
+    }
     return (
         f"> **Not qualified: {row['reader']}** is right on {share(row['accuracy'])} of its questions; always answering "
         f"`{row['majority_label']}` would be right on {share(row['majority_share'])} (exact one-sided p "
         f"{p_value(row['p_majority_holm'], '= ')}, Holm). Its gold set and its scores prove little."
-        f"{chance if row['standing'] == 'at chance' else ''}"
+        f"{against_chance.get(row['standing'], '')}"
     )
 
 
@@ -207,6 +211,7 @@ def annotator_section(tables: Tables) -> str:
          interval(row, "accuracy_where_human_differ", "differ_low", "differ_high")]
         for row in tables["human_consensus"].iter_rows(named=True)
     ]  # fmt: skip
+    first = tables["human_consensus"].row(0, named=True)
     person_header = ["labeler", "annotator", "n", "labeler accuracy", "annotator accuracy", "difference", "p", "kappa"]
     header = ["labeler", "n", "annotators agree", "labeler keeps", "both", "difference of coverage", "p", "kappa"]
     header += ["labeler accuracy where annotators agree", "where they differ"]
@@ -216,7 +221,8 @@ def annotator_section(tables: Tables) -> str:
             "Paired on the same questions; sign-flip tests by document (McNemar's where each question has a document "
             "of its own). The reference was made from these annotators' labels, so that they depend on it.",
             table(person_header, persons),
-            "What people agree on, and what the labeler keeps:",
+            f"What people agree on, and what the labeler keeps. All annotators agree on {first['corpus_unanimous']} of "
+            f"{first['corpus_n']} questions, those of the tune split included.",
             table(header, together),
         ]
     )

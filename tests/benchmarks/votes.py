@@ -9,6 +9,7 @@ minute of the machine hits all arms alike. No arm finds anything of another one 
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shlex
@@ -77,6 +78,10 @@ class Chat:
             self.complete(prompt, seed)
         return self.n_evaluated - before
 
+    def ask_apart(self, prompts: list[Prompt]) -> int:
+        """One completion a prompt with nothing in the cache: what three passes over a corpus cost."""
+        return sum(self.ask([prompt]) for prompt in prompts)
+
     def complete(self, prompt: Prompt, seed: int) -> Any:
         """Answer of at most 4 tokens at temperature 1; the other sampling parameters as llama-cpp-python has them."""
         messages = [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.message}]
@@ -124,6 +129,7 @@ def build_arms(config: LabelerConfig, labels: LabelSet, llama: LlamaModel, chat:
         *(Arm(f"label mode, 3 votes, {name}", three(name), label[name]) for name in DIVERSITIES),
         Arm("chat completion, 1 call", single, chat.ask),
         *(Arm(f"chat completion, 3 calls, {name}", three(name), chat.ask) for name in DIVERSITIES),
+        Arm("chat completion, 3 passes", three("resample"), chat.ask_apart),
     ]
 
 
@@ -142,18 +148,30 @@ def measure(arms: Sequence[Arm], corpus: Corpus) -> dict[str, list[Took]]:
     return took
 
 
-def time_table(took: Mapping[str, Sequence[Took]]) -> str:
-    """A Markdown row an arm; each figure beside its ratio to the first arm's."""
-    rows = ["| arm | median s | ratio | total s | ratio | evaluated tokens | ratio |", "|---|" + "---:|" * 6]
-    base: tuple[float, ...] = ()
+def sum_up(took: Mapping[str, Sequence[Took]]) -> dict[str, dict[str, float]]:
+    """Median and total seconds and evaluated tokens of each arm, each beside its ratio to the first arm's."""
+    summed: dict[str, dict[str, float]] = {}
     for name, mine in took.items():
         seconds = [one.seconds for one in mine]
-        figures = (statistics.median(seconds), sum(seconds), sum(one.n_evaluated for one in mine))
-        base = base or figures
-        median, total, n_evaluated = (f"{value / one:.2f}" for value, one in zip(figures, base, strict=True))
-        rows.append(
-            f"| {name} | {figures[0]:.3f} | {median} | {figures[1]:.2f} | {total} | {figures[2]} | {n_evaluated} |"
-        )
+        figures = {
+            "median_seconds": statistics.median(seconds),
+            "seconds": sum(seconds),
+            "evaluated": sum(one.n_evaluated for one in mine),
+        }
+        base = next(iter(summed.values()), figures)
+        summed[name] = figures | {f"{key}_ratio": value / base[key] for key, value in figures.items()}
+    return summed
+
+
+def time_table(summed: Mapping[str, Mapping[str, float]]) -> str:
+    """A Markdown row an arm."""
+    rows = ["| arm | median s | ratio | total s | ratio | evaluated tokens | ratio |", "|---|" + "---:|" * 6]
+    for name, one in summed.items():
+        figures = [
+            f"{one['median_seconds']:.3f}", f"{one['median_seconds_ratio']:.2f}", f"{one['seconds']:.2f}",
+            f"{one['seconds_ratio']:.2f}", f"{one['evaluated']:.0f}", f"{one['evaluated_ratio']:.2f}",
+        ]  # fmt: skip
+        rows.append(f"| {name} | {' | '.join(figures)} |")
     return "\n".join(rows)
 
 
@@ -199,8 +217,12 @@ def heading(title: str, config: LabelerConfig, note: str) -> str:
 @click.option("--questions", default=20, show_default=True, help="how many are measured")
 @click.option("--threads", type=int, help="CPU threads; one a core by default")
 @click.option("--memory", is_flag=True, help="measure peak memory instead")
+@click.option("--save", type=click.Path(path_type=Path), help="write the table there as .md, its figures as .json")
 @click.option("--peak-of", type=int, hidden=True)
-def main(pubmedqa: Path, model: str, questions: int, threads: int | None, memory: bool, peak_of: int | None) -> None:
+def main(
+    pubmedqa: Path, model: str, questions: int, threads: int | None, memory: bool, save: Path | None,
+    peak_of: int | None,
+) -> None:  # fmt: skip
     """Measure what three votes cost, on abstracts of PubMedQA."""
     config = LabelerConfig(model=model, threads=threads)
     corpus = read_pubmedqa(pubmedqa)
@@ -209,14 +231,22 @@ def main(pubmedqa: Path, model: str, questions: int, threads: int | None, memory
         click.echo(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KiB on Linux
     elif memory:
         note = f"Three votes a question through the label flow, {len(corpus.documents)} documents loaded."
-        click.echo(heading("Peak memory of the label flow", config, note) + "\n" + memory_table(sys.argv[1:]))
+        text = heading("Peak memory of the label flow", config, note) + "\n" + memory_table(sys.argv[1:])
+        click.echo(text)
+        if save:
+            save.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
     else:
         note = f"{questions} questions and one to warm up, flash attention in both. Ratios are to the first row."
-        click.echo(heading("What three votes cost", config, note))
+        title = heading("What three votes cost", config, note)
         file, drawn = resolve_model(model), sample_questions(corpus.questions, questions + 1, seed=0)
         with LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch) as llama:
             arms = build_arms(config, corpus.labels, llama, open_chat(file.path, config), file.sha256)
-            click.echo(time_table(measure(arms, corpus.with_questions(drawn))))
+            summed = sum_up(measure(arms, corpus.with_questions(drawn)))
+        text = f"{title}\n{time_table(summed)}"
+        click.echo(text)
+        if save:
+            save.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+            save.with_suffix(".json").write_text(json.dumps(summed, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

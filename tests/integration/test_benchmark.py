@@ -92,7 +92,7 @@ def test_the_order_of_the_arms_rotates_by_question():
 
 def test_the_table_holds_medians_sums_and_ratios_to_the_first_arm():
     took = {"one": [votes.Took(1.0, 10), votes.Took(2.0, 20), votes.Took(6.0, 30)], "two": [votes.Took(3.0, 90)] * 3}
-    assert votes.time_table(took).splitlines()[2:] == [
+    assert votes.time_table(votes.sum_up(took)).splitlines()[2:] == [
         "| one | 2.000 | 1.00 | 9.00 | 1.00 | 60 | 1.00 |",
         "| two | 3.000 | 1.50 | 9.00 | 1.00 | 270 | 4.50 |",
     ]

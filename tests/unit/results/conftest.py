@@ -1,7 +1,7 @@
-"""A sweep built by hand, whose right and wrong answers a test chooses, and tokenizers for spans."""
+"""A sweep and votes built by hand, whose right and wrong answers a test chooses, and tokenizers for spans."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
@@ -9,9 +9,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
 from labeling.consensus import GOLD
+from labeling.sampling import Sampling
+from labeling.votes import Vote, votes_frame
 from results.labelers import LABELERS
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.scoring import ANSWERS, Scored, ScoringConfig, score_sweep
+from results.unanimity import Cast, read_cast
 from results.verdict import Verdict, reach_verdicts
 from retrieval.tokens import EmbedderTokenizer
 
@@ -95,6 +98,109 @@ def build_sweep(
 @pytest.fixture
 def sweep():
     return build_sweep
+
+
+Shown = Sequence[float] | str | None  # a distribution, a label that came without one, or a failed vote
+
+
+def build_votes(
+    shown: Mapping[str, Sequence[float] | Sequence[Shown]],
+    labels: LabelSet = LabelSet(),  # noqa: B008  # frozen
+    drawn: Mapping[str, Sequence[str]] | None = None,
+) -> pl.DataFrame:
+    """Three votes a question, frame of schema `VOTES`.
+
+    `shown[question]` is one distribution for all three votes or a list of three: a distribution, a label (generate
+    mode, no distribution), or None (failed). A vote draws the most probable label unless `drawn` says otherwise.
+    """
+    votes = []
+    for question, of_question in shown.items():
+        three: Any = [of_question] * 3 if isinstance(of_question[0], float | int) else of_question
+        for number, one in enumerate(three):
+            told = {"labeler": "f", "prompt_hash": f"p{number}", "arm": "document", "vote": number, "seed": number}
+            told |= {"question_id": question, "failure": None, "probabilities": (), "n_prompt_tokens": 10}
+            told |= {"label": one, "outside_mass": None, "margin": None}
+            if one is None:
+                told |= {"failure": "off_label"}
+            elif not isinstance(one, str):
+                best = labels.labels[max(range(len(one)), key=lambda at: one[at])]
+                first, second = sorted((p / sum(one) for p in one), reverse=True)[:2]
+                told |= {"probabilities": tuple(one), "outside_mass": 1 - sum(one), "margin": first - second}
+                told |= {"label": drawn[question][number] if drawn and question in drawn else best}
+            votes.append(Vote(**told))
+    return votes_frame(votes)
+
+
+def build_cast(
+    shown: Mapping[str, Sequence[float] | Sequence[Shown]],
+    references: Mapping[str, str | None],
+    *,
+    sampling: Sampling = Sampling(),  # noqa: B008  # immutable
+    clusters: Mapping[str, str] | None = None,
+    labels: LabelSet = LabelSet(),  # noqa: B008  # frozen
+    drawn: Mapping[str, Sequence[str]] | None = None,
+    reader: str = "reader",
+) -> Cast:
+    """What `read_cast` makes of votes; every question is a document of its own unless `clusters` says otherwise."""
+    rows = [(one, references.get(one), (clusters or {}).get(one, one)) for one in shown]
+    schema = {"question_id": pl.String, "reference": pl.String, "cluster": pl.String}
+    facts = pl.DataFrame(rows, schema=schema, orient="row")
+    return read_cast(reader, sampling, build_votes(shown, labels, drawn), facts, labels)
+
+
+def build_corpus(
+    references: Sequence[str | None],
+    *,
+    labels: LabelSet = LabelSet(),  # noqa: B008  # frozen
+    questions_per_document: int = 1,
+    tags: Mapping[str, Sequence[str | None]] | None = None,
+    annotators: Mapping[str, Sequence[str | None]] | None = None,
+    texts: Sequence[str] | None = None,
+    words: Sequence[int] | None = None,
+    tune: Sequence[str | None] = (),
+    name: str = "by hand",
+) -> Corpus:
+    """A corpus with the questions q000, q001, ... and, for calibration, t000, t001, ...
+
+    `tags[name][n]` and `annotators[name][n]` belong to question n, None for none; `words[d]` is the length of document
+    d, in words.
+    """
+
+    def given(of: Mapping[str, Sequence[str | None]] | None, number: int) -> dict[str, str]:
+        return {name: values[number] for name, values in (of or {}).items() if values[number] is not None}
+
+    documents = [
+        Document(f"d{number}", " ".join(["word"] * (words[number] if words else 5)))
+        for number in range(-(-len(references) // questions_per_document))
+    ]
+    questions = [
+        Question(
+            f"q{number:03d}", texts[number] if texts else "Does it?", (f"d{number // questions_per_document}",),
+            reference, (), given(annotators, number), "held_out", given(tags, number),
+        )
+        for number, reference in enumerate(references)
+    ]  # fmt: skip
+    spare = [Question(f"t{at:03d}", "?", (f"e{at}",), one, (), {}, "tune") for at, one in enumerate(tune)]
+    documents += [Document(f"e{at}", "word") for at in range(len(tune))]
+    return Corpus(
+        name, documents_frame(documents), questions_frame(questions), labels,
+        tune=questions_frame(spare) if tune else None,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ballots():
+    return build_votes
+
+
+@pytest.fixture
+def cast_of():
+    return build_cast
+
+
+@pytest.fixture
+def corpus_of():
+    return build_corpus
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 import polars as pl
+import pytest
 
-from results.guards import find_warnings
+from results.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
+from results.guards import find_warnings, labeler_warnings
 from results.labelers import LABELERS
 
 
@@ -13,13 +15,23 @@ def chunks(**places_by_chunking):
     return pl.DataFrame(rows, schema=["chunking", "document_id", "start", "end"], orient="row")
 
 
-def warnings(chunked=None, hit=0.5, gold_n=100, n_failed=0, outside_mass=0.02):
+def warnings(chunked=None, hit=0.5, gold_n=100, n_failed=0):
     cell = {"reader": ["reader"], "splitter": ["tokens"], "size": [64], "overlap": [0], "cut": ["k"], "amount": [3]}
     chunked = chunks(small=[("d", 0, 9), ("d", 9, 20)]) if chunked is None else chunked
     cells = pl.DataFrame(cell | {"gold_n": [gold_n], "n_failed": [n_failed]})
-    labelers = pl.DataFrame([{"reader": "reader", "outside_mass": outside_mass}], schema=LABELERS)
     retrieval = pl.DataFrame({name: values for name, values in cell.items() if name != "reader"} | {"hit": [hit]})
-    return find_warnings({"chunks": chunked, "retrieval": retrieval, "cells": cells, "labelers": labelers})
+    return find_warnings({"chunks": chunked, "retrieval": retrieval, "cells": cells})
+
+
+def of_labelers(*rows):
+    """Warnings on labelers, each given as its mass outside the labels and its P(votes differ)."""
+    named = [{"reader": f"reader {n}", "outside_mass": mass} for n, (mass, _) in enumerate(rows)]
+    differ = [
+        {"reader": f"reader {n}", "p_differ": p, "nearly_copies": None if p is None else p < NEARLY_COPIES}
+        for n, (_, p) in enumerate(rows)
+    ]
+    labelers, diversity = pl.DataFrame(named, schema=LABELERS), pl.DataFrame(differ, schema=DIVERSITY)
+    return labeler_warnings({"labelers": labelers, "diversity": diversity})
 
 
 def test_a_sound_sweep_gives_no_warning():
@@ -61,16 +73,38 @@ def test_failed_answers_are_pointed_out():
     assert line.startswith("reader: 3 answers failed")
 
 
-def test_a_reader_that_hardly_answers_with_the_labels_is_pointed_out():
-    (line,) = warnings(outside_mass=0.8)
-    assert line.startswith("reader: 80% of the probability lies outside the labels")
-
-
-def test_half_of_the_probability_or_none_known_is_not_pointed_out():
-    assert warnings(outside_mass=0.5) == []
-    assert warnings(outside_mass=None) == []
-
-
 def test_every_way_of_saying_little_has_its_own_line():
     places = [("a", 0, 20)]
-    assert len(warnings(chunks(large=places, small=places), 1.0, gold_n=5, n_failed=1, outside_mass=0.9)) == 7
+    assert len(warnings(chunks(large=places, small=places), 1.0, gold_n=5, n_failed=1)) == 6
+
+
+def test_a_reader_that_hardly_answers_with_the_labels_is_pointed_out():
+    (line,) = of_labelers((0.1, 0.5), (0.8, 0.5))
+    assert line.startswith("reader 1: 80% of the probability lies outside the labels")
+
+
+def test_a_reader_whose_three_votes_are_nearly_copies_is_pointed_out():
+    (line,) = of_labelers((0.1, 0.5), (0.1, 0.0123))
+    assert line.startswith("reader 1: ")
+    assert "0.012" in line
+
+
+@pytest.mark.parametrize("known", [(0.5, 0.5), (None, None), (0.0, 0.02)])
+def test_half_of_the_probability_or_none_known_is_not_pointed_out(known):
+    assert of_labelers(known) == []
+
+
+def test_both_ways_of_a_reader_to_say_little_are_pointed_out():
+    assert [line.split(":")[0] for line in of_labelers((0.9, 0.001), (0.7, 0.5))] == [
+        "reader 0",
+        "reader 1",
+        "reader 0",
+    ]
+
+
+@pytest.mark.parametrize(("p", "warned"), [((0.999, 0.001, 0.0), True), ((0.98, 0.02, 0.0), False)])
+def test_near_copies_are_those_of_the_exact_law(cast_of, p, warned):
+    # Three votes of .999 / .001 differ with probability 1 - .999^3 - .001^3 = .003; of .98 / .02 with .058.
+    diversity = describe_diversity(cast_of({"q1": p}, {"q1": "yes"}), "resample")
+    labelers = pl.DataFrame([{"reader": "reader", "outside_mass": 0.0}], schema=LABELERS)
+    assert bool(labeler_warnings({"labelers": labelers, "diversity": diversity})) is warned

@@ -1,12 +1,12 @@
 import polars as pl
 import pytest
-from scipy.stats import binomtest
 
 from corpora.schema import LabelSet
 from labeling.consensus import ConsensusConfig, build_gold
 from labeling.votes import Vote, votes_frame
 from results.labelers import ATTRITION, CONSENSUS, LABELERS, attrition, compare_rules, document_answers
 from results.labelers import summarise_labeler as summarise
+from results.qualification import weigh
 from results.statistics import wilson
 
 LABELS = LabelSet(("yes", "no", "maybe"))
@@ -35,8 +35,13 @@ def references(**by_question):
     return pl.DataFrame(list(by_question.items()), schema=schema, orient="row")
 
 
+def facts(known):
+    """References with a document for each question."""
+    return known.with_columns(cluster="question_id")
+
+
 def summary(given, known, confidence=0.95):
-    frame = summarise("reader", given, known, LABELS, confidence)
+    frame = summarise("reader", given, facts(known), LABELS, confidence)
     assert frame.schema == LABELERS
     assert len(frame) == 1
     return frame.row(0, named=True)
@@ -81,27 +86,34 @@ def test_a_labeler_is_summed_up_as_counted_by_hand():
     assert row["fragile"] == pytest.approx(3 / 14)  # of the votes that have a margin
 
 
-def test_qualification_is_the_exact_test_against_the_majority_label():
-    right = [cast(f"q{n:02d}", *["yes" if n % 2 else "no"] * 3) for n in range(20)]
-    known = references(**{f"q{n:02d}": "yes" if n % 2 else "no" for n in range(20)})
-    row = summary(votes(*right), known)
-    assert row["p_value"] == pytest.approx(binomtest(20, 20, 0.5, alternative="greater").pvalue)
-    assert row["qualified"] is True
-    assert row["majority_label"] == "no"  # of equally frequent ones the first in the alphabet
+def test_the_evidence_against_both_baselines_is_that_of_the_most_probable_labels():
+    row = summary(FIVE, KNOWN)
+    judged = facts(KNOWN).with_columns(label=pl.Series(["yes", "no", "maybe", "no", "yes"]))
+    evidence = weigh(judged)
+    assert {name: row[name] for name in evidence._fields} == pytest.approx(evidence._asdict())
+    # By chance: "yes" 2 of 5 times, "no" and the rest never where "yes" is right 4 of 5 times; "no" 2 of 5, 1 of 5.
+    assert row["chance"] == pytest.approx(2 / 5 * 4 / 5 + 2 / 5 * 1 / 5)
 
 
-def test_always_answering_the_majority_label_does_not_qualify():
-    always = [cast(f"q{n:02d}", "yes", "yes", "yes") for n in range(20)]
-    known = references(**{f"q{n:02d}": "yes" if n < 14 else "no" for n in range(20)})
-    row = summary(votes(*always), known)
-    assert row["accuracy"] == row["majority_share"] == pytest.approx(0.7)
-    assert row["qualified"] is False
+def test_what_is_corrected_over_all_labelers_is_not_known_of_one_alone():
+    row = summary(FIVE, KNOWN)
+    assert [row[name] for name in ("p_majority_holm", "p_chance_holm", "qualified", "standing")] == [None] * 4
+
+
+def test_questions_of_a_document_are_evidence_together():
+    right = votes(*(cast(f"q{n}", *["yes" if n % 2 else "no"] * 3) for n in range(8)))
+    known = references(**{f"q{n}": "yes" if n % 2 else "no" for n in range(8)})
+    # 4 of 8 better than always "no", each on a document of its own, or all on two documents.
+    assert summary(right, known)["p_majority"] == pytest.approx(1 / 2**4)
+    shared = known.with_columns(cluster=pl.Series(["d1"] * 4 + ["d2"] * 4))
+    row = summarise("reader", right, shared, LABELS, 0.95).row(0, named=True)
+    assert row["p_majority"] == pytest.approx(1 / 2**2)
 
 
 def test_without_references_nothing_is_said_about_accuracy_or_qualification():
     row = summary(FIVE, references(q1=None, q2=None, q3=None, q4=None, q5=None))
     assert row["votes_differ"] == pytest.approx(3 / 5)
-    unknown = ("accuracy", "accuracy_low", "vote_accuracy", "majority_label", "p_value", "qualified")
+    unknown = ("accuracy", "accuracy_low", "vote_accuracy", "majority_label", "p_majority", "chance", "p_chance")
     assert [row[name] for name in unknown] == [None] * len(unknown)
 
 
@@ -135,6 +147,12 @@ def test_the_rule_that_needs_references_is_left_out_where_there_are_none():
     frame = compare_rules("reader", FIVE, references(q1=None, q2=None), LABELS, ConsensusConfig(), 0.95)
     assert frame["rule"].to_list() == ["unanimous", "majority", "min_probability"]
     assert frame["accuracy"].null_count() == 3
+
+
+def test_the_rule_that_needs_distributions_is_left_out_where_there_are_none(ballots):
+    written = ballots({"q1": ["yes", "yes", "yes"], "q2": ["no", "yes", None]})
+    frame = compare_rules("reader", written, references(q1="yes", q2="no"), LABELS, ConsensusConfig(), 0.95)
+    assert frame.select("rule", "kept").rows() == [("unanimous", 1), ("unanimous_and_correct", 1), ("majority", 1)]
 
 
 def test_attrition_tells_how_much_of_each_label_is_kept():

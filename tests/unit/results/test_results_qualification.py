@@ -1,0 +1,206 @@
+from itertools import product
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, fisher_exact
+from sklearn.metrics import cohen_kappa_score
+
+from results.labelers import LABELERS
+from results.qualification import correct, holm_of_known, weigh
+from results.statistics import holm
+
+LABELS = ("yes", "no", "maybe")
+BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"
+
+
+def judged(answers, references, clusters=None):
+    clusters = clusters or [f"d{number}" for number in range(len(references))]
+    schema = {"label": pl.String, "reference": pl.String, "cluster": pl.String}
+    return pl.DataFrame([list(answers), list(references), list(clusters)], schema=schema)
+
+
+def labelers(*p_values):
+    """One labeler for each pair of p-values, against the majority label and against chance."""
+    rows = [{"reader": f"r{n}", "p_majority": p, "p_chance": q} for n, (p, q) in enumerate(p_values)]
+    return pl.DataFrame(rows, schema=LABELERS)
+
+
+# Against the majority label
+
+
+def test_better_than_the_majority_label_is_the_one_sided_exact_mcnemar_test():
+    # "yes" is right 6 of 10 times. The labeler gains 3 of the 4 "no" and loses 1 "yes".
+    references = ["yes"] * 6 + ["no"] * 4
+    answers = ["yes"] * 5 + ["no"] + ["no"] * 3 + ["yes"]
+    found = weigh(judged(answers, references))
+    assert (found.majority_label, found.majority_share) == ("yes", pytest.approx(0.6))
+    assert found.p_majority == pytest.approx(binomtest(3, 4, alternative="greater").pvalue)
+    assert found.p_majority == pytest.approx((4 + 1) / 2**4)
+
+
+answered = st.lists(
+    st.tuples(st.sampled_from(LABELS), st.sampled_from([*LABELS, None]), st.integers(0, 5)), min_size=1, max_size=20
+)
+
+
+@settings(max_examples=80)
+@given(answered)
+def test_the_evidence_against_the_majority_label_counts_the_signs_of_documents(questions):
+    references, answers, documents = zip(*questions, strict=True)
+    found = weigh(judged(answers, references, [f"d{document}" for document in documents]))
+    gains = dict.fromkeys(documents, 0)
+    for reference, answer, document in questions:
+        gains[document] += (answer == reference) - (found.majority_label == reference)
+    sums = list(gains.values())
+    patterns = [np.dot(signs, np.abs(sums)) >= sum(sums) for signs in product((-1, 1), repeat=len(sums))]
+    assert found.p_majority == pytest.approx(np.mean(patterns))
+    assert found.majority_share == pytest.approx(max(references.count(label) for label in LABELS) / len(references))
+
+
+def test_of_equally_frequent_labels_the_first_in_the_alphabet_is_the_majority():
+    assert weigh(judged(["yes"] * 4, ["yes", "no", "no", "yes"])).majority_label == "no"
+
+
+@pytest.mark.parametrize("always", ["yes", "no", None])
+def test_always_the_same_answer_or_none_is_never_better_than_anything(always):
+    found = weigh(judged([always] * 20, ["yes"] * 14 + ["no"] * 6))
+    assert found.p_majority == 1.0 if always == "yes" else found.p_majority > 0.9
+    assert found.p_chance == 1.0
+    assert found.chance == pytest.approx({"yes": 0.7, "no": 0.3, None: 0.0}[always])
+
+
+def test_a_failed_vote_is_a_wrong_answer():
+    references = ["yes", "no"] * 10
+    failing = [None if number < 4 else reference for number, reference in enumerate(references)]
+    found, all_right = weigh(judged(failing, references)), weigh(judged(references, references))
+    # Majority "no" by the alphabet: 8 of the 10 "yes" gained, 2 of the "no" lost, against 10 gained.
+    assert found.p_majority == pytest.approx(binomtest(8, 10, alternative="greater").pvalue)
+    assert all_right.p_majority == pytest.approx(1 / 2**10)
+
+
+def test_one_question_or_one_document_cannot_qualify_anybody():
+    assert weigh(judged(["yes"], ["yes"])).p_majority == 1.0
+    found = weigh(judged(["yes", "no"] * 10, ["yes", "no"] * 10, ["d"] * 20))
+    assert found.p_majority == pytest.approx(1 / 2)
+
+
+def test_nothing_to_judge_by_is_no_evidence():
+    assert weigh(judged([], [])) is None
+
+
+def test_guessing_labelers_seldom_beat_the_majority_label():
+    rng = np.random.default_rng(0)
+    found = [
+        weigh(judged(rng.choice(LABELS, 60), rng.choice(LABELS, 60, p=(0.4, 0.35, 0.25)))).p_majority
+        for _ in range(150)
+    ]
+    assert np.mean(np.array(found) < 0.05) <= 0.05
+
+
+# Against chance
+
+
+@given(answered)
+def test_chance_is_the_agreement_that_kappa_expects(questions):
+    references, answers, _ = zip(*questions, strict=True)
+    found = weigh(judged(answers, references))
+    given_ = [answer or "none" for answer in answers]
+    accuracy = np.mean([a == b for a, b in zip(given_, references, strict=True)])
+    if found.chance < 1 - 1e-9:
+        kappa = (accuracy - found.chance) / (1 - found.chance)
+        assert kappa == pytest.approx(cohen_kappa_score(given_, references), abs=1e-9)
+
+
+def test_an_informed_labeler_with_a_bias_beats_chance_but_not_the_majority_label():
+    # Right on 70 % of the "no" and on 45 % of the "yes", which are 70 % of all.
+    references = ["yes"] * 140 + ["no"] * 60
+    answers = ["yes"] * 63 + ["no"] * 77 + ["no"] * 50 + ["yes"] * 10
+    found = weigh(judged(answers, references))
+    assert found.p_majority > 0.9
+    assert found.p_chance < 0.01
+    assert found.p_chance == pytest.approx(fisher_exact([[63, 10], [77, 50]], alternative="greater").pvalue, rel=0.6)
+
+
+@pytest.mark.parametrize("n_labels", [2, 8])
+def test_all_right_is_better_than_chance_whatever_the_number_of_labels(n_labels):
+    references = [f"label {n % n_labels}" for n in range(40)]
+    found = weigh(judged(references, references))
+    assert found.chance == pytest.approx(1 / n_labels)
+    assert found.p_chance < 1e-6
+    assert found.p_majority == pytest.approx(2.0 ** -(40 - 40 // n_labels))
+
+
+def test_guessing_labelers_seldom_beat_chance():
+    rng = np.random.default_rng(1)
+    found = [weigh(judged(rng.choice(LABELS, 80), rng.choice(LABELS, 80))).p_chance for _ in range(300)]
+    assert 0.01 <= np.mean(np.array(found) < 0.05) <= 0.08
+
+
+@pytest.mark.xfail(strict=True, reason="BUG: normal tail of a skewed count: .0007 where the exact value is .05")
+def test_one_lucky_answer_beside_99_times_the_majority_label_does_not_beat_chance():
+    found = weigh(judged(["no"] + ["yes"] * 99, ["no"] * 5 + ["yes"] * 95))
+    table = correct(labelers((found.p_majority, found.p_chance)), 0.95)
+    assert table["standing"].to_list() == [CHANCE]
+
+
+@pytest.mark.xfail(strict=True, reason="BUG: the test against chance shuffles questions, not documents: level .15")
+def test_guesses_that_hang_together_by_document_seldom_beat_chance():
+    # 20 documents of 5 questions; the references of a document are mostly alike, and so are the answers, but neither
+    # knows of the other.
+    found = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        columns = [
+            np.where(rng.random((20, 5)) < 0.8, rng.choice(LABELS, (20, 1)), rng.choice(LABELS, (20, 5))).ravel()
+            for _ in range(2)
+        ]
+        found.append(weigh(judged(*columns, [f"d{number // 5}" for number in range(100)])).p_chance)
+    assert np.mean(np.array(found) < 0.05) <= 0.08
+
+
+# Over all labelers of a run
+
+
+def test_both_tests_are_corrected_over_the_labelers():
+    table = correct(labelers((0.01, 0.001), (0.03, 0.2), (0.5, 0.03)), 0.95)
+    assert table.schema == LABELERS
+    assert table["p_majority_holm"].to_list() == pytest.approx([0.03, 0.06, 0.5])
+    assert table["p_chance_holm"].to_list() == pytest.approx([0.003, 0.2, 0.06])
+    assert table["qualified"].to_list() == [True, False, False]
+    assert table["standing"].to_list() == [BEATS, CHANCE, CHANCE]
+
+
+@pytest.mark.parametrize(
+    ("p_majority", "p_chance", "standing"),
+    [(0.01, 0.01, BEATS), (0.2, 0.01, ONLY), (0.2, 0.2, CHANCE), (0.01, 0.2, BEATS), (1.0, 1.0, CHANCE)],
+)
+def test_a_labeler_has_one_standing(p_majority, p_chance, standing):
+    table = correct(labelers((p_majority, p_chance)), 0.95)
+    assert table.select("qualified", "standing").rows() == [(standing == BEATS, standing)]
+
+
+def test_more_confidence_qualifies_fewer():
+    assert correct(labelers((0.02, 0.02)), 0.95)["qualified"].to_list() == [True]
+    assert correct(labelers((0.02, 0.02)), 0.99)["qualified"].to_list() == [False]
+
+
+def test_a_labeler_of_which_nothing_is_known_has_no_standing_and_takes_nothing_from_the_others():
+    table = correct(labelers((0.03, 0.03), (None, None)), 0.95)
+    assert table["qualified"].to_list() == [True, None]
+    assert table["standing"].to_list() == [BEATS, None]
+    assert table["p_majority_holm"].to_list() == [pytest.approx(0.03), None]
+
+
+def test_correcting_twice_changes_nothing_more():
+    once = correct(labelers((0.01, 0.2), (0.02, 0.02)), 0.95)
+    assert correct(once, 0.95).equals(once)
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=10))
+def test_unknown_p_values_stay_in_their_place(p_values):
+    adjusted = holm_of_known(p_values)
+    assert [p is None for p in adjusted] == [p is None for p in p_values]
+    assert [p for p in adjusted if p is not None] == holm([p for p in p_values if p is not None])
