@@ -26,7 +26,7 @@ from results.comparison import name_best
 from results.documents import render_documents
 from results.guards import labeler_warnings
 from results.report import render_agreement, render_report
-from results.store import REPORT, RunFolder, machine, read_manifest, read_tables
+from results.store import REPORT, RunFolder, check_format, machine, read_manifest, read_tables
 
 Kind = Literal["label", "sweep", "compare", "run"]
 
@@ -212,6 +212,7 @@ def render_again(folder: Path) -> Outcome:
         InputError: not the folder of a finished run.
     """
     manifest = read_manifest(folder)
+    check_format(folder, manifest)
     tables = read_tables(folder, manifest)
     return Outcome(folder, render_report(manifest, tables), str(manifest["headline"]))
 

@@ -19,6 +19,7 @@ from corpora.errors import InputError
 
 MANIFEST = "manifest.json"
 REPORT = "report.md"
+FORMAT = 2  # of the tables; raised when a report could not be rendered from older ones
 # What can change a number.
 PACKAGES = (
     *("tercet", "llama-cpp-python", "sentence-transformers", "torch", "faiss-cpu", "tokenizers", "numpy", "polars"),
@@ -104,6 +105,7 @@ class RunFolder:
         sessions = [*self._earlier, dict(session)]
         return {
             **manifest,
+            "format": FORMAT,
             "config": self.config,
             "tables": tables,
             "packages": package_versions(),
@@ -141,6 +143,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not {"name", "kind", "tables", "sessions"} <= manifest.keys():
         raise InputError(f"{file} lacks what a manifest holds", "the manifest of a run", "run it again")
     return manifest
+
+
+def check_format(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a run whose tables another version wrote in another form.
+
+    Raises:
+        InputError: as said.
+    """
+    found = manifest.get("format", 1)
+    if found != FORMAT:
+        raise InputError(
+            f"{folder} holds tables of format {found}", f"format {FORMAT}", "run the experiment again, votes are kept"
+        )
 
 
 def read_tables(folder: Path, manifest: Mapping[str, Any]) -> dict[str, pl.DataFrame]:

@@ -70,6 +70,8 @@ def write_experiment(file: Path, questions: int = 3) -> Path:
         [corpus]
         source = "sample"
         sample = {questions}
+        [calibration]
+        per_label = 1
         [retrieval]
         sizes = [32, 64]
         k = [1, 2]

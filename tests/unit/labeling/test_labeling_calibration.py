@@ -8,17 +8,21 @@ from pydantic import ValidationError
 
 from labeling.calibration import CalibrationConfig, calibrate, fit_prior
 
-ROWS = st.integers(2, 5).flatmap(
-    lambda n_labels: st.lists(
-        st.lists(
-            st.lists(st.floats(0.01, 1), min_size=n_labels, max_size=n_labels),
-            min_size=3,
-            max_size=3,
-        ),
-        min_size=1,
-        max_size=4,
+ROWS = (
+    st.integers(2, 5)
+    .flatmap(
+        lambda n_labels: st.lists(
+            st.lists(
+                st.lists(st.floats(0.01, 1), min_size=n_labels, max_size=n_labels),
+                min_size=3,
+                max_size=3,
+            ),
+            min_size=1,
+            max_size=4,
+        )
     )
-).map(np.array)
+    .map(np.array)
+)
 
 
 def one_vote(*rows):
@@ -79,7 +83,9 @@ def test_calibration_turns_a_biased_answer_around():
     tune = one_vote((0.9, 0.1), (0.7, 0.3))
     calibrated = calibrate(one_vote((0.85, 0.15), (0.75, 0.25)), fit_prior(tune, np.array([0, 1])))
     # The prior is (.8, .2): .85 / .8 against .15 / .2, and .75 / .8 against .25 / .2.
-    assert calibrated[:, 0] == pytest.approx(np.array([[1.0625 / 1.8125, 0.75 / 1.8125], [0.9375 / 2.1875, 1.25 / 2.1875]]))
+    assert calibrated[:, 0] == pytest.approx(
+        np.array([[1.0625 / 1.8125, 0.75 / 1.8125], [0.9375 / 2.1875, 1.25 / 2.1875]])
+    )
     assert calibrated.argmax(axis=-1).ravel().tolist() == [0, 1]
 
 

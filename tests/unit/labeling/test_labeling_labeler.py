@@ -8,13 +8,15 @@ from pydantic import ValidationError
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.labeler import PARAPHRASES, LabelerConfig, PromptWriter, check_diversity, fingerprint
+from labeling.labeler import PARAPHRASES as ALL_PARAPHRASES
+from labeling.labeler import LabelerConfig, PromptWriter, check_diversity, fingerprint
 from labeling.prompts import FOLDER, load_prompt
 from labeling.sampling import Sampling, sampled_distribution
 from labeling.votes import vote_seed
 
 LABELS = LabelSet()
 TWO = LabelSet(("yes", "no"))
+PARAPHRASES = ALL_PARAPHRASES["label"]
 QUESTION = Question("q1", "Does it float?", ("d1",))
 SHA = "a" * 64
 
@@ -33,6 +35,9 @@ def votes_of(**settings):
         {"top_p": 0.01},
         {"top_p": 1 / 3},  # the most probable of three labels has at least that
         {"top_k": 2, "top_p": 0.5},  # and of the two that top_k leaves at least this
+        {"mode": "generate", "temperature": 0},
+        {"mode": "generate", "top_k": 1},
+        {"mode": "generate", "top_k": 2, "top_p": 0.5},
     ],
     ids=str,
 )
@@ -74,6 +79,10 @@ def test_more_than_one_prompt_is_refused_where_only_one_would_be_used(diversity)
         ({"diversity": "permute"}, TWO),
         ({"diversity": "paraphrase", "temperature": 0}, TWO),
         ({"diversity": "paraphrase", "prompts": ("judge", "according", "one_word")}, LABELS),
+        # Generated text is drawn token by token from the whole vocabulary, not from two or three labels.
+        ({"mode": "generate", "top_p": 0.3}, LABELS),
+        ({"mode": "generate", "top_p": 0.5, "diversity": "permute"}, TWO),
+        ({"mode": "generate", "diversity": "paraphrase", "temperature": 0}, TWO),
     ],
     ids=str,
 )
@@ -123,7 +132,8 @@ def test_a_refusal_names_the_labeler():
 
 @pytest.mark.parametrize(
     "setting",
-    [{"temprature": 0.5}, {"temperature": -1}, {"top_p": 0}, {"min_p": 1.5}, {"num_ctx": 10}, {"diversity": "luck"}],
+    [{"temprature": 0.5}, {"temperature": -1}, {"top_p": 0}, {"min_p": 1.5}, {"num_ctx": 10}, {"diversity": "luck"}]
+    + [{"mode": "chat"}, {"repeat_penalty": 0}, {"repeat_penalty": 2.5}, {"num_predict": 0}, {"preset": "qwen3"}],
     ids=str,
 )
 def test_unknown_keys_and_values_out_of_range_are_refused(setting):
@@ -134,6 +144,82 @@ def test_unknown_keys_and_values_out_of_range_are_refused(setting):
 def test_a_config_cannot_be_changed_afterwards():
     with pytest.raises(ValidationError, match="frozen"):
         LabelerConfig().temperature = 0.5
+
+
+@pytest.mark.parametrize("frame", ["", "no slot", "{system} only", "{message} and {message}", "{ message }"])
+def test_a_frame_without_exactly_one_place_for_the_message_is_refused(frame):
+    with pytest.raises(ValidationError, match=r"frame\n.*\{message\} once"):
+        LabelerConfig(frame=frame)
+
+
+@pytest.mark.parametrize("frame", ["{message}", "[INST]{system}\n{message}[/INST]", "{system} {message} {system} {x} {}"])
+def test_a_frame_with_one_place_for_the_message_is_accepted(frame):
+    assert LabelerConfig(frame=frame).frame == frame
+
+
+# Presets. Qwen 2.5 recommends temperature .7, top_k 20, top_p .8 and repeat_penalty 1.05, and nothing on min_p.
+
+QWEN = {"model": "qwen2.5-coder-0.5b", "preset": "family"}
+
+
+def test_a_family_preset_fills_in_what_its_publisher_recommends_and_nothing_else():
+    config = LabelerConfig(**QWEN)
+    assert config.sampling == Sampling(temperature=0.7, top_k=20, top_p=0.8, min_p=0.0)
+    assert config.repeat_penalty == 1.05
+    filled_in = {"preset", "temperature", "top_k", "top_p", "repeat_penalty"}
+    assert config.model_dump(exclude=filled_in) == LabelerConfig(model=QWEN["model"]).model_dump(exclude=filled_in)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"temperature": 0}, {"temperature": 0.3}, {"top_k": 3}, {"top_p": 0.5}, {"repeat_penalty": 1.2}, {"min_p": 0.1}],
+    ids=str,
+)
+def test_what_is_given_beside_a_preset_wins_and_the_rest_is_filled_in(given):
+    config = LabelerConfig(**QWEN, **given).model_dump()
+    recommended = {"temperature": 0.7, "top_k": 20, "top_p": 0.8, "min_p": 0.0, "repeat_penalty": 1.05}
+    assert {name: config[name] for name in recommended} == recommended | given
+
+
+def test_without_a_preset_nothing_is_filled_in():
+    assert LabelerConfig(model=QWEN["model"]).sampling == LabelerConfig(preset="none").sampling == Sampling()
+
+
+def test_the_preset_of_the_default_model_needs_no_model_given():
+    assert LabelerConfig(preset="family").model_dump() == LabelerConfig(**QWEN).model_dump()
+
+
+def test_a_preset_works_where_a_form_sends_every_field():
+    untouched = LabelerConfig().model_dump(mode="json") | QWEN
+    assert LabelerConfig.model_validate(untouched).sampling == LabelerConfig(**QWEN).sampling
+
+
+@pytest.mark.parametrize("config", [LabelerConfig(**QWEN, top_k=3), LabelerConfig(**QWEN).as_reader()], ids=["asked", "reader"])
+def test_a_config_with_a_preset_that_was_written_down_is_the_same_when_it_is_read_again(config):
+    assert LabelerConfig.model_validate(config.model_dump()).model_dump() == config.model_dump()
+
+
+def test_a_preset_of_a_model_given_by_its_path_is_refused_with_what_to_do():
+    with pytest.raises(InputError, match=r"mine\.gguf") as refused:
+        LabelerConfig(model="models/mine.gguf", preset="family")
+    # A path is what it is: to ask for "a name, or the path of a .gguf file" helps nobody.
+    assert "path of a .gguf file" not in str(refused.value)
+    assert "preset" in str(refused.value) or "temperature" in str(refused.value)
+
+
+def test_a_preset_of_an_unknown_model_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="did you mean 'qwen2.5-coder-0.5b'"):
+        LabelerConfig(model="qwen2.5-coder-0.5", preset="family")
+
+
+def test_a_preset_of_a_family_that_has_none_is_refused():
+    with pytest.raises(InputError, match="no sampling preset for the family 'minilm'"):
+        LabelerConfig(model="all-minilm-l6-v2", preset="family")
+
+
+def test_an_unknown_key_beside_a_preset_is_refused_by_its_name():
+    with pytest.raises(ValidationError, match=r"temprature\n.*not permitted"):
+        LabelerConfig(**QWEN, temprature=0.5)
 
 
 def test_reports_call_a_labeler_by_its_name_or_else_by_its_model():
@@ -147,17 +233,49 @@ def test_as_a_reader_it_answers_greedily_and_stays_the_same_otherwise():
     )
     reader = config.as_reader()
     assert reader.sampling == Sampling(temperature=0.0, top_k=0, top_p=1.0, min_p=0.0)
-    unchanged = {"temperature", "top_k", "top_p", "min_p"}
-    assert reader.model_dump(exclude=unchanged) == config.model_dump(exclude=unchanged)
+    changed = {"temperature", "top_k", "top_p", "min_p"}
+    assert reader.model_dump(exclude=changed) == config.model_dump(exclude=changed)
 
 
 @pytest.mark.parametrize(
     "setting",
-    [{"temperature": 0.5}, {"top_k": 2}, {"top_p": 0.9}, {"min_p": 0.1}, {"template": "plain"}],
+    [{"temperature": 0.5}, {"top_k": 2}, {"top_p": 0.9}, {"min_p": 0.1}, {"template": "plain"}]
+    + [{"mode": "generate"}, {"frame": "{message}"}],
     ids=str,
 )
 def test_the_fingerprint_changes_with_what_changes_a_vote(setting):
     assert fingerprint(LabelerConfig(**setting), LABELS, SHA) != fingerprint(LabelerConfig(), LABELS, SHA)
+
+
+GENERATE_ONLY = [{"repeat_penalty": 1.1}, {"num_predict": 64}, {"stop": ("\n",)}, {"grammar": False}]
+
+
+@pytest.mark.parametrize("setting", GENERATE_ONLY, ids=str)
+def test_what_only_generated_text_depends_on_changes_the_fingerprint_of_generate_mode_alone(setting):
+    assert fingerprint(LabelerConfig(**setting), LABELS, SHA) == fingerprint(LabelerConfig(), LABELS, SHA)
+    generating = LabelerConfig(mode="generate")
+    assert fingerprint(LabelerConfig(mode="generate", **setting), LABELS, SHA) != fingerprint(generating, LABELS, SHA)
+
+
+def test_the_fingerprints_of_label_mode_are_those_of_the_first_release():
+    # Written down once, from the version that knew no other mode: with another one, every vote would be asked again.
+    other = LabelerConfig(temperature=0.5, template="chat")
+    assert fingerprint(LabelerConfig(), LABELS, SHA) == "7cc286d8da72f948fb9a00f89653d567"
+    assert fingerprint(other, LABELS, SHA) == "33dfb0331810807b63c5ddfecc943876"
+
+
+def test_the_fingerprint_of_a_frame_is_that_of_its_text_whatever_template_it_stands_for():
+    frames = ["{message}", "{system}{message}", "{message}\n", "chat{message}"]
+    configs = [LabelerConfig(frame=frame, template=t) for frame in frames for t in ("auto", "chat", "plain")]
+    assert len({fingerprint(config, LABELS, SHA) for config in configs}) == len(frames)
+
+
+def test_a_preset_is_no_part_of_the_fingerprint_but_what_it_fills_in_is():
+    spelt = LabelerConfig(model=QWEN["model"], temperature=0.7, top_k=20, top_p=0.8, repeat_penalty=1.05)
+    for mode in ("label", "generate"):
+        one, two = (config.model_copy(update={"mode": mode}) for config in (LabelerConfig(**QWEN), spelt))
+        assert fingerprint(one, LABELS, SHA) == fingerprint(two, LABELS, SHA)
+    assert fingerprint(LabelerConfig(**QWEN), LABELS, SHA) != fingerprint(LabelerConfig(), LABELS, SHA)
 
 
 def test_the_fingerprint_changes_with_the_bytes_of_the_model():
@@ -233,6 +351,29 @@ def test_a_prompt_of_ones_own_is_used_instead_of_the_bundled_one(tmp_path):
     path.write_text("S\n===\n{question} / {context} / {options}\n===\nMy answer:\n")
     prompt = PromptWriter(LabelerConfig(prompts=(str(path),)), LABELS).single(QUESTION, "document", "c")
     assert (prompt.system, prompt.message, prompt.start) == ("S", "Does it float? / c / yes, no or maybe", "My answer:")
+
+
+def test_a_system_message_of_ones_own_takes_the_place_of_the_prompts():
+    (own, *_), (bundled, *_) = votes_of(system="Be brief."), votes_of()
+    assert own == bundled._replace(system="Be brief.")
+    assert own.hash != bundled.hash
+    assert votes_of(system="")[0].system == ""
+
+
+def test_generated_answers_have_prompts_of_their_own_and_begin_with_nothing():
+    for diversity, names in (("resample", ["reasoned"] * 3), ("paraphrase", list(ALL_PARAPHRASES["generate"]))):
+        votes = votes_of(mode="generate", diversity=diversity)
+        expected = [load_prompt(name).fill("It floats.", QUESTION.text, tuple(LABELS)) for name in names]
+        assert [vote.message for vote in votes] == expected
+        assert {vote.start for vote in votes} == {""}
+    # A label-mode prompt would have the answer come at once.
+    assert load_prompt("judge").start == "Answer:"
+    assert votes_of(mode="generate", prompts=("judge",))[0].start == ""
+
+
+def test_every_bundled_prompt_for_generated_answers_asks_for_the_line_that_is_read():
+    for name in ALL_PARAPHRASES["generate"]:
+        assert '"Answer: "' in load_prompt(name).message
 
 
 def test_the_hash_covers_all_that_the_model_sees_and_nothing_else():

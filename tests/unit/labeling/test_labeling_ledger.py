@@ -2,6 +2,7 @@ import errno
 import os
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from labeling.ledger import Ledger
-from labeling.votes import KEY, VOTES, Prompt, Vote, vote_seed
+from labeling.votes import KEY, VOTES, Prompt, Vote, vote_seed, votes_frame
 
 NEVER = 1e9  # flush_seconds of a ledger that flushes only when told to
 
@@ -75,8 +76,51 @@ def test_a_vote_comes_back_from_disk_as_it_was(tmp_path, ledger):
             "outside_mass": 0.125,
             "margin": 2 / 7,
             "n_prompt_tokens": 17,
+            "text": None,
+            "parse": None,
+            "problem": None,
+            "n_generated": None,
         }
     ]
+
+
+def test_a_generated_vote_comes_back_with_its_text_and_how_it_was_read(tmp_path, ledger):
+    text = "Nine of 14 left.\nSo: ja \U0001f989"
+    vote = replace(vote_of(prompt_of()), text=text, parse="repaired", problem="off_label", n_generated=21)
+    with ledger:
+        ledger.append([vote])
+    row = Ledger(tmp_path, "f1").votes().row(0, named=True)
+    assert (row["text"], row["parse"], row["problem"], row["n_generated"]) == (text, "repaired", "off_label", 21)
+
+
+# What a vote had before text was generated; such shards are on users' disks.
+OLD_VOTES = pl.Schema({name: VOTES[name] for name in VOTES if name not in ("text", "parse", "problem", "n_generated")})
+
+
+def write_old_shard(folder, votes):
+    (folder / "f1").mkdir(parents=True, exist_ok=True)
+    rows = votes_frame(votes).select(OLD_VOTES.names())
+    rows.write_parquet(folder / "f1" / "00000000000000000001-0123abcd.parquet")
+
+
+def test_votes_of_an_older_version_are_read_with_nothing_in_the_columns_that_came_later(tmp_path):
+    votes = [vote_of(prompt_of("q1")), vote_of(prompt_of("q2"), failure="no_label_mass")]
+    write_old_shard(tmp_path, votes)
+    read = Ledger(tmp_path, "f1").votes()
+    assert read.schema == VOTES
+    assert read.sort("question_id").equals(votes_frame(votes))
+    assert read.select("text", "parse", "problem", "n_generated").null_count().row(0) == (2, 2, 2, 2)
+
+
+def test_old_and_new_shards_make_one_ledger_and_what_the_old_one_knows_is_not_asked_again(tmp_path):
+    write_old_shard(tmp_path, [vote_of(prompt_of("q1"))])
+    new = replace(vote_of(prompt_of("q2")), text="Answer: yes", parse="strict", n_generated=3)
+    with Ledger(tmp_path, "f1", NEVER) as ledger:
+        assert ledger.missing([prompt_of("q1"), prompt_of("q2")]) == [prompt_of("q2")]
+        ledger.append([new, vote_of(prompt_of("q1"), "no")])
+    votes = ledger.votes().sort("question_id")
+    assert votes.select("question_id", "label", "text").rows() == [("q1", "yes", None), ("q2", "yes", "Answer: yes")]
+    assert len(shards(tmp_path)) == 2
 
 
 def test_a_ledger_without_votes_is_an_empty_frame_and_writes_nothing(tmp_path):
@@ -101,11 +145,12 @@ def test_what_was_answered_is_not_asked_again_after_a_restart(tmp_path, ledger):
     assert Ledger(tmp_path, "f1").missing(three_prompts("q1")) == []
 
 
-def test_a_named_failure_of_the_model_is_an_answer_too(tmp_path, ledger):
+@pytest.mark.parametrize("failure", ["no_label_mass", "empty", "refused", "truncated", "off_label"])
+def test_a_named_failure_of_the_model_is_an_answer_too(tmp_path, ledger, failure):
     with ledger:
-        ledger.append([vote_of(prompt_of(), failure="no_label_mass")])
+        ledger.append([vote_of(prompt_of(), failure=failure)])
     assert Ledger(tmp_path, "f1").missing([prompt_of()]) == []
-    assert ledger.votes()["failure"].to_list() == ["no_label_mass"]
+    assert ledger.votes()["failure"].to_list() == [failure]
 
 
 def test_a_prompt_that_did_not_fit_is_not_kept_and_is_asked_again(tmp_path, ledger):

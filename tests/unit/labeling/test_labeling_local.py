@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -265,18 +263,6 @@ def test_whole_labels_count_their_continuations_in_what_is_evaluated_and_in_what
     assert labeler.ask([prompt])[0].failure == "prompt_too_long"
 
 
-def test_a_template_that_refuses_system_messages_gets_them_in_the_users():
-    def formatter(messages):
-        if messages[0]["role"] == "system":
-            raise ValueError("System role not supported")
-        return SimpleNamespace(prompt=f"<user>{messages[0]['content']}<end>")
-
-    head, slot, tail = LocalLabeler._render(formatter).partition("\ue000u")
-    assert (head, tail) == ("<user>\ue000s\n\n", "<end>")
-    assert slot
-
-
-@pytest.mark.model
 @pytest.mark.parametrize("template", ["{% if %}", "{{ messages[5].content.x }}", "{{ raise_exception('no') }}"])
 def test_a_template_that_does_not_render_is_refused_in_one_line(smollm2, monkeypatch, template):
     monkeypatch.setattr(LlamaModel, "chat_template", property(lambda _: template))

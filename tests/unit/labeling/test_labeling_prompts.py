@@ -4,9 +4,11 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from labeling.labeler import PARAPHRASES
 from labeling.prompts import FOLDER, PromptTemplate, load_prompt, rotations, spell_options
 
 BUNDLED = sorted(file.stem for file in FOLDER.glob("*.txt"))
+REASONED = ["reasoned", "reasoned_both_sides", "reasoned_evidence"]
 BARE = PromptTemplate("bare", "system", "[{context}] [{question}] [{options}]", "")
 GOOD_MESSAGE = "{context}\n{question}\n{options}"
 
@@ -44,8 +46,12 @@ def test_other_braces_of_a_template_stay_as_they_are():
     assert template.fill("c", "q", ("x", "y")) == '{"a": {}} cqx or y'
 
 
-def test_three_phrasings_are_bundled():
-    assert BUNDLED == ["according", "judge", "one_word"]
+def test_three_phrasings_are_bundled_for_each_mode():
+    assert BUNDLED == ["according", "judge", "one_word", *REASONED]
+    assert {mode: sorted(names) for mode, names in PARAPHRASES.items()} == {
+        "label": ["according", "judge", "one_word"],
+        "generate": REASONED,
+    }
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -54,7 +60,7 @@ def test_every_bundled_prompt_shows_context_question_and_options(name):
     filled = template.fill("THE CONTEXT", "THE QUESTION", ("alpha", "beta", "gamma"))
     assert template.name == name
     assert template.system
-    assert template.start == "Answer:"
+    assert template.start == ("" if name in REASONED else "Answer:")
     for part in ("THE CONTEXT", "THE QUESTION", "alpha, beta or gamma"):
         assert filled.count(part) == 1
     assert "{" not in filled

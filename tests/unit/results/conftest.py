@@ -188,17 +188,17 @@ def build_corpus(
     )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ballots():
     return build_votes
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cast_of():
     return build_cast
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def corpus_of():
     return build_corpus
 

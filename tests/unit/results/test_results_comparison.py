@@ -76,7 +76,9 @@ def test_holm_runs_over_all_pairs_of_labelers():
     assert rows["b", "c"]["same_wrong_label"] == 1.0
 
 
-@pytest.mark.xfail(strict=True, reason='BUG: two failed votes count as the same wrong label "(no answer)"')
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason='BUG: two failed votes count as the same wrong label "(no answer)"'
+)
 def test_two_failed_votes_are_both_wrong_and_not_the_same_wrong_label():
     row = compare(["yes", "no", "no"], a=["yes", None, "no"], b=["yes", None, "no"])["pairs"].row(0, named=True)
     assert (row["both_wrong"], row["same_wrong_label"]) == (1, 0.0)
