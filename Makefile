@@ -9,7 +9,9 @@ MODELS := all-minilm-l6-v2 qwen2.5-coder-0.5b
 DEMO_MODELS := $(MODELS) qwen2.5-coder-1.5b
 TEST_MODELS := $(MODELS) smollm2-135m
 
-.PHONY: setup models demo test check readme clean
+PUBMEDQA ?= ../shared/data/pubmedqa
+
+.PHONY: setup models demo test check bench readme clean
 
 setup: $(READY)
 
@@ -33,6 +35,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(PUBMEDQA) --save results/published/votes
+	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(PUBMEDQA) --memory --save results/published/memory
 
 readme: $(READY)
 	$(BIN)/python -m flows.readme

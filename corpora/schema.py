@@ -89,6 +89,10 @@ class LabelSet:
             raise InputError(
                 f"label set {list(self.labels)} has {len(self.labels)} labels", "2 to 8", "merge or add labels"
             )
+        if any(ord(character) < 32 for label in self.labels for character in label):
+            raise InputError(
+                f"label set {list(self.labels)}", "labels of one line without control characters", "rename the labels"
+            )
         folded = [label.strip().casefold() for label in self.labels]
         if "" in folded or len(set(folded)) != len(folded):
             raise InputError(

@@ -13,7 +13,7 @@ from corpora.schema import LabelSet
 from corpora.sources import CorpusConfig
 from labeling.calibration import CalibrationConfig
 from labeling.consensus import ConsensusConfig
-from labeling.labeler import LabelerConfig, check_diversity
+from labeling.labeler import SYSTEM, LabelerConfig, check_diversity
 from labeling.prompts import load_prompt
 from results.scoring import ScoringConfig
 from retrieval.config import RetrievalConfig
@@ -148,16 +148,29 @@ def _check_retrieval(retrieval: RetrievalConfig) -> None:
 
 
 def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
-    """Refuse a rule that needs distributions from a reader that gives none.
+    """Refuse what a reader's settings make impossible.
 
     Raises:
-        InputError: rule `min_probability` with a reader in generate mode.
+        InputError: a rule that needs distributions with a reader that gives none, an output that fills the context, a
+            system message that no model would see.
     """
     if reader.mode == "generate" and consensus.rule == "min_probability":
         raise InputError(
             f"rule 'min_probability' with reader {reader.label!r} in generate mode",
             "label probabilities, which generated text has none of",
             "use rule = 'unanimous' or 'majority', or mode = 'label'",
+        )
+    if reader.mode == "generate" and reader.num_predict >= reader.num_ctx:
+        raise InputError(
+            f"reader {reader.label!r}: num_predict {reader.num_predict} with num_ctx {reader.num_ctx}",
+            "room for a prompt beside the output",
+            "lower num_predict or raise num_ctx",
+        )
+    if reader.system is not None and reader.frame is not None and SYSTEM not in reader.frame:
+        raise InputError(
+            f"reader {reader.label!r}: a system message and a frame without {SYSTEM}",
+            "a frame that shows it",
+            f"put {SYSTEM} into the frame, or remove `system`",
         )
 
 
@@ -169,6 +182,7 @@ def _first_problem(error: ValidationError, where: str) -> InputError:
         found, expected, remedy = f"{where}: unknown key {place!r}", "a key of that section", "correct or remove it"
     else:
         found = f"{where}: {place} = {first['input']!r:.60}"
-        expected, remedy = first["msg"].removeprefix("Input should be "), "correct the value"
+        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        remedy = "correct the value"
     more = len(problems) - 1
     return InputError(found, expected, remedy + (f" ({more} more in the same file)" if more else ""))

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from labeling.sampling import Probabilities
 
+# A label that tune questions show next to no mass for is blown up so far and no further.
+LEAST_PRIOR = 1e-3
+
 
 class CalibrationConfig(BaseModel):
     """Which tune questions the label bias of a labeler is measured on."""
@@ -67,7 +70,6 @@ def calibrate(probabilities: Probabilities, prior: Probabilities) -> Probabiliti
     Returns:
         Shape (questions, votes, labels), each row sums to 1.
     """
-    # A label that the tune questions never showed any mass for has no bias to divide out, only a division by zero.
-    weights = probabilities / np.maximum(prior, 1e-12)
+    weights = probabilities / np.maximum(prior, LEAST_PRIOR)
     calibrated: Probabilities = weights / weights.sum(axis=-1, keepdims=True)
     return calibrated

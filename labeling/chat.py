@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from corpora.errors import InputError
@@ -13,6 +14,8 @@ from labeling.votes import Prompt
 _SLOT = "\ue000"
 # Qwen3 and its like otherwise open a thinking block, in which no label comes next.
 _NO_THINKING = {"enable_thinking": False}
+# Templates that name today's date would make another prompt every day, under one fingerprint.
+_TODAY = datetime(2024, 7, 26, tzinfo=UTC)
 
 
 class ChatFrame:
@@ -75,6 +78,7 @@ class ChatFrame:
                 template=template, eos_token=self._llama.eos_text, bos_token=self._llama.bos_text,
                 add_generation_prompt=True,
             )  # fmt: skip
+            formatter.strftime_now = _TODAY.strftime  # type: ignore[assignment, method-assign]  # its only hook
             rendered = self._render(formatter)
         except (ValueError, TypeError, TemplateError) as error:
             raise InputError(
@@ -98,6 +102,8 @@ class ChatFrame:
         try:
             rendered: str = formatter(messages=[system, user], **_NO_THINKING).prompt
         except ValueError:  # a template's own raise_exception: Gemma's refuses system messages
+            rendered = ""
+        if _SLOT + "s" not in rendered:  # refused, or dropped without a word
             together = {"role": "user", "content": f"{_SLOT}s\n\n{_SLOT}u"}
             rendered = formatter(messages=[together], **_NO_THINKING).prompt
         return rendered

@@ -29,6 +29,7 @@ class Decoding(NamedTuple):
         grammar: GBNF that the whole output follows; empty for none.
         repair: text put behind an output that `accept` refuses, once.
         repair_grammar: GBNF that what comes then follows.
+        repair_predict: most tokens of that.
     """
 
     sampling: Sampling
@@ -36,8 +37,9 @@ class Decoding(NamedTuple):
     num_predict: int
     stop: tuple[str, ...]
     grammar: str
-    repair: str
-    repair_grammar: str
+    repair: str = ""
+    repair_grammar: str = ""
+    repair_predict: int = 16
 
 
 class Generated(NamedTuple):
@@ -54,6 +56,7 @@ class Generated(NamedTuple):
     n_tokens: int
     truncated: bool
     repair: str | None
+    repair_truncated: bool = False
 
 
 @dataclass
@@ -114,8 +117,12 @@ class Generator:
                 self._take(stream, llama.sample(sampler, -1), decoding)
                 streams.append(stream)
             self._run(streams, decoding)
-        repairs = self._repair([s for s in streams if not accepts(s.text)], seeds, decoding)
-        return [Generated(s.text, s.n_tokens, s.truncated, repairs.get(s.sequence)) for s in streams]
+        return [
+            Generated(stream.text, stream.n_tokens, stream.truncated, None)
+            if accepts(stream.text)
+            else self._repaired(stream, seed, decoding)
+            for stream, seed in zip(streams, seeds, strict=True)
+        ]
 
     def _run(self, streams: Sequence[_Stream], decoding: Decoding) -> None:
         """Decode all streams in step until each is done."""
@@ -140,22 +147,19 @@ class Generator:
         elif stream.n_tokens >= decoding.num_predict:
             stream.done = stream.truncated = True
 
-    def _repair(self, streams: Sequence[_Stream], seeds: Sequence[int], decoding: Decoding) -> dict[int, str]:
-        """Put the repair text behind each stream and let the model answer it once."""
-        answers = {}
-        for stream in streams:
-            behind = self._llama.tokenize(decoding.repair, special=False, add_bos=False)
-            # A stream that num_predict ended has its last token not evaluated yet.
-            pending = [stream.token] if stream.truncated else []
-            self._llama.evaluate((*pending, *behind), stream.position, stream.sequence)
-            again = _Stream(stream.sequence, stream.position + len(pending) + len(behind), None)
-            with self._samplers(decoding, decoding.repair_grammar, [seeds[stream.sequence - 1]]) as (sampler,):
-                again.sampler = sampler
-                self._take(again, self._llama.sample(sampler, -1), decoding)
-                self._run([again], decoding)
-            stream.n_tokens += again.n_tokens
-            answers[stream.sequence] = again.text
-        return answers
+    def _repaired(self, stream: _Stream, seed: int, decoding: Decoding) -> Generated:
+        """Put the repair text behind a stream and let the model answer it once."""
+        behind = self._llama.tokenize(decoding.repair, special=False, add_bos=False)
+        # A stream that num_predict ended has its last token not evaluated yet.
+        pending = [stream.token] if stream.truncated else []
+        self._llama.evaluate((*pending, *behind), stream.position, stream.sequence)
+        short = decoding._replace(num_predict=decoding.repair_predict, stop=())
+        with self._samplers(decoding, decoding.repair_grammar, [seed]) as (sampler,):
+            again = _Stream(stream.sequence, stream.position + len(pending) + len(behind), sampler)
+            self._take(again, self._llama.sample(sampler, -1), short)
+            self._run([again], short)
+        n_tokens = stream.n_tokens + again.n_tokens
+        return Generated(stream.text, n_tokens, stream.truncated, again.text, again.truncated)
 
     @contextmanager
     def _samplers(self, decoding: Decoding, grammar: str, seeds: Sequence[int]) -> Iterator[list[Any]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+import math
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
 from labeling.families import family_preset
-from labeling.models import find_model
+from labeling.models import find_model, is_path
 from labeling.prompts import PromptTemplate, load_prompt, rotations
 from labeling.sampling import Sampling
 from labeling.votes import N_VOTES, Arm, Prompt, vote_seed
@@ -56,9 +57,11 @@ class LabelerConfig(BaseModel):
     top_k: int = Field(0, ge=0, description="draw among the k most probable labels; 0 for all")
     top_p: float = Field(1.0, gt=0, le=1, description="draw among the most probable labels that make up this mass")
     min_p: float = Field(0.0, ge=0, le=1, description="drop labels below this share of the most probable one")
-    repeat_penalty: float = Field(1.0, gt=0, le=2, description="generate: penalty on repeated tokens; 1 for none")
+    repeat_penalty: float = Field(
+        1.0, gt=0, le=2, description="generate: penalty on tokens repeated in the output; 1 for none"
+    )
     num_predict: int = Field(160, ge=8, description="generate: most tokens of one output")
-    stop: tuple[str, ...] = Field((), description="generate: texts that end an output")
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field((), description="generate: texts that end an output")
     grammar: bool = Field(True, description="generate: hold the output to a few lines and then `Answer: LABEL`")
     seed: int = Field(0, description="seed of the draws")
     num_ctx: int = Field(4096, ge=256, description="tokens that the context holds")
@@ -72,10 +75,19 @@ class LabelerConfig(BaseModel):
         if not isinstance(values, dict) or values.get("preset") != "family":
             return values
         model = str(values.get("model", cls.model_fields["model"].default))
+        if is_path(model):
+            raise InputError(
+                f"preset 'family' with the model file {model}",
+                "a name of `tercet models list`, whose family is known",
+                "set temperature, top_k, top_p and min_p yourself",
+            )
         recommended = family_preset(find_model(model).family).parameters
         # Compared with the default: a form sends every field, also those that nobody touched.
-        own = {name for name, value in values.items() if value != cls.model_fields[name].default}
-        return values | {name: value for name, value in recommended.items() if name not in own}
+        return values | {
+            name: value
+            for name, value in recommended.items()
+            if values.get(name) in (None, cls.model_fields[name].default)
+        }
 
     @field_validator("frame")
     @classmethod
@@ -96,7 +108,7 @@ class LabelerConfig(BaseModel):
 
     def as_reader(self) -> LabelerConfig:
         """The same labeler as it answers from retrieved chunks: once, with its most probable label."""
-        return self.model_copy(update={"temperature": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0})
+        return self.model_copy(update={"preset": "none", "temperature": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0})
 
 
 def check_diversity(config: LabelerConfig, labels: LabelSet) -> None:
@@ -106,9 +118,9 @@ def check_diversity(config: LabelerConfig, labels: LabelSet) -> None:
         InputError: with the reason.
     """
     n_prompts = len(config.prompts) or (N_VOTES if config.diversity == "paraphrase" else 1)
-    # The most probable of n labels that are left has at least 1/n: a top_p up to there never lets another one in.
-    n_drawn_from = min(len(labels), config.top_k or len(labels))
-    is_greedy = config.sampling.is_greedy or config.top_p <= 1 / n_drawn_from
+    # The most probable of n that are left has at least 1/n: a top_p up to there never lets another one in.
+    n_choices = len(labels) if config.mode == "label" else math.inf
+    is_greedy = config.sampling.is_greedy or config.top_p <= 1 / min(n_choices, config.top_k or math.inf)
     if config.diversity == "resample" and is_greedy:
         raise InputError(
             f"labeler {config.label!r}: 'resample' at temperature {config.temperature:g}, top_k {config.top_k}, "

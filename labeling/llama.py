@@ -22,6 +22,7 @@ from labeling.trie import TrieNode, build_trie
 Logprobs = npt.NDArray[np.float64]
 
 MAX_FORKS = 32  # leaves decoded together; each needs a sequence id and a row of logits
+_RANDOM_SEED = 0xFFFFFFFF  # this one means "choose at random" to llama.cpp
 PENALTY_WINDOW = 64  # tokens that repeat_penalty looks back over, as is llama.cpp's default
 _DEPTH = 32  # forks of inner nodes that may be open at once, each holding a sequence id
 
@@ -167,7 +168,7 @@ class LlamaModel:
             sampling: truncation and temperature.
             repeat_penalty: 1 for none.
             grammar: GBNF that the output follows, its rule `root` first; empty for none.
-            seed: of the draws; llama.cpp takes its lower 32 bits.
+            seed: of the draws; llama.cpp takes 32 bits of it.
 
         Raises:
             ValueError: llama.cpp cannot parse the grammar.
@@ -181,7 +182,7 @@ class LlamaModel:
                 raise ValueError(f"llama.cpp cannot parse the grammar {grammar!r}")
             lib.llama_sampler_chain_add(chain, constrained)
         if repeat_penalty != 1.0:
-            penalties = lib.llama_sampler_init_penalties(PENALTY_WINDOW, repeat_penalty, 0.0, 0.0)
+            penalties = lib.llama_sampler_init_penalties(self.n_vocab, PENALTY_WINDOW, repeat_penalty, 0.0, 0.0)
             lib.llama_sampler_chain_add(chain, penalties)
         if sampling.is_greedy:
             lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
@@ -191,7 +192,7 @@ class LlamaModel:
             lib.llama_sampler_init_top_p(sampling.top_p, 1),
             lib.llama_sampler_init_min_p(sampling.min_p, 1),
             lib.llama_sampler_init_temp(sampling.temperature),
-            lib.llama_sampler_init_dist(seed & 0xFFFFFFFF),
+            lib.llama_sampler_init_dist(seed % _RANDOM_SEED),
         ):
             lib.llama_sampler_chain_add(chain, link)
         return chain

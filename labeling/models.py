@@ -109,13 +109,18 @@ def find_ollama_model(name: str) -> Model | None:
     return next((model for model in registry().values() if name.lower() in model.ollama), None)
 
 
+def is_path(name: str) -> bool:
+    """Whether a model is given by its file and not by a name of the registry."""
+    return name.endswith(".gguf") or os.sep in name
+
+
 def resolve_model(name: str) -> ModelFile:
     """The file of a model given by registry name or by path, verified.
 
     Raises:
         InputError: unknown name, file not fetched yet, or bytes with another digest than the registry's.
     """
-    if name.endswith(".gguf") or os.sep in name:
+    if is_path(name):
         path = Path(name).expanduser()
         if not path.is_file():
             raise InputError(f"no model file {path}", "an existing .gguf file", "check the path")

@@ -11,11 +11,17 @@ Problem = Literal["empty", "refused", "truncated", "off_label"]
 Parse = Literal["strict", "lenient", "repaired"]
 
 MARKER = "Answer:"
-_MARKER = re.compile(r"\b(?:final\s+)?answer\b\W*(?:is\b)?[\s:*_\"'`(\[]*", re.IGNORECASE)
-_DECORATION = " \t\r\n*_\"'`.,;:!()[]{}<>#-"
+_OPENING = r"(?:[\s:*_\"'`(\[]|[-\u2013\u2014]\s)*"
+_MARKER = re.compile(rf"\b(?:final\s+)?answer\b{_OPENING}(?:is\b)?{_OPENING}", re.IGNORECASE)
+_DECORATION = " \t\r\n*_\"'`.,;:!()[]{}<>#"
+_LIST_SIGN = re.compile(r"^[-\u2013\u2014\u2022]\s+")
+# What may follow a label that stands for itself, and not for the beginning of a phrase such as "no idea".
+_ENDS = r"\s*(?:$|[\n.,;:!)\]}\"'`\u2013\u2014]|[-*_](?!\w))"
+# An output that opens like this answers nothing; further on, the same words may be about the text.
 _REFUSAL = re.compile(
-    r"\b(?:i\s+(?:can(?:no|')t|can\s+not|am\s+(?:unable|not\s+able)|won't|will\s+not|must\s+decline)"
-    r"|i(?:'|\u2019)?m\s+(?:sorry|unable|not\s+able)|as\s+an\s+ai)\b",
+    r"^\W*(?:(?:sorry|unfortunately|i\s+apologi[sz]e)\b[^.]{0,40})?"
+    r"(?:i\s+(?:can(?:no|['\u2019])t|can\s+not|am\s+(?:sorry|unable|not\s+able)|won['\u2019]t|will\s+not"
+    r"|must\s+decline)|i['\u2019]?m\s+(?:sorry|unable|not\s+able)|as\s+an\s+ai)\b",
     re.IGNORECASE,
 )
 
@@ -32,44 +38,50 @@ def parse_answer(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
     """Read the label of a generated text.
 
     Strict: the last line is `Answer: LABEL`, letter by letter. Lenient: what follows the last "answer" begins with a
-    label, or the last line is one, whatever the case, quotes, markdown or full stop around it.
+    label that stands for itself, or the last line is one, whatever the case, quotes, markdown or full stop around it.
 
     Args:
         text: the output.
         labels: the allowed answers.
-        truncated: whether the output was cut off at its greatest length.
+        truncated: whether the output was cut off at its greatest length; then a label at its very end, with which a
+            longer one begins, is none.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         return Parsed(None, None, "empty")
-    for label in labels:
-        if lines[-1] == f"{MARKER} {label}":
-            return Parsed(label, "strict", None)
     said = _MARKER.split(text)[1:]
-    found = (_leading_label(said[-1], labels) if said else None) or _only_label(lines[-1], labels)
-    if found is not None:
-        return Parsed(found, "lenient", None)
-    if _REFUSAL.search(text):
+    strict = next((label for label in labels if lines[-1] == f"{MARKER} {label}"), None)
+    lenient = (_leading_label(said[-1], labels) if said else None) or _only_label(lines[-1], labels)
+    found = strict or lenient
+    if found is not None and not (truncated and _is_cut(text, found, labels)):
+        return Parsed(found, "strict" if strict else "lenient", None)
+    if found is None and _REFUSAL.search(text):
         return Parsed(None, None, "refused")
     return Parsed(None, None, "truncated" if truncated else "off_label")
 
 
 def _leading_label(said: str, labels: LabelSet) -> str | None:
     """The label that a text begins with, the longest of those that fit; None where a second one follows at once."""
-    folded = said.strip(_DECORATION).casefold()
-    fitting = [label for label in labels if re.match(re.escape(label.casefold()) + r"(?!\w)", folded)]
+    folded = said.lstrip(_DECORATION).casefold()
+    fitting = [label for label in labels if re.match(re.escape(label.casefold()) + _ENDS, folded)]
     if not fitting:
         return None
     found = max(fitting, key=len)
-    rest = folded[len(found) :]
-    others = [label for label in labels if label != found]
-    choice = re.match(rf"\W*(?:or|and|/)?\W*(?:{'|'.join(re.escape(o.casefold()) for o in others)})(?!\w)", rest)
-    return None if choice else found
+    rest = folded[len(found.casefold()) :]
+    others = "|".join(re.escape(label.casefold()) for label in labels if label != found)
+    return None if re.match(rf"\W*(?:or|and)?\W*(?:{others})(?!\w)", rest.partition(".")[0]) else found
 
 
 def _only_label(line: str, labels: LabelSet) -> str | None:
-    bare = line.strip(_DECORATION).casefold()
+    bare = _LIST_SIGN.sub("", line.strip()).strip(_DECORATION).casefold()
     return next((label for label in labels if label.casefold() == bare), None)
+
+
+def _is_cut(text: str, found: str, labels: LabelSet) -> bool:
+    """Whether a text ends in the middle of what may become a longer label."""
+    if not text.casefold().endswith(found.casefold()):
+        return False
+    return any(label != found and label.casefold().startswith(found.casefold()) for label in labels)
 
 
 def answer_grammar(labels: LabelSet, n_lines: int = 3) -> str:

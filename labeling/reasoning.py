@@ -16,8 +16,6 @@ from labeling.llama import LlamaModel
 from labeling.parsing import MARKER, answer_grammar, label_grammar, parse_answer
 from labeling.votes import Prompt, Vote
 
-REPAIR_TOKENS = 32  # room for the repair text and the longest label behind an output
-
 
 class GeneratingLabeler:
     """Answers prompts by generating text with a GGUF model on this machine.
@@ -27,6 +25,9 @@ class GeneratingLabeler:
         labels: the allowed answers.
         llama: the open model; labelers of one model share it.
         model_sha256: digest of its file.
+
+    Attributes:
+        room: tokens kept free behind every prompt, for the output and its repair.
 
     Raises:
         InputError: a chat template is asked for and the model has none.
@@ -46,7 +47,11 @@ class GeneratingLabeler:
             grammar=answer_grammar(labels) if config.grammar else "",
             repair=f"\n{MARKER}",
             repair_grammar=label_grammar(labels),
+            # A token is at least a byte: under the grammar a model may spell a label in other tokens than it reads.
+            repair_predict=2 + max(len(label.encode()) for label in labels),
         )
+        n_repair = len(llama.tokenize(self._decoding.repair, special=False, add_bos=False))
+        self.room = config.num_predict + n_repair + self._decoding.repair_predict
 
     @property
     def n_evaluated(self) -> int:
@@ -73,11 +78,10 @@ class GeneratingLabeler:
 
     def _groups(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
         """Indices of prompts that are generated together; a prompt that fits nowhere is in no group."""
-        n_new = self.config.num_predict + REPAIR_TOKENS
-        fitting = [at for at, one in enumerate(tokens) if self._generator.room_for([one], n_new)]
+        fitting = [at for at, one in enumerate(tokens) if self._generator.room_for([one], self.room)]
         group: list[int] = []
         for at in fitting:
-            if group and not self._generator.room_for([tokens[one] for one in (*group, at)], n_new):
+            if group and not self._generator.room_for([tokens[one] for one in (*group, at)], self.room):
                 yield group
                 group = []
             group.append(at)
@@ -95,7 +99,7 @@ class GeneratingLabeler:
         parsed = parse_answer(output.text, self.labels, truncated=output.truncated)
         label, parse = parsed.label, parsed.parse
         if output.repair is not None:
-            repaired = parse_answer(f"{MARKER}{output.repair}", self.labels, truncated=False)
+            repaired = parse_answer(f"{MARKER}{output.repair}", self.labels, truncated=output.repair_truncated)
             label = repaired.label
         return Vote(
             labeler=self.fingerprint,

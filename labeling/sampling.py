@@ -52,7 +52,8 @@ def sampled_distribution(probabilities: Probabilities, sampling: Sampling) -> Pr
     # top_p keeps the smallest head whose mass reaches top_p; the most probable label always stays.
     kept_mass = np.where(keep, ranked, 0.0)
     before = (kept_mass / kept_mass.sum(axis=-1, keepdims=True)).cumsum(axis=-1)[..., :-1]
-    keep[..., 1:] &= before < sampling.top_p
+    if sampling.top_p < 1:  # at 1 a sum that is rounded up to it would drop what is left
+        keep[..., 1:] &= before < sampling.top_p
     keep &= ranked >= sampling.min_p * ranked[..., :1]
     truncated = np.zeros(p.shape)
     np.put_along_axis(truncated, order, np.where(keep, ranked, 0.0), axis=-1)

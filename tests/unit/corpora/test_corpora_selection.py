@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import Question, questions_frame
-from corpora.selection import assign_split, hashed_split, id_hash, sample_questions
+from corpora.selection import assign_split, balanced_sample, hashed_split, id_hash, sample_questions
 
 # No deadline: a shared machine that is busy must not fail a property.
 unhurried = settings(deadline=None, max_examples=50)
@@ -128,6 +128,71 @@ def test_a_frame_smaller_than_the_sample_is_not_pinned_so_that_the_sample_can_fi
 def test_no_partial_pin_file_is_left_behind(tmp_path):
     sample_questions(frame_of(numbered(50)), 10, 0, tmp_path / "pin.json")
     assert [file.name for file in tmp_path.iterdir()] == ["pin.json"]
+
+
+# Balanced samples
+
+
+def labelled(*references):
+    return questions_frame(
+        Question(f"q{number}", "Is it?", ("d",), reference=reference) for number, reference in enumerate(references)
+    )
+
+
+def counts_of(frame):
+    return dict(frame["reference"].value_counts().iter_rows())
+
+
+def test_a_balanced_sample_has_so_many_of_each_label():
+    frame = labelled(*["yes"] * 50, *["no"] * 30, *["maybe"] * 10)
+    assert counts_of(balanced_sample(frame, 8, 3, 0)) == {"yes": 8, "no": 8, "maybe": 8}
+
+
+def test_a_label_with_too_few_questions_gives_all_that_it_has():
+    frame = labelled(*["yes"] * 50, *["maybe"] * 3, *["no"] * 30)
+    drawn = balanced_sample(frame, 8, 3, 0)
+    assert counts_of(drawn) == {"yes": 8, "no": 8, "maybe": 3}
+    assert drawn.filter(pl.col("reference") == "maybe").equals(frame.filter(pl.col("reference") == "maybe"))
+
+
+def test_each_label_is_drawn_as_if_it_were_alone():
+    frame = labelled(*["yes", "no", "maybe", "yes", "no"] * 20)
+    drawn = balanced_sample(frame, 5, 3, 7)
+    for label in ("yes", "no", "maybe"):
+        of_label = frame.filter(pl.col("reference") == label)
+        assert drawn.filter(pl.col("reference") == label).equals(sample_questions(of_label, 5, 7))
+
+
+def test_questions_without_a_reference_are_drawn_only_where_none_has_one():
+    mixed = labelled(*["yes", None, "no", None] * 10)
+    assert counts_of(balanced_sample(mixed, 4, 2, 0)) == {"yes": 4, "no": 4}
+    unlabelled = labelled(*[None] * 40)
+    # As many as there would be with labels, whatever they turn out to be.
+    assert balanced_sample(unlabelled, 4, 3, 0).equals(sample_questions(unlabelled, 12, 0))
+
+
+def test_a_balanced_sample_of_a_label_set_with_an_unused_label_has_what_there_is():
+    assert counts_of(balanced_sample(labelled(*["yes", "no"] * 10), 4, 3, 0)) == {"yes": 4, "no": 4}
+
+
+references = st.lists(st.sampled_from(["yes", "no", "maybe", None]), min_size=1, max_size=30)
+
+
+@unhurried
+@given(references, st.integers(1, 6), st.integers(0, 5), st.randoms(use_true_random=False))
+def test_a_balanced_sample_depends_on_ids_alone_and_keeps_the_order_of_the_frame(references, per_label, seed, order):
+    frame = labelled(*references)
+    drawn = ids_of(balanced_sample(frame, per_label, 3, seed))
+    assert drawn == [question_id for question_id in ids_of(frame) if question_id in set(drawn)]
+    shuffled = list(range(len(frame)))
+    order.shuffle(shuffled)
+    assert set(ids_of(balanced_sample(frame[shuffled], per_label, 3, seed))) == set(drawn)
+    assert set(drawn) <= set(ids_of(balanced_sample(frame, per_label + 1, 3, seed)))
+
+
+def test_balanced_samples_of_other_seeds_differ():
+    frame = labelled(*["yes", "no"] * 50)
+    assert len({tuple(ids_of(balanced_sample(frame, 5, 2, seed))) for seed in range(5)}) == 5
 
 
 # Splits

@@ -123,7 +123,34 @@ def test_relative_paths_start_from_the_base_and_absolute_and_missing_ones_stay(t
     assert (config.path, config.documents, config.questions) == (None, tmp_path / "base" / "documents.csv", absolute)
 
 
+@pytest.mark.parametrize("name", ["", "-x", ".hidden", "a/b", "two words", "../up", "a\n"])
+def test_a_name_that_is_no_file_name_is_refused(name):
+    with pytest.raises(ValidationError, match=r"name\n"):
+        CorpusConfig(name=name)
+
+
 # Loading
+
+
+def test_a_corpus_is_called_as_the_config_says_or_as_its_source_is():
+    assert load_corpus(CorpusConfig(name="handbook.v2")).name == "handbook.v2"
+    assert load_corpus(CorpusConfig()).name == "orrin-handbook"
+
+
+def test_another_name_draws_the_same_questions_and_shares_the_pin(tmp_path):
+    pins, folder = tmp_path / "pins", tmp_path / "mine"
+    config = CorpusConfig(source="tables", path=folder, split="all", sample=8)
+    write_tables(folder, n=20)
+    drawn = ids_of(load_corpus(config, pins))
+    write_tables(folder, n=200)
+    assert ids_of(load_corpus(config.model_copy(update={"name": "other"}), pins)) == drawn
+    assert len(list(pins.iterdir())) == 1
+
+
+def test_the_pin_of_a_sample_is_the_one_of_the_first_release(tmp_path):
+    # Written down once: under another name, every pinned sample would be drawn again.
+    load_corpus(CorpusConfig(sample=3), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["orrin-handbook-3-528b61a05ac7.json"]
 
 
 def test_where_a_source_has_no_split_all_questions_are_asked():
@@ -291,3 +318,62 @@ def test_tables_whose_config_went_through_a_form_may_still_lack_optional_columns
     config = CorpusConfig(source="tables", path=write_tables(tmp_path))
     filled_in = CorpusConfig.model_validate(config.model_dump(mode="json"))
     assert load_corpus(filled_in).questions.equals(load_corpus(config).questions)
+
+
+# Tune questions, to be asked beside the held-out ones
+
+
+def tune_ids(config):
+    corpus = load_corpus(config)
+    return None if corpus.tune is None else corpus.tune["question_id"].to_list()
+
+
+@pytest.mark.parametrize("split", ["auto", "held_out"])
+def test_beside_held_out_questions_all_tune_questions_are_there(tmp_path, split):
+    config = write_splits(tmp_path, ["tune", "held_out", "held_out", "tune", "tune"])
+    corpus = load_corpus(config.model_copy(update={"split": split}))
+    assert ids_of(corpus) == ["q1", "q2"]
+    assert corpus.tune["question_id"].to_list() == ["q0", "q3", "q4"]
+    assert corpus.tune.schema == corpus.questions.schema
+
+
+@pytest.mark.parametrize("split", ["tune", "all"])
+def test_where_tune_questions_are_asked_there_are_none_to_spare(tmp_path, split):
+    config = write_splits(tmp_path, ["tune", "held_out", "tune"])
+    assert tune_ids(config.model_copy(update={"split": split})) is None
+
+
+def test_where_a_source_has_no_split_there_are_none_to_spare_unless_one_is_asked_for():
+    assert tune_ids(CorpusConfig()) is None
+    held_out = load_corpus(CorpusConfig(split="held_out"))
+    assert held_out.tune is not None
+    everything = ids_of(load_corpus(CorpusConfig(split="all")))
+    assert sorted([*ids_of(held_out), *held_out.tune["question_id"]]) == sorted(everything)
+
+
+def test_a_source_all_of_whose_questions_are_held_out_has_an_empty_tune_split(tmp_path):
+    assert tune_ids(write_splits(tmp_path, ["held_out", "held_out"])) == []
+
+
+def test_a_sample_of_the_questions_leaves_the_tune_questions_whole():
+    config = GENERATED.model_copy(update={"split": "held_out"})
+    sampled = load_corpus(config.model_copy(update={"sample": 2}))
+    assert sampled.questions.height == 2
+    assert sampled.tune.equals(load_corpus(config).tune)
+    assert not set(sampled.tune["question_id"]) & set(ids_of(sampled))
+
+
+def test_no_document_has_both_tune_and_held_out_questions_where_tercet_splits():
+    corpus = load_corpus(GENERATED.model_copy(update={"split": "held_out"}))
+    of = [{document for ids in frame["document_ids"] for document in ids} for frame in (corpus.tune, corpus.questions)]
+    assert not of[0] & of[1]
+
+
+def test_another_selection_of_questions_keeps_the_rest_of_the_corpus(tmp_path):
+    corpus = load_corpus(write_splits(tmp_path, ["tune", "held_out", "held_out"]).model_copy(update={"name": "mine"}))
+    one = corpus.with_questions(corpus.questions.head(1))
+    assert ids_of(one) == ["q1"]
+    assert (one.name, one.labels, one.inputs) == ("mine", corpus.labels, corpus.inputs)
+    assert one.documents.equals(corpus.documents)
+    assert one.tune.equals(corpus.tune)
+    assert ids_of(corpus) == ["q1", "q2"]

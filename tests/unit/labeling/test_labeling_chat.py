@@ -72,7 +72,9 @@ def test_the_models_own_template_stands_around_the_messages():
 
 
 def test_without_a_template_the_prompt_is_plain_text():
-    assert rendered(FakeLlama(None)) == rendered(FakeLlama(), template="plain") == "Be brief.\n\nDoes it float?\nAnswer:"
+    assert (
+        rendered(FakeLlama(None)) == rendered(FakeLlama(), template="plain") == "Be brief.\n\nDoes it float?\nAnswer:"
+    )
 
 
 def test_a_frame_stands_in_place_of_the_models_own_template():
@@ -90,15 +92,26 @@ def test_a_frame_may_have_the_system_message_behind_twice_or_not_at_all():
 def test_what_looks_like_a_slot_in_a_message_comes_through():
     message = "{system} and {message}, {context} and {}"
     prompt = PROMPT._replace(system="Say {message}.", message=message)
-    assert rendered(FakeLlama(), prompt, frame="{system} | {message} | {x}") == f"Say {{message}}. | {message} | {{x}}Answer:"
+    assert (
+        rendered(FakeLlama(), prompt, frame="{system} | {message} | {x}")
+        == f"Say {{message}}. | {message} | {{x}}Answer:"
+    )
 
 
 SETTINGS = st.sampled_from(
-    [{}, {"template": "plain"}, {"frame": "<s>[INST]{system}\n{message}[/INST]"}, {"frame": "{message}\n{system}<think>"}]
+    [
+        {},
+        {"template": "plain"},
+        {"frame": "<s>[INST]{system}\n{message}[/INST]"},
+        {"frame": "{message}\n{system}<think>"},
+    ]
 )
 
 
-@given(st.text(st.characters(codec="utf-8")) | st.lists(st.sampled_from([*CONTROL, "a", "{system}", "\n"])).map("".join), SETTINGS)
+@given(
+    st.text(st.characters(codec="utf-8")) | st.lists(st.sampled_from([*CONTROL, "a", "{system}", "\n"])).map("".join),
+    SETTINGS,
+)
 def test_the_users_text_stays_as_it_is_and_none_of_it_is_read_as_control(text, settings):
     tokens = tokens_of(FakeLlama(), PROMPT._replace(message=text), **settings)
     assert n_control(tokens) == n_control(tokens_of(FakeLlama(), **settings))
@@ -106,7 +119,9 @@ def test_the_users_text_stays_as_it_is_and_none_of_it_is_read_as_control(text, s
     assert any(list(tokens[at : at + len(text)]) == as_text for at in range(len(tokens) + 1))
 
 
-@pytest.mark.parametrize("settings", [{}, {"template": "plain"}, {"frame": "<s>[INST]{system} {message}[/INST]"}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"template": "plain"}, {"frame": "<s>[INST]{system} {message}[/INST]"}], ids=str
+)
 def test_a_text_that_spells_the_end_of_its_turn_does_not_end_it(settings):
     attacked = PROMPT._replace(message=f"{PROMPT.message}{ATTACK}")
     honest, attack = tokens_of(FakeLlama(), **settings), tokens_of(FakeLlama(), attacked, **settings)
@@ -135,22 +150,24 @@ def test_a_template_that_refuses_system_messages_is_told_not_to_think_too():
     assert text.endswith("⟨</think>⟩\n\nAnswer:")
 
 
-def test_thinking_changes_nothing_for_a_template_that_knows_nothing_of_it():
-    seen = []
+def test_every_template_is_told_not_to_think():
+    told = []
 
-    def formatter(messages, **options):
-        seen.append(options)
+    def formatter(messages, enable_thinking, **_):
+        told.append(enable_thinking)
         return SimpleNamespace(prompt="|".join(message["content"] for message in messages))
 
     assert ChatFrame._render(formatter) == "\ue000s|\ue000u"
-    assert seen == [{"enable_thinking": False}]
+    assert told == [False]
 
 
 # System messages
 
 
 def test_a_template_that_refuses_system_messages_gets_them_in_the_users():
-    assert rendered(FakeLlama(REFUSES_SYSTEM)).startswith("⟨<|im_start|>⟩user\nBe brief.\n\nDoes it float?⟨<|im_end|>⟩\n")
+    assert rendered(FakeLlama(REFUSES_SYSTEM)).startswith(
+        "⟨<|im_start|>⟩user\nBe brief.\n\nDoes it float?⟨<|im_end|>⟩\n"
+    )
 
 
 def test_a_template_that_trims_its_messages_trims_none_of_ours():

@@ -8,15 +8,13 @@ from pydantic import ValidationError
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.labeler import PARAPHRASES as ALL_PARAPHRASES
-from labeling.labeler import LabelerConfig, PromptWriter, check_diversity, fingerprint
+from labeling.labeler import PARAPHRASES, LabelerConfig, PromptWriter, check_diversity, fingerprint
 from labeling.prompts import FOLDER, load_prompt
 from labeling.sampling import Sampling, sampled_distribution
 from labeling.votes import vote_seed
 
 LABELS = LabelSet()
 TWO = LabelSet(("yes", "no"))
-PARAPHRASES = ALL_PARAPHRASES["label"]
 QUESTION = Question("q1", "Does it float?", ("d1",))
 SHA = "a" * 64
 
@@ -53,7 +51,8 @@ def test_permuting_two_labels_without_chance_is_refused(settings):
 
 
 @pytest.mark.parametrize(
-    "prompts", [("one_word",), ("one_word", "judge"), ("one_word", "judge", "judge"), (*PARAPHRASES, "own.txt")]
+    "prompts",
+    [("one_word",), ("one_word", "judge"), ("one_word", "judge", "judge"), (*PARAPHRASES["label"], "own.txt")],
 )
 def test_paraphrase_wants_three_different_prompts(prompts):
     with pytest.raises(InputError, match="3 different prompts"):
@@ -63,7 +62,7 @@ def test_paraphrase_wants_three_different_prompts(prompts):
 @pytest.mark.parametrize("diversity", ["resample", "permute"])
 def test_more_than_one_prompt_is_refused_where_only_one_would_be_used(diversity):
     with pytest.raises(InputError, match="1 different prompt;"):
-        check_diversity(LabelerConfig(diversity=diversity, prompts=PARAPHRASES), LABELS)
+        check_diversity(LabelerConfig(diversity=diversity, prompts=PARAPHRASES["label"]), LABELS)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +131,17 @@ def test_a_refusal_names_the_labeler():
 
 @pytest.mark.parametrize(
     "setting",
-    [{"temprature": 0.5}, {"temperature": -1}, {"top_p": 0}, {"min_p": 1.5}, {"num_ctx": 10}, {"diversity": "luck"}]
-    + [{"mode": "chat"}, {"repeat_penalty": 0}, {"repeat_penalty": 2.5}, {"num_predict": 0}, {"preset": "qwen3"}],
+    [
+        *(
+            {"temprature": 0.5},
+            {"temperature": -1},
+            {"top_p": 0},
+            {"min_p": 1.5},
+            {"num_ctx": 10},
+            {"diversity": "luck"},
+        ),
+        *({"mode": "chat"}, {"repeat_penalty": 0}, {"repeat_penalty": 2.5}, {"num_predict": 0}, {"preset": "qwen3"}),
+    ],
     ids=str,
 )
 def test_unknown_keys_and_values_out_of_range_are_refused(setting):
@@ -152,7 +160,9 @@ def test_a_frame_without_exactly_one_place_for_the_message_is_refused(frame):
         LabelerConfig(frame=frame)
 
 
-@pytest.mark.parametrize("frame", ["{message}", "[INST]{system}\n{message}[/INST]", "{system} {message} {system} {x} {}"])
+@pytest.mark.parametrize(
+    "frame", ["{message}", "[INST]{system}\n{message}[/INST]", "{system} {message} {system} {x} {}"]
+)
 def test_a_frame_with_one_place_for_the_message_is_accepted(frame):
     assert LabelerConfig(frame=frame).frame == frame
 
@@ -194,8 +204,10 @@ def test_a_preset_works_where_a_form_sends_every_field():
     assert LabelerConfig.model_validate(untouched).sampling == LabelerConfig(**QWEN).sampling
 
 
-@pytest.mark.parametrize("config", [LabelerConfig(**QWEN, top_k=3), LabelerConfig(**QWEN).as_reader()], ids=["asked", "reader"])
-def test_a_config_with_a_preset_that_was_written_down_is_the_same_when_it_is_read_again(config):
+@pytest.mark.parametrize("as_reader", [False, True])
+def test_a_config_with_a_preset_that_was_written_down_is_the_same_when_it_is_read_again(as_reader):
+    config = LabelerConfig(**QWEN, top_k=3)
+    config = config.as_reader() if as_reader else config
     assert LabelerConfig.model_validate(config.model_dump()).model_dump() == config.model_dump()
 
 
@@ -208,7 +220,7 @@ def test_a_preset_of_a_model_given_by_its_path_is_refused_with_what_to_do():
 
 
 def test_a_preset_of_an_unknown_model_is_refused_with_the_nearest_name():
-    with pytest.raises(InputError, match="did you mean 'qwen2.5-coder-0.5b'"):
+    with pytest.raises(InputError, match=r"did you mean 'qwen2\.5-coder-0\.5b'"):
         LabelerConfig(model="qwen2.5-coder-0.5", preset="family")
 
 
@@ -239,8 +251,10 @@ def test_as_a_reader_it_answers_greedily_and_stays_the_same_otherwise():
 
 @pytest.mark.parametrize(
     "setting",
-    [{"temperature": 0.5}, {"top_k": 2}, {"top_p": 0.9}, {"min_p": 0.1}, {"template": "plain"}]
-    + [{"mode": "generate"}, {"frame": "{message}"}],
+    [
+        *({"temperature": 0.5}, {"top_k": 2}, {"top_p": 0.9}, {"min_p": 0.1}, {"template": "plain"}),
+        *({"mode": "generate"}, {"frame": "{message}"}),
+    ],
     ids=str,
 )
 def test_the_fingerprint_changes_with_what_changes_a_vote(setting):
@@ -326,7 +340,7 @@ def test_permuted_votes_differ_in_the_options_and_in_nothing_else():
 def test_paraphrased_votes_differ_in_the_wording_and_not_in_the_options():
     votes = votes_of(diversity="paraphrase")
     assert [vote.message for vote in votes] == [
-        load_prompt(name).fill("It floats.", QUESTION.text, tuple(LABELS)) for name in PARAPHRASES
+        load_prompt(name).fill("It floats.", QUESTION.text, tuple(LABELS)) for name in PARAPHRASES["label"]
     ]
     assert all("yes, no or maybe" in vote.message for vote in votes)
     assert len({vote.hash for vote in votes}) == 3
@@ -361,7 +375,7 @@ def test_a_system_message_of_ones_own_takes_the_place_of_the_prompts():
 
 
 def test_generated_answers_have_prompts_of_their_own_and_begin_with_nothing():
-    for diversity, names in (("resample", ["reasoned"] * 3), ("paraphrase", list(ALL_PARAPHRASES["generate"]))):
+    for diversity, names in (("resample", ["reasoned"] * 3), ("paraphrase", list(PARAPHRASES["generate"]))):
         votes = votes_of(mode="generate", diversity=diversity)
         expected = [load_prompt(name).fill("It floats.", QUESTION.text, tuple(LABELS)) for name in names]
         assert [vote.message for vote in votes] == expected
@@ -372,7 +386,7 @@ def test_generated_answers_have_prompts_of_their_own_and_begin_with_nothing():
 
 
 def test_every_bundled_prompt_for_generated_answers_asks_for_the_line_that_is_read():
-    for name in ALL_PARAPHRASES["generate"]:
+    for name in PARAPHRASES["generate"]:
         assert '"Answer: "' in load_prompt(name).message
 
 

@@ -163,7 +163,7 @@ def test_a_label_that_was_cut_off_where_a_longer_one_may_go_on_is_not_read():
         ("**Answer:** No difference.", lenient("no difference")),
         ("The answer is no.", lenient("no")),
         ("No difference", lenient("no difference")),
-        ("Answer: no difference was found", lenient("no difference")),
+        ("Answer: no difference was found", problem("off_label")),  # the beginning of a phrase
         ("Answer: no or no difference", problem("off_label")),
         ("Answer: no difference or no", problem("off_label")),
     ],
@@ -221,24 +221,23 @@ def test_a_label_without_its_sign_is_the_other_label(text):
 
 WORDS = st.sampled_from(
     [
-        "yes",
-        "Yes",
-        "NO",
-        "no difference",
-        "maybe",
-        "answer",
-        "Answer:",
-        "is",
-        "or",
-        "and",
-        "/",
-        "not",
-        "**",
-        ":",
-        ".",
-        " ",
+        *(
+            "yes",
+            "Yes",
+            "NO",
+            "no difference",
+            "maybe",
+            "answer",
+            "Answer:",
+            "is",
+            "or",
+            "and",
+            "not",
+            "The",
+            "I cannot",
+        ),
+        *("/", "**", ":", ".", " ", "\n", "\u2028", "-", "-1", "1", "ß", "Straße", "İ", "c++"),
     ]
-    + ["\n", "I cannot", "The", "ß", "Straße", "\u2028", "İ", "c++", "-", "-1", "1"]
 )
 TEXTS = (
     st.text(st.characters(codec="utf-8"), max_size=40)
@@ -311,10 +310,9 @@ HOSTILE = [
     LabelSet(('say "yes"', "say 'no'")),
     LabelSet(("back\\slash", "c:\\n", "\\")),
     LabelSet(("\\x41", '\\"', '"')),
-    LabelSet(("two\nlines", "two\r\nlines")),
     LabelSet(("[^a-z]", "{0,3}", "(a|b)*", "# comment", "root ::= x")),
     LabelSet(("ünïcödé", "да", "日本", "🦉")),
-    LabelSet(("no", "no difference", "tab\there")),
+    LabelSet(("no", "no difference", "no-difference")),
 ]
 
 

@@ -47,11 +47,9 @@ def test_other_braces_of_a_template_stay_as_they_are():
 
 
 def test_three_phrasings_are_bundled_for_each_mode():
-    assert BUNDLED == ["according", "judge", "one_word", *REASONED]
-    assert {mode: sorted(names) for mode, names in PARAPHRASES.items()} == {
-        "label": ["according", "judge", "one_word"],
-        "generate": REASONED,
-    }
+    assert sorted(PARAPHRASES["generate"]) == REASONED
+    assert sorted(PARAPHRASES["label"]) == ["according", "judge", "one_word"]
+    assert sorted((*PARAPHRASES["label"], *PARAPHRASES["generate"])) == BUNDLED
 
 
 @pytest.mark.parametrize("name", BUNDLED)

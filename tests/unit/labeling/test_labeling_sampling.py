@@ -92,7 +92,9 @@ def test_what_a_draw_follows_is_a_distribution_that_keeps_the_ranking(p, samplin
 
 @given(st.integers(2, 8), st.integers(1, 4), SAMPLINGS, st.randoms(use_true_random=False))
 def test_many_rows_at_once_are_what_each_is_alone(n_labels, n_rows, sampling, chance):
-    rows = np.array([[chance.choice([0.0, chance.random(), 0.25]) + 1e-6 for _ in range(n_labels)] for _ in range(n_rows)])
+    rows = np.array(
+        [[chance.choice([0.0, chance.random(), 0.25]) + 1e-6 for _ in range(n_labels)] for _ in range(n_rows)]
+    )
     alone = np.array([sampled_distribution(row, sampling) for row in rows])
     assert sampled_distribution(rows, sampling) == pytest.approx(alone, abs=1e-12)
     stacked = sampled_distribution(np.stack([rows, rows[::-1]]), sampling)
@@ -108,7 +110,9 @@ def test_what_is_given_is_not_changed():
 
 def test_top_p_1_drops_no_label_however_improbable():
     # 1e-17^(1/5) = 10^-3.4 = 3.98e-4; beside it the sum of the others is 1 in floating point.
-    assert sampled_distribution(np.array([1, 1e-17]), Sampling(temperature=5)) == pytest.approx([0.999602, 0.000398], abs=1e-6)
+    assert sampled_distribution(np.array([1, 1e-17]), Sampling(temperature=5)) == pytest.approx(
+        [0.999602, 0.000398], abs=1e-6
+    )
 
 
 @given(DISTRIBUTIONS, SAMPLINGS, st.integers(0, 2**63 - 1))
