@@ -51,6 +51,7 @@ class Planted(NamedTuple):
         own_document: share that is its own, in common to all questions of a document.
         herd: how often its tempting wrong label is the one that tempts all.
         taste: what the labels' probabilities are multiplied with, whatever is asked; accuracy is that without it.
+        informed: whether it is surer where it is right; else as sure as another one that is as accurate.
     """
 
     accuracy: float
@@ -60,6 +61,7 @@ class Planted(NamedTuple):
     own_document: float = 0.15
     herd: float = 0.8
     taste: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    informed: bool = True
 
     @property
     def edge(self) -> float:
@@ -86,6 +88,8 @@ def truth(labeler: Planted) -> Truth:
     starts = np.arange(N_STEPS) * STEP
     right = norm.cdf(labeler.edge - starts) - norm.cdf(labeler.edge - starts - STEP)
     wrong = norm.cdf(labeler.edge + starts + STEP) - norm.cdf(labeler.edge + starts)
+    if not labeler.informed:
+        right, wrong = labeler.accuracy * (right + wrong), (1 - labeler.accuracy) * (right + wrong)
     first = labeler.sureness * (starts + STEP / 2) / SAMPLING.temperature
     weights = np.exp(np.stack([first, np.zeros(N_STEPS), np.full(N_STEPS, THIRD / SAMPLING.temperature)]))
     drawn = weights / weights.sum(axis=0)
@@ -125,7 +129,8 @@ class World:
         wrong = (self.references + np.where(follows, self.temptation, self.rng.integers(1, 3, self.n))) % 3
         right = latent < labeler.edge
         first, second = np.where(right, self.references, wrong), np.where(right, wrong, self.references)
-        distance = (np.floor(np.abs(labeler.edge - latent) / STEP) + 0.5) * STEP
+        seen = latent if labeler.informed else self.rng.standard_normal(self.n)
+        distance = (np.floor(np.abs(labeler.edge - seen) / STEP) + 0.5) * STEP
         return _spread(first, second, labeler.sureness * distance, labeler.taste)
 
     def guesses(self, rates: Sequence[float], own_document: float) -> Floats:

@@ -2,11 +2,12 @@
 
 Monte Carlo error is part of every bound. 500 replicates know a coverage to about one point (standard error
 sqrt(.95 * .05 / 500) = .0097): 93 to 97 % are two of them around 95 %. A share of wrong calls passes up to the 99.9 %
-quantile of what a test with exactly 5 % would show in 500 replicates (41 of them, 8.2 %), so that no sound test fails
-but for one seed in a thousand; most tests here are exact and call less than 5 %. The seed was fixed beforehand.
+quantile of what a test with exactly 5 % would show in as many replicates (41 of 500, 8.2 %), so that no sound test
+fails but for one seed in a thousand; most tests here are exact and call less than 5 %. The seed was fixed beforehand.
 """
 
 from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 import polars as pl
@@ -24,11 +25,13 @@ from planted_labelers import (
     truth,
     votes_of,
 )
+from scipy.optimize import brentq
 from scipy.stats import binom
 
 from labeling.calibration import calibrate
 from labeling.consensus import GOLD
-from labeling.votes import VOTES, Vote, votes_frame
+from labeling.vote_law import Distributions
+from labeling.votes import N_VOTES, VOTES, Vote, votes_frame
 from results.answers import question_facts
 from results.comparison import compare_labelers
 from results.label_bias import correct_calibration, score_calibration
@@ -38,6 +41,7 @@ from results.scoring import ScoringConfig
 from results.unanimity import Cast, read_cast, summarise_unanimity
 
 N_REPLICATES = 500
+N_OF_UNANIMITY = 500
 SEED = 1
 CONFIDENCE = 0.95
 LAYOUTS = {
@@ -47,33 +51,66 @@ LAYOUTS = {
 LABELERS = {
     "good": Planted(0.72),
     "twin": Planted(0.72, sureness=1.0),  # as accurate as `good`, and wrong on much the same questions
-    "weak": Planted(0.62),
-    "loner": Planted(0.72, question=0, document=0, own_document=0.3, herd=0),  # errors independent of all others
+    "loner": Planted(0.62, question=0, document=0, own_document=0.3, herd=0),  # worse, and wrong independently of both
     "level": Planted(RATES[0]),  # exactly as accurate as always answering yes
     "expert": Planted(0.93, sureness=2.0),
+    # As sure when wrong as when right, and just so accurate that unanimity gains nothing over a single vote.
+    "idle": Planted(brentq(lambda a: truth(Planted(a, informed=False)).gain, 0.2, 0.9), informed=False),
 }
-COMPARED = ("good", "twin", "weak", "loner")
-EQUAL = (("good", "twin"), ("good", "loner"), ("twin", "loner"))
-INDEPENDENT = (("good", "loner"), ("twin", "loner"), ("weak", "loner"))
+COMPARED = ("good", "twin", "loner")
+UNANIMITY = ("good", "expert", "idle")
 GUESSER = ((0.6, 0.3, 0.1), 0.3)
-FLAT = Planted(0.5, sureness=0.5)
-CALIBRATED = {"unbiased": Planted(0.72), "biased": Planted(0.72, taste=(1, 1, 4)), "flat": FLAT}
-PER_LABEL = 16  # tune questions, as by default
+# Unsure of everything, so that the slightest change of its probabilities turns labels; and one with a taste for maybe.
+CALIBRATED = {"unbiased": Planted(0.5, sureness=0.5), "biased": Planted(0.72, taste=(1, 1, 4))}
+TUNE = Layout("tune questions, as many of each label as by default", (1,) * 48, 0.0)
+BALANCED = np.repeat(np.arange(len(LABELS)), 16)
+TUNE_FACTS = question_facts(World(TUNE, np.random.default_rng(SEED), BALANCED).corpus())
 ALL_QUESTIONS = World(Layout("all that there could be", (1,) * 40_000, 0.0), np.random.default_rng(SEED))
 
 Found = Mapping[str, pl.DataFrame]
 
+# What fails for a reason that is known; remove a line with its reason. Strict: a line that is no longer true fails.
+KNOWN_FAILURES: dict[str, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def known_failure(request):
+    if request.node.name in KNOWN_FAILURES:
+        request.applymarker(pytest.mark.xfail(reason=KNOWN_FAILURES[request.node.name], strict=True))
+
 
 @pytest.fixture(scope="session", params=LAYOUTS)
-def found(request) -> Found:
-    """The tables of all replicates of a layout, with the column `replicate`."""
+def layout(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def found(layout) -> Found:
+    """The tables of all replicates, with the column `replicate`."""
     population = {name: ALL_QUESTIONS.distributions(labeler) for name, labeler in CALIBRATED.items()}
     parts: dict[str, list[pl.DataFrame]] = {}
     for replicate in range(N_REPLICATES):
         rng = np.random.default_rng([SEED, replicate])
-        for name, frame in one_run(LAYOUTS[request.param], rng, population).items():
+        for name, frame in one_run(LAYOUTS[layout], rng, population).items():
             parts.setdefault(name, []).append(frame.with_columns(replicate=replicate))
     return {name: pl.concat(frames) for name, frames in parts.items()}
+
+
+@pytest.fixture(scope="session")
+def unanimity(layout) -> pl.DataFrame:
+    """The table `UNANIMITY` of all replicates; from distributions instead of votes, which it only reads them from."""
+    frames = []
+    for replicate in range(N_OF_UNANIMITY):
+        world = World(LAYOUTS[layout], np.random.default_rng([SEED, 1, replicate]))
+        frames.append(summarise_unanimity([distributed(name, world) for name in UNANIMITY], CONFIDENCE))
+    return pl.concat(frames)
+
+
+def distributed(name: str, world: World) -> Cast:
+    three = np.repeat(world.distributions(LABELERS[name])[:, None, :], N_VOTES, axis=1)
+    documents = [f"d{at:04d}" for at in world.document]
+    known = Distributions(question_ids(world.n), three, n_unknown=0)
+    return Cast(name, SAMPLING, known, world.references, documents, sampled_unanimous=0.0)
 
 
 def one_run(layout: Layout, rng: np.random.Generator, population: Mapping[str, np.ndarray]) -> Found:
@@ -81,48 +118,47 @@ def one_run(layout: Layout, rng: np.random.Generator, population: Mapping[str, n
     world = World(layout, rng)
     corpus = world.corpus()
     facts = question_facts(corpus)
-    votes = {name: votes_of(world.distributions(labeler), rng) for name, labeler in LABELERS.items()}
+    tune = World(TUNE, rng, BALANCED)
+    votes = {name: votes_of(world.distributions(LABELERS[name]), rng) for name in (*COMPARED, "level")}
     votes["guesser"] = votes_of(world.guesses(*GUESSER), rng)
-    casts = [read_cast(name, SAMPLING, votes[name], facts, LABELS) for name in ("good", "expert")]
     nothing_kept = {name: pl.DataFrame(schema=GOLD) for name in COMPARED}
     compared = compare_labelers(corpus, {name: votes[name] for name in COMPARED}, nothing_kept, ScoringConfig())
     told = [summarise_labeler(name, votes[name], facts, LABELS, CONFIDENCE) for name in ("good", "level", "guesser")]
     return {
-        "unanimity": summarise_unanimity(casts, CONFIDENCE),
         "pairs": compared["pairs"],
         "labelers": correct(pl.concat(told), CONFIDENCE),
-        "calibration": pl.concat([one_calibration(name, world, rng, population[name]) for name in CALIBRATED]),
+        "calibration": pl.concat(
+            [one_calibration(name, (world, facts), (tune, TUNE_FACTS), population[name]) for name in CALIBRATED]
+        ),
     }
 
 
-def one_calibration(name: str, world: World, rng: np.random.Generator, population: np.ndarray) -> pl.DataFrame:
+def one_calibration(
+    name: str, held_out: tuple[World, pl.DataFrame], tune: tuple[World, pl.DataFrame], population: np.ndarray
+) -> pl.DataFrame:
     """A labeler calibrated on tune questions; column `true` is what its fitted prior changes over all questions."""
-    balanced = np.repeat(np.arange(len(LABELS)), PER_LABEL)
-    tune = World(Layout("tune", (1,) * len(balanced), 0.0), rng, balanced)
-    held_out, tuned = (cast(name, one, one.distributions(CALIBRATED[name]), rng) for one in (world, tune))
-    scored = score_calibration(held_out, tuned, RATES, LABELS, CONFIDENCE, "")
-    right = [population.argmax(axis=1) == ALL_QUESTIONS.references]
-    for _, bias in scored.label_bias.group_by("method", maintain_order=True):
-        calibrated = calibrate(population[:, None, :], bias["prior"].to_numpy()[None, :])[:, 0]
-        right.append(calibrated.argmax(axis=1) == ALL_QUESTIONS.references)
-    true = [float(after.mean() - right[0].mean()) for after in right[1:]]
+    on_held_out, on_tune = (
+        read_cast(name, SAMPLING, votes_of(world.distributions(CALIBRATED[name]), world.rng), facts, LABELS)
+        for world, facts in (held_out, tune)
+    )
+    scored = score_calibration(on_held_out, on_tune, RATES, LABELS, CONFIDENCE, "")
+    raw = (population.argmax(axis=1) == ALL_QUESTIONS.references).mean()
+    true = []
+    for method in scored.calibration["method"]:
+        prior = scored.label_bias.filter(pl.col("method") == method)["prior"].to_numpy()
+        after = calibrate(population[:, None, :], prior[None, :])[:, 0].argmax(axis=1)
+        true.append(float((after == ALL_QUESTIONS.references).mean() - raw))
     return correct_calibration(scored.calibration).with_columns(true=pl.Series(true))
-
-
-def cast(name: str, world: World, distributions: np.ndarray, rng: np.random.Generator) -> Cast:
-    return read_cast(name, SAMPLING, votes_of(distributions, rng), question_facts(world.corpus()), LABELS)
 
 
 def assert_covers(low: pl.Series, high: pl.Series, true: float | pl.Series) -> None:
     """Between 93 and 97 % of the intervals hold the truth."""
-    assert len(low) == N_REPLICATES
     assert 0.93 <= ((low <= true) & (true <= high)).mean() <= 0.97
 
 
 def assert_rarely(called: pl.Series) -> None:
     """What is not there is called at most 5 % of the time, Monte Carlo error granted."""
-    assert len(called) == N_REPLICATES
-    assert called.sum() <= binom.ppf(0.999, N_REPLICATES, 0.05)
+    assert called.sum() <= binom.ppf(0.999, len(called), 0.05)
 
 
 def assert_estimates(values: pl.Series, true: float) -> None:
@@ -135,12 +171,12 @@ def pair(found: Found, a: str, b: str) -> pl.DataFrame:
     return found["pairs"].filter(pl.col("a") == a, pl.col("b") == b)
 
 
-def labeler(found: Found, table: str, reader: str) -> pl.DataFrame:
-    return found[table].filter(pl.col("reader") == reader)
+def of(reader: str, table: pl.DataFrame) -> pl.DataFrame:
+    return table.filter(pl.col("reader") == reader)
 
 
 def calibrated(found: Found, reader: str, method: str) -> pl.DataFrame:
-    return labeler(found, "calibration", reader).filter(pl.col("method") == method)
+    return of(reader, found["calibration"]).filter(pl.col("method") == method)
 
 
 # What is planted
@@ -163,6 +199,15 @@ def test_votes_built_by_the_column_are_a_frame_of_votes():
     assert built.schema == VOTES
     assert built.equals(by_record)
     np.testing.assert_allclose(built["margin"].gather_every(3), ranked[:, 2] - ranked[:, 1])
+
+
+def test_unanimity_is_computed_from_what_the_votes_recorded():
+    world = World(LAYOUTS["clustered"], np.random.default_rng(0))
+    cast = distributed("good", world)
+    votes = votes_of(cast.known.probabilities[:, 0], np.random.default_rng(0))
+    read = read_cast("good", SAMPLING, votes, question_facts(world.corpus()), LABELS)
+    tables = [summarise_unanimity([one], CONFIDENCE).drop("sampled_unanimous") for one in (cast, read)]
+    assert tables[0].equals(tables[1])
 
 
 @pytest.mark.parametrize("name", LABELERS)
@@ -191,30 +236,30 @@ def test_errors_are_correlated_as_planted(found):
 # Intervals
 
 
-def test_estimates_are_not_biased(found):
-    good = labeler(found, "labelers", "good")
+def test_estimates_are_not_biased(found, unanimity):
+    good = of("good", found["labelers"])
     assert_estimates(good["accuracy"], LABELERS["good"].accuracy)
     assert_estimates(good["vote_accuracy"], truth(LABELERS["good"]).single)
-    for name in ("good", "expert"):
-        unanimity, true = labeler(found, "unanimity", name), truth(LABELERS[name])
-        assert_estimates(unanimity["single"], true.single)
-        assert_estimates(unanimity["p_unanimous"], true.p_unanimous)
-        assert_estimates(unanimity["sampled_unanimous"], true.p_unanimous)
+    for name in UNANIMITY:
+        rows, true = of(name, unanimity), truth(LABELERS[name])
+        assert_estimates(rows["single"], true.single)
+        assert_estimates(rows["greedy"], true.greedy)
+        assert_estimates(rows["p_unanimous"], true.p_unanimous)
 
 
 def test_the_interval_of_accuracy_covers(found):
-    good = labeler(found, "labelers", "good")
+    good = of("good", found["labelers"])
     assert_covers(good["accuracy_low"], good["accuracy_high"], LABELERS["good"].accuracy)
 
 
-@pytest.mark.parametrize("name", ["good", "expert"])
+@pytest.mark.parametrize("name", UNANIMITY)
 @pytest.mark.parametrize("measure", ["single", "accuracy", "gain", "greedy_gain"])
-def test_the_intervals_of_unanimity_cover(found, name, measure):
-    rows = labeler(found, "unanimity", name)
+def test_the_intervals_of_unanimity_cover(unanimity, name, measure):
+    rows = of(name, unanimity)
     assert_covers(rows[f"{measure}_low"], rows[f"{measure}_high"], getattr(truth(LABELERS[name]), measure))
 
 
-@pytest.mark.parametrize(("a", "b"), [*EQUAL, ("good", "weak"), ("weak", "loner")])
+@pytest.mark.parametrize(("a", "b"), list(combinations(COMPARED, 2)))
 def test_the_interval_of_a_difference_covers(found, a, b):
     rows = pair(found, a, b)
     assert_covers(rows["low"], rows["high"], LABELERS[a].accuracy - LABELERS[b].accuracy)
@@ -230,48 +275,46 @@ def test_the_interval_of_calibration_covers_what_its_fitted_prior_changes(found,
 # What is not there is not called
 
 
-@pytest.mark.parametrize(("a", "b"), EQUAL)
-def test_equal_labelers_are_rarely_called_different(found, a, b):
-    assert_rarely(pair(found, a, b)["p_value"] < 0.05)
-
-
-def test_no_equal_pair_of_a_run_is_called_different(found):
-    equal = pl.concat([pair(found, *names) for names in EQUAL])
-    better = pl.col("finding").str.ends_with("is better")
-    assert_rarely(equal.group_by("replicate").agg(better.any())["finding"])
+def test_equal_labelers_are_rarely_called_different(found):
+    rows = pair(found, "good", "twin")
+    assert_rarely(rows["p_value"] < 0.05)
+    assert_rarely(rows["finding"].str.ends_with("is better"))
 
 
 def test_independent_errors_are_rarely_called_correlated(found):
-    independent = pl.concat([pair(found, *names) for names in INDEPENDENT])
+    independent = found["pairs"].filter(pl.col("b") == "loner")
     for name in ("p_both_wrong", "p_same_wrong"):
         assert_rarely(independent.group_by("replicate").agg((pl.col(name) < 0.05).any())[name])
 
 
+def test_a_gain_by_unanimity_that_is_not_there_is_rarely_called(unanimity):
+    assert truth(LABELERS["idle"]).gain == pytest.approx(0, abs=1e-9)
+    assert_rarely(of("idle", unanimity)["p_value"] < 0.05)
+
+
 def test_a_guesser_is_rarely_called_better_than_chance(found):
-    rows = labeler(found, "labelers", "guesser")
+    rows = of("guesser", found["labelers"])
     assert_rarely(rows["p_chance"] < 0.05)
-    assert_rarely(rows["standing"] != "at chance")
+    assert_rarely(rows["standing"].is_in(["better than chance only", "better than the majority label"]))
 
 
 def test_a_labeler_as_good_as_the_majority_label_is_rarely_called_qualified(found):
-    rows = labeler(found, "labelers", "level")
+    rows = of("level", found["labelers"])
     assert_rarely(rows["p_majority"] < 0.05)
     assert_rarely(rows["qualified"])
 
 
-@pytest.mark.parametrize("name", ["unbiased", "flat"])
-def test_calibration_is_rarely_called_a_change_where_there_is_no_bias(found, name):
-    assert_rarely(calibrated(found, name, "balanced")["p_value"] < 0.05)
+def test_calibration_is_rarely_called_a_change_where_there_is_no_bias(found):
+    assert_rarely(calibrated(found, "unbiased", "balanced")["p_value"] < 0.05)
 
 
 # What is there is called
 
 
-def test_what_is_there_is_found(found):
+def test_what_is_there_is_found(found, unanimity):
     assert (pair(found, "good", "twin")["p_both_wrong"] < 0.05).mean() > 0.9
-    assert (pair(found, "good", "twin")["p_same_wrong"] < 0.05).mean() > 0.8
-    assert (pair(found, "good", "weak")["p_value"] < 0.05).mean() > 0.5
-    assert labeler(found, "labelers", "good")["qualified"].mean() > 0.8
-    assert (labeler(found, "labelers", "level")["standing"] == "at chance").mean() < 0.05
+    assert (pair(found, "good", "twin")["p_same_wrong"] < 0.05).mean() > 0.7
+    assert (pair(found, "good", "loner")["p_value"] < 0.05).mean() > 0.3
+    assert of("good", found["labelers"])["qualified"].mean() > 0.7
     assert (calibrated(found, "biased", "balanced")["p_value"] < 0.05).mean() > 0.9
-    assert (labeler(found, "unanimity", "good")["gain_low"] > 0).mean() > 0.9
+    assert (of("good", unanimity)["gain_low"] > 0).mean() > 0.9

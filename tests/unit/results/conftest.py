@@ -8,10 +8,11 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
-from labeling.consensus import GOLD
+from labeling.consensus import GOLD, ConsensusConfig, Rule, build_gold
 from labeling.sampling import Sampling
 from labeling.votes import Vote, votes_frame
 from results.labelers import LABELERS
+from results.labeling_tables import ReaderVotes, labeling_tables
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.scoring import ANSWERS, Scored, ScoringConfig, score_sweep
 from results.unanimity import Cast, read_cast
@@ -186,6 +187,33 @@ def build_corpus(
         name, documents_frame(documents), questions_frame(questions), labels,
         tune=questions_frame(spare) if tune else None,
     )  # fmt: skip
+
+
+def build_tables(
+    corpus: Corpus,
+    votes: Mapping[str, pl.DataFrame],
+    *,
+    tune: Mapping[str, pl.DataFrame] | None = None,
+    sampling: Sampling = Sampling(),  # noqa: B008  # immutable
+    diversity: str = "resample",
+    rule: Rule = "unanimous",
+    no_tune: str = "off",
+) -> dict[str, pl.DataFrame]:
+    """The tables of a label run, from the votes of each reader: `labeling_tables`, and gold and questions beside it."""
+    consensus = ConsensusConfig(rule=rule)
+    readers, golds = [], []
+    for name, cast in votes.items():
+        asked = corpus.questions.filter(pl.col("question_id").is_in(cast["question_id"].unique().to_list()))
+        gold = build_gold(cast, asked, corpus.labels, consensus)
+        golds.append(gold.select(pl.lit(name).alias("reader"), pl.all()))
+        readers.append(ReaderVotes(name, sampling, diversity, asked, cast, gold, (tune or {}).get(name)))
+    tables = labeling_tables(corpus, readers, consensus, 0.95, no_tune)
+    return tables | {"gold": pl.concat(golds), "questions": corpus.questions}
+
+
+@pytest.fixture(scope="session")
+def tables_of():
+    return build_tables
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ def test_a_labeler_is_summed_up_as_counted_by_hand():
 def test_the_evidence_against_both_baselines_is_that_of_the_most_probable_labels():
     row = summary(FIVE, KNOWN)
     judged = facts(KNOWN).with_columns(label=pl.Series(["yes", "no", "maybe", "no", "yes"]))
-    evidence = weigh(judged)
+    evidence = weigh(judged, 0.95)
     assert {name: row[name] for name in evidence._fields} == pytest.approx(evidence._asdict())
     # By chance: "yes" 2 of 5 times, "no" and the rest never where "yes" is right 4 of 5 times; "no" 2 of 5, 1 of 5.
     assert row["chance"] == pytest.approx(2 / 5 * 4 / 5 + 2 / 5 * 1 / 5)

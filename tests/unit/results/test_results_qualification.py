@@ -210,6 +210,14 @@ def test_a_guess_on_few_questions_is_not_shown_to_be_at_chance_and_on_many_it_is
         assert table["standing"].to_list() == [standing]
 
 
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: the bound of a constant labeler has no width")
+@pytest.mark.parametrize("n", [1, 5])
+def test_a_handful_of_equal_answers_does_not_show_anybody_to_be_at_chance(n):
+    found = weighed(["yes"] * n, ["yes", "no", "yes", "yes", "no"][:n])
+    table = correct(labelers((found.p_majority, found.p_chance), above=found.above_chance_high), 0.95)
+    assert table["standing"].to_list() == [UNKNOWN]
+
+
 @pytest.mark.parametrize("better", [0.0, 0.1])
 def test_the_bound_on_what_lies_above_chance_seldom_falls_short(better):
     # A guess that is replaced by the right label with probability `better` is right better * 2/3 more often.
