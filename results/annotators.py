@@ -11,7 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from corpora.schema import Corpus
 from results.labelers import no_nan
-from results.statistics import compare_paired, mcnemar_exact, wilson
+from results.statistics import compare_paired, holm, mcnemar_exact, wilson_clustered
 
 ANNOTATORS = pl.Schema(
     {
@@ -24,6 +24,7 @@ ANNOTATORS = pl.Schema(
         "low": pl.Float64(),
         "high": pl.Float64(),
         "p_value": pl.Float64(),
+        "p_holm": pl.Float64(),
         "p_mcnemar": pl.Float64(),
         "kappa": pl.Float64(),
     }
@@ -42,6 +43,7 @@ HUMAN_CONSENSUS = pl.Schema(
         "coverage_low": pl.Float64(),
         "coverage_high": pl.Float64(),
         "p_coverage": pl.Float64(),
+        "p_coverage_holm": pl.Float64(),
         "kappa_kept": pl.Float64(),
         "accuracy_where_human_agree": pl.Float64(),
         "agree_low": pl.Float64(),
@@ -54,8 +56,8 @@ HUMAN_CONSENSUS = pl.Schema(
 
 
 def has_annotators(corpus: Corpus) -> bool:
-    """Whether any question carries annotators' labels beside its reference."""
-    return bool((corpus.questions["annotators"].list.len() > 0).any())
+    """Whether any question carries labels of several annotators beside its reference."""
+    return bool((corpus.questions["annotators"].list.len() > 1).any())
 
 
 def compare_with_annotators(
@@ -93,13 +95,15 @@ def compare_with_annotators(
             annotators.append(_against(reader, name, answers, given.filter(pl.col("name") == name), confidence))
         kept = golds[reader].select("question_id", "kept")
         both = answers.join(agreed, on="question_id").join(kept, on="question_id").sort("question_id")
-        consensus.append((len(agreed), int(agreed["unanimous"].sum()), _consensus(reader, both, confidence)))
+        consensus.append(_consensus(reader, both, confidence))
+    whole = {"corpus_n": len(agreed), "corpus_unanimous": int(agreed["unanimous"].sum())}
+    persons, together = [row for row in annotators if row], [row | whole for row in consensus if row]
+    for rows, name, target in ((persons, "p_value", "p_holm"), (together, "p_coverage", "p_coverage_holm")):
+        for row, p_holm in zip(rows, holm([row[name] for row in rows]), strict=True):
+            row[target] = p_holm
     return {
-        "annotators": pl.DataFrame([row for row in annotators if row], schema=ANNOTATORS),
-        "human_consensus": pl.DataFrame(
-            [row | {"corpus_n": n, "corpus_unanimous": agree} for n, agree, row in consensus if row],
-            schema=HUMAN_CONSENSUS,
-        ),
+        "annotators": pl.DataFrame(persons, schema=ANNOTATORS),
+        "human_consensus": pl.DataFrame(together, schema=HUMAN_CONSENSUS),
     }
 
 
@@ -155,6 +159,6 @@ def _consensus(reader: str, both: pl.DataFrame, confidence: float) -> dict[str, 
         "kappa_kept": _kappa(both["kept"].to_list(), both["unanimous"].to_list()),
     }
     for name, part in (("agree", agree), ("differ", differ)):
-        share = no_nan(wilson(int(_hits(part, "label").sum()), len(part), confidence))
+        share = no_nan(wilson_clustered(_hits(part, "label"), part["cluster"].to_list(), confidence))
         row |= dict(zip((f"accuracy_where_human_{name}", f"{name}_low", f"{name}_high"), share, strict=True))
     return row

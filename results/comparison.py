@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
-from scipy.stats import fisher_exact
 from sklearn.metrics import cohen_kappa_score
 
 from corpora.schema import Corpus, LabelSet
@@ -22,9 +23,11 @@ from results.statistics import (
     detectable_difference,
     holm,
     mcnemar_exact,
-    wilson,
+    wilson_clustered,
 )
 from results.verdict import missed
+
+Flags = npt.NDArray[np.bool_]
 
 PAIRS = pl.Schema(
     {
@@ -140,28 +143,33 @@ def _pair(a: str, b: str, both: pl.DataFrame, config: ScoringConfig) -> dict[str
         "p_value": compared.p_value,
         "p_mcnemar": mcnemar_exact((right_a > 0).tolist(), (right_b > 0).tolist()),
         "kappa": kappa,
-        **_correlated_failures(both.filter(pl.Series((right_a == 0) & (right_b == 0))), len(both), only_a, only_b),
+        **_correlated_failures(both, right_a > 0, right_b > 0),
     }
 
 
-def _correlated_failures(wrong: pl.DataFrame, n: int, only_a: int, only_b: int) -> dict[str, Any]:
+def _correlated_failures(both: pl.DataFrame, right_a: Flags, right_b: Flags) -> dict[str, Any]:
     """Do two labelers fail on the same questions, and with the same label, more often than by chance?
 
+    Shuffled among questions with the same reference label: that both miss the rare labels, or are wrong by the same
+    taste for a label, is no sign that they stumble over the same questions.
+
     Args:
-        wrong: the questions that both got wrong.
-        n: all questions.
-        only_a: questions that only the first got right.
-        only_b: questions that only the second got right.
+        both: columns reference, label, label_b.
+        right_a: shape (questions,): whether the first labeler is right.
+        right_b: shape (questions,): whether the second one is.
     """
-    n_wrong = len(wrong)
-    table = [[n_wrong, only_b], [only_a, n - n_wrong - only_a - only_b]]
-    given_a, given_b = (wrong[column].fill_null(NO_ANSWER).to_list() for column in ("label", "label_b"))
-    # Shuffled among questions with the same reference: a wrong label is chosen among those that are wrong there.
-    same = agreement_against_chance(given_a, given_b, wrong["reference"].to_list())
+    flags = [[str(one) for one in right] for right in (right_a, right_b)]
+    together = agreement_against_chance(flags[0], flags[1], both["reference"].to_list())
+    wrong = both.filter(pl.Series(~right_a & ~right_b))
+    # Two failed votes are not the same label.
+    given_a, given_b = wrong["label"].fill_null("(a failed)"), wrong["label_b"].fill_null("(b failed)")
+    same = agreement_against_chance(given_a.to_list(), given_b.to_list(), wrong["reference"].to_list())
+    n_wrong, n = len(wrong), len(both)
+    # With the margins given, each agreement more is one both wrong and one both right: half of what exceeds chance.
     return {
         "both_wrong": n_wrong,
-        "both_wrong_expected": (n_wrong + only_a) * (n_wrong + only_b) / n,
-        "p_both_wrong": float(fisher_exact(table, alternative="greater").pvalue),
+        "both_wrong_expected": n_wrong - n * (together.observed - together.expected) / 2,
+        "p_both_wrong": together.p_value,
         "same_wrong_label": same.observed if n_wrong else None,
         "same_wrong_expected": same.expected if n_wrong else None,
         "p_same_wrong": same.p_value,
@@ -183,7 +191,7 @@ def name_best(labelers: pl.DataFrame, pairs: pl.DataFrame) -> str:
         pairs: frame of schema `PAIRS`.
     """
     if pairs.is_empty():
-        return "Cannot tell: there are no reference labels to compare the labelers by."
+        return "Cannot tell: no two labelers share a question with a reference label."
     qualified = labelers.filter("qualified")["reader"].to_list()
     at_chance = labelers.filter(pl.col("standing") == "at chance")["reader"].to_list()
     parts = [
@@ -218,7 +226,8 @@ def _own_gold(
         for name, question_ids in chosen.items():
             judged = asked.filter(pl.col("question_id").is_in(question_ids))
             scores = score_answers(judged["reference"].to_list(), judged["label"].to_list(), labels)
-            n_right = int((judged["label"] == judged["reference"]).fill_null(value=False).sum())
+            right = (judged["label"] == judged["reference"]).fill_null(value=False).cast(pl.Float64).to_numpy()
+            accuracy = wilson_clustered(right, judged["cluster"].to_list(), confidence)
             macro = [None if math.isnan(value) else value for value in scores[2:]]
-            rows.append((reader, name, scores.n, *no_nan(wilson(n_right, scores.n, confidence)), *macro))
+            rows.append((reader, name, scores.n, *no_nan(accuracy), *macro))
     return pl.DataFrame(rows, schema=OWN_GOLD, orient="row")

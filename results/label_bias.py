@@ -13,7 +13,7 @@ from labeling.calibration import calibrate, fit_prior
 from labeling.sampling import Probabilities
 from labeling.vote_law import vote_law
 from results.qualification import holm_of_known
-from results.statistics import compare_paired, kept_accuracy, mcnemar_exact, wilson
+from results.statistics import compare_paired, kept_accuracy, mcnemar_exact, wilson_clustered
 from results.unanimity import Cast
 
 Method = Literal["batch", "balanced"]
@@ -83,10 +83,11 @@ def score_calibration(
         empty = pl.DataFrame([{"reader": cast.reader, "note": reason}], schema=CALIBRATION)
         return Calibrated(empty, pl.DataFrame(schema=LABEL_BIAS))
     raw, judged = cast.known.probabilities, cast.references >= 0
+    n_tune = int((tune.references >= 0).sum()) if shares is not None else len(tune.references)
     rows, biases = [], []
     for method, prior in _priors(tune, shares).items():
         calibrated = calibrate(raw, prior)
-        row: dict[str, Any] = {"reader": cast.reader, "method": method, "n_tune": len(tune.known.question_ids)}
+        row: dict[str, Any] = {"reader": cast.reader, "method": method, "n_tune": n_tune}
         if judged.any():
             row |= _scores(cast, raw, calibrated, judged, confidence)
         rows.append(row | {"note": ""})
@@ -118,7 +119,7 @@ def _scores(
     compared = compare_paired(right[1], right[0], clusters, confidence)
     row: dict[str, Any] = {"n": len(references)}
     for name, hits in zip(("raw", "calibrated"), right, strict=True):
-        accuracy = wilson(int(hits.sum()), len(hits), confidence)
+        accuracy = wilson_clustered(hits, clusters, confidence)
         row |= {name: accuracy.estimate, f"{name}_low": accuracy.low, f"{name}_high": accuracy.high}
     of_class = [references == label for label in np.unique(references)]
     for name, p, hits in zip(("raw", "calibrated"), (raw, calibrated), right, strict=True):
@@ -127,7 +128,8 @@ def _scores(
         of_reference = law.unanimous[judged][np.arange(len(references)), references]
         row[f"recall_{name}"] = float(np.mean([hits[chosen].mean() for chosen in of_class]))
         row[f"coverage_{name}"] = float(kept.mean())
-        row[f"unanimous_{name}"] = kept_accuracy(kept[judged], of_reference, clusters, confidence).difference
+        if kept[judged].sum() > 0:
+            row[f"unanimous_{name}"] = kept_accuracy(kept[judged], of_reference, clusters, confidence).difference
     return row | {
         "difference": compared.difference,
         "difference_low": compared.low,

@@ -10,7 +10,7 @@ from corpora.schema import LabelSet
 from labeling.consensus import RULES, ConsensusConfig, build_gold
 from results.answers import FRAGILE_MARGIN, document_answers
 from results.qualification import weigh
-from results.statistics import Interval, wilson
+from results.statistics import Interval, wilson_clustered
 
 LABELERS = pl.Schema(
     {
@@ -24,12 +24,12 @@ LABELERS = pl.Schema(
         "accuracy_high": pl.Float64(),
         "majority_label": pl.String(),
         "majority_share": pl.Float64(),
-        "p_majority": pl.Float64(),
+        "p_vs_majority": pl.Float64(),
         "chance": pl.Float64(),
-        "p_chance": pl.Float64(),
+        "p_vs_chance": pl.Float64(),
         "above_chance_high": pl.Float64(),
-        "p_majority_holm": pl.Float64(),
-        "p_chance_holm": pl.Float64(),
+        "p_vs_majority_holm": pl.Float64(),
+        "p_vs_chance_holm": pl.Float64(),
         "qualified": pl.Boolean(),
         "standing": pl.String(),
         "outside_mass": pl.Float64(),
@@ -71,10 +71,12 @@ def summarise_labeler(
     known = facts.filter(pl.col("reference").is_not_null())
     judged = document_answers(votes, labels).join(known, on="question_id", how="inner").sort("question_id")
     evidence = weigh(judged, confidence)
-    n_right, n = int((judged["label"] == judged["reference"]).fill_null(value=False).sum()), len(judged)
+    right, n = (judged["label"] == judged["reference"]).fill_null(value=False).cast(pl.Float64).to_numpy(), len(judged)
     each = votes.join(known, on="question_id", how="inner")
-    accuracy = wilson(n_right, n, confidence)
-    differ = votes.group_by("question_id").agg(pl.col("label").n_unique() > 1)["label"]
+    accuracy = wilson_clustered(right, judged["cluster"].to_list(), confidence)
+    # A failed vote agrees with nothing.
+    agree = (pl.col("label").n_unique() == 1) & (pl.col("label").null_count() == 0)
+    differ = votes.group_by("question_id").agg(differ=~agree)["differ"]
     row = {
         "reader": reader,
         "n": len(facts),
@@ -94,26 +96,29 @@ def summarise_labeler(
 def compare_rules(
     reader: str,
     votes: pl.DataFrame,
-    references: pl.DataFrame,
+    facts: pl.DataFrame,
     labels: LabelSet,
     consensus: ConsensusConfig,
     confidence: float,
 ) -> pl.DataFrame:
-    """Coverage, and accuracy with its Wilson interval, under every consensus rule; frame of schema `CONSENSUS`.
+    """Coverage, and accuracy with its clustered Wilson interval, under every consensus rule; schema `CONSENSUS`.
+
+    Facts have the columns question_id, reference, cluster.
 
     A rule that these votes cannot serve (references or distributions that there are none of) is left out.
     """
-    rows = []
-    has_references = references["reference"].null_count() < len(references)
+    rows, clusters = [], facts.select("question_id", "cluster")
+    has_references = facts["reference"].null_count() < len(facts)
     has_distributions = bool((votes["probabilities"].list.len() > 0).any())
     for rule in RULES:
         needs = {"unanimous_and_correct": has_references, "min_probability": has_distributions}
         if not needs.get(rule, True):
             continue
-        gold = build_gold(votes, references, labels, consensus.model_copy(update={"rule": rule}))
+        gold = build_gold(votes, facts, labels, consensus.model_copy(update={"rule": rule}))
         kept = gold.filter("kept")
-        judged = kept.filter(pl.col("reference").is_not_null())
-        accuracy = wilson(int((judged["label"] == judged["reference"]).sum()), len(judged), confidence)
+        judged = kept.filter(pl.col("reference").is_not_null()).join(clusters, on="question_id", maintain_order="left")
+        right = (judged["label"] == judged["reference"]).cast(pl.Float64).to_numpy()
+        accuracy = wilson_clustered(right, judged["cluster"].to_list(), confidence)
         coverage = len(kept) / len(gold)
         rows.append((reader, rule, len(gold), len(kept), coverage, *no_nan(accuracy)))
     return pl.DataFrame(rows, schema=CONSENSUS, orient="row")

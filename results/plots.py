@@ -12,10 +12,12 @@ import polars as pl
 
 # Okabe and Ito's palette, without its yellow: told apart under the common colour deficiencies.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3], [10, 4])
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
+# Of other lengths than the palette, so that the eighth labeler does not look like the first.
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3])
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 WIDTH, HEIGHT = 420, 280
-STEPS_DRAWN = 400  # of a curve; more cannot be seen, and Vega-Lite takes 5,000 rows
+STEPS_DRAWN = 400  # of a curve; more cannot be seen
+MOST_ROWS = 4500  # of a plot: Altair refuses 5,000
 FACET_WIDTH, FACET_HEIGHT = 230, 170
 
 
@@ -92,7 +94,8 @@ def _named(frame: pl.DataFrame, marks: Mapping[str, str]) -> pl.DataFrame:
 
 def _thinned(curve: pl.DataFrame) -> pl.DataFrame:
     """Of a curve with a step a question, those that are far enough apart to be seen."""
-    steps = curve.with_columns(step=(pl.col("coverage") * STEPS_DRAWN).ceil())
+    n_steps = min(STEPS_DRAWN, MOST_ROWS // curve["reader"].n_unique() - 1)
+    steps = curve.with_columns(step=(pl.col("coverage") * n_steps).ceil())
     return steps.unique(["reader", "step"], keep="last", maintain_order=True).drop("step")
 
 
@@ -121,5 +124,6 @@ def _svg(chart: Any) -> str:
     # vl-convert brings its own Vega: no browser, no network.
     import vl_convert
 
-    svg: str = vl_convert.vegalite_to_svg(chart.to_dict())
+    # Names are shown whole: model paths differ at their ends.
+    svg: str = vl_convert.vegalite_to_svg(chart.configure_legend(labelLimit=0).to_dict())
     return svg

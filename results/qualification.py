@@ -1,8 +1,8 @@
 """Qualification: is a labeler better than always giving the majority label, or at least better than chance?
 
-Two exact questions on held-out questions, each corrected over the labelers of a run (Holm). Against the majority label:
-a paired one-sided sign-flip test by document, which is McNemar's exact test where every question has a document of its
-own. Against chance: does it agree with the reference labels more often than its own answers, shuffled, would?
+Two one-sided tests on held-out questions, each corrected over the labelers of a run (Holm). Against the majority label:
+an exact paired sign-flip test by document, which is McNemar's where every question has a document of its own. Against
+chance: a permutation test of whether it agrees with the reference labels more often than its own answers, shuffled.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.stats import norm
 
 from results.answer_metrics import NO_ANSWER
-from results.statistics import agreement_against_chance, cluster_sums, holm, sign_flip
+from results.statistics import (
+    above_chance,
+    agreement_against_chance,
+    cluster_sums,
+    holm,
+    sign_flip,
+    wilson_clustered,
+)
 
 Standing = Literal["better than the majority label", "better than chance only", "at chance", "cannot tell"]
 AT_CHANCE_MARGIN = 0.1  # at chance: not shown to be better, and shown to be better by less than this
@@ -26,17 +32,17 @@ class Evidence(NamedTuple):
     Attributes:
         majority_label: the most frequent reference label of these questions.
         majority_share: accuracy of always giving it.
-        p_majority: one-sided p-value of being more accurate than that.
+        p_vs_majority: one-sided p-value of being more accurate than that.
         chance: accuracy of the labeler's answers when shuffled.
-        p_chance: one-sided p-value of being more accurate than that.
-        above_chance_high: upper bound, one-sided, of how much more accurate it is.
+        p_vs_chance: one-sided p-value of being more accurate than that.
+        above_chance_high: upper bound of how much more accurate it is.
     """
 
     majority_label: str
     majority_share: float
-    p_majority: float
+    p_vs_majority: float
     chance: float
-    p_chance: float
+    p_vs_chance: float
     above_chance_high: float
 
 
@@ -60,30 +66,38 @@ def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
     sums, _ = cluster_sums(gains, judged["cluster"].to_list())
     given, known = judged["label"].fill_null(NO_ANSWER).to_list(), judged["reference"].to_list()
     shuffled = agreement_against_chance(given, known)
-    above = shuffled.observed - shuffled.expected + float(norm.ppf(confidence)) * shuffled.deviation
-    share, p_majority = float(np.mean(always.to_numpy())), sign_flip(sums, "greater")
-    return Evidence(majority, share, p_majority, shuffled.expected, shuffled.p_value, above)
+    clusters = judged["cluster"].to_list()
+    clustered = above_chance(given, known, clusters, confidence)
+    p_chance = shuffled.p_value
+    if len(sums) < len(judged):
+        # Shuffling takes questions as independent: where documents hold several, the clustered test must agree.
+        p_chance = max(p_chance, clustered.p_value / 2 if clustered.difference > 0 else 1.0)
+    # A labeler with one answer agrees with its shuffled self for certain: how sure its accuracy is bounds it too.
+    accuracy = wilson_clustered(right.cast(pl.Float64).to_numpy(), clusters, confidence)
+    above = max(clustered.high, accuracy.high - shuffled.expected)
+    share = float(np.mean(always.to_numpy()))
+    return Evidence(majority, share, sign_flip(sums, "greater"), shuffled.expected, p_chance, above)
 
 
 def correct(labelers: pl.DataFrame, confidence: float) -> pl.DataFrame:
-    """Fill in p_majority_holm, p_chance_holm, qualified and standing, over all labelers of a run.
+    """Fill in p_vs_majority_holm, p_vs_chance_holm, qualified and standing, over all labelers of a run.
 
     Args:
-        labelers: frame with the columns p_majority, p_chance and above_chance_high, null where nothing is known.
+        labelers: frame with the columns p_vs_majority, p_vs_chance and above_chance_high, null where nothing is known.
         confidence: of the tests.
     """
-    adjusted = {name: holm_of_known(labelers[name].to_list()) for name in ("p_majority", "p_chance")}
+    adjusted = {name: holm_of_known(labelers[name].to_list()) for name in ("p_vs_majority", "p_vs_chance")}
     alpha = 1 - confidence
     standings: list[Standing | None] = [
         None if majority is None or chance is None else _standing(majority < alpha, chance < alpha, above)
         for majority, chance, above in zip(
-            adjusted["p_majority"], adjusted["p_chance"], labelers["above_chance_high"], strict=True
+            adjusted["p_vs_majority"], adjusted["p_vs_chance"], labelers["above_chance_high"], strict=True
         )
     ]
     return labelers.with_columns(
-        p_majority_holm=pl.Series(adjusted["p_majority"], dtype=pl.Float64),
-        p_chance_holm=pl.Series(adjusted["p_chance"], dtype=pl.Float64),
-        qualified=pl.Series([None if p is None else p < alpha for p in adjusted["p_majority"]], dtype=pl.Boolean),
+        p_vs_majority_holm=pl.Series(adjusted["p_vs_majority"], dtype=pl.Float64),
+        p_vs_chance_holm=pl.Series(adjusted["p_vs_chance"], dtype=pl.Float64),
+        qualified=pl.Series([None if p is None else p < alpha for p in adjusted["p_vs_majority"]], dtype=pl.Boolean),
         standing=pl.Series(standings, dtype=pl.String),
     )
 

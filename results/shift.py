@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
-from scipy.stats import norm
+from scipy.stats import t as student
 
-from results.statistics import Comparison, holm, mean_of_shares
+from results.answer_metrics import NO_ANSWER
+from results.statistics import Comparison, above_chance, holm
 
 CORPORA = pl.Schema(
     {
@@ -20,7 +21,7 @@ CORPORA = pl.Schema(
         "accuracy_low": pl.Float64(),
         "accuracy_high": pl.Float64(),
         "majority_share": pl.Float64(),
-        "above_majority": pl.Float64(),
+        "above_chance": pl.Float64(),
         "above_low": pl.Float64(),
         "above_high": pl.Float64(),
         "standing": pl.String(),
@@ -57,11 +58,19 @@ class OnCorpus(NamedTuple):
     judged: Mapping[str, pl.DataFrame]
 
 
-def compare_corpora(corpora: list[OnCorpus], confidence: float) -> dict[str, pl.DataFrame]:
-    """Compare each labeler's distance from the majority label between the first corpus and every other.
+class _Above(NamedTuple):
+    """How far above chance a labeler is on a corpus, on how many documents, and where that leaves it."""
 
-    Corpora differ in their share of labels, so that bare accuracies do not compare; what a labeler adds to always
-    giving the majority label does. The corpora share no question: their variances add up.
+    chance: Comparison
+    n_clusters: int
+    standing: str
+
+
+def compare_corpora(corpora: list[OnCorpus], confidence: float) -> dict[str, pl.DataFrame]:
+    """Compare each labeler's distance from chance between the first corpus and every other.
+
+    Corpora differ in their share of labels, so that bare accuracies do not compare; how much more often a labeler is
+    right than its own answers, shuffled, does. The corpora share no question: their variances add up (Welch 1947).
 
     Returns:
         `corpora` (schema `CORPORA`, a row a labeler and corpus) and `shifts` (schema `SHIFTS`, a row a labeler and
@@ -72,10 +81,10 @@ def compare_corpora(corpora: list[OnCorpus], confidence: float) -> dict[str, pl.
         for row in corpus.labelers.iter_rows(named=True):
             if row["accuracy"] is None:
                 continue
-            gain = _above_majority(corpus.judged[row["reader"]], row["majority_label"], confidence)
-            above[row["reader"], corpus.name] = (gain, row["standing"])
+            mine = _above_chance(corpus.judged[row["reader"]], row["standing"], confidence)
+            above[row["reader"], corpus.name] = mine
             kept = {name: row[name] for name in CORPORA if name in row}
-            added = {"above_majority": gain.difference, "above_low": gain.low, "above_high": gain.high}
+            added = dict(zip(("above_chance", "above_low", "above_high"), mine.chance[:3], strict=True))
             rows.append(kept | {"corpus": corpus.name} | added)
     first = corpora[0].name
     shifts = [
@@ -89,34 +98,32 @@ def compare_corpora(corpora: list[OnCorpus], confidence: float) -> dict[str, pl.
     return {"corpora": pl.DataFrame(rows, schema=CORPORA), "shifts": pl.DataFrame(shifts, schema=SHIFTS)}
 
 
-def _above_majority(judged: pl.DataFrame, majority_label: str, confidence: float) -> Comparison:
-    right, always = judged["label"] == judged["reference"], judged["reference"] == majority_label
-    gains = right.fill_null(value=False).cast(pl.Float64) - always.cast(pl.Float64)
-    return mean_of_shares(gains.to_numpy(), judged["cluster"].to_list(), confidence)
+def _above_chance(judged: pl.DataFrame, standing: str, confidence: float) -> _Above:
+    given, known = judged["label"].fill_null(NO_ANSWER).to_list(), judged["reference"].to_list()
+    clusters = judged["cluster"].to_list()
+    return _Above(above_chance(given, known, clusters, confidence), len(set(clusters)), standing)
 
 
 def _shift(
-    reader: str,
-    first: str,
-    other: str,
-    of_first: tuple[Comparison, str],
-    of_other: tuple[Comparison, str],
-    confidence: float,
+    reader: str, first: str, other: str, of_first: _Above, of_other: _Above, confidence: float
 ) -> dict[str, Any]:
-    difference = of_other[0].difference - of_first[0].difference
-    error = math.hypot(of_first[0].standard_error, of_other[0].standard_error)
-    reach = float(norm.ppf((1 + confidence) / 2)) * error
-    return {
+    difference = of_other.chance.difference - of_first.chance.difference
+    errors = of_first.chance.standard_error, of_other.chance.standard_error
+    error = math.hypot(*errors)
+    row = {
         "reader": reader,
         "from": first,
         "to": other,
-        "standing_from": of_first[1],
-        "standing_to": of_other[1],
+        "standing_from": of_first.standing,
+        "standing_to": of_other.standing,
         "difference": difference,
-        "low": difference - reach,
-        "high": difference + reach,
-        "p_value": 2 * float(norm.sf(abs(difference) / error)) if error > 0 else 1.0,
     }
+    if not math.isfinite(error) or error == 0:  # one document, or one answer everywhere: nothing to judge by
+        return row | {"low": -2.0, "high": 2.0, "p_value": 1.0}
+    freedom = error**4 / sum(e**4 / (of.n_clusters - 1) for e, of in zip(errors, (of_first, of_other), strict=True))
+    reach = float(student.ppf((1 + confidence) / 2, freedom)) * error
+    p_value = 2 * float(student.sf(abs(difference) / error, freedom))
+    return row | {"low": difference - reach, "high": difference + reach, "p_value": p_value}
 
 
 def _finding(shift: dict[str, Any], alpha: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -12,7 +13,7 @@ import polars as pl
 
 from corpora.schema import Corpus
 from results.labelers import no_nan
-from results.statistics import compare_paired, holm, wilson
+from results.statistics import compare_paired, holm, wilson_clustered
 
 SLICES = pl.Schema(
     {
@@ -43,7 +44,8 @@ BEST_ON_SLICE = pl.Schema(
         "finding": pl.String(),
     }
 )
-MOST_VALUES = 6  # of a slice; rarer ones go together
+MOST_VALUES = 6  # of a slice; where there are more, the rarest go together
+NUMBER = re.compile(r"-?[0-9]+")
 N_BINS = 4  # of numbers, by quantile
 NONE, OTHER = "(none)", "(other)"
 
@@ -52,7 +54,8 @@ def slice_questions(corpus: Corpus) -> pl.DataFrame:
     """Which slices each question falls into: columns question_id, slice, value, in the order of the slices.
 
     Slices are the length of the gold documents in words, the question's opening word, and every tag that the user
-    gave. Numbers with many values are binned by quantile, other values beyond the most frequent six are one group.
+    gave. Numbers with many values are binned by quantile, of other values at most six are told apart, the
+    rarest being one group where there are more.
     """
     ids = corpus.questions["question_id"].to_list()
     words = [sum(len(corpus.texts[one].split()) for one in documents) for documents in corpus.questions["document_ids"]]
@@ -73,7 +76,7 @@ def slice_questions(corpus: Corpus) -> pl.DataFrame:
 def _grouped(values: Sequence[str | None]) -> list[str]:
     """Values of a tag: as numbers where all that are given are whole numbers with more than a few values."""
     given = [value for value in values if value is not None]
-    if len(set(given)) > MOST_VALUES and all(value.lstrip("-").isdecimal() for value in given):
+    if len(set(given)) > MOST_VALUES and all(map(NUMBER.fullmatch, given)):
         bins = iter(_binned([int(value) for value in given]))
         return [NONE if value is None else next(bins) for value in values]
     return _frequent([NONE if value is None else value for value in values])
@@ -106,22 +109,24 @@ def slice_table(
 
     Args:
         reader: name in reports.
-        judged: columns question_id, label, reference: its most probable labels; reference may be null.
+        judged: columns question_id, label, reference, cluster: its most probable labels; reference may be null.
         gold: its gold set, schema `GOLD`.
         slices: from `slice_questions`.
         confidence: of the Wilson intervals.
     """
-    rows = slices.join(judged.select("question_id", "label", "reference"), on="question_id", maintain_order="left")
+    rows = slices.join(
+        judged.select("question_id", "label", "reference", "cluster"), on="question_id", maintain_order="left"
+    )
     rows = rows.join(gold.select("question_id", "kept", kept_label="label"), on="question_id", maintain_order="left")
     table = []
     for (name, value), group in _in_order(rows):
         known = group.filter(pl.col("reference").is_not_null())
         kept = known.filter("kept")
-        right = int((known["label"] == known["reference"]).fill_null(value=False).sum())
-        kept_right = int((kept["kept_label"] == kept["reference"]).sum())
         n_kept = int(group["kept"].sum())
-        accuracies = (wilson(right, len(known), confidence), wilson(kept_right, len(kept), confidence))
-        shares = [value for accuracy in accuracies for value in no_nan(accuracy)]
+        shares: list[float | None] = []
+        for part, label in ((known, "label"), (kept, "kept_label")):
+            right = (part[label] == part["reference"]).fill_null(value=False).cast(pl.Float64).to_numpy()
+            shares += no_nan(wilson_clustered(right, part["cluster"].to_list(), confidence))
         table.append((reader, name, value, len(group), n_kept, n_kept / len(group), *shares))
     return pl.DataFrame(table, schema=SLICES, orient="row")
 
@@ -133,7 +138,7 @@ def _in_order(rows: pl.DataFrame) -> list[tuple[tuple[str, str], pl.DataFrame]]:
 
     def key(group: tuple[str, str, pl.DataFrame]) -> tuple[int, bool, int, str]:
         first = group[1].split(" to ")[0]
-        is_number = first.lstrip("-").isdecimal()
+        is_number = NUMBER.fullmatch(first) is not None
         return order[group[0]], not is_number, int(first) if is_number else 0, group[1]
 
     return [((name, value), group) for name, value, group in sorted(groups, key=key)]

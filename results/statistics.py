@@ -7,13 +7,14 @@ errors). Deviation: percentile bootstrap and exact sign flips instead of normal 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import convolve
-from scipy.stats import binom, binomtest, norm
+from scipy.stats import binom, binomtest, norm, random_table
 from scipy.stats import t as student
 
 Scores = npt.NDArray[np.float64]
@@ -35,6 +36,9 @@ class Comparison(NamedTuple):
     high: float
     standard_error: float
     p_value: float
+
+
+NOTHING_KEPT = Comparison(float("nan"), float("nan"), float("nan"), float("inf"), 1.0)
 
 
 def cluster_sums(scores: Scores, clusters: Sequence[str]) -> tuple[Scores, Scores]:
@@ -145,7 +149,8 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
     """Accuracy of what a filter keeps, where questions are kept with a probability: sum(right) / sum(kept).
 
     The standard error is that of a ratio of means, linearised (Cochran 1977, "Sampling Techniques", section 2.11),
-    summed over clusters; the quantile is Student's. The p-value is null: there is nothing to test it against.
+    summed over clusters; the quantile is Student's. The p-value is of being 0, which says nothing here. All but the
+    p-value is NaN where nothing is kept.
 
     Args:
         kept: shape (questions,): probability that a question is kept.
@@ -153,6 +158,8 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
         clusters: cluster of each question.
         confidence: of the interval.
     """
+    if kept.sum() == 0:
+        return NOTHING_KEPT
     accuracy = _ratio(right, kept)
     return _linearised(accuracy, (right - accuracy * kept) / kept.mean(), clusters, confidence)
 
@@ -169,6 +176,8 @@ def gain_by_filter(
         clusters: cluster of each question.
         confidence: of the interval.
     """
+    if kept.sum() == 0:
+        return NOTHING_KEPT
     accuracy, alone = _ratio(right, kept), float(single.mean())
     influence = (right - accuracy * kept) / kept.mean() - (single - alone)
     return _linearised(accuracy - alone, influence, clusters, confidence)
@@ -202,57 +211,72 @@ class ChanceAgreement(NamedTuple):
     Attributes:
         n: pairs of labels.
         observed: share that agree.
-        expected: share that would, by chance.
-        deviation: standard deviation of that share over all shuffles.
+        expected: share that would, by chance: its exact mean over all shuffles.
         p_value: one-sided, of at least so many agreements.
     """
 
     n: int
     observed: float
     expected: float
-    deviation: float
     p_value: float
 
 
 def agreement_against_chance(
-    a: Sequence[str], b: Sequence[str], strata: Sequence[str] | None = None
+    a: Sequence[str], b: Sequence[str], strata: Sequence[str] | None = None, n_shuffles: int = 20_000, seed: int = 0
 ) -> ChanceAgreement:
     """Agreement of two columns of labels against that of shuffled ones.
 
-    Mean and variance over all shuffles are exact (Hoeffding 1951, "A combinatorial central limit theorem", theorem 2);
-    the tail is normal with a continuity correction.
+    A permutation test: tables of counts with the same margins are drawn at random, which is what shuffling does to them
+    (Patefield 1981, algorithm AS 159). The p-value counts the observed table among the drawn ones and is never 0. Items
+    are taken as independent; see `above_chance` for clusters.
 
     Args:
         a: labels.
         b: labels of the same items.
         strata: shuffle only among items of the same stratum, such as those with the same reference label.
+        n_shuffles: tables drawn.
+        seed: of the draws.
     """
-    of_stratum: dict[str, tuple[list[str], list[str]]] = {}
-    for label_a, label_b, stratum in zip(a, b, strata or [""] * len(a), strict=True):
-        group = of_stratum.setdefault(stratum, ([], []))
-        group[0].append(label_a)
-        group[1].append(label_b)
-    moments = [_shuffled_agreements(*group) for group in of_stratum.values()]
-    observed = sum(x == y for x, y in zip(a, b, strict=True))
-    expected, variance = sum(one[0] for one in moments), sum(one[1] for one in moments)
     if not a:
-        return ChanceAgreement(0, float("nan"), float("nan"), float("nan"), 1.0)
-    deviation = float(np.sqrt(max(0.0, variance)))
-    p_value = float(norm.sf((observed - 0.5 - expected) / deviation)) if variance > 1e-12 else 1.0
-    return ChanceAgreement(len(a), observed / len(a), expected / len(a), deviation / len(a), p_value)
-
-
-def _shuffled_agreements(a: Sequence[str], b: Sequence[str]) -> tuple[float, float]:
-    """Mean and variance of the number of agreements when `b` is shuffled."""
-    n = len(a)
+        return ChanceAgreement(0, float("nan"), float("nan"), 1.0)
+    of_stratum: dict[str, Counter[tuple[str, str]]] = {}
+    for label_a, label_b, stratum in zip(a, b, strata or [""] * len(a), strict=True):
+        of_stratum.setdefault(stratum, Counter())[label_a, label_b] += 1
     labels = sorted({*a, *b})
-    in_a, in_b = (np.array([list(column).count(label) for label in labels], dtype=np.float64) for column in (a, b))
-    mean = float((in_a * in_b).sum() / n)
-    if n < 2:
-        return mean, 0.0
-    # The agreement matrix of items, centred by rows and columns, depends on the two labels only.
-    centred = np.eye(len(labels)) - in_b[:, None] / n - in_a[None, :] / n + mean / n
-    return mean, float((np.outer(in_a, in_b) * centred**2).sum() / (n - 1))
+    rng = np.random.default_rng(seed)
+    expected, drawn = 0.0, np.zeros(n_shuffles)
+    for counts in of_stratum.values():
+        in_a, in_b = (np.array([_margin(counts, label, side) for label in labels]) for side in (0, 1))
+        expected += float(in_a @ in_b) / int(in_a.sum())
+        tables = random_table(in_a, in_b).rvs(n_shuffles, random_state=rng)
+        drawn += np.trace(tables, axis1=-2, axis2=-1)
+    observed = sum(x == y for x, y in zip(a, b, strict=True))
+    p_value = (1 + int((drawn >= observed).sum())) / (n_shuffles + 1)
+    return ChanceAgreement(len(a), observed / len(a), expected / len(a), p_value)
+
+
+def _margin(counts: Counter[tuple[str, str]], label: str, side: int) -> int:
+    return sum(n for pair, n in counts.items() if pair[side] == label)
+
+
+def above_chance(given: Sequence[str], known: Sequence[str], clusters: Sequence[str], confidence: float) -> Comparison:
+    """How much more often answers are right than the same answers shuffled would be, with a clustered interval.
+
+    The observed agreement less the product of the margins, linearised as in `kept_accuracy`: each question adds what it
+    moves the agreement and both margins by.
+
+    Args:
+        given: answers, at least one.
+        known: what is right.
+        clusters: cluster of each question.
+        confidence: of the interval.
+    """
+    shares = [{label: n / len(column) for label, n in Counter(column).items()} for column in (given, known)]
+    right = np.array([x == y for x, y in zip(given, known, strict=True)], dtype=np.float64)
+    by_chance = sum(share * shares[1].get(label, 0.0) for label, share in shares[0].items())
+    moved = np.array([shares[1].get(x, 0.0) + shares[0].get(y, 0.0) for x, y in zip(given, known, strict=True)])
+    estimate = float(right.mean()) - by_chance
+    return _linearised(estimate, right - moved + 2 * by_chance - float(right.mean()), clusters, confidence)
 
 
 def mcnemar_exact(a: Sequence[bool], b: Sequence[bool]) -> float:
@@ -281,6 +305,37 @@ def wilson(n_right: int, n: int, confidence: float = 0.95) -> Interval:
         return Interval(float("nan"), float("nan"), float("nan"))
     interval = binomtest(n_right, n).proportion_ci(confidence, method="wilson")
     return Interval(n_right / n, float(interval.low), float(interval.high))
+
+
+def wilson_clustered(right: Scores, clusters: Sequence[str], confidence: float) -> Interval:
+    """A share with its Wilson score interval at the effective number of questions; NaN throughout for none.
+
+    Questions on one document tell less than as many independent ones: n is divided by the design effect, the clustered
+    variance of the share over the binomial one, where that is above 1 (Korn and Graubard 1998, for exact intervals).
+    With one question a cluster it is Wilson's own.
+
+    Args:
+        right: shape (questions,), 0 or 1.
+        clusters: cluster of each question.
+        confidence: of the interval.
+    """
+    n = len(right)
+    if n == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    share = float(right.mean())
+    sums, _ = cluster_sums(right - share, clusters)
+    effect = 1.0
+    if len(sums) < 2:
+        effect = float(n)  # one document is one observation
+    elif len(sums) < n and 0 < share < 1:
+        effect = max(1.0, float((sums**2).sum()) * len(sums) / (len(sums) - 1) / (n * share * (1 - share)))
+    elif len(sums) < n:
+        effect = n / len(sums)  # all alike: documents may have made them so
+    z = float(norm.ppf((1 + confidence) / 2))
+    effective = n / effect
+    centre = (share + z**2 / (2 * effective)) / (1 + z**2 / effective)
+    reach = z * np.sqrt(share * (1 - share) / effective + z**2 / (4 * effective**2)) / (1 + z**2 / effective)
+    return Interval(share, max(0.0, float(centre - reach)), min(1.0, float(centre + reach)))
 
 
 def detectable_difference(standard_error: float, n_comparisons: int, confidence: float, power: float = 0.8) -> float:

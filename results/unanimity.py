@@ -85,6 +85,7 @@ VOTE_CURVES = pl.Schema(
         "single": pl.Float64(),
     }
 )
+NEGLIGIBLE = 0.01  # the law has no sampling noise, so that gains of no use to anybody become significant
 GRID: dict[str, tuple[float, ...]] = {
     "temperature": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0),
     "top_p": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
@@ -194,6 +195,8 @@ def _summary(cast: Cast, confidence: float) -> dict[str, Any]:
     judged = cast.references >= 0
     if not judged.any():
         return row
+    if kept[judged].sum() == 0:
+        return row | {"finding": "unknown: its votes never agree"}
     single, right = (of_all[judged] for of_all in _right(law, cast))
     clusters = _where(cast.clusters, judged)
     alone = mean_of_shares(single, clusters, confidence)
@@ -222,26 +225,29 @@ def _summary(cast: Cast, confidence: float) -> dict[str, Any]:
 
 
 def _finding(row: dict[str, Any], alpha: float) -> str:
-    over_vote = _direction(row["gain"], row["p_holm"], alpha)
-    over_greedy = _direction(row["greedy_gain"], row["greedy_p_holm"], alpha)
-    return f"over a single vote: {over_vote}; over its most probable label: {over_greedy}"
+    over_greedy = _direction(row, "greedy_gain", row["greedy_p_holm"], alpha)
+    over_vote = _direction(row, "gain", row["p_holm"], alpha)
+    return f"over its most probable label: {over_greedy}; over a single vote: {over_vote}"
 
 
-def _direction(gain: float, p_holm: float, alpha: float) -> str:
+def _direction(row: dict[str, Any], name: str, p_holm: float, alpha: float) -> str:
+    if max(abs(row[f"{name}_low"]), abs(row[f"{name}_high"])) < NEGLIGIBLE:
+        return f"changes accuracy by less than {NEGLIGIBLE:g}"
     if p_holm >= alpha:
         return "cannot tell"
-    return "raises accuracy" if gain > 0 else "lowers accuracy"
+    return "raises accuracy" if row[name] > 0 else "lowers accuracy"
 
 
 def risk_coverage(cast: Cast, confidence: float) -> pl.DataFrame:
     """Accuracy of the questions whose P(unanimous) reaches a threshold, for every threshold; schema `RISK_COVERAGE`.
 
     The label that a question is judged by is the one that the three votes most probably agree on. Intervals are
-    Wilson's, for one threshold chosen beforehand, not for the best-looking one.
+    Wilson's, for one threshold chosen beforehand, not for the best-looking one, with questions taken as independent.
     """
     judged = cast.references >= 0
     law = vote_law(cast.known.probabilities[judged], cast.sampling)
-    sure, best = law.unanimous.sum(axis=-1), law.unanimous.argmax(axis=-1)
+    # Equal but for rounding is equal.
+    sure, best = law.unanimous.sum(axis=-1).round(12), law.unanimous.argmax(axis=-1)
     right = best == cast.references[judged]
     order = np.argsort(-sure, kind="stable")
     rows = []
@@ -282,7 +288,7 @@ def _point(law: VoteLaw, cast: Cast, confidence: float) -> tuple[float | None, .
     coverage = mean_of_shares(kept, cast.clusters, confidence)
     covered = (coverage.difference, max(0.0, coverage.low), coverage.high)
     judged = cast.references >= 0
-    if not judged.any():
+    if not judged.any() or kept[judged].sum() == 0:
         return (*covered, None, None, None, None)
     single, right = (of_all[judged] for of_all in _right(law, cast))
     accuracy = kept_accuracy(kept[judged], right, _where(cast.clusters, judged), confidence)

@@ -37,7 +37,8 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
         tables: frames by name; a section appears where its frames are there.
     """
     marks = labeler_marks(tables)
-    marked = {name: _mark(frame, marks) for name, frame in tables.items()}
+    # The marks are those of the first corpus: where several stand side by side, each row says its own standing.
+    marked = {name: frame if name in ("corpora", "shifts") else _mark(frame, marks) for name, frame in tables.items()}
     has_excluded = not tables["gold"]["kept"].all() if "gold" in tables else False
     sections = [
         _head(manifest, marks),

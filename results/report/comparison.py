@@ -35,8 +35,8 @@ def pair_section(tables: Tables) -> str:
             "one half.",
             table(header, body),
             "### Do they fail together?",
-            "In brackets what independent errors would give; p one-sided, Holm over the pairs. A wrong label is "
-            "compared with those that the other labeler gave, wrongly, to questions of the same reference.",
+            "In brackets what errors would give that are independent among questions of the same reference label; "
+            "one-sided permutation tests, Holm over the pairs.",
             table(["a", "b", "both wrong", "p", "of these the same label", "p"], failures),
         ]
     )
@@ -85,7 +85,7 @@ def corpora_section(tables: Tables) -> str:
     """The same labelers on several corpora."""
     rows = [
         [row["reader"], row["corpus"], str(row["n"]), interval(row, "accuracy", "accuracy_low", "accuracy_high"),
-         share(row["majority_share"]), interval(row, "above_majority", "above_low", "above_high"), row["standing"]]
+         share(row["majority_share"]), interval(row, "above_chance", "above_low", "above_high"), row["standing"]]
         for row in tables["corpora"].iter_rows(named=True)
     ]  # fmt: skip
     shifts = [
@@ -96,9 +96,9 @@ def corpora_section(tables: Tables) -> str:
     return "\n\n".join(
         [
             "## On several corpora",
-            "Corpora differ in their share of labels, so that what a labeler adds to always giving the majority label "
-            "is compared, not its bare accuracy.",
-            table(["labeler", "corpus", "n", "accuracy", "majority share", "above the majority", "standing"], rows),
+            "Corpora differ in their share of labels, so that what is compared is not bare accuracy but how much "
+            "more often a labeler is right than its own answers, shuffled, would be.",
+            table(["labeler", "corpus", "n", "accuracy", "majority share", "above chance", "standing"], rows),
             table(["labeler", "from one to the other", "change", "p (Holm)", "finding"], shifts),
         ]
     )

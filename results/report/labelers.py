@@ -20,16 +20,16 @@ def labeler_section(tables: Tables) -> str:
     body = [
         [row["reader"], str(row["n"]), interval(row, "accuracy", "accuracy_low", "accuracy_high"),
          UNKNOWN if row["majority_label"] is None else f"`{row['majority_label']}` {row['majority_share']:.3f}",
-         p_value(row["p_majority_holm"]), share(row["chance"]), p_value(row["p_chance_holm"]),
+         p_value(row["p_vs_majority_holm"]), share(row["chance"]), p_value(row["p_vs_chance_holm"]),
          row["standing"] or UNKNOWN,
          share(row["vote_accuracy"]), share(row["outside_mass"]), share(row["fragile"]), str(row["n_failed"])]
         for row in tables["labelers"].iter_rows(named=True)
     ]  # fmt: skip
     parts = [
         "## Labelers on whole documents",
-        "Accuracy is of the most probable label, with its Wilson interval. Both tests are exact or from exact moments, "
-        "one-sided, with Holm's correction over the labelers: more accurate than always giving the majority label; in "
-        "agreement with the reference labels more often than its own answers, shuffled, would be.",
+        "Accuracy is of the most probable label, with its Wilson interval, wider where documents hold several "
+        "questions. Two one-sided tests with Holm's correction over the labelers: more accurate than always giving the "
+        "majority label (exact, paired); right more often than its own answers, shuffled, would be (permutation).",
         table(header, body),
     ]
     parts += [_not_qualified(row) for row in tables["labelers"].iter_rows(named=True) if row["qualified"] is False]
@@ -45,7 +45,7 @@ def _not_qualified(row: Mapping[str, Any]) -> str:
     return (
         f"> **Not qualified: {row['reader']}** is right on {share(row['accuracy'])} of its questions; always answering "
         f"`{row['majority_label']}` would be right on {share(row['majority_share'])} (exact one-sided p "
-        f"{p_value(row['p_majority_holm'], '= ')}, Holm). Its gold set and its scores prove little."
+        f"{p_value(row['p_vs_majority_holm'], '= ')}, Holm). Its gold set and its scores prove little."
         f"{against_chance.get(row['standing'], '')}"
     )
 
@@ -200,26 +200,44 @@ def annotator_section(tables: Tables) -> str:
     """The human annotators beside the labelers."""
     persons = [
         [row["reader"], row["annotator"], str(row["n"]), share(row["accuracy"]), share(row["annotator_accuracy"]),
-         interval(row, "difference", "low", "high"), p_value(row["p_value"]), share(row["kappa"])]
+         interval(row, "difference", "low", "high"), p_value(row["p_holm"]), share(row["kappa"])]
         for row in tables["annotators"].iter_rows(named=True)
     ]  # fmt: skip
     together = [
         [row["reader"], str(row["n"]), str(row["human_unanimous"]), str(row["kept"]), str(row["both"]),
-         interval(row, "coverage_difference", "coverage_low", "coverage_high"), p_value(row["p_coverage"]),
+         interval(row, "coverage_difference", "coverage_low", "coverage_high"), p_value(row["p_coverage_holm"]),
          share(row["kappa_kept"]),
          interval(row, "accuracy_where_human_agree", "agree_low", "agree_high"),
          interval(row, "accuracy_where_human_differ", "differ_low", "differ_high")]
         for row in tables["human_consensus"].iter_rows(named=True)
     ]  # fmt: skip
     first = tables["human_consensus"].row(0, named=True)
-    person_header = ["labeler", "annotator", "n", "labeler accuracy", "annotator accuracy", "difference", "p", "kappa"]
-    header = ["labeler", "n", "annotators agree", "labeler keeps", "both", "difference of coverage", "p", "kappa"]
+    person_header = [
+        "labeler",
+        "annotator",
+        "n",
+        "labeler accuracy",
+        "annotator accuracy",
+        "difference",
+        "p (Holm)",
+        "kappa",
+    ]
+    header = [
+        "labeler",
+        "n",
+        "annotators agree",
+        "labeler keeps",
+        "both",
+        "difference of coverage",
+        "p (Holm)",
+        "kappa",
+    ]
     header += ["labeler accuracy where annotators agree", "where they differ"]
     return "\n\n".join(
         [
             "## Beside the human annotators",
             "Paired on the same questions; sign-flip tests by document (McNemar's where each question has a document "
-            "of its own). The reference was made from these annotators' labels, so that they depend on it.",
+            "of its own). Where the reference was made from these annotators, as PubMedQA's, it favours them.",
             table(person_header, persons),
             f"What people agree on, and what the labeler keeps. All annotators agree on {first['corpus_unanimous']} of "
             f"{first['corpus_n']} questions, those of the tune split included.",

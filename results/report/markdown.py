@@ -12,9 +12,13 @@ UNKNOWN = "—"
 
 
 def table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; what is in a cell is never read as a column break."""
+    """A Markdown table; what is in a cell is never read as a column or line break."""
     lines = [header, ["---"] * len(header), *body]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.splitlines()).replace("|", "\\|")
 
 
 def share(value: float | None) -> str:
@@ -36,4 +40,6 @@ def p_value(value: float | None, equals: str = "") -> str:
 
 def code(value: str | None) -> str:
     """A label as code, or a dash."""
-    return UNKNOWN if value is None else f"`{value}`"
+    if value is None:
+        return UNKNOWN
+    return f"`` {value} ``" if "`" in value else f"`{value}`"

@@ -4,6 +4,9 @@ Monte Carlo error is part of every bound. 500 replicates know a coverage to abou
 sqrt(.95 * .05 / 500) = .0097): 93 to 97 % are two of them around 95 %. A share of wrong calls passes up to the 99.9 %
 quantile of what a test with exactly 5 % would show in as many replicates (41 of 500, 8.2 %), so that no sound test
 fails but for one seed in a thousand; most tests here are exact and call less than 5 %. The seed was fixed beforehand.
+
+With so many intervals, one whose true coverage is 94 or 96 % leaves the 93 to 97 % at some seed or other: look at more
+replicates (`N_OF_UNANIMITY` is cheap to raise) before blaming the interval.
 """
 
 from collections.abc import Mapping
@@ -69,8 +72,17 @@ ALL_QUESTIONS = World(Layout("all that there could be", (1,) * 40_000, 0.0), np.
 
 Found = Mapping[str, pl.DataFrame]
 
+_SKEWED = "near 1 a ratio is skewed, and its linearised interval symmetric; 2,000 replicates cover in about {} %"
+_TUNE_NOISE = "48 tune questions make a prior that is off by chance; the p-value takes it as given"
 # What fails for a reason that is known; remove a line with its reason. Strict: a line that is no longer true fails.
-KNOWN_FAILURES: dict[str, str] = {}
+KNOWN_FAILURES = {
+    "test_the_interval_of_accuracy_covers[clustered]": "Wilson's interval takes questions for independent; 92.2 %",
+    "test_the_intervals_of_unanimity_cover[clustered-accuracy-expert]": _SKEWED.format(91.9),
+    "test_the_intervals_of_unanimity_cover[clustered-greedy_gain-expert]": _SKEWED.format(93.5),
+    "test_the_intervals_of_unanimity_cover[alone-greedy_gain-expert]": _SKEWED.format(93.0),
+    "test_calibration_is_rarely_called_a_change_where_there_is_no_bias[alone]": _TUNE_NOISE,
+    "test_calibration_is_rarely_called_a_change_where_there_is_no_bias[clustered]": _TUNE_NOISE,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -151,9 +163,9 @@ def one_calibration(
     return correct_calibration(scored.calibration).with_columns(true=pl.Series(true))
 
 
-def assert_covers(low: pl.Series, high: pl.Series, true: float | pl.Series) -> None:
+def assert_covers(low: pl.Series, high: pl.Series, true: float | pl.Series, most: float = 0.97) -> None:
     """Between 93 and 97 % of the intervals hold the truth."""
-    assert 0.93 <= ((low <= true) & (true <= high)).mean() <= 0.97
+    assert 0.93 <= ((low <= true) & (true <= high)).mean() <= most
 
 
 def assert_rarely(called: pl.Series) -> None:
@@ -269,7 +281,8 @@ def test_the_interval_of_a_difference_covers(found, a, b):
 @pytest.mark.parametrize("name", CALIBRATED)
 def test_the_interval_of_calibration_covers_what_its_fitted_prior_changes(found, name, method):
     rows = calibrated(found, name, method)
-    assert_covers(rows["difference_low"], rows["difference_high"], rows["true"])
+    # Where few answers change, the half questions that the interval adds weigh: 96.5 % in 4,000 replicates.
+    assert_covers(rows["difference_low"], rows["difference_high"], rows["true"], most=0.98)
 
 
 # What is not there is not called
@@ -294,13 +307,13 @@ def test_a_gain_by_unanimity_that_is_not_there_is_rarely_called(unanimity):
 
 def test_a_guesser_is_rarely_called_better_than_chance(found):
     rows = of("guesser", found["labelers"])
-    assert_rarely(rows["p_chance"] < 0.05)
+    assert_rarely(rows["p_vs_chance"] < 0.05)
     assert_rarely(rows["standing"].is_in(["better than chance only", "better than the majority label"]))
 
 
 def test_a_labeler_as_good_as_the_majority_label_is_rarely_called_qualified(found):
     rows = of("level", found["labelers"])
-    assert_rarely(rows["p_majority"] < 0.05)
+    assert_rarely(rows["p_vs_majority"] < 0.05)
     assert_rarely(rows["qualified"])
 
 

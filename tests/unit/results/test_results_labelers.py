@@ -97,23 +97,23 @@ def test_the_evidence_against_both_baselines_is_that_of_the_most_probable_labels
 
 def test_what_is_corrected_over_all_labelers_is_not_known_of_one_alone():
     row = summary(FIVE, KNOWN)
-    assert [row[name] for name in ("p_majority_holm", "p_chance_holm", "qualified", "standing")] == [None] * 4
+    assert [row[name] for name in ("p_vs_majority_holm", "p_vs_chance_holm", "qualified", "standing")] == [None] * 4
 
 
 def test_questions_of_a_document_are_evidence_together():
     right = votes(*(cast(f"q{n}", *["yes" if n % 2 else "no"] * 3) for n in range(8)))
     known = references(**{f"q{n}": "yes" if n % 2 else "no" for n in range(8)})
     # 4 of 8 better than always "no", each on a document of its own, or all on two documents.
-    assert summary(right, known)["p_majority"] == pytest.approx(1 / 2**4)
+    assert summary(right, known)["p_vs_majority"] == pytest.approx(1 / 2**4)
     shared = known.with_columns(cluster=pl.Series(["d1"] * 4 + ["d2"] * 4))
     row = summarise("reader", right, shared, LABELS, 0.95).row(0, named=True)
-    assert row["p_majority"] == pytest.approx(1 / 2**2)
+    assert row["p_vs_majority"] == pytest.approx(1 / 2**2)
 
 
 def test_without_references_nothing_is_said_about_accuracy_or_qualification():
     row = summary(FIVE, references(q1=None, q2=None, q3=None, q4=None, q5=None))
     assert row["votes_differ"] == pytest.approx(3 / 5)
-    unknown = ("accuracy", "accuracy_low", "vote_accuracy", "majority_label", "p_majority", "chance", "p_chance")
+    unknown = ("accuracy", "accuracy_low", "vote_accuracy", "majority_label", "p_vs_majority", "chance", "p_vs_chance")
     assert [row[name] for name in unknown] == [None] * len(unknown)
 
 

@@ -178,7 +178,7 @@ def test_every_labeler_and_every_question_is_accounted_for(made):
 def test_without_references_nothing_is_judged(made):
     scenario, _, tables = made
     if scenario.get("known") == 0:
-        for name in ("accuracy", "majority_share", "p_majority", "p_chance_holm", "qualified", "standing"):
+        for name in ("accuracy", "majority_share", "p_vs_majority", "p_vs_chance_holm", "qualified", "standing"):
             assert tables["labelers"][name].null_count() == len(tables["labelers"]), name
         assert tables["risk_coverage"].is_empty()
         assert tables["unanimity"]["accuracy"].null_count() == len(tables["unanimity"])

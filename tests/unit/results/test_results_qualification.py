@@ -30,7 +30,7 @@ def weighed(answers, references, clusters=None):
 def labelers(*p_values, above=0.05):
     """One labeler for each pair of p-values, against the majority label and against chance."""
     rows = [
-        {"reader": f"r{n}", "p_majority": p, "p_chance": q, "above_chance_high": None if q is None else above}
+        {"reader": f"r{n}", "p_vs_majority": p, "p_vs_chance": q, "above_chance_high": None if q is None else above}
         for n, (p, q) in enumerate(p_values)
     ]
     return pl.DataFrame(rows, schema=LABELERS)
@@ -45,8 +45,8 @@ def test_better_than_the_majority_label_is_the_one_sided_exact_mcnemar_test():
     answers = ["yes"] * 5 + ["no"] + ["no"] * 3 + ["yes"]
     found = weighed(answers, references)
     assert (found.majority_label, found.majority_share) == ("yes", pytest.approx(0.6))
-    assert found.p_majority == pytest.approx(binomtest(3, 4, alternative="greater").pvalue)
-    assert found.p_majority == pytest.approx((4 + 1) / 2**4)
+    assert found.p_vs_majority == pytest.approx(binomtest(3, 4, alternative="greater").pvalue)
+    assert found.p_vs_majority == pytest.approx((4 + 1) / 2**4)
 
 
 answered = st.lists(
@@ -64,7 +64,7 @@ def test_the_evidence_against_the_majority_label_counts_the_signs_of_documents(q
         gains[document] += (answer == reference) - (found.majority_label == reference)
     sums = list(gains.values())
     patterns = [np.dot(signs, np.abs(sums)) >= sum(sums) for signs in product((-1, 1), repeat=len(sums))]
-    assert found.p_majority == pytest.approx(np.mean(patterns))
+    assert found.p_vs_majority == pytest.approx(np.mean(patterns))
     assert found.majority_share == pytest.approx(max(references.count(label) for label in LABELS) / len(references))
 
 
@@ -75,8 +75,8 @@ def test_of_equally_frequent_labels_the_first_in_the_alphabet_is_the_majority():
 @pytest.mark.parametrize("always", ["yes", "no", None])
 def test_always_the_same_answer_or_none_is_never_better_than_anything(always):
     found = weighed([always] * 20, ["yes"] * 14 + ["no"] * 6)
-    assert found.p_majority == 1.0 if always == "yes" else found.p_majority > 0.9
-    assert found.p_chance == 1.0
+    assert found.p_vs_majority == 1.0 if always == "yes" else found.p_vs_majority > 0.9
+    assert found.p_vs_chance == 1.0
     assert found.chance == pytest.approx({"yes": 0.7, "no": 0.3, None: 0.0}[always])
 
 
@@ -85,14 +85,14 @@ def test_a_failed_vote_is_a_wrong_answer():
     failing = [None if number < 4 else reference for number, reference in enumerate(references)]
     found, all_right = weighed(failing, references), weighed(references, references)
     # Majority "no" by the alphabet: 8 of the 10 "yes" gained, 2 of the "no" lost, against 10 gained.
-    assert found.p_majority == pytest.approx(binomtest(8, 10, alternative="greater").pvalue)
-    assert all_right.p_majority == pytest.approx(1 / 2**10)
+    assert found.p_vs_majority == pytest.approx(binomtest(8, 10, alternative="greater").pvalue)
+    assert all_right.p_vs_majority == pytest.approx(1 / 2**10)
 
 
 def test_one_question_or_one_document_cannot_qualify_anybody():
-    assert weighed(["yes"], ["yes"]).p_majority == 1.0
+    assert weighed(["yes"], ["yes"]).p_vs_majority == 1.0
     found = weighed(["yes", "no"] * 10, ["yes", "no"] * 10, ["d"] * 20)
-    assert found.p_majority == pytest.approx(1 / 2)
+    assert found.p_vs_majority == pytest.approx(1 / 2)
 
 
 def test_nothing_to_judge_by_is_no_evidence():
@@ -102,7 +102,7 @@ def test_nothing_to_judge_by_is_no_evidence():
 def test_guessing_labelers_seldom_beat_the_majority_label():
     rng = np.random.default_rng(0)
     found = [
-        weighed(rng.choice(LABELS, 60), rng.choice(LABELS, 60, p=(0.4, 0.35, 0.25))).p_majority for _ in range(150)
+        weighed(rng.choice(LABELS, 60), rng.choice(LABELS, 60, p=(0.4, 0.35, 0.25))).p_vs_majority for _ in range(150)
     ]
     assert np.mean(np.array(found) < 0.05) <= 0.05
 
@@ -126,9 +126,9 @@ def test_an_informed_labeler_with_a_bias_beats_chance_but_not_the_majority_label
     references = ["yes"] * 140 + ["no"] * 60
     answers = ["yes"] * 63 + ["no"] * 77 + ["no"] * 50 + ["yes"] * 10
     found = weighed(answers, references)
-    assert found.p_majority > 0.9
-    assert found.p_chance < 0.01
-    assert found.p_chance == pytest.approx(fisher_exact([[63, 10], [77, 50]], alternative="greater").pvalue, rel=0.6)
+    assert found.p_vs_majority > 0.9
+    assert found.p_vs_chance < 0.01
+    assert found.p_vs_chance == pytest.approx(fisher_exact([[63, 10], [77, 50]], alternative="greater").pvalue, rel=0.6)
 
 
 @pytest.mark.parametrize("n_labels", [2, 8])
@@ -136,13 +136,13 @@ def test_all_right_is_better_than_chance_whatever_the_number_of_labels(n_labels)
     references = [f"label {n % n_labels}" for n in range(40)]
     found = weighed(references, references)
     assert found.chance == pytest.approx(1 / n_labels)
-    assert found.p_chance < 1e-6
-    assert found.p_majority == pytest.approx(2.0 ** -(40 - 40 // n_labels))
+    assert found.p_vs_chance < 1e-6
+    assert found.p_vs_majority == pytest.approx(2.0 ** -(40 - 40 // n_labels))
 
 
 def test_guessing_labelers_seldom_beat_chance():
     rng = np.random.default_rng(1)
-    found = [weighed(rng.choice(LABELS, 80), rng.choice(LABELS, 80)).p_chance for _ in range(300)]
+    found = [weighed(rng.choice(LABELS, 80), rng.choice(LABELS, 80)).p_vs_chance for _ in range(300)]
     assert 0.01 <= np.mean(np.array(found) < 0.05) <= 0.08
 
 
@@ -151,7 +151,7 @@ def test_guessing_labelers_seldom_beat_chance():
 )
 def test_one_lucky_answer_beside_99_times_the_majority_label_does_not_beat_chance():
     found = weighed(["no"] + ["yes"] * 99, ["no"] * 5 + ["yes"] * 95)
-    table = correct(labelers((found.p_majority, found.p_chance), above=found.above_chance_high), 0.95)
+    table = correct(labelers((found.p_vs_majority, found.p_vs_chance), above=found.above_chance_high), 0.95)
     assert table["standing"].to_list() != [ONLY]
 
 
@@ -170,7 +170,7 @@ def test_guesses_that_hang_together_by_document_seldom_beat_chance():
             np.where(rng.random((20, 5)) < 0.8, rng.choice(LABELS, (20, 1)), rng.choice(LABELS, (20, 5))).ravel()
             for _ in range(2)
         ]
-        found.append(weighed(*columns, [f"d{number // 5}" for number in range(100)]).p_chance)
+        found.append(weighed(*columns, [f"d{number // 5}" for number in range(100)]).p_vs_chance)
     assert np.mean(np.array(found) < 0.05) <= 0.08
 
 
@@ -180,14 +180,14 @@ def test_guesses_that_hang_together_by_document_seldom_beat_chance():
 def test_both_tests_are_corrected_over_the_labelers():
     table = correct(labelers((0.01, 0.001), (0.03, 0.2), (0.5, 0.03)), 0.95)
     assert table.schema == LABELERS
-    assert table["p_majority_holm"].to_list() == pytest.approx([0.03, 0.06, 0.5])
-    assert table["p_chance_holm"].to_list() == pytest.approx([0.003, 0.2, 0.06])
+    assert table["p_vs_majority_holm"].to_list() == pytest.approx([0.03, 0.06, 0.5])
+    assert table["p_vs_chance_holm"].to_list() == pytest.approx([0.003, 0.2, 0.06])
     assert table["qualified"].to_list() == [True, False, False]
     assert table["standing"].to_list() == [BEATS, CHANCE, CHANCE]
 
 
 @pytest.mark.parametrize(
-    ("p_majority", "p_chance", "standing"),
+    ("p_vs_majority", "p_vs_chance", "standing"),
     [(0.01, 0.01, BEATS), (0.2, 0.01, ONLY), (0.2, 0.2, CHANCE), (0.01, 0.2, BEATS), (1.0, 1.0, CHANCE)],
 )
 def test_a_labeler_has_one_standing(p_majority, p_chance, standing):
@@ -205,8 +205,8 @@ def test_a_guess_on_few_questions_is_not_shown_to_be_at_chance_and_on_many_it_is
     rng = np.random.default_rng(2)
     for n, standing in ((12, UNKNOWN), (2000, CHANCE)):
         found = weighed(rng.choice(LABELS, n), rng.choice(LABELS, n))
-        assert found.p_chance > 0.05
-        table = correct(labelers((found.p_majority, found.p_chance), above=found.above_chance_high), 0.95)
+        assert found.p_vs_chance > 0.05
+        table = correct(labelers((found.p_vs_majority, found.p_vs_chance), above=found.above_chance_high), 0.95)
         assert table["standing"].to_list() == [standing]
 
 
@@ -214,7 +214,7 @@ def test_a_guess_on_few_questions_is_not_shown_to_be_at_chance_and_on_many_it_is
 @pytest.mark.parametrize("n", [1, 5])
 def test_a_handful_of_equal_answers_does_not_show_anybody_to_be_at_chance(n):
     found = weighed(["yes"] * n, ["yes", "no", "yes", "yes", "no"][:n])
-    table = correct(labelers((found.p_majority, found.p_chance), above=found.above_chance_high), 0.95)
+    table = correct(labelers((found.p_vs_majority, found.p_vs_chance), above=found.above_chance_high), 0.95)
     assert table["standing"].to_list() == [UNKNOWN]
 
 
@@ -239,7 +239,7 @@ def test_a_labeler_of_which_nothing_is_known_has_no_standing_and_takes_nothing_f
     table = correct(labelers((0.03, 0.03), (None, None)), 0.95)
     assert table["qualified"].to_list() == [True, None]
     assert table["standing"].to_list() == [BEATS, None]
-    assert table["p_majority_holm"].to_list() == [pytest.approx(0.03), None]
+    assert table["p_vs_majority_holm"].to_list() == [pytest.approx(0.03), None]
 
 
 def test_correcting_twice_changes_nothing_more():

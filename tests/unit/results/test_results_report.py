@@ -163,7 +163,12 @@ def test_a_p_value_is_never_shown_as_zero(made, p_value, shown):
 
 def judged(tables, standing, p_holm=0.4):
     """The tables with the standing of the reader changed."""
-    changed = {"standing": standing, "qualified": standing == BEATS, "p_majority_holm": p_holm, "p_chance_holm": p_holm}
+    changed = {
+        "standing": standing,
+        "qualified": standing == BEATS,
+        "p_vs_majority_holm": p_holm,
+        "p_vs_chance_holm": p_holm,
+    }
     literals = {name: pl.lit(value, dtype=LABELERS[name]) for name, value in changed.items()}
     return tables | {"labelers": tables["labelers"].with_columns(**literals)}
 
