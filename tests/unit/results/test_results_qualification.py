@@ -190,8 +190,8 @@ def test_both_tests_are_corrected_over_the_labelers():
     ("p_vs_majority", "p_vs_chance", "standing"),
     [(0.01, 0.01, BEATS), (0.2, 0.01, ONLY), (0.2, 0.2, CHANCE), (0.01, 0.2, BEATS), (1.0, 1.0, CHANCE)],
 )
-def test_a_labeler_has_one_standing(p_majority, p_chance, standing):
-    table = correct(labelers((p_majority, p_chance)), 0.95)
+def test_a_labeler_has_one_standing(p_vs_majority, p_vs_chance, standing):
+    table = correct(labelers((p_vs_majority, p_vs_chance)), 0.95)
     assert table.select("qualified", "standing").rows() == [(standing == BEATS, standing)]
 
 
