@@ -7,7 +7,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from labeling.consensus import GOLD
 from results.annotators import ANNOTATORS, HUMAN_CONSENSUS, compare_with_annotators, has_annotators
-from results.statistics import compare_paired, mcnemar_exact, wilson
+from results.statistics import compare_paired, holm, mcnemar_exact, wilson, wilson_clustered
 
 RIGHT = ["yes", "no", "yes", "maybe", "no", "yes"]
 ANNA = ["yes", "no", "no", "maybe", "no", "yes"]  # wrong on q2
@@ -147,6 +147,29 @@ def test_every_labeler_has_its_rows(annotated):
     assert tables["human_consensus"]["reader"].to_list() == ["b", "a"]
 
 
-def test_a_corpus_has_annotators_where_any_question_has_one(corpus_of):
+def test_p_values_are_corrected_over_labelers_and_annotators(annotated):
+    judged = {name: answered(annotated, labels) for name, labels in (("b", RIGHT), ("a", READER), ("c", ANNA))}
+    golds = {name: gold(annotated, KEPT[: 2 * n] + [False] * (6 - 2 * n)) for n, name in enumerate(judged, 1)}
+    tables = compare_with_annotators(annotated, judged, golds, 0.95)
+    persons, together = tables["annotators"], tables["human_consensus"]
+    assert (len(persons), len(together)) == (6, 3)
+    assert persons["p_holm"].to_list() == pytest.approx(holm(persons["p_value"].to_list()))
+    assert together["p_coverage_holm"].to_list() == pytest.approx(holm(together["p_coverage"].to_list()))
+
+
+def test_where_annotators_agree_questions_of_a_document_stand_together(corpus_of):
+    # All agree on the first eight questions, on which the labeler is right by document.
+    right, labels = ["yes"] * 12, ["yes"] * 4 + ["no"] * 4 + ["yes", "no"] * 2
+    annotators = {"Anna": right, "Bert": ["yes"] * 8 + ["no"] * 4}
+    corpus = corpus_of(right, annotators=annotators, questions_per_document=4)
+    row = compared(corpus, labels, [True] * 12)["human_consensus"].row(0, named=True)
+    expected = wilson_clustered(np.array([1.0] * 4 + [0.0] * 4), ["d0"] * 4 + ["d1"] * 4, 0.95)
+    found = (row["accuracy_where_human_agree"], row["agree_low"], row["agree_high"])
+    assert found == pytest.approx(tuple(expected))
+    assert found[2] - found[1] > 0.9 > wilson(4, 8).high - wilson(4, 8).low
+
+
+def test_a_corpus_has_annotators_where_any_question_has_two(corpus_of):
     assert not has_annotators(corpus_of(["yes", "no"]))
-    assert has_annotators(corpus_of(["yes", "no"], annotators={"Anna": [None, "no"]}))
+    assert not has_annotators(corpus_of(["yes", "no"], annotators={"Anna": ["yes", None], "Bert": [None, "no"]}))
+    assert has_annotators(corpus_of(["yes", "no"], annotators={"Anna": [None, "no"], "Bert": [None, "no"]}))

@@ -1,3 +1,4 @@
+import numpy as np
 import polars as pl
 import pytest
 
@@ -7,7 +8,7 @@ from labeling.votes import Vote, votes_frame
 from results.labelers import ATTRITION, CONSENSUS, LABELERS, attrition, compare_rules, document_answers
 from results.labelers import summarise_labeler as summarise
 from results.qualification import weigh
-from results.statistics import wilson
+from results.statistics import wilson, wilson_clustered
 
 LABELS = LabelSet(("yes", "no", "maybe"))
 LIKELY = {"yes": (0.7, 0.1, 0.1), "no": (0.1, 0.7, 0.1), "maybe": (0.1, 0.1, 0.7)}
@@ -123,7 +124,7 @@ def test_questions_without_reference_are_left_out_of_the_accuracy():
 
 
 def test_every_rule_is_reported_with_coverage_and_accuracy():
-    frame = compare_rules("reader", FIVE, KNOWN, LABELS, ConsensusConfig(min_probability=0.7), 0.95)
+    frame = compare_rules("reader", FIVE, facts(KNOWN), LABELS, ConsensusConfig(min_probability=0.7), 0.95)
     assert frame.schema == CONSENSUS
     rows = {row["rule"]: row for row in frame.iter_rows(named=True)}
     # Unanimous are q1 (right) and q4 (wrong); q5 has a failed vote. A majority adds q2 (right).
@@ -136,22 +137,34 @@ def test_every_rule_is_reported_with_coverage_and_accuracy():
     assert (rows["majority"]["accuracy_low"], rows["majority"]["accuracy_high"]) == pytest.approx(wilson(2, 3)[1:])
 
 
+def test_questions_of_a_document_widen_the_interval_of_a_rule():
+    kept = votes(*(cast(f"q{n}", *["yes"] * 3) for n in range(8)))
+    known = references(**{f"q{n}": "yes" if n < 4 else "no" for n in range(8)})
+    shared = known.with_columns(cluster=pl.Series(["d1", "d2", "d3", "d4"]).gather([0, 0, 1, 1, 2, 2, 3, 3]))
+    frame = compare_rules("reader", kept, shared, LABELS, ConsensusConfig(), 0.95)
+    expected = wilson_clustered(np.repeat([1.0, 0.0], 4), shared["cluster"].to_list(), 0.95)
+    row = frame.row(by_predicate=pl.col("rule") == "unanimous", named=True)
+    assert (row["accuracy"], row["accuracy_low"], row["accuracy_high"]) == pytest.approx(tuple(expected))
+    whole = summarise("reader", kept, shared, LABELS, 0.95).row(0, named=True)
+    assert (whole["accuracy"], whole["accuracy_low"], whole["accuracy_high"]) == pytest.approx(tuple(expected))
+
+
 def test_a_rule_that_keeps_nothing_has_unknown_accuracy():
     split = votes(cast("q1", "yes", "no", "maybe"))
-    frame = compare_rules("reader", split, references(q1="yes"), LABELS, ConsensusConfig(), 0.95)
+    frame = compare_rules("reader", split, facts(references(q1="yes")), LABELS, ConsensusConfig(), 0.95)
     row = frame.row(by_predicate=pl.col("rule") == "unanimous", named=True)
     assert (row["kept"], row["coverage"], row["accuracy"]) == (0, 0.0, None)
 
 
 def test_the_rule_that_needs_references_is_left_out_where_there_are_none():
-    frame = compare_rules("reader", FIVE, references(q1=None, q2=None), LABELS, ConsensusConfig(), 0.95)
+    frame = compare_rules("reader", FIVE, facts(references(q1=None, q2=None)), LABELS, ConsensusConfig(), 0.95)
     assert frame["rule"].to_list() == ["unanimous", "majority", "min_probability"]
     assert frame["accuracy"].null_count() == 3
 
 
 def test_the_rule_that_needs_distributions_is_left_out_where_there_are_none(ballots):
     written = ballots({"q1": ["yes", "yes", "yes"], "q2": ["no", "yes", None]})
-    frame = compare_rules("reader", written, references(q1="yes", q2="no"), LABELS, ConsensusConfig(), 0.95)
+    frame = compare_rules("reader", written, facts(references(q1="yes", q2="no")), LABELS, ConsensusConfig(), 0.95)
     assert frame.select("rule", "kept").rows() == [("unanimous", 1), ("unanimous_and_correct", 1), ("majority", 1)]
 
 

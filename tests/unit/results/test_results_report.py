@@ -284,13 +284,16 @@ SPEEDS = [
 
 @pytest.fixture(scope="module")
 def full(corpus_of, ballots, tables_of):
-    """The tables of a comparison with all there can be: `STRONG` is right, `WEAK` always says "maybe"."""
+    """The tables of a comparison with all there can be: `STRONG` is right, `WEAK` always says "maybe".
+
+    40 questions, as the upper bound of an accuracy of 0 falls below a tenth at 35.
+    """
     labels = LabelSet(("yes", "no|t", 'may "be"'))
-    right = [labels.labels[n % 2] for n in range(24)]
+    right = [labels.labels[n % 2] for n in range(40)]
     corpora = []
     for name in ("here", "there"):
         corpus = corpus_of(
-            right, labels=labels, tune=right[:6], name=name, tags={"ki|nd": ["a|b", "c"] * 12},
+            right, labels=labels, tune=right[:6], name=name, tags={"ki|nd": ["a|b", "c"] * 20},
             annotators={"An|na": right, "Bert": right[::-1]},
         )  # fmt: skip
         ids, spare = corpus.questions["question_id"], corpus.tune["question_id"]
@@ -370,15 +373,17 @@ def test_a_name_with_dollars_backslashes_and_pipes_is_marked_in_every_table(full
     assert f"{WEAK} ‡" in cells
     assert STRONG in cells
     assert f"{STRONG} ‡" not in cells
-    # The speed of a labeler says nothing about its answers, so that it stands there as it is called.
-    assert cells.count(WEAK) == 1
-    assert WEAK in [row["labeler"] for row in rows_of(report, "## Speed and cost")]
+    # The speed of a labeler says nothing about its answers, and several corpora tell the standing on each: there it
+    # stands as it is called.
+    unmarked = [row["labeler"] for row in rows_of(report, "## Speed and cost")]
+    unmarked += [row["labeler"] for number in (0, 1) for row in rows_of(report, "## On several corpora", number)]
+    assert cells.count(WEAK) == unmarked.count(WEAK) == 4
 
 
 def test_the_standing_of_each_labeler_is_shown_with_both_tests(full):
     strong, weak = rows_of(render_report(*full), "## Labelers on whole documents")
     row = full[1]["labelers"].row(0, named=True)
-    assert (strong["labeler"], strong["n"], strong["standing"]) == (STRONG, "24", BEATS)
+    assert (strong["labeler"], strong["n"], strong["standing"]) == (STRONG, "40", BEATS)
     assert strong["accuracy"] == f"1.000 [{row['accuracy_low']:.3f}, 1.000]"
     assert strong["p"] == strong["p 2"] == "< 0.001"
     assert (weak["labeler"], weak["standing"], weak["failed"]) == (f"{WEAK} ‡", CHANCE, "3")
@@ -406,8 +411,8 @@ def test_generated_votes_are_counted(full):
     (row,) = rows_of(render_report(*full), "## Generated votes")
     assert (row["labeler"], row["votes"], row["lenient"], row["failed"], row["empty"]) == (
         f"{WEAK} ‡",
-        "72",
-        "69",
+        "120",
+        "117",
         "3",
         "3",
     )
@@ -416,7 +421,7 @@ def test_generated_votes_are_counted(full):
 def test_slices_stand_value_by_value_with_every_labeler(full):
     rows = [row for row in rows_of(render_report(*full), "## By slice") if row["slice"] == "tag ki|nd"]
     assert [(row["value"], row["labeler"], row["n"]) for row in rows] == [
-        ("a|b", STRONG, "12"), ("a|b", f"{WEAK} ‡", "12"), ("c", STRONG, "12"), ("c", f"{WEAK} ‡", "12"),
+        ("a|b", STRONG, "20"), ("a|b", f"{WEAK} ‡", "20"), ("c", STRONG, "20"), ("c", f"{WEAK} ‡", "20"),
     ]  # fmt: skip
 
 
@@ -430,11 +435,12 @@ def test_who_is_best_where_is_shown_with_both_accuracies(full):
 def test_several_corpora_and_the_change_between_them_are_shown(full):
     report = render_report(*full)
     assert [(row["labeler"], row["corpus"]) for row in rows_of(report, "## On several corpora")] == [
-        (STRONG, "here"), (f"{WEAK} ‡", "here"), (STRONG, "there"), (f"{WEAK} ‡", "there"),
+        (STRONG, "here"), (WEAK, "here"), (STRONG, "there"), (WEAK, "there"),
     ]  # fmt: skip
+    assert [row["standing"] for row in rows_of(report, "## On several corpora")] == [BEATS, CHANCE] * 2
     shifts = rows_of(report, "## On several corpora", 1)
     assert [(row["labeler"], row["finding"]) for row in shifts] == [
-        (STRONG, "cannot tell"), (f"{WEAK} ‡", "stays at chance"),
+        (STRONG, "cannot tell"), (WEAK, "stays at chance"),
     ]  # fmt: skip
 
 
@@ -451,6 +457,10 @@ def test_annotators_and_calibration_are_shown_for_every_labeler(full):
     assert [(row["labeler"], row["annotator"]) for row in persons] == [
         (STRONG, "An|na"), (STRONG, "Bert"), (f"{WEAK} ‡", "An|na"), (f"{WEAK} ‡", "Bert"),
     ]  # fmt: skip
+    shown = [f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in full[1]["annotators"]["p_holm"]]
+    assert [row["p (Holm)"] for row in persons] == shown
+    (coverage,) = {f"{p:.3f}" for p in full[1]["human_consensus"]["p_coverage_holm"]}
+    assert {row["p (Holm)"] for row in rows_of(report, "## Beside the human annotators", 1)} == {coverage}
     labels = {row["label"] for row in rows_of(report, "## Label bias", 1)}
     assert labels == {"`yes`", "`no|t`", '`may "be"`'}
 
@@ -459,10 +469,40 @@ def test_the_same_full_report_every_time(full):
     assert render_report(*full) == render_report(*full)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: a line break in a cell ends its table")
 def test_a_tag_of_two_lines_stays_in_its_cell(corpus_of, ballots, tables_of):
     corpus = corpus_of(["yes", "no"], tags={"note": ["one\ntwo", "three"]})
     votes = {"small": ballots({"q000": (0.7, 0.2, 0.1), "q001": (0.7, 0.2, 0.1)})}
     report = render_report(manifest(kind="label"), tables_of(corpus, votes))
     for rows in table_rows(section(report, "## By slice")):
         assert len({len(row) for row in rows}) == 1
+
+
+@pytest.fixture(scope="module")
+def ticked(corpus_of, ballots, tables_of):
+    """Report of a labeler whose labels hold backticks and stand in every table that names labels."""
+    labels = LabelSet(("`a`", "b"))
+    corpus = corpus_of(["`a`", "`a`", "b"], labels=labels, tune=["`a`", "b"])
+    votes = {"small": ballots({f"q{n:03d}": (0.7, 0.3) for n in range(3)}, labels)}
+    tune = {"small": ballots({f"t{n:03d}": (0.7, 0.3) for n in range(2)}, labels)}
+    return render_report(manifest(kind="label"), tables_of(corpus, votes, tune=tune))
+
+
+def test_a_label_with_a_backtick_is_one_piece_of_code(ticked):
+    assert [row["label"] for row in rows_of(ticked, "### Of each label")] == ["`` `a` ``", "`b`"]
+    assert {row["label"] for row in rows_of(ticked, "## Label bias", 1)} == {"`` `a` ``", "`b`"}
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: the majority label is put between single backticks")
+def test_a_majority_label_with_a_backtick_is_one_piece_of_code(ticked):
+    (row,) = rows_of(ticked, "## Labelers on whole documents")
+    assert row["majority label"] == "`` `a` `` 0.667"
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: references that no two labelers share are denied")
+def test_labelers_without_a_question_in_common_are_not_told_that_there_are_no_references(corpus_of, ballots, tables_of):
+    corpus = corpus_of(["yes", "no"])
+    votes = {"a": ballots({"q000": (0.7, 0.2, 0.1)}), "b": ballots({"q001": (0.2, 0.7, 0.1)})}
+    tables = tables_of(corpus, votes)
+    golds = {name: tables["gold"].filter(pl.col("reader") == name).drop("reader") for name in votes}
+    report = render_report(manifest(kind="compare"), tables | compare_labelers(corpus, votes, golds, built_config()))
+    assert "No reference labels" not in section(report, "## Labelers compared")

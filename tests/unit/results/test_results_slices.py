@@ -19,7 +19,7 @@ from results.slices import (
     slice_questions,
     slice_table,
 )
-from results.statistics import compare_paired, holm, wilson
+from results.statistics import compare_paired, holm, wilson, wilson_clustered
 
 
 def values(corpus, name):
@@ -39,8 +39,6 @@ openers = st.sampled_from(
 @settings(max_examples=60)
 @given(tags, st.data())
 def test_every_question_is_in_exactly_one_value_of_each_slice(corpus_of, given_tags, data):
-    if any(one and one.startswith("--") for one in given_tags):
-        return  # has a test of its own
     n = len(given_tags)
     texts = data.draw(st.lists(openers, min_size=n, max_size=n))
     words = data.draw(st.lists(st.integers(1, 30), min_size=n, max_size=n))
@@ -115,12 +113,10 @@ def test_the_order_is_documents_openers_and_then_tags_by_name(corpus_of):
     assert slice_questions(corpus)["slice"].to_list() == ["document words", "question opener", "tag a|b", "tag z"]
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="BUG: a tag value such as --5 is taken for a number")
 def test_dashes_before_digits_are_a_word_and_not_a_number(corpus_of):
     assert len(set(tagged(corpus_of, ["--1", *[str(n) for n in range(9)]]))) <= MOST_VALUES
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="BUG: a tag value such as --5 is taken for a number")
 def test_dashes_before_digits_do_not_break_the_order_of_the_table(corpus_of):
     judged, gold = answered(corpus_of(["yes", "no"]), ["yes", "no"], [True, True])
     slices = slice_questions(corpus_of(["yes", "no"], tags={"t": ["--1", "a"]}))
@@ -163,6 +159,19 @@ def test_a_slice_is_counted_by_hand(corpus_of):
     kept = (x["kept_accuracy"], x["kept_accuracy_low"], x["kept_accuracy_high"])
     assert kept == pytest.approx(tuple(wilson(1, 2)))
     assert (y["n"], y["kept"], y["accuracy"], y["kept_accuracy"], y["kept_accuracy_low"]) == (1, 0, 1.0, None, None)
+
+
+def test_questions_of_a_document_widen_the_intervals_of_a_slice(corpus_of):
+    corpus = corpus_of(["yes"] * 12)
+    judged, gold = answered(corpus, ["yes"] * 6 + ["no"] * 6, [True] * 9 + [False] * 3)
+    clusters = np.repeat(["d0", "d1", "d2", "d3"], 3)
+    row = slice_table("reader", judged.with_columns(cluster=clusters), gold, slice_questions(corpus), 0.95).row(
+        0, named=True
+    )
+    right = np.repeat([1.0, 0.0], 6)
+    for name, n in (("accuracy", 12), ("kept_accuracy", 9)):
+        expected = wilson_clustered(right[:n], clusters[:n].tolist(), 0.95)
+        assert (row[name], row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx(tuple(expected))
 
 
 def test_every_slice_counts_every_question_that_was_asked(corpus_of):

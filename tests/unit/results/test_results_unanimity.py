@@ -13,6 +13,7 @@ from results.statistics import gain_by_filter, holm, kept_accuracy, mean_of_shar
 from results.unanimity import (
     GRID,
     LAW,
+    NEGLIGIBLE,
     RISK_COVERAGE,
     UNANIMITY,
     VOTE_CURVES,
@@ -277,9 +278,7 @@ def test_unanimity_that_tells_right_from_wrong_is_found_to_raise_accuracy(cast_o
     row = summary(cast_of(shown, references))[0]
     assert row["gain_low"] > 0.2
     assert row["greedy_gain_low"] > 0.2
-    over_vote, over_greedy = row["finding"].split(";")
-    assert over_vote.endswith("raises accuracy")
-    assert over_greedy.endswith("raises accuracy")
+    assert row["finding"] == "over its most probable label: raises accuracy; over a single vote: raises accuracy"
 
 
 def test_unanimity_of_a_labeler_that_is_surely_wrong_is_found_to_lower_accuracy(cast_of):
@@ -301,13 +300,32 @@ def test_equally_sure_questions_gain_by_drawing_thrice_but_nothing_over_the_most
     assert row["greedy_gain"] == pytest.approx(0, abs=0.002)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: a quarter of a point is found to lower accuracy")
 def test_a_difference_that_only_the_exactness_of_the_law_can_see_is_no_finding(cast_of):
     # Equally sure of everything: agreement says nothing, and .0024 is what three draws of .8 / .1 / .1 get wrong.
     shown = {f"q{n:03d}": (0.8, 0.1, 0.1) for n in range(200)}
     row = summary(cast_of(shown, {one: "yes" if n % 4 else "no" for n, one in enumerate(shown)}))[0]
     assert abs(row["greedy_gain"]) < 0.0025
-    assert "lowers accuracy" not in row["finding"]
+    assert row["greedy_p_holm"] < 0.05
+    over_greedy, over_vote = row["finding"].split("; ")
+    assert over_greedy == "over its most probable label: changes accuracy by less than 0.01"
+    assert over_vote == "over a single vote: raises accuracy"
+
+
+def test_an_interval_that_reaches_beyond_what_is_negligible_is_not_called_so(cast_of):
+    # The same gain, on few questions that are not equally sure: its interval is wider than a hundredth.
+    shown = {f"q{n}": (0.9, 0.05, 0.05) if n % 2 else (0.7, 0.15, 0.15) for n in range(8)}
+    row = summary(cast_of(shown, {one: "yes" if n % 4 < 2 else "no" for n, one in enumerate(shown)}))[0]
+    assert abs(row["greedy_gain"]) < NEGLIGIBLE
+    assert max(-row["greedy_gain_low"], row["greedy_gain_high"]) > NEGLIGIBLE
+    assert row["finding"].startswith("over its most probable label: cannot tell;")
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: an interval of no width beside a p-value of 1")
+def test_a_gain_that_every_question_has_alike_is_not_both_certain_and_unknown(cast_of):
+    shown = {f"q{n:02d}": (0.75, 0.25, 0.0) for n in range(16)}
+    row = summary(cast_of(shown, dict.fromkeys(shown, "yes")))[0]
+    assert row["gain"] == pytest.approx(0.75**3 / (0.75**3 + 0.25**3) - 0.75)
+    assert (row["gain_low"] <= 0 <= row["gain_high"]) == (row["p_value"] >= 0.05)
 
 
 def test_without_references_the_coverage_is_known_and_the_accuracy_is_not(cast_of):
@@ -364,18 +382,14 @@ def test_always_one_label_is_unanimous_and_gains_nothing(cast_of):
     assert (row["p_unanimous"], row["sampled_unanimous"]) == (1.0, 1.0)
     assert (row["single"], row["accuracy"], row["greedy"]) == pytest.approx((0.6, 0.6, 0.6))
     assert row["gain"] == pytest.approx(0)
-    assert row["finding"].count("cannot tell") == 2
+    assert row["finding"].count("changes accuracy by less than 0.01") == 2
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="BUG: NaN in the tables where no question can be unanimous"
-)
 def test_three_prompts_that_never_agree_have_unknown_accuracy_and_not_nan(cast_of):
     never = [(0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)]
     cast = cast_of({"a": never, "b": never}, {"a": "yes", "b": "no"}, sampling=Sampling(0))
-    with np.errstate(invalid="ignore"):
-        row, frames = summary(cast)[0], (summarise_unanimity([cast], 0.95), vote_curves(cast, 0.95))
-    assert row["p_unanimous"] == 0
+    row, frames = summary(cast)[0], (summarise_unanimity([cast], 0.95), vote_curves(cast, 0.95))
+    assert (row["p_unanimous"], row["finding"]) == (0, "unknown: its votes never agree")
     assert not any(has_nan(frame) for frame in frames)
     assert [row[name] for name in ("accuracy", "gain", "greedy_gain")] == [None] * 3
 
@@ -431,7 +445,7 @@ def test_the_curve_ends_with_every_question_and_falls_in_threshold(cast_of):
     right = [LABELS.index(label) == at for label, at in zip(law["label"], cast.references, strict=True)]
     assert curve["accuracy"][-1] == pytest.approx(np.mean(right))
     for threshold, n in curve.select("threshold", "n").iter_rows():
-        assert n == (law["p_unanimous"] >= threshold).sum()
+        assert n == (law["p_unanimous"].round(12) >= threshold).sum()
 
 
 def test_only_questions_with_a_reference_are_on_the_curve(cast_of):
@@ -440,7 +454,6 @@ def test_only_questions_with_a_reference_are_on_the_curve(cast_of):
     assert len(risk_coverage(cast_of({"a": DESIGN}, {}), 0.95)) == 0
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: equally sure but for rounding does not tie")
 def test_questions_that_are_equally_sure_of_different_labels_come_in_together(cast_of):
     shown = {f"q{n}": p for n, p in enumerate(permutations((0.7, 0.2, 0.1)))}
     curve = risk_coverage(cast_of(shown, dict.fromkeys(shown, "yes")), 0.95)
