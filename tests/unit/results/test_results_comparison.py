@@ -208,12 +208,23 @@ def test_the_same_wrong_label_of_three_is_noticed_and_a_different_one_is_not():
 def test_two_guessers_of_one_taste_do_not_fail_together():
     # Both say "yes" to four in five, whatever is asked: they share what they say, not what they stumble over.
     together = []
-    for seed in range(40):
+    for seed in range(30):
         rng = np.random.default_rng(seed)
         right = rng.choice(list(LABELS), 200, p=(0.55, 0.34, 0.11)).tolist()
         a, b = (rng.choice(list(LABELS), 200, p=(0.8, 0.15, 0.05)).tolist() for _ in range(2))
         together.append(one_pair(right, a, b)["p_both_wrong"] < 0.05)
     assert np.mean(together) < 0.2
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: shuffles questions, not documents: level .15")
+def test_two_documents_cannot_show_that_labelers_fail_together(ballots, corpus_of):
+    # Both fail on all of the one document and on nothing of the other: one order of documents in two.
+    asked = corpus_of(["yes"] * 20, questions_per_document=10)
+    shown = {f"q{n:03d}": (0.05, 0.9, 0.05) if n < 10 else (0.9, 0.05, 0.05) for n in range(20)}
+    votes = {"a": ballots(shown), "b": ballots(shown)}
+    golds = {reader: build_gold(cast, asked.questions, LABELS, ConsensusConfig()) for reader, cast in votes.items()}
+    row = compare_labelers(asked, votes, golds, CONFIG)["pairs"].row(0, named=True)
+    assert row["p_both_wrong"] > 0.05
 
 
 def test_with_two_labels_the_wrong_one_is_the_same_without_proving_anything():

@@ -523,7 +523,7 @@ def test_the_p_value_within_strata_is_about_that_of_a_permutation_within_strata(
 
 
 def test_agreement_keeps_its_level_when_nothing_agrees_but_by_chance():
-    found = [agreement_against_chance(*drawn_pairs(100, 0.0, seed)).p_value for seed in range(400)]
+    found = [agreement_against_chance(*drawn_pairs(100, 0.0, seed), n_shuffles=999).p_value for seed in range(400)]
     assert 0.02 <= np.mean(np.array(found) < 0.05) <= 0.07
 
 
@@ -607,8 +607,8 @@ def test_the_error_of_what_lies_above_chance_agrees_with_a_bootstrap_of_document
     replicates = shares[:, 0] - (shares[:, 1:4] * shares[:, 4:]).sum(axis=1)
     found = above_chance(given_, known, clusters, 0.95)
     assert found.standard_error == pytest.approx(replicates.std(), rel=0.08)
-    # Questions taken as independent would be too sure.
-    assert found.standard_error > 1.2 * above_chance(given_, known, alone(400), 0.95).standard_error
+    if share_right == 0:  # the guesses hang together: taken as independent they would be too sure
+        assert found.standard_error > 1.2 * above_chance(given_, known, alone(400), 0.95).standard_error
 
 
 @pytest.mark.parametrize("share_right", [0.0, 0.3])
