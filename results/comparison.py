@@ -23,6 +23,7 @@ from results.statistics import (
     detectable_difference,
     holm,
     mcnemar_exact,
+    p_above_chance,
     wilson_clustered,
 )
 from results.verdict import missed
@@ -154,25 +155,30 @@ def _correlated_failures(both: pl.DataFrame, right_a: Flags, right_b: Flags) -> 
     taste for a label, is no sign that they stumble over the same questions.
 
     Args:
-        both: columns reference, label, label_b.
+        both: columns reference, cluster, label, label_b.
         right_a: shape (questions,): whether the first labeler is right.
         right_b: shape (questions,): whether the second one is.
     """
     flags = [[str(one) for one in right] for right in (right_a, right_b)]
-    together = agreement_against_chance(flags[0], flags[1], both["reference"].to_list())
+    clusters, references = both["cluster"].to_list(), both["reference"].to_list()
+    together = agreement_against_chance(flags[0], flags[1], references)
     wrong = both.filter(pl.Series(~right_a & ~right_b))
     # Two failed votes are not the same label.
-    given_a, given_b = wrong["label"].fill_null("(a failed)"), wrong["label_b"].fill_null("(b failed)")
-    same = agreement_against_chance(given_a.to_list(), given_b.to_list(), wrong["reference"].to_list())
+    given_a, given_b = (
+        wrong["label"].fill_null("(a failed)").to_list(),
+        wrong["label_b"].fill_null("(b failed)").to_list(),
+    )
+    of_wrong = wrong["cluster"].to_list(), wrong["reference"].to_list()
+    same = agreement_against_chance(given_a, given_b, of_wrong[1])
     n_wrong, n = len(wrong), len(both)
     # With the margins given, each agreement more is one both wrong and one both right: half of what exceeds chance.
     return {
         "both_wrong": n_wrong,
         "both_wrong_expected": n_wrong - n * (together.observed - together.expected) / 2,
-        "p_both_wrong": together.p_value,
+        "p_both_wrong": p_above_chance(flags[0], flags[1], clusters, references),
         "same_wrong_label": same.observed if n_wrong else None,
         "same_wrong_expected": same.expected if n_wrong else None,
-        "p_same_wrong": same.p_value,
+        "p_same_wrong": p_above_chance(given_a, given_b, *of_wrong) if n_wrong else 1.0,
     }
 
 

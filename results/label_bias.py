@@ -83,7 +83,8 @@ def score_calibration(
         empty = pl.DataFrame([{"reader": cast.reader, "note": reason}], schema=CALIBRATION)
         return Calibrated(empty, pl.DataFrame(schema=LABEL_BIAS))
     raw, judged = cast.known.probabilities, cast.references >= 0
-    n_tune = int((tune.references >= 0).sum()) if shares is not None else len(tune.references)
+    n_known = int((tune.references >= 0).sum())
+    n_tune = n_known if shares is not None and n_known else len(tune.references)
     rows, biases = [], []
     for method, prior in _priors(tune, shares).items():
         calibrated = calibrate(raw, prior)

@@ -18,6 +18,7 @@ from results.statistics import (
     agreement_against_chance,
     cluster_sums,
     holm,
+    p_above_chance,
     sign_flip,
     wilson_clustered,
 )
@@ -68,10 +69,7 @@ def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
     shuffled = agreement_against_chance(given, known)
     clusters = judged["cluster"].to_list()
     clustered = above_chance(given, known, clusters, confidence)
-    p_chance = shuffled.p_value
-    if len(sums) < len(judged):
-        # Shuffling takes questions as independent: where documents hold several, the clustered test must agree.
-        p_chance = max(p_chance, clustered.p_value / 2 if clustered.difference > 0 else 1.0)
+    p_chance = p_above_chance(given, known, clusters)
     # A labeler with one answer agrees with its shuffled self for certain: how sure its accuracy is bounds it too.
     accuracy = wilson_clustered(right.cast(pl.Float64).to_numpy(), clusters, confidence)
     above = max(clustered.high, accuracy.high - shuffled.expected)

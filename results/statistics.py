@@ -194,14 +194,19 @@ def _ratio(right: Scores, kept: Scores) -> float:
 
 
 def _linearised(estimate: float, influence: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
-    """Interval of an estimate from what each question adds to it, clustered; one cluster says nothing."""
+    """Interval of an estimate from what each question adds to it, clustered; one cluster says nothing.
+
+    The p-value is Student's, but never below that of a sign test on the clusters.
+    """
     sums, sizes = cluster_sums(influence, clusters)
     n_clusters = len(sums)
     if n_clusters < 2:
         return Comparison(estimate, -1.0, 1.0, float("inf"), 1.0)
     error = float(np.sqrt((sums**2).sum() * n_clusters / (n_clusters - 1)) / sizes.sum())
     reach = float(student.ppf((1 + confidence) / 2, n_clusters - 1)) * error
-    p_value = 2 * float(student.sf(abs(estimate) / error, n_clusters - 1)) if error > 0 else 1.0
+    p_value = 2 * float(student.sf(abs(estimate) / error, n_clusters - 1)) if error > 0 else float(estimate == 0)
+    # Few clusters that happen to be alike prove no more than that all of them have the same sign.
+    p_value = max(p_value, 2.0 ** (1 - n_clusters))
     return Comparison(estimate, max(-1.0, estimate - reach), min(1.0, estimate + reach), error, p_value)
 
 
@@ -274,24 +279,49 @@ def _agreements(
     return agreements
 
 
-def above_chance(given: Sequence[str], known: Sequence[str], clusters: Sequence[str], confidence: float) -> Comparison:
-    """How much more often answers are right than the same answers shuffled would be, with a clustered interval.
+def above_chance(
+    a: Sequence[str], b: Sequence[str], clusters: Sequence[str], confidence: float, strata: Sequence[str] | None = None
+) -> Comparison:
+    """How much more often two columns of labels agree than if one were shuffled, with a clustered interval.
 
-    The observed agreement less the product of the margins, linearised as in `kept_accuracy`: each question adds what it
-    moves the agreement and both margins by.
+    The observed agreement less the product of the margins, linearised as in `kept_accuracy`: each item adds its
+    agreement less what its two labels would give with everybody else's.
 
     Args:
-        given: answers, at least one.
-        known: what is right.
-        clusters: cluster of each question.
+        a: labels, at least one.
+        b: labels of the same items.
+        clusters: cluster of each item.
         confidence: of the interval.
+        strata: shuffle only among items of the same stratum.
     """
-    shares = [{label: n / len(column) for label, n in Counter(column).items()} for column in (given, known)]
-    right = np.array([x == y for x, y in zip(given, known, strict=True)], dtype=np.float64)
-    by_chance = sum(share * shares[1].get(label, 0.0) for label, share in shares[0].items())
-    moved = np.array([shares[1].get(x, 0.0) + shares[0].get(y, 0.0) for x, y in zip(given, known, strict=True)])
-    estimate = float(right.mean()) - by_chance
-    return _linearised(estimate, right - moved + 2 * by_chance - float(right.mean()), clusters, confidence)
+    excess = np.zeros(len(a))
+    places: dict[str, list[int]] = {}
+    for at, stratum in enumerate(strata or [""] * len(a)):
+        places.setdefault(stratum, []).append(at)
+    for of_stratum in places.values():
+        in_a, in_b = (
+            {label: n / len(of_stratum) for label, n in Counter(column[at] for at in of_stratum).items()}
+            for column in (a, b)
+        )
+        by_chance = sum(share * in_b.get(label, 0.0) for label, share in in_a.items())
+        for at in of_stratum:
+            excess[at] = (a[at] == b[at]) - in_b.get(a[at], 0.0) - in_a.get(b[at], 0.0) + by_chance
+    return _linearised(float(excess.mean()), excess - excess.mean(), clusters, confidence)
+
+
+def p_above_chance(
+    a: Sequence[str], b: Sequence[str], clusters: Sequence[str], strata: Sequence[str] | None = None
+) -> float:
+    """One-sided p-value of agreeing more often than by chance.
+
+    The permutation test's; as that takes items as independent, where clusters hold several the clustered test must
+    agree, and the larger of the two counts. 1 for no item.
+    """
+    shuffled = agreement_against_chance(a, b, strata).p_value
+    if len(set(clusters)) == len(clusters):
+        return shuffled
+    clustered = above_chance(a, b, clusters, 0.95, strata)
+    return max(shuffled, clustered.p_value / 2 if clustered.difference > 0 else 1.0)
 
 
 def mcnemar_exact(a: Sequence[bool], b: Sequence[bool]) -> float:

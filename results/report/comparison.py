@@ -12,7 +12,7 @@ def pair_section(tables: Tables) -> str:
     """Labelers pair by pair, and whether they fail together."""
     rows = tables["pairs"].rows(named=True)
     if not rows:
-        return "## Labelers compared\n\nNo reference labels, so that there is nothing to score the labelers against."
+        return "## Labelers compared\n\nNo two labelers share a question with a reference label: nothing to compare."
     header = ["a", "b", "n", "accuracy a", "accuracy b", "difference", "only a / b right", "Cohen's g", "p (Holm)"]
     header += ["detectable", "kappa", "finding"]
     body = [

@@ -19,7 +19,7 @@ def labeler_section(tables: Tables) -> str:
     header += ["single vote", "outside labels", "fragile", "failed"]
     body = [
         [row["reader"], str(row["n"]), interval(row, "accuracy", "accuracy_low", "accuracy_high"),
-         UNKNOWN if row["majority_label"] is None else f"`{row['majority_label']}` {row['majority_share']:.3f}",
+         UNKNOWN if row["majority_label"] is None else f"{code(row['majority_label'])} {row['majority_share']:.3f}",
          p_value(row["p_vs_majority_holm"]), share(row["chance"]), p_value(row["p_vs_chance_holm"]),
          row["standing"] or UNKNOWN,
          share(row["vote_accuracy"]), share(row["outside_mass"]), share(row["fragile"]), str(row["n_failed"])]
@@ -37,16 +37,22 @@ def labeler_section(tables: Tables) -> str:
 
 
 def _not_qualified(row: Mapping[str, Any]) -> str:
-    against_chance = {
-        "at chance": f" It is **at chance**: shuffled, its answers would be right on {share(row['chance'])}; as they "
-        f"are, they are not shown to be better, and by no more than {share(row['above_chance_high'])} if they are.",
-        "cannot tell": " Too few questions to tell it from chance either.",
-    }
+    if row["standing"] == "cannot tell":
+        against_chance = " Too few questions to tell it from chance either."
+    elif row["standing"] == "at chance":
+        bound = row["above_chance_high"]
+        worse = "worse" if bound < 0 else f"not shown to be better, and by no more than {share(bound)} if they are"
+        against_chance = (
+            f" It is **at chance**: shuffled, its answers would be right on {share(row['chance'])}; as they are, they "
+            f"are {worse}."
+        )
+    else:
+        against_chance = ""
     return (
         f"> **Not qualified: {row['reader']}** is right on {share(row['accuracy'])} of its questions; always answering "
-        f"`{row['majority_label']}` would be right on {share(row['majority_share'])} (exact one-sided p "
+        f"{code(row['majority_label'])} would be right on {share(row['majority_share'])} (exact one-sided p "
         f"{p_value(row['p_vs_majority_holm'], '= ')}, Holm). Its gold set and its scores prove little."
-        f"{against_chance.get(row['standing'], '')}"
+        f"{against_chance}"
     )
 
 

@@ -216,7 +216,6 @@ def test_two_guessers_of_one_taste_do_not_fail_together():
     assert np.mean(together) < 0.2
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: shuffles questions, not documents: level .15")
 def test_two_documents_cannot_show_that_labelers_fail_together(ballots, corpus_of):
     # Both fail on all of the one document and on nothing of the other: one order of documents in two.
     asked = corpus_of(["yes"] * 20, questions_per_document=10)

@@ -128,7 +128,6 @@ def test_tune_questions_without_a_reference_are_left_out_where_others_have_one(c
     assert bias["prior"].to_list() == pytest.approx([0.8, 0.2, 0.0])
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: fitted on both tune questions, and n_tune says 0")
 def test_a_labeler_that_was_asked_no_tune_question_with_a_reference_counts_those_that_it_was_asked(cast_of):
     tune = cast_of({"a": (0.8, 0.2, 0.0), "b": (0.6, 0.4, 0.0)}, {})
     calibration, bias = tables(cast_of({"q": (0.5, 0.4, 0.1)}, {"q": "no"}), tune)  # others have some: shares are known

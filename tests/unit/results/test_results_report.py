@@ -266,7 +266,7 @@ def test_without_references_nobody_is_scored_as_zero(made):
     tables["pairs"] = pl.DataFrame()
     tables["own_gold"] = pl.DataFrame({"reader": ["reader"], "questions": ["all"], "n": [0]})
     report = render_report(manifest(kind="compare"), tables)
-    assert "nothing to score the labelers against" in report
+    assert "nothing to compare" in report
     assert "None" not in report
 
 
@@ -492,13 +492,11 @@ def test_a_label_with_a_backtick_is_one_piece_of_code(ticked):
     assert {row["label"] for row in rows_of(ticked, "## Label bias", 1)} == {"`` `a` ``", "`b`"}
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: the majority label is put between single backticks")
 def test_a_majority_label_with_a_backtick_is_one_piece_of_code(ticked):
     (row,) = rows_of(ticked, "## Labelers on whole documents")
     assert row["majority label"] == "`` `a` `` 0.667"
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: references that no two labelers share are denied")
 def test_labelers_without_a_question_in_common_are_not_told_that_there_are_no_references(corpus_of, ballots, tables_of):
     corpus = corpus_of(["yes", "no"])
     votes = {"a": ballots({"q000": (0.7, 0.2, 0.1)}), "b": ballots({"q001": (0.2, 0.7, 0.1)})}

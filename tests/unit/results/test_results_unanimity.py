@@ -320,7 +320,6 @@ def test_an_interval_that_reaches_beyond_what_is_negligible_is_not_called_so(cas
     assert row["finding"].startswith("over its most probable label: cannot tell;")
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="BUG: an interval of no width beside a p-value of 1")
 def test_a_gain_that_every_question_has_alike_is_not_both_certain_and_unknown(cast_of):
     shown = {f"q{n:02d}": (0.75, 0.25, 0.0) for n in range(16)}
     row = summary(cast_of(shown, dict.fromkeys(shown, "yes")))[0]
