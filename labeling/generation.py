@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from labeling.llama import LlamaModel
+from labeling.llama import LlamaModel, Sampler
 from labeling.sampling import Sampling
 
 MAX_TOGETHER = 8  # prompts generated in step; each holds a sequence of the KV cache
@@ -65,7 +65,7 @@ class _Stream:
 
     sequence: int
     position: int
-    sampler: Any
+    sampler: Sampler
     pieces: list[bytes] = field(default_factory=list)
     token: int = -1
     n_tokens: int = 0
@@ -162,7 +162,7 @@ class Generator:
         return Generated(stream.text, n_tokens, stream.truncated, again.text, again.truncated)
 
     @contextmanager
-    def _samplers(self, decoding: Decoding, grammar: str, seeds: Sequence[int]) -> Iterator[list[Any]]:
+    def _samplers(self, decoding: Decoding, grammar: str, seeds: Sequence[int]) -> Iterator[list[Sampler]]:
         chains = [self._llama.sampler(decoding.sampling, decoding.repeat_penalty, grammar, seed) for seed in seeds]
         try:
             yield chains

@@ -7,10 +7,11 @@ cache (`llama_memory_seq_cp` copies no data there).
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,13 @@ MAX_FORKS = 32  # leaves decoded together; each needs a sequence id and a row of
 _RANDOM_SEED = 0xFFFFFFFF  # this one means "choose at random" to llama.cpp
 PENALTY_WINDOW = 64  # tokens that repeat_penalty looks back over, as is llama.cpp's default
 _DEPTH = 32  # forks of inner nodes that may be open at once, each holding a sequence id
+
+
+class Sampler(NamedTuple):
+    """llama.cpp's samplers of one output: the chain that draws, and the grammar that may forbid what is drawn."""
+
+    chain: Any
+    grammar: Any
 
 
 class LlamaModel:
@@ -161,7 +169,7 @@ class LlamaModel:
             self._put(at, token, position, sequence, not only_last or at == len(entries) - 1)
         self._evaluate_batch(len(entries))
 
-    def sampler(self, sampling: Sampling, repeat_penalty: float, grammar: str, seed: int) -> Any:
+    def sampler(self, sampling: Sampling, repeat_penalty: float, grammar: str, seed: int) -> Sampler:
         """A chain of llama.cpp's samplers, to be given to `sample` and in the end to `free_sampler`.
 
         Args:
@@ -174,36 +182,67 @@ class LlamaModel:
             ValueError: llama.cpp cannot parse the grammar.
         """
         lib = self._llama
+        constrained = lib.llama_sampler_init_grammar(self._vocab, grammar.encode(), b"root") if grammar else None
+        if grammar and not constrained:
+            raise ValueError(f"llama.cpp cannot parse the grammar {grammar!r}")
         chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        if grammar:
-            constrained = lib.llama_sampler_init_grammar(self._vocab, grammar.encode(), b"root")
-            if not constrained:
-                lib.llama_sampler_free(chain)
-                raise ValueError(f"llama.cpp cannot parse the grammar {grammar!r}")
-            lib.llama_sampler_chain_add(chain, constrained)
+        links = []
         if repeat_penalty != 1.0:
-            penalties = lib.llama_sampler_init_penalties(self.n_vocab, PENALTY_WINDOW, repeat_penalty, 0.0, 0.0)
-            lib.llama_sampler_chain_add(chain, penalties)
+            links.append(lib.llama_sampler_init_penalties(self.n_vocab, PENALTY_WINDOW, repeat_penalty, 0.0, 0.0))
         if sampling.is_greedy:
-            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
-            return chain
-        for link in (
-            lib.llama_sampler_init_top_k(sampling.top_k),
-            lib.llama_sampler_init_top_p(sampling.top_p, 1),
-            lib.llama_sampler_init_min_p(sampling.min_p, 1),
-            lib.llama_sampler_init_temp(sampling.temperature),
-            lib.llama_sampler_init_dist(seed % _RANDOM_SEED),
-        ):
+            links.append(lib.llama_sampler_init_greedy())
+        else:
+            links += [
+                lib.llama_sampler_init_top_k(sampling.top_k),
+                lib.llama_sampler_init_top_p(sampling.top_p, 1),
+                lib.llama_sampler_init_min_p(sampling.min_p, 1),
+                lib.llama_sampler_init_temp(sampling.temperature),
+                lib.llama_sampler_init_dist(seed % _RANDOM_SEED),
+            ]
+        for link in links:
             lib.llama_sampler_chain_add(chain, link)
-        return chain
+        return Sampler(chain, constrained)
 
-    def free_sampler(self, chain: Any) -> None:
+    def free_sampler(self, sampler: Sampler) -> None:
         """Free a chain and its samplers."""
-        self._llama.llama_sampler_free(chain)
+        self._llama.llama_sampler_free(sampler.chain)
+        if sampler.grammar:
+            self._llama.llama_sampler_free(sampler.grammar)
 
-    def sample(self, chain: Any, at: int) -> int:
-        """Sample the token behind entry `at` of the last step; -1 for its last entry."""
-        return int(self._llama.llama_sampler_sample(chain, self._context, at))
+    def sample(self, sampler: Sampler, at: int) -> int:
+        """Sample the token behind entry `at` of the last step; -1 for its last entry.
+
+        The grammar is asked about the token drawn, and about the whole vocabulary only where it forbids that one: going
+        through 150,000 tokens at every step takes longer than the model itself.
+        """
+        lib = self._llama
+        logits = lib.llama_get_logits_ith(self._context, at)
+        token = self._draw(sampler.chain, logits, None)
+        if sampler.grammar and not self._allows(sampler.grammar, token):
+            token = self._draw(sampler.chain, logits, sampler.grammar)
+        for link in (sampler.chain, sampler.grammar):
+            if link:
+                lib.llama_sampler_accept(link, token)
+        return token
+
+    def _draw(self, chain: Any, logits: Any, grammar: Any) -> int:
+        lib = self._llama
+        candidates = np.zeros(self.n_vocab, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+        candidates["id"] = np.arange(self.n_vocab)
+        candidates["logit"] = np.ctypeslib.as_array(logits, shape=(self.n_vocab,))
+        data = candidates.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
+        array = lib.llama_token_data_array(data=data, size=self.n_vocab, selected=-1, sorted=False)
+        for link in (grammar, chain):
+            if link:
+                lib.llama_sampler_apply(link, ctypes.byref(array))
+        return int(array.data[array.selected].id)
+
+    def _allows(self, grammar: Any, token: int) -> bool:
+        lib = self._llama
+        one = (lib.llama_token_data * 1)(lib.llama_token_data(id=token, logit=1.0, p=0.0))
+        array = lib.llama_token_data_array(data=one, size=1, selected=-1, sorted=False)
+        lib.llama_sampler_apply(grammar, ctypes.byref(array))
+        return math.isfinite(one[0].logit)
 
     def is_end(self, token: int) -> bool:
         """Whether a token ends the model's turn."""
