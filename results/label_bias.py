@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from scipy.stats import f as fisher
 
 from corpora.schema import LabelSet
 from labeling.calibration import calibrate, fit_prior
@@ -91,9 +92,29 @@ def score_calibration(
         row: dict[str, Any] = {"reader": cast.reader, "method": method, "n_tune": n_tune}
         if judged.any():
             row |= _scores(cast, raw, calibrated, judged, confidence)
+            # The interval takes the fitted prior as given: a change counts only where the bias itself is no accident.
+            row["p_value"] = max(row["p_value"], p_of_bias(tune))
         rows.append(row | {"note": ""})
         biases.append(_bias(cast, method, prior, calibrated, judged, labels))
     return Calibrated(pl.DataFrame(rows, schema=CALIBRATION), pl.concat(biases))
+
+
+def p_of_bias(tune: Cast) -> float:
+    """P-value of a flat class-balanced prior: Hotelling's T-squared on the first prompt's tune distributions.
+
+    Stratified by reference label where there are any; 1 where too few questions leave no degree of freedom.
+    """
+    n_free = tune.known.probabilities.shape[-1] - 1
+    p = tune.known.probabilities[:, 0, :-1] / tune.known.probabilities[:, 0].sum(axis=-1, keepdims=True)
+    of_class = [p[tune.references == label] for label in np.unique(tune.references)]
+    freedom = len(p) - len(of_class)
+    if min(map(len, of_class)) < 2 or freedom < n_free:
+        return 1.0
+    away = np.mean([one.mean(axis=0) for one in of_class], axis=0) - 1 / (n_free + 1)
+    covariance = np.sum([np.atleast_2d(np.cov(one.T)) / len(one) for one in of_class], axis=0) / len(of_class) ** 2
+    statistic = float(away @ np.linalg.pinv(covariance) @ away)
+    scale = (freedom - n_free + 1) / (n_free * freedom)
+    return float(fisher.sf(statistic * scale, n_free, freedom - n_free + 1))
 
 
 def correct_calibration(calibration: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import convolve
+from scipy.special import expit, logit
 from scipy.stats import binom, binomtest, norm, random_table
 from scipy.stats import t as student
 
@@ -148,9 +149,10 @@ def sign_flip(sums: Scores, alternative: Literal["two-sided", "greater"] = "two-
 def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
     """Accuracy of what a filter keeps, where questions are kept with a probability: sum(right) / sum(kept).
 
-    The standard error is that of a ratio of means, linearised (Cochran 1977, "Sampling Techniques", section 2.11),
-    summed over clusters; the quantile is Student's. The p-value is of being 0, which says nothing here. All but the
-    p-value is NaN where nothing is kept.
+    The standard error is that of a ratio of means, linearised (Cochran 1977, "Sampling Techniques", section 2.11), summed
+    over clusters; the quantile is Student's. The interval is built on the logit, as a share near 1 is skewed, after half
+    a right and half a wrong question are added, so that it does not shrink to a point (as Agresti and Min 2005 do for a
+    difference). The p-value is of being 0, which says nothing here. All but the p-value is NaN where nothing is kept.
 
     Args:
         kept: shape (questions,): probability that a question is kept.
@@ -160,14 +162,26 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
     """
     if kept.sum() == 0:
         return NOTHING_KEPT
-    accuracy = _ratio(right, kept)
-    return _linearised(accuracy, (right - accuracy * kept) / kept.mean(), clusters, confidence)
+    more = _with_half_questions(kept, right, clusters)
+    centre = _ratio(more.right, more.kept)
+    influence = (more.right - centre * more.kept) / more.kept.mean()
+    found = _linearised(centre, influence, more.clusters, confidence, n_added=2)
+    found = found._replace(difference=_ratio(right, kept))
+    if not np.isfinite(found.standard_error):
+        return found
+    reach = float(student.ppf((1 + confidence) / 2, len(set(clusters)) - 1)) * found.standard_error
+    reach /= centre * (1 - centre)
+    low, high = (float(expit(logit(centre) + side * reach)) for side in (-1, 1))
+    return found._replace(low=low, high=high)
 
 
 def gain_by_filter(
     kept: Scores, right: Scores, single: Scores, clusters: Sequence[str], confidence: float
 ) -> Comparison:
-    """How much more accurate what a filter keeps is than a single vote on all questions; see `kept_accuracy`.
+    """How much more accurate what a filter keeps is than a single vote on all questions.
+
+    Linearised as in `kept_accuracy`, with the same two half questions added; a single vote is right on one of them where
+    the filter is wrong, so that they do not pull the gain either way.
 
     Args:
         kept: shape (questions,): probability that a question is kept.
@@ -178,35 +192,57 @@ def gain_by_filter(
     """
     if kept.sum() == 0:
         return NOTHING_KEPT
-    accuracy, alone = _ratio(right, kept), float(single.mean())
-    influence = (right - accuracy * kept) / kept.mean() - (single - alone)
-    return _linearised(accuracy - alone, influence, clusters, confidence)
+    more = _with_half_questions(kept, right, clusters)
+    weights, other = np.append(np.ones(len(kept)), [0.5, 0.5]), np.append(single, [0.0, 0.5])
+    accuracy, alone = _ratio(more.right, more.kept), _ratio(other, weights)
+    influence = (more.right - accuracy * more.kept) / more.kept.mean() - (other - alone * weights) / weights.mean()
+    found = _linearised(accuracy - alone, influence, more.clusters, confidence, n_added=2)
+    return found._replace(difference=_ratio(right, kept) - float(single.mean()))
 
 
 def mean_of_shares(shares: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
-    """Mean of probabilities, with the clustered interval of `kept_accuracy`."""
-    mean = float(shares.mean())
-    return _linearised(mean, shares - mean, clusters, confidence)
+    """Mean of probabilities, its interval linearised and clustered, with half a question at 0 and half a one at 1."""
+    more = _with_half_questions(np.ones(len(shares)), shares, clusters)
+    mean = _ratio(more.right, more.kept)
+    influence = (more.right - mean * more.kept) / more.kept.mean()
+    found = _linearised(mean, influence, more.clusters, confidence, n_added=2)
+    return found._replace(difference=float(shares.mean()))
+
+
+class _More(NamedTuple):
+    kept: Scores
+    right: Scores
+    clusters: list[str]
+
+
+def _with_half_questions(kept: Scores, right: Scores, clusters: Sequence[str]) -> _More:
+    """Half a question that is right and half a wrong one, kept like the average one, each a cluster of its own."""
+    half = float(kept.mean()) / 2
+    more = [*clusters, "\x00 right", "\x00 wrong"]
+    return _More(np.append(kept, [half, half]), np.append(right, [half, 0.0]), more)
 
 
 def _ratio(right: Scores, kept: Scores) -> float:
     return float(right.sum() / kept.sum())
 
 
-def _linearised(estimate: float, influence: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
+def _linearised(
+    estimate: float, influence: Scores, clusters: Sequence[str], confidence: float, n_added: int = 0
+) -> Comparison:
     """Interval of an estimate from what each question adds to it, clustered; one cluster says nothing.
 
-    The p-value is Student's, but never below that of a sign test on the clusters.
+    The p-value is Student's, but never below that of a sign test on the clusters. `n_added` clusters are not real ones.
     """
     sums, sizes = cluster_sums(influence, clusters)
     n_clusters = len(sums)
-    if n_clusters < 2:
+    n_real = n_clusters - n_added
+    if n_real < 2:
         return Comparison(estimate, -1.0, 1.0, float("inf"), 1.0)
     error = float(np.sqrt((sums**2).sum() * n_clusters / (n_clusters - 1)) / sizes.sum())
-    reach = float(student.ppf((1 + confidence) / 2, n_clusters - 1)) * error
-    p_value = 2 * float(student.sf(abs(estimate) / error, n_clusters - 1)) if error > 0 else float(estimate == 0)
+    reach = float(student.ppf((1 + confidence) / 2, n_real - 1)) * error
+    p_value = 2 * float(student.sf(abs(estimate) / error, n_real - 1)) if error > 0 else float(estimate == 0)
     # Few clusters that happen to be alike prove no more than that all of them have the same sign.
-    p_value = max(p_value, 2.0 ** (1 - n_clusters))
+    p_value = max(p_value, 2.0 ** (1 - n_real))
     return Comparison(estimate, max(-1.0, estimate - reach), min(1.0, estimate + reach), error, p_value)
 
 
@@ -348,8 +384,11 @@ def wilson(n_right: int, n: int, confidence: float = 0.95) -> Interval:
     """A share with its Wilson score interval; NaN throughout for n = 0."""
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
-    interval = binomtest(n_right, n).proportion_ci(confidence, method="wilson")
-    return Interval(n_right / n, float(interval.low), float(interval.high))
+    # Closed form: a curve has one at every question, and SciPy's takes a third of a millisecond.
+    share, spread = n_right / n, float(norm.ppf((1 + confidence) / 2)) ** 2 / n
+    centre = (share + spread / 2) / (1 + spread)
+    reach = float(np.sqrt(share * (1 - share) * spread + spread**2 / 4)) / (1 + spread)
+    return Interval(share, max(0.0, centre - reach), min(1.0, centre + reach))
 
 
 def wilson_clustered(right: Scores, clusters: Sequence[str], confidence: float) -> Interval:
