@@ -149,10 +149,11 @@ def sign_flip(sums: Scores, alternative: Literal["two-sided", "greater"] = "two-
 def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
     """Accuracy of what a filter keeps, where questions are kept with a probability: sum(right) / sum(kept).
 
-    The standard error is that of a ratio of means, linearised (Cochran 1977, "Sampling Techniques", section 2.11), summed
-    over clusters; the quantile is Student's. The interval is built on the logit, as a share near 1 is skewed, after half
-    a right and half a wrong question are added, so that it does not shrink to a point (as Agresti and Min 2005 do for a
-    difference). The p-value is of being 0, which says nothing here. All but the p-value is NaN where nothing is kept.
+    The standard error is that of a ratio of means, linearised (Cochran 1977, "Sampling Techniques", section 2.11),
+    summed over clusters; the quantile is Student's. The interval is built on the logit, as a share near 1 is skewed,
+    after half a right and half a wrong question are added, so that it does not shrink to a point (as Agresti and Min
+    2005 do for a difference). The p-value is of being 0, which says nothing here. All but the p-value is NaN where
+    nothing is kept.
 
     Args:
         kept: shape (questions,): probability that a question is kept.
@@ -172,7 +173,7 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
     reach = float(student.ppf((1 + confidence) / 2, len(set(clusters)) - 1)) * found.standard_error
     reach /= centre * (1 - centre)
     low, high = (float(expit(logit(centre) + side * reach)) for side in (-1, 1))
-    return found._replace(low=low, high=high)
+    return _around(found._replace(low=low, high=high))
 
 
 def gain_by_filter(
@@ -180,8 +181,8 @@ def gain_by_filter(
 ) -> Comparison:
     """How much more accurate what a filter keeps is than a single vote on all questions.
 
-    Linearised as in `kept_accuracy`, with the same two half questions added; a single vote is right on one of them where
-    the filter is wrong, so that they do not pull the gain either way.
+    Linearised as in `kept_accuracy`, with the same two half questions added; a single vote is right on one of them
+    where the filter is wrong, so that they do not pull the gain either way.
 
     Args:
         kept: shape (questions,): probability that a question is kept.
@@ -197,7 +198,7 @@ def gain_by_filter(
     accuracy, alone = _ratio(more.right, more.kept), _ratio(other, weights)
     influence = (more.right - accuracy * more.kept) / more.kept.mean() - (other - alone * weights) / weights.mean()
     found = _linearised(accuracy - alone, influence, more.clusters, confidence, n_added=2)
-    return found._replace(difference=_ratio(right, kept) - float(single.mean()))
+    return _around(found._replace(difference=_ratio(right, kept) - float(single.mean())))
 
 
 def mean_of_shares(shares: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
@@ -206,7 +207,12 @@ def mean_of_shares(shares: Scores, clusters: Sequence[str], confidence: float) -
     mean = _ratio(more.right, more.kept)
     influence = (more.right - mean * more.kept) / more.kept.mean()
     found = _linearised(mean, influence, more.clusters, confidence, n_added=2)
-    return found._replace(difference=float(shares.mean()))
+    return _around(found._replace(difference=float(shares.mean())))
+
+
+def _around(found: Comparison) -> Comparison:
+    """The half questions pull the interval inwards: it still holds the estimate, be it 0 or 1."""
+    return found._replace(low=min(found.low, found.difference), high=max(found.high, found.difference))
 
 
 class _More(NamedTuple):

@@ -719,12 +719,16 @@ def test_the_accuracy_of_what_is_kept_is_a_share_of_what_is_kept():
 
 def test_the_interval_of_a_kept_share_is_cochrans():
     kept, right, _, _ = population(0)
-    n, ratio = len(kept), right.sum() / kept.sum()
-    variance = ((right - ratio * kept) ** 2).sum() / (n - 1) / n / kept.mean() ** 2
-    reach = student.ppf(0.95, n - 1) * math.sqrt(variance)
+    n, half = len(kept), kept.mean() / 2
     found = kept_accuracy(kept, right, alone(n), 0.9)
+    # Half a right and half a wrong question more, each on its own; the interval is one of log odds.
+    more_kept, more_right = np.append(kept, [half, half]), np.append(right, [half, 0])
+    ratio = more_right.sum() / more_kept.sum()
+    variance = ((more_right - ratio * more_kept) ** 2).sum() / (n + 1) / (n + 2) / more_kept.mean() ** 2
     assert found.standard_error == pytest.approx(math.sqrt(variance))
-    assert (found.low, found.high) == pytest.approx((ratio - reach, ratio + reach))
+    reach = student.ppf(0.95, n - 1) * math.sqrt(variance) / (ratio * (1 - ratio))
+    odds = [ratio / (1 - ratio) * math.exp(side * reach) for side in (-1, 1)]
+    assert (found.low, found.high) == pytest.approx(tuple(one / (1 + one) for one in odds))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -753,7 +757,8 @@ def test_intervals_of_kept_shares_and_gains_cover_about_as_often_as_they_say(n_d
         }
         for name, value in true.items():
             covered[name] += found[name].low <= value <= found[name].high
-    assert all(0.91 <= n / 400 <= 0.985 for n in covered.values()), covered
+    # With few documents the two half questions make the intervals rather wider than narrower.
+    assert all(0.91 <= n / 400 <= (0.985 if n_documents > 15 else 1) for n in covered.values()), covered
 
 
 def test_a_filter_that_keeps_all_alike_gains_the_paired_difference():
@@ -761,10 +766,15 @@ def test_a_filter_that_keeps_all_alike_gains_the_paired_difference():
     rng = np.random.default_rng(3)
     right, single = rng.random(40), rng.random(40)
     found = gain_by_filter(np.ones(40), right, single, alone(40), 0.95)
-    expected = ttest_rel(right, single)
     assert found.difference == pytest.approx((right - single).mean())
-    assert found.p_value == pytest.approx(expected.pvalue)
-    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    # Half a question that only the filter gets right, half a one that only the single vote does.
+    differences = np.append(right - single, [0.5, -0.5])
+    mean = differences.sum() / 41
+    influence = differences - mean * np.append(np.ones(40), [0.5, 0.5])
+    error = math.sqrt((influence**2).sum() * 42 / 41) / 41
+    reach = student.ppf(0.975, 39) * error
+    assert (found.low, found.high) == pytest.approx((mean - reach, mean + reach), rel=0.03)
+    assert found.p_value == pytest.approx(ttest_rel(right, single).pvalue, abs=0.05)
 
 
 def test_a_filter_that_changes_nothing_gains_nothing():
@@ -788,11 +798,13 @@ def test_the_mean_of_shares_is_students_where_every_question_has_its_own_documen
     shares = np.random.default_rng(5).random(25)
     found, expected = mean_of_shares(shares, alone(25), 0.9), ttest_1samp(shares, 0)
     assert found.difference == pytest.approx(shares.mean())
-    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.9)))
+    # Student's, but for half a question at 0 and half a one at 1.
+    low, high = expected.confidence_interval(0.9)
+    assert found.low <= low + 0.02
+    assert found.high >= high - 0.02
+    assert found.high - found.low == pytest.approx(high - low, rel=0.1)
     # Never surer than 25 documents of one sign can make it.
     assert found.p_value == 2.0**-24 > expected.pvalue
-    near_zero = shares - shares.mean() + 0.02
-    assert mean_of_shares(near_zero, alone(25), 0.9).p_value == pytest.approx(ttest_1samp(near_zero, 0).pvalue)
 
 
 def test_copies_of_questions_on_their_documents_change_no_interval_of_shares():
@@ -800,9 +812,15 @@ def test_copies_of_questions_on_their_documents_change_no_interval_of_shares():
     once = (kept, right, single)
     twice = [np.repeat(one, 2) for one in once]
     clusters, doubled = alone(40), [one for one in alone(40) for _ in range(2)]
-    for function, n_columns in ((kept_accuracy, 2), (gain_by_filter, 3)):
-        assert function(*twice[:n_columns], doubled, 0.95) == pytest.approx(function(*once[:n_columns], clusters, 0.95))
-    assert mean_of_shares(twice[0], doubled, 0.95) == pytest.approx(mean_of_shares(kept, clusters, 0.95))
+    pairs = [
+        (function(*twice[:n_columns], doubled, 0.95), function(*once[:n_columns], clusters, 0.95))
+        for function, n_columns in ((kept_accuracy, 2), (gain_by_filter, 3))
+    ]
+    pairs.append((mean_of_shares(twice[0], doubled, 0.95), mean_of_shares(kept, clusters, 0.95)))
+    for found, expected in pairs:
+        # But for the two half questions, which weigh half as much beside twice as many.
+        assert found.difference == pytest.approx(expected.difference)
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.02)
 
 
 def test_shares_of_a_single_document_say_nothing():
