@@ -22,7 +22,7 @@ from results.scoring import ScoringConfig
 from results.unanimity import Cast, read_cast, summarise_unanimity
 
 N_REPLICATES = 500
-N_OF_UNANIMITY = 500
+N_OF_UNANIMITY = 1500
 SEED = 1
 CONFIDENCE = 0.95
 LAYOUTS = {

@@ -43,23 +43,6 @@ from labeling.votes import VOTES, Vote, votes_frame
 from results.answers import question_facts
 from results.unanimity import read_cast, summarise_unanimity
 
-_SKEWED = "near 1 a ratio is skewed, and its linearised interval symmetric; {} % of 4,000 cover"
-_TUNE_NOISE = "48 tune questions make a prior that is off by chance; the p-value takes it as given"
-# What fails for a reason that is known; remove a line with its reason. Strict: a line that is no longer true fails.
-KNOWN_FAILURES = {
-    "test_the_intervals_of_unanimity_cover[clustered-accuracy-expert]": _SKEWED.format(91.2),
-    "test_the_intervals_of_unanimity_cover[clustered-greedy_gain-expert]": _SKEWED.format(92.9),
-    "test_the_intervals_of_unanimity_cover[alone-greedy_gain-expert]": _SKEWED.format(92.9),
-    "test_calibration_is_rarely_called_a_change_where_there_is_no_bias[alone]": _TUNE_NOISE,
-    "test_calibration_is_rarely_called_a_change_where_there_is_no_bias[clustered]": _TUNE_NOISE,
-}
-
-
-@pytest.fixture(autouse=True)
-def known_failure(request):
-    if request.node.name in KNOWN_FAILURES:
-        request.applymarker(pytest.mark.xfail(reason=KNOWN_FAILURES[request.node.name], strict=True))
-
 
 @pytest.fixture(scope="session")
 def runs() -> dict[str, Found]:
