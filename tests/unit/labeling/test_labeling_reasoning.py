@@ -166,7 +166,8 @@ def test_a_refusal_is_a_named_failure_and_is_not_argued_with(labeler):
     ("text", "parse"), [("They say so.\nAnswer: no", "strict"), ("**Answer:** No.", "lenient"), ("No.", "lenient")]
 )
 def test_an_output_that_is_an_answer_is_taken_as_it_is(labeler, text, parse):
-    (vote,) = forced(labeler(), text).ask(prompts_of(labeler())[:1])
+    # Room for the smallest pieces that the grammar lets it be spelt in.
+    (vote,) = forced(labeler(num_predict=8 + 2 * len(text)), text).ask(prompts_of(labeler())[:1])
     assert (vote.text, vote.label, vote.parse, vote.problem, vote.failure) == (text, "no", parse, None, None)
 
 
@@ -230,8 +231,9 @@ def test_what_was_generated_is_counted_with_the_repair(labeler, smollm2):
         else:
             assert 0 <= n_repair <= len("Answer: no") - n_written  # it may spell it in smaller pieces
         behind = n_tokens("\nAnswer:") if vote.parse == "repaired" else 0
-        # Every generated token is evaluated once, but for the last one where nothing came behind it.
-        assert generating.n_evaluated - before == vote.n_prompt_tokens + vote.n_generated + behind
+        # Every generated token is evaluated once, but for the one that num_predict ended, where nothing came behind it.
+        unevaluated = int(vote.parse != "repaired" and vote.n_generated == 8)
+        assert generating.n_evaluated - before == vote.n_prompt_tokens + vote.n_generated + behind - unevaluated
 
 
 def test_a_raw_output_counts_its_tokens_and_says_whether_it_was_cut(smollm2):
