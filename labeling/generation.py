@@ -1,6 +1,7 @@
 """Generating text on llama.cpp: the prompts of one question together, their common prefix evaluated once.
 
-Sampling is llama.cpp's own chain: grammar, penalties, top_k, top_p, min_p, temperature, a seeded draw.
+Sampling is llama.cpp's own chain: penalties, top_k, top_p, min_p, temperature, a seeded draw; held by
+a grammar where one is given.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Decoding(NamedTuple):
         num_predict: most tokens.
         stop: texts that end it; not part of the output.
         grammar: GBNF that the whole output follows; empty for none.
-        repair: text put behind an output that `accept` refuses, once.
+        repair: text put behind an output that `accepts` refuses, once.
         repair_grammar: GBNF that what comes then follows.
         repair_predict: most tokens of that.
     """
@@ -50,6 +51,7 @@ class Generated(NamedTuple):
         n_tokens: how many were generated, repair included.
         truncated: whether num_predict ended it.
         repair: what the model answered to the repair text; None where none was needed.
+        repair_truncated: whether repair_predict ended that.
     """
 
     text: str

@@ -13,7 +13,7 @@ from labeling.labeler import LabelerConfig, fingerprint
 from labeling.labels import build_label_reader
 from labeling.llama import LlamaModel, Logprobs
 from labeling.sampling import draw, top_two_margin
-from labeling.votes import Prompt, Vote
+from labeling.votes import Prompt, Vote, failed_vote
 
 
 class LocalLabeler:
@@ -62,20 +62,7 @@ class LocalLabeler:
         return dict(zip(prompts, logprobs.reshape(len(prompts), len(self._reader.continuations), -1), strict=True))
 
     def _vote(self, prompt: Prompt, tokens: tuple[int, ...], logprobs: Logprobs | None) -> Vote:
-        failed = Vote(
-            labeler=self.fingerprint,
-            prompt_hash=prompt.hash,
-            arm=prompt.arm,
-            vote=prompt.vote,
-            seed=prompt.seed,
-            question_id=prompt.question_id,
-            label=None,
-            failure="prompt_too_long",
-            probabilities=(),
-            outside_mass=None,
-            margin=None,
-            n_prompt_tokens=len(tokens),
-        )
+        failed = failed_vote(self.fingerprint, prompt, "prompt_too_long", len(tokens))
         if logprobs is None:
             return failed
         probabilities = self._reader.probabilities(logprobs)

@@ -7,6 +7,7 @@ finish with a label where its own output does not parse; a refusal is an answer 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from corpora.schema import LabelSet
 from labeling.chat import ChatFrame
@@ -14,7 +15,7 @@ from labeling.generation import MAX_TOGETHER, Decoding, Generated, Generator, To
 from labeling.labeler import LabelerConfig, fingerprint
 from labeling.llama import LlamaModel
 from labeling.parsing import MARKER, answer_grammar, label_grammar, parse_answer
-from labeling.votes import Prompt, Vote
+from labeling.votes import Prompt, Vote, failed_vote
 
 
 class GeneratingLabeler:
@@ -74,7 +75,10 @@ class GeneratingLabeler:
             outputs = self._generator.generate(chosen, seeds, self._decoding, self._needs_no_repair)
             for at, output in zip(together, outputs, strict=True):
                 votes[at] = self._vote(prompts[at], len(tokens[at]), output)
-        return [votes.get(at) or self._too_long(prompt, len(tokens[at])) for at, prompt in enumerate(prompts)]
+        return [
+            votes.get(at) or failed_vote(self.fingerprint, prompt, "prompt_too_long", len(tokens[at]))
+            for at, prompt in enumerate(prompts)
+        ]
 
     def _groups(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
         """Indices of prompts that are generated together; a prompt that fits nowhere is in no group."""
@@ -101,37 +105,12 @@ class GeneratingLabeler:
         if output.repair is not None:
             repaired = parse_answer(f"{MARKER}{output.repair}", self.labels, truncated=output.repair_truncated)
             label = repaired.label
-        return Vote(
-            labeler=self.fingerprint,
-            prompt_hash=prompt.hash,
-            arm=prompt.arm,
-            vote=prompt.vote,
-            seed=prompt.seed,
-            question_id=prompt.question_id,
+        return replace(
+            failed_vote(self.fingerprint, prompt, "off_label", n_prompt_tokens),
             label=label,
             failure=None if label is not None else parsed.problem,
-            probabilities=(),
-            outside_mass=None,
-            margin=None,
-            n_prompt_tokens=n_prompt_tokens,
             text=output.text,
             parse="repaired" if output.repair is not None and label is not None else parse,
             problem=parsed.problem,
             n_generated=output.n_tokens,
-        )
-
-    def _too_long(self, prompt: Prompt, n_prompt_tokens: int) -> Vote:
-        return Vote(
-            labeler=self.fingerprint,
-            prompt_hash=prompt.hash,
-            arm=prompt.arm,
-            vote=prompt.vote,
-            seed=prompt.seed,
-            question_id=prompt.question_id,
-            label=None,
-            failure="prompt_too_long",
-            probabilities=(),
-            outside_mass=None,
-            margin=None,
-            n_prompt_tokens=n_prompt_tokens,
         )

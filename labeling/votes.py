@@ -107,6 +107,24 @@ class Vote:
     n_generated: int | None = None
 
 
+def failed_vote(labeler: str, prompt: Prompt, failure: Failure, n_prompt_tokens: int) -> Vote:
+    """The vote on a prompt that got no label and no distribution."""
+    return Vote(
+        labeler=labeler,
+        prompt_hash=prompt.hash,
+        arm=prompt.arm,
+        vote=prompt.vote,
+        seed=prompt.seed,
+        question_id=prompt.question_id,
+        label=None,
+        failure=failure,
+        probabilities=(),
+        outside_mass=None,
+        margin=None,
+        n_prompt_tokens=n_prompt_tokens,
+    )
+
+
 class Labeler(Protocol):
     """What turns the prompts of one question into votes."""
 

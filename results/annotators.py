@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
-from sklearn.metrics import cohen_kappa_score
 
 from corpora.schema import Corpus
+from results.answer_metrics import NO_ANSWER, kappa
+from results.answers import hits
 from results.labelers import no_nan
 from results.statistics import compare_paired, holm, mcnemar_exact, wilson_clustered
 
@@ -107,22 +107,13 @@ def compare_with_annotators(
     }
 
 
-def _hits(frame: pl.DataFrame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return (frame[column] == frame["reference"]).fill_null(value=False).cast(pl.Float64).to_numpy()
-
-
-def _kappa(a: list[Any], b: list[Any]) -> float | None:
-    """Cohen's kappa; None where both always say one and the same, and it is undefined."""
-    return None if len({*a, *b}) == 1 else float(cohen_kappa_score(a, b))
-
-
 def _against(
     reader: str, name: str, answers: pl.DataFrame, given: pl.DataFrame, confidence: float
 ) -> dict[str, Any] | None:
     both = answers.join(given, on="question_id").sort("question_id")
     if both.is_empty():
         return None
-    ours, theirs = _hits(both, "label"), _hits(both, "given")
+    ours, theirs = hits(both, "label"), hits(both, "given")
     compared = compare_paired(ours, theirs, both["cluster"].to_list(), confidence)
     return {
         "reader": reader,
@@ -135,7 +126,7 @@ def _against(
         "high": compared.high,
         "p_value": compared.p_value,
         "p_mcnemar": mcnemar_exact((ours > 0).tolist(), (theirs > 0).tolist()),
-        "kappa": _kappa(both["label"].fill_null("").to_list(), both["given"].to_list()),
+        "kappa": kappa(both["label"].fill_null(NO_ANSWER).to_list(), both["given"].to_list()),
     }
 
 
@@ -149,16 +140,16 @@ def _consensus(reader: str, both: pl.DataFrame, confidence: float) -> dict[str, 
         "reader": reader,
         "n": len(both),
         "human_unanimous": len(agree),
-        "human_accuracy": float(_hits(agree, "human").mean()) if len(agree) else None,
+        "human_accuracy": float(hits(agree, "human").mean()) if len(agree) else None,
         "kept": int(kept.sum()),
         "both": int((kept * unanimous).sum()),
         "coverage_difference": coverage.difference,
         "coverage_low": coverage.low,
         "coverage_high": coverage.high,
         "p_coverage": coverage.p_value,
-        "kappa_kept": _kappa(both["kept"].to_list(), both["unanimous"].to_list()),
+        "kappa_kept": kappa(*(both[name].cast(pl.String).to_list() for name in ("kept", "unanimous"))),
     }
     for name, part in (("agree", agree), ("differ", differ)):
-        share = no_nan(wilson_clustered(_hits(part, "label"), part["cluster"].to_list(), confidence))
+        share = no_nan(wilson_clustered(hits(part, "label"), part["cluster"].to_list(), confidence))
         row |= dict(zip((f"accuracy_where_human_{name}", f"{name}_low", f"{name}_high"), share, strict=True))
     return row

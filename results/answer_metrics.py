@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
 from corpora.schema import LabelSet
 from results.statistics import Interval
@@ -34,6 +34,11 @@ class AnswerScores(NamedTuple):
     macro_precision: float
     macro_recall: float
     macro_f1: float
+
+
+def kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
+    """Cohen's kappa of two columns of labels; None where both say one and the same throughout: it is undefined."""
+    return None if len({*a, *b}) == 1 else float(cohen_kappa_score(a, b))
 
 
 def score_answers(right: Sequence[str], answered: Sequence[str | None], labels: LabelSet) -> AnswerScores:

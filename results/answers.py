@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
+from results.statistics import Scores
 
 FRAGILE_MARGIN = 0.05  # below this top-2 margin, another build or thread count may turn the label
 
@@ -38,6 +39,11 @@ def question_facts(corpus: Corpus) -> pl.DataFrame:
     return corpus.questions.select(
         "question_id", "reference", cluster=pl.col("document_ids").list.first().fill_null(pl.col("question_id"))
     )
+
+
+def hits(frame: pl.DataFrame, given: str = "label", right: str = "reference") -> Scores:
+    """Shape (rows,): 1 where one column says what another does, 0 where it does not or says nothing."""
+    return (frame[given] == frame[right]).fill_null(value=False).cast(pl.Float64).to_numpy()
 
 
 def judge(corpus: Corpus, votes: pl.DataFrame) -> pl.DataFrame:

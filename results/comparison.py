@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from sklearn.metrics import cohen_kappa_score
 
 from corpora.schema import Corpus, LabelSet
-from results.answer_metrics import NO_ANSWER, score_answers, score_classes
-from results.answers import judge
+from results.answer_metrics import NO_ANSWER, kappa, score_answers, score_classes
+from results.answers import hits, judge
 from results.labelers import no_nan
 from results.scoring import ScoringConfig
 from results.statistics import (
@@ -119,15 +118,10 @@ def _pairs(answers: Mapping[str, pl.DataFrame], config: ScoringConfig) -> pl.Dat
 
 
 def _pair(a: str, b: str, both: pl.DataFrame, config: ScoringConfig) -> dict[str, Any]:
-    right_a, right_b = (
-        (both[column] == both["reference"]).fill_null(value=False).cast(pl.Float64).to_numpy()
-        for column in ("label", "label_b")
-    )
+    right_a, right_b = (hits(both, column) for column in ("label", "label_b"))
     compared = compare_paired(right_a, right_b, both["cluster"].to_list(), config.confidence)
     given_a, given_b = (both[column].fill_null(NO_ANSWER).to_list() for column in ("label", "label_b"))
     only_a, only_b = int(((right_a > 0) & (right_b == 0)).sum()), int(((right_a == 0) & (right_b > 0)).sum())
-    # Undefined when both always give one and the same label.
-    kappa = None if len({*given_a, *given_b}) == 1 else float(cohen_kappa_score(given_a, given_b))
     return {
         "a": a,
         "b": b,
@@ -143,7 +137,7 @@ def _pair(a: str, b: str, both: pl.DataFrame, config: ScoringConfig) -> dict[str
         "cohens_g": only_a / (only_a + only_b) - 0.5 if only_a + only_b else None,
         "p_value": compared.p_value,
         "p_mcnemar": mcnemar_exact((right_a > 0).tolist(), (right_b > 0).tolist()),
-        "kappa": kappa,
+        "kappa": kappa(given_a, given_b),
         **_correlated_failures(both, right_a > 0, right_b > 0),
     }
 
@@ -232,8 +226,7 @@ def _own_gold(
         for name, question_ids in chosen.items():
             judged = asked.filter(pl.col("question_id").is_in(question_ids))
             scores = score_answers(judged["reference"].to_list(), judged["label"].to_list(), labels)
-            right = (judged["label"] == judged["reference"]).fill_null(value=False).cast(pl.Float64).to_numpy()
-            accuracy = wilson_clustered(right, judged["cluster"].to_list(), confidence)
+            accuracy = wilson_clustered(hits(judged), judged["cluster"].to_list(), confidence)
             macro = [None if math.isnan(value) else value for value in scores[2:]]
             rows.append((reader, name, scores.n, *no_nan(accuracy), *macro))
     return pl.DataFrame(rows, schema=OWN_GOLD, orient="row")

@@ -8,7 +8,7 @@ import polars as pl
 
 from corpora.schema import LabelSet
 from labeling.consensus import RULES, ConsensusConfig, build_gold
-from results.answers import FRAGILE_MARGIN, document_answers
+from results.answers import FRAGILE_MARGIN, document_answers, hits
 from results.qualification import weigh
 from results.statistics import Interval, wilson_clustered
 
@@ -71,9 +71,9 @@ def summarise_labeler(
     known = facts.filter(pl.col("reference").is_not_null())
     judged = document_answers(votes, labels).join(known, on="question_id", how="inner").sort("question_id")
     evidence = weigh(judged, confidence)
-    right, n = (judged["label"] == judged["reference"]).fill_null(value=False).cast(pl.Float64).to_numpy(), len(judged)
+    n = len(judged)
     each = votes.join(known, on="question_id", how="inner")
-    accuracy = wilson_clustered(right, judged["cluster"].to_list(), confidence)
+    accuracy = wilson_clustered(hits(judged), judged["cluster"].to_list(), confidence)
     # A failed vote agrees with nothing.
     agree = (pl.col("label").n_unique() == 1) & (pl.col("label").null_count() == 0)
     differ = votes.group_by("question_id").agg(differ=~agree)["differ"]
@@ -117,8 +117,7 @@ def compare_rules(
         gold = build_gold(votes, facts, labels, consensus.model_copy(update={"rule": rule}))
         kept = gold.filter("kept")
         judged = kept.filter(pl.col("reference").is_not_null()).join(clusters, on="question_id", maintain_order="left")
-        right = (judged["label"] == judged["reference"]).cast(pl.Float64).to_numpy()
-        accuracy = wilson_clustered(right, judged["cluster"].to_list(), confidence)
+        accuracy = wilson_clustered(hits(judged), judged["cluster"].to_list(), confidence)
         coverage = len(kept) / len(gold)
         rows.append((reader, rule, len(gold), len(kept), coverage, *no_nan(accuracy)))
     return pl.DataFrame(rows, schema=CONSENSUS, orient="row")

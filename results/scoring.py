@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.schema import Corpus, LabelSet
 from results.answer_metrics import PER_CLASS, bootstrap_macro, score_classes
-from results.answers import FRAGILE_MARGIN, document_answers, question_facts
+from results.answers import FRAGILE_MARGIN, document_answers, hits, question_facts
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.statistics import Interval, bootstrap_mean, compare_paired, holm, mcnemar_exact
 
@@ -162,9 +162,9 @@ def _cell_scores(rows: pl.DataFrame, labels: LabelSet, config: ScoringConfig) ->
         if judged.is_empty():
             continue  # a score over no question is unknown, in tables as null
         right, given, clusters = (judged[name].to_list() for name in (column, "label", "cluster"))
-        hits = (judged["label"] == judged[column]).fill_null(value=False).cast(pl.Float64).to_numpy()
         how = (config.n_resamples, config.confidence, config.seed)
-        intervals = (bootstrap_mean(hits, clusters, *how), *bootstrap_macro(right, given, labels, clusters, *how))
+        accuracy = bootstrap_mean(hits(judged, right=column), clusters, *how)
+        intervals = (accuracy, *bootstrap_macro(right, given, labels, clusters, *how))
         for score, interval in zip(ANSWER_SCORES, intervals, strict=True):
             scores |= _interval_columns(f"{questions}_{score}", interval)
     scores["n_failed"] = int(rows["failure"].is_not_null().sum())

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import Corpus
+from results.answers import hits
 from results.labelers import no_nan
 from results.statistics import compare_paired, holm, wilson_clustered
 
@@ -125,8 +126,7 @@ def slice_table(
         n_kept = int(group["kept"].sum())
         shares: list[float | None] = []
         for part, label in ((known, "label"), (kept, "kept_label")):
-            right = (part[label] == part["reference"]).fill_null(value=False).cast(pl.Float64).to_numpy()
-            shares += no_nan(wilson_clustered(right, part["cluster"].to_list(), confidence))
+            shares += no_nan(wilson_clustered(hits(part, label), part["cluster"].to_list(), confidence))
         table.append((reader, name, value, len(group), n_kept, n_kept / len(group), *shares))
     return pl.DataFrame(table, schema=SLICES, orient="row")
 

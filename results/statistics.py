@@ -390,8 +390,12 @@ def wilson(n_right: int, n: int, confidence: float = 0.95) -> Interval:
     """A share with its Wilson score interval; NaN throughout for n = 0."""
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
-    # Closed form: a curve has one at every question, and SciPy's takes a third of a millisecond.
-    share, spread = n_right / n, float(norm.ppf((1 + confidence) / 2)) ** 2 / n
+    return _score_interval(n_right / n, n, confidence)
+
+
+def _score_interval(share: float, n: float, confidence: float) -> Interval:
+    """Wilson 1927, in closed form: a curve has one at every question, and SciPy's takes a third of a millisecond."""
+    spread = float(norm.ppf((1 + confidence) / 2)) ** 2 / n
     centre = (share + spread / 2) / (1 + spread)
     reach = float(np.sqrt(share * (1 - share) * spread + spread**2 / 4)) / (1 + spread)
     return Interval(share, max(0.0, centre - reach), min(1.0, centre + reach))
@@ -421,11 +425,7 @@ def wilson_clustered(right: Scores, clusters: Sequence[str], confidence: float) 
         effect = max(1.0, float((sums**2).sum()) * len(sums) / (len(sums) - 1) / (n * share * (1 - share)))
     elif len(sums) < n:
         effect = n / len(sums)  # all alike: documents may have made them so
-    z = float(norm.ppf((1 + confidence) / 2))
-    effective = n / effect
-    centre = (share + z**2 / (2 * effective)) / (1 + z**2 / effective)
-    reach = z * np.sqrt(share * (1 - share) / effective + z**2 / (4 * effective**2)) / (1 + z**2 / effective)
-    return Interval(share, max(0.0, float(centre - reach)), min(1.0, float(centre + reach)))
+    return _score_interval(share, n / effect, confidence)
 
 
 def detectable_difference(standard_error: float, n_comparisons: int, confidence: float, power: float = 0.8) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, fisher_exact, hypergeom, norm, ttest_1samp, ttest_rel
+from scipy.stats import binomtest, fisher_exact, hypergeom, norm, ttest_1samp
 from scipy.stats import t as student
 from sklearn.metrics import cohen_kappa_score
 
@@ -757,8 +757,9 @@ def test_intervals_of_kept_shares_and_gains_cover_about_as_often_as_they_say(n_d
         }
         for name, value in true.items():
             covered[name] += found[name].low <= value <= found[name].high
-    # With few documents the two half questions make the intervals rather wider than narrower.
-    assert all(0.91 <= n / 400 <= (0.985 if n_documents > 15 else 1) for n in covered.values()), covered
+    # With few documents the two half questions make the interval of a gain wide: 98.6 % of 2,000 cover.
+    most = {"kept": 0.985, "gain": 0.985 if n_documents > 15 else 0.9975}
+    assert all(0.91 <= n / 400 <= most[name] for name, n in covered.items()), covered
 
 
 def test_a_filter_that_keeps_all_alike_gains_the_paired_difference():
@@ -773,8 +774,8 @@ def test_a_filter_that_keeps_all_alike_gains_the_paired_difference():
     influence = differences - mean * np.append(np.ones(40), [0.5, 0.5])
     error = math.sqrt((influence**2).sum() * 42 / 41) / 41
     reach = student.ppf(0.975, 39) * error
-    assert (found.low, found.high) == pytest.approx((mean - reach, mean + reach), rel=0.03)
-    assert found.p_value == pytest.approx(ttest_rel(right, single).pvalue, abs=0.05)
+    assert (found.low, found.high) == pytest.approx((mean - reach, mean + reach))
+    assert found.p_value == pytest.approx(2 * student.sf(abs(mean) / error, 39))
 
 
 def test_a_filter_that_changes_nothing_gains_nothing():

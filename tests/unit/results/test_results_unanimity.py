@@ -306,10 +306,7 @@ def test_a_difference_that_only_the_exactness_of_the_law_can_see_is_no_finding(c
     row = summary(cast_of(shown, {one: "yes" if n % 4 else "no" for n, one in enumerate(shown)}))[0]
     assert abs(row["greedy_gain"]) < 0.0025
     over_greedy, over_vote = row["finding"].split("; ")
-    assert over_greedy in (
-        "over its most probable label: changes accuracy by less than 0.01",
-        "over its most probable label: cannot tell",
-    )
+    assert over_greedy == "over its most probable label: changes accuracy by less than 0.01"
     assert over_vote == "over a single vote: raises accuracy"
 
 
@@ -383,8 +380,8 @@ def test_always_one_label_is_unanimous_and_gains_nothing(cast_of):
     assert (row["p_unanimous"], row["sampled_unanimous"]) == (1.0, 1.0)
     assert (row["single"], row["accuracy"], row["greedy"]) == pytest.approx((0.6, 0.6, 0.6))
     assert row["gain"] == pytest.approx(0)
-    assert "raises" not in row["finding"]
-    assert "lowers" not in row["finding"]
+    # On 20 questions even that is not known to a hundredth.
+    assert row["finding"].count("cannot tell") == 2
 
 
 def test_three_prompts_that_never_agree_have_unknown_accuracy_and_not_nan(cast_of):
