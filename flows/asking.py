@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,9 @@ from labeling.labeler import LabelerConfig
 from labeling.llama import LlamaModel
 from labeling.local import LocalLabeler
 from labeling.reasoning import GeneratingLabeler
-from labeling.votes import KEY, VOTES, Labeler, Prompt, Vote, votes_frame
+from labeling.votes import KEY, NOT_KEPT, VOTES, Labeler, Prompt, Vote, votes_frame
+
+PromptGroups = Callable[[], Iterator[list[Prompt]]]  # the prompts of each question, written anew at every call
 
 
 class Asked(NamedTuple):
@@ -29,6 +31,9 @@ class Asked(NamedTuple):
         n_tokens: model tokens of them, each prompt counted in full.
         seconds: wall-clock.
         not_kept: failed votes that the ledger does not keep.
+        n_written: tokens that a remote labeler wrote.
+        n_broken_off: calls to one that broke off after they were sent, and were made again: paid twice at worst.
+        usd: what it cost at the price table's prices, in US dollars.
     """
 
     n_prompts: int
@@ -37,6 +42,9 @@ class Asked(NamedTuple):
     n_tokens: int
     seconds: float
     not_kept: tuple[Vote, ...]
+    n_written: int = 0
+    n_broken_off: int = 0
+    usd: float = 0.0
 
 
 def ask(workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt]) -> Asked:
@@ -64,8 +72,8 @@ def ask(workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: 
         for _, group in groupby(missing, key=lambda prompt: prompt.question_id):
             votes = labeler.ask(list(group))
             ledger.append(votes)
-            n_tokens += sum(vote.n_prompt_tokens for vote in votes if vote.failure != "prompt_too_long")
-            not_kept += [vote for vote in votes if vote.failure == "prompt_too_long"]
+            n_tokens += sum(vote.n_prompt_tokens for vote in votes if vote.failure not in NOT_KEPT)
+            not_kept += [vote for vote in votes if vote.failure in NOT_KEPT]
         evaluated = labeler.n_evaluated - before
     return Asked(
         n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,11 @@ store_option = click.option(
 quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the readers.")
 batch_option = click.option("--n-batch", type=click.IntRange(min=32), help="Most tokens evaluated in one call.")
+max_cost_option = click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    help="US dollars that this run may spend on remote readers; without it, you are asked first.",
+)
 prefect_option = click.option("--prefect", is_flag=True, help="Run as a Prefect flow, with task states and artifacts.")
 
 
@@ -73,12 +79,15 @@ def experiment_command(kind: Kind, text: str) -> None:
     @store_option
     @threads_option
     @batch_option
+    @max_cost_option
     @prefect_option
     @quiet_option
     def command(
-        experiment: Path, store: Path, threads: int | None, n_batch: int | None, prefect: bool, quiet: bool
-    ) -> None:
-        _execute(experiment, kind, store, threads=threads, n_batch=n_batch, prefect=prefect, quiet=quiet)
+        experiment: Path, store: Path, threads: int | None, n_batch: int | None, max_cost: float | None, prefect: bool,
+        quiet: bool,
+    ) -> None:  # fmt: skip
+        settings = {"threads": threads, "n_batch": n_batch, "max_cost": max_cost}
+        _execute(experiment, kind, store, settings, prefect=prefect, quiet=quiet)
 
 
 experiment_command("run", "Label, sweep and compare: the whole experiment of a TOML file (or a bundled name).")
@@ -92,30 +101,33 @@ experiment_command("compare", "Compare the readers of an experiment as labelers 
 @quiet_option
 def demo(store: Path, quiet: bool) -> None:
     """Run the bundled demonstration: a handbook of 36 documents, two readers, four chunk sizes."""
-    _execute(Path("demo"), "run", store, threads=None, n_batch=None, prefect=False, quiet=quiet)
+    _execute(Path("demo"), "run", store, {}, prefect=False, quiet=quiet)
 
 
-def _execute(
-    path: Path, kind: Kind, store: Path, *, threads: int | None, n_batch: int | None, prefect: bool, quiet: bool
-) -> None:
+def _execute(path: Path, kind: Kind, store: Path, settings: Mapping[str, Any], *, prefect: bool, quiet: bool) -> None:
     from flows.experiment import experiment_file, load_experiment
     from flows.pipeline import execute
     from flows.progress import Bars, Quiet
     from flows.runner import Runner
     from flows.workspace import Workspace
 
-    experiment = load_experiment(path).with_engine(threads=threads, n_batch=n_batch)
+    experiment = load_experiment(path).with_settings(**settings)
     workspace = Workspace(store, experiment_file(path).resolve().parent)
     if prefect:
         from flows.prefect_flows import execute_as_flow
 
         outcome = execute_as_flow(experiment, kind, workspace)
     else:
-        outcome = execute(experiment, kind, workspace, Runner(Quiet() if quiet else Bars()))
+        outcome = execute(experiment, kind, workspace, Runner(Quiet() if quiet else Bars()), ask_user)
     if not quiet:
         click.echo(outcome.report)
     click.echo(outcome.line)
     click.echo(f"Report and tables: {outcome.folder}")
+
+
+def ask_user(question: str) -> bool:
+    """Ask on a terminal; no where there is nobody to ask."""
+    return sys.stdin.isatty() and click.confirm(question, err=True)
 
 
 @main.command()
@@ -132,13 +144,19 @@ def _execute(
 def plan(experiment: Path, kind: Kind, store: Path) -> None:
     """Say what a run would ask, how long it would take and what it would cost, before anything is asked."""
     from flows.experiment import experiment_file, load_experiment
+    from flows.measure import price_file
     from flows.plan import plan as make_plan
     from flows.plan import render_plan
+    from flows.quote import quote, render_quotes
     from flows.workspace import Workspace
 
     loaded = load_experiment(experiment)
     workspace = Workspace(store, experiment_file(experiment).resolve().parent)
-    click.echo(render_plan(make_plan(loaded, kind, workspace)))
+    workspace = workspace._replace(prices=price_file(loaded, workspace))
+    quotes = quote(loaded, workspace, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
+    for text in (render_plan(make_plan(loaded, kind, workspace)), render_quotes(quotes)):
+        if text:
+            click.echo(text)
 
 
 @main.command()
@@ -227,6 +245,20 @@ def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
         fetch_model(model, source, (lambda _: None) if quiet else lambda line: click.echo(line, err=True))
 
 
+@models.command("check")
+@click.argument("experiment", type=click.Path(path_type=Path))
+def check_models(experiment: Path) -> None:
+    """Check that every reader of an EXPERIMENT can be asked: its file is here, or its provider serves its model."""
+    from flows.experiment import load_experiment
+    from flows.models import check_reader
+
+    checks = [check_reader(reader) for reader in load_experiment(experiment).readers]
+    for one in checks:
+        click.echo(one.line, err=not one.is_fine)
+    if not all(one.is_fine for one in checks):
+        sys.exit(EXIT_INPUT)
+
+
 @models.command("import")
 @click.argument("modelfile", type=click.Path(path_type=Path))
 @click.option("--name", help="How reports call the reader; the folder's or file's name by default.")
@@ -253,6 +285,14 @@ def serve(port: int, store: Path) -> None:
 
     serve_flows(port, store)
 
+
+def _add_groups() -> None:
+    from flows.cli_batches import batches
+
+    main.add_command(batches)
+
+
+_add_groups()
 
 if __name__ == "__main__":
     main()

@@ -66,7 +66,8 @@ def _on_corpus(labeled: Labeled) -> OnCorpus:
 
 
 def measure_all(experiment: Experiment, corpus: Corpus, workspace: Workspace) -> list[dict[str, Any]]:
-    """Probe every labeler on the same questions, one after the other."""
+    """Probe every labeler of this machine on the same questions, one after the other; remote ones would cost money."""
     prices = load_prices(price_file(experiment, workspace))
-    speeds = [measure(reader, corpus.labels, document_prompts(corpus, reader)) for reader in experiment.readers]
+    local = [reader for reader in experiment.readers if not reader.remote.is_remote]
+    speeds = [measure(reader, corpus.labels, document_prompts(corpus, reader)) for reader in local]
     return [speed.described(prices) for speed in speeds]

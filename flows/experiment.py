@@ -15,6 +15,7 @@ from labeling.calibration import CalibrationConfig
 from labeling.consensus import ConsensusConfig
 from labeling.labeler import SYSTEM, LabelerConfig, check_diversity
 from labeling.prompts import load_prompt
+from labeling.remote.requests import check_remote
 from results.scoring import ScoringConfig
 from retrieval.config import RetrievalConfig
 from retrieval.context import check_budgets
@@ -47,12 +48,24 @@ class Experiment(BaseModel):
     consensus: ConsensusConfig = Field(default_factory=ConsensusConfig, description="what makes up the gold set")
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="chunkings and cuts")
     scoring: ScoringConfig = Field(default_factory=ScoringConfig, description="intervals, tests, margin")
+    max_cost: float | None = Field(
+        None, ge=0, allow_inf_nan=False,
+        description="US dollars that one run may spend on remote readers; empty: ask before the first",
+    )  # fmt: skip
     prices: Path | None = Field(None, description="your price table, over the bundled one (see labeling/prices.toml)")
 
-    def with_engine(self, threads: int | None, n_batch: int | None) -> Experiment:
-        """The same with other engine settings on every reader; None leaves them."""
+    @property
+    def remote_readers(self) -> tuple[ReaderConfig, ...]:
+        """The readers that another machine answers for."""
+        return tuple(reader for reader in self.readers if reader.remote.is_remote)
+
+    def with_settings(
+        self, threads: int | None = None, n_batch: int | None = None, max_cost: float | None = None
+    ) -> Experiment:
+        """The same with other engine settings on every reader, and another limit; None leaves them."""
         given = {name: value for name, value in (("threads", threads), ("n_batch", n_batch)) if value is not None}
-        return self.model_copy(update={"readers": tuple(one.model_copy(update=given) for one in self.readers)})
+        readers = tuple(one.model_copy(update=given) for one in self.readers)
+        return self.model_copy(update={"readers": readers} | ({} if max_cost is None else {"max_cost": max_cost}))
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -130,6 +143,7 @@ def _check_readers(experiment: Experiment) -> None:
         for reader in experiment.readers:
             check_diversity(reader, labels)
     for reader in experiment.readers:
+        check_remote(reader)
         check_mode(reader, experiment.consensus)
         for prompt in reader.prompts:
             load_prompt(prompt)
@@ -154,13 +168,14 @@ def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
         InputError: a rule that needs distributions with a reader that gives none, an output that fills the context, a
             system message that no model would see.
     """
-    if reader.mode == "generate" and consensus.rule == "min_probability":
+    if not reader.gives_distributions and consensus.rule == "min_probability":
+        where = f"at {reader.remote.provider}" if reader.mode == "label" else "in generate mode"
         raise InputError(
-            f"rule 'min_probability' with reader {reader.label!r} in generate mode",
-            "label probabilities, which generated text has none of",
-            "use rule = 'unanimous' or 'majority', or mode = 'label'",
+            f"rule 'min_probability' with reader {reader.label!r} {where}",
+            "label probabilities, which it gives none of",
+            "use rule = 'unanimous' or 'majority', or a reader in label mode on this machine or a server",
         )
-    if reader.mode == "generate" and reader.num_predict >= reader.num_ctx:
+    if not reader.remote.is_remote and reader.mode == "generate" and reader.num_predict >= reader.num_ctx:
         raise InputError(
             f"reader {reader.label!r}: num_predict {reader.num_predict} with num_ctx {reader.num_ctx}",
             "room for a prompt beside the output",
@@ -180,6 +195,10 @@ def _first_problem(error: ValidationError, where: str) -> InputError:
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         found, expected, remedy = f"{where}: unknown key {place!r}", "a key of that section", "correct or remove it"
+        if "remote" in first["loc"]:
+            remedy += "; a key for a provider comes from the environment (remote.key_variable names its variable)"
+    elif "remote" in first["loc"]:  # somebody may have put a key there: it is not repeated
+        found, expected, remedy = f"{where}: {place}", first["msg"].removeprefix("Value error, "), "correct the value"
     else:
         found = f"{where}: {place} = {first['input']!r:.60}"
         expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")

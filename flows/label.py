@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -10,8 +10,9 @@ import polars as pl
 from corpora.schema import Corpus, Question, iter_questions
 from corpora.selection import balanced_sample, sample_questions
 from corpora.sources import load_corpus
-from flows.asking import Asked, ask, collect, shards
+from flows.asking import Asked, PromptGroups, ask, collect, shards
 from flows.experiment import Experiment, ReaderConfig
+from flows.remote import ask_remote
 from flows.runner import Runner
 from flows.workspace import Workspace, flush_ledgers
 from labeling.consensus import build_gold, check_rule
@@ -21,7 +22,6 @@ from results.labeling_tables import ReaderVotes, labeling_tables
 from retrieval.context import assemble
 
 QUESTIONS_A_SHARD = 8
-PromptGroups = Callable[[], Iterator[list[Prompt]]]  # the prompts of each question, written anew at every call
 
 
 class Labeled(NamedTuple):
@@ -63,7 +63,7 @@ def label(experiment: Experiment, workspace: Workspace, runner: Runner) -> Label
         mine = reader_corpus(corpus, reader, experiment.corpus.seed)
         votes, asked[name] = vote(f"label: {name}", mine, reader, workspace, runner)
         of_tune = None
-        if tune is not None and reader.mode == "label":
+        if tune is not None and reader.gives_distributions:
             of_tune, calibrated[name] = vote(f"calibrate: {name}", tune, reader, workspace, runner)
         gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus)
         readers[name] = ReaderVotes(name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune)
@@ -120,6 +120,8 @@ def ask_all(
     runner: Runner, questions_a_shard: int = QUESTIONS_A_SHARD,
 ) -> list[Asked]:  # fmt: skip
     """Ask a reader all prompts, shard by shard; whatever happens, what was answered is in the ledger."""
+    if reader.remote.is_remote:
+        return ask_remote(stage, groups, n_questions, corpus, reader, workspace, runner)
     calls = (
         (len({prompt.question_id for prompt in shard}), (workspace, reader, corpus.labels, shard))
         for shard in shards(groups(), questions_a_shard)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,17 +14,23 @@ from corpora.errors import InputError
 from corpora.schema import Corpus
 from flows.asking import Asked, close_model
 from flows.compare import Compared, compare
-from flows.experiment import Experiment
+from flows.experiment import Experiment, ReaderConfig
 from flows.label import Labeled, label, reader_corpus
+from flows.measure import price_file
+from flows.quote import authorise, submit_all
+from flows.remote import begin_spending, known_api
 from flows.runner import Runner
 from flows.stages import check_sizes
 from flows.sweep import Swept, sweep
 from flows.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
 from labeling.labeler import PromptWriter
+from labeling.prices import load_prices
+from labeling.remote.requests import labeler_identity
 from results.agreement import compare_runs
 from results.comparison import name_best
 from results.documents import render_documents
 from results.guards import labeler_warnings
+from results.remote import RemoteReader, describe_remote
 from results.report import render_agreement, render_report
 from results.store import REPORT, RunFolder, check_format, machine, read_manifest, read_tables
 
@@ -39,10 +45,25 @@ class Outcome(NamedTuple):
     line: str
 
 
-def execute(experiment: Experiment, kind: Kind, workspace: Workspace, runner: Runner) -> Outcome:
+def refuse_to_ask(_: str) -> bool:
+    """The answer where nobody can be asked."""
+    return False
+
+
+def execute(
+    experiment: Experiment, kind: Kind, workspace: Workspace, runner: Runner,
+    confirm: Callable[[str], bool] = refuse_to_ask,
+) -> Outcome:  # fmt: skip
     """Run an experiment: `label` alone, `sweep` or `compare` on top of it, or all of them with `run`.
 
     Labels come first in every case; where the ledger has them already, that costs nothing.
+
+    Args:
+        experiment: what to run.
+        kind: how much of it.
+        workspace: where.
+        runner: runs the stages.
+        confirm: asks the user whether to spend more on remote readers than the experiment allows.
 
     Raises:
         InputError: whatever is wrong with the input, before anything is spent where it can be known before.
@@ -51,22 +72,31 @@ def execute(experiment: Experiment, kind: Kind, workspace: Workspace, runner: Ru
     sweeps = kind in ("sweep", "run")
     if kind == "compare" and len(experiment.readers) < 2:
         raise InputError("an experiment with one reader", "two or more to compare", "add a [[readers]] section")
+    compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
     runner.run("verify models", verify_models, experiment, workspace, sweeps)
+    if experiment.remote_readers:
+        workspace = workspace._replace(prices=price_file(experiment, workspace))
+        workspace = authorise(experiment, workspace, confirm, all_corpora=compares, reads=sweeps)
+        begin_spending(workspace)
+        for line in submit_all(experiment, workspace, all_corpora=compares):
+            runner.progress.say(line)
     labeled = label(experiment, workspace, runner)
     swept = sweep(experiment, labeled, workspace, runner) if sweeps else None
-    compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
     compared = None
     if compares:
         compared = compare(experiment, labeled, workspace, runner, probe=kind == "compare")
     close_model()
     tables = {**label_tables(labeled), **labeled.tables, **(swept.tables if swept else {})}
+    tables |= remote_tables(experiment, labeled, workspace)
     tables |= compare_tables(compared) if compared else {}
-    config = experiment.model_dump(mode="json")
+    # What may be spent changes nothing about the results.
+    config = experiment.model_dump(mode="json", exclude={"max_cost"})
     run = RunFolder(workspace.root, f"{experiment.name}-{kind}", config, all_inputs(labeled, compared))
     run.begin()
     for name, frame in tables.items():
         run.write_table(name, frame)
     session = describe_session(started, runner, labeled, swept, compared)
+    session["apis"] = {one.label: known_api(one.remote) for one in experiment.remote_readers}
     manifest = run.complete(describe(experiment, kind, workspace, labeled, swept, compared), session)
     for name, text in render_documents(manifest, tables).items():
         run.write_text(name, text)
@@ -80,7 +110,8 @@ def execute(experiment: Experiment, kind: Kind, workspace: Workspace, runner: Ru
 def verify_models(experiment: Experiment, workspace: Workspace, sweeps: bool) -> None:
     """Check that every model is here with the right digest, and that the embedder can read every size."""
     for reader in experiment.readers:
-        model_file(reader.model)
+        if not reader.remote.is_remote:
+            model_file(reader.model)
     if sweeps:
         check_sizes(experiment, workspace)
 
@@ -106,6 +137,16 @@ def compare_tables(compared: Compared) -> dict[str, pl.DataFrame]:
     return tables
 
 
+def remote_tables(experiment: Experiment, labeled: Labeled, workspace: Workspace) -> dict[str, pl.DataFrame]:
+    """The frame remote, where there are remote readers."""
+    prices = load_prices(workspace.prices)
+    readers = [
+        RemoteReader(one.label, one.remote.provider, one.model, prices.find(one.remote.provider, one.model))
+        for one in experiment.remote_readers
+    ]
+    return {"remote": describe_remote(readers, labeled.votes)} if readers else {}
+
+
 def all_inputs(labeled: Labeled, compared: Compared | None) -> dict[str, str]:
     """Digests of every file that was read, those of another corpus under its name."""
     inputs = dict(labeled.corpus.inputs)
@@ -128,7 +169,7 @@ def describe(
     for reader in experiment.readers:
         writer = PromptWriter(reader, corpus.labels)
         readers[reader.label] = {
-            "sha256": model_file(reader.model).sha256,
+            **describe_model(reader),
             "labeler": labeler_fingerprint(reader, corpus.labels),
             "reader": labeler_fingerprint(reader.as_reader(), corpus.labels),
             "prompts": {one.name: sha256_text("\x1e".join(one[1:])) for one in writer.templates},
@@ -148,6 +189,13 @@ def describe(
         manifest["embedder"] = {"weights": embedder.sha256, "with_tokenizer_and_config": embedder.digest}
     manifest["headline"] = headline(manifest, labeled, compared)
     return manifest
+
+
+def describe_model(reader: ReaderConfig) -> dict[str, Any]:
+    """What answers for a reader: the digest of its file, or who is asked and how."""
+    if not reader.remote.is_remote:
+        return {"sha256": model_file(reader.model).sha256}
+    return labeler_identity(reader)
 
 
 def describe_corpus(corpus: Corpus) -> dict[str, Any]:
@@ -187,6 +235,9 @@ def _asked(reader: str, shards: list[Asked]) -> dict[str, Any]:
         "tokens": sum(one.n_tokens for one in shards),
         "evaluated": sum(one.n_evaluated for one in shards),
         "seconds": round(sum(one.seconds for one in shards), 2),
+        "written": sum(one.n_written for one in shards),
+        "broken_off": sum(one.n_broken_off for one in shards),
+        "usd": round(sum(one.usd for one in shards), 6),
     }
 
 

@@ -79,7 +79,7 @@ class Plan(NamedTuple):
 
 
 def plan(experiment: Experiment, kind: Kind, workspace: Workspace) -> list[Plan]:
-    """Plan every reader of an experiment.
+    """Plan every reader of an experiment that runs on this machine; `quote` does the others.
 
     Loads each model and asks it a few questions, whose answers are not kept, to measure its speed.
     """
@@ -92,7 +92,8 @@ def plan(experiment: Experiment, kind: Kind, workspace: Workspace) -> list[Plan]
     for corpus in loaded:
         check_rule(experiment.consensus, corpus.questions)
     try:
-        return [_plan(experiment, loaded, reader, workspace, prices, sweeps=sweeps) for reader in experiment.readers]
+        local = [reader for reader in experiment.readers if not reader.remote.is_remote]
+        return [_plan(experiment, loaded, reader, workspace, prices, sweeps=sweeps) for reader in local]
     finally:
         close_model()
 

@@ -12,6 +12,7 @@ from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig, fingerprint
 from labeling.ledger import FLUSH_SECONDS, Ledger
 from labeling.models import ModelFile, file_digest, find_model, registry, resolve_model
+from labeling.remote.requests import labeler_identity
 from retrieval.embedding import Embedder
 
 
@@ -21,10 +22,14 @@ class Workspace(NamedTuple):
     Attributes:
         root: the store.
         base: folder that relative paths of an experiment start from: the one of its file.
+        prices: the user's price table.
+        max_cost: US dollars that the run may spend on remote labelers; None for no limit.
     """
 
     root: Path
     base: Path = Path()
+    prices: Path | None = None
+    max_cost: float | None = None
 
     @property
     def ledger(self) -> Path:
@@ -66,7 +71,9 @@ def flush_ledgers() -> None:
 
 
 def labeler_fingerprint(config: LabelerConfig, labels: LabelSet) -> str:
-    """Fingerprint of a labeler on this machine's model file."""
+    """Fingerprint of a labeler: on this machine's model file, or as a provider is asked."""
+    if config.remote.is_remote:
+        return fingerprint(config, labels, labeler_identity(config))
     return fingerprint(config, labels, model_file(config.model).sha256)
 
 

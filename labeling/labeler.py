@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -14,6 +15,7 @@ from corpora.schema import LabelSet, Question
 from labeling.families import family_preset
 from labeling.models import find_model, is_path
 from labeling.prompts import PromptTemplate, load_prompt, rotations
+from labeling.remote.config import RemoteConfig
 from labeling.sampling import Sampling
 from labeling.votes import N_VOTES, Arm, Prompt, vote_seed
 
@@ -60,13 +62,18 @@ class LabelerConfig(BaseModel):
     repeat_penalty: float = Field(
         1.0, gt=0, le=2, description="generate: penalty on tokens repeated in the output; 1 for none"
     )
-    num_predict: int = Field(160, ge=8, description="generate: most tokens of one output")
+    num_predict: int = Field(
+        160, ge=8, description="most tokens of one output: in generate mode, and of a remote labeler in both modes"
+    )
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field((), description="generate: texts that end an output")
     grammar: bool = Field(True, description="generate: hold the output to a few lines and then `Answer: LABEL`")
     seed: int = Field(0, description="seed of the draws")
     num_ctx: int = Field(4096, ge=256, description="tokens that the context holds")
     threads: int | None = Field(None, ge=1, description="CPU threads; one a core by default")
     n_batch: int = Field(512, ge=32, description="most tokens evaluated in one call")
+    remote: RemoteConfig = Field(
+        default_factory=RemoteConfig, description="a provider or server that answers in place of this machine"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +82,9 @@ class LabelerConfig(BaseModel):
         if not isinstance(values, dict) or values.get("preset") != "family":
             return values
         model = str(values.get("model", cls.model_fields["model"].default))
+        remote = values.get("remote") or {}
+        if remote.is_remote if isinstance(remote, RemoteConfig) else remote.get("provider", "none") != "none":
+            return values  # refused by `check_remote`, with the reason
         if is_path(model):
             raise InputError(
                 f"preset 'family' with the model file {model}",
@@ -100,6 +110,11 @@ class LabelerConfig(BaseModel):
     def label(self) -> str:
         """The name that reports use."""
         return self.name or self.model
+
+    @property
+    def gives_distributions(self) -> bool:
+        """Whether its votes come with a distribution over the labels, as far as the config tells."""
+        return self.mode == "label" and (not self.remote.is_remote or self.remote.asks_logprobs)
 
     @property
     def sampling(self) -> Sampling:
@@ -179,13 +194,18 @@ class PromptWriter:
         return Prompt(question.id, arm, vote, seed, system, message, start)
 
 
-def fingerprint(config: LabelerConfig, labels: LabelSet, model_sha256: str) -> str:
+def fingerprint(config: LabelerConfig, labels: LabelSet, model: str | Mapping[str, Any]) -> str:
     """Digest of everything about a labeler that changes its votes, but for the prompt, which has its own.
 
     Threads and batch size are left out: how much they change is measured and reported, not part of the identity.
+
+    Args:
+        config: the labeler.
+        labels: the allowed answers.
+        model: digest of its model file; of a remote labeler, who answers and how it is asked.
     """
     identity: dict[str, Any] = {
-        "model": model_sha256,
+        "model": model if isinstance(model, str) else dict(model),
         "labels": list(labels),
         "template": config.template if config.frame is None else {"frame": config.frame},
         "sampling": config.sampling._asdict(),

@@ -1,14 +1,14 @@
 """The ledger: votes as evidence, append-only, so that nothing is asked twice and nothing finished is lost.
 
 One folder a labeler, one Parquet shard a flush. A shard appears by atomic rename, so that a killed run leaves either a
-whole shard or none; the votes of one question enter the ledger together, so that a question is never half-answered.
+whole shard or none. A local labeler's votes on one question enter the ledger together, so that they are evaluated
+together; those of a remote one as they arrive.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import time
 import uuid
@@ -19,11 +19,9 @@ from types import TracebackType
 import polars as pl
 
 from corpora.errors import InputError
-from labeling.votes import KEY, VOTES, Prompt, Vote, votes_frame
+from labeling.votes import KEY, NOT_KEPT, VOTES, Prompt, Vote, vote_id, votes_frame
 
 FLUSH_SECONDS = 30.0
-# A prompt that did not fit costs nothing to refuse again, and fits once num_ctx is raised.
-_NOT_KEPT = ("prompt_too_long",)
 
 
 class Ledger:
@@ -69,10 +67,15 @@ class Ledger:
         self._read_new_shards()
         wanted: dict[bytes, Prompt] = {}
         for prompt in prompts:
-            key = _key(prompt.hash, prompt.arm, prompt.vote, prompt.seed)
+            key = vote_id(prompt.hash, prompt.arm, prompt.vote, prompt.seed)
             if key not in self._known:
                 wanted.setdefault(key, prompt)
         return list(wanted.values())
+
+    def unknown(self, votes: Sequence[Vote]) -> list[Vote]:
+        """Those votes whose key has none yet."""
+        self._read_new_shards()
+        return [one for one in votes if vote_id(one.prompt_hash, one.arm, one.vote, one.seed) not in self._known]
 
     def append(self, votes: Sequence[Vote]) -> None:
         """Add the votes of one question; written with the next flush, at the latest after `flush_seconds`.
@@ -80,9 +83,9 @@ class Ledger:
         Raises:
             InputError: the disk is full or not writable; votes of earlier shards are kept.
         """
-        kept = [vote for vote in votes if vote.failure not in _NOT_KEPT]
+        kept = [vote for vote in votes if vote.failure not in NOT_KEPT]
         self._open.extend(kept)
-        self._known.update(_key(vote.prompt_hash, vote.arm, vote.vote, vote.seed) for vote in kept)
+        self._known.update(vote_id(vote.prompt_hash, vote.arm, vote.vote, vote.seed) for vote in kept)
         if time.monotonic() - self._flushed_at >= self.flush_seconds:
             self.flush()
 
@@ -111,13 +114,8 @@ class Ledger:
         new = [shard for shard in sorted(self.folder.glob("*.parquet")) if shard.name not in self._read]
         for shard in new:
             keys = pl.read_parquet(shard, columns=list(KEY[1:]))
-            self._known.update(_key(*row) for row in keys.select(KEY[1:]).iter_rows())
+            self._known.update(vote_id(*row) for row in keys.select(KEY[1:]).iter_rows())
             self._read.add(shard.name)
-
-
-def _key(prompt_hash: str, arm: str, vote: int, seed: int) -> bytes:
-    """A vote's key within one labeler, short enough to keep millions in memory."""
-    return hashlib.blake2b(f"{prompt_hash}\x1f{arm}\x1f{vote}\x1f{seed}".encode(), digest_size=16).digest()
 
 
 def _unwritable(folder: Path, n_votes: int, error: Exception) -> InputError:

@@ -62,7 +62,7 @@ class LocalLabeler:
         return dict(zip(prompts, logprobs.reshape(len(prompts), len(self._reader.continuations), -1), strict=True))
 
     def _vote(self, prompt: Prompt, tokens: tuple[int, ...], logprobs: Logprobs | None) -> Vote:
-        failed = failed_vote(self.fingerprint, prompt, "prompt_too_long", len(tokens))
+        failed = failed_vote(self.fingerprint, prompt.key, "prompt_too_long", len(tokens))
         if logprobs is None:
             return failed
         probabilities = self._reader.probabilities(logprobs)

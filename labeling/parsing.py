@@ -60,6 +60,28 @@ def parse_answer(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
     return Parsed(None, None, "truncated" if truncated else "off_label")
 
 
+def parse_label(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
+    """Read the label of a text that was asked for as a bare label.
+
+    Strict: the text is the label, letter by letter. Lenient: as `parse_answer` reads it, or the text begins with a
+    label that stands for itself, as in "Yes, because".
+
+    Args:
+        text: the output.
+        labels: the allowed answers.
+        truncated: whether the output was cut off at its greatest length.
+    """
+    if text in labels and not (truncated and _is_cut(text, text, labels)):
+        return Parsed(text, "strict", None)
+    found = parse_answer(text, labels, truncated=truncated)
+    if found.label is not None or found.problem in ("empty", "refused"):
+        return found._replace(parse="lenient" if found.label is not None else None)
+    leading = _leading_label(text, labels)
+    if leading is None or (truncated and _is_cut(text, leading, labels)):
+        return found
+    return Parsed(leading, "lenient", None)
+
+
 def _leading_label(said: str, labels: LabelSet) -> str | None:
     """The label that a text begins with, the longest of those that fit; None where a second one follows at once."""
     folded = said.lstrip(_DECORATION).casefold()

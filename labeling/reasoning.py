@@ -76,7 +76,7 @@ class GeneratingLabeler:
             for at, output in zip(together, outputs, strict=True):
                 votes[at] = self._vote(prompts[at], len(tokens[at]), output)
         return [
-            votes.get(at) or failed_vote(self.fingerprint, prompt, "prompt_too_long", len(tokens[at]))
+            votes.get(at) or failed_vote(self.fingerprint, prompt.key, "prompt_too_long", len(tokens[at]))
             for at, prompt in enumerate(prompts)
         ]
 
@@ -106,7 +106,7 @@ class GeneratingLabeler:
             repaired = parse_answer(f"{MARKER}{output.repair}", self.labels, truncated=output.repair_truncated)
             label = repaired.label
         return replace(
-            failed_vote(self.fingerprint, prompt, "off_label", n_prompt_tokens),
+            failed_vote(self.fingerprint, prompt.key, "off_label", n_prompt_tokens),
             label=label,
             failure=None if label is not None else parsed.problem,
             text=output.text,

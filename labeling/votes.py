@@ -12,7 +12,9 @@ import polars as pl
 from labeling.parsing import Parse, Problem
 
 Arm = Literal["closed_book", "random", "document", "oracle_chunk", "retrieved"]
-Failure = Literal["prompt_too_long", "no_label_mass", "empty", "refused", "truncated", "off_label"]
+Failure = Literal["prompt_too_long", "rejected", "no_label_mass", "empty", "refused", "truncated", "off_label"]
+# What cost nothing and may go well next time (a larger num_ctx, another model id): asked again, never kept.
+NOT_KEPT: tuple[Failure, ...] = ("prompt_too_long", "rejected")
 
 N_VOTES = 3  # what "unanimous" means in this project
 
@@ -34,9 +36,38 @@ VOTES = pl.Schema(
         "parse": pl.String(),
         "problem": pl.String(),
         "n_generated": pl.Int32(),
+        "served": pl.String(),
     }
 )
 KEY = ("labeler", "prompt_hash", "arm", "vote", "seed")
+
+
+class VoteKey(NamedTuple):
+    """Which vote of a labeler it is.
+
+    Attributes:
+        prompt_hash: digest of the prompt.
+        arm: which context the labeler saw.
+        vote: number of the vote.
+        seed: seed of the draw.
+        question_id: whose question it is; follows from the prompt and the seed.
+    """
+
+    prompt_hash: str
+    arm: Arm
+    vote: int
+    seed: int
+    question_id: str
+
+    @property
+    def id(self) -> str:
+        """The same as 32 hexadecimal digits, to name it to a provider."""
+        return vote_id(self.prompt_hash, self.arm, self.vote, self.seed).hex()
+
+
+def vote_id(prompt_hash: str, arm: str, vote: int, seed: int) -> bytes:
+    """A vote's key within one labeler in 16 bytes, short enough to keep millions in memory."""
+    return hashlib.blake2b(f"{prompt_hash}\x1f{arm}\x1f{vote}\x1f{seed}".encode(), digest_size=16).digest()
 
 
 class Prompt(NamedTuple):
@@ -65,6 +96,11 @@ class Prompt(NamedTuple):
         """Digest of what the model gets to see."""
         return hashlib.sha256(f"{self.system}\x1e{self.message}\x1e{self.start}".encode()).hexdigest()[:32]
 
+    @property
+    def key(self) -> VoteKey:
+        """Which vote this prompt asks for."""
+        return VoteKey(self.hash, self.arm, self.vote, self.seed, self.question_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Vote:
@@ -82,11 +118,13 @@ class Vote:
         probabilities: probability of each label in canonical order, not normalised; empty on failure.
         outside_mass: probability of everything that is no label.
         margin: difference of the two largest probabilities, normalised over the labels; small means fragile.
-        n_prompt_tokens: length of the prompt in the model's tokens.
-        text: what was generated; None in label mode, as are the next three.
+        n_prompt_tokens: length of the prompt in the model's tokens; 0 where a server does not say.
+        text: what was generated, or a provider's words on a rejected request; None in label mode on this machine, as
+            are the next three.
         parse: how the label was read: `strict`, `lenient` or `repaired`.
         problem: what was wrong with the text before a repair, if anything: empty, refused, truncated, off_label.
         n_generated: tokens generated, the repair included.
+        served: what a provider says it answered with, model and build; None on this machine.
     """
 
     labeler: str
@@ -105,17 +143,19 @@ class Vote:
     parse: Parse | None = None
     problem: Problem | None = None
     n_generated: int | None = None
+    served: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Its key, as `VoteKey.id`."""
+        return vote_id(self.prompt_hash, self.arm, self.vote, self.seed).hex()
 
 
-def failed_vote(labeler: str, prompt: Prompt, failure: Failure, n_prompt_tokens: int) -> Vote:
-    """The vote on a prompt that got no label and no distribution."""
+def failed_vote(labeler: str, key: VoteKey, failure: Failure, n_prompt_tokens: int) -> Vote:
+    """The vote that got no label and no distribution."""
     return Vote(
         labeler=labeler,
-        prompt_hash=prompt.hash,
-        arm=prompt.arm,
-        vote=prompt.vote,
-        seed=prompt.seed,
-        question_id=prompt.question_id,
+        **key._asdict(),
         label=None,
         failure=failure,
         probabilities=(),

@@ -20,6 +20,7 @@ from results.report.labelers import (
     unanimity_section,
 )
 from results.report.markdown import Tables
+from results.report.remote import remote_section
 from results.report.session import made_section
 from results.report.sweep import sweep_section, verdict_section
 
@@ -48,6 +49,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
         unanimity_section(marked) if "unanimity" in tables else "",
         diversity_section(marked) if "diversity" in tables else "",
         generation_section(marked) if "generation" in tables else "",
+        remote_section(marked["remote"]) if "remote" in tables else "",
         *_compared(marked),
         corpora_section(marked) if "corpora" in tables else "",
         *(speed_section(session) for session in manifest["sessions"][-1:] if session.get("speeds")),

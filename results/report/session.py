@@ -20,12 +20,19 @@ def made_section(manifest: Mapping[str, Any]) -> str:
     ]
     for number, session in enumerate(manifest["sessions"], 1):
         lines.append(f"### Session {number}: {session['started']}, {session['machine']['cpus']} CPUs")
+        asked = [(stage, one) for stage, of in session["asked"].items() for one in of]
         rows = [
             [stage, one["reader"], str(one["prompts"]), str(one["new"]), str(one["tokens"]), str(one["evaluated"]),
              f"{one['seconds']:.0f}"]
-            for stage, of in session["asked"].items() for one in of
+            for stage, one in asked
         ]  # fmt: skip
         header = ["stage", "reader", "prompts", "asked", "tokens asked", "after prefix sharing", "seconds"]
         lines.append(table(header, rows))
+        lines += [
+            f"{one['reader']}, {stage}: {one['usd']:.4f} USD in this session; {one['broken_off']} calls broke off "
+            "after they were sent and were made again (each paid twice at worst)."
+            for stage, one in asked
+            if one.get("usd") or one.get("broken_off")
+        ]
         lines.append(table(["stage", "seconds"], [[name, f"{took:.1f}"] for name, took in session["seconds"].items()]))
     return "\n\n".join(lines)

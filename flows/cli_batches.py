@@ -1,0 +1,68 @@
+"""`tercet batches`: submit tonight, look and collect tomorrow, on this machine or another with the same store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flows.cli import ask_user, max_cost_option, store_option
+
+
+@click.group()
+def batches() -> None:
+    """Submit, list, collect and cancel the batches of remote readers.
+
+    Their state lies in the store beside the votes, so that any machine with the store and the key can go on with them.
+    """
+
+
+@batches.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@store_option
+@max_cost_option
+def submit(experiment: Path, store: Path, max_cost: float | None) -> None:
+    """Submit the votes of an EXPERIMENT's batch readers and do not wait; `tercet label` goes on with them later."""
+    from flows.batches import submit as submit_batches
+    from flows.experiment import experiment_file, load_experiment
+    from flows.workspace import Workspace
+
+    loaded = load_experiment(experiment).with_settings(max_cost=max_cost)
+    workspace = Workspace(store, experiment_file(experiment).resolve().parent)
+    for line in submit_batches(loaded, workspace, ask_user):
+        click.echo(line)
+
+
+@batches.command("list")
+@store_option
+def list_batches(store: Path) -> None:
+    """List the batches that this store knows, without asking the provider."""
+    from flows.batches import describe_jobs
+
+    for line in describe_jobs(store):
+        click.echo(line)
+
+
+@batches.command()
+@store_option
+@click.option("--wait", is_flag=True, help="Wait until all batches have ended.")
+def collect(store: Path, wait: bool) -> None:
+    """Put the votes of all finished batches into the ledger."""
+    from flows.batches import collect_jobs
+
+    for line in collect_jobs(store, wait=wait):
+        click.echo(line)
+
+
+@batches.command()
+@store_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def cancel(store: Path, yes: bool) -> None:
+    """Cancel all batches under way; what was answered by then can still be collected."""
+    from flows.batches import cancel_jobs, count_open
+
+    n = count_open(store)
+    if n and not yes:
+        click.confirm(f"Cancel {n} batches?", abort=True, err=True)
+    for line in cancel_jobs(store):
+        click.echo(line)

@@ -1,0 +1,239 @@
+"""What remote readers would cost, before anything is sent: tokens and money, and the question whether to spend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from corpora.errors import InputError
+from corpora.schema import Corpus, iter_questions
+from corpora.sources import load_corpus
+from flows.asking import PromptGroups
+from flows.experiment import Experiment, ReaderConfig
+from flows.label import document_prompts, reader_corpus, tune_corpus
+from flows.remote import fall_back, find_api, is_answered, submit_batches
+from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
+from labeling.labeler import PromptWriter
+from labeling.ledger import Ledger
+from labeling.prices import Price, load_prices
+from labeling.remote.batch import NoBatchesError, batch_folder
+from labeling.remote.config import Api
+from labeling.remote.parts import load_parts
+from labeling.remote.spending import BYTES_PER_TOKEN, Usage, estimate
+from labeling.votes import Prompt
+
+LABEL_TOKENS = 4  # that a model writes for a bare label, about
+DOCUMENTS_MEASURED = 50
+
+
+class Quote(NamedTuple):
+    """What one stage asks a remote reader.
+
+    Attributes:
+        reader: its config.
+        stage: `label`, `calibrate` or `read`, with the corpus's name where it is not the first.
+        prompts: at most: two cells of a sweep may turn out to ask the same.
+        known: how many of them the ledger answers, or a batch under way will.
+        expected: tokens of what is left, about.
+        worst: tokens of what is left, at most, each answer at its greatest length.
+        price: the model's; None where the table has none.
+    """
+
+    reader: ReaderConfig
+    stage: str
+    prompts: int
+    known: int
+    expected: Usage
+    worst: Usage
+    price: Price | None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody is paid: a server that the price table does not know is the user's own."""
+        return self.price is None and self.reader.remote.provider == "server"
+
+    def usd(self, api: Api, *, worst: bool) -> float:
+        """Its cost in US dollars, 0 where the price is unknown."""
+        usage = self.worst if worst else self.expected
+        return 0.0 if self.price is None else usage.usd(self.price, batch=api == "batch")
+
+
+class FirstAsk(NamedTuple):
+    """What a remote reader is asked before anything is retrieved: a stage, its corpus and its prompts."""
+
+    reader: ReaderConfig
+    stage: str
+    corpus: Corpus
+    groups: PromptGroups
+
+
+def first_asks(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> Iterator[FirstAsk]:
+    """The votes that the label flow asks of remote readers, on the first corpus or on all."""
+    configs = [experiment.corpus, *(experiment.other_corpora if all_corpora else ())]
+    for number, config in enumerate(configs):
+        corpus = load_corpus(config.resolved(workspace.base), workspace.samples)
+        where = f" {corpus.name}" if number else ""
+        tune, _ = tune_corpus(experiment, corpus)
+        for reader in experiment.remote_readers:
+            mine = reader_corpus(corpus, reader, experiment.corpus.seed)
+            yield _first_ask(reader, f"label{where}", mine)
+            if tune is not None and reader.gives_distributions:
+                yield _first_ask(reader, f"calibrate{where}", tune)
+
+
+def _first_ask(reader: ReaderConfig, stage: str, corpus: Corpus) -> FirstAsk:
+    return FirstAsk(reader, stage, corpus, lambda: document_prompts(corpus, reader))
+
+
+def quote(experiment: Experiment, workspace: Workspace, *, all_corpora: bool, reads: bool) -> list[Quote]:
+    """Quote every remote reader of an experiment; sends nothing.
+
+    Args:
+        experiment: with or without remote readers.
+        workspace: where the ledger and the price table are.
+        all_corpora: whether the other corpora are labeled too.
+        reads: whether retrieved chunks are read.
+    """
+    prices = load_prices(workspace.prices)
+    quotes = []
+    for ask in first_asks(experiment, workspace, all_corpora=all_corpora):
+        price = prices.find(ask.reader.remote.provider, ask.reader.model)
+        quotes.append(_quote_votes(ask, price, workspace))
+        if reads and ask.stage == "label":
+            quotes.append(_quote_reading(experiment, ask, price, workspace))
+    return quotes
+
+
+def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, ask.corpus.labels))
+    under_way = _under_way(ledger)
+    prompts, left = 0, 0
+    expected = worst = Usage()
+    for group in ask.groups():
+        prompts += len(group)
+        for prompt in ledger.missing(group):
+            if prompt.key.id in under_way:
+                continue
+            left += 1
+            expected = expected.plus(_expected(ask.reader, prompt))
+            worst = worst.plus(estimate(ask.reader, prompt))
+    return Quote(ask.reader, ask.stage, prompts, prompts - left, expected, worst, price)
+
+
+def _under_way(ledger: Ledger) -> set[str]:
+    parts = load_parts(batch_folder(ledger.folder))
+    return {name for part in parts if part.is_open and part.step != "planned" for name in part.vote_keys()}
+
+
+def _expected(reader: ReaderConfig, prompt: Prompt) -> Usage:
+    usage = estimate(reader, prompt, BYTES_PER_TOKEN)
+    return usage._replace(output=min(LABEL_TOKENS, usage.output)) if reader.mode == "label" else usage
+
+
+def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
+    """About what the retrieved prompts take: every chunk full, its bytes reckoned from the first documents."""
+    retrieval, corpus = experiment.retrieval, ask.corpus
+    texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
+    counter = open_embedder(retrieval.embedder, workspace.embeddings).tokenizer
+    bytes_a_token = sum(len(text.encode()) for text in texts) / max(1, sum(counter.count_all(texts)))
+    writer = PromptWriter(ask.reader, corpus.labels)
+    question = next(iter_questions(corpus.questions))
+    prompts, expected, worst = 0, Usage(), Usage()
+    for chunking in retrieval.chunkings():
+        for cut in retrieval.cuts():
+            length = cut.amount * chunking.size if cut.kind == "k" else cut.amount
+            prompt = writer.single(question, "retrieved", "x" * int(length * bytes_a_token))
+            each = len(corpus.questions)
+            prompts += each
+            expected = expected.plus(_times(_expected(ask.reader, prompt), each))
+            worst = worst.plus(_times(estimate(ask.reader, prompt), each))
+    return Quote(ask.reader, "read", prompts, 0, expected, worst, price)
+
+
+def _times(usage: Usage, n: int) -> Usage:
+    return Usage(*(value * n for value in usage))
+
+
+def render_quotes(quotes: list[Quote]) -> str:
+    """The quotes as text, both ways of asking beside each other where there are two."""
+    return "\n".join(line for quote in quotes for line in _lines(quote))
+
+
+def _lines(one: Quote) -> Iterator[str]:
+    remote = one.reader.remote
+    about = "at most " if one.stage == "read" else ""
+    yield (
+        f"{one.reader.label} at {remote.base_url or remote.provider}, {one.stage}: {about}{one.prompts} requests "
+        f"({one.known} answered or under way), about {one.expected.input} tokens sent, at most "
+        f"{one.worst.output} written"
+    )
+    if one.is_free:
+        yield "  money: none (a server without an entry in the price table)"
+        return
+    if one.price is None:
+        yield f"  money: unknown ({remote.provider} {one.reader.model} is not in the price table: give `prices`)"
+        return
+    apis: list[Api] = ["batch", "direct"] if remote.provider in ("groq", "openai") else ["direct"]
+    costs = [
+        f"about {one.usd(api, worst=False):.2f} USD (at most {one.usd(api, worst=True):.2f}) "
+        + ("in batches" if api == "batch" else "call by call")
+        for api in apis
+    ]
+    yield f"  money: {' or '.join(costs)}, prices of {one.price.as_of}"
+
+
+def authorise(
+    experiment: Experiment, workspace: Workspace, confirm: Callable[[str], bool], *, all_corpora: bool, reads: bool
+) -> Workspace:
+    """The workspace with the limit of what the run may spend, after asking where the user has not said.
+
+    Args:
+        experiment: its `max_cost` is what may be spent without asking.
+        workspace: without a limit.
+        confirm: asks the user; false where nobody can be asked.
+        all_corpora: as `quote`.
+        reads: as `quote`.
+
+    Raises:
+        InputError: it would cost more than was allowed, or nobody knows what.
+    """
+    quotes = [one for one in quote(experiment, workspace, all_corpora=all_corpora, reads=reads) if not one.is_free]
+    if not quotes:
+        return workspace
+    unknown = {one.reader.label for one in quotes if one.price is None and one.worst.requests}
+    asked = [(one, find_api(one.reader.remote)) for one in quotes if one.worst.requests]
+    expected, worst = (sum(one.usd(api, worst=is_worst) for one, api in asked) for is_worst in (False, True))
+    limit = experiment.max_cost
+    if not unknown and (worst == 0 or (limit is not None and expected <= limit)):
+        return workspace._replace(max_cost=limit or 0.0)
+    found = f"a cost of about {expected:.2f} USD, at most {worst:.2f}"
+    found += f", and an unknown one of {', '.join(sorted(unknown))}" if unknown else ""
+    if confirm(f"{render_quotes(quotes)}\nThat is {found}. Go on?"):
+        return workspace._replace(max_cost=None if unknown else max(worst, limit or 0.0))
+    raise InputError(
+        found,
+        "a price of every model" if unknown else f"at most {limit or 0:.2f} USD (--max-cost)",
+        "add the price to a file named as `prices`"
+        if unknown
+        else "raise it, or see `tercet plan` for what costs what",
+    )
+
+
+def submit_all(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> list[str]:
+    """Submit the votes of every reader that is asked in batches, so that all of them are under way together.
+
+    Returns:
+        A line a reader and stage.
+    """
+    lines = []
+    for ask in first_asks(experiment, workspace, all_corpora=all_corpora):
+        if is_answered(ask.reader, ask.corpus.labels, workspace, ask.groups):
+            continue
+        if find_api(ask.reader.remote) == "batch":
+            try:
+                n = submit_batches(ask.reader, ask.corpus.labels, workspace, ask.groups)
+            except NoBatchesError:
+                fall_back(ask.reader.remote)
+            else:
+                lines.append(f"{ask.reader.label}, {ask.stage}: {n} requests under way at {ask.reader.remote.provider}")
+    return lines

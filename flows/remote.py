@@ -1,0 +1,259 @@
+"""Asking remote labelers: in batches where their plan has them, else call by call; within what may be spent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from corpora.errors import InputError
+from corpora.schema import Corpus, LabelSet
+from flows.asking import Asked, PromptGroups, shards
+from flows.runner import Runner
+from flows.workspace import Workspace, labeler_fingerprint, open_ledger
+from labeling.labeler import LabelerConfig
+from labeling.prices import load_prices
+from labeling.remote.batch import BatchDesk, NoBatchesError
+from labeling.remote.client import Provider, ProviderError
+from labeling.remote.config import Api, RemoteConfig
+from labeling.remote.direct import DirectLabeler
+from labeling.remote.pacing import Pacer, insist
+from labeling.remote.spending import Meter, Spending
+from labeling.votes import NOT_KEPT, Prompt, Vote
+
+QUESTIONS_A_SHARD = 64
+
+FLUSH_SECONDS = 5.0  # what was paid for is on disk soon
+
+
+class _Run(NamedTuple):
+    """What the run that this process works on spends, and the batch jobs that it has open."""
+
+    workspace: Workspace
+    spending: Spending
+    desks: dict[str, BatchDesk]
+
+
+_runs: list[_Run] = []  # at most one
+_apis: dict[RemoteConfig, Api] = {}  # how each labeler is asked, as far as that was found out
+
+
+def begin_spending(workspace: Workspace) -> None:
+    """Count from nothing: a run begins."""
+    _runs[:] = [_Run(workspace, Spending(workspace.max_cost), {})]
+
+
+def _run_of(workspace: Workspace) -> _Run:
+    if not _runs or _runs[0].workspace != workspace:
+        begin_spending(workspace)
+    return _runs[0]
+
+
+@cache
+def open_provider(remote: RemoteConfig) -> Provider:
+    """A provider, open for the life of the process."""
+    return Provider(remote)
+
+
+@cache
+def open_pacer(remote: RemoteConfig) -> Pacer:
+    """The limits of a provider, known to all who ask it from this process."""
+    return Pacer(open_provider(remote).name)
+
+
+def find_api(remote: RemoteConfig) -> Api:
+    """How a remote labeler is asked; whether its plan has batches is found out once.
+
+    Raises:
+        InputError: only batches are wanted and the plan has none, or the provider cannot be asked.
+    """
+    if remote not in _apis:
+        _apis[remote] = remote.api_first
+        if remote.api_first == "batch":
+            _probe(remote)
+    return _apis[remote]
+
+
+def _probe(remote: RemoteConfig) -> None:
+    provider = open_provider(remote)
+    try:
+        has_batches = insist(provider.has_batches, sleep=time.sleep)
+    except ProviderError as error:
+        raise provider.explain(error, "") from error
+    if not has_batches:
+        fall_back(remote)
+
+
+def fall_back(remote: RemoteConfig) -> None:
+    """Ask call by call from now on, as the plan has no batches.
+
+    Raises:
+        InputError: only batches are wanted.
+    """
+    if remote.api == "batch":
+        raise _no_batches(open_provider(remote))
+    _apis[remote] = "direct"
+
+
+def _no_batches(provider: Provider) -> InputError:
+    return InputError(
+        f"the plan of {provider.remote.key_name} has no batches at {provider.name}",
+        "a plan that has, for remote.api = 'batch'",
+        "use 'auto' or 'direct', which is dearer (`tercet plan` says how much)",
+    )
+
+
+def meter_of(config: LabelerConfig, workspace: Workspace, api: Api) -> Meter:
+    """Spending at the price of a labeler; nothing where its price is unknown, which the run asked about before."""
+    price = load_prices(workspace.prices).find(config.remote.provider, config.model)
+    return Meter(_run_of(workspace).spending, price, config.label, batch=api == "batch")
+
+
+def open_desk(
+    config: LabelerConfig, labels: LabelSet, workspace: Workspace, say: Callable[[str], None] = lambda _: None
+) -> BatchDesk:
+    """The batch job of a labeler, open as long as the run."""
+    desks, labeler = _run_of(workspace).desks, labeler_fingerprint(config, labels)
+    if labeler not in desks:
+        ledger, meter = open_ledger(workspace.ledger, labeler), meter_of(config, workspace, "batch")
+        desks[labeler] = BatchDesk(config, labels, ledger, open_provider(config.remote), meter, say)
+    return desks[labeler]
+
+
+def submit_batches(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> int:
+    """Plan and submit what the ledger lacks, without waiting; how many requests are under way now.
+
+    Raises:
+        NoBatchesError: the plan has no batches after all.
+        InputError: as `BatchDesk.submit`.
+    """
+    desk = open_desk(config, labels, workspace)
+    desk.plan(prompt for group in groups() for prompt in group)
+    desk.submit()
+    return sum(part.n_requests for part in desk.open_parts())
+
+
+def ask_remote(
+    stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, config: LabelerConfig, workspace: Workspace,
+    runner: Runner,
+) -> list[Asked]:  # fmt: skip
+    """Ask a remote labeler all prompts; whatever happens, what was answered is in the ledger.
+
+    Raises:
+        InputError: the provider refuses, the limit of what may be spent is near, or answers are still missing after
+            all attempts.
+    """
+    n_prompts, n_missing = _count(groups, config, corpus.labels, workspace)
+    if not n_missing:
+        return [Asked(n_prompts, 0, 0, 0, 0.0, ())]
+    if find_api(config.remote) == "batch":
+        try:
+            return _ask_in_batches(stage, groups, corpus, config, workspace, runner)
+        except NoBatchesError:
+            fall_back(config.remote)
+    if config.remote.api_first == "batch":
+        runner.progress.say(
+            f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call, full price."
+        )
+    calls = (
+        (len({prompt.question_id for prompt in shard}), (workspace, config, corpus.labels, shard))
+        for shard in shards(groups(), QUESTIONS_A_SHARD)
+    )
+    return runner.each(stage, n_questions, ask_directly, calls)
+
+
+def is_answered(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> bool:
+    """Whether the ledger has every vote, so that nobody needs to be asked and no key is needed."""
+    return not _count(groups, config, labels, workspace)[1]
+
+
+def _count(groups: PromptGroups, config: LabelerConfig, labels: LabelSet, workspace: Workspace) -> tuple[int, int]:
+    """How many prompts there are, and how many of them the ledger does not answer."""
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    counts = [(len(group), len(ledger.missing(group))) for group in groups()]
+    return sum(n for n, _ in counts), sum(n for _, n in counts)
+
+
+def known_api(remote: RemoteConfig) -> Api | None:
+    """How a remote labeler was asked in this process; None where it was not."""
+    return _apis.get(remote)
+
+
+def ask_directly(workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt]) -> Asked:
+    """Ask call by call the prompts of some questions, several at a time; each vote enters the ledger as it comes."""
+    started = time.perf_counter()
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    ledger.flush_seconds = min(ledger.flush_seconds, FLUSH_SECONDS)
+    missing = ledger.missing(prompts)
+    meter = meter_of(config, workspace, "direct")
+    not_kept: list[Vote] = []
+    labeler = None
+    if missing:
+        labeler = DirectLabeler(config, labels, open_provider(config.remote), open_pacer(config.remote), meter)
+        try:
+            for vote in labeler.ask(missing):
+                ledger.append([vote])
+                not_kept += [vote] if vote.failure in NOT_KEPT else []
+        finally:
+            ledger.flush()
+    return Asked(
+        n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),
+        n_new=len(missing),
+        n_evaluated=labeler.used.input if labeler else 0,
+        n_tokens=labeler.used.input if labeler else 0,
+        seconds=time.perf_counter() - started,
+        not_kept=tuple(not_kept),
+        n_written=labeler.used.output if labeler else 0,
+        n_broken_off=labeler.n_broken_off if labeler else 0,
+        usd=meter.usd(labeler.used) if labeler else 0.0,
+    )
+
+
+def _ask_in_batches(
+    stage: str, groups: PromptGroups, corpus: Corpus, config: LabelerConfig, workspace: Workspace, runner: Runner
+) -> list[Asked]:
+    desk = open_desk(config, corpus.labels, workspace, runner.progress.say)
+    asked: list[Asked] = []
+    attempts = 0
+    while True:
+        refused = frozenset(vote.id for one in asked for vote in one.not_kept)
+        missing = desk.plan((prompt for group in groups() for prompt in group), refused)
+        under_way = desk.open_parts()
+        if not under_way:
+            return asked
+        if attempts == config.remote.max_attempts:
+            raise InputError(
+                f"{config.label}: {missing} votes are missing after {attempts} submissions",
+                "an answer to each",
+                "run again to submit them again: everything so far is kept",
+            )
+        attempts += 1
+        calls = ((part.n_requests, (workspace, config, corpus.labels, part.id)) for part in desk.finished())
+        asked += runner.each(stage, sum(part.n_requests for part in under_way), collect_part, calls)
+        _refuse_hopeless(desk, asked)
+
+
+def _refuse_hopeless(desk: BatchDesk, asked: Sequence[Asked]) -> None:
+    """Stop where the provider refused everything: that is about the settings, not about the questions."""
+    refused = [vote for one in asked for vote in one.not_kept if vote.failure == "rejected"]
+    if refused and len(refused) == sum(one.n_new for one in asked):
+        said = ProviderError(str(refused[0].text), status=400)
+        raise desk.provider.explain(said, desk.config.model)
+
+
+def collect_part(workspace: Workspace, config: LabelerConfig, labels: LabelSet, part_id: str) -> Asked:
+    """Put the votes of a finished part into the ledger."""
+    started = time.perf_counter()
+    desk = open_desk(config, labels, workspace)
+    results = desk.collect(part_id)
+    return Asked(
+        n_prompts=len(results.votes) + len(results.refused),
+        n_new=len(results.votes) + len(results.refused),
+        n_evaluated=results.used.input,
+        n_tokens=results.used.input,
+        seconds=time.perf_counter() - started,
+        not_kept=tuple(results.refused),
+        n_written=results.used.output,
+        usd=meter_of(config, workspace, "batch").usd(results.used),
+    )

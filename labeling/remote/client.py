@@ -1,0 +1,316 @@
+"""A provider through its official SDK, as far as labeling needs it: JSON types out, one kind of error.
+
+The SDKs' own retries are off: which calls may be repeated, and which would be paid twice, is decided where they are
+made.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from corpora.errors import InputError
+from labeling.remote.config import RemoteConfig
+
+T = TypeVar("T")
+
+NO_KEY = "none"  # for a server that wants no key: the SDK insists on one
+# Statuses after which nothing was done, so that the same call may be made again.
+_TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
+_MAX_MESSAGE = 400
+
+
+class ProviderError(Exception):
+    """What a provider answered in place of what was asked, or that it did not answer.
+
+    Attributes:
+        status: HTTP status; None where no whole answer came.
+        code: the provider's code for it, such as `model_not_found`; empty where it gives none.
+        message: the provider's words, without the key.
+        retry_after: seconds after which it may be asked again, where it says.
+        sent: whether the request may have been worked on (and billed) although no answer came.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None, code: str = "", retry_after: float | None = None, sent: bool = False
+    ) -> None:
+        self.status, self.code, self.message, self.retry_after, self.sent = status, code, message, retry_after, sent
+        super().__init__(f"{f'HTTP {status}' if status else 'no answer'} {code}: {message}")
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same call may go well later."""
+        return self.status is None or self.status in _TRANSIENT
+
+    @property
+    def is_plan_gate(self) -> bool:
+        """Whether the plan of this key does not have what was asked."""
+        return self.status == 403 and ("plan" in self.code or "plan" in self.message.lower())
+
+    @property
+    def is_missing_model(self) -> bool:
+        """Whether the model is unknown or retired."""
+        return "model_" in self.code or (self.status == 404 and "model" in self.message.lower())
+
+
+class Reply(NamedTuple):
+    """An answered call: the body as JSON types, and the headers in lower case."""
+
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+class Provider:
+    """One provider or server.
+
+    Args:
+        remote: which one.
+
+    Raises:
+        InputError: the SDK is not installed, the key is not in the environment, or the address cannot be right.
+    """
+
+    def __init__(self, remote: RemoteConfig) -> None:
+        self.remote = remote
+        self.key = _find_key(remote)
+        opened = _open_groq if remote.provider == "groq" else _open_openai
+        self._client, self._errors = opened(remote, self.key)
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return self.remote.base_url or "server" if self.remote.provider == "server" else self.remote.provider
+
+    def chat(self, body: Mapping[str, Any], idempotency_key: str) -> Reply:
+        """One chat completion.
+
+        Args:
+            body: the request.
+            idempotency_key: the same for every try of one request: where a server knows the header, a repeated
+                request is not worked on twice.
+        """
+        headers = {"Idempotency-Key": idempotency_key}
+        create = self._client.chat.completions.with_raw_response.create
+        known = {name: value for name, value in body.items() if name in ("model", "messages")}
+        rest = {name: value for name, value in body.items() if name not in known}
+        raw = self._call(lambda: create(**known, extra_body=rest, extra_headers=headers))
+        return Reply(self._json(raw), {name.lower(): value for name, value in raw.headers.items()})
+
+    def models(self) -> list[str]:
+        """Ids of the models that it serves."""
+        raw = self._call(lambda: self._client.models.with_raw_response.list())
+        return [str(one["id"]) for one in self._json(raw).get("data") or () if isinstance(one, dict) and "id" in one]
+
+    def model(self, name: str) -> dict[str, Any]:
+        """What the provider says of a model."""
+        return self._json(self._call(lambda: self._client.models.with_raw_response.retrieve(name)))
+
+    def upload(self, file: Path, name: str) -> str:
+        """Upload a batch file; its id."""
+        with file.open("rb") as content:
+            create = self._client.files.with_raw_response.create
+            return str(self._json(self._call(lambda: create(file=(name, content), purpose="batch")))["id"])
+
+    def download(self, file_id: str, target: Path) -> None:
+        """Write a file of the provider to `target`, whole or not at all."""
+        partial = target.with_name(target.name + ".partial")
+        stream = self._client.files.with_streaming_response.content
+
+        def fetch() -> None:
+            with stream(file_id) as response:
+                response.stream_to_file(partial)
+
+        try:
+            self._call(fetch)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def files(self) -> dict[str, tuple[str, int]]:
+        """The batch files that were uploaded with this key: id and size in bytes by name, of one page."""
+        page = self._json(self._call(lambda: self._client.files.with_raw_response.list()))
+        return {
+            str(one.get("filename")): (str(one["id"]), int(one.get("bytes") or 0))
+            for one in page.get("data") or ()
+            if isinstance(one, dict) and one.get("purpose") == "batch"
+        }
+
+    def create_batch(self, file_id: str, endpoint: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+        """Create a batch of an uploaded file; to be called once only, as nothing keeps a second one from being made."""
+        create, window = self._client.batches.with_raw_response.create, self.remote.completion_window
+        window = "24h" if self.remote.provider == "openai" else window
+        raw = self._call(
+            lambda: create(input_file_id=file_id, endpoint=endpoint, completion_window=window, metadata=dict(metadata))
+        )
+        return self._json(raw)
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        """How a batch stands."""
+        return self._json(self._call(lambda: self._client.batches.with_raw_response.retrieve(batch_id)))
+
+    def cancel(self, batch_id: str) -> dict[str, Any]:
+        """Ask for a batch to be cancelled; how it stands."""
+        return self._json(self._call(lambda: self._client.batches.with_raw_response.cancel(batch_id)))
+
+    def batches(self) -> Iterator[dict[str, Any]]:
+        """All batches of this key, newest first, page by page.
+
+        OpenAI pages by `after`; Groq gives them all, or a cursor for the next page.
+        """
+        query: dict[str, Any] | None = {"limit": 100}
+        seen: set[str] = set()
+        while query is not None:
+            page = self._page(query)
+            new = [one for one in page.get("data") or () if one.get("id") not in seen]
+            seen |= {one["id"] for one in new}
+            yield from new
+            cursor = (page.get("paging") or {}).get("next_cursor")
+            query = None
+            if new and cursor:
+                query = {"limit": 100, "cursor": cursor}
+            elif new and page.get("has_more"):
+                query = {"limit": 100, "after": new[-1]["id"]}
+
+    def has_batches(self) -> bool:
+        """Whether the plan of this key has batches; asks for their list."""
+        try:
+            self._page({"limit": 1})
+        except ProviderError as error:
+            if error.is_plan_gate:
+                return False
+            raise
+        return True
+
+    def _page(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        return self._json(self._call(lambda: self._client.batches.with_raw_response.list(extra_query=dict(query))))
+
+    def _call(self, call: Callable[[], T]) -> T:
+        """Make a call and give every error of the SDK the same shape.
+
+        The SDK's own exception is not chained: its text may hold what the provider echoes of the key.
+        """
+        try:
+            return call()
+        except self._errors.status as error:
+            raise self._refused(error) from None
+        except self._errors.connection as error:
+            cause = error.__cause__ or error
+            # Whether a connection was there at all decides whether the request can have been billed.
+            unsent = type(cause).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
+            text = self._clean(f"{type(cause).__name__}: {cause}")
+            raise ProviderError(text, status=None, sent=not unsent) from None
+        except self._errors.any as error:
+            raise ProviderError(self._clean(str(error)), status=None, sent=True) from None
+        except (self._errors.transport, ValueError) as error:  # a body cut short while it is streamed or parsed
+            raise ProviderError(self._clean(f"{type(error).__name__}: {error}"), status=None, sent=True) from None
+
+    def _json(self, raw: Any) -> dict[str, Any]:
+        body = self._call(lambda: raw.http_response.json())
+        if not isinstance(body, dict):
+            raise ProviderError(self._clean(f"no JSON object but {str(body)!r}"), status=None, sent=True)
+        return body
+
+    def _refused(self, error: Any) -> ProviderError:
+        body = error.body if isinstance(error.body, dict) else {}
+        nested = body.get("error")
+        inner = nested if isinstance(nested, dict) else body
+        code = str(inner.get("code") or inner.get("type") or "")
+        message = str(inner.get("message") or error.message)
+        retry_after = parse_seconds(error.response.headers.get("retry-after"))
+        return ProviderError(
+            self._clean(message), status=error.status_code, code=self._clean(code), retry_after=retry_after
+        )
+
+    def _clean(self, text: str) -> str:
+        """A provider's words on one line, without the key."""
+        return " ".join(text.replace(self.key, "***").split())[:_MAX_MESSAGE]
+
+    def explain(self, error: ProviderError, model: str) -> InputError:
+        """What a user can do about an error that will not pass."""
+        if error.status == 401:
+            return InputError(
+                f"{self.name} refuses the key in {self.remote.key_name or 'the request (none was sent)'}",
+                "a valid key",
+                f"set {self.remote.key_name or 'remote.key_variable to the name of its variable'}",
+            )
+        if error.is_missing_model:
+            return InputError(
+                f"{self.name} does not serve {model!r} ({error.message})",
+                "a model that it serves",
+                "`tercet models check EXPERIMENT` lists them; change `model`",
+            )
+        if error.is_transient:
+            return InputError(
+                f"{self.name} does not answer ({error})", "an answer", "run again later: everything so far is kept"
+            )
+        return InputError(f"{self.name} refuses the request ({error})", "one it takes", "correct the reader's settings")
+
+
+class _Errors(NamedTuple):
+    """The exceptions of one SDK, and that of the HTTP library beneath it."""
+
+    any: type[Exception]
+    status: type[Exception]
+    connection: type[Exception]
+    transport: type[Exception]
+
+
+def _find_key(remote: RemoteConfig) -> str:
+    if remote.key_name is None:
+        return NO_KEY
+    key = os.environ.get(remote.key_name, "").strip()
+    if not key:
+        raise InputError(
+            f"no key for {remote.provider} in the environment variable {remote.key_name}", "one", "set it and run again"
+        )
+    return key
+
+
+def _open_groq(remote: RemoteConfig, key: str) -> tuple[Any, _Errors]:
+    try:
+        import groq
+        import httpx
+    except ImportError as error:
+        raise _not_installed("groq") from error
+    url = remote.base_url or os.environ.get("GROQ_BASE_URL")
+    if url and urlsplit(url).path.rstrip("/").endswith("/openai/v1"):
+        raise InputError(
+            f"the address {url} of groq", "one without /openai/v1, which its SDK adds", "cut that off (GROQ_BASE_URL)"
+        )
+    client = groq.Groq(api_key=key, base_url=url, max_retries=0, timeout=remote.timeout)
+    return client, _Errors(groq.APIError, groq.APIStatusError, groq.APIConnectionError, httpx.HTTPError)
+
+
+def _open_openai(remote: RemoteConfig, key: str) -> tuple[Any, _Errors]:
+    try:
+        import openai
+    except ImportError as error:
+        raise _not_installed("openai") from error
+    client = openai.OpenAI(api_key=key, base_url=remote.base_url, max_retries=0, timeout=remote.timeout)
+    if remote.provider == "server":  # who the user is to OpenAI is no business of another server
+        client.organization = client.project = client.admin_api_key = None
+    return client, _Errors(openai.APIError, openai.APIStatusError, openai.APIConnectionError, _transport_error(openai))
+
+
+def _transport_error(sdk: Any) -> type[Exception]:
+    """The base error of the HTTP library that this release of OpenAI's SDK is built on: httpx, later httpx2."""
+    library = next(base.__module__ for base in sdk.DefaultHttpxClient.__mro__ if base.__module__.startswith("httpx"))
+    error: type[Exception] = importlib.import_module(library.partition(".")[0]).HTTPError
+    return error
+
+
+def _not_installed(name: str) -> InputError:
+    return InputError(f"the package {name} is not installed", "it, for this reader", f"pip install 'tercet[{name}]'")
+
+
+def parse_seconds(value: str | None) -> float | None:
+    """Seconds of a `retry-after` header; None where it is missing or no number (a date is taken as none)."""
+    try:
+        seconds = float(value) if value is not None else None
+    except ValueError:
+        return None
+    return seconds if seconds is None or 0 <= seconds < float("inf") else None

@@ -1,0 +1,94 @@
+"""Where a remote labeler answers, and how it is asked. Keys are named here, never held."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Provider = Literal["groq", "openai", "server"]
+Api = Literal["batch", "direct"]
+
+KEY_VARIABLES: dict[str, str] = {"groq": "GROQ_API_KEY", "openai": "OPENAI_API_KEY"}
+MAX_LINES, MAX_BYTES = 50_000, 100_000_000  # of one batch file, as both providers take it
+
+
+class RemoteConfig(BaseModel):
+    """A provider or server that answers in place of this machine; `provider = "none"` is this machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    provider: Literal["none", "groq", "openai", "server"] = Field(
+        "none", description="none: this machine; groq, openai; server: any OpenAI-compatible one, by base_url"
+    )
+    api: Literal["auto", "batch", "direct"] = Field(
+        "auto",
+        description="batch: files of requests, cheaper and slower; direct: one call a vote; auto: batch where there is "
+        "one, else direct (a plan without batches is found out and said)",
+    )
+    base_url: str | None = Field(
+        None, description="address of the server, such as http://127.0.0.1:8080/v1; empty for the provider's own"
+    )
+    key_variable: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the key; by default GROQ_API_KEY or OPENAI_API_KEY, and no key "
+        "for a server",
+    )
+    served_as: str | None = Field(
+        None, description="server: name what it serves, so that votes do not depend on its address"
+    )
+    fixed_sampling: bool = Field(
+        False, description="the model takes no temperature, top_p or seed: send none (it samples at temperature 1)"
+    )
+    reasoning_effort: Literal["default", "none", "minimal", "low", "medium", "high"] = Field(
+        "default", description="how long a reasoning model thinks, where it can be told; default sends nothing"
+    )
+    logprobs: Literal["auto", "on", "off"] = Field(
+        "auto", description="ask for the label distribution; auto: of a server yes, of a provider no"
+    )
+    completion_window: str = Field(
+        "24h", pattern=r"^(24|48|72|96|120|144|168)h$|^[1-7]d$", description="groq: a batch may take 24h to 7d"
+    )
+    requests_per_batch: int = Field(1000, ge=1, le=MAX_LINES, description="most requests in one batch file")
+    bytes_per_batch: int = Field(MAX_BYTES, ge=1, le=MAX_BYTES, description="most bytes in one batch file")
+    poll_seconds: float = Field(60.0, gt=0, description="longest pause between two looks at unfinished batches")
+    max_attempts: int = Field(
+        5, ge=1, description="how often what came back without an answer is submitted or asked again in one run"
+    )
+    connections: int = Field(4, ge=1, le=256, description="direct: calls at the same time")
+    timeout: float = Field(120.0, gt=0, description="direct: seconds after which a call counts as broken off")
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, url: str | None) -> str | None:
+        """An address without secrets in it, as addresses stand in manifests and errors."""
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("http://HOST or https://HOST with a port and a path, without user and password")
+        if parts.query or parts.fragment:
+            raise ValueError("an address without ?query or #fragment (keys come from the environment)")
+        return url.rstrip("/")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether another machine answers."""
+        return self.provider != "none"
+
+    @property
+    def api_first(self) -> Api:
+        """How it is asked unless its plan has no batches."""
+        return "batch" if self.api != "direct" and self.provider in ("groq", "openai") else "direct"
+
+    @property
+    def asks_logprobs(self) -> bool:
+        """Whether every request asks for the distribution of the first token."""
+        return self.logprobs == "on" or (self.logprobs == "auto" and self.provider == "server")
+
+    @property
+    def key_name(self) -> str | None:
+        """Name of the environment variable with the key; None for a server that wants none."""
+        return self.key_variable or KEY_VARIABLES.get(self.provider)

@@ -1,0 +1,142 @@
+"""When to ask a provider: within the limits that its answers tell, and again after what has passed.
+
+Groq and OpenAI tell in every answer how many requests and tokens are left and when they are full again; a 429 says how
+long to wait, or nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from corpora.errors import InputError
+from labeling.remote.client import ProviderError
+
+T = TypeVar("T")
+
+LONGEST_WAIT = 900.0  # seconds; who must wait longer (a day's requests are used up) is told instead
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+FREE_CALLS_TRIED = 20  # about a quarter of an hour, with these pauses
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
+
+
+def parse_duration(text: str | None) -> float | None:
+    """Seconds of a duration such as `2m59.56s`, `120ms` or `1h`; None where it is missing or something else."""
+    if not text or not re.fullmatch(rf"(?:{_DURATION.pattern})+", text):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+
+
+class StoppedError(Exception):
+    """Waiting was ended because the run ends."""
+
+
+class Pacer:
+    """Keeps calls within a provider's limits; shared by the threads that call it.
+
+    Args:
+        name: how messages call the provider.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name, self._clock = name, clock
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._free_at = 0.0
+        self._left: dict[str, float] = {}
+        self._full_at: dict[str, float] = {}
+
+    def stop(self) -> None:
+        """End every wait, now and later."""
+        self._stop.set()
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Take over what an answer's headers say is left."""
+        with self._lock:
+            for what in ("requests", "tokens"):
+                left = headers.get(f"x-ratelimit-remaining-{what}", "")
+                reset = parse_duration(headers.get(f"x-ratelimit-reset-{what}"))
+                if left.isdigit() and reset is not None:
+                    self._left[what], self._full_at[what] = float(left), self._clock() + reset
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody call for so long."""
+        with self._lock:
+            self._free_at = max(self._free_at, self._clock() + seconds)
+
+    def wait(self, n_tokens: int) -> None:
+        """Wait until a call of so many tokens is within the limits, and count it.
+
+        Raises:
+            InputError: that is longer than `LONGEST_WAIT`.
+            StoppedError: the run ends.
+        """
+        while (seconds := self._claim(n_tokens)) > 0:
+            if seconds > LONGEST_WAIT:
+                raise InputError(
+                    f"{self._name} takes no more calls for {seconds / 3600:.1f} hours",
+                    "calls left",
+                    "run again then: everything so far is kept",
+                )
+            self.sleep(seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, unless the run ends.
+
+        Raises:
+            StoppedError: the run ends.
+        """
+        if self._stop.wait(seconds):
+            raise StoppedError
+
+    def _claim(self, n_tokens: int) -> float:
+        """Seconds to wait before asking again; 0 where the call is counted and may be made."""
+        with self._lock:
+            now = self._clock()
+            if now < self._free_at:
+                return self._free_at - now
+            for what, needed in (("requests", 1), ("tokens", n_tokens)):
+                if what in self._left and self._left[what] < needed and now < self._full_at[what]:
+                    return self._full_at[what] - now
+            for what, needed in (("requests", 1), ("tokens", n_tokens)):
+                if what in self._left and now < self._full_at[what]:
+                    self._left[what] -= needed
+                else:
+                    self._left.pop(what, None)
+            return 0.0
+
+
+def pause_after(attempt: int, error: BaseException | None) -> float:
+    """Seconds to wait after a failed attempt, counted from 1: as long as the provider says, else ever longer."""
+    told = error.retry_after if isinstance(error, ProviderError) else None
+    return told if told is not None else min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))
+
+
+def insist(call: Callable[[], T], *, sleep: Callable[[float], None], tries: int = FREE_CALLS_TRIED) -> T:
+    """Make a call that costs nothing until it goes well.
+
+    Raises:
+        ProviderError: it will not pass, or has not passed after so many tries.
+    """
+
+    def wait(state: RetryCallState) -> float:
+        return min(
+            LONGEST_WAIT, pause_after(state.attempt_number, state.outcome.exception() if state.outcome else None)
+        )
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, ProviderError) and error.is_transient),
+        wait=wait,
+        stop=stop_after_attempt(tries),
+        sleep=sleep,
+        reraise=True,
+    )
+    return retrying(call)

@@ -1,0 +1,100 @@
+"""What is asked of a provider: the body of one chat completion a vote."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from corpora.errors import InputError
+from labeling.labeler import LabelerConfig
+from labeling.votes import Prompt
+
+ENDPOINT = "/v1/chat/completions"
+TOP_LOGPROBS = 20  # the most that OpenAI and vLLM give
+# What OpenAI's parameters have no word for; llama-server, vLLM and Ollama take these two beside them.
+_SERVER_ONLY = ("top_k", "min_p")
+
+
+def request_settings(config: LabelerConfig) -> dict[str, Any]:
+    """The part of a request's body that is the same for every vote of a labeler, as JSON types."""
+    remote = config.remote
+    # Servers other than the two providers know the older name.
+    limit = "max_tokens" if remote.provider == "server" else "max_completion_tokens"
+    body: dict[str, Any] = {"model": config.model, limit: config.num_predict}
+    if not remote.fixed_sampling:
+        body["temperature"] = config.temperature
+        body |= {"top_p": config.top_p} if config.top_p < 1 else {}
+    for name in _SERVER_ONLY:
+        value = getattr(config, name)
+        body |= {name: value} if value else {}
+    if remote.reasoning_effort != "default":
+        body["reasoning_effort"] = remote.reasoning_effort
+    if config.mode == "generate" and config.stop:
+        body["stop"] = list(config.stop)
+    if config.mode == "label" and remote.asks_logprobs:
+        body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+    return body
+
+
+def request_body(config: LabelerConfig, prompt: Prompt) -> dict[str, Any]:
+    """The body of the request for one vote, as JSON types."""
+    # How a label-mode answer starts cannot be put into the model's mouth everywhere: it ends the question.
+    message = f"{prompt.message}\n{prompt.start}" if prompt.start else prompt.message
+    messages = [{"role": "user", "content": message}]
+    if prompt.system:
+        messages.insert(0, {"role": "system", "content": prompt.system})
+    seed = {} if config.remote.fixed_sampling else {"seed": short_seed(prompt)}
+    return {**request_settings(config), "messages": messages, **seed}
+
+
+def short_seed(prompt: Prompt) -> int:
+    """A vote's seed in the 31 bits that every server takes; the three of a question differ for sure."""
+    return (prompt.seed & 0x1FFFFFFF) << 2 | prompt.vote
+
+
+def batch_line(config: LabelerConfig, prompt: Prompt) -> bytes:
+    """One line of a batch file, its end included."""
+    line = {"custom_id": prompt.key.id, "method": "POST", "url": ENDPOINT, "body": request_body(config, prompt)}
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def labeler_identity(config: LabelerConfig) -> dict[str, Any]:
+    """Who answers and how it is asked: what stands in a remote labeler's fingerprint for the digest of a model file."""
+    remote = config.remote
+    where = (remote.served_as or remote.base_url) if remote.provider == "server" else remote.provider
+    return {"provider": remote.provider, "where": where, "request": request_settings(config)}
+
+
+def check_remote(config: LabelerConfig) -> None:
+    """Refuse settings that a provider would refuse, or ignore without a word, before anything is sent.
+
+    Raises:
+        InputError: with the setting.
+    """
+    remote, who = config.remote, f"reader {config.label!r}"
+    if not remote.is_remote:
+        return
+    if remote.provider == "server" and remote.base_url is None:
+        raise InputError(f"{who}: remote.provider 'server' without base_url", "its address", "set remote.base_url")
+    if remote.provider == "server" and remote.api == "batch":
+        raise InputError(f"{who}: remote.api 'batch' of a server", "'direct' or 'auto'", "correct it")
+    if remote.provider == "openai" and remote.completion_window not in ("24h", "1d"):
+        raise InputError(f"{who}: completion_window {remote.completion_window!r}", "24h, all OpenAI has", "correct it")
+    local = {"frame": None, "repeat_penalty": 1.0, "preset": "none", "template": "auto"}
+    local |= {} if remote.provider == "server" else dict.fromkeys(_SERVER_ONLY, 0)
+    for name, default in local.items():
+        value = getattr(config, name)
+        if value != default:
+            raise InputError(
+                f"{who}: {name} = {value!r:.40} with remote.provider {remote.provider!r}",
+                "the default: it cannot be sent there",
+                f"remove {name}",
+            )
+    if remote.fixed_sampling and (config.temperature, config.top_p) != (1.0, 1.0):
+        raise InputError(
+            f"{who}: temperature {config.temperature:g}, top_p {config.top_p:g} with remote.fixed_sampling",
+            "1 and 1, as such a model samples",
+            "remove them",
+        )
+    if config.mode == "generate" and len(config.stop) > 4:
+        raise InputError(f"{who}: {len(config.stop)} stop texts", "at most 4, all that providers take", "remove some")

@@ -1,0 +1,128 @@
+"""What a finished batch gives: its result lines, in any order, some of them broken, doubled, missing or nobody's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from corpora.schema import LabelSet
+from labeling.labeler import LabelerConfig
+from labeling.remote.answers import MalformedAnswerError, read_vote, refusal
+from labeling.remote.client import ProviderError
+from labeling.remote.spending import Usage
+from labeling.votes import Vote, VoteKey
+
+OK = 200
+
+
+@dataclass
+class Results:
+    """What the result files of a part say.
+
+    Attributes:
+        votes: one a request that was answered, whatever the answer.
+        refused: of requests that the provider refuses for what is in them.
+        used: tokens of the answered ones.
+        duplicates: result lines for a request that had one already.
+        unknown: result lines for requests that are not of this part.
+        broken: lines that are no result.
+        unanswered: requests with an error that may pass, or without any line.
+        error: the last error of a request that was not answered; None where there was none.
+    """
+
+    votes: list[Vote] = field(default_factory=list)
+    refused: list[Vote] = field(default_factory=list)
+    used: Usage = field(default_factory=Usage)
+    duplicates: int = 0
+    unknown: int = 0
+    broken: int = 0
+    unanswered: int = 0
+    error: ProviderError | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """All of it as numbers."""
+        numbers = {name: getattr(self, name) for name in ("duplicates", "unknown", "broken", "unanswered")}
+        return {"votes": len(self.votes), "refused": len(self.refused), **numbers}
+
+
+def read_lines(file: Path) -> Iterator[dict[str, Any] | None]:
+    """The lines of a result file as JSON objects; None for one that is none."""
+    with file.open("rb") as lines:
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                parsed = json.loads(line)
+            except ValueError:
+                parsed = None
+            yield parsed if isinstance(parsed, dict) else None
+
+
+def read_results(
+    lines: Iterable[dict[str, Any] | None],
+    keys: Mapping[str, VoteKey],
+    config: LabelerConfig,
+    labels: LabelSet,
+    labeler: str,
+) -> Results:
+    """Sort out result lines.
+
+    Args:
+        lines: of the output file, then of the error file.
+        keys: whose votes the part asked for, by custom id.
+        config: the labeler.
+        labels: the allowed answers.
+        labeler: its fingerprint.
+    """
+    results, answered = Results(), set()
+    for line in lines:
+        name = None if line is None else line.get("custom_id")
+        if line is None or not isinstance(name, str):
+            results.broken += 1
+        elif name not in keys:
+            results.unknown += 1
+        elif name in answered:
+            results.duplicates += 1
+        elif _take(line, keys[name], config, labels, labeler, results):
+            answered.add(name)
+    results.unanswered = len(keys) - len(answered)
+    return results
+
+
+def _take(
+    line: Mapping[str, Any], key: VoteKey, config: LabelerConfig, labels: LabelSet, labeler: str, results: Results
+) -> bool:
+    """Take the answer of a line, or its refusal; False where there is neither."""
+    response = line.get("response")
+    body = response.get("body") if isinstance(response, dict) else None
+    if isinstance(response, dict) and response.get("status_code") == OK and isinstance(body, dict):
+        try:
+            vote = read_vote(config, labels, labeler, key, body)
+        except MalformedAnswerError as error:
+            results.error = ProviderError(str(error), status=None, sent=True)
+            return False
+        results.votes.append(vote)
+        results.used = results.used.plus(Usage(1, vote.n_prompt_tokens, vote.n_generated or 0))
+        return True
+    results.error = _error(line, response)
+    refused = refusal(labeler, key, results.error)
+    if refused is not None:
+        results.refused.append(refused)
+    return refused is not None
+
+
+def _error(line: Mapping[str, Any], response: Any) -> ProviderError:
+    """The error of a request, which stands beside its response or in its body."""
+    status = response.get("status_code") if isinstance(response, dict) else None
+    body = response.get("body") if isinstance(response, dict) else None
+    inner = line.get("error") or (body.get("error") if isinstance(body, dict) else None) or {}
+    told = inner if isinstance(inner, dict) else {"message": str(inner)}
+    return ProviderError(
+        str(told.get("message") or "no reason given"),
+        status=status if isinstance(status, int) else None,
+        code=str(told.get("code") or told.get("type") or ""),
+    )

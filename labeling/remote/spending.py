@@ -1,0 +1,131 @@
+"""What remote labelers may cost and have cost: worst cases are set aside before a request is sent.
+
+A provider's tokenizer is not at hand, so that tokens are estimated from bytes: English prose has 4 to 5 bytes a token
+in the vocabularies of these models, other scripts fewer. The bill itself is reckoned from the usage that answers state.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from corpora.errors import InputError
+from labeling.labeler import LabelerConfig
+from labeling.prices import Price
+from labeling.remote.requests import request_body
+from labeling.votes import Prompt
+
+BYTES_PER_TOKEN = 4.0  # what a plan expects
+LEAST_BYTES_PER_TOKEN = 3.0  # what is set aside
+TOKENS_PER_MESSAGE = 10  # roles and separators around each, about
+
+
+class Usage(NamedTuple):
+    """Tokens of some requests.
+
+    Attributes:
+        requests: how many.
+        input: tokens sent.
+        output: tokens written.
+    """
+
+    requests: int = 0
+    input: int = 0
+    output: int = 0
+
+    def plus(self, other: Usage) -> Usage:
+        """Both together."""
+        return Usage(*(ours + theirs for ours, theirs in zip(self, other, strict=True)))
+
+    def usd(self, price: Price, *, batch: bool) -> float:
+        """Their price."""
+        return price.cost(self.input, self.output, batch=batch)
+
+
+def estimate(config: LabelerConfig, prompt: Prompt, bytes_per_token: float = LEAST_BYTES_PER_TOKEN) -> Usage:
+    """Tokens of one request, its answer taken at its greatest length."""
+    return estimate_body(request_body(config, prompt), config.num_predict, bytes_per_token)
+
+
+def estimate_body(body: Mapping[str, Any], num_predict: int, bytes_per_token: float = LEAST_BYTES_PER_TOKEN) -> Usage:
+    """As `estimate`, from a request's body."""
+    texts = [str(message["content"]) for message in body["messages"]]
+    n_bytes = sum(len(text.encode()) for text in texts)
+    return Usage(1, math.ceil(n_bytes / bytes_per_token) + TOKENS_PER_MESSAGE * len(texts), num_predict)
+
+
+class LimitError(InputError):
+    """The next requests might pass the limit of what may be spent."""
+
+
+class Spending:
+    """What a run spends on remote labelers, held below a limit; shared by threads.
+
+    Args:
+        limit: US dollars; None for no limit.
+    """
+
+    def __init__(self, limit: float | None = None) -> None:
+        self.limit = limit
+        self.spent = 0.0
+        self._set_aside = 0.0
+        self._lock = threading.Lock()
+
+    def set_aside(self, usd: float, who: str, *, within_limit: bool = True) -> None:
+        """Set the worst case of a request aside before it is sent.
+
+        Args:
+            usd: the worst case.
+            who: whose request.
+            within_limit: false for what is under way already, and can only be counted.
+
+        Raises:
+            LimitError: the run could pass its limit; nothing of it is set aside.
+        """
+        with self._lock:
+            worst = self.spent + self._set_aside + usd
+            # Sums of many small prices differ in their last digits.
+            if within_limit and self.limit is not None and worst > self.limit * (1 + 1e-9):
+                raise LimitError(
+                    f"{who}: up to {worst:.4f} USD with the next requests ({self.spent:.4f} spent, "
+                    f"{self._set_aside:.4f} set aside for those under way)",
+                    f"at most {self.limit:.4f} (--max-cost)",
+                    "raise it and run again: everything so far is kept",
+                )
+            self._set_aside += usd
+
+    def settle(self, set_aside: float, usd: float) -> None:
+        """Put what requests cost in the place of what was set aside for them."""
+        with self._lock:
+            self._set_aside = max(0.0, self._set_aside - set_aside)
+            self.spent += usd
+
+
+class Meter(NamedTuple):
+    """Spending at the price of one labeler.
+
+    Attributes:
+        spending: the run's.
+        price: of the labeler's model; None where it is unknown or nobody is paid.
+        who: how messages call the labeler.
+        batch: whether it is asked in batches.
+    """
+
+    spending: Spending
+    price: Price | None
+    who: str
+    batch: bool
+
+    def usd(self, usage: Usage) -> float:
+        """Price of some requests; 0 where nobody is paid."""
+        return 0.0 if self.price is None else usage.usd(self.price, batch=self.batch)
+
+    def set_aside(self, usage: Usage, *, within_limit: bool = True) -> None:
+        """As `Spending.set_aside`."""
+        self.spending.set_aside(self.usd(usage), self.who, within_limit=within_limit)
+
+    def settle(self, set_aside: Usage, used: Usage) -> None:
+        """As `Spending.settle`."""
+        self.spending.settle(self.usd(set_aside), self.usd(used))
