@@ -10,29 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.cli_batches import batches
+from flows.cli_options import (
+    ask_user,
+    batch_option,
+    max_cost_option,
+    prefect_option,
+    quiet_option,
+    store_option,
+    threads_option,
+)
+
 if TYPE_CHECKING:
     from flows.pipeline import Kind
 
 EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
 EXIT_INTERRUPTED = 130
-
-store_option = click.option(
-    "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    envvar="TERCET_STORE",
-    help="Folder of runs, votes and caches.",
-)
-quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
-threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the readers.")
-batch_option = click.option("--n-batch", type=click.IntRange(min=32), help="Most tokens evaluated in one call.")
-max_cost_option = click.option(
-    "--max-cost",
-    type=click.FloatRange(min=0),
-    help="US dollars that this run may spend on remote readers; without it, you are asked first.",
-)
-prefect_option = click.option("--prefect", is_flag=True, help="Run as a Prefect flow, with task states and artifacts.")
 
 
 class Commands(click.Group):
@@ -123,11 +116,6 @@ def _execute(path: Path, kind: Kind, store: Path, settings: Mapping[str, Any], *
         click.echo(outcome.report)
     click.echo(outcome.line)
     click.echo(f"Report and tables: {outcome.folder}")
-
-
-def ask_user(question: str) -> bool:
-    """Ask on a terminal; no where there is nobody to ask."""
-    return sys.stdin.isatty() and click.confirm(question, err=True)
 
 
 @main.command()
@@ -286,13 +274,7 @@ def serve(port: int, store: Path) -> None:
     serve_flows(port, store)
 
 
-def _add_groups() -> None:
-    from flows.cli_batches import batches
-
-    main.add_command(batches)
-
-
-_add_groups()
+main.add_command(batches)
 
 if __name__ == "__main__":
     main()

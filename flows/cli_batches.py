@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flows.cli import ask_user, max_cost_option, store_option
+from flows.cli_options import ask_user, max_cost_option, store_option
 
 
 @click.group()

@@ -175,11 +175,16 @@ def _lines(one: Quote) -> Iterator[str]:
         return
     apis: list[Api] = ["batch", "direct"] if remote.provider in ("groq", "openai") else ["direct"]
     costs = [
-        f"about {one.usd(api, worst=False):.2f} USD (at most {one.usd(api, worst=True):.2f}) "
+        f"about {money(one.usd(api, worst=False))} (at most {money(one.usd(api, worst=True))}) "
         + ("in batches" if api == "batch" else "call by call")
         for api in apis
     ]
     yield f"  money: {' or '.join(costs)}, prices of {one.price.as_of}"
+
+
+def money(usd: float) -> str:
+    """An amount in US dollars, small ones with the digits that tell them from nothing."""
+    return f"{usd:.2f} USD" if usd >= 1 or usd == 0 else f"{usd:.4f} USD"
 
 
 def authorise(
@@ -206,13 +211,13 @@ def authorise(
     limit = experiment.max_cost
     if not unknown and (worst == 0 or (limit is not None and expected <= limit)):
         return workspace._replace(max_cost=limit or 0.0)
-    found = f"a cost of about {expected:.2f} USD, at most {worst:.2f}"
+    found = f"a cost of about {money(expected)}, at most {money(worst)}"
     found += f", and an unknown one of {', '.join(sorted(unknown))}" if unknown else ""
     if confirm(f"{render_quotes(quotes)}\nThat is {found}. Go on?"):
         return workspace._replace(max_cost=None if unknown else max(worst, limit or 0.0))
     raise InputError(
         found,
-        "a price of every model" if unknown else f"at most {limit or 0:.2f} USD (--max-cost)",
+        "a price of every model" if unknown else f"at most {money(limit or 0)} (--max-cost)",
         "add the price to a file named as `prices`"
         if unknown
         else "raise it, or see `tercet plan` for what costs what",

@@ -1,0 +1,31 @@
+"""Options that several commands share, and how the user is asked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    envvar="TERCET_STORE",
+    help="Folder of runs, votes and caches.",
+)
+quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
+threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the readers.")
+batch_option = click.option("--n-batch", type=click.IntRange(min=32), help="Most tokens evaluated in one call.")
+max_cost_option = click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    help="US dollars that this run may spend on remote readers; without it, you are asked first.",
+)
+prefect_option = click.option("--prefect", is_flag=True, help="Run as a Prefect flow, with task states and artifacts.")
+
+
+def ask_user(question: str) -> bool:
+    """Ask on a terminal; no where there is nobody to ask."""
+    return sys.stdin.isatty() and click.confirm(question, err=True)
