@@ -215,22 +215,23 @@ def _ask_in_batches(
 ) -> list[Asked]:
     desk = open_desk(config, corpus.labels, workspace, runner.progress.say)
     asked: list[Asked] = []
-    attempts = 0
+    in_vain = 0
     while True:
         refused = frozenset(vote.id for one in asked for vote in one.not_kept)
         missing = desk.plan((prompt for group in groups() for prompt in group), refused)
         under_way = desk.open_parts()
         if not under_way:
             return asked
-        if attempts == config.remote.max_attempts:
+        if in_vain == config.remote.max_attempts:
             raise InputError(
-                f"{config.label}: {missing} votes are missing after {attempts} submissions",
+                f"{config.label}: {missing} votes are missing, and {in_vain} submissions in a row brought none of them",
                 "an answer to each",
                 "run again to submit them again: everything so far is kept",
             )
-        attempts += 1
         calls = ((part.n_requests, (workspace, config, corpus.labels, part.id)) for part in desk.finished())
-        asked += runner.each(stage, sum(part.n_requests for part in under_way), collect_part, calls)
+        collected = runner.each(stage, sum(part.n_requests for part in under_way), collect_part, calls)
+        in_vain = 0 if any(one.n_new for one in collected) else in_vain + 1
+        asked += collected
         _refuse_hopeless(desk, asked)
 
 

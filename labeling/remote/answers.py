@@ -1,4 +1,8 @@
-"""From a provider's chat completion to a vote: the label in its text, and its distribution where there is one."""
+"""From a provider's chat completion to a vote.
+
+Where the server tells the distribution of the first token, the label is drawn from it as on this machine; else it is
+read from the text, which can fail to be an answer.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,12 @@ from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig
 from labeling.parsing import Parsed, parse_answer, parse_label
 from labeling.remote.client import ProviderError
-from labeling.sampling import top_two_margin
+from labeling.sampling import Probabilities, draw, top_two_margin
 from labeling.votes import Vote, VoteKey, failed_vote
 
 # Mass that may lie on tokens with which two labels begin before the distribution counts as unknown.
 MAX_AMBIGUOUS = 1e-3
+MAX_COUNT = 2**31  # of tokens, as votes are stored
 # How OpenAI, llama-server, llama-cpp-python and vLLM say that a prompt does not fit.
 _TOO_LONG = ("context_length", "context length", "context_size", "context size", "context window")
 
@@ -40,16 +45,8 @@ def read_vote(config: LabelerConfig, labels: LabelSet, labeler: str, key: VoteKe
         MalformedAnswerError: there is no choice with a message in it.
     """
     choice = _choice(body)
-    message, usage = choice["message"], body.get("usage") or {}
-    text = str(message.get("content") or "")
-    truncated = choice.get("finish_reason") == "length"
-    parse = parse_label if config.mode == "label" else parse_answer
-    parsed = parse(text, labels, truncated=truncated)
-    if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-        parsed = Parsed(None, None, "refused")
-    elif truncated and parsed.problem == "empty":  # all of it went into hidden reasoning
-        parsed = Parsed(None, None, "truncated")
-    p = label_distribution(choice.get("logprobs"), labels) if config.gives_distributions else None
+    parsed, text = _read_text(config, labels, choice)
+    usage = body.get("usage") or {}
     vote = replace(
         failed_vote(labeler, key, parsed.problem or "off_label", _count(usage, "prompt_tokens")),
         label=parsed.label,
@@ -60,10 +57,36 @@ def read_vote(config: LabelerConfig, labels: LabelSet, labeler: str, key: VoteKe
         n_generated=_count(usage, "completion_tokens"),
         served=_served(body),
     )
-    if p is None or parsed.label is None:
-        return vote
-    outside = max(0.0, 1.0 - sum(p))
-    return replace(vote, probabilities=tuple(p), outside_mass=outside, margin=top_two_margin(np.array(p)))
+    p = label_distribution(choice.get("logprobs"), labels) if config.gives_distributions else None
+    return vote if p is None or parsed.problem == "refused" else _drawn(vote, np.array(p), config, labels)
+
+
+def _read_text(config: LabelerConfig, labels: LabelSet, choice: Mapping[str, Any]) -> tuple[Parsed, str]:
+    """What the text of an answer says, and the text."""
+    message = choice["message"]
+    text = _storable(str(message.get("content") or ""))
+    truncated = choice.get("finish_reason") == "length"
+    if message.get("refusal") or choice.get("finish_reason") == "content_filter":
+        return Parsed(None, None, "refused"), text
+    parse = parse_label if config.mode == "label" else parse_answer
+    parsed = parse(text, labels, truncated=truncated)
+    if truncated and parsed.problem == "empty":  # all of it went into hidden reasoning
+        parsed = Parsed(None, None, "truncated")
+    return parsed, text
+
+
+def _drawn(vote: Vote, p: Probabilities, config: LabelerConfig, labels: LabelSet) -> Vote:
+    """The vote drawn from the distribution, as on this machine: no parse can fail, and its law is known."""
+    return replace(
+        vote,
+        label=labels.labels[draw(p, config.sampling, vote.seed)],
+        failure=None,
+        parse=None,
+        problem=None,
+        probabilities=tuple(map(float, p)),
+        outside_mass=max(0.0, 1.0 - float(p.sum())),
+        margin=top_two_margin(p),
+    )
 
 
 def _choice(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,13 +99,18 @@ def _choice(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _count(usage: Any, name: str) -> int:
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and value >= 0 else 0
+    return value if isinstance(value, int) and 0 <= value < MAX_COUNT else 0
 
 
 def _served(body: Mapping[str, Any]) -> str | None:
     """Model and build, as far as the provider tells."""
     parts = [str(body[name]) for name in ("model", "system_fingerprint") if body.get(name)]
-    return " ".join(parts) or None
+    return _storable(" ".join(parts)) or None
+
+
+def _storable(text: str) -> str:
+    """A text without halves of characters, which JSON may hold and no file of votes can."""
+    return text.encode(errors="replace").decode()
 
 
 def refusal(labeler: str, key: VoteKey, error: ProviderError) -> Vote | None:
@@ -95,7 +123,7 @@ def refusal(labeler: str, key: VoteKey, error: ProviderError) -> Vote | None:
         return None
     is_long = error.status == 413 or any(word in f"{error.code} {error.message}".lower() for word in _TOO_LONG)
     failed = failed_vote(labeler, key, "prompt_too_long" if is_long else "rejected", 0)
-    return replace(failed, text=error.message)
+    return replace(failed, text=_storable(error.message))
 
 
 def label_distribution(logprobs: Any, labels: LabelSet) -> list[float] | None:
@@ -131,12 +159,14 @@ def _first_look(logprobs: Any) -> list[tuple[str, float]] | None:
     """Tokens and log-probabilities at the first place that is not blank."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     for place in content if isinstance(content, list) else ():
-        if isinstance(place, dict) and str(place.get("token", "")).strip():
-            return list(_alternatives(place.get("top_logprobs") or ())) or None
+        # An empty token is part of a character, and no blank.
+        if isinstance(place, dict) and not str(place.get("token", "")).isspace():
+            alternatives = place.get("top_logprobs")
+            return list(_alternatives(alternatives)) or None if isinstance(alternatives, list) else None
     return None
 
 
 def _alternatives(alternatives: Sequence[Any]) -> Iterator[tuple[str, float]]:
     for one in alternatives:
         if isinstance(one, dict) and isinstance(one.get("logprob"), int | float):
-            yield str(one.get("token", "")), float(one["logprob"])
+            yield str(one.get("token", "")), min(float(one["logprob"]), 0.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -49,7 +50,8 @@ class ProviderError(Exception):
     @property
     def is_plan_gate(self) -> bool:
         """Whether the plan of this key does not have what was asked."""
-        return self.status == 403 and ("plan" in self.code or "plan" in self.message.lower())
+        words = re.findall(r"[a-z]+", f"{self.code} {self.message}".lower())
+        return self.status == 403 and not {"plan", "plans"}.isdisjoint(words)
 
     @property
     def is_missing_model(self) -> bool:
@@ -127,6 +129,12 @@ class Provider:
         try:
             self._call(fetch)
             partial.replace(target)
+        except OSError as error:
+            raise InputError(
+                f"cannot write {target} ({error.strerror or error})",
+                "a writable folder with free space",
+                "free some space and run again: the provider keeps the results",
+            ) from error
         finally:
             partial.unlink(missing_ok=True)
 
@@ -227,7 +235,8 @@ class Provider:
 
     def _clean(self, text: str) -> str:
         """A provider's words on one line, without the key."""
-        return " ".join(text.replace(self.key, "***").split())[:_MAX_MESSAGE]
+        shown = text if self.key == NO_KEY else text.replace(self.key, "***")
+        return " ".join(shown.split())[:_MAX_MESSAGE]
 
     def explain(self, error: ProviderError, model: str) -> InputError:
         """What a user can do about an error that will not pass."""
@@ -279,7 +288,9 @@ def _open_groq(remote: RemoteConfig, key: str) -> tuple[Any, _Errors]:
     url = remote.base_url or os.environ.get("GROQ_BASE_URL")
     if url and urlsplit(url).path.rstrip("/").endswith("/openai/v1"):
         raise InputError(
-            f"the address {url} of groq", "one without /openai/v1, which its SDK adds", "cut that off (GROQ_BASE_URL)"
+            "the address of groq (remote.base_url or GROQ_BASE_URL) ends in /openai/v1",
+            "one without, as its SDK adds that",
+            "cut it off",
         )
     client = groq.Groq(api_key=key, base_url=url, max_retries=0, timeout=remote.timeout)
     return client, _Errors(groq.APIError, groq.APIStatusError, groq.APIConnectionError, httpx.HTTPError)

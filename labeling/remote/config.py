@@ -32,7 +32,7 @@ class RemoteConfig(BaseModel):
     )
     key_variable: str | None = Field(
         None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=r"^[A-Z_][A-Z0-9_]*$",  # small letters would let a key pass for a name
         description="environment variable that holds the key; by default GROQ_API_KEY or OPENAI_API_KEY, and no key "
         "for a server",
     )
@@ -46,7 +46,9 @@ class RemoteConfig(BaseModel):
         "default", description="how long a reasoning model thinks, where it can be told; default sends nothing"
     )
     logprobs: Literal["auto", "on", "off"] = Field(
-        "auto", description="ask for the label distribution; auto: of a server yes, of a provider no"
+        "auto",
+        description="label mode: draw the label from the first token's distribution, as on this machine, and not read "
+        "it from the text; auto: of a server yes, of a provider no",
     )
     completion_window: str = Field(
         "24h", pattern=r"^(24|48|72|96|120|144|168)h$|^[1-7]d$", description="groq: a batch may take 24h to 7d"
@@ -55,7 +57,10 @@ class RemoteConfig(BaseModel):
     bytes_per_batch: int = Field(MAX_BYTES, ge=1, le=MAX_BYTES, description="most bytes in one batch file")
     poll_seconds: float = Field(60.0, gt=0, description="longest pause between two looks at unfinished batches")
     max_attempts: int = Field(
-        5, ge=1, description="how often what came back without an answer is submitted or asked again in one run"
+        5,
+        ge=1,
+        description="direct: tries of one call; batch: submissions in a row that bring none of the missing votes, "
+        "after which a run gives up",
     )
     connections: int = Field(4, ge=1, le=256, description="direct: calls at the same time")
     timeout: float = Field(120.0, gt=0, description="direct: seconds after which a call counts as broken off")
@@ -66,9 +71,14 @@ class RemoteConfig(BaseModel):
         """An address without secrets in it, as addresses stand in manifests and errors."""
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-            raise ValueError("http://HOST or https://HOST with a port and a path, without user and password")
+        expected = "http://HOST or https://HOST with a port and a path, without user and password"
+        try:
+            parts = urlsplit(url)
+            has_host = bool(parts.hostname) and parts.port != 0
+        except ValueError:  # its words hold what was given
+            raise ValueError(expected) from None
+        if parts.scheme not in ("http", "https") or not has_host or "@" in parts.netloc:
+            raise ValueError(expected)
         if parts.query or parts.fragment:
             raise ValueError("an address without ?query or #fragment (keys come from the environment)")
         return url.rstrip("/")

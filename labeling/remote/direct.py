@@ -13,7 +13,7 @@ from labeling.labeler import LabelerConfig, fingerprint
 from labeling.remote.answers import MalformedAnswerError, read_vote, refusal
 from labeling.remote.client import Provider, ProviderError
 from labeling.remote.pacing import Pacer, StoppedError, pause_after
-from labeling.remote.requests import labeler_identity, request_body
+from labeling.remote.requests import labeler_identity, output_limit, request_body
 from labeling.remote.spending import Meter, Usage, estimate_body
 from labeling.votes import Prompt, Vote
 
@@ -83,7 +83,7 @@ class DirectLabeler:
     def _ask(self, prompt: Prompt) -> Vote:
         """The vote on one prompt, however often it must be asked for."""
         body = request_body(self.config, prompt)
-        worst = estimate_body(body, self.config.num_predict)
+        worst = estimate_body(body, output_limit(self.config))
         n_limited = n_failed = 0
         while True:
             self._pacer.wait(worst.input + worst.output)

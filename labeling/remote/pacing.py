@@ -64,7 +64,7 @@ class Pacer:
             for what in ("requests", "tokens"):
                 left = headers.get(f"x-ratelimit-remaining-{what}", "")
                 reset = parse_duration(headers.get(f"x-ratelimit-reset-{what}"))
-                if left.isdigit() and reset is not None:
+                if left.isdecimal() and reset is not None:
                     self._left[what], self._full_at[what] = float(left), self._clock() + reset
 
     def hold(self, seconds: float) -> None:

@@ -119,7 +119,7 @@ def load_parts(folder: Path) -> list[Part]:
         InputError: a state file that is none.
     """
     parts = []
-    for file in sorted(folder.glob(f"*/{STATE}")):
+    for file in sorted(folder.glob(f"[!.]*/{STATE}")):  # what a killed run was making begins with a dot
         try:
             parts.append(Part(file.parent, **json.loads(file.read_text(encoding="utf-8"))))
         except (ValueError, TypeError) as error:

@@ -7,11 +7,13 @@ from typing import Any
 
 from corpora.errors import InputError
 from labeling.labeler import LabelerConfig
+from labeling.sampling import Sampling
 from labeling.votes import Prompt
 
 ENDPOINT = "/v1/chat/completions"
 TOP_LOGPROBS = 20  # the most that OpenAI and vLLM give
-# What OpenAI's parameters have no word for; llama-server, vLLM and Ollama take these two beside them.
+LABEL_PREDICT = 16  # tokens where the first one's distribution is what is wanted
+# What OpenAI's parameters have no word for; llama-server and vLLM take these two beside them.
 _SERVER_ONLY = ("top_k", "min_p")
 
 
@@ -20,20 +22,26 @@ def request_settings(config: LabelerConfig) -> dict[str, Any]:
     remote = config.remote
     # Servers other than the two providers know the older name.
     limit = "max_tokens" if remote.provider == "server" else "max_completion_tokens"
-    body: dict[str, Any] = {"model": config.model, limit: config.num_predict}
+    body: dict[str, Any] = {"model": config.model, limit: output_limit(config)}
     if not remote.fixed_sampling:
         body["temperature"] = config.temperature
-        body |= {"top_p": config.top_p} if config.top_p < 1 else {}
-    for name in _SERVER_ONLY:
-        value = getattr(config, name)
-        body |= {name: value} if value else {}
+    if not remote.fixed_sampling and remote.provider == "server":
+        # Servers have defaults of their own that truncate (llama-server's top_k is 40): all of it is said.
+        body |= {"top_p": config.top_p, **{name: getattr(config, name) for name in _SERVER_ONLY}}
+    elif config.top_p < 1:
+        body["top_p"] = config.top_p
     if remote.reasoning_effort != "default":
         body["reasoning_effort"] = remote.reasoning_effort
     if config.mode == "generate" and config.stop:
         body["stop"] = list(config.stop)
-    if config.mode == "label" and remote.asks_logprobs:
+    if config.gives_distributions:
         body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
     return body
+
+
+def output_limit(config: LabelerConfig) -> int:
+    """Most tokens that one answer may have."""
+    return min(config.num_predict, LABEL_PREDICT) if config.gives_distributions else config.num_predict
 
 
 def request_body(config: LabelerConfig, prompt: Prompt) -> dict[str, Any]:
@@ -90,10 +98,11 @@ def check_remote(config: LabelerConfig) -> None:
                 "the default: it cannot be sent there",
                 f"remove {name}",
             )
-    if remote.fixed_sampling and (config.temperature, config.top_p) != (1.0, 1.0):
+    sampling = config.sampling._asdict()
+    if remote.fixed_sampling and config.sampling != Sampling():
         raise InputError(
-            f"{who}: temperature {config.temperature:g}, top_p {config.top_p:g} with remote.fixed_sampling",
-            "1 and 1, as such a model samples",
+            f"{who}: {', '.join(f'{name} {value:g}' for name, value in sampling.items())} with remote.fixed_sampling",
+            "the defaults, as such a model samples at temperature 1",
             "remove them",
         )
     if config.mode == "generate" and len(config.stop) > 4:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from corpora.errors import InputError
 from labeling.labeler import LabelerConfig
 from labeling.prices import Price
-from labeling.remote.requests import request_body
+from labeling.remote.requests import output_limit, request_body
 from labeling.votes import Prompt
 
 BYTES_PER_TOKEN = 4.0  # what a plan expects
@@ -46,14 +46,14 @@ class Usage(NamedTuple):
 
 def estimate(config: LabelerConfig, prompt: Prompt, bytes_per_token: float = LEAST_BYTES_PER_TOKEN) -> Usage:
     """Tokens of one request, its answer taken at its greatest length."""
-    return estimate_body(request_body(config, prompt), config.num_predict, bytes_per_token)
+    return estimate_body(request_body(config, prompt), output_limit(config), bytes_per_token)
 
 
-def estimate_body(body: Mapping[str, Any], num_predict: int, bytes_per_token: float = LEAST_BYTES_PER_TOKEN) -> Usage:
+def estimate_body(body: Mapping[str, Any], n_output: int, bytes_per_token: float = LEAST_BYTES_PER_TOKEN) -> Usage:
     """As `estimate`, from a request's body."""
     texts = [str(message["content"]) for message in body["messages"]]
     n_bytes = sum(len(text.encode()) for text in texts)
-    return Usage(1, math.ceil(n_bytes / bytes_per_token) + TOKENS_PER_MESSAGE * len(texts), num_predict)
+    return Usage(1, math.ceil(n_bytes / bytes_per_token) + TOKENS_PER_MESSAGE * len(texts), n_output)
 
 
 class LimitError(InputError):
