@@ -72,12 +72,16 @@ def collect_jobs(store: Path, *, wait: bool) -> Iterator[str]:
         InputError: a key is missing, or the provider refuses.
     """
     for name, desk in _desks(store):
-        for part in desk.finished() if wait else desk.poll():
+        for part in desk.finished(submits=False) if wait else desk.poll():
             results = desk.collect(part.id)
             yield f"{name}: {len(results.votes)} votes of batch {part.batch_id} ({part.status})"
-        left = desk.open_parts()
-        if left:
-            yield f"{name}: {len(left)} batches with {sum(part.n_requests for part in left)} requests are under way"
+        parts = desk.open_parts()
+        for left, how in (
+            ([part for part in parts if part.is_under_way], "under way"),
+            ([part for part in parts if not part.is_under_way], "not submitted yet: run `tercet label` to go on"),
+        ):
+            if left:
+                yield f"{name}: {len(left)} batches with {sum(part.n_requests for part in left)} requests are {how}"
 
 
 def cancel_jobs(store: Path) -> Iterator[str]:

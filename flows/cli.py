@@ -109,7 +109,7 @@ def _execute(path: Path, kind: Kind, store: Path, settings: Mapping[str, Any], *
     if prefect:
         from flows.prefect_flows import execute_as_flow
 
-        outcome = execute_as_flow(experiment, kind, workspace)
+        outcome = execute_as_flow(experiment, kind, workspace, ask_user)
     else:
         outcome = execute(experiment, kind, workspace, Runner(Quiet() if quiet else Bars()), ask_user)
     if not quiet:

@@ -19,7 +19,7 @@ from prefect.states import Failed
 
 from corpora.errors import InputError
 from flows.experiment import Experiment, check_experiment
-from flows.pipeline import Kind, Outcome, execute
+from flows.pipeline import Kind, Outcome, execute, refuse_to_ask
 from flows.progress import Quiet
 from flows.runner import Runner
 from flows.workspace import Workspace
@@ -97,7 +97,9 @@ def compare(experiment: Experiment = Experiment(), store: Path = Path("runs"), b
 FLOWS = {"label": label, "sweep": sweep, "compare": compare}
 
 
-def execute_as_flow(experiment: Experiment, kind: Kind, workspace: Workspace) -> Outcome:
+def execute_as_flow(
+    experiment: Experiment, kind: Kind, workspace: Workspace, confirm: Callable[[str], bool] = refuse_to_ask
+) -> Outcome:
     """Run an experiment as a flow, on the configured Prefect API or on one that lives as long as the run.
 
     Raises:
@@ -108,7 +110,7 @@ def execute_as_flow(experiment: Experiment, kind: Kind, workspace: Workspace) ->
     @flow(name=kind, persist_result=False)
     def started_here() -> Any:
         try:
-            done.append(execute(experiment, kind, workspace, TaskRunner()))
+            done.append(execute(experiment, kind, workspace, TaskRunner(), confirm))
         except InputError as error:
             done.append(error)
             return Failed(message=str(error))

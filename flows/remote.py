@@ -111,13 +111,14 @@ def meter_of(config: LabelerConfig, workspace: Workspace, api: Api) -> Meter:
 
 
 def open_desk(
-    config: LabelerConfig, labels: LabelSet, workspace: Workspace, say: Callable[[str], None] = lambda _: None
+    config: LabelerConfig, labels: LabelSet, workspace: Workspace, say: Callable[[str], None] | None = None
 ) -> BatchDesk:
-    """The batch job of a labeler, open as long as the run."""
+    """The batch job of a labeler, open as long as the run; `say` is told what is out of the ordinary from now on."""
     desks, labeler = _run_of(workspace).desks, labeler_fingerprint(config, labels)
     if labeler not in desks:
         ledger, meter = open_ledger(workspace.ledger, labeler), meter_of(config, workspace, "batch")
-        desks[labeler] = BatchDesk(config, labels, ledger, open_provider(config.remote), meter, say)
+        desks[labeler] = BatchDesk(config, labels, ledger, open_provider(config.remote), meter)
+    desks[labeler].say = say or desks[labeler].say
     return desks[labeler]
 
 
@@ -189,12 +190,15 @@ def ask_directly(workspace: Workspace, config: LabelerConfig, labels: LabelSet, 
     meter = meter_of(config, workspace, "direct")
     not_kept: list[Vote] = []
     labeler = None
+
+    def keep(vote: Vote) -> None:
+        ledger.append([vote])
+        not_kept.extend([vote] if vote.failure in NOT_KEPT else [])
+
     if missing:
         labeler = DirectLabeler(config, labels, open_provider(config.remote), open_pacer(config.remote), meter)
         try:
-            for vote in labeler.ask(missing):
-                ledger.append([vote])
-                not_kept += [vote] if vote.failure in NOT_KEPT else []
+            labeler.ask(missing, keep)
         finally:
             ledger.flush()
     return Asked(

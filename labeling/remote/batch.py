@@ -23,7 +23,7 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig
 from labeling.ledger import Ledger
-from labeling.remote.client import Provider, ProviderError
+from labeling.remote.client import TOO_MANY, Provider, ProviderError
 from labeling.remote.pacing import FREE_CALLS_TRIED, insist, pause_after
 from labeling.remote.parts import REQUESTS, Part, load_parts, plan_parts, write_json
 from labeling.remote.requests import ENDPOINT
@@ -32,7 +32,6 @@ from labeling.remote.spending import LimitError, Meter, Usage
 from labeling.votes import Prompt
 
 ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
-TOO_MANY = 429  # the one passing error after which nothing was made for sure
 FIRST_PAUSE = 2.0
 LIST_LAG = 10.0  # seconds within which a batch that was made shows in the provider's list
 DOWNLOADS = 3  # of a file with broken lines, before they count as what the provider has
@@ -64,7 +63,8 @@ class BatchDesk:
     ) -> None:  # fmt: skip
         self.config, self.labels, self.ledger, self.provider = config, labels, ledger, provider
         self.folder = batch_folder(ledger.folder)
-        self._meter, self._say, self._sleep = meter, say, sleep
+        self.say = say
+        self._meter, self._sleep = meter, sleep
         self._lock = FileLock(self.folder / ".lock")
         self._counted: set[str] = set()  # tags whose worst case is set aside
 
@@ -165,6 +165,7 @@ class BatchDesk:
                     part.move("uploaded")
                     raise
                 # Whatever came back or did not, the batch may be there: only the list tells, after a while.
+                # After a 429 nothing was made for sure.
                 lag = 0.0 if error.status == TOO_MANY else min(LIST_LAG, self.config.remote.poll_seconds)
                 self._sleep(max(lag, pause_after(attempt, error)))
                 found = self._known().get(part.tag)
@@ -230,7 +231,7 @@ class BatchDesk:
                 "one that it works on",
                 "correct what it says and run again: everything so far is kept",
             )
-        self._say(f"{self.provider.name} failed batch {part.batch_id} ({error.message}); it is submitted again.")
+        self.say(f"{self.provider.name} failed batch {part.batch_id} ({error.message}); it is submitted again.")
         part.move("uploaded", status="failed", batch_id=None, tries=part.tries + 1)
 
     def collect(self, part_id: str) -> Results:
@@ -276,26 +277,28 @@ class BatchDesk:
         odd = {name: n for name, n in results.counts.items() if n and name != "votes"}
         if odd:
             listed = ", ".join(f"{n} {name}" for name, n in odd.items())
-            self._say(f"batch {part.batch_id} ({part.status}): {len(results.votes)} votes; {listed}.")
+            self.say(f"batch {part.batch_id} ({part.status}): {len(results.votes)} votes; {listed}.")
 
-    def finished(self) -> Iterator[Part]:
+    def finished(self, *, submits: bool = True) -> Iterator[Part]:
         """Submit and wait, ever longer, until every part is collected; gives out each part as it finishes.
 
         The caller collects a part before it asks for the next one.
+
+        Args:
+            submits: whether parts that are not under way yet are submitted, or left.
 
         Raises:
             NoBatchesError, InputError: as `submit`, `poll`.
         """
         pause = FIRST_PAUSE
-        while self.open_parts():
-            self.submit()
+        while True:
+            if submits:
+                self.submit()
             ready = self.poll()
             yield from ready
-            if not self.open_parts():
+            if not any(submits or part.is_under_way for part in self.open_parts()):
                 return
-            longest = self.config.remote.poll_seconds
-            pause = FIRST_PAUSE if ready else pause * 1.5
-            pause = min(pause, longest)
+            pause = min(FIRST_PAUSE if ready else pause * 1.5, self.config.remote.poll_seconds)
             self._sleep(pause)
 
     def cancel(self) -> list[Part]:

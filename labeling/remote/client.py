@@ -21,7 +21,9 @@ T = TypeVar("T")
 
 NO_KEY = "none"  # for a server that wants no key: the SDK insists on one
 # Statuses after which nothing was done, so that the same call may be made again.
+TOO_MANY = 429
 _TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
+_OUT_OF_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached")
 _MAX_MESSAGE = 400
 
 
@@ -44,8 +46,13 @@ class ProviderError(Exception):
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same call may go well later."""
-        return self.status is None or self.status in _TRANSIENT
+        """Whether the same call may go well by waiting."""
+        return (self.status is None or self.status in _TRANSIENT) and not self.is_out_of_money
+
+    @property
+    def is_out_of_money(self) -> bool:
+        """Whether the account has nothing left to spend; OpenAI says so with the status of a passing limit."""
+        return self.code in _OUT_OF_MONEY
 
     @property
     def is_plan_gate(self) -> bool:
@@ -251,6 +258,12 @@ class Provider:
                 f"{self.name} does not serve {model!r} ({error.message})",
                 "a model that it serves",
                 "`tercet models check EXPERIMENT` lists them; change `model`",
+            )
+        if error.is_out_of_money:
+            return InputError(
+                f"the account at {self.name} has nothing left to spend ({error.message})",
+                "credit",
+                "top it up and run again: everything so far is kept",
             )
         if error.is_transient:
             return InputError(

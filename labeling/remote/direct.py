@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig, fingerprint
 from labeling.remote.answers import MalformedAnswerError, read_vote, refusal
-from labeling.remote.client import Provider, ProviderError
-from labeling.remote.pacing import Pacer, StoppedError, pause_after
+from labeling.remote.client import TOO_MANY, Provider, ProviderError
+from labeling.remote.pacing import Pacer, pause_after, sleep
 from labeling.remote.requests import labeler_identity, output_limit, request_body
 from labeling.remote.spending import Meter, Usage, estimate_body
 from labeling.votes import Prompt, Vote
@@ -40,68 +39,60 @@ class DirectLabeler:
         self.config, self.labels = config, labels
         self.fingerprint = fingerprint(config, labels, labeler_identity(config))
         self._provider, self._pacer, self._meter = provider, pacer, meter
-        self._lock = threading.Lock()
+        self._lock, self._keeping = threading.Lock(), threading.Lock()
         self.used = Usage()
         self.n_broken_off = 0
         self._n_rejected = 0
 
-    def ask(self, prompts: Sequence[Prompt]) -> Iterator[Vote]:
-        """Answer prompts, in the order in which the answers come; every answer that was paid for is given out.
+    def ask(self, prompts: Sequence[Prompt], keep: Callable[[Vote], None]) -> None:
+        """Answer prompts, in the order in which the answers come.
+
+        Args:
+            prompts: what to ask.
+            keep: gets each vote as soon as it is there, one at a time; also those of calls that were on their way
+                when the others were given up, as they cost what they cost.
 
         Raises:
             InputError: the provider refuses the key, the model or the settings, does not answer, or the next request
                 might pass the limit of what may be spent.
         """
+        stop = threading.Event()
         with ThreadPoolExecutor(self.config.remote.connections) as pool:
-            calls = [pool.submit(self._ask, prompt) for prompt in prompts]
+            calls = [pool.submit(self._answer, prompt, keep, stop) for prompt in prompts]
             try:
-                yield from self._finished(calls)
-            finally:
-                for call in calls:
-                    call.cancel()
+                for call in as_completed(calls):
+                    call.result()
+            except BaseException:  # Ctrl-C too: the pool waits for the calls on their way, and no other is begun
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
-    def _finished(self, calls: Sequence[Future[Vote]]) -> Iterator[Vote]:
-        problem: InputError | None = None
-        for call in as_completed(calls):
-            if call.cancelled():
-                continue
-            try:
-                vote = call.result()
-            except StoppedError:
-                continue
-            except InputError as error:
-                # Those on their way are waited for, as they cost what they cost; no other is begun.
-                problem = problem or error
-                self._pacer.stop()
-                for other in calls:
-                    other.cancel()
-                continue
-            yield vote
-        if problem is not None:
-            raise problem
+    def _answer(self, prompt: Prompt, keep: Callable[[Vote], None], stop: threading.Event) -> None:
+        vote = self._ask(prompt, stop)
+        with self._keeping:
+            keep(vote)
 
-    def _ask(self, prompt: Prompt) -> Vote:
+    def _ask(self, prompt: Prompt, stop: threading.Event) -> Vote:
         """The vote on one prompt, however often it must be asked for."""
         body = request_body(self.config, prompt)
         worst = estimate_body(body, output_limit(self.config))
         n_limited = n_failed = 0
         while True:
-            self._pacer.wait(worst.input + worst.output)
+            self._pacer.wait(worst.input + worst.output, stop)
             outcome = self._try(prompt, body, worst)
             if isinstance(outcome, Vote):
                 return outcome
             refused = refusal(self.fingerprint, prompt.key, outcome)
             if refused is not None and not self._too_many_rejected():
                 return refused
-            if outcome.status == 429:
-                n_limited += 1
-                self._pacer.hold(pause_after(n_limited, outcome))  # everybody's limit, not this request's
-            else:
-                n_failed += 1
-                self._pacer.sleep(pause_after(n_failed, outcome))
+            n_limited, n_failed = n_limited + (outcome.status == TOO_MANY), n_failed + (outcome.status != TOO_MANY)
             gave_up = n_failed >= self.config.remote.max_attempts or n_limited >= _MOST_LIMITS
             if gave_up or not outcome.is_transient:
                 raise self._provider.explain(outcome, self.config.model)
+            if outcome.status == TOO_MANY:
+                self._pacer.hold(pause_after(n_limited, outcome))  # everybody's limit, not this request's
+            else:
+                sleep(pause_after(n_failed, outcome), stop)
 
     def _try(self, prompt: Prompt, body: Mapping[str, Any], worst: Usage) -> Vote | ProviderError:
         """Send a request once; what came of it, and what it cost, is settled."""

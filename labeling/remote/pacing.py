@@ -38,6 +38,16 @@ class StoppedError(Exception):
     """Waiting was ended because the run ends."""
 
 
+def sleep(seconds: float, stop: threading.Event) -> None:
+    """Sleep, unless the run ends.
+
+    Raises:
+        StoppedError: `stop` was set.
+    """
+    if stop.wait(seconds):
+        raise StoppedError
+
+
 class Pacer:
     """Keeps calls within a provider's limits; shared by the threads that call it.
 
@@ -49,14 +59,9 @@ class Pacer:
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name, self._clock = name, clock
         self._lock = threading.Lock()
-        self._stop = threading.Event()
         self._free_at = 0.0
         self._left: dict[str, float] = {}
         self._full_at: dict[str, float] = {}
-
-    def stop(self) -> None:
-        """End every wait, now and later."""
-        self._stop.set()
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Take over what an answer's headers say is left."""
@@ -72,12 +77,12 @@ class Pacer:
         with self._lock:
             self._free_at = max(self._free_at, self._clock() + seconds)
 
-    def wait(self, n_tokens: int) -> None:
+    def wait(self, n_tokens: int, stop: threading.Event) -> None:
         """Wait until a call of so many tokens is within the limits, and count it.
 
         Raises:
             InputError: that is longer than `LONGEST_WAIT`.
-            StoppedError: the run ends.
+            StoppedError: `stop` was set.
         """
         while (seconds := self._claim(n_tokens)) > 0:
             if seconds > LONGEST_WAIT:
@@ -86,16 +91,7 @@ class Pacer:
                     "calls left",
                     "run again then: everything so far is kept",
                 )
-            self.sleep(seconds)
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep, unless the run ends.
-
-        Raises:
-            StoppedError: the run ends.
-        """
-        if self._stop.wait(seconds):
-            raise StoppedError
+            sleep(seconds, stop)
 
     def _claim(self, n_tokens: int) -> float:
         """Seconds to wait before asking again; 0 where the call is counted and may be made."""

@@ -77,6 +77,11 @@ class Part:
         return self.step in OPEN
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether the provider has it and has not given its results yet."""
+        return self.step in ("created", "finished")
+
+    @property
     def worst_usage(self) -> Usage:
         """Tokens of all requests, at most."""
         return Usage(*self.worst)
