@@ -205,12 +205,16 @@ def authorise(
     quotes = [one for one in quote(experiment, workspace, all_corpora=all_corpora, reads=reads) if not one.is_free]
     if not quotes:
         return workspace
-    unknown = {one.reader.label for one in quotes if one.price is None and one.worst.requests}
-    asked = [(one, find_api(one.reader.remote)) for one in quotes if one.worst.requests]
-    expected, worst = (sum(one.usd(api, worst=is_worst) for one, api in asked) for is_worst in (False, True))
+    left = [one for one in quotes if one.worst.requests]
+    unknown = {one.reader.label for one in left if one.price is None}
     limit = experiment.max_cost
-    if not unknown and (worst == 0 or (limit is not None and expected <= limit)):
+    # What is read shows only after retrieval: a run whose labels are all there is stopped then, if it costs anything.
+    if not unknown and all(one.stage == "read" for one in left):
         return workspace._replace(max_cost=limit or 0.0)
+    asked = [(one, find_api(one.reader.remote)) for one in left]
+    expected, worst = (sum(one.usd(api, worst=is_worst) for one, api in asked) for is_worst in (False, True))
+    if not unknown and limit is not None and expected <= limit:
+        return workspace._replace(max_cost=limit)
     found = f"a cost of about {money(expected)}, at most {money(worst)}"
     found += f", and an unknown one of {', '.join(sorted(unknown))}" if unknown else ""
     if confirm(f"{render_quotes(quotes)}\nThat is {found}. Go on?"):

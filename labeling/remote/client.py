@@ -234,7 +234,8 @@ class Provider:
         nested = body.get("error")
         inner = nested if isinstance(nested, dict) else body
         code = str(inner.get("code") or inner.get("type") or "")
-        message = str(inner.get("message") or error.message)
+        # OpenAI's SDK has no words for a body of another shape, such as {"detail": ...} or a proxy's page.
+        message = str(inner.get("message") or error.body or error.message)
         retry_after = parse_seconds(error.response.headers.get("retry-after"))
         return ProviderError(
             self._clean(message), status=error.status_code, code=self._clean(code), retry_after=retry_after

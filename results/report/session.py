@@ -29,10 +29,13 @@ def made_section(manifest: Mapping[str, Any]) -> str:
         header = ["stage", "reader", "prompts", "asked", "tokens asked", "after prefix sharing", "seconds"]
         lines.append(table(header, rows))
         lines += [
-            f"{one['reader']}, {stage}: {one['usd']:.4f} USD in this session; {one['broken_off']} calls broke off "
-            "after they were sent and were made again (each paid twice at worst)."
+            f"{one['reader']}, {stage}: {one['usd']:.4f} USD in this session." for stage, one in asked if one.get("usd")
+        ]
+        lines += [
+            f"{one['reader']}, {stage}: {one['broken_off']} calls broke off after they were sent and were made again, "
+            "each paid twice at worst."
             for stage, one in asked
-            if one.get("usd") or one.get("broken_off")
+            if one.get("broken_off")
         ]
         lines.append(table(["stage", "seconds"], [[name, f"{took:.1f}"] for name, took in session["seconds"].items()]))
     return "\n\n".join(lines)

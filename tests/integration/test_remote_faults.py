@@ -540,6 +540,17 @@ def test_what_was_submitted_is_not_asked_again_by_the_run_that_follows(tercet, d
     assert ledger(Path("runs")).equals(undisturbed)
 
 
+def test_a_run_and_a_collection_at_the_same_time_share_the_batches(tercet, double, experiment, tmp_path, undisturbed):
+    double.latency = 3.0
+    assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
+    collect = [sys.executable, "-m", "flows.cli", "batches", "collect", "--wait"]
+    both = [subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.DEVNULL) for line in (command(), collect)]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    assert len(double.tags) == PARTS
+    assert_once(double, ledger(Path("runs")))
+    assert ledger(Path("runs")).equals(undisturbed)
+
+
 def test_collect_takes_what_has_ended_and_tells_what_has_not(tercet, double, experiment):
     double.latency = 3600.0
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
@@ -727,6 +738,19 @@ def test_a_second_run_of_the_same_process_is_not_stopped_by_the_first(tercet, do
     assert ledger(Path("runs")).equals(undisturbed)
 
 
+def test_what_is_under_way_in_batches_is_not_paid_again_call_by_call(tercet, double, experiment):
+    """As when somebody tires of waiting and sets api = "direct"."""
+    double.latency = 3600.0
+    assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
+    write_remote(experiment, CALLS)
+    forget()
+    done = label(tercet, "--quiet")
+    double.latency = 0.0
+    double.settle()
+    assert double.billed.total() + double.billed_chat.total() == REQUESTS, "paid twice"
+    assert done.exit_code == 0 or "batches" in done.stderr
+
+
 def test_two_models_of_one_server_are_asked_apart(tercet, double, tmp_path):
     """They get the same prompts with the same seeds, and each its own answers."""
     other = f"""
@@ -780,25 +804,3 @@ def test_a_server_that_is_not_there_is_one_line(tercet, double, tmp_path):
     write_remote(tmp_path / "far.toml", LOGPROBS.replace("URL", double.url) + "\nmax_attempts = 1")
     double.close()
     assert_one_line(label(tercet, "--quiet"), double.url, "does not answer", "kept")
-
-
-def test_what_is_under_way_in_batches_is_not_paid_again_call_by_call(tercet, double, experiment):
-    """As when somebody tires of waiting and sets api = "direct"."""
-    double.latency = 3600.0
-    assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
-    write_remote(experiment, CALLS)
-    forget()
-    done = label(tercet, "--quiet")
-    double.latency = 0.0
-    double.settle()
-    assert double.billed.total() + double.billed_chat.total() == REQUESTS, "paid twice"
-    assert done.exit_code == 0 or "batches" in done.stderr
-
-
-def test_two_runs_at_the_same_time_share_the_batches(double, experiment, tmp_path, undisturbed):
-    double.latency = 0.3
-    both = [subprocess.Popen(command(), cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
-    assert len(double.tags) == PARTS
-    assert_once(double, ledger(tmp_path / "runs"))
-    assert ledger(tmp_path / "runs").equals(undisturbed)

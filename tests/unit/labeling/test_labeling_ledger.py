@@ -80,6 +80,7 @@ def test_a_vote_comes_back_from_disk_as_it_was(tmp_path, ledger):
             "parse": None,
             "problem": None,
             "n_generated": None,
+            "served": None,
         }
     ]
 
@@ -93,8 +94,15 @@ def test_a_generated_vote_comes_back_with_its_text_and_how_it_was_read(tmp_path,
     assert (row["text"], row["parse"], row["problem"], row["n_generated"]) == (text, "repaired", "off_label", 21)
 
 
+def test_a_remote_vote_comes_back_with_what_served_it(tmp_path, ledger):
+    with ledger:
+        ledger.append([replace(vote_of(prompt_of()), served="gpt-oss-20b fp_1")])
+    assert Ledger(tmp_path, "f1").votes()["served"].to_list() == ["gpt-oss-20b fp_1"]
+
+
 # What a vote had before text was generated; such shards are on users' disks.
-OLD_VOTES = pl.Schema({name: VOTES[name] for name in VOTES if name not in ("text", "parse", "problem", "n_generated")})
+LATER = ("text", "parse", "problem", "n_generated", "served")
+OLD_VOTES = pl.Schema({name: VOTES[name] for name in VOTES if name not in LATER})
 
 
 def write_old_shard(folder, votes):
@@ -109,7 +117,7 @@ def test_votes_of_an_older_version_are_read_with_nothing_in_the_columns_that_cam
     read = Ledger(tmp_path, "f1").votes()
     assert read.schema == VOTES
     assert read.sort("question_id").equals(votes_frame(votes))
-    assert read.select("text", "parse", "problem", "n_generated").null_count().row(0) == (2, 2, 2, 2)
+    assert read.select(LATER).null_count().row(0) == (2, 2, 2, 2, 2)
 
 
 def test_old_and_new_shards_make_one_ledger_and_what_the_old_one_knows_is_not_asked_again(tmp_path):
@@ -245,6 +253,57 @@ def test_two_ledgers_written_at_once_are_merged_without_doubles_and_the_first_sh
         votes = ledger.votes()
         assert dict(votes.select("question_id", "label").iter_rows()) == {"q1": "yes", "q2": "yes", "q3": "no"}
         assert len(votes) == 3
+
+
+def test_votes_that_the_ledger_has_already_are_told_from_those_that_it_lacks(ledger):
+    known, new, other = (vote_of(prompt_of(question_id)) for question_id in ("q1", "q2", "q3"))
+    assert ledger.unknown([]) == []
+    assert ledger.unknown([other, known, new]) == [other, known, new]
+    ledger.append([known])
+    assert ledger.unknown([other, known, new]) == [other, new]
+    ledger.flush()
+    assert ledger.unknown([other, known, new]) == [other, new]
+    # The key says which vote it is, not what it says.
+    assert ledger.unknown([replace(known, label="no", text="No.", served="m-2")]) == []
+
+
+def test_a_vote_that_another_process_wrote_in_the_meantime_is_not_unknown(tmp_path):
+    one, two = Ledger(tmp_path, "f1", NEVER), Ledger(tmp_path, "f1", NEVER)
+    votes = [vote_of(prompt) for prompt in three_prompts("q1")]
+    assert one.unknown(votes) == votes
+    two.append(votes[:2])
+    assert one.unknown(votes) == votes
+    two.flush()
+    assert one.unknown(votes) == votes[2:]
+
+
+def test_a_vote_on_another_prompt_arm_number_or_seed_is_unknown(ledger):
+    ledger.append([vote_of(prompt_of())])
+    others = [
+        prompt_of(arm="random"),
+        prompt_of(vote=1, seed=prompt_of().seed),
+        prompt_of(seed=5),
+        prompt_of(message="m"),
+    ]
+    votes = [vote_of(prompt) for prompt in others]
+    assert ledger.unknown([vote_of(prompt_of()), *votes]) == votes
+
+
+@pytest.mark.parametrize("failure", ["prompt_too_long", "rejected"])
+def test_a_vote_that_is_not_kept_stays_unknown(tmp_path, ledger, failure):
+    with ledger:
+        ledger.append([vote_of(prompt_of(), failure=failure)])
+        assert ledger.unknown([vote_of(prompt_of())]) == [vote_of(prompt_of())]
+    assert shards(tmp_path) == []
+
+
+def test_results_that_are_collected_again_after_a_crash_are_in_the_ledger_once(tmp_path):
+    votes = [vote_of(prompt) for prompt in three_prompts("q1")]
+    for _ in range(2):
+        with Ledger(tmp_path, "f1", NEVER) as ledger:
+            ledger.append(ledger.unknown(votes))
+    assert len(shards(tmp_path)) == 1
+    assert len(ledger.votes()) == 3
 
 
 def test_a_ledger_sees_what_another_process_wrote_in_the_meantime(tmp_path):

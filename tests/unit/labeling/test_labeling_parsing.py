@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.generation import Decoding, Generator
-from labeling.parsing import answer_grammar, label_grammar, parse_answer
+from labeling.parsing import answer_grammar, label_grammar, parse_answer, parse_label
 from labeling.sampling import Sampling
 
 LABELS = LabelSet()
@@ -217,6 +217,100 @@ def test_a_label_without_its_sign_is_the_other_label(text):
     assert label == "1"
 
 
+# A bare label
+
+
+def parse_bare(text, labels=LABELS, truncated=False):
+    return tuple(parse_label(text, labels, truncated=truncated))
+
+
+@pytest.mark.parametrize("label", list(LABELS))
+def test_a_text_that_is_a_label_letter_by_letter_is_strict(label):
+    assert parse_bare(label) == strict(label)
+    assert parse_bare(label, truncated=True) == strict(label)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Yes", "yes"),
+        ("yes\n", "yes"),
+        (" no", "no"),
+        ("No.", "no"),
+        ("**Maybe**", "maybe"),
+        ("Answer: yes", "yes"),
+        ("The answer is yes.", "yes"),
+        ("The log says so.\nYes.", "yes"),
+        ("Yes, because nine of fourteen left.", "yes"),
+        ("No. The crews were well.", "no"),
+        ("**Yes** - nine of fourteen left.", "yes"),
+        ("maybe; the log is torn", "maybe"),
+        ("No, I cannot say that.", "no"),
+        ("Yes\n\nNine of fourteen left.", "yes"),
+        ("'yes', I think", "yes"),
+    ],
+    ids=repr,
+)
+def test_a_label_with_words_around_or_behind_it_is_lenient(text, label):
+    assert parse_bare(text) == lenient(label)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yes or no",
+        "Yes/no",
+        "Yes, or no",
+        "yes and no, both",
+        "No significant change was seen.",
+        "Maybe the crews were tired",
+        "yesterday",
+        "not sure",
+        "It depends",
+        "Answer: unclear",
+        "The label is yes",
+    ],
+    ids=repr,
+)
+def test_a_text_that_does_not_begin_with_one_label_for_itself_is_off_label_or_truncated(text):
+    assert parse_bare(text) == problem("off_label")
+    assert parse_bare(text, truncated=True) == problem("truncated")
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("", "empty"), (" \n\t", "empty"), ("I cannot answer this.", "refused"), ("As an AI, I say yes", "refused")],
+)
+def test_nothing_and_a_refusal_are_no_bare_labels(text, what, truncated):
+    assert parse_bare(text, truncated=truncated) == problem(what)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "cut"),
+    [
+        ("no", strict("no"), problem("truncated")),
+        ("No", lenient("no"), problem("truncated")),
+        ("no difference", strict("no difference"), strict("no difference")),
+        ("No difference, as nine left", lenient("no difference"), lenient("no difference")),
+        ("No, nine left", lenient("no"), lenient("no")),
+        ("no dif", problem("off_label"), problem("truncated")),
+        ("no difference was found", problem("off_label"), problem("truncated")),
+        ("yes", strict("yes"), strict("yes")),
+    ],
+    ids=str,
+)
+def test_a_bare_label_that_may_go_on_as_a_longer_one_counts_only_where_it_was_not_cut(text, whole, cut):
+    assert parse_bare(text, NO_DIFFERENCE) == whole
+    assert parse_bare(text, NO_DIFFERENCE, truncated=True) == cut
+
+
+@pytest.mark.parametrize("label", [*REGEX, *UNICODE, *SIGNED])
+def test_a_bare_label_of_any_characters_is_itself(label):
+    labels = next(one for one in (REGEX, UNICODE, SIGNED) if label in one)
+    assert parse_bare(label, labels) == strict(label)
+
+
 # Properties
 
 WORDS = st.sampled_from(
@@ -279,6 +373,32 @@ def test_an_answer_line_behind_any_text_is_read_strictly(text, labels):
 @given(TEXTS, label_sets())
 def test_the_order_of_the_labels_does_not_matter(text, labels):
     assert parse(text, LabelSet(tuple(labels)[::-1])) == parse(text, labels)
+    assert parse_bare(text, LabelSet(tuple(labels)[::-1])) == parse_bare(text, labels)
+
+
+@given(TEXTS, label_sets(), st.booleans())
+def test_a_bare_label_is_read_wherever_an_answer_is_and_named_a_problem_elsewhere(text, labels, truncated):
+    label, how, what = parse_bare(text, labels, truncated)
+    assert (label is None) != (what is None)
+    assert (label is None) == (how is None)
+    assert how in (None, "strict", "lenient")
+    assert what in (None, "empty", "refused", "truncated", "off_label")
+    assert (how == "strict") == (text in tuple(labels) and what != "truncated")
+    answer = parse(text, labels, truncated)
+    if text not in tuple(labels) and answer[0] is not None:
+        assert label == answer[0]
+    if what is not None:
+        assert answer == problem(what)
+
+
+@given(
+    st.sampled_from([LABELS, NO_DIFFERENCE, UNICODE]), st.sampled_from([", ", ". ", "; ", "! ", ": ", "\n"]), st.data()
+)
+def test_a_label_at_the_beginning_is_read_whatever_is_said_behind_it(labels, stop, data):
+    label = data.draw(st.sampled_from(tuple(labels)))
+    behind = data.draw(st.sampled_from(["because nine left.", "Nine of 14 left", "as the log says", "so it is"]))
+    for spelt in (label, label.upper(), label.capitalize(), f"**{label}**"):
+        assert parse_bare(spelt + stop + behind, labels)[0] == label
 
 
 @given(
