@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from corpora.errors import InputError
@@ -170,6 +171,8 @@ def _lines(one: Quote) -> Iterator[str]:
     if one.is_free:
         yield "  money: none (a server without an entry in the price table)"
         return
+    if one.price is not None and one.price.retired is not None and one.price.retired <= f"{datetime.now(UTC):%Y-%m}":
+        yield f"  retired: {remote.provider} was to stop serving it in {one.price.retired}; see `tercet models check`"
     if one.price is None:
         yield f"  money: unknown ({remote.provider} {one.reader.model} is not in the price table: give `prices`)"
         return

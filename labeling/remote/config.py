@@ -63,7 +63,7 @@ class RemoteConfig(BaseModel):
         "after which a run gives up",
     )
     connections: int = Field(4, ge=1, le=256, description="direct: calls at the same time")
-    timeout: float = Field(120.0, gt=0, description="direct: seconds after which a call counts as broken off")
+    timeout: float = Field(120.0, gt=0, description="seconds without a byte after which a call counts as broken off")
 
     @field_validator("base_url")
     @classmethod

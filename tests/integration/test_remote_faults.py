@@ -149,18 +149,10 @@ def assert_once(double: ProviderDouble, votes: pl.DataFrame) -> None:
 # ---- Batches: what a provider does
 
 
-ENDPOINTS = (
-    ("POST", "/files"),
-    ("POST", "/batches"),
-    ("GET", "/batches"),
-    ("GET", "/batches/{id}"),
-    ("GET", "/files/{id}/content"),
-    ("GET", "/files"),
-)
-
-
 @pytest.mark.parametrize("fault", HTTP_FAULTS)
-@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/files"), ("POST", "/batches"), ("GET", "/batches"), ("GET", "/files/{id}/content")]
+)
 def test_a_fault_of_an_endpoint_changes_nothing(method, path, fault, tercet, double, experiment, undisturbed):
     double.force(method, re.escape(path), fault)
     finish(tercet)
@@ -434,14 +426,24 @@ def work(desk: BatchDesk) -> None:
         desk.collect(part.id)
 
 
+@pytest.mark.parametrize("fault", HTTP_FAULTS)
+@pytest.mark.parametrize("path", ["/batches", "/batches/{id}", "/files/{id}/content", "/files"])
+def test_any_look_at_the_provider_may_fail_many_times(path, fault, double, clock, tmp_path):
+    double.slow_seconds = 0.01
+    double.force("GET", re.escape(path), fault, times=10)
+    work(open_desk(tmp_path, clock))
+    assert double.given[fault] >= 3
+    assert set(double.tags.values()) == {1}
+    assert double.billed == dict.fromkeys((prompt.key.id for prompt in PROMPTS), 1)
+
+
 @pytest.mark.parametrize("fault", [Fault.CUT_BODY, Fault.SERVER_ERROR])
 def test_a_batch_whose_creation_was_not_answered_is_looked_for_until_it_must_be_listed(fault, double, clock, tmp_path):
     double.list_lag = 9.0
     double.force("POST", "/batches", fault, times=3)
     work(open_desk(tmp_path, clock))
     assert set(double.tags.values()) == {1}
-    assert sorted(double.billed) == sorted(prompt.key.id for prompt in PROMPTS)
-    assert double.billed.total() == len(PROMPTS)
+    assert double.billed == dict.fromkeys((prompt.key.id for prompt in PROMPTS), 1)
 
 
 def test_a_list_that_is_not_answered_either_is_asked_again_before_anything_is_made_again(double, clock, tmp_path):
@@ -541,7 +543,7 @@ def test_what_was_submitted_is_not_asked_again_by_the_run_that_follows(tercet, d
 
 
 def test_a_run_and_a_collection_at_the_same_time_share_the_batches(tercet, double, experiment, tmp_path, undisturbed):
-    double.latency = 3.0
+    double.latency = 2.0
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
     collect = [sys.executable, "-m", "flows.cli", "batches", "collect", "--wait"]
     both = [subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.DEVNULL) for line in (command(), collect)]
@@ -602,6 +604,21 @@ def test_cancelled_then_labeled_only_what_is_missing_is_submitted(tercet, double
     assert sum(content.count(b"\n") for _, content in uploaded) == REQUESTS - sum(one["completed"] for one in first)
 
 
+def test_a_batch_that_the_provider_has_no_more_can_be_given_up(tercet, double, experiment, monkeypatch, undisturbed):
+    """As after a month, or with the key of another project."""
+    double.latency = 3600.0
+    assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
+    forget()
+    with ProviderDouble() as another:
+        point_to(another, monkeypatch)
+        label(tercet, "--quiet")  # it may say what is wrong
+        cancelled = tercet("batches", "cancel", "--yes")
+        assert cancelled.exit_code == 0, cancelled.output
+        finish(tercet)
+        assert_once(another, ledger(Path("runs")))
+        assert ledger(Path("runs")).equals(undisturbed)
+
+
 def test_cancelled_batches_that_had_ended_keep_what_they_gave(tercet, double, experiment, undisturbed):
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
     done = tercet("batches", "cancel", "--yes")
@@ -623,6 +640,18 @@ def test_submit_says_how_much_is_really_under_way_when_the_limit_stops_it(tercet
     assert len(double.batches) == 1
     assert f"{REQUESTS} requests" not in done.output
     assert "5 requests" in done.output
+
+
+def test_a_run_pays_for_its_own_questions_only(tercet, double, tmp_path):
+    """What the limit kept back from a larger run is not what the user allowed a smaller one."""
+    write_prices(tmp_path / "prices.toml", 0, 1e6)
+    large = write_remote(tmp_path / "far.toml", head=PRICY)
+    assert tercet("batches", "submit", "far.toml", "--max-cost", "900").exit_code == 0
+    forget()
+    (tmp_path / "few.toml").write_text(large.read_text().replace("sample = 6", "sample = 1").replace(PRICY, ""))
+    done = tercet("label", "few.toml", "--max-cost", "1", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert double.billed.total() <= 5 + 3, "5 of the first run, 3 of the second"
 
 
 def test_collecting_spends_nothing_that_was_not_allowed(tercet, double, tmp_path):

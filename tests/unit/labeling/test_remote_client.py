@@ -284,6 +284,14 @@ def test_an_unknown_and_a_retired_model_are_missing(sdk):
         assert provider.models() == ["new"]
 
 
+@pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached"])
+def test_an_account_without_money_does_not_pass_by_waiting_whatever_its_status(sdk, code):
+    error = chat_error(refused(429, "You exceeded your current quota.", code), sdk)
+    assert (error.status, error.is_out_of_money, error.is_transient) == (429, True, False)
+    limited = chat_error(refused(429, "Rate limit reached.", "rate_limit_exceeded"), sdk)
+    assert (limited.status, limited.is_out_of_money, limited.is_transient) == (429, False, True)
+
+
 # Connections
 
 
@@ -475,6 +483,10 @@ def test_a_provider_is_called_by_its_name_and_a_server_by_its_address(double):
     [
         (ProviderError("Bad key.", status=401), "groq refuses the key in MY_KEY: expected a valid key; set MY_KEY"),
         (ProviderError("Gone.", status=404, code="model_not_found"), "groq does not serve 'm' (Gone.)"),
+        (
+            ProviderError("No quota.", status=429, code="insufficient_quota"),
+            "the account at groq has nothing left to spend (No quota.): expected credit; top it up",
+        ),
         (ProviderError("Busy.", status=503), "groq does not answer (HTTP 503 : Busy.)"),
         (ProviderError("ReadTimeout", status=None, sent=True), "groq does not answer (no answer : ReadTimeout)"),
         (ProviderError("Bad top_p.", status=400, code="c"), "groq refuses the request (HTTP 400 c: Bad top_p.)"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from labeling.remote.client import ProviderError
-from labeling.remote.pacing import Pacer, StoppedError, insist, parse_duration, pause_after
+from labeling.remote.pacing import Pacer, StoppedError, insist, parse_duration, pause_after, sleep
 
 
 class Clock:
@@ -33,11 +33,14 @@ def headers(**told):
     return {f"x-ratelimit-{name.replace('_', '-')}": value for name, value in told.items()}
 
 
+ENDED, GOES_ON = threading.Event(), threading.Event()  # of a run
+ENDED.set()
+
+
 def must_wait(pacer, n_tokens=1):
-    """Whether a call would have to wait; a stopped pacer lets pass what may pass at once, and ends every wait."""
-    pacer.stop()
+    """Whether a call would have to wait; as the run has ended, it passes at once or not at all."""
     try:
-        pacer.wait(n_tokens)
+        pacer.wait(n_tokens, ENDED)
     except StoppedError:
         return True
     return False
@@ -175,16 +178,10 @@ def test_no_header_stops_a_run(told):
 
 def test_threads_together_take_no_more_than_is_left(pacer):
     pacer.learn(headers(remaining_requests="20", reset_requests="10m", remaining_tokens="9999", reset_tokens="10m"))
-    pacer.stop()
     passed = []
 
     def call():
-        for _ in range(8):
-            try:
-                pacer.wait(1)
-            except StoppedError:
-                continue
-            passed.append(1)
+        passed.extend(1 for _ in range(8) if not must_wait(pacer))
 
     threads = [threading.Thread(target=call) for _ in range(8)]
     for thread in threads:
@@ -220,7 +217,7 @@ def test_a_caller_who_waits_calls_when_the_time_has_come(pacer, clock):
     passed = threading.Event()
 
     def call():
-        pacer.wait(1)
+        pacer.wait(1, GOES_ON)
         passed.set()
 
     thread = threading.Thread(target=call, daemon=True)
@@ -235,14 +232,14 @@ def test_waiting_takes_as_long_as_it_should():
     pacer = Pacer("groq")
     pacer.learn(headers(remaining_requests="1", reset_requests="80ms"))
     started = time.monotonic()
-    pacer.wait(1)
-    pacer.wait(1)
+    pacer.wait(1, GOES_ON)
+    pacer.wait(1, GOES_ON)
     assert time.monotonic() - started >= 0.08
 
 
 def test_the_end_of_a_run_wakes_all_who_wait_or_sleep(pacer):
     pacer.hold(600)
-    ended = []
+    ended, stop = [], threading.Event()
 
     def until_stopped(call):
         try:
@@ -250,33 +247,40 @@ def test_the_end_of_a_run_wakes_all_who_wait_or_sleep(pacer):
         except StoppedError:
             ended.append(call)
 
-    calls = [lambda: pacer.wait(1), lambda: pacer.wait(5), lambda: pacer.sleep(600)]
+    calls = [lambda: pacer.wait(1, stop), lambda: pacer.wait(5, stop), lambda: sleep(600, stop)]
     threads = [threading.Thread(target=until_stopped, args=(call,), daemon=True) for call in calls]
     for thread in threads:
         thread.start()
-    pacer.stop()
+    stop.set()
     for thread in threads:
         thread.join(5)
     assert len(ended) == 3
 
 
-def test_after_the_end_of_a_run_nobody_sleeps(pacer):
-    pacer.stop()
+def test_after_the_end_of_a_run_nobody_sleeps():
     with pytest.raises(StoppedError):
-        pacer.sleep(600)
+        sleep(600, ENDED)
+    sleep(0, GOES_ON)
+
+
+def test_the_end_of_one_run_is_not_the_end_of_the_next_that_shares_the_limits(pacer, clock):
+    pacer.hold(5)
+    assert must_wait(pacer)
+    clock.now += 5
+    pacer.wait(1, GOES_ON)
 
 
 @pytest.mark.parametrize(("reset", "hours"), [("24h", "24.0"), ("7h30m", "7.5"), ("15m1s", "0.3")])
 def test_who_would_wait_longer_than_a_quarter_of_an_hour_is_told_so(pacer, reset, hours):
     pacer.learn(headers(remaining_requests="0", reset_requests=reset))
     with pytest.raises(InputError, match=f"groq takes no more calls for {hours} hours.*run again"):
-        pacer.wait(1)
+        pacer.wait(1, GOES_ON)
 
 
 def test_a_quarter_of_an_hour_is_waited_for(pacer, clock):
     pacer.hold(901)
     with pytest.raises(InputError, match=r"0\.3 hours"):
-        pacer.wait(1)
+        pacer.wait(1, GOES_ON)
     clock.now += 1
     assert must_wait(pacer)
 
@@ -364,10 +368,9 @@ def test_an_error_that_is_no_providers_is_passed_on_at_once():
     assert script.n_calls == 1
 
 
-def test_the_end_of_a_run_ends_insisting(pacer):
-    pacer.stop()
+def test_the_end_of_a_run_ends_insisting():
     with pytest.raises(StoppedError):
-        insist(Script(BROKEN), sleep=pacer.sleep)
+        insist(Script(BROKEN), sleep=lambda seconds: sleep(seconds, ENDED))
 
 
 @given(st.integers(1, 1000), st.none() | st.floats(0, 1e6))

@@ -70,9 +70,9 @@ def test_a_part_knows_whose_votes_its_requests_are(tmp_path):
 
 def test_a_part_knows_what_it_may_cost_at_most(tmp_path):
     (part,) = plan(tmp_path, PROMPTS[:2])
-    # "Be brief." and "Is 0 so?" are 17 bytes, 5.7 tokens; two messages, 20 more; 160 tokens of answer.
-    assert part.worst == [2, 2 * 26, 2 * 160]
-    assert part.worst_usage == Usage(2, 52, 320)
+    # "Be brief." and "Is 0 so?" are 17 bytes, 8.5 tokens; two messages, 20 more; 160 tokens of answer.
+    assert part.worst == [2, 2 * 29, 2 * 160]
+    assert part.worst_usage == Usage(2, 58, 320)
 
 
 @pytest.mark.parametrize(("limit", "sizes"), [(12, [12]), (11, [11, 1]), (5, [5, 5, 2]), (1, [1] * 12)])
@@ -242,9 +242,11 @@ def test_a_part_of_which_votes_may_come_is_open(tmp_path):
     for step in ("planned", "uploaded", "creating", "created", "finished"):
         part.move(step)
         assert part.is_open
+        assert part.is_under_way == (step in ("created", "finished"))
         assert [one.is_open for one in load_parts(tmp_path)] == [True]
     part.move("collected")
     assert not part.is_open
+    assert not part.is_under_way
 
 
 def test_a_batch_that_is_made_again_has_another_tag(tmp_path):

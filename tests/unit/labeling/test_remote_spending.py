@@ -46,25 +46,25 @@ def run_all(threads):
 
 def test_tokens_are_reckoned_from_bytes_with_some_for_each_message():
     prompt = Prompt("q1", "document", 0, 5, "Brief!", "Naïve?", "")
-    # 6 bytes, and 7 as the ï has two: 13 / 3 = 4.3, of which 5; and 10 for each of two messages.
-    assert estimate(READER, prompt) == Usage(1, 25, 160)
-    # 13 / 4 = 3.25, of which 4.
+    # 6 bytes, and 7 as the ï has two: 13 / 4 = 3.25, of which 4; and 10 for each of two messages.
     assert estimate(READER, prompt, 4.0) == Usage(1, 24, 160)
+    # 13 / 2 = 6.5, of which 7: what is set aside.
+    assert estimate(READER, prompt) == Usage(1, 27, 160)
 
 
 def test_the_start_of_an_answer_is_sent_and_so_counts():
     prompt = Prompt("q1", "document", 0, 5, "", "Is it?", "A:")
-    assert estimate(READER, prompt) == Usage(1, 13, 160)  # 9 bytes with the line end
+    assert estimate(READER, prompt, 1.0) == Usage(1, 9 + 10, 160)  # with the line end
 
 
 def test_an_answer_that_is_read_from_its_first_token_is_short():
     telling = LabelerConfig(remote=RemoteConfig(provider="server", base_url="http://127.0.0.1/v1"))
-    assert estimate(telling, Prompt("q1", "document", 0, 5, "", "Is it", "")) == Usage(1, 12, 16)
+    assert estimate(telling, Prompt("q1", "document", 0, 5, "", "Is it", ""), 1.0) == Usage(1, 15, 16)
 
 
 def test_a_body_is_reckoned_as_its_prompt_is():
     body = {"messages": [{"role": "system", "content": "ab"}, {"role": "user", "content": "abcd"}]}
-    assert estimate_body(body, 9) == Usage(1, 22, 9)
+    assert estimate_body(body, 9, 3.0) == Usage(1, 22, 9)
     assert estimate_body({"messages": []}, 9) == Usage(1, 0, 9)
 
 
