@@ -84,6 +84,18 @@ def collect_jobs(store: Path, *, wait: bool) -> Iterator[str]:
                 yield f"{name}: {len(left)} batches with {sum(part.n_requests for part in left)} requests are {how}"
 
 
+def forget_part(store: Path, part_id: str) -> str:
+    """Forget an open batch, so that its votes are asked for again; a line about it.
+
+    Raises:
+        InputError: no such part, or a key is missing.
+    """
+    for name, desk in _desks(store):
+        if desk.forget(part_id):
+            return f"{name}: batch {part_id} is forgotten; the next run asks for its votes again"
+    raise InputError(f"no open batch {part_id!r}", "an id of `tercet batches list`", "correct it")
+
+
 def cancel_jobs(store: Path) -> Iterator[str]:
     """Cancel everything that is under way; a line a labeler.
 

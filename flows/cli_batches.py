@@ -55,6 +55,16 @@ def collect(store: Path, wait: bool) -> None:
 
 
 @batches.command()
+@click.argument("part")
+@store_option
+def forget(part: str, store: Path) -> None:
+    """Forget the batch with this PART id, whose results the provider no longer has: its votes are paid for again."""
+    from flows.batches import forget_part
+
+    click.echo(forget_part(store, part))
+
+
+@batches.command()
 @store_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cancel(store: Path, yes: bool) -> None:

@@ -32,6 +32,7 @@ from labeling.remote.spending import LimitError, Meter, Usage
 from labeling.votes import Prompt
 
 ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
+NOT_FOUND = 404
 FIRST_PAUSE = 2.0
 LIST_LAG = 10.0  # seconds within which a batch that was made shows in the provider's list
 DOWNLOADS = 3  # of a file with broken lines, before they count as what the provider has
@@ -207,7 +208,7 @@ class BatchDesk:
         try:
             batch = self._free(lambda: self.provider.batch(str(part.batch_id)))
         except ProviderError as error:
-            raise self.provider.explain(error, self.config.model) from error
+            raise self._lost(part, error) from error
         status = str(batch.get("status"))
         if status == "failed":
             self._failed(part, batch)
@@ -215,6 +216,17 @@ class BatchDesk:
             part.move("finished", status=status)
         elif status != part.status:
             part.move("created", status=status)
+
+    def _lost(self, part: Part, error: ProviderError) -> InputError:
+        """Why a batch that was made cannot be looked at; what it would give is never asked for again unbidden."""
+        if error.status != NOT_FOUND:
+            return self.provider.explain(error, self.config.model)
+        return InputError(
+            f"{self.provider.name} does not know batch {part.batch_id} or its files ({error.message})",
+            f"what was submitted with the key in {self.provider.remote.key_name}",
+            f"set that key; or, where the provider has deleted it, `tercet batches forget {part.id}`, and its votes are "
+            "asked for and paid again",
+        )
 
     def _failed(self, part: Part, batch: dict[str, Any]) -> None:
         """A batch that failed as a whole did nothing and cost nothing: it is made again, if that can help."""
@@ -247,7 +259,7 @@ class BatchDesk:
             try:
                 results = self._fetch(part)
             except ProviderError as error:
-                raise self.provider.explain(error, self.config.model) from error
+                raise self._lost(part, error) from error
             # A run that was killed after this step and before the next has them in the ledger already.
             self.ledger.append(self.ledger.unknown(results.votes))
             self.ledger.flush()
@@ -300,6 +312,14 @@ class BatchDesk:
                 return
             pause = min(FIRST_PAUSE if ready else pause * 1.5, self.config.remote.poll_seconds)
             self._sleep(pause)
+
+    def forget(self, part_id: str) -> bool:
+        """Drop a part of which the provider will give nothing more; whether there was such an open part."""
+        with self._locked():
+            found = [part for part in self.open_parts() if part.id == part_id]
+            for part in found:
+                part.drop()
+            return bool(found)
 
     def cancel(self) -> list[Part]:
         """Ask the provider to stop all batches under way, and drop the parts that it never saw; the parts concerned.
