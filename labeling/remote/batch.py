@@ -23,21 +23,19 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig
 from labeling.ledger import Ledger
-from labeling.remote.client import TOO_MANY, Provider, ProviderError
-from labeling.remote.pacing import FREE_CALLS_TRIED, insist, pause_after
-from labeling.remote.parts import REQUESTS, Part, load_parts, plan_parts, write_json
-from labeling.remote.requests import ENDPOINT
+from labeling.remote.client import Provider, ProviderError
+from labeling.remote.pacing import insist
+from labeling.remote.parts import Part, load_parts, plan_parts, write_json
 from labeling.remote.results import Results, read_lines, read_results
 from labeling.remote.spending import LimitError, Meter, Usage
+from labeling.remote.submission import PartCounter, Submission
 from labeling.votes import Prompt
 
 ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
 NOT_FOUND = 404
 FIRST_PAUSE = 2.0
-LIST_LAG = 10.0  # seconds within which a batch that was made shows in the provider's list
 DOWNLOADS = 3  # of a file with broken lines, before they count as what the provider has
 LABELER = "labeler.json"
-_TAG, _LABELER_TAG = "tercet_part", "tercet_labeler"
 _PROMPTS_AT_ONCE = 512
 
 
@@ -65,9 +63,10 @@ class BatchDesk:
         self.config, self.labels, self.ledger, self.provider = config, labels, ledger, provider
         self.folder = batch_folder(ledger.folder)
         self.say = say
-        self._meter, self._sleep = meter, sleep
+        self._sleep = sleep
         self._lock = FileLock(self.folder / ".lock")
-        self._counted: set[str] = set()  # tags whose worst case is set aside
+        self._counter = PartCounter(meter)
+        self._submission = Submission(config, ledger.fingerprint, provider, self._counter, sleep)
 
     def plan(self, prompts: Iterable[Prompt], refused: frozenset[str] = frozenset()) -> int:
         """Write what the ledger lacks, and no open part asks for, into new parts; how many requests that makes.
@@ -118,10 +117,7 @@ class BatchDesk:
             if not waiting:
                 return
             try:
-                known = self._known()
-                files = self._free(self.provider.files)
-                for part in waiting:
-                    self._submit(part, known, files)
+                self._submission.submit(waiting)
             except LimitError:
                 # What is under way was reckoned at its worst: once it is here, there may be room for more.
                 if not any(part.step == "created" for part in self.parts()):
@@ -132,66 +128,11 @@ class BatchDesk:
                     raise NoBatchesError(error.message) from error
                 raise self.provider.explain(error, self.config.model) from error
 
-    def _submit(self, part: Part, known: dict[str, dict[str, Any]], files: dict[str, tuple[str, int]]) -> None:
-        """Make the batch of a part, unless it was made already."""
-        for pause in (LIST_LAG / 4, LIST_LAG) if part.step == "creating" else ():
-            # A run that was killed here may have made it a moment ago.
-            if part.tag not in known:
-                self._sleep(min(pause, self.config.remote.poll_seconds))
-                known |= self._known()
-        if part.tag in known:
-            self._take_note(part, known[part.tag])
-            return
-        self._count(part, within_limit=True)
-        if part.file_id is None:
-            name = f"tercet-{part.id}.jsonl"
-            file_id, n_bytes = files.get(name, ("", 0))
-            if n_bytes != part.n_bytes:
-                file_id = self._free(lambda: self.provider.upload(part.folder / REQUESTS, name))
-            part.move("uploaded", file_id=file_id)
-        self._create(part)
-
-    def _create(self, part: Part) -> None:
-        """Make the batch of an uploaded part: never blindly again, as nothing else keeps two from being made."""
-        metadata = {_TAG: part.tag, _LABELER_TAG: self.ledger.fingerprint}
-        attempt = 0
-        while True:
-            attempt += 1
-            part.move("creating")
-            try:
-                self._take_note(part, self.provider.create_batch(str(part.file_id), ENDPOINT, metadata))
-                return
-            except ProviderError as error:
-                if not error.is_transient:
-                    part.move("uploaded")
-                    raise
-                # Whatever came back or did not, the batch may be there: only the list tells, after a while.
-                # After a 429 nothing was made for sure.
-                lag = 0.0 if error.status == TOO_MANY else min(LIST_LAG, self.config.remote.poll_seconds)
-                self._sleep(max(lag, pause_after(attempt, error)))
-                found = self._known().get(part.tag)
-                if found is not None:
-                    self._take_note(part, found)
-                    return
-                if attempt >= FREE_CALLS_TRIED:
-                    raise
-
-    def _take_note(self, part: Part, batch: dict[str, Any]) -> None:
-        self._count(part, within_limit=False)
-        facts = {name: batch.get(name) for name in ("status", "created_at")}
-        part.move("created", batch_id=str(batch["id"]), **facts)
-
-    def _known(self) -> dict[str, dict[str, Any]]:
-        """The provider's batches that are ours, by tag."""
-        batches = self._free(lambda: list(self.provider.batches()))
-        tagged = ((batch.get("metadata") or {}, batch) for batch in batches)
-        return {str(tags[_TAG]): batch for tags, batch in tagged if isinstance(tags, dict) and _TAG in tags}
-
     def _withdraw(self) -> None:
         """Take back what was planned for a provider that has no batches."""
         for part in self.parts():
             if part.step in ("planned", "uploaded", "creating"):
-                self._uncount(part, Usage())
+                self._counter.settle(part, Usage())
                 part.drop()
 
     def poll(self) -> list[Part]:
@@ -200,7 +141,7 @@ class BatchDesk:
             parts = self.parts()
             for part in parts:
                 if part.step == "created":
-                    self._count(part, within_limit=False)
+                    self._counter.set_aside(part, within_limit=False)
                     self._look(part)
             return [part for part in parts if part.step == "finished"]
 
@@ -224,15 +165,15 @@ class BatchDesk:
         return InputError(
             f"{self.provider.name} does not know batch {part.batch_id} or its files ({error.message})",
             f"what was submitted with the key in {self.provider.remote.key_name}",
-            f"set that key; or, where the provider has deleted it, `tercet batches forget {part.id}`, and its votes are "
-            "asked for and paid again",
+            f"set that key; or, where the provider has deleted it, `tercet batches forget {part.id}`, and its votes "
+            "are asked for and paid again",
         )
 
     def _failed(self, part: Part, batch: dict[str, Any]) -> None:
         """A batch that failed as a whole did nothing and cost nothing: it is made again, if that can help."""
         error = batch_error(batch)
         waits = error.code == "token_limit_exceeded"  # for other batches of this account to finish
-        self._uncount(part, Usage())
+        self._counter.settle(part, Usage())
         if error.is_missing_model:
             part.move("uploaded", status="failed", batch_id=None)
             raise self.provider.explain(error, self.config.model)
@@ -265,7 +206,7 @@ class BatchDesk:
             self.ledger.flush()
             part.move("collected", counts=results.counts)
             part.forget_requests()
-            self._uncount(part, results.used)
+            self._counter.settle(part, results.used)
             self._tell(part, results)
             return results
 
@@ -329,14 +270,10 @@ class BatchDesk:
         with self._locked():
             concerned = self.open_parts()
             for part in concerned:
-                if part.step in ("planned", "uploaded"):
+                if part.step in ("planned", "uploaded") or (
+                    part.step == "creating" and not self._submission.find(part)
+                ):
                     part.drop()
-                elif part.step == "creating":
-                    found = self._known().get(part.tag)
-                    if found is None:
-                        part.drop()
-                    else:
-                        self._take_note(part, found)
                 if part.step == "created":
                     status = self._free(partial(self._cancel, part))
                     part.move("created", status=status)
@@ -353,17 +290,6 @@ class BatchDesk:
     def _free(self, call: Callable[[], Any]) -> Any:
         """A call that costs nothing, made until it goes well."""
         return insist(call, sleep=self._sleep)
-
-    def _count(self, part: Part, *, within_limit: bool) -> None:
-        """Set the worst case of a part aside, once."""
-        if part.tag not in self._counted:
-            self._meter.set_aside(part.worst_usage, within_limit=within_limit)
-            self._counted.add(part.tag)
-
-    def _uncount(self, part: Part, used: Usage) -> None:
-        if part.tag in self._counted:
-            self._counted.discard(part.tag)
-            self._meter.settle(part.worst_usage, used)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

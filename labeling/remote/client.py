@@ -6,20 +6,17 @@ made.
 
 from __future__ import annotations
 
-import importlib
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 from corpora.errors import InputError
 from labeling.remote.config import RemoteConfig
+from labeling.remote.sdk import NO_KEY, find_key, open_groq, open_openai
 
 T = TypeVar("T")
 
-NO_KEY = "none"  # for a server that wants no key: the SDK insists on one
 # Statuses after which nothing was done, so that the same call may be made again.
 TOO_MANY = 429
 _TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
@@ -85,8 +82,8 @@ class Provider:
 
     def __init__(self, remote: RemoteConfig) -> None:
         self.remote = remote
-        self.key = _find_key(remote)
-        opened = _open_groq if remote.provider == "groq" else _open_openai
+        self.key = find_key(remote)
+        opened = open_groq if remote.provider == "groq" else open_openai
         self._client, self._errors = opened(remote, self.key)
 
     @property
@@ -271,65 +268,6 @@ class Provider:
                 f"{self.name} does not answer ({error})", "an answer", "run again later: everything so far is kept"
             )
         return InputError(f"{self.name} refuses the request ({error})", "one it takes", "correct the reader's settings")
-
-
-class _Errors(NamedTuple):
-    """The exceptions of one SDK, and that of the HTTP library beneath it."""
-
-    any: type[Exception]
-    status: type[Exception]
-    connection: type[Exception]
-    transport: type[Exception]
-
-
-def _find_key(remote: RemoteConfig) -> str:
-    if remote.key_name is None:
-        return NO_KEY
-    key = os.environ.get(remote.key_name, "").strip()
-    if not key:
-        raise InputError(
-            f"no key for {remote.provider} in the environment variable {remote.key_name}", "one", "set it and run again"
-        )
-    return key
-
-
-def _open_groq(remote: RemoteConfig, key: str) -> tuple[Any, _Errors]:
-    try:
-        import groq
-        import httpx
-    except ImportError as error:
-        raise _not_installed("groq") from error
-    url = remote.base_url or os.environ.get("GROQ_BASE_URL")
-    if url and urlsplit(url).path.rstrip("/").endswith("/openai/v1"):
-        raise InputError(
-            "the address of groq (remote.base_url or GROQ_BASE_URL) ends in /openai/v1",
-            "one without, as its SDK adds that",
-            "cut it off",
-        )
-    client = groq.Groq(api_key=key, base_url=url, max_retries=0, timeout=remote.timeout)
-    return client, _Errors(groq.APIError, groq.APIStatusError, groq.APIConnectionError, httpx.HTTPError)
-
-
-def _open_openai(remote: RemoteConfig, key: str) -> tuple[Any, _Errors]:
-    try:
-        import openai
-    except ImportError as error:
-        raise _not_installed("openai") from error
-    client = openai.OpenAI(api_key=key, base_url=remote.base_url, max_retries=0, timeout=remote.timeout)
-    if remote.provider == "server":  # who the user is to OpenAI is no business of another server
-        client.organization = client.project = client.admin_api_key = None
-    return client, _Errors(openai.APIError, openai.APIStatusError, openai.APIConnectionError, _transport_error(openai))
-
-
-def _transport_error(sdk: Any) -> type[Exception]:
-    """The base error of the HTTP library that this release of OpenAI's SDK is built on: httpx, later httpx2."""
-    library = next(base.__module__ for base in sdk.DefaultHttpxClient.__mro__ if base.__module__.startswith("httpx"))
-    error: type[Exception] = importlib.import_module(library.partition(".")[0]).HTTPError
-    return error
-
-
-def _not_installed(name: str) -> InputError:
-    return InputError(f"the package {name} is not installed", "it, for this reader", f"pip install 'tercet[{name}]'")
 
 
 def parse_seconds(value: str | None) -> float | None:

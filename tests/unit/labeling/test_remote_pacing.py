@@ -176,12 +176,20 @@ def test_no_header_stops_a_run(told):
     Pacer("groq", Clock()).learn(told)
 
 
+class Slow(float):
+    """A number of tokens that lets other threads go first while it is compared, so that a missing lock shows."""
+
+    def __gt__(self, other):
+        time.sleep(1e-4)
+        return float(self) > other
+
+
 def test_threads_together_take_no_more_than_is_left(pacer):
-    pacer.learn(headers(remaining_requests="20", reset_requests="10m", remaining_tokens="9999", reset_tokens="10m"))
+    pacer.learn(headers(remaining_tokens="20", reset_tokens="10m"))
     passed = []
 
     def call():
-        passed.extend(1 for _ in range(8) if not must_wait(pacer))
+        passed.extend(1 for _ in range(8) if not must_wait(pacer, Slow(1)))
 
     threads = [threading.Thread(target=call) for _ in range(8)]
     for thread in threads:

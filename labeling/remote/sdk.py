@@ -1,0 +1,89 @@
+"""The official SDKs, opened with a key from the environment; imported only where a remote labeler is asked."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from corpora.errors import InputError
+from labeling.remote.config import RemoteConfig
+
+NO_KEY = "none"  # for a server that wants no key: the SDK insists on one
+
+
+class SdkErrors(NamedTuple):
+    """The exceptions of one SDK, and that of the HTTP library beneath it."""
+
+    any: type[Exception]
+    status: type[Exception]
+    connection: type[Exception]
+    transport: type[Exception]
+
+
+def find_key(remote: RemoteConfig) -> str:
+    """The key of a provider, from the environment.
+
+    Raises:
+        InputError: there is none.
+    """
+    if remote.key_name is None:
+        return NO_KEY
+    key = os.environ.get(remote.key_name, "").strip()
+    if not key:
+        raise InputError(
+            f"no key for {remote.provider} in the environment variable {remote.key_name}", "one", "set it and run again"
+        )
+    return key
+
+
+def open_groq(remote: RemoteConfig, key: str) -> tuple[Any, SdkErrors]:
+    """Groq's client, its own retries off, and its errors.
+
+    Raises:
+        InputError: the SDK is not installed, or the address cannot be right.
+    """
+    try:
+        import groq
+        import httpx
+    except ImportError as error:
+        raise _not_installed("groq") from error
+    url = remote.base_url or os.environ.get("GROQ_BASE_URL")
+    if url and urlsplit(url).path.rstrip("/").endswith("/openai/v1"):
+        raise InputError(
+            "the address of groq (remote.base_url or GROQ_BASE_URL) ends in /openai/v1",
+            "one without, as its SDK adds that",
+            "cut it off",
+        )
+    client = groq.Groq(api_key=key, base_url=url, max_retries=0, timeout=remote.timeout)
+    return client, SdkErrors(groq.APIError, groq.APIStatusError, groq.APIConnectionError, httpx.HTTPError)
+
+
+def open_openai(remote: RemoteConfig, key: str) -> tuple[Any, SdkErrors]:
+    """OpenAI's client, for OpenAI or another server, its own retries off, and its errors.
+
+    Raises:
+        InputError: the SDK is not installed.
+    """
+    try:
+        import openai
+    except ImportError as error:
+        raise _not_installed("openai") from error
+    client = openai.OpenAI(api_key=key, base_url=remote.base_url, max_retries=0, timeout=remote.timeout)
+    if remote.provider == "server":  # who the user is to OpenAI is no business of another server
+        client.organization = client.project = client.admin_api_key = None
+    return client, SdkErrors(
+        openai.APIError, openai.APIStatusError, openai.APIConnectionError, _transport_error(openai)
+    )
+
+
+def _transport_error(sdk: Any) -> type[Exception]:
+    """The base error of the HTTP library that this release of OpenAI's SDK is built on: httpx, later httpx2."""
+    library = next(base.__module__ for base in sdk.DefaultHttpxClient.__mro__ if base.__module__.startswith("httpx"))
+    error: type[Exception] = importlib.import_module(library.partition(".")[0]).HTTPError
+    return error
+
+
+def _not_installed(name: str) -> InputError:
+    return InputError(f"the package {name} is not installed", "it, for this reader", f"pip install 'tercet[{name}]'")

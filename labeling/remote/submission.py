@@ -1,0 +1,143 @@
+"""Making batches: each part once, whatever breaks meanwhile.
+
+The creation of a batch is the one call that must not be made twice. It is announced on disk, carries the part's tag,
+and is made only after the provider's list of batches shows none with that tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from labeling.labeler import LabelerConfig
+from labeling.remote.client import TOO_MANY, Provider, ProviderError
+from labeling.remote.pacing import FREE_CALLS_TRIED, insist, pause_after
+from labeling.remote.parts import REQUESTS, Part
+from labeling.remote.requests import ENDPOINT
+from labeling.remote.spending import Meter, Usage
+
+LIST_LAG = 10.0  # seconds within which a batch that was made shows in the provider's list
+_TAG, _LABELER_TAG = "tercet_part", "tercet_labeler"
+
+
+class PartCounter:
+    """Sets the worst case of each batch aside, once, and settles it once.
+
+    Args:
+        meter: what may be spent.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._counted: set[str] = set()
+
+    def set_aside(self, part: Part, *, within_limit: bool) -> None:
+        """Count a part, unless it is counted.
+
+        Raises:
+            LimitError: the run might pass its limit.
+        """
+        if part.tag not in self._counted:
+            self._meter.set_aside(part.worst_usage, within_limit=within_limit)
+            self._counted.add(part.tag)
+
+    def settle(self, part: Part, used: Usage) -> None:
+        """Put what a part took in the place of its worst case."""
+        if part.tag in self._counted:
+            self._counted.discard(part.tag)
+            self._meter.settle(part.worst_usage, used)
+
+
+class Submission:
+    """Brings parts to a provider.
+
+    Args:
+        config: the labeler.
+        labeler: its fingerprint.
+        provider: the open provider.
+        counter: what may be spent.
+        sleep: waits so many seconds.
+    """
+
+    def __init__(
+        self, config: LabelerConfig, labeler: str, provider: Provider, counter: PartCounter,
+        sleep: Callable[[float], None],
+    ) -> None:  # fmt: skip
+        self._remote, self._labeler, self._provider = config.remote, labeler, provider
+        self._counter, self._sleep = counter, sleep
+
+    def submit(self, parts: Sequence[Part]) -> None:
+        """Make the batch of every part that has none.
+
+        Raises:
+            ProviderError: the provider refuses, or does not answer for long.
+            LimitError: the next part might pass the limit of what may be spent.
+        """
+        known = self._known()
+        files = self._free(self._provider.files)
+        for part in parts:
+            self._submit(part, known, files)
+
+    def find(self, part: Part) -> bool:
+        """Take note of a part's batch, if the provider has one."""
+        batch = self._known().get(part.tag)
+        if batch is not None:
+            self._take_note(part, batch)
+        return batch is not None
+
+    def _submit(self, part: Part, known: dict[str, dict[str, Any]], files: dict[str, tuple[str, int]]) -> None:
+        """Make the batch of a part, unless it was made already."""
+        for pause in (LIST_LAG / 4, LIST_LAG) if part.step == "creating" else ():
+            # A run that was killed here may have made it a moment ago.
+            if part.tag not in known:
+                self._sleep(min(pause, self._remote.poll_seconds))
+                known |= self._known()
+        if part.tag in known:
+            self._take_note(part, known[part.tag])
+            return
+        self._counter.set_aside(part, within_limit=True)
+        if part.file_id is None:
+            name = f"tercet-{part.id}.jsonl"
+            file_id, n_bytes = files.get(name, ("", 0))
+            if n_bytes != part.n_bytes:
+                file_id = self._free(lambda: self._provider.upload(part.folder / REQUESTS, name))
+            part.move("uploaded", file_id=file_id)
+        self._create(part)
+
+    def _create(self, part: Part) -> None:
+        """Make the batch of an uploaded part: never blindly again, as nothing else keeps two from being made."""
+        metadata = {_TAG: part.tag, _LABELER_TAG: self._labeler}
+        attempt = 0
+        while True:
+            attempt += 1
+            part.move("creating")
+            try:
+                self._take_note(part, self._provider.create_batch(str(part.file_id), ENDPOINT, metadata))
+                return
+            except ProviderError as error:
+                if not error.is_transient:
+                    part.move("uploaded")
+                    raise
+                # Whatever came back or did not, the batch may be there: only the list tells, after a while.
+                # After a 429 nothing was made for sure.
+                lag = 0.0 if error.status == TOO_MANY else min(LIST_LAG, self._remote.poll_seconds)
+                self._sleep(max(lag, pause_after(attempt, error)))
+                if self.find(part):
+                    return
+                if attempt >= FREE_CALLS_TRIED:
+                    raise
+
+    def _take_note(self, part: Part, batch: dict[str, Any]) -> None:
+        self._counter.set_aside(part, within_limit=False)
+        facts = {name: batch.get(name) for name in ("status", "created_at")}
+        part.move("created", batch_id=str(batch["id"]), **facts)
+
+    def _known(self) -> dict[str, dict[str, Any]]:
+        """The provider's batches that are ours, by tag."""
+        batches = self._free(lambda: list(self._provider.batches()))
+        tagged = ((batch.get("metadata") or {}, batch) for batch in batches)
+        return {str(tags[_TAG]): batch for tags, batch in tagged if isinstance(tags, dict) and _TAG in tags}
+
+    def _free(self, call: Callable[[], Any]) -> Any:
+        """A call that costs nothing, made until it goes well."""
+        return insist(call, sleep=self._sleep)
