@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import polars as pl
@@ -43,7 +44,7 @@ def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: Path | Non
     drawn = questions[sorted(ranked[:n])]
     if pin is not None and len(drawn) == n:
         pin.parent.mkdir(parents=True, exist_ok=True)
-        partial = pin.with_suffix(".partial")
+        partial = pin.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps(drawn["question_id"].to_list(), indent=0), encoding="utf-8")
         partial.replace(pin)
     return drawn

@@ -32,7 +32,8 @@ class ReaderConfig(LabelerConfig):
 class Experiment(BaseModel):
     """Everything that a run depends on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Who puts a key into an experiment by mistake must not find it in a log.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's folder")
     corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="documents and questions")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import reduce
 from typing import NamedTuple
 
 from corpora.errors import InputError
@@ -15,7 +16,6 @@ from flows.label import document_prompts, reader_corpus, tune_corpus
 from flows.remote import fall_back, find_api, is_answered, submit_batches
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.labeler import PromptWriter
-from labeling.ledger import Ledger
 from labeling.prices import Price, load_prices
 from labeling.remote.batch import NoBatchesError, batch_folder
 from labeling.remote.config import Api
@@ -37,6 +37,7 @@ class Quote(NamedTuple):
         known: how many of them the ledger answers, or a batch under way will.
         expected: tokens of what is left, about.
         worst: tokens of what is left, at most, each answer at its greatest length.
+        under_way: tokens of the requests that batches under way hold, at most; of the whole labeler.
         price: the model's; None where the table has none.
     """
 
@@ -46,6 +47,7 @@ class Quote(NamedTuple):
     known: int
     expected: Usage
     worst: Usage
+    under_way: Usage
     price: Price | None
 
     @property
@@ -107,7 +109,9 @@ def quote(experiment: Experiment, workspace: Workspace, *, all_corpora: bool, re
 
 def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, ask.corpus.labels))
-    under_way = _under_way(ledger)
+    parts = [part for part in load_parts(batch_folder(ledger.folder)) if part.may_have_a_batch]
+    under_way = {name for part in parts for name in part.vote_keys()}
+    held = reduce(Usage.plus, (part.worst_usage for part in parts), Usage())
     prompts, left = 0, 0
     expected = worst = Usage()
     for group in ask.groups():
@@ -118,12 +122,7 @@ def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Qu
             left += 1
             expected = expected.plus(_expected(ask.reader, prompt))
             worst = worst.plus(estimate(ask.reader, prompt))
-    return Quote(ask.reader, ask.stage, prompts, prompts - left, expected, worst, price)
-
-
-def _under_way(ledger: Ledger) -> set[str]:
-    parts = load_parts(batch_folder(ledger.folder))
-    return {name for part in parts if part.is_open and part.step != "planned" for name in part.vote_keys()}
+    return Quote(ask.reader, ask.stage, prompts, prompts - left, expected, worst, held, price)
 
 
 def _expected(reader: ReaderConfig, prompt: Prompt) -> Usage:
@@ -148,7 +147,7 @@ def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, w
             prompts += each
             expected = expected.plus(_times(_expected(ask.reader, prompt), each))
             worst = worst.plus(_times(estimate(ask.reader, prompt), each))
-    return Quote(ask.reader, "read", prompts, 0, expected, worst, price)
+    return Quote(ask.reader, "read", prompts, 0, expected, worst, Usage(), price)
 
 
 def _times(usage: Usage, n: int) -> Usage:
@@ -213,7 +212,9 @@ def authorise(
     limit = experiment.max_cost
     # What is read shows only after retrieval: a run whose labels are all there is stopped then, if it costs anything.
     if not unknown and all(one.stage == "read" for one in left):
-        return workspace._replace(max_cost=limit or 0.0)
+        # What is under way was allowed before: should it expire unanswered and unbilled, it may be submitted again.
+        allowed = sum(one.price.cost(*one.under_way[1:], batch=True) for one in quotes if one.price is not None)
+        return workspace._replace(max_cost=allowed if limit is None else limit)
     asked = [(one, find_api(one.reader.remote)) for one in left]
     expected, worst = (sum(one.usd(api, worst=is_worst) for one, api in asked) for is_worst in (False, True))
     if not unknown and limit is not None and expected <= limit:
@@ -243,9 +244,12 @@ def submit_all(experiment: Experiment, workspace: Workspace, *, all_corpora: boo
             continue
         if find_api(ask.reader.remote) == "batch":
             try:
-                n = submit_batches(ask.reader, ask.corpus.labels, workspace, ask.groups)
+                sent = submit_batches(ask.reader, ask.corpus.labels, workspace, ask.groups)
             except NoBatchesError:
                 fall_back(ask.reader.remote)
             else:
-                lines.append(f"{ask.reader.label}, {ask.stage}: {n} requests under way at {ask.reader.remote.provider}")
+                line = f"{ask.reader.label}, {ask.stage}: {sent.under_way} requests under way at "
+                line += ask.reader.remote.provider
+                line += f", {sent.kept_back} kept back by the limit of what may be spent" if sent.kept_back else ""
+                lines.append(line)
     return lines

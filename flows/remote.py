@@ -14,11 +14,12 @@ from flows.runner import Runner
 from flows.workspace import Workspace, labeler_fingerprint, open_ledger
 from labeling.labeler import LabelerConfig
 from labeling.prices import load_prices
-from labeling.remote.batch import BatchDesk, NoBatchesError
+from labeling.remote.batch import BatchDesk, NoBatchesError, batch_folder
 from labeling.remote.client import Provider, ProviderError
 from labeling.remote.config import Api, RemoteConfig
 from labeling.remote.direct import DirectLabeler
 from labeling.remote.pacing import Pacer, insist
+from labeling.remote.parts import load_parts
 from labeling.remote.spending import Meter, Spending
 from labeling.votes import NOT_KEPT, Prompt, Vote
 
@@ -122,8 +123,15 @@ def open_desk(
     return desks[labeler]
 
 
-def submit_batches(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> int:
-    """Plan and submit what the ledger lacks, without waiting; how many requests are under way now.
+class Submitted(NamedTuple):
+    """Requests of a batch job that are under way, and those that the limit of what may be spent keeps back for now."""
+
+    under_way: int
+    kept_back: int
+
+
+def submit_batches(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> Submitted:
+    """Plan and submit what the ledger lacks, without waiting.
 
     Raises:
         NoBatchesError: the plan has no batches after all.
@@ -132,7 +140,8 @@ def submit_batches(config: LabelerConfig, labels: LabelSet, workspace: Workspace
     desk = open_desk(config, labels, workspace)
     desk.plan(prompt for group in groups() for prompt in group)
     desk.submit()
-    return sum(part.n_requests for part in desk.open_parts())
+    parts = desk.open_parts()
+    return Submitted(*(sum(one.n_requests for one in parts if one.is_under_way is is_it) for is_it in (True, False)))
 
 
 def ask_remote(
@@ -157,11 +166,24 @@ def ask_remote(
         runner.progress.say(
             f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call, full price."
         )
+    _refuse_twice(config, corpus.labels, workspace)
     calls = (
         (len({prompt.question_id for prompt in shard}), (workspace, config, corpus.labels, shard))
         for shard in shards(groups(), QUESTIONS_A_SHARD)
     )
     return runner.each(stage, n_questions, ask_directly, calls)
+
+
+def _refuse_twice(config: LabelerConfig, labels: LabelSet, workspace: Workspace) -> None:
+    """Refuse to ask call by call what is under way in batches: it would be paid twice."""
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    under_way = sum(part.n_requests for part in load_parts(batch_folder(ledger.folder)) if part.is_under_way)
+    if under_way:
+        raise InputError(
+            f"{config.label}: {under_way} requests are under way in batches",
+            "none, to ask call by call and pay nothing twice",
+            "`tercet batches collect` fetches them, `tercet batches cancel` stops them",
+        )
 
 
 def is_answered(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> bool:
@@ -228,7 +250,8 @@ def _ask_in_batches(
             return asked
         if in_vain == config.remote.max_attempts:
             raise InputError(
-                f"{config.label}: {missing} votes are missing, and {in_vain} submissions in a row brought none of them",
+                f"{config.label}: {missing} votes are missing, and {in_vain} submissions in a row brought none of them"
+                + (f" (the last error: {desk.last_error.message})" if desk.last_error else ""),
                 "an answer to each",
                 "run again to submit them again: everything so far is kept",
             )

@@ -31,7 +31,7 @@ SYSTEM, MESSAGE = "{system}", "{message}"  # what a `frame` stands around
 class LabelerConfig(BaseModel):
     """A model with its prompt and its sampling; the parameters have llama.cpp's names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     model: str = Field("qwen2.5-coder-0.5b", description="a name of `tercet models list`, or the path of a .gguf file")
     name: str | None = Field(None, description="how reports call it; the model's name by default")
@@ -83,6 +83,8 @@ class LabelerConfig(BaseModel):
             return values
         model = str(values.get("model", cls.model_fields["model"].default))
         remote = values.get("remote") or {}
+        if not isinstance(remote, RemoteConfig | dict):
+            return values  # refused by the field
         if remote.is_remote if isinstance(remote, RemoteConfig) else remote.get("provider", "none") != "none":
             return values  # refused by `check_remote`, with the reason
         if is_path(model):

@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("tercet", deadline=None)
 settings.load_profile("tercet")
 
+# The provider of the tests lists a batch at once.
+os.environ.setdefault("TERCET_LIST_LAG", "0.2")
+
 # No test may reach the network or a configured Prefect server.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.pop("PREFECT_API_URL", None)

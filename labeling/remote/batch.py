@@ -63,10 +63,11 @@ class BatchDesk:
         self.config, self.labels, self.ledger, self.provider = config, labels, ledger, provider
         self.folder = batch_folder(ledger.folder)
         self.say = say
+        self.last_error: ProviderError | None = None  # of a request without an answer
         self._sleep = sleep
         self._lock = FileLock(self.folder / ".lock")
         self._counter = PartCounter(meter)
-        self._submission = Submission(config, ledger.fingerprint, provider, self._counter, sleep)
+        self._submission = Submission(ledger.fingerprint, provider, self._counter, sleep)
 
     def plan(self, prompts: Iterable[Prompt], refused: frozenset[str] = frozenset()) -> int:
         """Write what the ledger lacks, and no open part asks for, into new parts; how many requests that makes.
@@ -83,6 +84,9 @@ class BatchDesk:
                 shutil.rmtree(stale, ignore_errors=True)
             description = {"config": self.config.model_dump(mode="json"), "labels": list(self.labels)}
             write_json(self.folder / LABELER, description)
+            # What another run wanted and never had made is not this run's to pay for; where it is wanted again, the
+            # same part comes out again.
+            self._withdraw()
             parts = self.parts()
             asked = {name for part in parts if part.is_open for name in part.vote_keys()} | refused
             attempt = 1 + max((part.attempt for part in parts), default=0)
@@ -129,9 +133,9 @@ class BatchDesk:
                 raise self.provider.explain(error, self.config.model) from error
 
     def _withdraw(self) -> None:
-        """Take back what was planned for a provider that has no batches."""
+        """Take back what was planned and certainly has no batch."""
         for part in self.parts():
-            if part.step in ("planned", "uploaded", "creating"):
+            if part.step in ("planned", "uploaded"):
                 self._counter.settle(part, Usage())
                 part.drop()
 
@@ -171,7 +175,7 @@ class BatchDesk:
 
     def _failed(self, part: Part, batch: dict[str, Any]) -> None:
         """A batch that failed as a whole did nothing and cost nothing: it is made again, if that can help."""
-        error = batch_error(batch)
+        error = batch_error(batch, self.provider.clean)
         waits = error.code == "token_limit_exceeded"  # for other batches of this account to finish
         self._counter.settle(part, Usage())
         if error.is_missing_model:
@@ -208,6 +212,9 @@ class BatchDesk:
             part.forget_requests()
             self._counter.settle(part, results.used)
             self._tell(part, results)
+            self.last_error = results.error or self.last_error
+            if results.error is not None and results.error.is_missing_model:
+                raise self.provider.explain(results.error, self.config.model)
             return results
 
     def _fetch(self, part: Part) -> Results:
@@ -220,7 +227,7 @@ class BatchDesk:
             for file_id, target in files.items():
                 self._free(partial(self.provider.download, file_id, target))
             lines = chain.from_iterable(read_lines(file) for file in files.values())
-            results = read_results(lines, keys, self.config, self.labels, self.ledger.fingerprint)
+            results = read_results(lines, keys, self.config, self.labels, self.ledger.fingerprint, self.provider.clean)
             # A line that ends in its middle may be the download's fault; asking again costs nothing.
             if not results.broken:
                 break
@@ -275,7 +282,10 @@ class BatchDesk:
                 ):
                     part.drop()
                 if part.step == "created":
-                    status = self._free(partial(self._cancel, part))
+                    try:
+                        status = self._free(partial(self._cancel, part))
+                    except ProviderError as error:
+                        raise self._lost(part, error) from error
                     part.move("created", status=status)
             return concerned
 
@@ -283,7 +293,7 @@ class BatchDesk:
         try:
             return str(self.provider.cancel(str(part.batch_id)).get("status"))
         except ProviderError as error:
-            if error.is_transient:
+            if error.is_transient or error.status == NOT_FOUND:
                 raise
             return str(self.provider.batch(str(part.batch_id)).get("status"))  # it had ended before
 
@@ -304,15 +314,14 @@ def batch_folder(ledger_folder: Path) -> Path:
     return ledger_folder / "batch"
 
 
-def batch_error(batch: dict[str, Any]) -> ProviderError:
+def batch_error(batch: dict[str, Any], clean: Callable[[str], str]) -> ProviderError:
     """The first error of a failed batch; its `errors` are a bare list, or a list under `data`."""
     errors = batch.get("errors") or []
     listed = errors.get("data") if isinstance(errors, dict) else errors
     first = next((one for one in listed or () if isinstance(one, dict)), {})
     where = f" (line {first['line']})" if first.get("line") is not None else ""
-    return ProviderError(
-        f"{first.get('message') or 'no reason given'}{where}", status=None, code=str(first.get("code") or "")
-    )
+    message = clean(f"{first.get('message') or 'no reason given'}{where}")
+    return ProviderError(message, status=None, code=clean(str(first.get("code") or "")))
 
 
 def read_labeler(folder: Path) -> tuple[LabelerConfig, LabelSet]:

@@ -17,9 +17,11 @@ from labeling.remote.sdk import NO_KEY, find_key, open_groq, open_openai
 
 T = TypeVar("T")
 
-# Statuses after which nothing was done, so that the same call may be made again.
 TOO_MANY = 429
+# Statuses after which the same call may go well later.
 _TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
+# Those of a gateway that gave up waiting: what is behind it may have done the work all the same.
+_GATEWAY = (408, 502, 504, 520, 522, 524)
 _OUT_OF_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached")
 _MAX_MESSAGE = 400
 
@@ -213,17 +215,17 @@ class Provider:
             cause = error.__cause__ or error
             # Whether a connection was there at all decides whether the request can have been billed.
             unsent = type(cause).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
-            text = self._clean(f"{type(cause).__name__}: {cause}")
+            text = self.clean(f"{type(cause).__name__}: {cause}")
             raise ProviderError(text, status=None, sent=not unsent) from None
         except self._errors.any as error:
-            raise ProviderError(self._clean(str(error)), status=None, sent=True) from None
+            raise ProviderError(self.clean(str(error)), status=None, sent=True) from None
         except (self._errors.transport, ValueError) as error:  # a body cut short while it is streamed or parsed
-            raise ProviderError(self._clean(f"{type(error).__name__}: {error}"), status=None, sent=True) from None
+            raise ProviderError(self.clean(f"{type(error).__name__}: {error}"), status=None, sent=True) from None
 
     def _json(self, raw: Any) -> dict[str, Any]:
         body = self._call(lambda: raw.http_response.json())
         if not isinstance(body, dict):
-            raise ProviderError(self._clean(f"no JSON object but {str(body)!r}"), status=None, sent=True)
+            raise ProviderError(self.clean(f"no JSON object but {str(body)!r}"), status=None, sent=True)
         return body
 
     def _refused(self, error: Any) -> ProviderError:
@@ -235,10 +237,11 @@ class Provider:
         message = str(inner.get("message") or error.body or error.message)
         retry_after = parse_seconds(error.response.headers.get("retry-after"))
         return ProviderError(
-            self._clean(message), status=error.status_code, code=self._clean(code), retry_after=retry_after
-        )
+            self.clean(message), status=error.status_code, code=self.clean(code), retry_after=retry_after,
+            sent=error.status_code in _GATEWAY,
+        )  # fmt: skip
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
         """A provider's words on one line, without the key."""
         shown = text if self.key == NO_KEY else text.replace(self.key, "***")
         return " ".join(shown.split())[:_MAX_MESSAGE]
@@ -262,6 +265,12 @@ class Provider:
                 f"the account at {self.name} has nothing left to spend ({error.message})",
                 "credit",
                 "top it up and run again: everything so far is kept",
+            )
+        if error.status == TOO_MANY and error.retry_after is not None:
+            return InputError(
+                f"{self.name} takes no more calls for {error.retry_after / 3600:.1f} hours ({error.message})",
+                "calls left",
+                "run again then: everything so far is kept",
             )
         if error.is_transient:
             return InputError(

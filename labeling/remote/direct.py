@@ -99,7 +99,8 @@ class DirectLabeler:
         self._meter.set_aside(worst)
         used = Usage()
         try:
-            reply = self._provider.chat(body, prompt.key.id)
+            # The labeler is part of it: another model's answer to the same prompt is another answer.
+            reply = self._provider.chat(body, f"{self.fingerprint}-{prompt.key.id}")
             self._pacer.learn(reply.headers)
             vote = read_vote(self.config, self.labels, self.fingerprint, prompt.key, reply.body)
         except ProviderError as error:

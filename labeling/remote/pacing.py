@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from corpora.errors import InputError
 from labeling.remote.client import ProviderError
@@ -120,18 +120,16 @@ def insist(call: Callable[[], T], *, sleep: Callable[[float], None], tries: int 
     """Make a call that costs nothing until it goes well.
 
     Raises:
-        ProviderError: it will not pass, or has not passed after so many tries.
+        ProviderError: it will not pass, has not passed after so many tries, or not for longer than `LONGEST_WAIT`.
     """
 
     def wait(state: RetryCallState) -> float:
-        return min(
-            LONGEST_WAIT, pause_after(state.attempt_number, state.outcome.exception() if state.outcome else None)
-        )
+        return pause_after(state.attempt_number, state.outcome.exception() if state.outcome else None)
 
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, ProviderError) and error.is_transient),
         wait=wait,
-        stop=stop_after_attempt(tries),
+        stop=lambda state: state.attempt_number >= tries or wait(state) > LONGEST_WAIT,
         sleep=sleep,
         reraise=True,
     )

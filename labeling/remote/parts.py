@@ -82,6 +82,11 @@ class Part:
         return self.step in ("created", "finished")
 
     @property
+    def may_have_a_batch(self) -> bool:
+        """Whether the provider works on it, did, or was asked to when we last heard."""
+        return self.step in ("creating", "created", "finished")
+
+    @property
     def worst_usage(self) -> Usage:
         """Tokens of all requests, at most."""
         return Usage(*self.worst)

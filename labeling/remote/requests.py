@@ -7,11 +7,13 @@ from typing import Any
 
 from corpora.errors import InputError
 from labeling.labeler import LabelerConfig
+from labeling.remote.config import RemoteConfig
 from labeling.sampling import Sampling
 from labeling.votes import Prompt
 
 ENDPOINT = "/v1/chat/completions"
 TOP_LOGPROBS = 20  # the most that OpenAI and vLLM give
+MAX_STOPS = 4
 LABEL_PREDICT = 16  # tokens where the first one's distribution is what is wanted
 # What OpenAI's parameters have no word for; llama-server and vLLM take these two beside them.
 _SERVER_ONLY = ("top_k", "min_p")
@@ -80,14 +82,27 @@ def check_remote(config: LabelerConfig) -> None:
         InputError: with the setting.
     """
     remote, who = config.remote, f"reader {config.label!r}"
-    if not remote.is_remote:
-        return
-    if remote.provider == "server" and remote.base_url is None:
+    if remote.is_remote:
+        _check_provider(remote, who)
+        _check_settings(config, who)
+    elif remote != RemoteConfig():
+        raise InputError(f"{who}: remote settings without remote.provider", "who answers", "set it, or remove them")
+
+
+def _check_provider(remote: RemoteConfig, who: str) -> None:
+    is_server = remote.provider == "server"
+    if is_server and remote.base_url is None:
         raise InputError(f"{who}: remote.provider 'server' without base_url", "its address", "set remote.base_url")
-    if remote.provider == "server" and remote.api == "batch":
+    if is_server and remote.api == "batch":
         raise InputError(f"{who}: remote.api 'batch' of a server", "'direct' or 'auto'", "correct it")
+    if remote.served_as is not None and not is_server:
+        raise InputError(f"{who}: remote.served_as with {remote.provider!r}", "it for a server only", "remove it")
     if remote.provider == "openai" and remote.completion_window not in ("24h", "1d"):
         raise InputError(f"{who}: completion_window {remote.completion_window!r}", "24h, all OpenAI has", "correct it")
+
+
+def _check_settings(config: LabelerConfig, who: str) -> None:
+    remote = config.remote
     local = {"frame": None, "repeat_penalty": 1.0, "preset": "none", "template": "auto"}
     local |= {} if remote.provider == "server" else dict.fromkeys(_SERVER_ONLY, 0)
     for name, default in local.items():
@@ -98,12 +113,14 @@ def check_remote(config: LabelerConfig) -> None:
                 "the default: it cannot be sent there",
                 f"remove {name}",
             )
-    sampling = config.sampling._asdict()
     if remote.fixed_sampling and config.sampling != Sampling():
+        sampling = ", ".join(f"{name} {value:g}" for name, value in config.sampling._asdict().items())
         raise InputError(
-            f"{who}: {', '.join(f'{name} {value:g}' for name, value in sampling.items())} with remote.fixed_sampling",
+            f"{who}: {sampling} with remote.fixed_sampling",
             "the defaults, as such a model samples at temperature 1",
             "remove them",
         )
-    if config.mode == "generate" and len(config.stop) > 4:
-        raise InputError(f"{who}: {len(config.stop)} stop texts", "at most 4, all that providers take", "remove some")
+    if config.mode == "generate" and len(config.stop) > MAX_STOPS:
+        raise InputError(
+            f"{who}: {len(config.stop)} stop texts", f"at most {MAX_STOPS}, all that providers take", "remove some"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,7 @@ def read_results(
     config: LabelerConfig,
     labels: LabelSet,
     labeler: str,
+    clean: Callable[[str], str],
 ) -> Results:
     """Sort out result lines.
 
@@ -77,6 +78,7 @@ def read_results(
         config: the labeler.
         labels: the allowed answers.
         labeler: its fingerprint.
+        clean: takes the key out of a provider's words.
     """
     results, answered = Results(), set()
     for line in lines:
@@ -87,15 +89,16 @@ def read_results(
             results.unknown += 1
         elif name in answered:
             results.duplicates += 1
-        elif _take(line, keys[name], config, labels, labeler, results):
+        elif _take(line, keys[name], config, labels, labeler, clean, results):
             answered.add(name)
     results.unanswered = len(keys) - len(answered)
     return results
 
 
 def _take(
-    line: Mapping[str, Any], key: VoteKey, config: LabelerConfig, labels: LabelSet, labeler: str, results: Results
-) -> bool:
+    line: Mapping[str, Any], key: VoteKey, config: LabelerConfig, labels: LabelSet, labeler: str,
+    clean: Callable[[str], str], results: Results,
+) -> bool:  # fmt: skip
     """Take the answer of a line, or its refusal; False where there is neither."""
     response = line.get("response")
     body = response.get("body") if isinstance(response, dict) else None
@@ -103,26 +106,26 @@ def _take(
         try:
             vote = read_vote(config, labels, labeler, key, body)
         except MalformedAnswerError as error:
-            results.error = ProviderError(str(error), status=None, sent=True)
+            results.error = ProviderError(clean(str(error)), status=None, sent=True)
             return False
         results.votes.append(vote)
         results.used = results.used.plus(Usage(1, vote.n_prompt_tokens, vote.n_generated or 0))
         return True
-    results.error = _error(line, response)
+    results.error = _error(line, response, clean)
     refused = refusal(labeler, key, results.error)
     if refused is not None:
         results.refused.append(refused)
     return refused is not None
 
 
-def _error(line: Mapping[str, Any], response: Any) -> ProviderError:
+def _error(line: Mapping[str, Any], response: Any, clean: Callable[[str], str]) -> ProviderError:
     """The error of a request, which stands beside its response or in its body."""
     status = response.get("status_code") if isinstance(response, dict) else None
     body = response.get("body") if isinstance(response, dict) else None
     inner = line.get("error") or (body.get("error") if isinstance(body, dict) else None) or {}
     told = inner if isinstance(inner, dict) else {"message": str(inner)}
     return ProviderError(
-        str(told.get("message") or "no reason given"),
+        clean(str(told.get("message") or "no reason given")),
         status=status if isinstance(status, int) else None,
-        code=str(told.get("code") or told.get("type") or ""),
+        code=clean(str(told.get("code") or told.get("type") or "")),
     )

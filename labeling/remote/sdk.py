@@ -73,6 +73,7 @@ def open_openai(remote: RemoteConfig, key: str) -> tuple[Any, SdkErrors]:
     client = openai.OpenAI(api_key=key, base_url=remote.base_url, max_retries=0, timeout=remote.timeout)
     if remote.provider == "server":  # who the user is to OpenAI is no business of another server
         client.organization = client.project = client.admin_api_key = None
+        client._custom_headers = {}  # of OPENAI_CUSTOM_HEADERS, which may hold a key
     return client, SdkErrors(
         openai.APIError, openai.APIStatusError, openai.APIConnectionError, _transport_error(openai)
     )

@@ -6,18 +6,22 @@ and is made only after the provider's list of batches shows none with that tag.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from labeling.labeler import LabelerConfig
 from labeling.remote.client import TOO_MANY, Provider, ProviderError
-from labeling.remote.pacing import FREE_CALLS_TRIED, insist, pause_after
+from labeling.remote.pacing import FREE_CALLS_TRIED, LONGEST_WAIT, insist, pause_after
 from labeling.remote.parts import REQUESTS, Part
 from labeling.remote.requests import ENDPOINT
 from labeling.remote.spending import Meter, Usage
 
-LIST_LAG = 10.0  # seconds within which a batch that was made shows in the provider's list
+LIST_LAG = 10.0  # seconds within which a batch that was made shows in the provider's list; `$TERCET_LIST_LAG`
 _TAG, _LABELER_TAG = "tercet_part", "tercet_labeler"
+
+
+def _list_lag() -> float:
+    return float(os.environ.get("TERCET_LIST_LAG", LIST_LAG))
 
 
 class PartCounter:
@@ -52,18 +56,17 @@ class Submission:
     """Brings parts to a provider.
 
     Args:
-        config: the labeler.
-        labeler: its fingerprint.
+        labeler: the labeler's fingerprint.
         provider: the open provider.
         counter: what may be spent.
         sleep: waits so many seconds.
     """
 
     def __init__(
-        self, config: LabelerConfig, labeler: str, provider: Provider, counter: PartCounter,
+        self, labeler: str, provider: Provider, counter: PartCounter,
         sleep: Callable[[float], None],
     ) -> None:  # fmt: skip
-        self._remote, self._labeler, self._provider = config.remote, labeler, provider
+        self._labeler, self._provider = labeler, provider
         self._counter, self._sleep = counter, sleep
 
     def submit(self, parts: Sequence[Part]) -> None:
@@ -87,10 +90,10 @@ class Submission:
 
     def _submit(self, part: Part, known: dict[str, dict[str, Any]], files: dict[str, tuple[str, int]]) -> None:
         """Make the batch of a part, unless it was made already."""
-        for pause in (LIST_LAG / 4, LIST_LAG) if part.step == "creating" else ():
+        for pause in (_list_lag() / 4, _list_lag()) if part.step == "creating" else ():
             # A run that was killed here may have made it a moment ago.
             if part.tag not in known:
-                self._sleep(min(pause, self._remote.poll_seconds))
+                self._sleep(pause)
                 known |= self._known()
         if part.tag in known:
             self._take_note(part, known[part.tag])
@@ -118,14 +121,14 @@ class Submission:
                 if not error.is_transient:
                     part.move("uploaded")
                     raise
-                # Whatever came back or did not, the batch may be there: only the list tells, after a while.
-                # After a 429 nothing was made for sure.
-                lag = 0.0 if error.status == TOO_MANY else min(LIST_LAG, self._remote.poll_seconds)
-                self._sleep(max(lag, pause_after(attempt, error)))
+                pause = pause_after(attempt, error)
+                if attempt >= FREE_CALLS_TRIED or pause > LONGEST_WAIT:
+                    raise
+                # Whatever came back or did not, the batch may be there: only the list tells, after a while. After a 429
+                # nothing was made for sure.
+                self._sleep(pause if error.status == TOO_MANY else max(_list_lag(), pause))
                 if self.find(part):
                     return
-                if attempt >= FREE_CALLS_TRIED:
-                    raise
 
     def _take_note(self, part: Part, batch: dict[str, Any]) -> None:
         self._counter.set_aside(part, within_limit=False)

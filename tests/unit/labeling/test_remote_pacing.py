@@ -339,10 +339,11 @@ def test_a_provider_that_says_how_long_to_wait_is_waited_for_so_long():
     assert script.slept == [7.5, 1, 0, 120]
 
 
-def test_but_no_longer_than_a_quarter_of_an_hour_at_once():
+def test_but_not_longer_than_a_quarter_of_an_hour():
     script = Script(limited(86400), "done")
-    assert script.insist() == "done"
-    assert script.slept == [900]
+    with pytest.raises(ProviderError):
+        script.insist()
+    assert script.slept == []
 
 
 def test_after_so_many_tries_the_last_error_is_passed_on():
