@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,6 +108,9 @@ def _execute(path: Path, kind: Kind, store: Path, settings: Mapping[str, Any], *
     experiment = load_experiment(path).with_settings(**settings)
     workspace = Workspace(store, experiment_file(path).resolve().parent)
     if prefect:
+        # Before Prefect is imported: the server that it may start would otherwise report on itself.
+        os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        os.environ.setdefault("DO_NOT_TRACK", "1")
         from flows.prefect_flows import execute_as_flow
 
         outcome = execute_as_flow(experiment, kind, workspace, ask_user)

@@ -11,9 +11,9 @@ from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig, fingerprint
 from labeling.remote.answers import MalformedAnswerError, read_vote, refusal
 from labeling.remote.client import TOO_MANY, Provider, ProviderError
-from labeling.remote.pacing import Pacer, pause_after, sleep
+from labeling.remote.pacing import FIRST_PAUSE, Pacer, pause_after, sleep
 from labeling.remote.requests import labeler_identity, output_limit, request_body
-from labeling.remote.spending import Meter, Usage, estimate_body
+from labeling.remote.spending import LimitError, Meter, Usage, estimate_body
 from labeling.votes import Prompt, Vote
 
 _MOST_LIMITS = 100  # 429s of one request, before the provider is taken to be shut
@@ -42,7 +42,7 @@ class DirectLabeler:
         self._lock, self._keeping = threading.Lock(), threading.Lock()
         self.used = Usage()
         self.n_broken_off = 0
-        self._n_rejected = 0
+        self._n_rejected = self._n_under_way = 0
 
     def ask(self, prompts: Sequence[Prompt], keep: Callable[[Vote], None]) -> None:
         """Answer prompts, in the order in which the answers come.
@@ -79,6 +79,7 @@ class DirectLabeler:
         n_limited = n_failed = 0
         while True:
             self._pacer.wait(worst.input + worst.output, stop)
+            self._set_aside(worst, stop)
             outcome = self._try(prompt, body, worst)
             if isinstance(outcome, Vote):
                 return outcome
@@ -96,7 +97,6 @@ class DirectLabeler:
 
     def _try(self, prompt: Prompt, body: Mapping[str, Any], worst: Usage) -> Vote | ProviderError:
         """Send a request once; what came of it, and what it cost, is settled."""
-        self._meter.set_aside(worst)
         used = Usage()
         try:
             # The labeler is part of it: another model's answer to the same prompt is another answer.
@@ -118,6 +118,23 @@ class DirectLabeler:
             return vote
         finally:
             self._meter.settle(worst, used)
+            with self._lock:  # only then: who finds itself alone takes the limit at its word
+                self._n_under_way -= 1
+
+    def _set_aside(self, worst: Usage, stop: threading.Event) -> None:
+        """Set a call's worst case aside; where that is too much just now, wait for calls on their way to cost less."""
+        while True:
+            with self._lock:
+                is_alone = self._n_under_way == 0
+                try:
+                    self._meter.set_aside(worst)
+                except LimitError:
+                    if is_alone:
+                        raise
+                else:
+                    self._n_under_way += 1
+                    return
+            sleep(FIRST_PAUSE, stop)
 
     def _count(self, used: Usage, n_broken_off: int = 0) -> None:
         with self._lock:
