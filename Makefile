@@ -39,6 +39,7 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(PUBMEDQA) --save results/published/votes
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(PUBMEDQA) --memory --save results/published/memory
+	$(BIN)/python -m tests.benchmarks.remote --save results/published/remote
 
 readme: $(READY)
 	$(BIN)/python -m flows.readme

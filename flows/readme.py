@@ -11,7 +11,7 @@ from results.store import read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "results" / "published"
-VOTES = "votes.json"
+VOTES, REMOTE = "votes.json", "remote.json"
 BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)", re.DOTALL)
 
 
@@ -28,6 +28,8 @@ def render_block(published: Path = PUBLISHED) -> str:
         )
     if (published / VOTES).is_file():
         items.append(_cost_of_votes(json.loads((published / VOTES).read_text(encoding="utf-8"))))
+    if (published / REMOTE).is_file():
+        items.append(_batch_job(json.loads((published / REMOTE).read_text(encoding="utf-8"))[-1]))
     return "\n".join(items) + "\n"
 
 
@@ -43,6 +45,16 @@ def _cost_of_votes(summed: Mapping[str, Mapping[str, float]]) -> str:
         f"{ratio('label mode, 3 votes, paraphrase')} paraphrased. llama-cpp-python's `create_chat_completion`: "
         f"{ratio('chat completion, 1 call')} once, {ratio('chat completion, 3 calls, resample')} three times in a row, "
         f"{ratio('chat completion, 3 passes')} in three passes over the corpus."
+    )
+
+
+def _batch_job(job: Mapping[str, float]) -> str:
+    """What came of the largest batch job that `tests/benchmarks/remote.py` saved."""
+    twice = "none" if job["billed"] == job["votes"] and job["most_billed"] == 1 else "SOME"
+    return (
+        f"* [A batch job through a provider that misbehaves](results/published/{REMOTE.replace('.json', '.md')}), "
+        f"{job['questions']} questions three times: {job['distinct_votes']} votes, {twice} paid twice, in "
+        f"{job['seconds']:.0f} s, {job['under_way']:.0f} of them with a batch under way; {job['cpu_seconds']:.0f} s of CPU."
     )
 
 

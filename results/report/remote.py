@@ -30,4 +30,8 @@ def remote_section(frame: pl.DataFrame) -> str:
 def _costs(row: dict[str, Any]) -> str:
     if row["usd_direct"] is None:
         return UNKNOWN
-    return f"{row['usd_direct']:.4f} USD ({row['usd_batch']:.4f}), prices of {row['price_as_of']}"
+    thousand = 1000 / row["questions"] if row["questions"] else 0
+    return (
+        f"{row['usd_direct']:.4f} USD ({row['usd_batch']:.4f}); {thousand * row['usd_direct']:.2f} USD "
+        f"({thousand * row['usd_batch']:.2f}) for 1,000 questions; prices of {row['price_as_of']}"
+    )
