@@ -16,8 +16,10 @@ from labeling.labeler import LabelerConfig
 from labeling.llama import LlamaModel
 from labeling.local import LocalLabeler
 from labeling.reasoning import GeneratingLabeler
-from labeling.votes import KEY, NOT_KEPT, VOTES, Labeler, Prompt, Vote, votes_frame
+from labeling.votes import KEY, VOTES, Failure, Labeler, Prompt, Vote, votes_frame
 
+# A prompt that did not fit costs nothing to refuse again, and fits once num_ctx is raised.
+NOT_KEPT: Failure = "prompt_too_long"
 PromptGroups = Callable[[], Iterator[list[Prompt]]]  # the prompts of each question, written anew at every call
 
 
@@ -71,9 +73,10 @@ def ask(workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: 
         before = labeler.n_evaluated
         for _, group in groupby(missing, key=lambda prompt: prompt.question_id):
             votes = labeler.ask(list(group))
-            ledger.append(votes)
-            n_tokens += sum(vote.n_prompt_tokens for vote in votes if vote.failure not in NOT_KEPT)
-            not_kept += [vote for vote in votes if vote.failure in NOT_KEPT]
+            kept = [vote for vote in votes if vote.failure != NOT_KEPT]
+            ledger.append(kept)
+            n_tokens += sum(vote.n_prompt_tokens for vote in kept)
+            not_kept += [vote for vote in votes if vote.failure == NOT_KEPT]
         evaluated = labeler.n_evaluated - before
     return Asked(
         n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),

@@ -39,7 +39,7 @@ def list_batches(store: Path) -> None:
     """List the batches that this store knows, without asking the provider."""
     from flows.batches import describe_jobs
 
-    for line in describe_jobs(store):
+    for line in list(describe_jobs(store)) or [f"No batches in {store}."]:
         click.echo(line)
 
 
@@ -57,10 +57,13 @@ def collect(store: Path, wait: bool) -> None:
 @batches.command()
 @click.argument("part")
 @store_option
-def forget(part: str, store: Path) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def forget(part: str, store: Path, yes: bool) -> None:
     """Forget the batch with this PART id, whose results the provider no longer has: its votes are paid for again."""
     from flows.batches import forget_part
 
+    if not yes:
+        click.confirm("Its votes will be asked for and paid again. Forget it?", abort=True, err=True)
     click.echo(forget_part(store, part))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import reduce
@@ -16,14 +17,17 @@ from flows.label import document_prompts, reader_corpus, tune_corpus
 from flows.remote import fall_back, find_api, is_answered, submit_batches
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.labeler import PromptWriter
+from labeling.ledger import Ledger
 from labeling.prices import Price, load_prices
-from labeling.remote.batch import NoBatchesError, batch_folder
+from labeling.remote.batch import NoBatchesError
 from labeling.remote.config import Api
+from labeling.remote.job import batch_folder
 from labeling.remote.parts import load_parts
-from labeling.remote.spending import BYTES_PER_TOKEN, Usage, estimate
+from labeling.remote.spending import BYTES_PER_TOKEN, LimitError, Usage, estimate
 from labeling.votes import Prompt
 
 LABEL_TOKENS = 4  # that a model writes for a bare label, about
+REASONING_SHARE = 0.25  # of the longest answer, where a model may reason unseen and has not been asked yet
 DOCUMENTS_MEASURED = 50
 
 
@@ -112,7 +116,7 @@ def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Qu
     parts = [part for part in load_parts(batch_folder(ledger.folder)) if part.may_have_a_batch]
     under_way = {name for part in parts for name in part.vote_keys()}
     held = reduce(Usage.plus, (part.worst_usage for part in parts), Usage())
-    prompts, left = 0, 0
+    prompts, left, n_written = 0, 0, _mean_written(ledger)
     expected = worst = Usage()
     for group in ask.groups():
         prompts += len(group)
@@ -120,14 +124,32 @@ def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Qu
             if prompt.key.id in under_way:
                 continue
             left += 1
-            expected = expected.plus(_expected(ask.reader, prompt))
+            expected = expected.plus(_expected(ask.reader, prompt, n_written))
             worst = worst.plus(estimate(ask.reader, prompt))
     return Quote(ask.reader, ask.stage, prompts, prompts - left, expected, worst, held, price)
 
 
-def _expected(reader: ReaderConfig, prompt: Prompt) -> Usage:
+def _expected(reader: ReaderConfig, prompt: Prompt, n_written: float | None) -> Usage:
+    """Tokens of one request, about.
+
+    Args:
+        reader: its config.
+        prompt: what is asked.
+        n_written: mean length of the answers that the ledger has; None where it has none.
+    """
     usage = estimate(reader, prompt, BYTES_PER_TOKEN)
-    return usage._replace(output=min(LABEL_TOKENS, usage.output)) if reader.mode == "label" else usage
+    if n_written is not None:
+        return usage._replace(output=min(math.ceil(n_written), usage.output))
+    if reader.mode == "generate":
+        return usage
+    says_it_at_once = reader.gives_distributions or reader.remote.reasoning_effort == "none"
+    share = 0 if says_it_at_once else math.ceil(REASONING_SHARE * usage.output)
+    return usage._replace(output=min(max(LABEL_TOKENS, share), usage.output))
+
+
+def _mean_written(ledger: Ledger) -> float | None:
+    mean = ledger.votes()["n_generated"].mean()
+    return float(mean) if isinstance(mean, int | float) else None
 
 
 def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
@@ -138,14 +160,15 @@ def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, w
     bytes_a_token = sum(len(text.encode()) for text in texts) / max(1, sum(counter.count_all(texts)))
     writer = PromptWriter(ask.reader, corpus.labels)
     question = next(iter_questions(corpus.questions))
-    prompts, expected, worst = 0, Usage(), Usage()
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, corpus.labels))
+    prompts, expected, worst, n_written = 0, Usage(), Usage(), _mean_written(ledger)
     for chunking in retrieval.chunkings():
         for cut in retrieval.cuts():
             length = cut.amount * chunking.size if cut.kind == "k" else cut.amount
             prompt = writer.single(question, "retrieved", "x" * int(length * bytes_a_token))
             each = len(corpus.questions)
             prompts += each
-            expected = expected.plus(_times(_expected(ask.reader, prompt), each))
+            expected = expected.plus(_times(_expected(ask.reader, prompt, n_written), each))
             worst = worst.plus(_times(estimate(ask.reader, prompt), each))
     return Quote(ask.reader, "read", prompts, 0, expected, worst, Usage(), price)
 
@@ -210,10 +233,11 @@ def authorise(
     left = [one for one in quotes if one.worst.requests]
     unknown = {one.reader.label for one in left if one.price is None}
     limit = experiment.max_cost
+    # What is under way was allowed before: should it expire unanswered and unbilled, it may be submitted again.
+    held = {one.reader.label: one.price.cost(*one.under_way[1:], batch=True) for one in quotes if one.price is not None}
+    allowed = sum(held.values())
     # What is read shows only after retrieval: a run whose labels are all there is stopped then, if it costs anything.
     if not unknown and all(one.stage == "read" for one in left):
-        # What is under way was allowed before: should it expire unanswered and unbilled, it may be submitted again.
-        allowed = sum(one.price.cost(*one.under_way[1:], batch=True) for one in quotes if one.price is not None)
         return workspace._replace(max_cost=allowed if limit is None else limit)
     asked = [(one, find_api(one.reader.remote)) for one in left]
     expected, worst = (sum(one.usd(api, worst=is_worst) for one, api in asked) for is_worst in (False, True))
@@ -222,34 +246,41 @@ def authorise(
     found = f"a cost of about {money(expected)}, at most {money(worst)}"
     found += f", and an unknown one of {', '.join(sorted(unknown))}" if unknown else ""
     if confirm(f"{render_quotes(quotes)}\nThat is {found}. Go on?"):
-        return workspace._replace(max_cost=None if unknown else max(worst, limit or 0.0))
+        # Who confirms an unknown price has no limit for it, and keeps the one given for the others.
+        return workspace._replace(max_cost=limit if unknown else max(worst + allowed, limit or 0.0))
     raise InputError(
         found,
-        "a price of every model" if unknown else f"at most {money(limit or 0)} (--max-cost)",
+        "a price of every model" if unknown else f"at most {money(limit or 0)}",
         "add the price to a file named as `prices`"
         if unknown
-        else "raise it, or see `tercet plan` for what costs what",
+        else "allow more with --max-cost, or see `tercet plan` for what costs what",
     )
 
 
-def submit_all(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> list[str]:
+def submit_all(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> Iterator[str]:
     """Submit the votes of every reader that is asked in batches, so that all of them are under way together.
 
-    Returns:
+    What the limit keeps back is submitted when its reader's turn comes and others have cost less than their worst.
+
+    Yields:
         A line a reader and stage.
     """
-    lines = []
+    n_sent = 0
     for ask in first_asks(experiment, workspace, all_corpora=all_corpora):
         if is_answered(ask.reader, ask.corpus.labels, workspace, ask.groups):
             continue
-        if find_api(ask.reader.remote) == "batch":
-            try:
-                sent = submit_batches(ask.reader, ask.corpus.labels, workspace, ask.groups)
-            except NoBatchesError:
-                fall_back(ask.reader.remote)
-            else:
-                line = f"{ask.reader.label}, {ask.stage}: {sent.under_way} requests under way at "
-                line += ask.reader.remote.provider
-                line += f", {sent.kept_back} kept back by the limit of what may be spent" if sent.kept_back else ""
-                lines.append(line)
-    return lines
+        if find_api(ask.reader.remote) != "batch":
+            continue
+        try:
+            sent = submit_batches(ask.reader, ask.corpus.labels, workspace, ask.groups)
+        except NoBatchesError:
+            fall_back(ask.reader.remote)
+            continue
+        except LimitError:
+            if not n_sent:  # else there will be room once other readers' batches have cost less than their worst
+                raise
+            yield f"{ask.reader.label}, {ask.stage}: kept back by the limit of what may be spent"
+            continue
+        n_sent += sent.under_way
+        line = f"{ask.reader.label}, {ask.stage}: {sent.under_way} requests under way at {ask.reader.remote.provider}"
+        yield line + (f", {sent.kept_back} kept back by the limit of what may be spent" if sent.kept_back else "")

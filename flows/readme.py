@@ -54,7 +54,8 @@ def _batch_job(job: Mapping[str, float]) -> str:
     return (
         f"* [A batch job through a provider that misbehaves](results/published/{REMOTE.replace('.json', '.md')}), "
         f"{job['questions']} questions three times: {job['distinct_votes']} votes, {twice} paid twice, in "
-        f"{job['seconds']:.0f} s, {job['under_way']:.0f} of them with a batch under way; {job['cpu_seconds']:.0f} s of CPU."
+        f"{job['seconds']:.0f} s, {job['under_way']:.0f} of them with a batch under way; {job['cpu_seconds']:.0f} s of "
+        "CPU."
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
+
+from filelock import FileLock
 
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet
@@ -13,15 +16,17 @@ from flows.asking import Asked, PromptGroups, shards
 from flows.runner import Runner
 from flows.workspace import Workspace, labeler_fingerprint, open_ledger
 from labeling.labeler import LabelerConfig
+from labeling.ledger import Ledger
 from labeling.prices import load_prices
-from labeling.remote.batch import BatchDesk, NoBatchesError, batch_folder
+from labeling.remote.batch import BatchDesk, NoBatchesError
 from labeling.remote.client import Provider, ProviderError
 from labeling.remote.config import Api, RemoteConfig
 from labeling.remote.direct import DirectLabeler
+from labeling.remote.job import batch_folder
 from labeling.remote.pacing import Pacer, insist
 from labeling.remote.parts import load_parts
-from labeling.remote.spending import Meter, Spending
-from labeling.votes import NOT_KEPT, Prompt, Vote
+from labeling.remote.spending import LimitError, Meter, Spending, Usage
+from labeling.votes import Prompt
 
 QUESTIONS_A_SHARD = 64
 
@@ -58,8 +63,8 @@ def open_provider(remote: RemoteConfig) -> Provider:
 
 
 @cache
-def open_pacer(remote: RemoteConfig) -> Pacer:
-    """The limits of a provider, known to all who ask it from this process."""
+def open_pacer(remote: RemoteConfig, model: str) -> Pacer:
+    """The limits of a provider's model, known to all who ask it from this process."""
     return Pacer(open_provider(remote).name)
 
 
@@ -144,6 +149,16 @@ def submit_batches(config: LabelerConfig, labels: LabelSet, workspace: Workspace
     return Submitted(*(sum(one.n_requests for one in parts if one.is_under_way is is_it) for is_it in (True, False)))
 
 
+def submit_reads(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> None:
+    """Submit what a reader is asked of retrieved chunks, if it is asked in batches.
+
+    What the limit keeps back, or a plan has no batches for, is left to the reader's turn.
+    """
+    if not is_answered(config, labels, workspace, groups) and find_api(config.remote) == "batch":
+        with suppress(LimitError, NoBatchesError):
+            submit_batches(config, labels, workspace, groups)
+
+
 def ask_remote(
     stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, config: LabelerConfig, workspace: Workspace,
     runner: Runner,
@@ -177,7 +192,7 @@ def ask_remote(
 def _refuse_twice(config: LabelerConfig, labels: LabelSet, workspace: Workspace) -> None:
     """Refuse to ask call by call what is under way in batches: it would be paid twice."""
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
-    under_way = sum(part.n_requests for part in load_parts(batch_folder(ledger.folder)) if part.is_under_way)
+    under_way = sum(part.n_requests for part in load_parts(batch_folder(ledger.folder)) if part.may_have_a_batch)
     if under_way:
         raise InputError(
             f"{config.label}: {under_way} requests are under way in batches",
@@ -208,32 +223,43 @@ def ask_directly(workspace: Workspace, config: LabelerConfig, labels: LabelSet, 
     started = time.perf_counter()
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
     ledger.flush_seconds = min(ledger.flush_seconds, FLUSH_SECONDS)
-    missing = ledger.missing(prompts)
-    meter = meter_of(config, workspace, "direct")
-    not_kept: list[Vote] = []
-    labeler = None
-
-    def keep(vote: Vote) -> None:
-        ledger.append([vote])
-        not_kept.extend([vote] if vote.failure in NOT_KEPT else [])
-
-    if missing:
-        labeler = DirectLabeler(config, labels, open_provider(config.remote), open_pacer(config.remote), meter)
-        try:
-            labeler.ask(missing, keep)
-        finally:
-            ledger.flush()
+    ledger.folder.mkdir(parents=True, exist_ok=True)
+    # Two runs that ask call by call take turns, shard by shard: the second finds what the first has paid for.
+    with FileLock(ledger.folder / ".direct.lock"):
+        missing = ledger.missing(prompts)
+        used, n_broken_off = _ask_missing(ledger, missing, workspace, config, labels) if missing else (Usage(), 0)
     return Asked(
         n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),
         n_new=len(missing),
-        n_evaluated=labeler.used.input if labeler else 0,
-        n_tokens=labeler.used.input if labeler else 0,
+        n_evaluated=used.input,
+        n_tokens=used.input,
         seconds=time.perf_counter() - started,
-        not_kept=tuple(not_kept),
-        n_written=labeler.used.output if labeler else 0,
-        n_broken_off=labeler.n_broken_off if labeler else 0,
-        usd=meter.usd(labeler.used) if labeler else 0.0,
+        not_kept=(),
+        n_written=used.output,
+        n_broken_off=n_broken_off,
+        usd=meter_of(config, workspace, "direct").usd(used),
     )
+
+
+def _ask_missing(
+    ledger: Ledger, prompts: Sequence[Prompt], workspace: Workspace, config: LabelerConfig, labels: LabelSet
+) -> tuple[Usage, int]:
+    """Ask; the tokens that it took, and how many calls broke off."""
+    provider, pacer = open_provider(config.remote), open_pacer(config.remote, config.model)
+    meter = meter_of(config, workspace, "direct")
+    labeler = DirectLabeler(config, labels, provider, pacer, meter, is_proven=not ledger.is_empty)
+    try:
+        labeler.ask(prompts, lambda vote: ledger.append([vote]))
+    except InputError as error:
+        if not labeler.n_broken_off:
+            raise
+        twice = (
+            f"{labeler.n_broken_off} calls broke off after they were sent and were made again, each paid twice at worst"
+        )
+        raise InputError(error.found, error.expected, f"{error.remedy} ({twice})") from error
+    finally:
+        ledger.flush()
+    return labeler.used, labeler.n_broken_off
 
 
 def _ask_in_batches(
@@ -243,11 +269,16 @@ def _ask_in_batches(
     asked: list[Asked] = []
     in_vain = 0
     while True:
-        refused = frozenset(vote.id for one in asked for vote in one.not_kept)
-        missing = desk.plan((prompt for group in groups() for prompt in group), refused)
+        missing = desk.plan(prompt for group in groups() for prompt in group)
         under_way = desk.open_parts()
         if not under_way:
             return asked
+        if desk.n_cancelled:
+            raise InputError(
+                f"{config.label}: {desk.n_cancelled} batches were cancelled, and {missing} votes are missing",
+                "them",
+                "run again to submit them again: everything so far is kept",
+            )
         if in_vain == config.remote.max_attempts:
             raise InputError(
                 f"{config.label}: {missing} votes are missing, and {in_vain} submissions in a row brought none of them"
@@ -259,15 +290,6 @@ def _ask_in_batches(
         collected = runner.each(stage, sum(part.n_requests for part in under_way), collect_part, calls)
         in_vain = 0 if any(one.n_new for one in collected) else in_vain + 1
         asked += collected
-        _refuse_hopeless(desk, asked)
-
-
-def _refuse_hopeless(desk: BatchDesk, asked: Sequence[Asked]) -> None:
-    """Stop where the provider refused everything: that is about the settings, not about the questions."""
-    refused = [vote for one in asked for vote in one.not_kept if vote.failure == "rejected"]
-    if refused and len(refused) == sum(one.n_new for one in asked):
-        said = ProviderError(str(refused[0].text), status=400)
-        raise desk.provider.explain(said, desk.config.model)
 
 
 def collect_part(workspace: Workspace, config: LabelerConfig, labels: LabelSet, part_id: str) -> Asked:
@@ -276,12 +298,12 @@ def collect_part(workspace: Workspace, config: LabelerConfig, labels: LabelSet, 
     desk = open_desk(config, labels, workspace)
     results = desk.collect(part_id)
     return Asked(
-        n_prompts=len(results.votes) + len(results.refused),
-        n_new=len(results.votes) + len(results.refused),
+        n_prompts=len(results.new),
+        n_new=len(results.new),
         n_evaluated=results.used.input,
         n_tokens=results.used.input,
         seconds=time.perf_counter() - started,
-        not_kept=tuple(results.refused),
+        not_kept=(),
         n_written=results.used.output,
         usd=meter_of(config, workspace, "batch").usd(results.used),
     )

@@ -11,6 +11,7 @@ import polars as pl
 from flows.asking import Asked, collect
 from flows.experiment import Experiment
 from flows.label import Labeled, ask_all, reader_corpus
+from flows.remote import submit_reads
 from flows.runner import Runner
 from flows.stages import (
     build_contexts,
@@ -58,6 +59,10 @@ def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner
     embed_all(experiment, corpus, chunked, workspace, runner)
     hits = pl.concat([runner.run("index and rank", rank, experiment, corpus, one, workspace) for one in chunked])
     contexts = runner.run("cut and assemble contexts", build_contexts, experiment, hits)
+    for reader in experiment.remote_readers:  # all of their batches are under way together
+        mine = reader_corpus(corpus, reader, experiment.corpus.seed)
+        _, prompts = reading_prompts(mine, reader, contexts)
+        submit_reads(reader.as_reader(), corpus.labels, workspace, partial(iter, prompts))
     answers, asked = [], {}
     for reader in experiment.readers:
         mine = reader_corpus(corpus, reader, experiment.corpus.seed)

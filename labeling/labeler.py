@@ -68,7 +68,7 @@ class LabelerConfig(BaseModel):
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field((), description="generate: texts that end an output")
     grammar: bool = Field(True, description="generate: hold the output to a few lines and then `Answer: LABEL`")
     seed: int = Field(0, description="seed of the draws")
-    num_ctx: int = Field(4096, ge=256, description="tokens that the context holds")
+    num_ctx: int = Field(4096, ge=256, description="tokens that the context holds, on this machine")
     threads: int | None = Field(None, ge=1, description="CPU threads; one a core by default")
     n_batch: int = Field(512, ge=32, description="most tokens evaluated in one call")
     remote: RemoteConfig = Field(
@@ -213,7 +213,11 @@ def fingerprint(config: LabelerConfig, labels: LabelSet, model: str | Mapping[st
         "sampling": config.sampling._asdict(),
         "mode": "label/1",
     }
-    if config.mode == "generate":
+    if config.remote.is_remote:
+        # How it is asked is all there: the rest concerns this machine's engine.
+        identity = {"model": identity["model"], "labels": list(labels), "sampling": config.sampling._asdict()}
+        identity["mode"] = f"remote {config.mode}/1"
+    elif config.mode == "generate":
         fields = {"repeat_penalty", "num_predict", "stop", "grammar"}
         identity |= {"mode": "generate/1", **config.model_dump(mode="json", include=fields)}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]

@@ -19,7 +19,7 @@ from types import TracebackType
 import polars as pl
 
 from corpora.errors import InputError
-from labeling.votes import KEY, NOT_KEPT, VOTES, Prompt, Vote, vote_id, votes_frame
+from labeling.votes import KEY, VOTES, Prompt, Vote, vote_id, votes_frame
 
 FLUSH_SECONDS = 30.0
 
@@ -72,20 +72,25 @@ class Ledger:
                 wanted.setdefault(key, prompt)
         return list(wanted.values())
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether this labeler has no vote yet."""
+        self._read_new_shards()
+        return not self._known
+
     def unknown(self, votes: Sequence[Vote]) -> list[Vote]:
         """Those votes whose key has none yet."""
         self._read_new_shards()
         return [one for one in votes if vote_id(one.prompt_hash, one.arm, one.vote, one.seed) not in self._known]
 
     def append(self, votes: Sequence[Vote]) -> None:
-        """Add the votes of one question; written with the next flush, at the latest after `flush_seconds`.
+        """Add votes; written with the next flush, at the latest after `flush_seconds`.
 
         Raises:
             InputError: the disk is full or not writable; votes of earlier shards are kept.
         """
-        kept = [vote for vote in votes if vote.failure not in NOT_KEPT]
-        self._open.extend(kept)
-        self._known.update(vote_id(vote.prompt_hash, vote.arm, vote.vote, vote.seed) for vote in kept)
+        self._open.extend(votes)
+        self._known.update(vote_id(vote.prompt_hash, vote.arm, vote.vote, vote.seed) for vote in votes)
         if time.monotonic() - self._flushed_at >= self.flush_seconds:
             self.flush()
 

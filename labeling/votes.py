@@ -13,8 +13,6 @@ from labeling.parsing import Parse, Problem
 
 Arm = Literal["closed_book", "random", "document", "oracle_chunk", "retrieved"]
 Failure = Literal["prompt_too_long", "rejected", "no_label_mass", "empty", "refused", "truncated", "off_label"]
-# What cost nothing and may go well next time (a larger num_ctx, another model id): asked again, never kept.
-NOT_KEPT: tuple[Failure, ...] = ("prompt_too_long", "rejected")
 
 N_VOTES = 3  # what "unanimous" means in this project
 

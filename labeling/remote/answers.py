@@ -18,11 +18,12 @@ from labeling.labeler import LabelerConfig
 from labeling.parsing import Parsed, parse_answer, parse_label
 from labeling.remote.client import ProviderError
 from labeling.sampling import Probabilities, draw, top_two_margin
-from labeling.votes import Vote, VoteKey, failed_vote
+from labeling.votes import Failure, Vote, VoteKey, failed_vote
 
 # Mass that may lie on tokens with which two labels begin before the distribution counts as unknown.
 MAX_AMBIGUOUS = 1e-3
 MAX_COUNT = 2**31  # of tokens, as votes are stored
+REFUSALS: tuple[Failure, ...] = ("prompt_too_long", "rejected")
 # How OpenAI, llama-server, llama-cpp-python and vLLM say that a prompt does not fit.
 _TOO_LONG = ("context_length", "context length", "context_size", "context size", "context window")
 

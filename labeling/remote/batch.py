@@ -1,41 +1,42 @@
 """A batch job: submit tonight, collect tomorrow, never pay twice.
 
 Each part of a job takes its steps on disk before it takes them at the provider, so that a run that is killed anywhere
-finds out where it was. The one call that must not be made twice, the creation of a batch, is announced on disk, carries
-the part's tag, and is made only after the provider's list of batches shows none with that tag.
+finds out where it was, and another machine with the same store can go on.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, islice
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig
 from labeling.ledger import Ledger
-from labeling.remote.client import Provider, ProviderError
+from labeling.remote.client import NOT_FOUND, Provider, ProviderError
+from labeling.remote.collection import Collection, batch_error
+from labeling.remote.job import batch_folder, write_labeler
 from labeling.remote.pacing import insist
-from labeling.remote.parts import Part, load_parts, plan_parts, write_json
-from labeling.remote.results import Results, read_lines, read_results
+from labeling.remote.parts import Part, load_parts, plan_parts
+from labeling.remote.results import Results
 from labeling.remote.spending import LimitError, Meter, Usage
 from labeling.remote.submission import PartCounter, Submission
 from labeling.votes import Prompt
 
 ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
-NOT_FOUND = 404
+CANCELLED = ("cancelling", "cancelled")
 FIRST_PAUSE = 2.0
-DOWNLOADS = 3  # of a file with broken lines, before they count as what the provider has
-LABELER = "labeler.json"
+LOCK_SECONDS = 5.0  # before another run that is at work on the same job is mentioned
+TOLD_SECONDS = 600.0  # between two lines about what is waited for
+LOOKS = 3  # at a batch whose files lack what it counts as answered
 _PROMPTS_AT_ONCE = 512
 
 
@@ -54,6 +55,10 @@ class BatchDesk:
         meter: what may be spent.
         say: told about what is found or done beyond the ordinary.
         sleep: waits so many seconds.
+
+    Attributes:
+        last_error: of a request that got no answer.
+        n_cancelled: batches that were cancelled while this run waited for them.
     """
 
     def __init__(
@@ -63,32 +68,36 @@ class BatchDesk:
         self.config, self.labels, self.ledger, self.provider = config, labels, ledger, provider
         self.folder = batch_folder(ledger.folder)
         self.say = say
-        self.last_error: ProviderError | None = None  # of a request without an answer
+        self.last_error: ProviderError | None = None
+        self.n_cancelled = 0
         self._sleep = sleep
         self._lock = FileLock(self.folder / ".lock")
         self._counter = PartCounter(meter)
         self._submission = Submission(ledger.fingerprint, provider, self._counter, sleep)
+        self._collection = Collection(config, labels, ledger.fingerprint, provider, sleep)
+        self._cancelled_before = {part.id for part in load_parts(self.folder) if part.status in CANCELLED}
+        # Of this run, by part: batches that failed as a whole, and looks at files that lack answers.
+        self._failures: Counter[str] = Counter()
+        self._short: Counter[str] = Counter()
 
-    def plan(self, prompts: Iterable[Prompt], refused: frozenset[str] = frozenset()) -> int:
+    def plan(self, prompts: Iterable[Prompt]) -> int:
         """Write what the ledger lacks, and no open part asks for, into new parts; how many requests that makes.
 
         Args:
             prompts: all that is wanted; the same one may come twice.
-            refused: custom ids that the provider refused in this run.
 
         Raises:
             InputError: a request larger than a file may be, or a disk that cannot be written.
         """
         with self._locked():
-            for stale in self.folder.glob(".making-*"):
+            for stale in (*self.folder.glob(".making-*"), *self.folder.glob(".dropped-*")):
                 shutil.rmtree(stale, ignore_errors=True)
-            description = {"config": self.config.model_dump(mode="json"), "labels": list(self.labels)}
-            write_json(self.folder / LABELER, description)
+            write_labeler(self.folder, self.config, self.labels)
             # What another run wanted and never had made is not this run's to pay for; where it is wanted again, the
             # same part comes out again.
             self._withdraw()
             parts = self.parts()
-            asked = {name for part in parts if part.is_open for name in part.vote_keys()} | refused
+            asked = {name for part in parts if part.is_open for name in part.vote_keys()}
             attempt = 1 + max((part.attempt for part in parts), default=0)
             missing = self._missing(prompts, asked)
             return sum(part.n_requests for part in plan_parts(self.folder, self.config, missing, attempt))
@@ -114,17 +123,22 @@ class BatchDesk:
 
         Raises:
             NoBatchesError: the plan of this key has no batches; nothing was submitted.
-            InputError: the provider refuses, or the next part might pass the limit of what may be spent.
+            LimitError: the next part might pass the limit of what may be spent, and nothing is under way that might
+                cost less than was set aside for it.
+            InputError: the provider refuses.
         """
         with self._locked():
-            waiting = [part for part in self.parts() if part.step in ("planned", "uploaded", "creating")]
+            parts = self.open_parts()
+            for part in parts:
+                if part.is_under_way:
+                    self._counter.set_aside(part, within_limit=False)
+            waiting = [part for part in parts if not part.is_under_way]
             if not waiting:
                 return
             try:
                 self._submission.submit(waiting)
             except LimitError:
-                # What is under way was reckoned at its worst: once it is here, there may be room for more.
-                if not any(part.step == "created" for part in self.parts()):
+                if not any(part.is_under_way for part in self.parts()):
                     raise
             except ProviderError as error:
                 if error.is_plan_gate:
@@ -140,23 +154,43 @@ class BatchDesk:
                 part.drop()
 
     def poll(self) -> list[Part]:
-        """Look at every batch under way; the parts whose results can be collected now."""
+        """Look at every batch under way; the parts whose results can be collected now.
+
+        Raises:
+            InputError: nothing can be collected, and the provider refuses, does not know a batch any more, or has
+                failed one too often.
+        """
+        problem: InputError | None = None
         with self._locked():
             parts = self.parts()
             for part in parts:
-                if part.step == "created":
-                    self._counter.set_aside(part, within_limit=False)
-                    self._look(part)
-            return [part for part in parts if part.step == "finished"]
+                try:
+                    if part.step == "creating":  # a run was killed there, and the batch may be at work
+                        self._find(part)
+                    if part.step == "created":
+                        self._look(part, is_alone=sum(one.is_under_way for one in parts) == 1)
+                except InputError as error:  # of this batch: the others are looked at all the same
+                    problem = problem or error
+            ready = [part for part in parts if part.step == "finished"]
+        if problem is not None and not ready:
+            raise problem
+        return ready
 
-    def _look(self, part: Part) -> None:
+    def _find(self, part: Part, *, is_patient: bool = False) -> None:
         try:
-            batch = self._free(lambda: self.provider.batch(str(part.batch_id)))
+            self._submission.find(part, is_patient=is_patient)
+        except ProviderError as error:
+            raise self.provider.explain(error, self.config.model) from error
+
+    def _look(self, part: Part, *, is_alone: bool) -> None:
+        self._counter.set_aside(part, within_limit=False)
+        try:
+            batch = self._free(partial(self.provider.batch, str(part.batch_id)))
         except ProviderError as error:
             raise self._lost(part, error) from error
         status = str(batch.get("status"))
         if status == "failed":
-            self._failed(part, batch)
+            self._failed(part, batch, is_alone=is_alone)
         elif status in ENDED:
             part.move("finished", status=status)
         elif status != part.status:
@@ -173,71 +207,85 @@ class BatchDesk:
             "are asked for and paid again",
         )
 
-    def _failed(self, part: Part, batch: dict[str, Any]) -> None:
+    def _failed(self, part: Part, batch: dict[str, Any], *, is_alone: bool) -> None:
         """A batch that failed as a whole did nothing and cost nothing: it is made again, if that can help."""
         error = batch_error(batch, self.provider.clean)
-        waits = error.code == "token_limit_exceeded"  # for other batches of this account to finish
         self._counter.settle(part, Usage())
-        if error.is_missing_model:
-            part.move("uploaded", status="failed", batch_id=None)
-            raise self.provider.explain(error, self.config.model)
-        if part.tries >= self.config.remote.max_attempts and not waits:
-            part.move("uploaded", status="failed", batch_id=None, tries=part.tries + 1)
-            raise InputError(
-                f"{self.provider.name} failed a batch {part.tries} times ({error.code or 'no code'}: {error.message})",
-                "one that it works on",
-                "correct what it says and run again: everything so far is kept",
-            )
-        self.say(f"{self.provider.name} failed batch {part.batch_id} ({error.message}); it is submitted again.")
         part.move("uploaded", status="failed", batch_id=None, tries=part.tries + 1)
+        if error.is_missing_model:
+            raise self.provider.explain(error, self.config.model)
+        # What is too much for the account's queue goes through once other batches have ended.
+        waits = error.code == "token_limit_exceeded" and not is_alone
+        self._failures[part.id] += not waits
+        if self._failures[part.id] >= self.config.remote.max_attempts:
+            raise InputError(
+                f"{self.provider.name} failed a batch {self._failures[part.id]} times ({error.code or 'no code'}: "
+                f"{error.message})",
+                "one that it works on",
+                "correct what it says (lower remote.requests_per_batch where a batch is too large) and run again: "
+                "everything so far is kept",
+            )
+        self.say(f"{self.provider.name} failed a batch ({error.message}); it is submitted again.")
 
     def collect(self, part_id: str) -> Results:
         """Fetch the results of a finished part and put its votes into the ledger.
 
         Raises:
-            InputError: the provider does not give them, or the disk cannot be written.
+            InputError: the provider does not give them all, refuses every request, or the disk cannot be written.
         """
         with self._locked():
             part = next(one for one in self.parts() if one.id == part_id)
             if part.step != "finished":  # another run has collected it
                 return Results()
             try:
-                results = self._fetch(part)
+                results = self._collection.fetch(part)
             except ProviderError as error:
                 raise self._lost(part, error) from error
+            self._refuse_hopeless(part, results)
             # A run that was killed after this step and before the next has them in the ledger already.
-            self.ledger.append(self.ledger.unknown(results.votes))
+            results.new = self.ledger.unknown([*results.votes, *results.refused])
+            self.ledger.append(results.new)
             self.ledger.flush()
+            if results.n_lacking and not self._accept_short(part, results):
+                return results
             part.move("collected", counts=results.counts)
             part.forget_requests()
-            self._counter.settle(part, results.used)
-            self._tell(part, results)
-            self.last_error = results.error or self.last_error
-            if results.error is not None and results.error.is_missing_model:
-                raise self.provider.explain(results.error, self.config.model)
+            self._counter.settle(part, results.used_at_most(part.worst_usage))
+            self._note(part, results)
             return results
 
-    def _fetch(self, part: Part) -> Results:
-        """Download and read both files of a batch; `completed` may come with either of them missing."""
-        batch = self._free(lambda: self.provider.batch(str(part.batch_id)))
-        kinds = [kind for kind in ("output", "error") if batch.get(f"{kind}_file_id")]
-        files = {str(batch[f"{kind}_file_id"]): part.folder / f"{kind}.jsonl" for kind in kinds}
-        keys = part.vote_keys()
-        for _ in range(DOWNLOADS):
-            for file_id, target in files.items():
-                self._free(partial(self.provider.download, file_id, target))
-            lines = chain.from_iterable(read_lines(file) for file in files.values())
-            results = read_results(lines, keys, self.config, self.labels, self.ledger.fingerprint, self.provider.clean)
-            # A line that ends in its middle may be the download's fault; asking again costs nothing.
-            if not results.broken:
-                break
-        return results
+    def _refuse_hopeless(self, part: Part, results: Results) -> None:
+        """Keep no refusals where nothing was ever answered: they are about the settings, not about the questions."""
+        if results.refused and not results.votes and self.ledger.is_empty:
+            part.move("collected", counts=results.counts)
+            self._counter.settle(part, Usage())
+            raise self.provider.explain(ProviderError(str(results.refused[0].text), status=400), self.config.model)
 
-    def _tell(self, part: Part, results: Results) -> None:
+    def _accept_short(self, part: Part, results: Results) -> bool:
+        """Whether to take files as they are that lack answers which the provider counts; they may come later.
+
+        Raises:
+            InputError: they did not.
+        """
+        self._short[part.id] += 1
+        if self._short[part.id] < LOOKS:
+            return False
+        raise InputError(
+            f"{self.provider.name} counts {results.promised} answers in batch {part.batch_id}, and its files have "
+            f"{results.promised - results.n_lacking}",
+            "all that was paid for (what is there is kept)",
+            f"run again later; or `tercet batches forget {part.id}`, and what is missing is asked for and paid again",
+        )
+
+    def _note(self, part: Part, results: Results) -> None:
         odd = {name: n for name, n in results.counts.items() if n and name != "votes"}
         if odd:
             listed = ", ".join(f"{n} {name}" for name, n in odd.items())
             self.say(f"batch {part.batch_id} ({part.status}): {len(results.votes)} votes; {listed}.")
+        self.n_cancelled += part.status in CANCELLED and part.id not in self._cancelled_before
+        self.last_error = results.error or self.last_error
+        if results.error is not None and results.error.is_missing_model:
+            raise self.provider.explain(results.error, self.config.model)
 
     def finished(self, *, submits: bool = True) -> Iterator[Part]:
         """Submit and wait, ever longer, until every part is collected; gives out each part as it finishes.
@@ -250,44 +298,76 @@ class BatchDesk:
         Raises:
             NoBatchesError, InputError: as `submit`, `poll`.
         """
-        pause = FIRST_PAUSE
+        pause, told = FIRST_PAUSE, time.monotonic()
         while True:
             if submits:
                 self.submit()
             ready = self.poll()
             yield from ready
-            if not any(submits or part.is_under_way for part in self.open_parts()):
+            left = self.open_parts()
+            if not any(submits or part.is_under_way for part in left):
                 return
+            if time.monotonic() - told > TOLD_SECONDS:
+                told = time.monotonic()
+                self.say(f"{self.config.label}: waiting for {len(left)} batches at {self.provider.name}.")
             pause = min(FIRST_PAUSE if ready else pause * 1.5, self.config.remote.poll_seconds)
-            self._sleep(pause)
+            self._wait(pause, len(left))
+
+    def _wait(self, seconds: float, n_left: int) -> None:
+        try:
+            self._sleep(seconds)
+        except KeyboardInterrupt:
+            self.say(f"{n_left} batches go on at {self.provider.name}; `tercet batches cancel` would stop them.")
+            raise
 
     def forget(self, part_id: str) -> bool:
-        """Drop a part of which the provider will give nothing more; whether there was such an open part."""
+        """Give up a part of which the provider will give nothing more; whether there was such an open part.
+
+        Raises:
+            InputError: its batch is at work.
+        """
         with self._locked():
             found = [part for part in self.open_parts() if part.id == part_id]
             for part in found:
-                part.drop()
+                if part.step == "created" and self._is_at_work(part):
+                    raise InputError(
+                        f"batch {part.batch_id} is at work", "one that has ended", "use `tercet batches cancel` first"
+                    )
+                # Its folder stays, so that what is asked for again gets another name.
+                part.move("forgotten")
+                part.forget_requests()
             return bool(found)
 
-    def cancel(self) -> list[Part]:
-        """Ask the provider to stop all batches under way, and drop the parts that it never saw; the parts concerned.
+    def _is_at_work(self, part: Part) -> bool:
+        try:
+            return self._free(partial(self.provider.batch, str(part.batch_id))).get("status") not in ENDED
+        except ProviderError as error:
+            if error.status == NOT_FOUND:
+                return False
+            raise self.provider.explain(error, self.config.model) from error
+
+    def cancel(self) -> int:
+        """Ask the provider to stop all batches under way, and drop the parts that it never saw; how many it stops.
 
         What was answered before still comes with the next collection.
+
+        Raises:
+            InputError: the provider refuses, or does not know a batch any more.
         """
+        n_stopped = 0
         with self._locked():
-            concerned = self.open_parts()
-            for part in concerned:
-                if part.step in ("planned", "uploaded") or (
-                    part.step == "creating" and not self._submission.find(part)
-                ):
+            for part in self.open_parts():
+                if part.step == "creating":
+                    self._find(part, is_patient=True)
+                if part.step in ("planned", "uploaded", "creating"):
                     part.drop()
-                if part.step == "created":
+                elif part.step == "created":
                     try:
-                        status = self._free(partial(self._cancel, part))
+                        part.move("created", status=self._free(partial(self._cancel, part)))
                     except ProviderError as error:
                         raise self._lost(part, error) from error
-                    part.move("created", status=status)
-            return concerned
+                    n_stopped += 1
+        return n_stopped
 
     def _cancel(self, part: Part) -> str:
         try:
@@ -305,35 +385,12 @@ class BatchDesk:
     def _locked(self) -> Iterator[None]:
         """Nobody else changes the parts meanwhile; the lock ends with the process that holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock:
+        try:
+            self._lock.acquire(timeout=LOCK_SECONDS)
+        except Timeout:
+            self.say(f"{self.config.label}: another run is at work on its batches; waiting for it.")
+            self._lock.acquire()
+        try:
             yield
-
-
-def batch_folder(ledger_folder: Path) -> Path:
-    """Where the batch job of a labeler lies, in its ledger's folder."""
-    return ledger_folder / "batch"
-
-
-def batch_error(batch: dict[str, Any], clean: Callable[[str], str]) -> ProviderError:
-    """The first error of a failed batch; its `errors` are a bare list, or a list under `data`."""
-    errors = batch.get("errors") or []
-    listed = errors.get("data") if isinstance(errors, dict) else errors
-    first = next((one for one in listed or () if isinstance(one, dict)), {})
-    where = f" (line {first['line']})" if first.get("line") is not None else ""
-    message = clean(f"{first.get('message') or 'no reason given'}{where}")
-    return ProviderError(message, status=None, code=clean(str(first.get("code") or "")))
-
-
-def read_labeler(folder: Path) -> tuple[LabelerConfig, LabelSet]:
-    """Whose batch job lies in a folder, as the run that submitted it wrote it down.
-
-    Raises:
-        InputError: nothing that Tercet wrote.
-    """
-    file = folder / LABELER
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        config = {name: value for name, value in content["config"].items() if name in LabelerConfig.model_fields}
-        return LabelerConfig.model_validate(config), LabelSet(tuple(content["labels"]))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{file} is not a labeler ({error})", "what Tercet wrote", "submit the job again") from error
+        finally:
+            self._lock.release()

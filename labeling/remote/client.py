@@ -17,12 +17,13 @@ from labeling.remote.sdk import NO_KEY, find_key, open_groq, open_openai
 
 T = TypeVar("T")
 
-TOO_MANY = 429
+TOO_MANY, NOT_FOUND = 429, 404
 # Statuses after which the same call may go well later.
 _TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
 # Those of a gateway that gave up waiting: what is behind it may have done the work all the same.
 _GATEWAY = (408, 502, 504, 520, 522, 524)
 _OUT_OF_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached")
+_MISSING_MODEL = ("model_not_found", "model_decommissioned", "model_deprecated", "model_not_active", "model_retired")
 _MAX_MESSAGE = 400
 
 
@@ -62,7 +63,7 @@ class ProviderError(Exception):
     @property
     def is_missing_model(self) -> bool:
         """Whether the model is unknown or retired."""
-        return "model_" in self.code or (self.status == 404 and "model" in self.message.lower())
+        return self.code in _MISSING_MODEL or (self.status == NOT_FOUND and "model" in self.message.lower())
 
 
 class Reply(NamedTuple):
@@ -121,7 +122,17 @@ class Provider:
         """Upload a batch file; its id."""
         with file.open("rb") as content:
             create = self._client.files.with_raw_response.create
-            return str(self._json(self._call(lambda: create(file=(name, content), purpose="batch")))["id"])
+            return self.id_of(self._json(self._call(lambda: create(file=(name, content), purpose="batch"))))
+
+    def id_of(self, made: Mapping[str, Any]) -> str:
+        """The id of what a provider has made.
+
+        Raises:
+            ProviderError: it names none, so that only its lists can tell what there is.
+        """
+        if not isinstance(made.get("id"), str):
+            raise ProviderError(self.clean(f"no id in {str(dict(made))!r}"), status=None, sent=True)
+        return str(made["id"])
 
     def download(self, file_id: str, target: Path) -> None:
         """Write a file of the provider to `target`, whole or not at all."""

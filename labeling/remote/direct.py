@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
+from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig, fingerprint
-from labeling.remote.answers import MalformedAnswerError, read_vote, refusal
+from labeling.remote.answers import REFUSALS, MalformedAnswerError, read_vote, refusal
 from labeling.remote.client import TOO_MANY, Provider, ProviderError
 from labeling.remote.pacing import FIRST_PAUSE, Pacer, pause_after, sleep
 from labeling.remote.requests import labeler_identity, output_limit, request_body
@@ -17,7 +18,7 @@ from labeling.remote.spending import LimitError, Meter, Usage, estimate_body
 from labeling.votes import Prompt, Vote
 
 _MOST_LIMITS = 100  # 429s of one request, before the provider is taken to be shut
-_MANY_REJECTED = 3  # refused requests that outnumber the answered ones mean settings, not questions
+_MANY_REFUSED = 3  # questions, before anything was answered, mean settings
 
 
 class DirectLabeler:
@@ -29,20 +30,26 @@ class DirectLabeler:
         provider: the open provider.
         pacer: the provider's limits.
         meter: what may be spent.
+        is_proven: whether the provider has answered this labeler before, so that a refusal is about the question.
 
     Attributes:
         used: tokens that answers stated.
         n_broken_off: calls that broke off after they were sent: each may have been billed, and was made again.
     """
 
-    def __init__(self, config: LabelerConfig, labels: LabelSet, provider: Provider, pacer: Pacer, meter: Meter) -> None:
+    def __init__(
+        self, config: LabelerConfig, labels: LabelSet, provider: Provider, pacer: Pacer, meter: Meter,
+        *, is_proven: bool,
+    ) -> None:  # fmt: skip
         self.config, self.labels = config, labels
         self.fingerprint = fingerprint(config, labels, labeler_identity(config))
         self._provider, self._pacer, self._meter = provider, pacer, meter
         self._lock, self._keeping = threading.Lock(), threading.Lock()
         self.used = Usage()
         self.n_broken_off = 0
-        self._n_rejected = self._n_under_way = 0
+        self._n_under_way = 0
+        self._is_proven = is_proven
+        self._refused: list[Vote] = []  # kept once the provider has answered anything
 
     def ask(self, prompts: Sequence[Prompt], keep: Callable[[Vote], None]) -> None:
         """Answer prompts, in the order in which the answers come.
@@ -66,11 +73,25 @@ class DirectLabeler:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        if self._refused:
+            raise self._hopeless()
 
     def _answer(self, prompt: Prompt, keep: Callable[[Vote], None], stop: threading.Event) -> None:
         vote = self._ask(prompt, stop)
         with self._keeping:
-            keep(vote)
+            self._is_proven |= vote.failure not in REFUSALS
+            if not self._is_proven:
+                self._refused.append(vote)
+                if len({one.question_id for one in self._refused}) >= _MANY_REFUSED:
+                    raise self._hopeless()
+                return
+            for one in (*self._refused, vote):
+                keep(one)
+            self._refused.clear()
+
+    def _hopeless(self) -> InputError:
+        """Refusals where nothing was ever answered: they are about the settings, not about the questions."""
+        return self._provider.explain(ProviderError(str(self._refused[0].text), status=400), self.config.model)
 
     def _ask(self, prompt: Prompt, stop: threading.Event) -> Vote:
         """The vote on one prompt, however often it must be asked for."""
@@ -84,7 +105,7 @@ class DirectLabeler:
             if isinstance(outcome, Vote):
                 return outcome
             refused = refusal(self.fingerprint, prompt.key, outcome)
-            if refused is not None and not self._too_many_rejected():
+            if refused is not None:
                 return refused
             n_limited, n_failed = n_limited + (outcome.status == TOO_MANY), n_failed + (outcome.status != TOO_MANY)
             gave_up = n_failed >= self.config.remote.max_attempts or n_limited >= _MOST_LIMITS
@@ -113,7 +134,8 @@ class DirectLabeler:
             self._count(Usage(), n_broken_off=1)
             return ProviderError(str(error), status=None, sent=True)
         else:
-            used = Usage(1, vote.n_prompt_tokens, vote.n_generated or 0)
+            # Who does not say what it took is taken to have taken all.
+            used = Usage(1, vote.n_prompt_tokens, vote.n_generated or 0) if vote.n_prompt_tokens else worst
             self._count(used)
             return vote
         finally:
@@ -140,8 +162,3 @@ class DirectLabeler:
         with self._lock:
             self.used = self.used.plus(used)
             self.n_broken_off += n_broken_off
-
-    def _too_many_rejected(self) -> bool:
-        with self._lock:
-            self._n_rejected += 1
-            return self._n_rejected >= _MANY_REJECTED and self._n_rejected > self.used.requests

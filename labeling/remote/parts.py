@@ -25,7 +25,8 @@ from labeling.votes import KEY, VOTES, Prompt, VoteKey
 
 # planned: on disk only. uploaded: the provider has the file. creating: a batch is being made, or was without our
 # knowing. created: the provider works on it. finished: its results are to be fetched. collected: the ledger has them.
-Step = Literal["planned", "uploaded", "creating", "created", "finished", "collected"]
+# forgotten: the user gave it up.
+Step = Literal["planned", "uploaded", "creating", "created", "finished", "collected", "forgotten"]
 OPEN: tuple[Step, ...] = ("planned", "uploaded", "creating", "created", "finished")
 
 STATE, REQUESTS, KEYS = "state.json", "requests.jsonl", "keys.parquet"
@@ -39,7 +40,7 @@ class Part:
     Attributes:
         folder: where it lies.
         id: digest of its requests and of the attempt.
-        attempt: 1 for the first time that these votes are asked for.
+        attempt: of the job: 1 for the first parts that were planned, one more each time that new ones were.
         n_requests: lines.
         n_bytes: of the requests file.
         worst: tokens of all requests at most: requests, input, output.
@@ -48,7 +49,7 @@ class Part:
         file_id: the provider's id of the requests file.
         batch_id: the provider's id of the batch.
         status: the provider's word for how the batch stands.
-        counts: what collecting it found: votes, duplicates, unknown, broken, retry, refused.
+        counts: what collecting it found: votes, refused, duplicates, unknown, broken, unanswered.
         created_at: when the batch was made, seconds since 1970, as the provider says.
     """
 
@@ -114,8 +115,11 @@ class Part:
             (self.folder / name).unlink(missing_ok=True)
 
     def drop(self) -> None:
-        """Take a part back that the provider never saw."""
-        shutil.rmtree(self.folder)
+        """Take a part back that has no batch; whatever breaks meanwhile, it is there whole or not at all."""
+        gone = self.folder.with_name(f".dropped-{self.id}")
+        shutil.rmtree(gone, ignore_errors=True)
+        self.folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def as_json(self) -> dict[str, Any]:
         """Its state as JSON types."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,11 @@ class Results:
         unknown: result lines for requests that are not of this part.
         broken: lines that are no result.
         unanswered: requests with an error that may pass, or without any line.
+        n_silent: answers whose tokens the provider does not state, the malformed ones among them.
+        n_malformed: answers that are no chat completion; their requests count as unanswered.
         error: the last error of a request that was not answered; None where there was none.
+        promised: answers that the provider counts; 0 where it does not say.
+        new: the votes of these that the ledger did not have.
     """
 
     votes: list[Vote] = field(default_factory=list)
@@ -40,7 +45,21 @@ class Results:
     unknown: int = 0
     broken: int = 0
     unanswered: int = 0
+    n_silent: int = 0
+    n_malformed: int = 0
     error: ProviderError | None = None
+    promised: int = 0
+    new: list[Vote] = field(default_factory=list)
+
+    @property
+    def n_lacking(self) -> int:
+        """Answers that the provider counts and no file has."""
+        return max(0, self.promised - len(self.votes) - self.n_malformed)
+
+    def used_at_most(self, worst: Usage) -> Usage:
+        """What was used, a request that does not say counted with its share of the worst case of all."""
+        share = self.n_silent / worst.requests if worst.requests else 0.0
+        return self.used.plus(Usage(0, math.ceil(worst.input * share), math.ceil(worst.output * share)))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -107,8 +126,11 @@ def _take(
             vote = read_vote(config, labels, labeler, key, body)
         except MalformedAnswerError as error:
             results.error = ProviderError(clean(str(error)), status=None, sent=True)
+            results.n_malformed += 1
+            results.n_silent += 1
             return False
         results.votes.append(vote)
+        results.n_silent += vote.n_prompt_tokens == 0
         results.used = results.used.plus(Usage(1, vote.n_prompt_tokens, vote.n_generated or 0))
         return True
     results.error = _error(line, response, clean)

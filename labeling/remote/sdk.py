@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -34,6 +35,12 @@ def find_key(remote: RemoteConfig) -> str:
     if not key:
         raise InputError(
             f"no key for {remote.provider} in the environment variable {remote.key_name}", "one", "set it and run again"
+        )
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise InputError(
+            f"the environment variable {remote.key_name} holds more than a key (blanks, line breaks or other signs)",
+            "the key alone",
+            "set it and run again",
         )
     return key
 

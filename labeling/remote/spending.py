@@ -92,8 +92,8 @@ class Spending:
                 raise LimitError(
                     f"{who}: up to {worst:.4f} USD with the next requests ({self.spent:.4f} spent, "
                     f"{self._set_aside:.4f} set aside for those under way)",
-                    f"at most {self.limit:.4f} (--max-cost)",
-                    "raise it and run again: everything so far is kept",
+                    f"at most {self.limit:.4f}",
+                    "allow more with --max-cost and run again: everything so far is kept",
                 )
             self._set_aside += usd
 

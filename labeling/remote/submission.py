@@ -81,20 +81,31 @@ class Submission:
         for part in parts:
             self._submit(part, known, files)
 
-    def find(self, part: Part) -> bool:
-        """Take note of a part's batch, if the provider has one."""
-        batch = self._known().get(part.tag)
-        if batch is not None:
-            self._take_note(part, batch)
-        return batch is not None
+    def find(self, part: Part, *, is_patient: bool = False) -> bool:
+        """Take note of a part's batch, if the provider has one; whether it has.
+
+        Args:
+            part: in doubt.
+            is_patient: look again after a while, as one that was made a moment ago may not be listed yet.
+
+        Raises:
+            ProviderError: the provider refuses, or does not answer for long.
+        """
+        for pause in (0.0, _list_lag() / 4, _list_lag()) if is_patient else (0.0,):
+            if pause:
+                self._sleep(pause)
+            batch = self._known().get(part.tag)
+            if batch is not None:
+                self._take_note(part, batch)
+                return True
+        return False
 
     def _submit(self, part: Part, known: dict[str, dict[str, Any]], files: dict[str, tuple[str, int]]) -> None:
         """Make the batch of a part, unless it was made already."""
-        for pause in (_list_lag() / 4, _list_lag()) if part.step == "creating" else ():
-            # A run that was killed here may have made it a moment ago.
-            if part.tag not in known:
-                self._sleep(pause)
-                known |= self._known()
+        if part.step == "creating" and self.find(part, is_patient=True):
+            return
+        while known.get(part.tag, {}).get("status") == "failed":  # an earlier run's: it did nothing
+            part.move(part.step, tries=part.tries + 1)
         if part.tag in known:
             self._take_note(part, known[part.tag])
             return
@@ -119,7 +130,8 @@ class Submission:
                 return
             except ProviderError as error:
                 if not error.is_transient:
-                    part.move("uploaded")
+                    if attempt == 1:  # else an earlier one may have been made
+                        part.move("uploaded")
                     raise
                 pause = pause_after(attempt, error)
                 if attempt >= FREE_CALLS_TRIED or pause > LONGEST_WAIT:
@@ -133,7 +145,7 @@ class Submission:
     def _take_note(self, part: Part, batch: dict[str, Any]) -> None:
         self._counter.set_aside(part, within_limit=False)
         facts = {name: batch.get(name) for name in ("status", "created_at")}
-        part.move("created", batch_id=str(batch["id"]), **facts)
+        part.move("created", batch_id=self._provider.id_of(batch), **facts)
 
     def _known(self) -> dict[str, dict[str, Any]]:
         """The provider's batches that are ours, by tag."""

@@ -24,7 +24,7 @@ def remote_section(frame: pl.DataFrame) -> str:
         "known; without it the law is unknown, and only the three votes themselves speak. Cost: the tokens that the "
         "answers state, at the price table's prices; call by call, and in brackets in batches.",
     ]
-    return "\n\n".join(["## Remote readers", *notes, table(header, rows)])
+    return "\n\n".join(["## Remote readers on whole documents", *notes, table(header, rows)])
 
 
 def _costs(row: dict[str, Any]) -> str:

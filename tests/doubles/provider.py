@@ -516,6 +516,8 @@ class ProviderDouble:
     page: int = 20  # batches on a page of the listing: the default and the most
     logprobs: bool = False  # else a request for them is refused
     fixed_sampling: bool = False  # refuses temperature and max_tokens
+    too_long: str | None = None  # a message with this text in it does not fit into the model's context
+    late_files: int = 0  # looks at an ended batch for which its output file is not there yet, although counted
     # ("before" or "after" processing, method, template); a False before processing means that the request is lost, as
     # if the client had died before it sent it: to kill a client does not unsend what has arrived
     on_request: Callable[[str, str, str], bool | None] | None = None
@@ -774,7 +776,11 @@ class ProviderDouble:
         batch = self._batch(call.id)
         with batch.lock:
             self._advance(batch)
-            return dict(batch.view)
+            view = dict(batch.view)
+            if view["output_file_id"] and self.late_files > 0:
+                self.late_files -= 1
+                view["output_file_id"] = None
+            return view
 
     def _list_batches(self, call: Call) -> dict[str, Any]:
         self.settle()
@@ -953,6 +959,9 @@ class ProviderDouble:
             raise Refusal(400, "This double does not stream.", param="stream")
         if body.get("logprobs") and not self.logprobs:
             raise Refusal(400, "`logprobs` is not supported with this model.", "unsupported_parameter", "logprobs")
+        if self.too_long is not None and self.too_long in text_of(body):
+            message = "This model's maximum context length is 4096 tokens. Please reduce the length of the messages."
+            raise Refusal(400, message, "context_length_exceeded", "messages")
         if self.fixed_sampling:
             self._check_sampling(body)
 

@@ -310,7 +310,8 @@ def test_the_plan_says_tokens_and_both_prices(tercet, double, tmp_path):
     requests, known, sent, written = map(int, asked.groups())
     assert (requests, known, written) == (REQUESTS, 0, REQUESTS * 160)
     batch, at_most, direct, _ = (float(amount) for amount in re.findall(r"([\d.]+) USD", done.stdout))
-    assert direct == pytest.approx(sent * 1e-3 + REQUESTS * 4 * 2e-3, abs=0.006)  # 4 tokens for a label
+    # Nobody knows yet whether the model reasons unseen: a quarter of the longest answer is expected.
+    assert direct == pytest.approx(sent * 1e-3 + REQUESTS * 40 * 2e-3, abs=0.006)
     assert batch == pytest.approx(direct / 2, abs=0.006)
     assert "prices of 2026-10-01" in done.stdout
     labeled = tercet("label", "far.toml", "--max-cost", "100", "--quiet")

@@ -75,9 +75,9 @@ def write_prices(file: Path, per_million_input: float, per_million_output: float
 
 
 def point_to(double: ProviderDouble, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GROQ_API_KEY", "the key")
+    monkeypatch.setenv("GROQ_API_KEY", "the-key")
     monkeypatch.setenv("GROQ_BASE_URL", double.url)
-    monkeypatch.setenv("OPENAI_API_KEY", "the key")
+    monkeypatch.setenv("OPENAI_API_KEY", "the-key")
     monkeypatch.setenv("OPENAI_BASE_URL", double.url + "/v1")
 
 
@@ -567,11 +567,11 @@ def test_collect_takes_what_has_ended_and_tells_what_has_not(tercet, double, exp
     waited = tercet("batches", "collect", "--wait")
     assert waited.exit_code == 0, waited.output
     assert_once(double, ledger(Path("runs")))
-    assert tercet("batches", "collect").stdout == ""
+    assert tercet("batches", "collect").stdout == "No batches are open in runs.\n"
 
 
 def test_list_says_how_far_each_batch_has_come_and_asks_nobody(tercet, double, experiment):
-    assert tercet("batches", "list").stdout == ""
+    assert tercet("batches", "list").stdout == "No batches in runs.\n"
     double.latency = 3600.0
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
     before = double.requests.copy()
@@ -617,7 +617,7 @@ def test_batches_that_the_provider_has_no_more_can_be_given_up(tercet, double, e
         point_to(another, monkeypatch)
         for _ in range(PARTS):
             line = assert_one_line(label(tercet, "--quiet"), "does not know batch")
-            forgotten = tercet("batches", "forget", re.search(r"`tercet batches forget (\w+)`", line)[1])
+            forgotten = tercet("batches", "forget", re.search(r"`tercet batches forget (\w+)`", line)[1], "--yes")
             assert forgotten.exit_code == 0, forgotten.output
         finish(tercet)
         assert_once(another, ledger(Path("runs")))
@@ -637,7 +637,7 @@ def test_only_an_open_batch_can_be_forgotten(tercet, double, experiment):
     finish(tercet)
     part = tercet("batches", "list").stdout.split()[1]
     for name in (part, "nobody"):
-        assert_one_line(tercet("batches", "forget", name), name, "tercet batches list")
+        assert_one_line(tercet("batches", "forget", name, "--yes"), name, "tercet batches list")
     assert_once(double, ledger(Path("runs")))
 
 

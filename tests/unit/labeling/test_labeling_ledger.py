@@ -153,7 +153,9 @@ def test_what_was_answered_is_not_asked_again_after_a_restart(tmp_path, ledger):
     assert Ledger(tmp_path, "f1").missing(three_prompts("q1")) == []
 
 
-@pytest.mark.parametrize("failure", ["no_label_mass", "empty", "refused", "truncated", "off_label"])
+@pytest.mark.parametrize(
+    "failure", ["no_label_mass", "empty", "refused", "truncated", "off_label", "rejected", "prompt_too_long"]
+)
 def test_a_named_failure_of_the_model_is_an_answer_too(tmp_path, ledger, failure):
     with ledger:
         ledger.append([vote_of(prompt_of(), failure=failure)])
@@ -161,11 +163,13 @@ def test_a_named_failure_of_the_model_is_an_answer_too(tmp_path, ledger, failure
     assert ledger.votes()["failure"].to_list() == [failure]
 
 
-def test_a_prompt_that_did_not_fit_is_not_kept_and_is_asked_again(tmp_path, ledger):
-    with ledger:
-        ledger.append([vote_of(prompt_of(), failure="prompt_too_long"), vote_of(prompt_of("q2"))])
-        assert ledger.missing([prompt_of(), prompt_of("q2")]) == [prompt_of()]
-    assert ledger.votes()["question_id"].to_list() == ["q2"]
+def test_a_ledger_is_empty_until_its_first_vote_whoever_wrote_it(tmp_path, ledger):
+    assert ledger.is_empty
+    with Ledger(tmp_path, "f1", NEVER) as other:
+        other.append([vote_of(prompt_of())])
+        assert not other.is_empty
+        assert ledger.is_empty
+    assert not ledger.is_empty
 
 
 def test_missing_keeps_the_order_and_names_each_key_once(ledger):
@@ -287,14 +291,6 @@ def test_a_vote_on_another_prompt_arm_number_or_seed_is_unknown(ledger):
     ]
     votes = [vote_of(prompt) for prompt in others]
     assert ledger.unknown([vote_of(prompt_of()), *votes]) == votes
-
-
-@pytest.mark.parametrize("failure", ["prompt_too_long", "rejected"])
-def test_a_vote_that_is_not_kept_stays_unknown(tmp_path, ledger, failure):
-    with ledger:
-        ledger.append([vote_of(prompt_of(), failure=failure)])
-        assert ledger.unknown([vote_of(prompt_of())]) == [vote_of(prompt_of())]
-    assert shards(tmp_path) == []
 
 
 def test_results_that_are_collected_again_after_a_crash_are_in_the_ledger_once(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.votes import NOT_KEPT, VOTES, Prompt, VoteKey, failed_vote, vote_id, votes_frame
+from labeling.votes import VOTES, Prompt, VoteKey, failed_vote, vote_id, votes_frame
 
 PROMPT = Prompt("q1", "document", 1, 7, "Be brief.", "Does it float?", "Answer:")
 KEY = VoteKey(PROMPT.hash, "document", 1, 7, "q1")
@@ -70,6 +70,5 @@ def test_a_name_survives_the_ledger(parts):
     assert vote_id(row["prompt_hash"], row["arm"], row["vote"], row["seed"]) == vote_id(*parts)
 
 
-def test_what_costs_nothing_and_may_go_well_next_time_is_not_kept():
-    assert set(NOT_KEPT) == {"prompt_too_long", "rejected"}
-    assert VOTES["served"] == VOTES["text"]  # both texts of a provider
+def test_what_a_provider_says_of_itself_is_kept_as_text():
+    assert VOTES["served"] == VOTES["text"]

@@ -1,0 +1,42 @@
+"""Where a batch job lies, and whose it is: written down, so that any machine with the store can go on with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from corpora.errors import InputError
+from corpora.schema import LabelSet
+from labeling.labeler import LabelerConfig
+from labeling.remote.parts import write_json
+
+LABELER = "labeler.json"
+
+
+def batch_folder(ledger_folder: Path) -> Path:
+    """Where the batch job of a labeler lies, in its ledger's folder."""
+    return ledger_folder / "batch"
+
+
+def write_labeler(folder: Path, config: LabelerConfig, labels: LabelSet) -> None:
+    """Write down whose batch job lies in a folder; names the key's variable, never the key.
+
+    Raises:
+        InputError: the disk is full or not writable.
+    """
+    write_json(folder / LABELER, {"config": config.model_dump(mode="json"), "labels": list(labels)})
+
+
+def read_labeler(folder: Path) -> tuple[LabelerConfig, LabelSet]:
+    """Whose batch job lies in a folder, as the run that submitted it wrote it down.
+
+    Raises:
+        InputError: nothing that Tercet wrote.
+    """
+    file = folder / LABELER
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        config = {name: value for name, value in content["config"].items() if name in LabelerConfig.model_fields}
+        return LabelerConfig.model_validate(config), LabelSet(tuple(content["labels"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{file} is not a labeler ({error})", "what Tercet wrote", "submit the job again") from error
