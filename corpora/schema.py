@@ -148,6 +148,13 @@ def documents_frame(documents: Iterable[Document]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=DOCUMENTS)
 
 
+def iter_documents(frame: pl.DataFrame) -> Iterator[Document]:
+    """The rows of a `DOCUMENTS` frame as records."""
+    for row in frame.iter_rows(named=True):
+        sections = tuple(Section(**section) for section in row["sections"] or ())
+        yield Document(row["document_id"], row["text"], sections)
+
+
 def questions_frame(questions: Iterable[Question]) -> pl.DataFrame:
     """Frame of schema `QUESTIONS`, one row a question."""
     rows = [

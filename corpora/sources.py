@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,15 +12,40 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from corpora.beir import read_beir
 from corpora.bundled import read_sample
+from corpora.chroma import read_chroma
 from corpora.digest import sha256_text
+from corpora.distractors import add_distractors
 from corpora.errors import InputError
+from corpora.evidence_inference import read_evidence_inference
 from corpora.generator import GeneratorConfig, generate_corpus
 from corpora.pubmedqa import PARTS, read_pubmedqa
 from corpora.schema import Corpus, LabelSet
 from corpora.selection import assign_split, sample_questions
+from corpora.squad import read_squad
+from corpora.stitch import stitch
 from corpora.tables import DocumentColumns, QuestionColumns, find_table, read_tables
 from corpora.validate import validate
+
+Source = Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"]
+# Sources that are read from a path and need nothing else.
+_READERS: dict[str, Callable[[Path], Corpus]] = {
+    "pubmedqa": read_pubmedqa,
+    "evidence_inference": read_evidence_inference,
+    "squad": read_squad,
+    "beir": read_beir,
+    "chroma": read_chroma,
+}
+
+
+# By which files a source is known.
+_FILES: dict[Source, tuple[str, ...]] = {
+    "pubmedqa": PARTS,
+    "evidence_inference": ("prompts_merged.csv",),
+    "beir": ("corpus.jsonl",),
+    "chroma": ("questions_df.csv",),
+}
 
 
 class CorpusConfig(BaseModel):
@@ -29,11 +56,17 @@ class CorpusConfig(BaseModel):
     name: str | None = Field(
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="how reports call it; the source's name by default"
     )
-    source: Literal["sample", "pubmedqa", "tables", "generated"] = Field(
-        "sample", description="the bundled sample, PubMedQA, your own tables, or the generator"
+    source: Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"] = (
+        Field(
+            "sample",
+            description="the bundled sample, PubMedQA, Evidence Inference, SQuAD-format JSON, a BEIR folder, Chroma's "
+            "chunking evaluation, your own tables, or the generator",
+        )
     )
     path: Path | None = Field(
-        None, description="pubmedqa: folder or ori_pqal.json; tables: folder with documents.* and questions.*"
+        None,
+        description="pubmedqa: folder or ori_pqal.json; squad: the .json; tables: folder with documents.* and "
+        "questions.*; else the source's folder",
     )
     documents: Path | None = Field(None, description="tables: the documents' file (JSONL, CSV, Parquet)")
     questions: Path | None = Field(None, description="tables: the questions' file (JSONL, CSV, Parquet)")
@@ -41,6 +74,11 @@ class CorpusConfig(BaseModel):
     question_columns: QuestionColumns = Field(default_factory=QuestionColumns, description="tables: column names")
     labels: tuple[str, ...] = Field(("yes", "no", "maybe"), description="tables: the allowed answers, 2 to 8")
     generator: GeneratorConfig = Field(default_factory=GeneratorConfig, description="generated: what to plant")
+    stitch: int = Field(1, ge=1, description="join so many documents into one long one, drawn by seed; 1 for none")
+    distractors: Path | None = Field(
+        None, description="documents that are only indexed: a table with id and text, or a PubMedQA .json"
+    )
+    n_distractors: int | None = Field(None, ge=1, description="so many of them, drawn by seed; all by default")
     split: Literal["auto", "tune", "held_out", "all"] = Field(
         "auto", description="which questions are asked; auto: the held-out ones where the source has a split, else all"
     )
@@ -50,7 +88,7 @@ class CorpusConfig(BaseModel):
 
     def resolved(self, base: Path) -> CorpusConfig:
         """The same with its relative paths starting from `base`."""
-        given = {name: getattr(self, name) for name in ("path", "documents", "questions")}
+        given = {name: getattr(self, name) for name in ("path", "documents", "questions", "distractors")}
         return self.model_copy(update={name: base / path for name, path in given.items() if path is not None})
 
 
@@ -77,12 +115,31 @@ def load_corpus(config: CorpusConfig, pins: Path | None = None) -> Corpus:
     if config.sample is not None:
         pin = pins / f"{corpus.name}-{config.sample}-{_draw_digest(config)}.json" if pins else None
         questions = sample_questions(questions, config.sample, config.seed, pin)
-    return replace(corpus, name=config.name or corpus.name, questions=questions, tune=tune)
+    selected = replace(corpus, name=config.name or corpus.name, questions=questions, tune=tune)
+    # Last, so that short and long documents are asked the same questions.
+    return lengthen(selected, config)
+
+
+def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
+    """The corpus with its distractors, its documents joined into longer ones.
+
+    Raises:
+        InputError: as `add_distractors`, or `n_distractors` without a file.
+    """
+    if config.distractors is None and config.n_distractors is not None:
+        raise InputError(f"n_distractors {config.n_distractors} without distractors", "a file", "set `distractors`")
+    if config.distractors is not None:
+        columns = config.document_columns
+        corpus = validate(add_distractors(corpus, config.distractors, config.n_distractors, columns, config.seed))
+    return stitch(corpus, config.stitch, config.seed)
 
 
 def _draw_digest(config: CorpusConfig) -> str:
     """What a pinned sample belongs to: the source by its place, not by its content, which may grow."""
-    drawn_from = config.model_dump(mode="json", exclude={"name", "document_columns", "question_columns", "labels"})
+    # Not by what is made of the documents either: the same questions are asked of short and of long ones.
+    made = {"stitch", "distractors", "n_distractors"}
+    left_out = {"name", "document_columns", "question_columns", "labels"} | made
+    drawn_from = config.model_dump(mode="json", exclude=left_out)
     return sha256_text(json.dumps(drawn_from, sort_keys=True))[:12]
 
 
@@ -99,29 +156,40 @@ def read_source(config: CorpusConfig) -> Corpus:
         return read_sample()
     if config.source == "generated":
         return generate_corpus(config.generator)
-    if config.source == "pubmedqa":
-        return read_pubmedqa(_required(config.path, "path", config.source))
+    if config.source in _READERS:
+        return _READERS[config.source](_required(config.path, "path", config.source))
     documents, questions = _table_files(config)
     return read_tables(documents, questions, LabelSet(config.labels), config.document_columns, config.question_columns)
 
 
 def guess_config(path: Path) -> CorpusConfig:
-    """The corpus section for a bare path: a PubMedQA folder or file, or a folder of tables.
+    """The corpus section for a bare path, told by the files that each source has.
 
     Raises:
         InputError: nothing there that a reader knows.
     """
     if not path.exists():
         raise InputError(f"no such path {path}", "a corpus folder or file", "check the path")
-    if path.suffix == ".json" or any((path / name).is_file() for name in PARTS):
-        return CorpusConfig(source="pubmedqa", path=path, split="all")
+    if path.suffix == ".json" and path.name not in PARTS:
+        return CorpusConfig(source="squad" if _is_squad(path) else "pubmedqa", path=path, split="all")
+    for source, names in _FILES.items():
+        if path.name in names or any((path / name).is_file() for name in names):
+            return CorpusConfig(source=source, path=path, split="all")
     if path.is_dir() and find_table(path, "documents") and find_table(path, "questions"):
         return CorpusConfig(source="tables", path=path, split="all")
     raise InputError(
         f"{path} holds no corpus that Tercet knows",
-        f"{PARTS[0]}, or documents.* and questions.* (JSONL, CSV, Parquet), or an experiment's .toml file",
+        f"one of {', '.join(name for names in _FILES.values() for name in names)}; documents.* and questions.* "
+        "(JSONL, CSV, Parquet); a SQuAD-format .json; or an experiment's .toml file",
         "point at the folder that holds them",
     )
+
+
+def _is_squad(file: Path) -> bool:
+    """Whether a JSON file opens as SQuAD's do, with the list `data`; PubMedQA's have ids there."""
+    with file.open(encoding="utf-8", errors="replace") as content:
+        opening = content.read(100_000)
+    return re.search(r'"data"\s*:\s*\[', opening) is not None
 
 
 def _required(path: Path | None, name: str, source: str) -> Path:

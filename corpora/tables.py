@@ -19,6 +19,7 @@ from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents
 FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
 SPLITS = ("tune", "held_out")
 OPTIONAL = ("reference", "evidence", "split")
+_MAP_COLUMNS = "rename the column, or map it in the experiment's corpus section"
 csv.field_size_limit(sys.maxsize)  # a document is longer than the default 128 kB
 
 
@@ -60,11 +61,21 @@ def read_tables(
     """
     return Corpus(
         name=documents.resolve().parent.name,
-        documents=documents_frame(_documents(documents, document_columns or DocumentColumns())),
+        documents=read_documents(documents, document_columns or DocumentColumns()),
         questions=questions_frame(_questions(questions, question_columns or QuestionColumns())),
         labels=labels,
         inputs=_digests(documents, questions),
     )
+
+
+def read_documents(file: Path, columns: DocumentColumns) -> pl.DataFrame:
+    """The documents of a table; frame of schema `DOCUMENTS`.
+
+    Raises:
+        InputError: no such file, or none that can be read.
+        RowError: a bad row.
+    """
+    return documents_frame(_documents(file, columns))
 
 
 def _digests(documents: Path, questions: Path) -> dict[str, str]:
@@ -84,14 +95,14 @@ def find_table(folder: Path, stem: str) -> Path | None:
 
 
 def _documents(file: Path, columns: DocumentColumns) -> Iterator[Document]:
-    for number, row in _rows(file, (columns.id, columns.text)):
+    for number, row in read_rows(file, (columns.id, columns.text)):
         yield Document(_id(file, number, row, columns.id), _text(file, number, row, columns.text))
 
 
 def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
     # A column that the user named must be there; one that merely has its default name may be absent.
     named = [column for name in OPTIONAL if (column := getattr(columns, name)) != name]
-    for number, row in _rows(file, (columns.id, columns.text, columns.document_ids, *columns.tags, *named)):
+    for number, row in read_rows(file, (columns.id, columns.text, columns.document_ids, *columns.tags, *named)):
         split = _optional_text(file, number, row, columns.split)
         if split is not None and split not in SPLITS:
             raise RowError(
@@ -109,8 +120,19 @@ def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
         )
 
 
-def _rows(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Rows with their number in the file (JSONL: the line), after checking that the required columns exist."""
+def read_rows(
+    file: Path, required: tuple[str, ...], remedy: str = _MAP_COLUMNS
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Rows with their number in the file (JSONL: the line), after checking that the required columns exist.
+
+    Args:
+        file: JSONL, CSV (where an empty field is None) or Parquet, by its ending.
+        required: columns that every row must have.
+        remedy: what to do about a missing column.
+
+    Raises:
+        InputError: a missing file, an unknown format, a file that does not parse, a missing column.
+    """
     if not file.is_file():
         raise InputError(f"no file {file}", "an existing file", "check the path")
     readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
@@ -124,7 +146,7 @@ def _rows(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, Mapping[
                 raise InputError(
                     f"{file}, row {number} has no column {missing[0]!r} (it has {', '.join(map(repr, row)) or 'none'})",
                     f"the columns {', '.join(map(repr, required))}",
-                    "rename the column, or map it in the experiment's corpus section",
+                    remedy,
                 )
             yield number, row
     except UnicodeDecodeError as error:

@@ -104,7 +104,7 @@ def test_an_unknown_key_of_a_nested_section_is_refused_too(nested):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"source": "squad"}, {"split": "test"}, {"sample": 0}, {"held_out_fraction": 0}, {"held_out_fraction": 1}],
+    [{"source": "nobody's"}, {"split": "test"}, {"sample": 0}, {"held_out_fraction": 0}, {"held_out_fraction": 1}],
     ids=str,
 )
 def test_a_value_out_of_range_is_refused(wrong):

@@ -1,0 +1,111 @@
+"""Chroma's chunking-evaluation format: long texts, and questions with the passages that answer them.
+
+Smith and Troynikov 2024, "Evaluating Chunking Strategies for Retrieval",
+https://research.trychroma.com/evaluating-chunking.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from corpora.digest import sha256_file
+from corpora.errors import InputError, RowError
+from corpora.fields import REMEDY, of_kind, span_of, text_of
+from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
+from corpora.tables import read_rows
+
+QUESTIONS, TEXTS = "questions_df.csv", "corpora"
+ENDINGS = (".md", ".txt")
+COLUMNS = ("question", "references", "corpus_id")
+
+
+def read_chroma(folder: Path) -> Corpus:
+    """Read a folder in the format of Chroma's chunking evaluation.
+
+    A document is a file `corpora/*.md` or `corpora/*.txt`, in the order of their names; its id is its name without the
+    ending, which `corpus_id` refers to. The id of a question is its document's id and its row in `questions_df.csv`,
+    counted from 1. Evidence are its distinct `references`, in the order of the file; offsets are Python string indices
+    into the text as it is, line ends included. There are no reference labels: the questions are open.
+
+    Raises:
+        InputError: a file is missing or does not parse, or two files have the same document id.
+        RowError: a field is missing or of the wrong kind, `corpus_id` is no document, or a reference's content is not
+            at its offsets.
+    """
+    files = _find_texts(folder)
+    documents = [Document(document_id, _read(file)) for document_id, file in files.items()]
+    texts = {document.id: document.text for document in documents}
+    asked = folder / QUESTIONS
+    questions = [_question(asked, number, row, texts) for number, row in read_rows(asked, COLUMNS, REMEDY)]
+    inputs = {file.relative_to(folder).as_posix(): sha256_file(file) for file in (asked, *files.values())}
+    name = folder.resolve().name
+    return Corpus(name, documents_frame(documents), questions_frame(questions), LabelSet(), inputs)
+
+
+def _find_texts(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for file in sorted((folder / TEXTS).glob("*")):
+        if file.suffix not in ENDINGS:
+            continue
+        if file.stem in found:
+            raise InputError(
+                f"{found[file.stem]} and {file.name} are both document {file.stem!r}", "one file each", "rename one"
+            )
+        found[file.stem] = file
+    if not found:
+        raise InputError(
+            f"no texts in {folder / TEXTS}",
+            f"a folder with {QUESTIONS} and {TEXTS}/*.md or *.txt",
+            "give that folder as `path`",
+        )
+    return found
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 ({error})", "UTF-8 text", "convert the file to UTF-8") from error
+
+
+def _question(file: Path, number: int, row: Mapping[str, Any], texts: Mapping[str, str]) -> Question:
+    question, references, corpus_id = (text_of(file, number, column, row[column]) for column in COLUMNS)
+    if corpus_id not in texts:
+        raise RowError(
+            str(file),
+            number,
+            "corpus_id",
+            f"unknown document {corpus_id!r}",
+            f"one of {', '.join(texts)}",
+            f"add the file to {TEXTS}/ or correct the id",
+        )
+    try:
+        items = json.loads(references)
+    except json.JSONDecodeError as error:
+        raise RowError(str(file), number, "references", f"{references!r:.60}", "JSON", REMEDY) from error
+    spans = [
+        _span(file, number, corpus_id, texts[corpus_id], item)
+        for item in of_kind(file, number, "references", items, list)
+    ]
+    return Question(f"{corpus_id}-{number}", question, (corpus_id,), evidence=tuple(dict.fromkeys(spans)))
+
+
+def _span(file: Path, number: int, document_id: str, text: str, item: object) -> Span:
+    fields = of_kind(file, number, "references", item, dict)
+    content = of_kind(file, number, "content", fields.get("content"), str)
+    given_start = of_kind(file, number, "start_index", fields.get("start_index"), int)
+    given_end = of_kind(file, number, "end_index", fields.get("end_index"), int)
+    start, end = span_of(file, number, "references", text, given_start, content)
+    if end != given_end:
+        raise RowError(
+            str(file),
+            number,
+            "end_index",
+            f"{given_end} for {len(content)} characters from {start}",
+            f"{end}",
+            "correct the offset (characters, end-exclusive)",
+        )
+    return Span(document_id, start, end)

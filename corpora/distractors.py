@@ -1,0 +1,55 @@
+"""Documents that no question is about: only indexed, to make retrieval harder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from corpora.digest import sha256_file
+from corpora.errors import InputError
+from corpora.pubmedqa import read_pubmedqa
+from corpora.schema import Corpus
+from corpora.selection import id_hash
+from corpora.tables import DocumentColumns, read_documents
+
+PREFIX = "distractor:"  # so that no id of the corpus can be meant
+
+
+def add_distractors(corpus: Corpus, file: Path, n: int | None, columns: DocumentColumns, seed: int) -> Corpus:
+    """Add documents of another file to a corpus, behind its own.
+
+    A document whose text the corpus has already is left out: it would answer a question and count as wrong.
+
+    Args:
+        corpus: sound.
+        file: documents as a table (JSONL, CSV, Parquet), or a PubMedQA file (.json).
+        n: how many, drawn by id and seed; all of them by default.
+        columns: the table's columns.
+        seed: of the draw.
+
+    Raises:
+        InputError: the file is not what it should be, or has fewer than `n` other documents.
+        RowError: a bad row.
+    """
+    found = read_pubmedqa(file).documents if file.suffix == ".json" else read_documents(file, columns)
+    others = found.filter(pl.col("text").is_in(corpus.documents["text"].implode()).not_()).unique(
+        "text", keep="first", maintain_order=True
+    )
+    if n is not None and len(others) < n:
+        raise InputError(
+            f"{file} has {len(others)} documents that the corpus has not",
+            f"{n} distractors (n_distractors)",
+            "lower n_distractors or give another file",
+        )
+    drawn = others if n is None else others[sorted(_smallest(others["document_id"].to_list(), n, seed))]
+    named = drawn.with_columns(document_id=pl.concat_str(pl.lit(PREFIX), "document_id"))
+    inputs = {**corpus.inputs, f"distractors/{file.name}": sha256_file(file)}
+    return replace(corpus, documents=pl.concat([corpus.documents, named]), inputs=inputs)
+
+
+def _smallest(ids: Sequence[str], n: int, seed: int) -> list[int]:
+    """Rows of the `n` smallest seeded hashes."""
+    return sorted(range(len(ids)), key=lambda row: (id_hash(seed, "distractor", ids[row]), ids[row]))[:n]

@@ -1,0 +1,181 @@
+"""Evidence Inference 2.0: articles on clinical trials, each with questions on what an intervention changed.
+
+Lehman et al. 2019, https://aclanthology.org/N19-1371; version 2.0: DeYoung et al. 2020,
+https://aclanthology.org/2020.bionlp-1.13. Reads the official layout: `prompts_merged.csv`, `v2_annotations.csv`,
+`txt_files/PMC*.txt`, and the lists of article ids that make up the splits.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from corpora.digest import sha256_file, sha256_text
+from corpora.errors import InputError, RowError
+from corpora.schema import (
+    Corpus,
+    Document,
+    LabelSet,
+    Question,
+    Section,
+    Span,
+    Split,
+    documents_frame,
+    questions_frame,
+)
+
+PROMPTS, ANNOTATIONS, TEXTS = "prompts_merged.csv", "v2_annotations.csv", "txt_files"
+SPLITS: dict[str, Split] = {"ev2_train_article_ids.txt": "tune", "ev2_validation_article_ids.txt": "held_out"}
+LABELS = LabelSet(("significantly increased", "significantly decreased", "no significant difference"))
+QUESTION = "Compared with {Comparator}, what was the effect of {Intervention} on {Outcome}?"
+# Both spellings are in the official file.
+_SPELT = {"significantly increase": "significantly increased", "significantly decrease": "significantly decreased"}
+_HEADING = re.compile(r"^((?:TITLE|ABSTRACT|BODY)\b[^\n]*?):{1,2}[ \t]*$", re.MULTILINE)
+_PROMPT_FIELDS = ("PromptID", "PMCID", "Outcome", "Intervention", "Comparator")
+_ANNOTATION_FIELDS = ("UserID", "PromptID", "Valid Label", "Valid Reasoning", "Label", "Annotations")
+_OFFSETS = ("Evidence Start", "Evidence End")
+_REMEDY = "correct the row or fetch the file again"
+
+
+class Annotation(NamedTuple):
+    """What one annotator says of a prompt.
+
+    Attributes:
+        user: the annotator.
+        label: in canonical spelling.
+        span: the evidence; None where the annotator marked none.
+    """
+
+    user: str
+    label: str
+    span: tuple[int, int] | None
+
+
+def read_evidence_inference(folder: Path) -> Corpus:
+    """Read Evidence Inference from its official folder, or a part of it: the articles that are there.
+
+    A question is made of a prompt's outcome, intervention and comparator (`QUESTION`, blanks around each left out).
+    Only annotations whose label and reasoning were both found valid count, and only prompts on which these agree make
+    questions, as there is no right answer to the others; the annotators' labels and evidence stay with the question.
+    Articles of the official training list are `tune`, those of the validation list `held_out`.
+
+    Raises:
+        InputError: a file is missing or does not parse.
+        RowError: a field is missing or bad, an article is not there, or evidence is not at its offsets.
+    """
+    files = [folder / PROMPTS, folder / ANNOTATIONS]
+    splits = _splits(folder)
+    annotations = _annotations(files[1])
+    texts: dict[str, str] = {}
+    questions = []
+    for number, row in _rows(files[0], _PROMPT_FIELDS):
+        found = annotations.get(row["PromptID"], [])
+        if len({one.label for _, one, _ in found}) != 1:
+            continue
+        article = row["PMCID"]
+        if article not in texts:
+            texts[article] = _text(folder, files[0], number, article)
+        questions.append(_question(row, found, texts[article], splits.get(article), files[1]))
+    documents = [Document(_document_id(article), text, _sections(text)) for article, text in texts.items()]
+    read = {file.name: sha256_file(file) for file in files}
+    read[TEXTS] = sha256_text("\x1e".join(text for _, text in sorted(texts.items())))
+    return Corpus("evidence-inference", documents_frame(documents), questions_frame(questions), LABELS, read)
+
+
+def _document_id(article: str) -> str:
+    return f"PMC{article}"
+
+
+def _splits(folder: Path) -> dict[str, Split]:
+    """The split of each article, by its number."""
+    found: dict[str, Split] = {}
+    for name, split in SPLITS.items():
+        if (folder / name).is_file():
+            found |= dict.fromkeys((folder / name).read_text(encoding="utf-8").split(), split)
+    return found
+
+
+def _rows(file: Path, fields: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Rows of a CSV file with their number, the header being row 1; every field is there."""
+    if not file.is_file():
+        raise InputError(
+            f"no file {file}", f"a folder with {PROMPTS}, {ANNOTATIONS} and {TEXTS}/", "give its folder as `path`"
+        )
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            for number, row in enumerate(csv.DictReader(lines), 2):
+                for field in fields:
+                    if row.get(field) is None:
+                        raise RowError(str(file), number, field, "nothing", "a value", _REMEDY)
+                yield number, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} does not parse ({error})", "CSV in UTF-8", "fetch the file again") from error
+
+
+def _annotations(file: Path) -> dict[str, list[tuple[int, Annotation, str]]]:
+    """Valid annotations by prompt, each with its row and the text that it marks."""
+    found: dict[str, list[tuple[int, Annotation, str]]] = defaultdict(list)
+    for number, row in _rows(file, (*_ANNOTATION_FIELDS, *_OFFSETS)):
+        if row["Valid Label"] != "True" or row["Valid Reasoning"] != "True":
+            continue
+        label = _SPELT.get(row["Label"], row["Label"])
+        if label not in LABELS:
+            raise RowError(str(file), number, "Label", repr(label), f"one of {list(LABELS)}", _REMEDY)
+        one = Annotation(row["UserID"], label, _span(file, number, row))
+        found[row["PromptID"]].append((number, one, row["Annotations"]))
+    return found
+
+
+def _span(file: Path, number: int, row: Mapping[str, str]) -> tuple[int, int] | None:
+    try:
+        start, end = (int(float(row[field])) for field in _OFFSETS)
+    except ValueError as error:
+        raise RowError(str(file), number, _OFFSETS[0], str(error), "a number", _REMEDY) from error
+    return (start, end) if start >= 0 else None  # -1: nothing marked
+
+
+def _text(folder: Path, prompts: Path, number: int, article: str) -> str:
+    file = folder / TEXTS / f"{_document_id(article)}.txt"
+    if not file.is_file():
+        raise RowError(str(prompts), number, "PMCID", f"no {file}", "the article's text", "fetch the texts again")
+    try:
+        return file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 ({error})", "UTF-8 text", "fetch the file again") from error
+
+
+def _sections(text: str) -> tuple[Section, ...]:
+    """Sections by their headings; a heading is no part of its section."""
+    headings = list(_HEADING.finditer(text))
+    ends = [*(heading.start() for heading in headings[1:]), len(text)]
+    return tuple(
+        Section(heading.group(1), min(heading.end() + 1, end), end) for heading, end in zip(headings, ends, strict=True)
+    )
+
+
+def _question(
+    row: Mapping[str, str], found: list[tuple[int, Annotation, str]], text: str, split: Split | None, file: Path
+) -> Question:
+    spans: dict[Span, None] = {}
+    for number, one, marked in found:
+        if one.span is None:
+            continue
+        start, end = one.span
+        if text[start:end] != marked:
+            raise RowError(
+                str(file), number, _OFFSETS[0], f"{text[start:end]!r:.60} at {start}", f"{marked!r:.60}", _REMEDY
+            )
+        spans[Span(_document_id(row["PMCID"]), start, end)] = None
+    return Question(
+        id=row["PromptID"],
+        text=QUESTION.format(**{name: row[name].strip() for name in _PROMPT_FIELDS[2:]}),
+        document_ids=(_document_id(row["PMCID"]),),
+        reference=found[0][1].label,
+        evidence=tuple(sorted(spans)),
+        annotators={f"user {one.user}": one.label for _, one, _ in found},
+        split=split,
+    )
