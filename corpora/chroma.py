@@ -48,7 +48,7 @@ def read_chroma(folder: Path) -> Corpus:
 def _find_texts(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in sorted((folder / TEXTS).glob("*")):
-        if file.suffix not in ENDINGS:
+        if file.suffix.lower() not in ENDINGS:
             continue
         if file.stem in found:
             raise InputError(

@@ -165,7 +165,7 @@ def _question(
         if one.span is None:
             continue
         start, end = one.span
-        if text[start:end] != marked:
+        if not start < end <= len(text) or text[start:end] != marked:
             raise RowError(
                 str(file), number, _OFFSETS[0], f"{text[start:end]!r:.60} at {start}", f"{marked!r:.60}", _REMEDY
             )
