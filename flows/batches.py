@@ -81,7 +81,8 @@ def collect_jobs(store: Path, *, wait: bool) -> Iterator[str]:
 def _collect(name: str, desk: BatchDesk, *, wait: bool) -> Iterator[str]:
     for part in desk.finished(submits=False) if wait else desk.poll():
         results = desk.collect(part.id)
-        yield f"{name}: {len(results.votes)} votes of batch {part.batch_id} ({part.status})"
+        if part.id not in desk.problems:
+            yield f"{name}: {len(results.new)} votes of batch {part.batch_id} ({part.status})"
     parts = desk.open_parts()
     for left, how in (
         ([part for part in parts if part.may_have_a_batch], "under way"),
@@ -89,6 +90,8 @@ def _collect(name: str, desk: BatchDesk, *, wait: bool) -> Iterator[str]:
     ):
         if left:
             yield f"{name}: {len(left)} batches with {sum(part.n_requests for part in left)} requests are {how}"
+    if desk.problems:
+        raise next(iter(desk.problems.values()))
 
 
 def cancel_jobs(store: Path) -> Iterator[str]:

@@ -43,6 +43,7 @@ class Quote(NamedTuple):
         worst: tokens of what is left, at most, each answer at its greatest length.
         under_way: tokens of the requests that batches under way hold, at most; of the whole labeler.
         price: the model's; None where the table has none.
+        labeler: fingerprint of whoever `under_way` is of; empty where that was not looked at.
     """
 
     reader: ReaderConfig
@@ -53,6 +54,7 @@ class Quote(NamedTuple):
     worst: Usage
     under_way: Usage
     price: Price | None
+    labeler: str = ""
 
     @property
     def is_free(self) -> bool:
@@ -126,7 +128,7 @@ def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Qu
             left += 1
             expected = expected.plus(_expected(ask.reader, prompt, n_written))
             worst = worst.plus(estimate(ask.reader, prompt))
-    return Quote(ask.reader, ask.stage, prompts, prompts - left, expected, worst, held, price)
+    return Quote(ask.reader, ask.stage, prompts, prompts - left, expected, worst, held, price, ledger.fingerprint)
 
 
 def _expected(reader: ReaderConfig, prompt: Prompt, n_written: float | None) -> Usage:
@@ -234,7 +236,7 @@ def authorise(
     unknown = {one.reader.label for one in left if one.price is None}
     limit = experiment.max_cost
     # What is under way was allowed before: should it expire unanswered and unbilled, it may be submitted again.
-    held = {one.reader.label: one.price.cost(*one.under_way[1:], batch=True) for one in quotes if one.price is not None}
+    held = {one.labeler: one.price.cost(*one.under_way[1:], batch=True) for one in quotes if one.price and one.labeler}
     allowed = sum(held.values())
     # What is read shows only after retrieval: a run whose labels are all there is stopped then, if it costs anything.
     if not unknown and all(one.stage == "read" for one in left):

@@ -8,8 +8,6 @@ from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
 
-from filelock import FileLock
-
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet
 from flows.asking import Asked, PromptGroups, shards
@@ -18,7 +16,7 @@ from flows.workspace import Workspace, labeler_fingerprint, open_ledger
 from labeling.labeler import LabelerConfig
 from labeling.ledger import Ledger
 from labeling.prices import load_prices
-from labeling.remote.batch import BatchDesk, NoBatchesError
+from labeling.remote.batch import BatchDesk, NoBatchesError, direct_lock
 from labeling.remote.client import Provider, ProviderError
 from labeling.remote.config import Api, RemoteConfig
 from labeling.remote.direct import DirectLabeler
@@ -181,7 +179,6 @@ def ask_remote(
         runner.progress.say(
             f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call, full price."
         )
-    _refuse_twice(config, corpus.labels, workspace)
     calls = (
         (len({prompt.question_id for prompt in shard}), (workspace, config, corpus.labels, shard))
         for shard in shards(groups(), QUESTIONS_A_SHARD)
@@ -189,13 +186,12 @@ def ask_remote(
     return runner.each(stage, n_questions, ask_directly, calls)
 
 
-def _refuse_twice(config: LabelerConfig, labels: LabelSet, workspace: Workspace) -> None:
-    """Refuse to ask call by call what is under way in batches: it would be paid twice."""
-    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
-    under_way = sum(part.n_requests for part in load_parts(batch_folder(ledger.folder)) if part.may_have_a_batch)
+def _refuse_twice(config: LabelerConfig, ledger: Ledger) -> None:
+    """Refuse to ask call by call what is planned or under way in batches: it would be paid twice."""
+    under_way = sum(part.n_requests for part in load_parts(batch_folder(ledger.folder)) if part.is_open)
     if under_way:
         raise InputError(
-            f"{config.label}: {under_way} requests are under way in batches",
+            f"{config.label}: {under_way} requests are planned or under way in batches",
             "none, to ask call by call and pay nothing twice",
             "`tercet batches collect` fetches them, `tercet batches cancel` stops them",
         )
@@ -223,9 +219,9 @@ def ask_directly(workspace: Workspace, config: LabelerConfig, labels: LabelSet, 
     started = time.perf_counter()
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
     ledger.flush_seconds = min(ledger.flush_seconds, FLUSH_SECONDS)
-    ledger.folder.mkdir(parents=True, exist_ok=True)
     # Two runs that ask call by call take turns, shard by shard: the second finds what the first has paid for.
-    with FileLock(ledger.folder / ".direct.lock"):
+    with direct_lock(ledger):
+        _refuse_twice(config, ledger)
         missing = ledger.missing(prompts)
         used, n_broken_off = _ask_missing(ledger, missing, workspace, config, labels) if missing else (Usage(), 0)
     return Asked(
@@ -273,9 +269,9 @@ def _ask_in_batches(
         under_way = desk.open_parts()
         if not under_way:
             return asked
-        if desk.n_cancelled:
+        if desk.is_cancelled:
             raise InputError(
-                f"{config.label}: {desk.n_cancelled} batches were cancelled, and {missing} votes are missing",
+                f"{config.label}: batches were cancelled, and {missing} votes are missing",
                 "them",
                 "run again to submit them again: everything so far is kept",
             )

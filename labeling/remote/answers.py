@@ -94,7 +94,7 @@ def _choice(body: Mapping[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
-        raise MalformedAnswerError(f"no message in {str(dict(body))[:200]}")
+        raise MalformedAnswerError(f"no message in {dict(body)}")
     return choice
 
 
@@ -120,7 +120,7 @@ def refusal(labeler: str, key: VoteKey, error: ProviderError) -> Vote | None:
     Returns:
         None where the error says nothing about the request: it may pass, or it is about the key or the model.
     """
-    if error.status not in (400, 403, 413, 422) or error.is_missing_model or error.is_plan_gate:
+    if error.status not in (400, 413, 422) or error.is_about_account:
         return None
     is_long = error.status == 413 or any(word in f"{error.code} {error.message}".lower() for word in _TOO_LONG)
     failed = failed_vote(labeler, key, "prompt_too_long" if is_long else "rejected", 0)

@@ -33,11 +33,19 @@ from labeling.votes import Prompt
 
 ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
 CANCELLED = ("cancelling", "cancelled")
+STAMP = "cancelled"  # when somebody did
 FIRST_PAUSE = 2.0
 LOCK_SECONDS = 5.0  # before another run that is at work on the same job is mentioned
 TOLD_SECONDS = 600.0  # between two lines about what is waited for
+MANY_REJECTED = 10  # questions of one batch, with no answer among them
 LOOKS = 3  # at a batch whose files lack what it counts as answered
 _PROMPTS_AT_ONCE = 512
+
+
+def direct_lock(ledger: Ledger) -> FileLock:
+    """Held by whoever asks a labeler call by call, for as long as a shard takes."""
+    ledger.folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(ledger.folder / ".direct.lock")
 
 
 class NoBatchesError(Exception):
@@ -58,7 +66,7 @@ class BatchDesk:
 
     Attributes:
         last_error: of a request that got no answer.
-        n_cancelled: batches that were cancelled while this run waited for them.
+        problems: why a part's results cannot be had, by part.
     """
 
     def __init__(
@@ -69,13 +77,13 @@ class BatchDesk:
         self.folder = batch_folder(ledger.folder)
         self.say = say
         self.last_error: ProviderError | None = None
-        self.n_cancelled = 0
+        self.problems: dict[str, InputError] = {}
         self._sleep = sleep
         self._lock = FileLock(self.folder / ".lock")
         self._counter = PartCounter(meter)
         self._submission = Submission(ledger.fingerprint, provider, self._counter, sleep)
         self._collection = Collection(config, labels, ledger.fingerprint, provider, sleep)
-        self._cancelled_before = {part.id for part in load_parts(self.folder) if part.status in CANCELLED}
+        self._cancelled_before = self._cancelled()
         # Of this run, by part: batches that failed as a whole, and looks at files that lack answers.
         self._failures: Counter[str] = Counter()
         self._short: Counter[str] = Counter()
@@ -89,7 +97,8 @@ class BatchDesk:
         Raises:
             InputError: a request larger than a file may be, or a disk that cannot be written.
         """
-        with self._locked():
+        # Nobody asks call by call meanwhile: what is asked there would be planned here.
+        with self._locked(), direct_lock(self.ledger):
             for stale in (*self.folder.glob(".making-*"), *self.folder.glob(".dropped-*")):
                 shutil.rmtree(stale, ignore_errors=True)
             write_labeler(self.folder, self.config, self.labels)
@@ -129,10 +138,12 @@ class BatchDesk:
         """
         with self._locked():
             parts = self.open_parts()
+            self._counter.keep_only(parts)  # another process may have collected some
             for part in parts:
                 if part.is_under_way:
                     self._counter.set_aside(part, within_limit=False)
-            waiting = [part for part in parts if not part.is_under_way]
+            # First those that may have a batch already: the limit does not stop these.
+            waiting = sorted((part for part in parts if not part.is_under_way), key=lambda one: one.step != "creating")
             if not waiting:
                 return
             try:
@@ -171,7 +182,7 @@ class BatchDesk:
                         self._look(part, is_alone=sum(one.is_under_way for one in parts) == 1)
                 except InputError as error:  # of this batch: the others are looked at all the same
                     problem = problem or error
-            ready = [part for part in parts if part.step == "finished"]
+            ready = [part for part in parts if part.step == "finished" and part.id not in self.problems]
         if problem is not None and not ready:
             raise problem
         return ready
@@ -230,6 +241,9 @@ class BatchDesk:
     def collect(self, part_id: str) -> Results:
         """Fetch the results of a finished part and put its votes into the ledger.
 
+        Results that the provider does not give are a problem of this part, which `problems` tells, so that the others
+        are collected all the same.
+
         Raises:
             InputError: the provider does not give them all, refuses every request, or the disk cannot be written.
         """
@@ -240,13 +254,17 @@ class BatchDesk:
             try:
                 results = self._collection.fetch(part)
             except ProviderError as error:
-                raise self._lost(part, error) from error
-            self._refuse_hopeless(part, results)
+                self.problems[part.id] = self._lost(part, error)
+                return Results()
+            if not results.n_lacking:
+                self._refuse_hopeless(part, results)
             # A run that was killed after this step and before the next has them in the ledger already.
             results.new = self.ledger.unknown([*results.votes, *results.refused])
             self.ledger.append(results.new)
             self.ledger.flush()
-            if results.n_lacking and not self._accept_short(part, results):
+            if results.n_lacking:
+                self._refuse_short(part, results)
+                results.used = Usage()  # counted once, when they are all there
                 return results
             part.move("collected", counts=results.counts)
             part.forget_requests()
@@ -255,21 +273,23 @@ class BatchDesk:
             return results
 
     def _refuse_hopeless(self, part: Part, results: Results) -> None:
-        """Keep no refusals where nothing was ever answered: they are about the settings, not about the questions."""
-        if results.refused and not results.votes and self.ledger.is_empty:
+        """Keep no refusals where nothing was answered: they are about settings or account, not about the questions."""
+        questions = {vote.question_id for vote in results.refused if vote.failure == "rejected"}
+        is_hopeless = self.ledger.is_empty or len(questions) >= MANY_REJECTED
+        if results.refused and not results.votes and is_hopeless:
             part.move("collected", counts=results.counts)
             self._counter.settle(part, Usage())
             raise self.provider.explain(ProviderError(str(results.refused[0].text), status=400), self.config.model)
 
-    def _accept_short(self, part: Part, results: Results) -> bool:
-        """Whether to take files as they are that lack answers which the provider counts; they may come later.
+    def _refuse_short(self, part: Part, results: Results) -> None:
+        """Note that files lack answers which the provider counts; they may come later.
 
         Raises:
             InputError: they did not.
         """
         self._short[part.id] += 1
         if self._short[part.id] < LOOKS:
-            return False
+            return
         raise InputError(
             f"{self.provider.name} counts {results.promised} answers in batch {part.batch_id}, and its files have "
             f"{results.promised - results.n_lacking}",
@@ -282,10 +302,19 @@ class BatchDesk:
         if odd:
             listed = ", ".join(f"{n} {name}" for name, n in odd.items())
             self.say(f"batch {part.batch_id} ({part.status}): {len(results.votes)} votes; {listed}.")
-        self.n_cancelled += part.status in CANCELLED and part.id not in self._cancelled_before
         self.last_error = results.error or self.last_error
-        if results.error is not None and results.error.is_missing_model:
+        if results.error is not None and results.error.is_about_account:
             raise self.provider.explain(results.error, self.config.model)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has cancelled batches of this job since the desk was opened."""
+        return self._cancelled() != self._cancelled_before
+
+    def _cancelled(self) -> tuple[str, frozenset[str]]:
+        stamp = self.folder / STAMP
+        when = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+        return when, frozenset(part.id for part in self.parts() if part.status in CANCELLED)
 
     def finished(self, *, submits: bool = True) -> Iterator[Part]:
         """Submit and wait, ever longer, until every part is collected; gives out each part as it finishes.
@@ -304,8 +333,10 @@ class BatchDesk:
                 self.submit()
             ready = self.poll()
             yield from ready
-            left = self.open_parts()
-            if not any(submits or part.is_under_way for part in left):
+            left = [part for part in self.open_parts() if submits or part.is_under_way]
+            if self.problems and all(part.id in self.problems for part in left):
+                raise next(iter(self.problems.values()))
+            if not left:
                 return
             if time.monotonic() - told > TOLD_SECONDS:
                 told = time.monotonic()
@@ -329,6 +360,8 @@ class BatchDesk:
         with self._locked():
             found = [part for part in self.open_parts() if part.id == part_id]
             for part in found:
+                if part.step == "creating":
+                    self._find(part, is_patient=True)
                 if part.step == "created" and self._is_at_work(part):
                     raise InputError(
                         f"batch {part.batch_id} is at work", "one that has ended", "use `tercet batches cancel` first"
@@ -354,20 +387,31 @@ class BatchDesk:
         Raises:
             InputError: the provider refuses, or does not know a batch any more.
         """
-        n_stopped = 0
+        n_stopped, problem = 0, None
         with self._locked():
             for part in self.open_parts():
-                if part.step == "creating":
-                    self._find(part, is_patient=True)
-                if part.step in ("planned", "uploaded", "creating"):
-                    part.drop()
-                elif part.step == "created":
-                    try:
-                        part.move("created", status=self._free(partial(self._cancel, part)))
-                    except ProviderError as error:
-                        raise self._lost(part, error) from error
-                    n_stopped += 1
+                try:
+                    n_stopped += self._stop(part)
+                except InputError as error:  # of this batch: the others are stopped all the same
+                    problem = problem or error
+            (self.folder / STAMP).write_text(f"{time.time_ns()}", encoding="utf-8")
+        if problem is not None:
+            raise problem
         return n_stopped
+
+    def _stop(self, part: Part) -> bool:
+        """Stop a batch, or drop what the provider never saw; whether there was one to stop."""
+        if part.step == "creating":
+            self._find(part, is_patient=True)
+        if part.step in ("planned", "uploaded", "creating"):
+            part.drop()
+        if part.step != "created":
+            return False
+        try:
+            part.move("created", status=self._free(partial(self._cancel, part)))
+        except ProviderError as error:
+            raise self._lost(part, error) from error
+        return True
 
     def _cancel(self, part: Part) -> str:
         try:

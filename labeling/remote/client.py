@@ -22,7 +22,13 @@ TOO_MANY, NOT_FOUND = 429, 404
 _TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
 # Those of a gateway that gave up waiting: what is behind it may have done the work all the same.
 _GATEWAY = (408, 502, 504, 520, 522, 524)
-_OUT_OF_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached")
+_OUT_OF_MONEY = (
+    "insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached", "blocked_api_access",
+    "organization_spend_limit_exceeded", "project_spend_limit_exceeded",
+)  # fmt: skip
+# About the account and not about a request, whatever the status.
+_ACCOUNT = ("organization_restricted", "unsupported_country_region_territory", "model_terms_required")
+_ACCOUNT_PREFIX = "model_permission_blocked"
 _MISSING_MODEL = ("model_not_found", "model_decommissioned", "model_deprecated", "model_not_active", "model_retired")
 _MAX_MESSAGE = 400
 
@@ -53,6 +59,12 @@ class ProviderError(Exception):
     def is_out_of_money(self) -> bool:
         """Whether the account has nothing left to spend; OpenAI says so with the status of a passing limit."""
         return self.code in _OUT_OF_MONEY
+
+    @property
+    def is_about_account(self) -> bool:
+        """Whether every other request of this key would end the same way."""
+        listed = self.code in _ACCOUNT or self.code.startswith(_ACCOUNT_PREFIX)
+        return listed or self.is_out_of_money or self.is_missing_model or self.is_plan_gate or self.status in (401, 403)
 
     @property
     def is_plan_gate(self) -> bool:
@@ -190,7 +202,11 @@ class Provider:
         seen: set[str] = set()
         while query is not None:
             page = self._page(query)
-            new = [one for one in page.get("data") or () if one.get("id") not in seen]
+            listed = page.get("data")
+            if not isinstance(listed, list):  # a gateway's page: to take it for an empty list would make batches twice
+                raise ProviderError(self.clean(f"no list of batches in {page!r}"), status=None, sent=True)
+            mine = (one for one in listed if isinstance(one, dict) and isinstance(one.get("id"), str))
+            new = [one for one in mine if one["id"] not in seen]
             seen |= {one["id"] for one in new}
             yield from new
             cursor = (page.get("paging") or {}).get("next_cursor")

@@ -132,7 +132,7 @@ class DirectLabeler:
         except MalformedAnswerError as error:
             used = worst
             self._count(Usage(), n_broken_off=1)
-            return ProviderError(str(error), status=None, sent=True)
+            return ProviderError(self._provider.clean(str(error)), status=None, sent=True)
         else:
             # Who does not say what it took is taken to have taken all.
             used = Usage(1, vote.n_prompt_tokens, vote.n_generated or 0) if vote.n_prompt_tokens else worst

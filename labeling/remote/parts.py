@@ -136,6 +136,8 @@ def load_parts(folder: Path) -> list[Part]:
     for file in sorted(folder.glob(f"[!.]*/{STATE}")):  # what a killed run was making begins with a dot
         try:
             parts.append(Part(file.parent, **json.loads(file.read_text(encoding="utf-8"))))
+        except FileNotFoundError:  # another run has just taken it back
+            continue
         except (ValueError, TypeError) as error:
             raise InputError(
                 f"{file} is not the state of a batch ({error})", "what Tercet wrote", "restore it from a backup"
@@ -215,7 +217,7 @@ class _PartWriter:
             pl.DataFrame(self.keys, schema=_KEYS, orient="row").write_parquet(self._making / KEYS)
             write_json(self._making / STATE, part.as_json())
             self._making.rename(part.folder)
-        except OSError as error:
+        except (OSError, pl.exceptions.ComputeError) as error:
             raise _unwritable(part.folder, error) from error
         return part
 
@@ -234,9 +236,9 @@ def write_json(target: Path, content: Any) -> None:
         raise _unwritable(target, error) from error
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
+def _unwritable(path: Path, error: Exception) -> InputError:
     return InputError(
-        f"cannot write {path} ({error.strerror or error})",
+        f"cannot write {path} ({getattr(error, 'strerror', None) or error})",
         "a writable folder with free space",
         "free some space and run again: what was submitted is kept",
     )

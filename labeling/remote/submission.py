@@ -33,7 +33,7 @@ class PartCounter:
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
-        self._counted: set[str] = set()
+        self._counted: dict[str, Usage] = {}  # by tag
 
     def set_aside(self, part: Part, *, within_limit: bool) -> None:
         """Count a part, unless it is counted.
@@ -43,13 +43,18 @@ class PartCounter:
         """
         if part.tag not in self._counted:
             self._meter.set_aside(part.worst_usage, within_limit=within_limit)
-            self._counted.add(part.tag)
+            self._counted[part.tag] = part.worst_usage
+
+    def keep_only(self, parts: Sequence[Part]) -> None:
+        """Settle what is set aside for any other part: it has ended, at somebody else's hands."""
+        for tag in self._counted.keys() - {part.tag for part in parts}:
+            self._meter.settle(self._counted.pop(tag), Usage())
 
     def settle(self, part: Part, used: Usage) -> None:
         """Put what a part took in the place of its worst case."""
-        if part.tag in self._counted:
-            self._counted.discard(part.tag)
-            self._meter.settle(part.worst_usage, used)
+        set_aside = self._counted.pop(part.tag, None)
+        if set_aside is not None:
+            self._meter.settle(set_aside, used)
 
 
 class Submission:

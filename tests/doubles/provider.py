@@ -517,6 +517,8 @@ class ProviderDouble:
     logprobs: bool = False  # else a request for them is refused
     fixed_sampling: bool = False  # refuses temperature and max_tokens
     too_long: str | None = None  # a message with this text in it does not fit into the model's context
+    blocked: str | None = None  # every chat is refused with 400 and this code, as an account without money is
+    shapeless_lists: int = 0  # so many answers to a look at the list of batches are 200 and no list
     late_files: int = 0  # looks at an ended batch for which its output file is not there yet, although counted
     # ("before" or "after" processing, method, template); a False before processing means that the request is lost, as
     # if the client had died before it sent it: to kill a client does not unsend what has arrived
@@ -782,7 +784,15 @@ class ProviderDouble:
                 view["output_file_id"] = None
             return view
 
+    def forget_batch(self, batch_id: str) -> None:
+        """As a provider does after some weeks."""
+        with self._lock:
+            del self._batches[batch_id]
+
     def _list_batches(self, call: Call) -> dict[str, Any]:
+        if self.shapeless_lists > 0:
+            self.shapeless_lists -= 1
+            return {"error": "upstream"}
         self.settle()
         newest = self.clock() - self.list_lag
         with self._lock:
@@ -959,6 +969,8 @@ class ProviderDouble:
             raise Refusal(400, "This double does not stream.", param="stream")
         if body.get("logprobs") and not self.logprobs:
             raise Refusal(400, "`logprobs` is not supported with this model.", "unsupported_parameter", "logprobs")
+        if self.blocked is not None:
+            raise Refusal(400, "This account may not do that now.", self.blocked)
         if self.too_long is not None and self.too_long in text_of(body):
             message = "This model's maximum context length is 4096 tokens. Please reduce the length of the messages."
             raise Refusal(400, message, "context_length_exceeded", "messages")

@@ -69,6 +69,11 @@ def work(desk: BatchDesk, prompts=PROMPTS) -> None:
         desk.collect(part.id)
 
 
+def collect_all(desk: BatchDesk) -> None:
+    for part in desk.finished(submits=False):
+        desk.collect(part.id)
+
+
 def votes_of(folder) -> pl.DataFrame:
     return ledger_of(folder, config_of()).votes()
 
@@ -184,7 +189,7 @@ def test_a_run_that_sees_its_batches_cancelled_does_not_submit_them_again(double
     double.latency = 0.0
     for part in running.finished():
         running.collect(part.id)
-    assert running.n_cancelled == 1
+    assert running.is_cancelled
     assert len(double.batches) == 1
 
 
@@ -197,7 +202,7 @@ def test_a_run_that_is_started_after_cancelling_does(double, tmp_path):
     double.latency = 0.0
     later = open_desk(tmp_path)
     work(later)
-    assert later.n_cancelled == 0
+    assert not later.is_cancelled
     work(later)
     assert len(votes_of(tmp_path)) == len(PROMPTS)
 
@@ -331,3 +336,142 @@ def without_usage(monkeypatch):
         return made(*arguments) | {"usage": {"prompt_tokens": 0, "completion_tokens": 0}}
 
     return completion
+
+
+# ---- What concerns the account and not a question
+
+
+@pytest.mark.parametrize("code", ["blocked_api_access", "billing_hard_limit_reached", "organization_restricted"])
+def test_an_account_that_is_shut_makes_no_votes(code, double, tmp_path):
+    work(open_desk(tmp_path), PROMPTS[:3])
+    double.blocked = code
+    with pytest.raises(InputError, match="This account may not do that now"):
+        work(open_desk(tmp_path))
+    with pytest.raises(InputError, match="This account may not do that now"):
+        ask_directly(tmp_path / "direct")
+    assert len(votes_of(tmp_path)) == 3
+    double.blocked = None
+    work(open_desk(tmp_path))
+    assert once(double)
+
+
+def test_files_that_come_late_beside_a_refusal_are_not_taken_for_a_refusal_of_everything(double, tmp_path):
+    double.too_long = "Question: 2?"
+    double.late_files = 3
+    work(open_desk(tmp_path))
+    assert once(double, [prompt for prompt in PROMPTS if prompt.question_id != "q2"])
+    assert len(votes_of(tmp_path)) == len(PROMPTS)
+
+
+def test_tokens_of_files_that_come_late_are_counted_once(double, tmp_path):
+    double.late_files = 3
+    desk = open_desk(tmp_path)
+    desk.plan(PROMPTS)
+    results = [desk.collect(part.id) for part in desk.finished()]
+    assert len(results) > 1
+    assert [sum(one.used.input for one in results), sum(one.used.output for one in results)] == double.tokens_billed
+    assert sum(len(one.new) for one in results) == len(PROMPTS)
+
+
+def test_a_list_that_is_none_is_not_taken_for_an_empty_one(double, tmp_path):
+    desk = open_desk(tmp_path)
+    desk.plan(PROMPTS)
+    double.force("POST", "/batches", Fault.CUT_BODY)
+    double.shapeless_lists = 3
+    work(desk)
+    assert set(double.tags.values()) == {1}
+    assert once(double)
+
+
+def test_cancelled_and_collected_by_somebody_else_is_cancelled_all_the_same(double, tmp_path):
+    double.latency = 3600.0
+    waiting = open_desk(tmp_path)
+    waiting.plan(PROMPTS)
+    waiting.submit()
+    other = open_desk(tmp_path)
+    other.cancel()
+    for part in other.finished(submits=False):
+        other.collect(part.id)
+    assert waiting.is_cancelled
+    assert list(waiting.finished()) == []
+    assert len(double.batches) == 1
+
+
+def test_cancelling_what_was_only_planned_is_cancelling_too(double, tmp_path):
+    waiting = open_desk(tmp_path)
+    waiting.plan(PROMPTS)
+    assert open_desk(tmp_path).cancel() == 0
+    assert waiting.is_cancelled
+    assert waiting.open_parts() == []
+    assert not double.batches
+
+
+def test_a_batch_that_a_dying_run_made_is_not_forgotten_while_it_works(double, tmp_path):
+    double.latency = 3600.0
+    desk = open_desk(tmp_path)
+    desk.plan(PROMPTS)
+    desk.submit()
+    (part,) = desk.open_parts()
+    part.move("creating", batch_id=None)  # as a run that died before it heard of its batch
+    with pytest.raises(InputError, match="is at work"):
+        desk.forget(part.id)
+    double.latency = 0.0
+    work(open_desk(tmp_path))
+    assert once(double)
+
+
+def test_one_lost_batch_keeps_the_others_from_nothing(double, tmp_path):
+    config = config_of().model_copy(update={"remote": config_of().remote.model_copy(update={"requests_per_batch": 3})})
+
+    def open_small() -> BatchDesk:
+        meter = Meter(Spending(), PRICE, MODEL, batch=True)
+        return BatchDesk(config, LABELS, ledger_of(tmp_path, config), Provider(config.remote), meter, sleep=Naps())
+
+    double.latency = 3600.0
+    desk = open_small()
+    desk.plan(PROMPTS)
+    desk.submit()
+    double.forget_batch(sorted(double.batches)[0])
+    with pytest.raises(InputError, match=r"does not know batch .*batches forget"):
+        open_small().cancel()
+    assert len(double.canceled) == 3
+    double.latency = 0.0
+    again = open_small()
+    with pytest.raises(InputError, match="does not know batch"):
+        collect_all(again)
+    assert [part.step for part in again.parts()].count("collected") == 3
+
+
+def test_what_another_run_has_collected_leaves_room_below_the_limit(double, tmp_path):
+    double.latency = 3600.0
+    first = open_desk(tmp_path)
+    first.plan(PROMPTS[:6])
+    worst = first.parts()[0].worst_usage.input
+    limited = open_desk(tmp_path, limit=worst * 1.2)
+    limited.submit()
+    limited.plan(PROMPTS)
+    limited.submit()
+    assert len(double.batches) == 1
+    double.latency = 0.0
+    other = open_desk(tmp_path)
+    for part in other.poll():
+        other.collect(part.id)
+    limited.submit()  # there is room now
+    assert len(double.batches) == 2
+
+
+def test_a_key_that_a_gateway_repeats_in_a_shapeless_answer_is_not_shown(double, tmp_path, monkeypatch):
+    key = "gsk_5ecretThatNobodyMaySee0123456789"
+    monkeypatch.setenv("GROQ_API_KEY", key)
+    padding = "x" * 180
+    monkeypatch.setattr(
+        "tests.doubles.provider.completion", lambda *_: {"usage": {"prompt_tokens": 1, "completion_tokens": 1},
+                                                         "detail": f"{padding} denied for Bearer {key}"},
+    )  # fmt: skip
+    with pytest.raises(InputError) as told:
+        ask_directly(tmp_path, PROMPTS[:1])
+    assert "gsk_" not in str(told.value)
+    desk = open_desk(tmp_path, max_attempts=1)
+    work(desk, PROMPTS[:3])
+    assert desk.last_error is not None
+    assert "gsk_" not in str(desk.last_error)

@@ -385,8 +385,7 @@ def test_a_prompt_that_does_not_fit_is_too_long_in_all_the_ways_in_which_it_is_s
     ("status", "code", "message"),
     [
         (400, "invalid_request_error", "Unsupported value: 'temperature'."),
-        (403, "permission_error", "Your input was flagged."),
-        (403, "", "Flagged: transplant. See the explanation."),  # no word of a plan
+        (400, "content_policy_violation", "Your input was flagged."),
         (422, "", "messages: field required"),
     ],
 )
@@ -399,7 +398,11 @@ def test_a_request_that_is_refused_for_another_reason_is_rejected_with_the_provi
 @pytest.mark.parametrize(
     ("status", "code", "message"),
     [
+        (400, "blocked_api_access", "A spend limit was reached."),
+        (400, "organization_restricted", "Organization has been restricted."),
+        (400, "model_permission_blocked_org", "The model is blocked for this organization."),
         (401, "invalid_api_key", "Incorrect API key provided."),
+        (403, "permission_error", "Not in your country."),
         (403, "not_available_for_plan", "Not available."),
         (403, "", "The batch API is not part of your plan."),
         (404, "model_not_found", "The model does not exist."),
