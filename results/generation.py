@@ -34,8 +34,9 @@ def describe_generation(reader: str, votes: pl.DataFrame, facts: pl.DataFrame) -
         votes: frame of schema `VOTES`.
         facts: columns question_id, reference.
     """
-    # Where a server told the distribution, the label was drawn from it and the text is not what counts.
-    generated = votes.filter(pl.col("n_generated").is_not_null() & (pl.col("probabilities").list.len() == 0))
+    # Where a server told the distribution, the label was drawn from it and not read from the text.
+    was_read = pl.col("parse").is_not_null() | pl.col("failure").is_not_null()
+    generated = votes.filter(pl.col("n_generated").is_not_null() & was_read)
     if generated.is_empty():
         return pl.DataFrame(schema=GENERATION)
     judged = generated.join(facts.filter(pl.col("reference").is_not_null()), on="question_id")
