@@ -11,7 +11,7 @@ from results.store import read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "results" / "published"
-VOTES, REMOTE = "votes.json", "remote.json"
+VOTES, REMOTE, CHROMA = "votes.json", "remote.json", "chroma.json"
 BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)", re.DOTALL)
 
 
@@ -30,6 +30,8 @@ def render_block(published: Path = PUBLISHED) -> str:
         items.append(_cost_of_votes(json.loads((published / VOTES).read_text(encoding="utf-8"))))
     if (published / REMOTE).is_file():
         items.append(_batch_job(json.loads((published / REMOTE).read_text(encoding="utf-8"))[-1]))
+    if (published / CHROMA).is_file():
+        items.append(_chroma(json.loads((published / CHROMA).read_text(encoding="utf-8"))))
     return "\n".join(items) + "\n"
 
 
@@ -56,6 +58,19 @@ def _batch_job(job: Mapping[str, float]) -> str:
         f"{job['questions']} questions three times: {job['distinct_votes']} votes, {twice} paid twice, in "
         f"{job['seconds']:.0f} s, {job['under_way']:.0f} of them with a batch under way; {job['cpu_seconds']:.0f} s of "
         "CPU."
+    )
+
+
+def _chroma(arms: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """Chroma's table beside ours, from the figures that `tests/benchmarks/chroma.py` saved."""
+
+    def cell(arm: str, overlap: str) -> str:
+        return " / ".join(f"{arms[arm][overlap][name]:.1f}" for name in ("recall", "precision", "iou"))
+
+    windows = "; ".join(f"250/{at}: {cell('theirs', at)}, published {cell('published', at)}" for at in ("125", "0"))
+    return (
+        f"* [Chroma's chunking evaluation]({'results/published/' + CHROMA.replace('.json', '.md')}) with our reader, "
+        f"retrieval and scorer in its convention, recall / precision / IoU in percent: {windows}."
     )
 
 

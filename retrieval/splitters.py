@@ -100,7 +100,8 @@ def _token_windows(text: str, room: int, overlap: int, tokenizer: EmbedderTokeni
             last += 1  # one character of several tokens is not torn apart
         start = spans.starts[first] if first else len(text) - len(text.lstrip())
         # Up to the next token: what makes no token (a combining mark) stays with what it belongs to.
-        yield start, len(text[: spans.starts[last] if last < n_tokens else None].rstrip())
+        shown_text = text[start : spans.starts[last] if last < n_tokens else None]
+        yield start, start + len(shown_text.rstrip())
         first, shown = _repeated_from(spans, first, last, overlap), last
 
 
