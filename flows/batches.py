@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from corpora.errors import InputError
+from flows.authorise import authorise
 from flows.experiment import Experiment
+from flows.first_asks import submit_all
 from flows.measure import price_file
-from flows.quote import authorise, submit_all
-from flows.remote import begin_spending, known_api, open_desk
+from flows.providers import begin_spending, known_api, open_desk
 from flows.workspace import Workspace
 from labeling.remote.batch import BatchDesk
 from labeling.remote.job import LABELER, batch_folder, read_labeler

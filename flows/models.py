@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from corpora.errors import InputError
 from flows.experiment import ReaderConfig
-from flows.remote import open_provider
+from flows.providers import open_provider
 from flows.workspace import model_file
 from labeling.remote.client import ProviderError
 from labeling.remote.pacing import insist

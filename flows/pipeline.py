@@ -13,12 +13,13 @@ from corpora.digest import sha256_text
 from corpora.errors import InputError
 from corpora.schema import Corpus
 from flows.asking import Asked, close_model
+from flows.authorise import authorise
 from flows.compare import Compared, compare
 from flows.experiment import Experiment, ReaderConfig
+from flows.first_asks import submit_all
 from flows.label import Labeled, label, reader_corpus
 from flows.measure import price_file
-from flows.quote import authorise, submit_all
-from flows.remote import begin_spending, known_api
+from flows.providers import begin_spending, known_api
 from flows.runner import Runner
 from flows.stages import check_sizes
 from flows.sweep import Swept, sweep

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import reduce
 from typing import NamedTuple
 
-from corpora.errors import InputError
-from corpora.schema import Corpus, iter_questions
-from corpora.sources import load_corpus
-from flows.asking import PromptGroups
+from corpora.schema import iter_questions
 from flows.experiment import Experiment, ReaderConfig
-from flows.label import document_prompts, reader_corpus, tune_corpus
-from flows.remote import fall_back, find_api, is_answered, submit_batches
+from flows.first_asks import FirstAsk, first_asks
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.labeler import PromptWriter
 from labeling.ledger import Ledger
 from labeling.prices import Price, load_prices
-from labeling.remote.batch import NoBatchesError
 from labeling.remote.config import Api
 from labeling.remote.job import batch_folder
 from labeling.remote.parts import load_parts
-from labeling.remote.spending import BYTES_PER_TOKEN, LimitError, Usage, estimate
+from labeling.remote.spending import BYTES_PER_TOKEN, Usage, estimate
 from labeling.votes import Prompt
 
 LABEL_TOKENS = 4  # that a model writes for a bare label, about
@@ -65,33 +60,6 @@ class Quote(NamedTuple):
         """Its cost in US dollars, 0 where the price is unknown."""
         usage = self.worst if worst else self.expected
         return 0.0 if self.price is None else usage.usd(self.price, batch=api == "batch")
-
-
-class FirstAsk(NamedTuple):
-    """What a remote reader is asked before anything is retrieved: a stage, its corpus and its prompts."""
-
-    reader: ReaderConfig
-    stage: str
-    corpus: Corpus
-    groups: PromptGroups
-
-
-def first_asks(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> Iterator[FirstAsk]:
-    """The votes that the label flow asks of remote readers, on the first corpus or on all."""
-    configs = [experiment.corpus, *(experiment.other_corpora if all_corpora else ())]
-    for number, config in enumerate(configs):
-        corpus = load_corpus(config.resolved(workspace.base), workspace.samples)
-        where = f" {corpus.name}" if number else ""
-        tune, _ = tune_corpus(experiment, corpus)
-        for reader in experiment.remote_readers:
-            mine = reader_corpus(corpus, reader, experiment.corpus.seed)
-            yield _first_ask(reader, f"label{where}", mine)
-            if tune is not None and reader.gives_distributions:
-                yield _first_ask(reader, f"calibrate{where}", tune)
-
-
-def _first_ask(reader: ReaderConfig, stage: str, corpus: Corpus) -> FirstAsk:
-    return FirstAsk(reader, stage, corpus, lambda: document_prompts(corpus, reader))
 
 
 def quote(experiment: Experiment, workspace: Workspace, *, all_corpora: bool, reads: bool) -> list[Quote]:
@@ -212,77 +180,3 @@ def _lines(one: Quote) -> Iterator[str]:
 def money(usd: float) -> str:
     """An amount in US dollars, small ones with the digits that tell them from nothing."""
     return f"{usd:.2f} USD" if usd >= 1 or usd == 0 else f"{usd:.4f} USD"
-
-
-def authorise(
-    experiment: Experiment, workspace: Workspace, confirm: Callable[[str], bool], *, all_corpora: bool, reads: bool
-) -> Workspace:
-    """The workspace with the limit of what the run may spend, after asking where the user has not said.
-
-    Args:
-        experiment: its `max_cost` is what may be spent without asking.
-        workspace: without a limit.
-        confirm: asks the user; false where nobody can be asked.
-        all_corpora: as `quote`.
-        reads: as `quote`.
-
-    Raises:
-        InputError: it would cost more than was allowed, or nobody knows what.
-    """
-    quotes = [one for one in quote(experiment, workspace, all_corpora=all_corpora, reads=reads) if not one.is_free]
-    if not quotes:
-        return workspace
-    left = [one for one in quotes if one.worst.requests]
-    unknown = {one.reader.label for one in left if one.price is None}
-    limit = experiment.max_cost
-    # What is under way was allowed before: should it expire unanswered and unbilled, it may be submitted again.
-    held = {one.labeler: one.price.cost(*one.under_way[1:], batch=True) for one in quotes if one.price and one.labeler}
-    allowed = sum(held.values())
-    # What is read shows only after retrieval: a run whose labels are all there is stopped then, if it costs anything.
-    if not unknown and all(one.stage == "read" for one in left):
-        return workspace._replace(max_cost=allowed if limit is None else limit)
-    asked = [(one, find_api(one.reader.remote)) for one in left]
-    expected, worst = (sum(one.usd(api, worst=is_worst) for one, api in asked) for is_worst in (False, True))
-    if not unknown and limit is not None and expected <= limit:
-        return workspace._replace(max_cost=limit)
-    found = f"a cost of about {money(expected)}, at most {money(worst)}"
-    found += f", and an unknown one of {', '.join(sorted(unknown))}" if unknown else ""
-    if confirm(f"{render_quotes(quotes)}\nThat is {found}. Go on?"):
-        # Who confirms an unknown price has no limit for it, and keeps the one given for the others.
-        return workspace._replace(max_cost=limit if unknown else max(worst + allowed, limit or 0.0))
-    raise InputError(
-        found,
-        "a price of every model" if unknown else f"at most {money(limit or 0)}",
-        "add the price to a file named as `prices`"
-        if unknown
-        else "allow more with --max-cost, or see `tercet plan` for what costs what",
-    )
-
-
-def submit_all(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> Iterator[str]:
-    """Submit the votes of every reader that is asked in batches, so that all of them are under way together.
-
-    What the limit keeps back is submitted when its reader's turn comes and others have cost less than their worst.
-
-    Yields:
-        A line a reader and stage.
-    """
-    n_sent = 0
-    for ask in first_asks(experiment, workspace, all_corpora=all_corpora):
-        if is_answered(ask.reader, ask.corpus.labels, workspace, ask.groups):
-            continue
-        if find_api(ask.reader.remote) != "batch":
-            continue
-        try:
-            sent = submit_batches(ask.reader, ask.corpus.labels, workspace, ask.groups)
-        except NoBatchesError:
-            fall_back(ask.reader.remote)
-            continue
-        except LimitError:
-            if not n_sent:  # else there will be room once other readers' batches have cost less than their worst
-                raise
-            yield f"{ask.reader.label}, {ask.stage}: kept back by the limit of what may be spent"
-            continue
-        n_sent += sent.under_way
-        line = f"{ask.reader.label}, {ask.stage}: {sent.under_way} requests under way at {ask.reader.remote.provider}"
-        yield line + (f", {sent.kept_back} kept back by the limit of what may be spent" if sent.kept_back else "")

@@ -99,13 +99,14 @@ def fresh_process_caches():
 
 
 def forget() -> None:
-    from flows import asking, remote, workspace
+    from flows import asking, providers, workspace
 
     asking.close_model()
     for cached in (
-        workspace.model_file, workspace.open_ledger, workspace.open_embedder, remote.open_provider, remote.open_pacer
+        workspace.model_file, workspace.open_ledger, workspace.open_embedder,
+        providers.open_provider, providers.open_pacer,
     ):  # fmt: skip
         cached.cache_clear()
     workspace._open_ledgers.clear()
-    remote._apis.clear()
-    remote._runs.clear()
+    providers._apis.clear()
+    providers._runs.clear()

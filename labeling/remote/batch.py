@@ -11,9 +11,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import islice
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -21,14 +19,14 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig
 from labeling.ledger import Ledger
-from labeling.remote.client import NOT_FOUND, Provider, ProviderError
-from labeling.remote.collection import Collection, batch_error
+from labeling.remote.client import Provider, ProviderError
+from labeling.remote.collection import Collection
 from labeling.remote.job import batch_folder, write_labeler
-from labeling.remote.pacing import insist
 from labeling.remote.parts import Part, load_parts, plan_parts
 from labeling.remote.results import Results
 from labeling.remote.spending import LimitError, Meter, Usage
 from labeling.remote.submission import PartCounter, Submission
+from labeling.remote.watch import Watch
 from labeling.votes import Prompt
 
 ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
@@ -84,9 +82,11 @@ class BatchDesk:
         self._submission = Submission(ledger.fingerprint, provider, self._counter, sleep)
         self._collection = Collection(config, labels, ledger.fingerprint, provider, sleep)
         self._cancelled_before = self._cancelled()
-        # Of this run, by part: batches that failed as a whole, and looks at files that lack answers.
-        self._failures: Counter[str] = Counter()
-        self._short: Counter[str] = Counter()
+        self._watch = Watch(config, provider, self._submission, self._counter, self._tell, sleep)
+        self._short: Counter[str] = Counter()  # looks at files that lack answers, by part
+
+    def _tell(self, line: str) -> None:
+        self.say(line)  # to whom, changes from stage to stage
 
     def plan(self, prompts: Iterable[Prompt]) -> int:
         """Write what the ledger lacks, and no open part asks for, into new parts; how many requests that makes.
@@ -177,66 +177,15 @@ class BatchDesk:
             for part in parts:
                 try:
                     if part.step == "creating":  # a run was killed there, and the batch may be at work
-                        self._find(part)
+                        self._watch.find(part)
                     if part.step == "created":
-                        self._look(part, is_alone=sum(one.is_under_way for one in parts) == 1)
+                        self._watch.look(part, is_alone=sum(one.is_under_way for one in parts) == 1)
                 except InputError as error:  # of this batch: the others are looked at all the same
                     problem = problem or error
             ready = [part for part in parts if part.step == "finished" and part.id not in self.problems]
         if problem is not None and not ready:
             raise problem
         return ready
-
-    def _find(self, part: Part, *, is_patient: bool = False) -> None:
-        try:
-            self._submission.find(part, is_patient=is_patient)
-        except ProviderError as error:
-            raise self.provider.explain(error, self.config.model) from error
-
-    def _look(self, part: Part, *, is_alone: bool) -> None:
-        self._counter.set_aside(part, within_limit=False)
-        try:
-            batch = self._free(partial(self.provider.batch, str(part.batch_id)))
-        except ProviderError as error:
-            raise self._lost(part, error) from error
-        status = str(batch.get("status"))
-        if status == "failed":
-            self._failed(part, batch, is_alone=is_alone)
-        elif status in ENDED:
-            part.move("finished", status=status)
-        elif status != part.status:
-            part.move("created", status=status)
-
-    def _lost(self, part: Part, error: ProviderError) -> InputError:
-        """Why a batch that was made cannot be looked at; what it would give is never asked for again unbidden."""
-        if error.status != NOT_FOUND:
-            return self.provider.explain(error, self.config.model)
-        return InputError(
-            f"{self.provider.name} does not know batch {part.batch_id} or its files ({error.message})",
-            f"what was submitted with the key in {self.provider.remote.key_name}",
-            f"set that key; or, where the provider has deleted it, `tercet batches forget {part.id}`, and its votes "
-            "are asked for and paid again",
-        )
-
-    def _failed(self, part: Part, batch: dict[str, Any], *, is_alone: bool) -> None:
-        """A batch that failed as a whole did nothing and cost nothing: it is made again, if that can help."""
-        error = batch_error(batch, self.provider.clean)
-        self._counter.settle(part, Usage())
-        part.move("uploaded", status="failed", batch_id=None, tries=part.tries + 1)
-        if error.is_missing_model:
-            raise self.provider.explain(error, self.config.model)
-        # What is too much for the account's queue goes through once other batches have ended.
-        waits = error.code == "token_limit_exceeded" and not is_alone
-        self._failures[part.id] += not waits
-        if self._failures[part.id] >= self.config.remote.max_attempts:
-            raise InputError(
-                f"{self.provider.name} failed a batch {self._failures[part.id]} times ({error.code or 'no code'}: "
-                f"{error.message})",
-                "one that it works on",
-                "correct what it says (lower remote.requests_per_batch where a batch is too large) and run again: "
-                "everything so far is kept",
-            )
-        self.say(f"{self.provider.name} failed a batch ({error.message}); it is submitted again.")
 
     def collect(self, part_id: str) -> Results:
         """Fetch the results of a finished part and put its votes into the ledger.
@@ -254,7 +203,7 @@ class BatchDesk:
             try:
                 results = self._collection.fetch(part)
             except ProviderError as error:
-                self.problems[part.id] = self._lost(part, error)
+                self.problems[part.id] = self._watch.lost(part, error)
                 return Results()
             if not results.n_lacking:
                 self._refuse_hopeless(part, results)
@@ -361,8 +310,8 @@ class BatchDesk:
             found = [part for part in self.open_parts() if part.id == part_id]
             for part in found:
                 if part.step == "creating":
-                    self._find(part, is_patient=True)
-                if part.step == "created" and self._is_at_work(part):
+                    self._watch.find(part, is_patient=True)
+                if part.step == "created" and self._watch.is_at_work(part):
                     raise InputError(
                         f"batch {part.batch_id} is at work", "one that has ended", "use `tercet batches cancel` first"
                     )
@@ -370,14 +319,6 @@ class BatchDesk:
                 part.move("forgotten")
                 part.forget_requests()
             return bool(found)
-
-    def _is_at_work(self, part: Part) -> bool:
-        try:
-            return self._free(partial(self.provider.batch, str(part.batch_id))).get("status") not in ENDED
-        except ProviderError as error:
-            if error.status == NOT_FOUND:
-                return False
-            raise self.provider.explain(error, self.config.model) from error
 
     def cancel(self) -> int:
         """Ask the provider to stop all batches under way, and drop the parts that it never saw; how many it stops.
@@ -391,39 +332,13 @@ class BatchDesk:
         with self._locked():
             for part in self.open_parts():
                 try:
-                    n_stopped += self._stop(part)
+                    n_stopped += self._watch.stop(part)
                 except InputError as error:  # of this batch: the others are stopped all the same
                     problem = problem or error
             (self.folder / STAMP).write_text(f"{time.time_ns()}", encoding="utf-8")
         if problem is not None:
             raise problem
         return n_stopped
-
-    def _stop(self, part: Part) -> bool:
-        """Stop a batch, or drop what the provider never saw; whether there was one to stop."""
-        if part.step == "creating":
-            self._find(part, is_patient=True)
-        if part.step in ("planned", "uploaded", "creating"):
-            part.drop()
-        if part.step != "created":
-            return False
-        try:
-            part.move("created", status=self._free(partial(self._cancel, part)))
-        except ProviderError as error:
-            raise self._lost(part, error) from error
-        return True
-
-    def _cancel(self, part: Part) -> str:
-        try:
-            return str(self.provider.cancel(str(part.batch_id)).get("status"))
-        except ProviderError as error:
-            if error.is_transient or error.status == NOT_FOUND:
-                raise
-            return str(self.provider.batch(str(part.batch_id)).get("status"))  # it had ended before
-
-    def _free(self, call: Callable[[], Any]) -> Any:
-        """A call that costs nothing, made until it goes well."""
-        return insist(call, sleep=self._sleep)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

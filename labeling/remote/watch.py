@@ -1,0 +1,144 @@
+"""Watching batches at the provider: how each stands, what to do about one that failed, and stopping them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from corpora.errors import InputError
+from labeling.labeler import LabelerConfig
+from labeling.remote.client import NOT_FOUND, Provider, ProviderError
+from labeling.remote.collection import batch_error
+from labeling.remote.pacing import insist
+from labeling.remote.parts import Part
+from labeling.remote.spending import Usage
+from labeling.remote.submission import PartCounter, Submission
+
+ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
+
+
+class Watch:
+    """Looks after batches, one at a time; the caller holds the job's lock.
+
+    Args:
+        config: the labeler.
+        provider: the open provider.
+        submission: knows which batches are ours.
+        counter: what may be spent.
+        say: told about what is out of the ordinary.
+        sleep: waits so many seconds.
+    """
+
+    def __init__(
+        self, config: LabelerConfig, provider: Provider, submission: Submission, counter: PartCounter,
+        say: Callable[[str], None], sleep: Callable[[float], None],
+    ) -> None:  # fmt: skip
+        self._config, self._provider, self._submission, self._counter = config, provider, submission, counter
+        self._say, self._sleep = say, sleep
+        self._failures: Counter[str] = Counter()  # of this run, as a whole, by part
+
+    def find(self, part: Part, *, is_patient: bool = False) -> None:
+        """Take note of the batch of a part in doubt, as `Submission.find`.
+
+        Raises:
+            InputError: the provider refuses.
+        """
+        try:
+            self._submission.find(part, is_patient=is_patient)
+        except ProviderError as error:
+            raise self._provider.explain(error, self._config.model) from error
+
+    def look(self, part: Part, *, is_alone: bool) -> None:
+        """Look how a batch stands, and write down what changed.
+
+        Args:
+            part: with a batch.
+            is_alone: whether no other batch of the job is under way, for which it could wait.
+
+        Raises:
+            InputError: the provider refuses, does not know the batch, or has failed it too often.
+        """
+        self._counter.set_aside(part, within_limit=False)
+        try:
+            batch = self._free(partial(self._provider.batch, str(part.batch_id)))
+        except ProviderError as error:
+            raise self.lost(part, error) from error
+        status = str(batch.get("status"))
+        if status == "failed":
+            self._failed(part, batch, is_alone=is_alone)
+        elif status in ENDED:
+            part.move("finished", status=status)
+        elif status != part.status:
+            part.move("created", status=status)
+
+    def lost(self, part: Part, error: ProviderError) -> InputError:
+        """Why a batch that was made cannot be looked at; what it would give is never asked for again unbidden."""
+        if error.status != NOT_FOUND:
+            return self._provider.explain(error, self._config.model)
+        return InputError(
+            f"{self._provider.name} does not know batch {part.batch_id} or its files ({error.message})",
+            f"what was submitted with the key in {self._provider.remote.key_name}",
+            f"set that key; or, where the provider has deleted it, `tercet batches forget {part.id}`, and its votes "
+            "are asked for and paid again",
+        )
+
+    def _failed(self, part: Part, batch: dict[str, Any], *, is_alone: bool) -> None:
+        """A batch that failed as a whole did nothing and cost nothing: it is made again, if that can help."""
+        error = batch_error(batch, self._provider.clean)
+        self._counter.settle(part, Usage())
+        part.move("uploaded", status="failed", batch_id=None, tries=part.tries + 1)
+        if error.is_missing_model:
+            raise self._provider.explain(error, self._config.model)
+        # What is too much for the account's queue goes through once other batches have ended.
+        waits = error.code == "token_limit_exceeded" and not is_alone
+        self._failures[part.id] += not waits
+        if self._failures[part.id] >= self._config.remote.max_attempts:
+            raise InputError(
+                f"{self._provider.name} failed a batch {self._failures[part.id]} times ({error.code or 'no code'}: "
+                f"{error.message})",
+                "one that it works on",
+                "correct what it says (lower remote.requests_per_batch where a batch is too large) and run again: "
+                "everything so far is kept",
+            )
+        self._say(f"{self._provider.name} failed a batch ({error.message}); it is submitted again.")
+
+    def is_at_work(self, part: Part) -> bool:
+        """Whether a batch has not ended; one that the provider does not know has.
+
+        Raises:
+            InputError: the provider refuses.
+        """
+        try:
+            return self._free(partial(self._provider.batch, str(part.batch_id))).get("status") not in ENDED
+        except ProviderError as error:
+            if error.status == NOT_FOUND:
+                return False
+            raise self._provider.explain(error, self._config.model) from error
+
+    def stop(self, part: Part) -> bool:
+        """Stop a batch, or drop what the provider never saw; whether there was one to stop."""
+        if part.step == "creating":
+            self.find(part, is_patient=True)
+        if part.step in ("planned", "uploaded", "creating"):
+            part.drop()
+        if part.step != "created":
+            return False
+        try:
+            part.move("created", status=self._free(partial(self._cancel, part)))
+        except ProviderError as error:
+            raise self.lost(part, error) from error
+        return True
+
+    def _cancel(self, part: Part) -> str:
+        try:
+            return str(self._provider.cancel(str(part.batch_id)).get("status"))
+        except ProviderError as error:
+            if error.is_transient or error.status == NOT_FOUND:
+                raise
+            return str(self._provider.batch(str(part.batch_id)).get("status"))  # it had ended before
+
+    def _free(self, call: Callable[[], Any]) -> Any:
+        """A call that costs nothing, made until it goes well."""
+        return insist(call, sleep=self._sleep)
