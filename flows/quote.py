@@ -1,4 +1,4 @@
-"""What remote readers would cost, before anything is sent: tokens and money, and the question whether to spend it."""
+"""What remote readers would cost, before anything is sent: tokens and money."""
 
 from __future__ import annotations
 

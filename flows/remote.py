@@ -15,9 +15,9 @@ from flows.runner import Runner
 from flows.workspace import Workspace, labeler_fingerprint, open_ledger
 from labeling.labeler import LabelerConfig
 from labeling.ledger import Ledger
-from labeling.remote.batch import NoBatchesError, direct_lock
+from labeling.remote.batch import NoBatchesError
 from labeling.remote.direct import DirectLabeler
-from labeling.remote.job import batch_folder
+from labeling.remote.job import batch_folder, direct_lock
 from labeling.remote.parts import load_parts
 from labeling.remote.spending import LimitError, Usage
 from labeling.votes import Prompt

@@ -90,6 +90,31 @@ def write_experiment(file: Path, questions: int = 3) -> Path:
     return file
 
 
+REMOTE_MODEL = "openai/gpt-oss-20b"
+BATCHES = 'provider = "groq"\nrequests_per_batch = 5\npoll_seconds = 0.05'
+
+
+def write_remote(file: Path, remote: str = BATCHES, reader: str = f'model = "{REMOTE_MODEL}"', head: str = "") -> Path:
+    """An experiment on six questions of the bundled sample with one remote reader; returns its file."""
+    file.write_text(
+        f"""
+        name = "far"
+        {head}
+        [corpus]
+        source = "sample"
+        sample = 6
+        [calibration]
+        per_label = 0
+        [[readers]]
+        {reader}
+        [readers.remote]
+        {remote}
+        """,
+        encoding="utf-8",
+    )
+    return file
+
+
 @pytest.fixture
 def fresh_process_caches():
     """Forget what a process keeps open (models, ledgers), before and after a test that swaps the files beneath."""

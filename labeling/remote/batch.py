@@ -21,7 +21,7 @@ from labeling.labeler import LabelerConfig
 from labeling.ledger import Ledger
 from labeling.remote.client import Provider, ProviderError
 from labeling.remote.collection import Collection
-from labeling.remote.job import batch_folder, write_labeler
+from labeling.remote.job import batch_folder, direct_lock, write_labeler
 from labeling.remote.parts import Part, load_parts, plan_parts
 from labeling.remote.results import Results
 from labeling.remote.spending import LimitError, Meter, Usage
@@ -29,7 +29,6 @@ from labeling.remote.submission import PartCounter, Submission
 from labeling.remote.watch import Watch
 from labeling.votes import Prompt
 
-ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
 CANCELLED = ("cancelling", "cancelled")
 STAMP = "cancelled"  # when somebody did
 FIRST_PAUSE = 2.0
@@ -38,12 +37,6 @@ TOLD_SECONDS = 600.0  # between two lines about what is waited for
 MANY_REJECTED = 10  # questions of one batch, with no answer among them
 LOOKS = 3  # at a batch whose files lack what it counts as answered
 _PROMPTS_AT_ONCE = 512
-
-
-def direct_lock(ledger: Ledger) -> FileLock:
-    """Held by whoever asks a labeler call by call, for as long as a shard takes."""
-    ledger.folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(ledger.folder / ".direct.lock")
 
 
 class NoBatchesError(Exception):

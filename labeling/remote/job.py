@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from filelock import FileLock
+
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.labeler import LabelerConfig
+from labeling.ledger import Ledger
 from labeling.remote.parts import write_json
 
 LABELER = "labeler.json"
@@ -16,6 +19,12 @@ LABELER = "labeler.json"
 def batch_folder(ledger_folder: Path) -> Path:
     """Where the batch job of a labeler lies, in its ledger's folder."""
     return ledger_folder / "batch"
+
+
+def direct_lock(ledger: Ledger) -> FileLock:
+    """Held by whoever asks a labeler call by call, for as long as a shard takes."""
+    ledger.folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(ledger.folder / ".direct.lock")
 
 
 def write_labeler(folder: Path, config: LabelerConfig, labels: LabelSet) -> None:

@@ -11,34 +11,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.conftest import forget, needs_model
+from tests.conftest import BATCHES, forget, needs_model, write_remote
+from tests.conftest import REMOTE_MODEL as MODEL
 from tests.doubles.provider import MODELS, Fault, ProviderDouble, Refusal
 
-MODEL = "openai/gpt-oss-20b"
 REQUESTS = 18  # 6 questions, 3 votes
 KEY = "gsk_5ecretThatNobodyMaySee0123456789"
-BATCHES = 'provider = "groq"\nrequests_per_batch = 5\npoll_seconds = 0.05'
 CALLS = 'provider = "groq"\napi = "direct"'
-
-
-def write_remote(file: Path, remote: str = BATCHES, reader: str = f'model = "{MODEL}"', head: str = "") -> Path:
-    file.write_text(
-        f"""
-        name = "far"
-        {head}
-        [corpus]
-        source = "sample"
-        sample = 6
-        [calibration]
-        per_label = 0
-        [[readers]]
-        {reader}
-        [readers.remote]
-        {remote}
-        """,
-        encoding="utf-8",
-    )
-    return file
 
 
 def write_prices(file: Path, model: str = MODEL) -> Path:

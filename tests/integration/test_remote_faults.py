@@ -28,34 +28,13 @@ from labeling.remote.config import RemoteConfig
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import LimitError, Meter, Spending
 from labeling.votes import KEY, VOTES, Prompt, vote_id
-from tests.conftest import forget
+from tests.conftest import BATCHES, forget, write_remote
+from tests.conftest import REMOTE_MODEL as MODEL
 from tests.doubles.provider import CHAT, HTTP_FAULTS, NO_FAULTS, Fault, Faults, ProviderDouble, simulated_label
 
-MODEL = "openai/gpt-oss-20b"
 REQUESTS = 18  # 6 questions, 3 votes
 PARTS = 4  # of 5, 5, 5 and 3 requests
-BATCHES = 'provider = "groq"\nrequests_per_batch = 5\npoll_seconds = 0.05'
 CALLS = 'provider = "groq"\napi = "direct"'
-
-
-def write_remote(file: Path, remote: str = BATCHES, reader: str = f'model = "{MODEL}"', head: str = "") -> Path:
-    file.write_text(
-        f"""
-        name = "far"
-        {head}
-        [corpus]
-        source = "sample"
-        sample = 6
-        [calibration]
-        per_label = 0
-        [[readers]]
-        {reader}
-        [readers.remote]
-        {remote}
-        """,
-        encoding="utf-8",
-    )
-    return file
 
 
 def write_prices(file: Path, per_million_input: float, per_million_output: float, discount: float = 0.0) -> Path:
