@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
@@ -14,6 +16,8 @@ from labeling.ledger import FLUSH_SECONDS, Ledger
 from labeling.models import ModelFile, file_digest, find_model, registry, resolve_model
 from labeling.remote.requests import labeler_identity
 from retrieval.embedding import Embedder
+
+Reader = TypeVar("Reader", bound=LabelerConfig)
 
 
 class Workspace(NamedTuple):
@@ -68,6 +72,13 @@ def flush_ledgers() -> None:
     """Write every open shard."""
     for ledger in _open_ledgers:
         ledger.flush()
+
+
+def by_size(readers: Sequence[Reader]) -> list[Reader]:
+    """Readers with the smallest model file first; those that another machine answers for come last, as given."""
+    return sorted(
+        readers, key=lambda one: math.inf if one.remote.is_remote else model_file(one.model).path.stat().st_size
+    )
 
 
 def labeler_fingerprint(config: LabelerConfig, labels: LabelSet) -> str:
