@@ -107,11 +107,10 @@ def ranking_hits(ranking: Ranking, question_ids: Sequence[str], chunks: pl.DataF
         Frame of schema `HITS`, sorted by question (in the given order) and rank (from 1).
     """
     n_questions, depth = ranking.chunks.shape
+    repeated = np.repeat(np.arange(len(question_ids)), depth)
     columns = {
         "chunking": pl.repeat(chunks["chunking"][0], n_questions * depth, dtype=pl.String(), eager=True),
-        "question_id": pl.Series(question_ids, dtype=pl.String()).gather(
-            np.repeat(np.arange(len(question_ids)), depth)
-        ),
+        "question_id": pl.Series(question_ids, dtype=pl.String()).gather(repeated),
         "rank": np.tile(np.arange(1, depth + 1), n_questions),
         "chunk_id": chunks["chunk_id"].gather(ranking.chunks.ravel()),
         "score": ranking.scores.ravel(),

@@ -49,6 +49,15 @@ def test_recall_counts_a_chunk_that_ties_with_the_cut():
     assert recall_against_exact(found, best).tolist() == [1, pytest.approx(2 / 3)]
 
 
+@pytest.fixture
+def eight_threads():
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(8)
+    yield
+    faiss.omp_set_num_threads(before)
+
+
+@pytest.mark.usefixtures("eight_threads")
 def test_two_graphs_are_the_same_whatever_the_order_of_the_chunks(questions):
     frame, vectors = chunks(ids_of(N)), unit_vectors(N, 32, 0)
     order = np.random.default_rng(0).permutation(N)
@@ -60,14 +69,10 @@ def test_two_graphs_are_the_same_whatever_the_order_of_the_chunks(questions):
     assert one.chunks.tolist() == other.chunks.tolist()
 
 
+@pytest.mark.usefixtures("eight_threads")
 def test_building_leaves_the_number_of_threads_as_it_was(exact):
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(2)
-    try:
-        ApproximateIndex(exact, HNSW(4, 8, 4))
-        assert faiss.omp_get_max_threads() == 2
-    finally:
-        faiss.omp_set_num_threads(before)
+    ApproximateIndex(exact, HNSW(4, 8, 4))
+    assert faiss.omp_get_max_threads() == 8
 
 
 def test_questions_that_the_graph_cannot_serve_are_ranked_exactly(exact, questions):

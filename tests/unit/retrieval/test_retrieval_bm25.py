@@ -10,9 +10,8 @@ from retrieval.bm25 import BM25Index, tokenize
 from retrieval.ranking import ranking_hits
 from tests.doubles.chunk_frames import chunks, ids_of
 
-WORDS = st.lists(st.sampled_from(["cat", "dog", "mouse", "Cat", "sat", "on", "the", "mat", ",", "-"]), max_size=12).map(
-    " ".join
-)
+WORDS = st.sampled_from(["cat", "dog", "mouse", "Cat", "sat", "on", "the", "mat", ",", "-"])
+TEXTS = st.lists(WORDS, max_size=12).map(" ".join)
 
 
 def lucene_bm25(texts, question, k1=1.5, b=0.75):
@@ -39,7 +38,8 @@ def test_scores_are_those_by_hand():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    texts=st.lists(WORDS, min_size=1, max_size=30).filter(lambda t: len(t) % 7), questions=st.lists(WORDS, max_size=4)
+    texts=st.lists(TEXTS, min_size=1, max_size=30).filter(lambda texts: len(texts) % 7),
+    questions=st.lists(TEXTS, max_size=4),
 )
 def test_scores_and_ranking_are_those_of_the_formula(texts, questions):
     ids = ids_of(len(texts))

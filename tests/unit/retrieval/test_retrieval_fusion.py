@@ -28,13 +28,13 @@ def made(n, seed):
     ids, frame_texts = ids_of(n), [f"{text} {number}" for number, text in enumerate(texts)]
     vectors, questions = unit_vectors(n, 6, seed), unit_vectors(3, 6, seed + 1)
     frame = chunks(ids, frame_texts)
-    return frame, DenseIndex(frame, vectors), BM25Index(frame), ["a b", "f", "nothing known"], questions
+    return DenseIndex(frame, vectors), BM25Index(frame), ["a b", "f", "nothing known"], questions
 
 
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(1, 90).filter(lambda n: n % 7), depth=st.integers(1, 40), seed=st.integers(0, 1000))
 def test_the_fused_ranking_is_that_of_exact_fractions_over_the_whole_rankings(n, depth, seed):
-    frame, dense, bm25, texts, questions = made(n, seed)
+    dense, bm25, texts, questions = made(n, seed)
     fused = rank_fused(dense, bm25, texts, questions, depth)
     both = dense.top(questions, n).chunks, bm25.top(texts, n).chunks
     for row in range(3):
@@ -46,7 +46,7 @@ def test_the_fused_ranking_is_that_of_exact_fractions_over_the_whole_rankings(n,
 
 
 def test_a_shallower_ranking_is_the_head_of_a_deeper_one(monkeypatch):
-    _, dense, bm25, texts, questions = made(80, 3)
+    dense, bm25, texts, questions = made(80, 3)
     deep = rank_fused(dense, bm25, texts, questions, 60)
     monkeypatch.setattr("retrieval.ranking.BLOCK", 100)  # and blocks of questions change nothing
     assert rank_fused(dense, bm25, texts, questions, 4).chunks.tolist() == deep.chunks[:, :4].tolist()

@@ -142,7 +142,7 @@ def searched(monkeypatch, spare=2):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    n=st.integers(1, 250).filter(lambda n: n % 7), n_vectors=st.integers(1, 60), depth=st.integers(1, 60),
+    n=st.integers(1, 250).filter(lambda n: n % 7), n_vectors=st.integers(1, 400), depth=st.integers(1, 30),
     levels=st.integers(1, 4), seed=st.integers(0, 10_000),
 )  # fmt: skip
 def test_many_ties_and_shared_vectors_are_ranked_as_by_brute_force(n, n_vectors, depth, levels, seed):
