@@ -3,8 +3,8 @@
     pip install tiktoken    # with its cl100k_base table in TIKTOKEN_CACHE_DIR where there is no network
     python -m tests.benchmarks.chroma --data FOLDER --save results/published/chroma
 
-Three kinds of arm, each with fixed token windows of 250, overlapping by 125 or by none, and five retrieved chunks from all five
-texts together:
+Three kinds of arm, each with fixed token windows of 250, overlapping by 125 or by none, and five retrieved chunks from
+all five texts together:
 
 * theirs: windows of cl100k tokens, cut short by the embedder at 256 word pieces; characters, where the retrieved amount
   counts what several chunks share several times.
@@ -65,9 +65,8 @@ scored in characters, where what several retrieved windows share is counted seve
 approximate and finds a window's place by looking for its text; ours is exact in both. *Their windows, our scores*:
 distinct tokens of the embedder, so that what overlapping windows share is counted once. *Ours*: windows of 250 of the
 embedder's tokens, [CLS] and [SEP] included, so that nothing is cut short. *Copies credited*: evidence that stands
-elsewhere character by character the same counts as found there too, as in every score of Tercet. The three arms without
-it count the places of the evidence alone, as Chroma does. F1, which Chroma does not publish, is of each question's
-recall and precision, and then the mean.
+elsewhere character by character the same counts as found there too, as in every score of Tercet. The other arms count
+the places of the evidence alone, as Chroma does. F1, which Chroma does not publish, is the mean of each question's.
 """
 
 
@@ -188,6 +187,10 @@ def render(arms: Arms, command: str) -> str:
             NOTES,
         ]
     )
+
+
+def _percent(value: float | None) -> str:
+    return "—" if value is None else f"{value:.1f}"
 
 
 @click.command()
