@@ -15,7 +15,7 @@ from corpora.schema import Corpus, Question, iter_questions
 from flows.experiment import Experiment
 from flows.runner import Runner
 from flows.workspace import Workspace, open_embedder
-from results.retrieval_metrics import SpanScorer, document_scores
+from results.retrieval_metrics import DocumentScorer, SpanScorer
 from results.settings import CHUNKING, CUT, SETTING, SETTING_SCHEMA
 from retrieval.chunks import CHUNKS, chunk_documents
 from retrieval.context import cut_ranking, depth_for
@@ -170,21 +170,27 @@ def _gold_chunks(
 
 
 def score_retrieval(
-    experiment: Experiment, corpus: Corpus, hits: pl.DataFrame, config: EmbedderConfig, workspace: Workspace
+    experiment: Experiment,
+    corpus: Corpus,
+    rankings: Sequence[pl.DataFrame],
+    config: EmbedderConfig,
+    workspace: Workspace,
 ) -> pl.DataFrame:
     """Retrieval scores by setting, cut and question; span scores are null where a question has no evidence."""
+    documents = DocumentScorer(corpus)
     spans = SpanScorer(corpus, open_embedder(config, workspace.embeddings).tokenizer)
     parts = []
-    for key, of_setting in hits.group_by(SETTING, maintain_order=True):
-        for cut in experiment.retrieval.cuts():
-            shown = cut_ranking(of_setting, cut)
-            tokens = shown.group_by("question_id").agg(n_context_tokens=pl.sum("n_tokens").cast(pl.Int64))
-            scores = document_scores(corpus, shown).join(spans.scores(shown), on="question_id", how="left")
-            scores = scores.join(tokens, on="question_id", how="left").with_columns(
-                pl.col("n_context_tokens").fill_null(0)
-            )
-            places = dict(zip((*SETTING, *CUT), (*key, *cut), strict=True))
-            parts.append(scores.select(*(pl.lit(v).alias(k) for k, v in places.items()), pl.all()))
+    for hits in rankings:
+        for key, of_setting in hits.group_by(SETTING, maintain_order=True):
+            for cut in experiment.retrieval.cuts():
+                shown = cut_ranking(of_setting, cut)
+                tokens = shown.group_by("question_id").agg(n_context_tokens=pl.sum("n_tokens").cast(pl.Int64))
+                scores = documents.scores(shown).join(spans.scores(shown), on="question_id", how="left")
+                scores = scores.join(tokens, on="question_id", how="left").with_columns(
+                    pl.col("n_context_tokens").fill_null(0)
+                )
+                places = dict(zip((*SETTING, *CUT), (*key, *cut), strict=True))
+                parts.append(scores.select(*(pl.lit(v).alias(k) for k, v in places.items()), pl.all()))
     return pl.concat(parts).sort(*SETTING, *CUT, "question_id")
 
 

@@ -87,10 +87,8 @@ def retrieve(
             runner.run("index and rank", rank, experiment, corpus, chunks, config, retrievers, workspace)
             for chunks in mine
         ]
-        scores += [
-            runner.run("score retrieval", score_retrieval, experiment, corpus, one.hits, config, workspace)
-            for one in found
-        ]
+        rankings = [one.hits for one in found]
+        scores.append(runner.run("score retrieval", score_retrieval, experiment, corpus, rankings, config, workspace))
         chunked += [kept_chunks(chunks) for chunks in mine]
         ranked += found
     scored = pl.concat(scores)
