@@ -34,6 +34,7 @@ from results.guards import labeler_warnings
 from results.remote import RemoteReader, describe_remote
 from results.report import render_agreement, render_report
 from results.store import REPORT, RunFolder, check_format, machine, read_manifest, read_tables
+from retrieval.embedder_config import EmbedderConfig
 
 Kind = Literal["label", "sweep", "compare", "run"]
 
@@ -186,7 +187,7 @@ def describe(
         "warnings": [*labeler_warnings(labeled.tables), *(swept.warnings if swept else [])],
     }
     if swept:
-        embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
+        embedder = open_embedder(EmbedderConfig(model=experiment.retrieval.embedder), workspace.embeddings)
         manifest["embedder"] = {"weights": embedder.sha256, "with_tokenizer_and_config": embedder.digest}
     manifest["headline"] = headline(manifest, labeled, compared)
     return manifest

@@ -21,6 +21,7 @@ from labeling.labeler import PromptWriter
 from labeling.prices import PriceTable, load_prices
 from labeling.trie import build_trie
 from labeling.votes import Labeler
+from retrieval.embedder_config import EmbedderConfig
 
 DOCUMENTS_MEASURED = 50  # to learn how many of the reader's tokens one of the embedder's is
 ANSWER_TOKENS = 2  # that a remote model writes for a bare label, about
@@ -141,7 +142,7 @@ def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, wor
     """About how many model tokens the retrieved prompts take: chunks full, every cut with its own tail."""
     retrieval = experiment.retrieval
     labeler = open_labeler(reader, corpus.labels)
-    counter = open_embedder(retrieval.embedder, workspace.embeddings).tokenizer
+    counter = open_embedder(EmbedderConfig(model=retrieval.embedder), workspace.embeddings).tokenizer
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
     ratio, empty = _model_tokens(corpus, reader, labeler, texts, sum(counter.count_all(texts)))
     n_questions, n_cuts = len(corpus.questions), len(retrieval.cuts())

@@ -20,6 +20,7 @@ from labeling.remote.job import batch_folder
 from labeling.remote.parts import load_parts
 from labeling.remote.spending import BYTES_PER_TOKEN, Usage, estimate
 from labeling.votes import Prompt
+from retrieval.embedder_config import EmbedderConfig
 
 LABEL_TOKENS = 4  # that a model writes for a bare label, about
 REASONING_SHARE = 0.25  # of the longest answer, where a model may reason unseen and has not been asked yet
@@ -126,7 +127,7 @@ def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, w
     """About what the retrieved prompts take: every chunk full, its bytes reckoned from the first documents."""
     retrieval, corpus = experiment.retrieval, ask.corpus
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
-    counter = open_embedder(retrieval.embedder, workspace.embeddings).tokenizer
+    counter = open_embedder(EmbedderConfig(model=retrieval.embedder), workspace.embeddings).tokenizer
     bytes_a_token = sum(len(text.encode()) for text in texts) / max(1, sum(counter.count_all(texts)))
     writer = PromptWriter(ask.reader, corpus.labels)
     question = next(iter_questions(corpus.questions))

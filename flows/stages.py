@@ -14,6 +14,7 @@ from results.retrieval_metrics import SpanScorer, document_scores
 from results.scoring import ANSWERS, CHUNKING, CUT
 from retrieval.chunks import chunk_documents
 from retrieval.context import assemble, cut_ranking, depth_for
+from retrieval.embedder_config import EmbedderConfig
 from retrieval.index import DenseIndex
 from retrieval.splitters import Chunking, check_chunking
 
@@ -22,14 +23,14 @@ TEXTS_A_SHARD = 1024
 
 def check_sizes(experiment: Experiment, workspace: Workspace) -> None:
     """Refuse sizes that this embedder would cut short, before anything is computed."""
-    embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
+    embedder = open_embedder(EmbedderConfig(model=experiment.retrieval.embedder), workspace.embeddings)
     for chunking in experiment.retrieval.chunkings():
-        check_chunking(chunking, embedder.limit, embedder.tokenizer.n_special)
+        check_chunking(chunking, embedder.limit or chunking.size, embedder.tokenizer.n_special)
 
 
 def split(experiment: Experiment, corpus: Corpus, chunking: Chunking, workspace: Workspace) -> pl.DataFrame:
     """The chunks of one chunking: schema `CHUNKS` with texts and with the chunking's parameters."""
-    embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
+    embedder = open_embedder(EmbedderConfig(model=experiment.retrieval.embedder), workspace.embeddings)
     chunks = chunk_documents(corpus.documents, chunking, embedder.tokenizer)
     named = dict(zip(CHUNKING, chunking, strict=True))
     return chunks.with_columns(**{name: pl.lit(value) for name, value in named.items()})
@@ -48,7 +49,7 @@ def embed_all(
 
 def embed(experiment: Experiment, texts: list[str], workspace: Workspace) -> None:
     """Embed those texts that the cache lacks."""
-    open_embedder(experiment.retrieval.embedder, workspace.embeddings).fill(texts)
+    open_embedder(EmbedderConfig(model=experiment.retrieval.embedder), workspace.embeddings).fill(texts, "passage")
 
 
 def rank(experiment: Experiment, corpus: Corpus, chunks: pl.DataFrame, workspace: Workspace) -> pl.DataFrame:
@@ -57,10 +58,10 @@ def rank(experiment: Experiment, corpus: Corpus, chunks: pl.DataFrame, workspace
     Returns:
         Schema `HITS` with what is known of each chunk: its place, text, number of tokens, and chunking.
     """
-    embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
-    index = DenseIndex(chunks, embedder.embed(chunks["text"].to_list()))
+    embedder = open_embedder(EmbedderConfig(model=experiment.retrieval.embedder), workspace.embeddings)
+    index = DenseIndex(chunks, embedder.embed(chunks["text"].to_list(), "passage"))
     question_ids, texts = (corpus.questions[column].to_list() for column in ("question_id", "text"))
-    hits = index.rank(question_ids, embedder.embed(texts), depth_for(experiment.retrieval.cuts(), chunks))
+    hits = index.rank(question_ids, embedder.embed(texts, "query"), depth_for(experiment.retrieval.cuts(), chunks))
     facts = chunks.select("chunk_id", "document_id", "start", "end", "n_tokens", "text", *CHUNKING)
     return hits.join(facts, on="chunk_id", how="left", maintain_order="left")
 
@@ -104,7 +105,8 @@ def join_answers(requests: pl.DataFrame, votes: pl.DataFrame) -> pl.DataFrame:
 
 def score_retrieval(experiment: Experiment, corpus: Corpus, hits: pl.DataFrame, workspace: Workspace) -> pl.DataFrame:
     """Retrieval scores by chunking, cut and question; span scores are null where a question has no evidence."""
-    spans = SpanScorer(corpus, open_embedder(experiment.retrieval.embedder, workspace.embeddings).tokenizer)
+    embedder = open_embedder(EmbedderConfig(model=experiment.retrieval.embedder), workspace.embeddings)
+    spans = SpanScorer(corpus, embedder.tokenizer)
     parts = []
     for key, of_chunking in hits.group_by(CHUNKING, maintain_order=True):
         for cut in experiment.retrieval.cuts():

@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import polars as pl
 
-from retrieval.embedding import Vectors
+from retrieval.vector_cache import Vectors
 
 HITS = pl.Schema(
     {

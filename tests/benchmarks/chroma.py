@@ -34,6 +34,7 @@ from corpora.schema import Corpus, Question, iter_questions
 from labeling.models import resolve_model
 from results.retrieval_metrics import SpanScorer
 from retrieval.chunks import CHUNKS, chunk_documents
+from retrieval.embedder_config import EmbedderConfig
 from retrieval.embedding import Embedder
 from retrieval.index import DenseIndex
 from retrieval.splitters import Chunking
@@ -138,7 +139,7 @@ def measure(data: Path) -> Arms:
     cutting = SentenceTransformer(str(file.path.parent), device="cpu")
     arms: Arms = {"theirs": {}, "their windows, our scores": {}, "ours": {}}
     with TemporaryDirectory() as cache:
-        embedder = Embedder(file.path.parent, file.sha256, Path(cache))
+        embedder = Embedder(EmbedderConfig(), file.path.parent, file.sha256, Path(cache))
         scorer = SpanScorer(corpus, embedder.tokenizer)
         texts = corpus.questions["text"].to_list()
         questions = cutting.encode(texts, normalize_embeddings=True, show_progress_bar=False)
@@ -149,7 +150,7 @@ def measure(data: Path) -> Arms:
             arms["theirs"][overlap] = their_scores(corpus, hits)
             arms["their windows, our scores"][overlap] = our_scores(corpus, hits, scorer)
             chunks = chunk_documents(corpus.documents, Chunking("tokens", SIZE, overlap), embedder.tokenizer)
-            hits = retrieve(corpus, chunks, embedder.embed(chunks["text"].to_list()), questions)
+            hits = retrieve(corpus, chunks, embedder.embed(chunks["text"].to_list(), "passage"), questions)
             arms["ours"][overlap] = our_scores(corpus, hits, scorer)
     return arms
 
