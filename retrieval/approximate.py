@@ -9,7 +9,7 @@ from typing import NamedTuple
 import faiss
 import numpy as np
 
-from retrieval.embedding import Vectors
+from retrieval.vector_cache import Vectors
 from retrieval.index import DenseIndex
 from retrieval.ranking import Ranking, Scores
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from retrieval.bm25 import BM25Index
-from retrieval.embedding import Vectors
+from retrieval.vector_cache import Vectors
 from retrieval.index import DenseIndex
 from retrieval.ranking import Integers, Ranking, Scores, blocks, empty_ranking, top_chunks
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from retrieval.embedding import Vectors
+from retrieval.vector_cache import Vectors
 from retrieval.ranking import (
     DECIMALS,
     Integers,

@@ -37,6 +37,7 @@ from corpora.schema import Corpus, Question, iter_questions
 from labeling.models import resolve_model
 from results.retrieval_metrics import SpanScorer
 from retrieval.chunks import CHUNKS, chunk_documents
+from retrieval.embedder_config import EmbedderConfig
 from retrieval.embedding import Embedder
 from retrieval.index import DenseIndex
 from retrieval.splitters import Chunking
@@ -144,7 +145,7 @@ def measure(data: Path) -> Arms:
     cutting = SentenceTransformer(str(file.path.parent), device="cpu")
     arms: Arms = defaultdict(dict)
     with TemporaryDirectory() as cache:
-        embedder = Embedder(file.path.parent, file.sha256, Path(cache))
+        embedder = Embedder(EmbedderConfig(), file.path.parent, file.sha256, Path(cache))
         scorers = {
             told: SpanScorer(corpus, embedder.tokenizer, credit_copies=credit)
             for told, credit in (("", False), (", copies credited", True))
@@ -159,7 +160,7 @@ def measure(data: Path) -> Arms:
             for told, scorer in scorers.items():
                 arms["their windows, our scores" + told][overlap] = our_scores(hits, scorer)
             chunks = chunk_documents(corpus.documents, Chunking("tokens", SIZE, overlap), embedder.tokenizer)
-            hits = retrieve(corpus, chunks, embedder.embed(chunks["text"].to_list()), questions)
+            hits = retrieve(corpus, chunks, embedder.embed(chunks["text"].to_list(), "passage"), questions)
             for told, scorer in scorers.items():
                 arms["ours" + told][overlap] = our_scores(hits, scorer)
     return arms
