@@ -128,14 +128,19 @@ def test_copies_that_overlap_each_other_find_as_much_as_each_shows(tiny):
     # Evidence of six equal tokens among eight: it also stands one and two tokens further on.
     text = "so so so so so so so so"
     evidence = [Span("gold", 0, len("so so so so so so"))]
-    # The last two tokens stand for the fifth and sixth, at one remove; and for the fourth to sixth, at the other.
-    assert scores(tiny, [("gold", len(text) - 5, len(text))], evidence, {"gold": text}) == expected(3 - 1, 6, 0)
+    # Of the last two tokens the first stands for the sixth, and at the other place for the fifth; the second for the
+    # sixth: two tokens of evidence in all.
+    assert scores(tiny, [("gold", len(text) - 5, len(text))], evidence, {"gold": text}) == expected(2, 6, 0)
 
 
 def test_edges_that_the_tokenizer_divides_otherwise_are_matched_by_character(tiny):
     # Here the copy's last token is "thetas" and its first "xalpha": each stands for the token of its characters.
     texts = TEXTS | {"copy": f"x{PASSAGE}s and more"}
     assert scores(tiny, [("copy", 0, len(PASSAGE) + 2)], texts=texts) == expected(8, 8, 0)
+    # Characters outside the passage stand for nothing, not even for evidence that happens to stand beside it.
+    texts = TEXTS | {"copy": f"xxx{PASSAGE}zzz and more"}
+    beside = [Span("gold", 4, 7), GOLD, Span("gold", GOLD.end + 1, GOLD.end + 6)]
+    assert scores(tiny, [("copy", 0, len(PASSAGE) + 6)], beside, texts) == expected(8, 10, 0)
     # The original's edges cut tokens, of which the evidence has the whole: "beta" and "eta" stand for them.
     cut = Span("gold", 8 + 2, 8 + len(PASSAGE) - 2)
     texts = TEXTS | {"copy": PASSAGE[2:-2]}
