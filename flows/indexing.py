@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.ranking import HITS
-from retrieval.retrievers import Questions, Rankers, Retriever
 
 from corpora.schema import Corpus, Question, iter_questions
 from flows.experiment import Experiment
@@ -19,8 +17,11 @@ from results.retrieval_metrics import DocumentScorer, SpanScorer
 from results.settings import CHUNKING, CUT, SETTING, SETTING_SCHEMA
 from retrieval.chunks import CHUNKS, chunk_documents
 from retrieval.context import cut_ranking, depth_for
-from retrieval.embedding import Embedder, Vectors
+from retrieval.embedder_config import EmbedderConfig, Role
+from retrieval.embedding import Place, Vectors
 from retrieval.oracle import GoldChunk, order_chunks
+from retrieval.ranking import HITS
+from retrieval.retrievers import Questions, Rankers, Retriever
 from retrieval.splitters import Chunking, check_chunking
 
 TEXTS_A_SHARD = 1024
@@ -56,7 +57,8 @@ def check_sizes(experiment: Experiment, workspace: Workspace) -> None:
 def split(corpus: Corpus, chunking: Chunking, config: EmbedderConfig, workspace: Workspace) -> pl.DataFrame:
     """The chunks of one chunking: schema `CHUNKS` with texts, the chunking's parameters and the embedder's name."""
     embedder = open_embedder(config, workspace.embeddings)
-    chunks = chunk_documents(corpus.documents, chunking, embedder.tokenizer, embedder.embed_sentences)
+    embed_sentences = partial(embedder.embed, role="passage")
+    chunks = chunk_documents(corpus.documents, chunking, embedder.tokenizer, embed_sentences)
     named = dict(zip((*CHUNKING, "embedder"), (*chunking, config.label), strict=True))
     return chunks.with_columns(pl.lit(value, SETTING_SCHEMA[name]).alias(name) for name, value in named.items())
 
@@ -84,7 +86,7 @@ def embed_all(
     runner.each(f"embed distinct texts: {config.label}", len(ordered), embed, calls)
 
 
-def embed(config: EmbedderConfig, texts: list[str], role: str, workspace: Workspace) -> None:
+def embed(config: EmbedderConfig, texts: list[str], role: Role, workspace: Workspace) -> None:
     """Embed those texts that the cache lacks."""
     open_embedder(config, workspace.embeddings).fill(texts, role)
 
@@ -92,7 +94,7 @@ def embed(config: EmbedderConfig, texts: list[str], role: str, workspace: Worksp
 def embed_late(config: EmbedderConfig, documents: pl.DataFrame, places: pl.DataFrame, workspace: Workspace) -> None:
     """Pool those chunks of some documents that the cache lacks."""
     texts = dict(documents.select("document_id", "text").iter_rows())
-    open_embedder(config, workspace.embeddings).fill_late(texts, places.rows())
+    open_embedder(config, workspace.embeddings).fill_chunks(texts, [Place(*place) for place in places.iter_rows()])
 
 
 def rank(
@@ -105,7 +107,9 @@ def rank(
 ) -> Ranked:
     """Index one chunking and rank it once for each question and retriever, as deep as the deepest cut needs."""
     embedder = open_embedder(config, workspace.embeddings)
-    vectors, keyed = chunk_vectors(embedder, config, corpus, chunks)
+    places = [Place(*place) for place in chunks.select("document_id", "start", "end").iter_rows()]
+    vectors = embedder.embed_chunks(corpus.texts, places)
+    keyed = chunks.with_columns(embedding_key=pl.Series(embedder.chunk_keys(corpus.texts, places)))
     asked = corpus.questions["text"].to_list()
     questions = Questions(corpus.questions["question_id"].to_list(), asked, embedder.embed(asked, "query"))
     depth = depth_for(experiment.retrieval.cuts(), chunks)
@@ -121,17 +125,6 @@ def rank(
             recalls.append(one.join(pl.DataFrame({"recall": found.recall_against_exact}), how="cross"))
     oracle = rank_oracle(corpus, chunks, vectors, questions, depth).join(facts, on="chunk_id", how="left")
     return Ranked(pl.concat(hits), oracle, pl.concat([pl.DataFrame(schema=INDEX_RECALL), *recalls]))
-
-
-def chunk_vectors(
-    embedder: Embedder, config: EmbedderConfig, corpus: Corpus, chunks: pl.DataFrame
-) -> tuple[Vectors, pl.DataFrame]:
-    """The vector of each chunk, and the chunks with the key that tells which of them share one."""
-    if not config.late:
-        return embedder.embed(chunks["text"].to_list(), "passage"), chunks
-    places = chunks.select("document_id", "start", "end").rows()
-    keyed = chunks.with_columns(embedding_key=pl.Series(embedder.late_keys(corpus.texts, places)))
-    return embedder.embed_late(corpus.texts, places), keyed
 
 
 def rank_oracle(

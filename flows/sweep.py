@@ -7,8 +7,6 @@ from functools import partial
 from typing import NamedTuple
 
 import polars as pl
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.retrievers import Retriever
 
 from corpora.schema import Corpus
 from flows.asking import Asked, collect
@@ -26,6 +24,8 @@ from results.retrieval_choice import Choice, choose_retrieval
 from results.retrieval_means import mean_retrieval
 from results.scoring import score_sweep
 from results.verdict import Verdict, reach_verdicts
+from retrieval.embedder_config import EmbedderConfig
+from retrieval.retrievers import Retriever
 
 QUESTIONS_A_SHARD = 2
 

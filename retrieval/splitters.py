@@ -35,18 +35,18 @@ class Chunking(NamedTuple):
         return f"{self.splitter}(size={self.size},overlap={self.overlap})"
 
 
-def check_chunking(chunking: Chunking, limit: int, n_special: int) -> None:
+def check_chunking(chunking: Chunking, limit: int | None, n_special: int) -> None:
     """Refuse sizes that the embedder would cut short or that leave no room.
 
     Args:
         chunking: the splitter with its size and overlap.
-        limit: most tokens that the embedder reads, special tokens included.
+        limit: most tokens that the embedder reads, special tokens included; None where it reads chunks of any length.
         n_special: how many of them are special.
 
     Raises:
         InputError: with the numbers.
     """
-    if chunking.size > limit:
+    if limit is not None and chunking.size > limit:
         raise InputError(
             f"chunk size {chunking.size}",
             f"at most {limit}, where this embedder stops reading (special tokens included)",
