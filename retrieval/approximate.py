@@ -34,8 +34,8 @@ DEFAULT_HNSW = HNSW()
 class ApproximateIndex:
     """The entries of a dense index in an HNSW graph (Malkov and Yashunin 2018).
 
-    The graph is built in one thread, from entries in the order of their keys: insertion by several threads is not
-    repeatable. On another kind of processor the graph may differ, since distances are rounded there in another way.
+    The graph is built in one thread, from entries in the order of their keys: FAISS does not promise the same graph
+    when several threads insert. On another kind of processor it may still differ, since sums are rounded otherwise.
 
     Args:
         exact: the index whose entries are searched.

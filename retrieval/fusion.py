@@ -16,14 +16,14 @@ K = 60
 DECIMALS = 12
 
 
-def reciprocal_rank_fusion(rankings: Sequence[Integers], k: int = K) -> Scores:
+def reciprocal_rank_fusion(rankings: Sequence[Integers | Scores], k: int = K) -> Scores:
     """Sum 1 / (k + rank) over rankings.
 
     Source: Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual rank learning
     methods", SIGIR 2009, with their k = 60.
 
     Args:
-        rankings: each of shape (questions, chunks): every chunk's rank, from 1.
+        rankings: each of shape (questions, chunks): every chunk's rank, from 1; infinite where it was not retrieved.
         k: the larger, the less the first ranks stand out.
     """
     fused: Scores = np.sum([1.0 / (k + ranks) for ranks in rankings], axis=0)
@@ -59,7 +59,9 @@ def rank_fused(dense: DenseIndex, bm25: BM25Index, texts: Sequence[str], vectors
     n_chunks = len(dense.chunks)
     ranking = empty_ranking(len(texts), min(depth, n_chunks))
     for some in blocks(np.arange(len(texts)), n_chunks):
-        both = dense.scores(vectors[some]), bm25.scores([texts[at] for at in some])
-        fused = reciprocal_rank_fusion([ranks_of(scores) for scores in both])
+        lexical = bm25.scores([texts[at] for at in some])
+        # BM25 does not retrieve a chunk that shares no word with the question: among such, only the id gives a place.
+        retrieved = np.where(lexical > 0, ranks_of(lexical), np.inf)
+        fused = reciprocal_rank_fusion([ranks_of(dense.scores(vectors[some])), retrieved])
         ranking.chunks[some], ranking.scores[some] = top_chunks(fused, ranking.chunks.shape[1], DECIMALS)
     return ranking

@@ -70,8 +70,14 @@ def test_two_graphs_are_the_same_whatever_the_order_of_the_chunks(questions):
 
 
 @pytest.mark.usefixtures("eight_threads")
-def test_building_leaves_the_number_of_threads_as_it_was(exact):
+def test_one_thread_builds_and_the_number_of_threads_stays_as_it_was(exact, monkeypatch):
+    during = []
+    add = faiss.IndexHNSWFlat.add
+    monkeypatch.setattr(
+        faiss.IndexHNSWFlat, "add", lambda *given: during.append(faiss.omp_get_max_threads()) or add(*given)
+    )
     ApproximateIndex(exact, HNSW(4, 8, 4))
+    assert during == [1]
     assert faiss.omp_get_max_threads() == 8
 
 

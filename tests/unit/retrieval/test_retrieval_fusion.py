@@ -36,10 +36,11 @@ def made(n, seed):
 def test_the_fused_ranking_is_that_of_exact_fractions_over_the_whole_rankings(n, depth, seed):
     dense, bm25, texts, questions = made(n, seed)
     fused = rank_fused(dense, bm25, texts, questions, depth)
-    both = dense.top(questions, n).chunks, bm25.top(texts, n).chunks
+    by_vector, by_word = dense.top(questions, n).chunks, bm25.top(texts, n)
     for row in range(3):
-        places = [{number: rank for rank, number in enumerate(one[row].tolist(), 1)} for one in both]
-        sums = {number: sum(Fraction(1, 60 + place[number]) for place in places) for number in range(n)}
+        sums = {number: Fraction(1, 60 + rank) for rank, number in enumerate(by_vector[row].tolist(), 1)}
+        for rank, (number, score) in enumerate(zip(by_word.chunks[row].tolist(), by_word.scores[row], strict=True), 1):
+            sums[number] += Fraction(1, 60 + rank) if score > 0 else 0
         expected = sorted(range(n), key=lambda number, sums=sums: (-sums[number], number))[:depth]
         assert fused.chunks[row].tolist() == expected
         np.testing.assert_allclose(fused.scores[row], [float(sums[number]) for number in expected], atol=1e-12)
@@ -50,3 +51,9 @@ def test_a_shallower_ranking_is_the_head_of_a_deeper_one(monkeypatch):
     deep = rank_fused(dense, bm25, texts, questions, 60)
     monkeypatch.setattr("retrieval.ranking.BLOCK", 100)  # and blocks of questions change nothing
     assert rank_fused(dense, bm25, texts, questions, 4).chunks.tolist() == deep.chunks[:, :4].tolist()
+
+
+def test_a_question_without_a_known_word_keeps_the_dense_order():
+    dense, bm25, _, questions = made(80, 3)
+    fused = rank_fused(dense, bm25, ["nothing known"] * 3, questions, 80)
+    assert fused.chunks.tolist() == dense.top(questions, 80).chunks.tolist()
