@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from labeling.consensus import RULES
-from results.scoring import ScoringConfig
+from results.config import ScoringConfig
 from results.statistics import detectable_difference
 from results.verdict import GOLD_MEANS, missed, reach_verdicts
 
@@ -136,7 +136,7 @@ def test_there_is_one_verdict_for_each_reader_and_cut_with_the_smallest_budget_f
 def test_the_headline_is_the_reader_with_the_most_gold_questions(sweep):
     built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"])
     few = built.golds["a"].with_columns(kept=np.array(first(30)))
-    verdicts = built._replace(golds=built.golds | {"a": few}).verdicts()
+    verdicts = built.with_golds(a=few).verdicts()
     assert [(verdict.reader, verdict.n_gold) for verdict in verdicts] == [("b", 60), ("a", 30)]
 
 
@@ -186,7 +186,7 @@ def test_the_cheapest_within_the_margin_is_what_to_use_even_where_the_best_is_to
 def test_a_qualified_reader_leads_before_one_with_more_gold_questions(sweep):
     built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"])
     few = built.golds["a"].with_columns(kept=np.array(first(30)))
-    verdicts = built._replace(golds=built.golds | {"a": few}).verdicts(qualified={"a": True, "b": False})
+    verdicts = built.with_golds(a=few).verdicts(qualified={"a": True, "b": False})
     assert [verdict.reader for verdict in verdicts] == ["a", "b"]
 
 
@@ -238,7 +238,7 @@ def test_every_rule_says_what_its_gold_set_is(sweep, rule):
 def test_readers_without_references_to_judge_by_are_not_put_behind(sweep):
     built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"])
     few = built.golds["a"].with_columns(kept=np.array(first(30)))
-    verdicts = built._replace(golds=built.golds | {"a": few}).verdicts(qualified=None)
+    verdicts = built.with_golds(a=few).verdicts(qualified=None)
     assert [verdict.reader for verdict in verdicts] == ["b", "a"]
     assert not any("WARNING" in verdict.line for verdict in verdicts)
 
