@@ -77,9 +77,7 @@ def build_sweep(
     tokens (s by default). `arms[arm][question]` says the same of another arm, in every cell alike.
     """
     n = len(next(iter(right.values())))
-    kept = [True] * n if kept is None else kept
     labels = ["yes" if number % 2 == 0 else "no" for number in range(n)]
-    other = {"yes": "no", "no": "yes"}
     ids = [f"q{number:03d}" for number in range(n)]
     documents = [Document(f"d{number}", f"text {number}") for number in range(-(-n // questions_per_document))]
     questions = [
@@ -87,43 +85,54 @@ def build_sweep(
         for number, one in enumerate(ids)
     ]
     corpus = Corpus("by hand", documents_frame(documents), questions_frame(questions), LabelSet())
-    gold = pl.DataFrame(
-        [
-            {"question_id": one, "votes": [label] * 3, "label": label if keep else None, "kept": keep, "reason": "",
-             "reference": label}
-            for one, label, keep in zip(ids, labels, kept, strict=True)
-        ],
-        schema=GOLD,
-    )  # fmt: skip
+    gold = _gold(ids, labels, [True] * n if kept is None else kept)
     answers: list[dict[str, Any]] = []
     retrieval: list[dict[str, Any]] = []
-
-    def answer(arm: str, flags: Sequence[bool], place: Mapping[str, Any]) -> None:
-        for reader in readers:
-            for number, (one, flag) in enumerate(zip(ids, flags, strict=True)):
-                label = labels[number] if flag else other[labels[number]]
-                told = {"label": label, "failure": None, "margin": 0.5, "prompt_hash": f"{arm}{place.get('size')}{one}"}
-                answers.append({"reader": reader, "arm": arm, "question_id": one, **place, **told})
-
+    of_all, of_cells = _parted(arms or {})
     for size, flags in right.items():
-        n_tokens = (tokens or {}).get(size, size)
+        setting = {"splitter": splitter, "size": size, "overlap": 0, "embedder": "minilm", "retriever": retriever}
+        cost = {"n_context_tokens": (tokens or {}).get(size, size)}
         for cut, amount in cuts:
-            setting = {"splitter": splitter, "size": size, "overlap": 0, "embedder": "minilm", "retriever": retriever}
-            cell = setting | {"cut": cut, "amount": amount}
+            cell = setting | {"cut": cut, "amount": amount} | cost
             for number, one in enumerate(ids):
                 scores = {name: 1 / (number + 3) for name in (*DOCUMENT_SCORES, *SPAN_SCORES)}
-                retrieval.append(cell | {"question_id": one, "n_context_tokens": n_tokens} | scores)
-            place = cell | {"n_chunks": 3, "n_context_tokens": n_tokens}
-            answer("retrieved", flags, place)
-            for arm, of_arm in (arms or {}).items():
-                if arm not in BASELINE_ARMS:
-                    answer(arm, of_arm, place)
-    for arm, of_arm in (arms or {}).items():
-        if arm in BASELINE_ARMS:
-            answer(arm, of_arm, {})
+                retrieval.append(cell | {"question_id": one} | scores)
+            for arm, of_arm in ({"retrieved": flags} | of_cells).items():
+                answers += _answers(arm, of_arm, cell | {"n_chunks": 3}, readers, ids, labels)
+    for arm, of_arm in of_all.items():
+        answers += _answers(arm, of_arm, {}, readers, ids, labels)
     asked = corpus.questions.select("question_id")
     votes = [ReaderVotes(one, Sampling(), "resample", asked, votes_frame([]), gold, None) for one in readers]
     return Sweep(corpus, pl.DataFrame(answers, schema=ANSWERS), pl.DataFrame(retrieval), tuple(votes))
+
+
+def _parted(arms: Mapping[str, Sequence[bool]]) -> tuple[dict[str, Sequence[bool]], dict[str, Sequence[bool]]]:
+    """The arms that no cell changes, and the others."""
+    of_all = {arm: flags for arm, flags in arms.items() if arm in BASELINE_ARMS}
+    return of_all, {arm: flags for arm, flags in arms.items() if arm not in BASELINE_ARMS}
+
+
+def _gold(ids: Sequence[str], labels: Sequence[str], kept: Sequence[bool]) -> pl.DataFrame:
+    rows = [
+        {"question_id": one, "votes": [label] * 3, "label": label if keep else None, "kept": keep, "reason": "",
+         "reference": label}
+        for one, label, keep in zip(ids, labels, kept, strict=True)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=GOLD)
+
+
+def _answers(
+    arm: str, flags: Sequence[bool], place: Mapping[str, Any], readers: Sequence[str], ids: Sequence[str],
+    labels: Sequence[str],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The answers of all readers in one arm and cell: the right label where a flag is set, else the other one."""
+    other = {"yes": "no", "no": "yes"}
+    return [
+        {"reader": reader, "arm": arm, "question_id": one, **place, "label": label if flag else other[label],
+         "failure": None, "margin": 0.5, "prompt_hash": f"{arm}{place.get('size')}{one}"}
+        for reader in readers
+        for one, label, flag in zip(ids, labels, flags, strict=True)
+    ]  # fmt: skip
 
 
 @pytest.fixture
