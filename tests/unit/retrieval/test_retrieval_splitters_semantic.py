@@ -53,6 +53,12 @@ def test_whole_sentences_are_repeated_up_to_the_overlap(tiny):
     assert pieces(text, 32, 3, tiny) == pieces(text, 32, 0, tiny)
 
 
+def test_every_piece_leaves_free_what_it_repeats(tiny):
+    found = split_text("The cat sat. " * 64, Chunking("semantic", 34, 8), tiny, embed)
+    assert len(found) > 3
+    assert {before[1] - after[0] for before, after in pairwise(found)} == {len("The cat sat. The cat sat.")}
+
+
 def test_a_large_overlap_does_not_make_all_pieces_tiny(tiny):
     text = " ".join(["The cat sat.", "A dog ran."] * 20)
     found = split_text(text, Chunking("semantic", 34, 31), tiny, embed)
