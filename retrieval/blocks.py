@@ -15,8 +15,8 @@ BLOCK = 1_000_000
 _PLACES = (re.compile(r"\s"), re.compile(r"[^\w\s]"))
 
 
-def blocks(text: str, longest: int = BLOCK) -> Iterator[Slice]:
-    """Blocks of at most `longest` characters that cover a text, cut between words.
+def blocks(text: str) -> Iterator[Slice]:
+    """Blocks of at most `BLOCK` characters that cover a text, cut between words.
 
     Only a run of letters longer than half a block is cut within.
 
@@ -24,8 +24,8 @@ def blocks(text: str, longest: int = BLOCK) -> Iterator[Slice]:
         Character slices (start, end), each starting where the one before ends.
     """
     start = 0
-    while len(text) - start > longest:
-        end = _cut(text, start + longest // 2, start + longest)
+    while len(text) - start > BLOCK:
+        end = _cut(text, start + BLOCK // 2, start + BLOCK)
         yield start, end
         start = end
     yield start, len(text)
@@ -33,9 +33,9 @@ def blocks(text: str, longest: int = BLOCK) -> Iterator[Slice]:
 
 def _cut(text: str, earliest: int, latest: int) -> int:
     for place in _PLACES:
-        found = [match.start() for match in place.finditer(text, earliest, latest)]
-        if found:
-            return found[-1]
+        last = max((match.start() for match in place.finditer(text, earliest, latest)), default=0)
+        if last:
+            return last
     return latest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -11,6 +12,7 @@ from retrieval.blocks import Slice
 from retrieval.tokens import EmbedderTokenizer
 
 _LONG = 20_000  # characters; longer texts are split in windows
+_BLANK_LINES = 100  # with more of them in a row, what follows is split by itself
 _SHORTEST = 2_000  # characters of a window
 _CHARACTERS_A_TOKEN = 32  # so many for each token of the size make a window, of which chunks fill an eighth or so
 
@@ -22,7 +24,8 @@ def recursive(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) 
     (Chinese without spaces, a single blank line at the end) its time grows with the square of the length. So a
     long text is split in windows. What stands before a chunk decides only where it starts, and of what follows only as
     much counts as could fit in it: a window's last chunks are dropped, and the next window starts with the last chunk
-    that was kept. The slices are those that the library makes of the whole text.
+    that was kept. The slices are those that the library makes of the whole text. Only where more than a hundred lines
+    in a row are blank, for which its time grows likewise, no slice reaches from one side to the other.
 
     Args:
         text: any text.
@@ -34,6 +37,23 @@ def recursive(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) 
         Character slices (start, end), in order.
     """
     splitter = _splitter(tokenizer, room, overlap)
+    for part_start, part_end in _parts(text):
+        for start, end in _in_windows(text[part_start:part_end], room, splitter, tokenizer):
+            yield part_start + start, part_start + end
+
+
+def _parts(text: str) -> Iterator[Slice]:
+    """The text between runs of blank lines too long for the library; nearly always the whole text."""
+    start = 0
+    if text.count("\n") + text.count("\r") > _BLANK_LINES:
+        for space in re.finditer(r"\s+", text):
+            if space.group().count("\n") + space.group().count("\r") > _BLANK_LINES:
+                yield start, space.start()
+                start = space.end()
+    yield start, len(text)
+
+
+def _in_windows(text: str, room: int, splitter: TextSplitter, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
     start = 0
     last: Slice | None = None
     while True:
