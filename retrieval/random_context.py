@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from retrieval.context import assemble
-from retrieval.tokens import EmbedderTokenizer
+from retrieval.tokens import EmbedderTokenizer, TokenSpans
+
+
+class _Piece(NamedTuple):
+    text: str
+    spans: TokenSpans
+
+    def head(self, length: int) -> str:
+        """The first so many tokens; one less or two where a character would be parted."""
+        starts, ends = self.spans.starts, self.spans.ends
+        if length >= len(ends):
+            return self.text
+        while length > 0 and starts[length] < ends[length - 1]:
+            length -= 1
+        return self.text[: ends[length - 1]] if length > 0 else ""
 
 
 class RandomContexts:
@@ -26,22 +41,25 @@ class RandomContexts:
         """Texts of so many tokens from documents drawn for this question, each a beginning of the longer ones.
 
         Shorter ones are prefixes, so that a reader evaluates the longest only. Where all other documents together are
-        shorter, the text is as long as they are; empty where there is no other document.
+        shorter, the text is as long as they are; empty where there is no other document. A character of several tokens
+        is shown only where all of them fit.
 
         Args:
             question_id: seeds the draw.
-            gold: ids of the question's own documents.
+            gold: ids of the question's own documents, which are not shown, nor are copies of them.
             lengths: in the embedder's tokens.
         """
-        pieces: list[tuple[str, list[int]]] = []
-        longest, n_tokens = max(lengths), 0
+        own = {self._texts[one] for one in gold if one in self._texts}
+        pieces: list[_Piece] = []
+        longest, n_tokens = max(lengths, default=0), 0
         for document_id in self._drawn(question_id, gold):
             if n_tokens >= longest:
                 break
             text = self._texts[document_id]
-            ends = self._tokenizer.spans(text).ends
-            pieces.append((text, ends))
-            n_tokens += len(ends)
+            spans = self._tokenizer.spans(text)
+            if spans.ends and text not in own:
+                pieces.append(_Piece(text, spans))
+                n_tokens += len(spans.ends)
         return [self._head(pieces, length) for length in lengths]
 
     def _drawn(self, question_id: str, gold: Collection[str]) -> Iterator[str]:
@@ -56,11 +74,12 @@ class RandomContexts:
                 yield drawn
 
     @staticmethod
-    def _head(pieces: Sequence[tuple[str, list[int]]], length: int) -> str:
+    def _head(pieces: Sequence[_Piece], length: int) -> str:
         shown = []
-        for text, ends in pieces:
-            if length <= 0:
+        for piece in pieces:
+            head = piece.head(length)
+            if not head:
                 break
-            shown.append(text if length >= len(ends) else text[: ends[length - 1]])
-            length -= len(ends)
+            shown.append(head)
+            length -= len(piece.spans.ends)
         return assemble(shown)

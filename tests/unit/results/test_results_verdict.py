@@ -277,9 +277,9 @@ def verdict_with(scored, **p_values):
 
 def test_what_is_recommended_must_be_shown_within_the_margin_under_that_cut(sweep):
     scored = sweep({32: mixed(40, 0), 64: mixed(42, 1), 128: mixed(41, 2)}).score()
-    assert verdict_with(scored, p_within_cut=[0.05, 0.049, 0.01]).recommended == B  # cheaper than C
-    assert verdict_with(scored, p_within_cut=[0.05, 0.06, 0.01]).recommended == C  # not the leader, but shown
-    assert verdict_with(scored, p_within_cut=[0.05, 0.06, 0.07]).recommended is None
+    assert verdict_with(scored, p_within_cut=[0.06, 0.049, 0.01]).recommended == B  # cheaper than C
+    assert verdict_with(scored, p_within_cut=[0.06, 0.06, 0.01]).recommended == C  # not the leader, but shown
+    assert verdict_with(scored, p_within_cut=[0.06, 0.06, 0.07]).recommended is None
     # Over all cells another correction holds, which is not this cut's business.
     assert verdict_with(scored, p_within_cut=[0.04, 0.06, 0.07], p_within=[0.5, 0.5, 0.5]).recommended == A
 
