@@ -137,11 +137,11 @@ def _line(verdict: Verdict, best: dict[str, Any], n_settings: int, config: Scori
     if n_settings == 1:
         return f"Nothing to choose: {where} was run with one setting only, {verdict.best}: {shown}."
     if verdict.decided and verdict.recommended == verdict.best:
-        return f"Use {verdict.best} for {where}: {shown}, better than each of the {n_settings - 1} others."
+        return f"Use {verdict.best} for {where}: {shown}, better than {_others(n_settings)}."
     if verdict.decided:
         return (
             f"Use {verdict.recommended} for {where}: the cheapest shown to be within {config.margin:g} of the best, "
-            f"{verdict.best} ({shown}), which is better than each of the {n_settings - 1} others."
+            f"{verdict.best} ({shown}), which is better than {_others(n_settings)}."
         )
     others = n_settings - len(verdict.not_worse)
     told = f" ({others} of {n_settings} are worse)" if others else ""
@@ -152,6 +152,10 @@ def _line(verdict: Verdict, best: dict[str, Any], n_settings: int, config: Scori
     if verdict.recommended:
         line += f" Cheapest shown to be within {config.margin:g} of the leader: {verdict.recommended}."
     return line
+
+
+def _others(n_settings: int) -> str:
+    return "the other" if n_settings == 2 else f"each of the {n_settings - 1} others"
 
 
 def missed(detectable: float | None) -> str:
