@@ -32,7 +32,10 @@ class EmbedderConfig(BaseModel):
         " or `org/name@revision`",
     )
     name: str = Field("", description="how reports call it; empty: made of the model and of what else differs")
-    backend: Backend = Field("torch", description="what runs the model: torch, onnx (ONNX Runtime) or openvino")
+    backend: Backend = Field(
+        "openvino",
+        description="what runs the model: openvino or onnx (ONNX Runtime), fast on a CPU, or torch, which takes a GPU",
+    )
     precision: Precision = Field(
         "float32", description="of the model's arithmetic; bfloat16 is faster and a little less exact"
     )
