@@ -14,6 +14,11 @@ from corpora.errors import InputError
 Backend = Literal["torch", "onnx", "openvino"]
 Precision = Literal["float32", "bfloat16"]
 Role = Literal["query", "passage"]
+_PACKAGES: dict[Backend, tuple[str, ...]] = {
+    "torch": (),
+    "onnx": ("onnxruntime", "onnx"),  # the second is asked for by torch's exporter
+    "openvino": ("openvino",),
+}
 
 
 class EmbedderConfig(BaseModel):
@@ -79,10 +84,10 @@ def check_installed(config: EmbedderConfig) -> None:
     Raises:
         InputError: with the command that installs it.
     """
-    package = {"onnx": "onnxruntime"}.get(config.backend, config.backend)
-    if find_spec(package) is None:
-        raise InputError(
-            f"embedder backend {config.backend!r} without the package {package}",
-            "the package installed",
-            f"run `pip install tercet[{config.backend}]`",
-        )
+    for package in _PACKAGES[config.backend]:
+        if find_spec(package) is None:
+            raise InputError(
+                f"embedder backend {config.backend!r} without the package {package}",
+                "the package installed",
+                f"run `pip install tercet[{config.backend}]`, or choose another backend",
+            )
