@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 from corpora.digest import sha256_text
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from labeling import models
 from labeling.labeler import LabelerConfig, fingerprint
 from labeling.ledger import FLUSH_SECONDS, Ledger
 from labeling.models import ModelFile, file_digest, find_model, registry, resolve_model
@@ -98,19 +99,20 @@ def open_embedder(config: EmbedderConfig, cache_folder: Path) -> Embedder:
     Raises:
         InputError: unknown, not fetched, or not an embedder.
     """
-    name = config.model
+    # Beside the fetched models: a conversion serves every store of this machine.
+    name, converted = config.model, models.cache_folder() / "converted"
     if name in registry():
         model = find_model(name)
         if model.kind != "embedder":
             raise InputError(f"model {name!r} is a {model.kind}", "an embedder", "see `tercet models list`")
         found = resolve_model(name)
-        return Embedder(config, found.path.parent, found.sha256, cache_folder)
+        return Embedder(config, found.path.parent, found.sha256, cache_folder, converted)
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if not is_hub_id(name):
             find_model(name)  # raises, with the nearest name
         folder = hub_folder(name, onnx=config.backend == "onnx")
-    return Embedder(config, folder, weights_digest(folder), cache_folder)
+    return Embedder(config, folder, weights_digest(folder), cache_folder, converted)
 
 
 def weights_digest(folder: Path) -> str:

@@ -34,14 +34,14 @@ Inputs = dict[str, npt.NDArray[np.int64]]
 Run = Callable[[Inputs], npt.NDArray[np.float32]]
 
 
-def load_encoder(config: EmbedderConfig, folder: Path, weights: str, cache: Path) -> Encoder:
+def load_encoder(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> Encoder:
     """Load a model from its local folder; the network is never asked.
 
     Args:
         config: for backend and precision.
         folder: the model's folder.
         weights: digest of its weights.
-        cache: folder that keeps converted models.
+        converted: folder that keeps converted models, each under a name that tells its content.
 
     Raises:
         InputError: the folder's files make no model, or the backend cannot run this kind of model.
@@ -68,11 +68,11 @@ def load_encoder(config: EmbedderConfig, folder: Path, weights: str, cache: Path
         body.model = _Autocast(body.model)
         return Encoder(model)
     named = sha256_text(weights + sha256_file(folder / "config.json"))[:16]
-    converted = cache / "converted" / f"{named}-{config.backend}"
+    kept = converted / f"{named}-{config.backend}"
     if config.backend == "openvino":
-        run = _openvino(body.model, converted, config.precision)
+        run = _openvino(body.model, kept, config.precision)
     else:
-        run = _onnx(body.model, converted, folder)
+        run = _onnx(body.model, kept, folder)
     body.model = _Elsewhere(body.model.config, run)
     return Encoder(model)
 

@@ -14,6 +14,11 @@ from corpora.errors import InputError
 Backend = Literal["torch", "onnx", "openvino"]
 Precision = Literal["float32", "bfloat16"]
 Role = Literal["query", "passage"]
+_PACKAGES: dict[Backend, tuple[str, ...]] = {
+    "torch": (),
+    "onnx": ("onnxruntime", "onnx"),  # the second is asked for by torch's exporter
+    "openvino": ("openvino",),
+}
 
 
 class EmbedderConfig(BaseModel):
@@ -32,7 +37,10 @@ class EmbedderConfig(BaseModel):
         " or `org/name@revision`",
     )
     name: str = Field("", description="how reports call it; empty: made of the model and of what else differs")
-    backend: Backend = Field("torch", description="what runs the model: torch, onnx (ONNX Runtime) or openvino")
+    backend: Backend = Field(
+        "openvino",
+        description="what runs the model: openvino or onnx (ONNX Runtime), fast on a CPU, or torch, which takes a GPU",
+    )
     precision: Precision = Field(
         "float32", description="of the model's arithmetic; bfloat16 is faster and a little less exact"
     )
@@ -76,10 +84,10 @@ def check_installed(config: EmbedderConfig) -> None:
     Raises:
         InputError: with the command that installs it.
     """
-    package = {"onnx": "onnxruntime"}.get(config.backend, config.backend)
-    if find_spec(package) is None:
-        raise InputError(
-            f"embedder backend {config.backend!r} without the package {package}",
-            "the package installed",
-            f"run `pip install tercet[{config.backend}]`",
-        )
+    for package in _PACKAGES[config.backend]:
+        if find_spec(package) is None:
+            raise InputError(
+                f"embedder backend {config.backend!r} without the package {package}",
+                "the package installed",
+                f"run `pip install tercet[{config.backend}]`, or choose another backend",
+            )

@@ -38,13 +38,16 @@ class Embedder:
         config: backend, precision, prompts, and whether chunks are pooled late.
         folder: the model's folder.
         sha256: digest of its weights.
-        cache: folder of the embedding cache; converted models are kept there too.
+        cache: folder of the embedding cache.
+        converted: folder that keeps models converted for a backend; None for one beside the cached embeddings.
 
     Raises:
         InputError: the backend's package is missing, the model cannot be chunked late, or a prompt fills its window.
     """
 
-    def __init__(self, config: EmbedderConfig, folder: Path, sha256: str, cache: Path) -> None:
+    def __init__(
+        self, config: EmbedderConfig, folder: Path, sha256: str, cache: Path, converted: Path | None = None
+    ) -> None:
         check_installed(config)
         if config.late:
             check_late(folder)
@@ -56,7 +59,7 @@ class Embedder:
         for role in self.prompts:
             self._check_room(role)
         self.n_embedded = 0
-        self._cache = cache
+        self._converted = converted or cache / "converted"
         model = fingerprint(folder, config, sha256)
         # Roles with the same prompt share their vectors.
         named = {role: sha256_text(f"{model} {prompt!r}") for role, prompt in self.prompts.items()}
@@ -227,7 +230,7 @@ class Embedder:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        return _load(self.config, self.folder, self.sha256, self._cache)
+        return _load(self.config, self.folder, self.sha256, self._converted)
 
     def _counts(self, texts: Mapping[str, str], role: Role) -> dict[str, int]:
         """Tokens of each text with its prompt and the special tokens; refuses what would be cut short."""
@@ -258,8 +261,8 @@ def _texts_at(documents: Mapping[str, str], places: Sequence[Place]) -> list[str
     return [documents[place.document_id][place.start : place.end] for place in places]
 
 
-def _load(config: EmbedderConfig, folder: Path, weights: str, cache: Path) -> Encoder:
+def _load(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> Encoder:
     # Imported here: torch takes seconds to import, and cached texts need no model.
     from retrieval.backends import load_encoder
 
-    return load_encoder(config, folder, weights, cache)
+    return load_encoder(config, folder, weights, converted)

@@ -12,7 +12,7 @@ from retrieval.embedder_config import EmbedderConfig, check_installed
         ({}, "all-minilm-l6-v2"),
         ({"model": "org/e5-small@v1"}, "e5-small@v1"),
         ({"model": "models/mine"}, "mine"),
-        ({"backend": "openvino", "precision": "bfloat16", "late": True}, "all-minilm-l6-v2-openvino-bfloat16-late"),
+        ({"backend": "torch", "precision": "bfloat16", "late": True}, "all-minilm-l6-v2-torch-bfloat16-late"),
         ({"name": "ours", "late": True}, "ours"),
     ],
 )
@@ -54,4 +54,4 @@ def test_a_backend_without_its_package_is_refused_with_the_command(monkeypatch, 
 
 
 def test_torch_is_always_there():
-    check_installed(EmbedderConfig())
+    check_installed(EmbedderConfig(backend="torch"))

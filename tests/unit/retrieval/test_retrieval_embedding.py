@@ -12,7 +12,7 @@ from retrieval.embedding import Embedder, Place
 
 TEXTS = ["the cat sat", "a dog ran home", "one", "the cat sat", "two three four five six seven", "one"]
 N_DISTINCT = 4
-PLAIN = EmbedderConfig()
+PLAIN = EmbedderConfig(backend="torch")
 
 
 class FakeEncoder:
@@ -237,7 +237,7 @@ def test_filling_refuses_a_text_beyond_the_window(fake, tiny_folder, tmp_path):
     assert embedder.n_embedded == 0
 
 
-PROMPTED = EmbedderConfig(query_prompt="three: ", passage_prompt="one two: ")
+PROMPTED = EmbedderConfig(backend="torch", query_prompt="three: ", passage_prompt="one two: ")
 
 
 def test_each_role_has_its_prompt_put_before_and_its_own_vectors(fake, tiny_folder, tmp_path):
@@ -278,15 +278,17 @@ def test_a_prompt_that_leaves_no_room_is_refused(tiny_folder, tmp_path):
 )
 def test_the_digest_tells_configs_apart_and_their_vectors_do_not_mix(fake, tiny_folder, tmp_path, change):
     plain = Embedder(PLAIN, tiny_folder, "a" * 64, tmp_path)
-    other = Embedder(EmbedderConfig(**change), tiny_folder, "a" * 64, tmp_path)
+    other = Embedder(EmbedderConfig(backend="torch", **change), tiny_folder, "a" * 64, tmp_path)
     assert other.digest != plain.digest
     # A name is no part of what makes a vector.
-    assert Embedder(EmbedderConfig(name="mine"), tiny_folder, "a" * 64, tmp_path).digest == plain.digest
+    assert (
+        Embedder(EmbedderConfig(backend="torch", name="mine"), tiny_folder, "a" * 64, tmp_path).digest == plain.digest
+    )
 
 
 def test_another_precision_does_not_read_these_vectors(fake, tiny_folder, tmp_path):
     Embedder(PLAIN, tiny_folder, "a" * 64, tmp_path).embed(["one"], "passage")
-    other = Embedder(EmbedderConfig(precision="bfloat16"), tiny_folder, "a" * 64, tmp_path)
+    other = Embedder(EmbedderConfig(backend="torch", precision="bfloat16"), tiny_folder, "a" * 64, tmp_path)
     other.embed(["one"], "passage")
     assert other.n_embedded == 1
 

@@ -12,7 +12,7 @@ from retrieval.embedder_config import EmbedderConfig
 from retrieval.embedding import Embedder, Place
 from retrieval.late_chunking import OVERLAP, place_key, pool_chunks, read_document, spread_windows, token_range
 
-LATE = EmbedderConfig(late=True)
+LATE = EmbedderConfig(late=True, backend="torch")
 # Window 40 with [CLS] and [SEP]: a document of more than 38 words is read in several windows.
 SHORT, LONG = "the cat sat on the mat", "one two three four five six seven eight nine ten " * 9
 
@@ -195,8 +195,8 @@ def test_a_document_that_is_one_chunk_has_the_vector_of_plain_embedding(embedder
     }
     places = [whole(one, documents) for one in documents]
     for prompts in ({}, {"passage_prompt": "passage: "}):
-        late = Embedder(EmbedderConfig(late=True, **prompts), embedder_folder, "c" * 64, tmp_path)
-        plain = Embedder(EmbedderConfig(**prompts), embedder_folder, "c" * 64, tmp_path)
+        late = Embedder(EmbedderConfig(late=True, backend="torch", **prompts), embedder_folder, "c" * 64, tmp_path)
+        plain = Embedder(EmbedderConfig(backend="torch", **prompts), embedder_folder, "c" * 64, tmp_path)
         vectors = late.embed_chunks(documents, places)
         cosines = (vectors * plain.embed_chunks(documents, places)).sum(axis=1)
         assert cosines.min() >= 0.999999

@@ -98,7 +98,7 @@ def test_the_fingerprint_covers_every_module_and_the_backend(folder):
     modules = [*MODULES, {"type": "a.models.Dense", "path": "2_Dense"}]
     made = folder(modules=modules, **{"1_Pooling__config": {}, "2_Dense__config": {}})
     seen = [fingerprint(made, EmbedderConfig(), "a")]
-    seen += [fingerprint(made, EmbedderConfig(), "b"), fingerprint(made, EmbedderConfig(backend="openvino"), "a")]
+    seen += [fingerprint(made, EmbedderConfig(), "b"), fingerprint(made, EmbedderConfig(backend="torch"), "a")]
     (made / "2_Dense" / "model.safetensors").write_bytes(b"weights of the layer")
     seen.append(fingerprint(made, EmbedderConfig(), "a"))
     assert len(set(seen)) == 4
