@@ -5,10 +5,14 @@ Labelers are told apart by colour, by dash and by the shape of their marks, so t
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
+from markupsafe import escape
+
+from results.visible import visible, visible_frame
 
 # Okabe and Ito's palette, without its yellow: told apart under the common colour deficiencies.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -19,6 +23,29 @@ WIDTH, HEIGHT = 420, 280
 STEPS_DRAWN = 400  # of a curve; more cannot be seen
 MOST_ROWS = 4500  # of a plot: Altair refuses 5,000
 FACET_WIDTH, FACET_HEIGHT = 230, 170
+
+
+class Plot(NamedTuple):
+    """A plot that can stand alone.
+
+    Attributes:
+        file: its file name beside the report.
+        title: what it shows, in a line.
+        description: what a reader who does not see it has to know; its numbers stand in a table.
+        svg: the picture; it carries title and description.
+    """
+
+    file: str
+    title: str
+    description: str
+    svg: str
+
+
+def described(file: str, title: str, description: str, svg: str) -> Plot:
+    """A picture with its title and description written into it, for those who hear it."""
+    start, rest = svg.split(">", 1)
+    told = f"<title>{escape(visible(title))}</title><desc>{escape(visible(description))}</desc>"
+    return Plot(file, title, description, f'{start} role="img">{told}{rest}')
 
 
 def plot_risk_coverage(curve: pl.DataFrame, labelers: pl.DataFrame, marks: Mapping[str, str]) -> str:
@@ -47,7 +74,7 @@ def plot_risk_coverage(curve: pl.DataFrame, labelers: pl.DataFrame, marks: Mappi
         .encode(y="share:Q")
     )
     title = "Keep the surest: accuracy by coverage (grey: always the majority label)"
-    return _svg(alt.layer(rules, lines).properties(width=WIDTH, height=HEIGHT, title=title))
+    return to_svg(alt.layer(rules, lines).properties(width=WIDTH, height=HEIGHT, title=title))
 
 
 def plot_vote_curves(curves: pl.DataFrame, marks: Mapping[str, str]) -> str:
@@ -84,12 +111,12 @@ def plot_vote_curves(curves: pl.DataFrame, marks: Mapping[str, str]) -> str:
             rows.append(chart.properties(width=FACET_WIDTH, height=FACET_HEIGHT))
         columns.append(alt.vconcat(*rows))
     title = "The unanimous set under other sampling, from the same recorded distributions"
-    return _svg(alt.hconcat(*columns).properties(title=title))
+    return to_svg(alt.hconcat(*columns).properties(title=title))
 
 
 def _named(frame: pl.DataFrame, marks: Mapping[str, str]) -> pl.DataFrame:
     """The rows with the marks behind the names."""
-    return frame.with_columns(reader=pl.col("reader").replace(_names(frame, marks)))
+    return visible_frame(frame.with_columns(reader=pl.col("reader").replace(_names(frame, marks))))
 
 
 def _thinned(curve: pl.DataFrame) -> pl.DataFrame:
@@ -105,7 +132,7 @@ def _names(frame: pl.DataFrame, marks: Mapping[str, str]) -> dict[str, str]:
 
 
 def _by_labeler(alt: Any, frame: pl.DataFrame, marks: Mapping[str, str]) -> dict[str, Any]:
-    names = list(_names(frame, marks).values())
+    names = [visible(name) for name in _names(frame, marks).values()]
     colours = alt.Scale(domain=names, range=[COLOURS[at % len(COLOURS)] for at in range(len(names))])
     dashes = alt.Scale(domain=names, range=[DASHES[at % len(DASHES)] for at in range(len(names))])
     return {
@@ -115,15 +142,21 @@ def _by_labeler(alt: Any, frame: pl.DataFrame, marks: Mapping[str, str]) -> dict
 
 
 def _shape(alt: Any, frame: pl.DataFrame, marks: Mapping[str, str]) -> Any:
-    names = list(_names(frame, marks).values())
+    names = [visible(name) for name in _names(frame, marks).values()]
     shapes = alt.Scale(domain=names, range=[SHAPES[at % len(SHAPES)] for at in range(len(names))])
     return alt.Shape("reader:N", title="labeler", scale=shapes)
 
 
-def _svg(chart: Any) -> str:
+def wrapped(title: str) -> list[str]:
+    """A title in lines that are no wider than a narrow plot."""
+    return textwrap.wrap(visible(title), 50)
+
+
+def to_svg(chart: Any) -> str:
+    """The chart as SVG text, its legends' names whole."""
     # vl-convert brings its own Vega: no browser, no network.
     import vl_convert
 
     # Names are shown whole: model paths differ at their ends.
-    svg: str = vl_convert.vegalite_to_svg(chart.configure_legend(labelLimit=0).to_dict())
+    svg: str = vl_convert.vegalite_to_svg(chart.configure_legend(labelLimit=0).configure_title(anchor="start").to_dict())
     return svg

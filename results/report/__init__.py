@@ -24,7 +24,7 @@ from results.report.remote import remote_section
 from results.report.session import made_section
 from results.report.sweep import sweep_section, verdict_section
 
-__all__ = ["render_agreement", "render_report"]
+__all__ = ["labeler_marks", "legend_of", "mark_tables", "render_agreement", "render_report"]
 
 NOT_QUALIFIED, AT_CHANCE = "†", "‡"
 _NAMES = ("reader", "a", "b", "best", "second")  # columns that hold a labeler's name
@@ -38,8 +38,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
         tables: frames by name; a section appears where its frames are there.
     """
     marks = labeler_marks(tables)
-    # The marks are those of the first corpus: where several stand side by side, each row says its own standing.
-    marked = {name: frame if name in ("corpora", "shifts") else _mark(frame, marks) for name, frame in tables.items()}
+    marked = mark_tables(tables, marks)
     has_excluded = not tables["gold"]["kept"].all() if "gold" in tables else False
     sections = [
         _head(manifest, marks),
@@ -70,6 +69,12 @@ def labeler_marks(tables: Tables) -> dict[str, str]:
     return {row["reader"]: AT_CHANCE if row["standing"] == "at chance" else NOT_QUALIFIED for row in rows}
 
 
+def mark_tables(tables: Tables, marks: Mapping[str, str]) -> dict[str, pl.DataFrame]:
+    """The tables with the sign behind each name of such a labeler."""
+    # The marks are those of the first corpus: where several stand side by side, each row says its own standing.
+    return {name: frame if name in ("corpora", "shifts") else _mark(frame, marks) for name, frame in tables.items()}
+
+
 def _mark(frame: pl.DataFrame, marks: Mapping[str, str]) -> pl.DataFrame:
     names = {name: f"{name} {mark}" for name, mark in marks.items()}
     columns = [name for name in _NAMES if name in frame.columns and frame.schema[name] == pl.String]
@@ -80,14 +85,17 @@ def _head(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> str:
     lines = [f"# {manifest['name']} ({manifest['kind']})"]
     lines.append(f"**{'Verdict' if manifest['verdicts'] else 'Result'}.** {manifest['headline']}")
     lines += [f"> Warning: {warning}" for warning in manifest["warnings"]]
+    return "\n\n".join([*lines, *filter(None, [legend_of(marks)])])
+
+
+def legend_of(marks: Mapping[str, str]) -> str:
+    """What the signs mean that a report uses; empty where it uses none."""
     meaning = {
         NOT_QUALIFIED: "not shown to beat always giving the majority label",
         AT_CHANCE: "shown to beat neither always giving the majority label nor chance",
     }
     legend = [f"{mark} {meaning[mark]}" for mark in (NOT_QUALIFIED, AT_CHANCE) if mark in marks.values()]
-    if legend:
-        lines.append(f"{'; '.join(legend)}: gold sets and scores of such a labeler prove little.")
-    return "\n\n".join(lines)
+    return f"{'; '.join(legend)}: gold sets and scores of such a labeler prove little." if legend else ""
 
 
 def _compared(tables: Tables) -> list[str]:
