@@ -59,7 +59,7 @@ def plot_risk_coverage(curve: pl.DataFrame, labelers: pl.DataFrame, marks: Mappi
     import altair as alt
 
     lines = (
-        alt.Chart(_named(_thinned(curve), marks))
+        alt.Chart(_named(thinned(curve), marks))
         .mark_line(interpolate="step-before")
         .encode(
             x=alt.X("coverage:Q", title="share of questions kept", scale=alt.Scale(domain=[0, 1])),
@@ -119,9 +119,9 @@ def _named(frame: pl.DataFrame, marks: Mapping[str, str]) -> pl.DataFrame:
     return visible_frame(frame.with_columns(reader=pl.col("reader").replace(_names(frame, marks))))
 
 
-def _thinned(curve: pl.DataFrame) -> pl.DataFrame:
+def thinned(curve: pl.DataFrame, most: int = STEPS_DRAWN) -> pl.DataFrame:
     """Of a curve with a step a question, those that are far enough apart to be seen."""
-    n_steps = min(STEPS_DRAWN, MOST_ROWS // curve["reader"].n_unique() - 1)
+    n_steps = min(most, MOST_ROWS // curve["reader"].n_unique() - 1)
     steps = curve.with_columns(step=(pl.col("coverage") * n_steps).ceil())
     return steps.unique(["reader", "step"], keep="last", maintain_order=True).drop("step")
 

@@ -24,7 +24,7 @@ from results.report.remote import remote_section
 from results.report.session import made_section
 from results.report.sweep import sweep_section, verdict_section
 
-__all__ = ["labeler_marks", "legend_of", "mark_tables", "render_agreement", "render_report"]
+__all__ = ["compared_sections", "labeler_marks", "legend_of", "mark_tables", "render_agreement", "render_report"]
 
 NOT_QUALIFIED, AT_CHANCE = "†", "‡"
 _NAMES = ("reader", "a", "b", "best", "second")  # columns that hold a labeler's name
@@ -49,7 +49,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
         diversity_section(marked) if "diversity" in tables else "",
         generation_section(marked) if "generation" in tables else "",
         remote_section(marked["remote"]) if "remote" in tables else "",
-        *_compared(marked),
+        *compared_sections(marked),
         corpora_section(marked) if "corpora" in tables else "",
         *(speed_section(session) for session in manifest["sessions"][-1:] if session.get("speeds")),
         consensus_section(marked, has_excluded=has_excluded) if "consensus" in tables else "",
@@ -98,7 +98,8 @@ def legend_of(marks: Mapping[str, str]) -> str:
     return f"{'; '.join(legend)}: gold sets and scores of such a labeler prove little." if legend else ""
 
 
-def _compared(tables: Tables) -> list[str]:
+def compared_sections(tables: Tables) -> list[str]:
+    """The sections on labelers beside each other, where they were compared."""
     if "pairs" not in tables:
         return []
     sections = [pair_section(tables)]
