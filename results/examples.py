@@ -14,6 +14,7 @@ import polars as pl
 
 from corpora.schema import Corpus
 from results.excerpts import Stretch, choose_stretches
+from results.recommended import is_recommended
 
 KINDS = ("retrieval", "chunking", "retrieval or chunking", "harmed", "reader")
 SETTING = ("splitter", "size", "overlap", "embedder", "retriever")
@@ -101,11 +102,9 @@ def _cell(cells: pl.DataFrame, reader: str, recommendations: Sequence[Mapping[st
     mine = cells.filter(pl.col("reader") == reader)
     ranked = mine.sort("gold_accuracy", "n_context_tokens", "setting", descending=[True, False, False], nulls_last=True)
     for one in sorted(recommendations, key=lambda one: one.get("cut") is not None):
-        if one["reader"] == reader and one.get("setting"):
-            named = {name: one.get(name) for name in ("setting", "cut", "amount") if one.get(name) is not None}
-            same = ranked.filter(**named)
-            if len(same):
-                return same.row(0, named=True)
+        for cell in ranked.iter_rows(named=True):
+            if is_recommended(one, cell):
+                return cell
     return ranked.row(0, named=True)
 
 

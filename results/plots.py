@@ -148,8 +148,8 @@ def _shape(alt: Any, frame: pl.DataFrame, marks: Mapping[str, str]) -> Any:
 
 
 def wrapped(title: str) -> list[str]:
-    """A title in lines that are no wider than a narrow plot."""
-    return textwrap.wrap(visible(title), 50)
+    """A title in lines that are no wider than a narrow plot, in wide fonts too."""
+    return textwrap.wrap(visible(title), 38)
 
 
 def to_svg(chart: Any) -> str:
@@ -158,5 +158,7 @@ def to_svg(chart: Any) -> str:
     import vl_convert
 
     # Names are shown whole: model paths differ at their ends.
-    svg: str = vl_convert.vegalite_to_svg(chart.configure_legend(labelLimit=0).configure_title(anchor="start").to_dict())
+    chart = chart.configure_legend(labelLimit=0).configure_title(anchor="start", frame="group", fontSize=12)
+    # The page is shown in a font that may be wider than the one that the plot was laid out in.
+    svg: str = vl_convert.vegalite_to_svg(chart.configure_axisY(titlePadding=12).to_dict())
     return svg

@@ -56,15 +56,16 @@ def render_html(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plo
 
 def _page(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plot], limits: Limits) -> str:
     marks = labeler_marks(tables)
-    verdicts = [one | {"reader": _marked(one["reader"], marks)} for one in manifest["verdicts"]]
+    verdicts = [{**one, "reader": _marked(one["reader"], marks)} for one in manifest["verdicts"]]
     recommendations = manifest.get("recommendations", [])
-    chosen = {(_marked(one["reader"], marks), one.get("setting")) for one in recommendations}
+    advice = [one for one in recommendations if one["line"] != manifest["headline"]]
+    chosen = [{**one, "reader": _marked(one["reader"], marks)} for one in recommendations]
     sections = _sections(manifest, tables, marks, verdicts, chosen, Shelf(plots, limits), limits)
     template = environment().get_template("report.html.j2")
     # The style sheet is a file of this package: it is no text from a corpus.
     style = Markup(files("results.html").joinpath("templates/style.css").read_text("utf-8"))  # noqa: S704
     return template.render(
-        manifest=manifest, verdict=bool(verdicts), recommendations=recommendations, legend=legend_of(marks),
+        manifest=manifest, verdict=bool(verdicts), recommendations=advice, legend=legend_of(marks),
         sections=sections, style=style,
     )  # fmt: skip
 
@@ -75,20 +76,20 @@ def _marked(reader: str, marks: Mapping[str, str]) -> str:
 
 def _sections(
     manifest: Mapping[str, Any], tables: Tables, marks: Mapping[str, str], verdicts: Sequence[Mapping[str, Any]],
-    chosen: set[tuple[str, Any]], shelf: Shelf, limits: Limits,
+    chosen: Sequence[Mapping[str, Any]], shelf: Shelf, limits: Limits,
 ) -> list[Section]:  # fmt: skip
     shown = {name: frame for name, frame in mark_tables(tables, marks).items() if not frame.is_empty()}
     sections = [verdict_section(verdicts)] if verdicts else []
     if "cells" in shown:
         sections.append(accuracy_section(shown, chosen, shelf, limits))
+    if "retrieval_means" in shown:
+        sections.append(retrieval_section(shown, shelf, limits))
     if "ladder" in shown:
         sections.append(ladder_section(shown, shelf, limits))
     if "cells" in shown:
         sections.append(pareto_section(shown, shelf, limits))
     if "interactions" in shown:
         sections.append(interaction_section(_marked_pairs(shown, marks), shelf, limits))
-    if "retrieval_means" in shown:
-        sections.append(retrieval_section(shown, shelf, limits))
     sections += labeler_sections(manifest, tables, marks, shelf, limits)
     if "classes" in shown and "cells" in shown:
         sections.append(class_section(shown, limits))
@@ -111,7 +112,8 @@ def _marked_pairs(tables: Tables, marks: Mapping[str, str]) -> dict[str, Any]:
 def _example_section(tables: Tables, limits: Limits) -> Section:
     text = (
         "Gold questions that are answered wrongly from what was retrieved, the surest wrong answers first. In the "
-        "texts, evidence is underlined; a chunk that was read stands in a frame, between its rank in brackets: [1 … 1]."
+        "texts, evidence is bold and underlined twice; a chunk that was read is marked, between brackets with its rank: "
+        "[1 … 1]."
     )
     blocks: list[Block] = [Prose(text)]
     for (reader,), rows in tables["examples"].group_by("reader", maintain_order=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,6 +10,9 @@ import polars as pl
 from markupsafe import Markup
 
 from results.plots import Plot
+
+WIDE = 520  # pixels of a plot that does not fit beside another
+_WIDTH = re.compile(r'<svg [^>]*?\bwidth="(\d+)')
 
 
 class Limits(NamedTuple):
@@ -42,10 +46,17 @@ class Table:
         self.caption, self.header, self.rows, self.folded, self.note = caption, header, rows, folded, note
 
 
+class Figure(NamedTuple):
+    """A plot as SVG; a wide one has a row of its own, in which a small screen scrolls."""
+
+    svg: Markup
+    is_wide: bool
+
+
 class Figures(NamedTuple):
     """Plots beside each other where there is room; what is left out lies beside the report."""
 
-    plots: Sequence[Markup]
+    plots: Sequence[Figure]
     left_out: Sequence[str]
     kind: str = "figures"
 
@@ -106,7 +117,7 @@ class Shelf:
     def take(self, prefix: str) -> Figures | None:
         """All plots whose file name starts with the prefix; None where there are none."""
         plots = [plot for file, plot in self._by_file.items() if file.startswith(prefix) and file not in self._shown]
-        inline: list[Markup] = []
+        inline: list[Figure] = []
         left_out: list[str] = []
         for plot in plots:
             if len(plot.svg) > self._left:
@@ -118,10 +129,11 @@ class Shelf:
         return Figures(inline, left_out) if plots else None
 
 
-def inlined(plot: Plot, number: int) -> Markup:
+def inlined(plot: Plot, number: int) -> Figure:
     """The SVG with ids of its own: the clip paths of all plots have the same names as they are drawn."""
     svg = plot.svg
     for mark in ('id="', "url(#"):
         svg = svg.replace(f"{mark}clip", f"{mark}p{number}-clip").replace(f"{mark}gradient", f"{mark}p{number}-gradient")
     # Drawn by Vega, which escapes every text; the title and the description are escaped by `results.plots.described`.
-    return Markup(svg)  # noqa: S704
+    width = _WIDTH.search(svg)
+    return Figure(Markup(svg), width is not None and int(width[1]) > WIDE)  # noqa: S704

@@ -9,8 +9,10 @@ import polars as pl
 
 from results.html.blocks import Block, Heading, Limits, Lines, Prose, Section, Shelf, Table, head_of
 from results.pareto_plots import LEVELS, frontier
+from results.recommended import is_recommended
 from results.report.markdown import UNKNOWN, Tables, interval, p_value, share
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 LADDER_ARMS = {
     "closed_book": "closed book", "random": "random text", "document": "whole document",
     "oracle_chunk": "oracle chunks", "retrieved": "retrieved",
@@ -23,12 +25,12 @@ SPAN_SCORES = {
 }  # fmt: skip
 
 
-def accuracy_section(tables: Tables, recommended: set[tuple[str, str]], shelf: Shelf, limits: Limits) -> Section:
+def accuracy_section(tables: Tables, recommendations: Sequence[Mapping[str, Any]], shelf: Shelf, limits: Limits) -> Section:
     """Accuracy by chunk size, under equal k and under an equal token budget.
 
     Args:
         tables: with cells, and baselines where there are any.
-        recommended: reader and setting of each recommendation.
+        recommendations: those of the manifest, with readers named as in the cells.
         shelf: the plots.
         limits: of the tables.
     """
@@ -40,20 +42,21 @@ def accuracy_section(tables: Tables, recommended: set[tuple[str, str]], shelf: S
             "much."
         )
     ]
-    blocks += _figures(shelf.take("accuracy_by_size"))
     header = ["setting", "read", "gold accuracy", "gold F1", "all accuracy", "tokens read", "chunks", "failed", "notes"]
-    for reader in _readers(cells):
+    for number, reader in enumerate(_readers(cells), 1):
         rows, note = head_of(cells.filter(pl.col("reader") == reader), limits, "cells.parquet")
+        blocks += [Heading(reader), *_figures(shelf.take(f"accuracy_by_size_{number}_"))]
         n_gold = rows["gold_n"][0]
         body = [] if baselines is None else [_baseline(row) for row in _of(baselines, reader)]
-        body += [_cell(row, (reader, row["setting"]) in recommended) for row in rows.iter_rows(named=True)]
+        body += [_cell(row, recommendations) for row in rows.iter_rows(named=True)]
         caption = f"{reader}: every cell, on {n_gold} gold questions and on all {rows['all_n'][0]} with a reference"
         blocks.append(Table(caption, header, body, note=note))
     return Section("accuracy", "Accuracy by chunk size", blocks)
 
 
-def _cell(row: Mapping[str, Any], is_recommended: bool) -> list[str]:
-    notes = ["recommended"] * is_recommended + ["on the frontier"] * bool(row["is_pareto"])
+def _cell(row: Mapping[str, Any], recommendations: Sequence[Mapping[str, Any]]) -> list[str]:
+    notes = ["recommended"] * any(is_recommended(one, row) for one in recommendations)
+    notes += ["on the frontier"] * bool(row["is_pareto"])
     return [
         row["setting"], read_of(row), *_scores(row), _number(row["n_context_tokens"]), _number(row["n_chunks"], 1),
         str(row["n_failed"]), ", ".join(notes),
@@ -106,12 +109,12 @@ def ladder_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
             "what was retrieved."
         )
     ]
-    blocks += _figures(shelf.take("ladder"))
     losses = ("reader_loss", "chunking_loss", "retrieval_loss")
     header = ["setting", "read", "questions", "n", *LADDER_ARMS.values(), "wrong = reader + chunking + retrieval"]
     header += [loss.replace("_", " ") for loss in losses] + ["recovered", "harmed", "harm"]
-    for reader in _readers(ladder):
+    for number, reader in enumerate(_readers(ladder), 1):
         rows, note = head_of(ladder.filter(pl.col("reader") == reader), limits, "ladder.parquet")
+        blocks += [Heading(reader), *_figures(shelf.take(f"ladder_{number}_"))]
         body = [
             [row["setting"], read_of(row), row["questions"], str(row["n"]), *(share(row[arm]) for arm in LADDER_ARMS),
              _sum(row), *(_with_interval(row, name) for name in (*losses, "recovered")),
@@ -199,7 +202,7 @@ def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], li
     order = frame.with_columns(first).sort("is_led", descending=True, maintain_order=True)
     rows, note = head_of(order if len(frame) > limits.rows else frame, limits, "comparisons.parquet")
     body = [
-        [row["a"], row["b"], row["reader"], read_of(row), str(row["n"]), interval(row, "difference", "low", "high"),
+        [row["a"], row["b"], row["reader"], read_of(row), str(row["n"]), together(interval(row, "difference", "low", "high")),
          p_value(row["p_value"]), p_value(row["p_holm"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
@@ -222,8 +225,14 @@ def verdict_section(verdicts: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def read_of(row: Mapping[str, Any]) -> str:
-    """The cut, as in `k = 3`."""
-    return f"{row['cut']} = {row['amount']}"
+    """The cut, as in `k = 3`, in one line."""
+    return together(f"{row['cut']} = {row['amount']}")
+
+
+def together(text: str) -> str:
+    """The text with an interval, or all of what has none, kept in one line."""
+    value, bracket, rest = text.partition(" [")
+    return f"{value}{bracket}{rest.replace(' ', NO_BREAK)}" if bracket else value.replace(" ", NO_BREAK)
 
 
 def _readers(frame: pl.DataFrame) -> list[str]:
@@ -241,7 +250,7 @@ def _figures(figures: Block | None) -> list[Block]:
 def _with_interval(row: Mapping[str, Any], name: str) -> str:
     if row[name] is not None and row[f"{name}_low"] is None:
         return share(row[name])
-    return interval(row, name, f"{name}_low", f"{name}_high")
+    return together(interval(row, name, f"{name}_low", f"{name}_high"))
 
 
 def _number(value: float | None, decimals: int = 0) -> str:
