@@ -56,7 +56,7 @@ def _labeler_plots(tables: Tables, marks: Mapping[str, str]) -> list[Plot]:
     plots = []
     if "risk_coverage" in tables and not tables["risk_coverage"].is_empty():
         svg = plot_risk_coverage(tables["risk_coverage"], tables["labelers"], marks)
-        text = "A line for each labeler, over the share of questions kept, the surest first. Horizontal rule: the majority label."
+        text = "A line for each labeler, over the share kept, the surest first. Horizontal rule: the majority label."
         plots.append(described(RISK_PLOT, "Accuracy of what is kept, by coverage", text, svg))
     if "vote_curves" in tables and not tables["vote_curves"].is_empty():
         svg = plot_vote_curves(tables["vote_curves"], marks)

@@ -116,8 +116,9 @@ def _wrong(tables: Mapping[str, pl.DataFrame], cell: Mapping[str, Any]) -> pl.Da
     gold = tables["gold"].filter((pl.col("reader") == cell["reader"]) & pl.col("kept"))
     found = gold.select("question_id", "reference", gold="label").join(answers, on="question_id", how="inner")
     found = found.filter(pl.col("label").ne_missing(pl.col("gold"))).rename({"label": "answer"})
-    for arm, where in (("closed_book", True), ("document", True), ("oracle_chunk", in_cell)):
-        told = mine.filter(pl.lit(where) if where is True else where).filter(pl.col("arm") == arm)
+    for arm in ("closed_book", "document", "oracle_chunk"):
+        told = mine.filter(pl.col("arm") == arm)
+        told = told.filter(in_cell) if arm == "oracle_chunk" else told
         found = found.join(told.select("question_id", pl.col("label").alias(arm)), on="question_id", how="left")
         found = found.with_columns(pl.lit(len(told) > 0).alias(f"has_{arm}"))
     return found.with_columns(kind=_kind()).with_columns(n_of_kind=pl.len().over("kind"))
@@ -179,21 +180,28 @@ def _documents(
     others = [one for one in dict.fromkeys(chunk["document_id"] for chunk in chunks) if one not in gold]
     shown, left = [], budget
     for at, document_id in enumerate([*gold, *others]):
-        # The gold document may take what it needs of one half; the others share what is left.
+        # A gold document may take half of what is left; without others to come, all gold documents share it.
         share = left // 2 if others and at < len(gold) else left // (len(gold) + len(others) - at)
-        evidence = [span for span in question["evidence"] or () if span["document_id"] == document_id][:MOST_SPANS]
-        mine = [chunk for chunk in chunks if chunk["document_id"] == document_id]
         text = corpus.texts[document_id]
-        matters = [Stretch(one["start"], one["end"]) for one in (*evidence, *mine)]
-        # Of a document that is not gold nothing but the chunks says anything.
-        stretches = choose_stretches(len(text), matters, share, whole=document_id in gold)
+        stretches, told = _show(document_id, text, question, chunks, share, is_gold=document_id in gold)
+        left -= sum(end - start for start, end in stretches)
         pieces = [{"start": start, "end": end, "text": text[start:end]} for start, end in stretches]
-        left -= sum(len(piece["text"]) for piece in pieces)
-        shown.append(
-            {
-                "document_id": document_id, "is_gold": document_id in gold, "length": len(text), "pieces": pieces,
-                "evidence": [{"start": one["start"], "end": one["end"]} for one in evidence],
-                "chunks": [{name: one[name] for name in ("rank", "start", "end", "score")} for one in mine],
-            }
-        )  # fmt: skip
+        shown.append(told | {"pieces": pieces})
     return shown
+
+
+def _show(
+    document_id: str, text: str, question: Mapping[str, Any], chunks: Sequence[Mapping[str, Any]], budget: int,
+    *, is_gold: bool,
+) -> tuple[list[Stretch], dict[str, Any]]:  # fmt: skip
+    """What to show of a document, and what is marked in it."""
+    evidence = [span for span in question["evidence"] or () if span["document_id"] == document_id][:MOST_SPANS]
+    mine = [chunk for chunk in chunks if chunk["document_id"] == document_id]
+    matters = [Stretch(one["start"], one["end"]) for one in (*evidence, *mine)]
+    told = {
+        "document_id": document_id, "is_gold": is_gold, "length": len(text),
+        "evidence": [{"start": one["start"], "end": one["end"]} for one in evidence],
+        "chunks": [{name: one[name] for name in ("rank", "start", "end", "score")} for one in mine],
+    }  # fmt: skip
+    # Of a document that is not gold nothing but the chunks says anything.
+    return choose_stretches(len(text), matters, budget, whole=is_gold), told

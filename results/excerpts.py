@@ -1,4 +1,4 @@
-"""Which stretches of a long document are shown: around its evidence and the chunks that were retrieved, within a budget."""
+"""Which stretches of a long document are shown: around its evidence and the chunks that were read, within a budget."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Stretch(NamedTuple):
 def choose_stretches(length: int, matters: Sequence[Stretch], budget: int, *, whole: bool) -> list[Stretch]:
     """Stretches of a document to show, in its order, apart from each other.
 
-    A short document is shown whole where that is wanted. Else every stretch that matters is, with some text around it; of a long one both
-    ends; the first of `matters` first, until the budget is spent.
+    A short document is shown whole where that is wanted. Else every stretch that matters is, with some text around it;
+    of a long one both ends; the first of `matters` first, until the budget is spent.
 
     Args:
         length: characters of the document.

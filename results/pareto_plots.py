@@ -27,7 +27,9 @@ def plot_pareto(cells: pl.DataFrame, baselines: pl.DataFrame | None) -> list[Plo
     """
     plots = []
     for number, reader in enumerate(cells["reader"].unique(maintain_order=True), 1):
-        rows = cells.filter(pl.col("reader") == reader).drop_nulls("gold_accuracy").filter(pl.col("n_context_tokens") > 0)
+        rows = (
+            cells.filter(pl.col("reader") == reader).drop_nulls("gold_accuracy").filter(pl.col("n_context_tokens") > 0)
+        )
         if rows.is_empty():
             continue
         title = f"{reader}: accuracy on its gold set by the tokens of context it reads"
@@ -47,7 +49,8 @@ def _levels(baselines: pl.DataFrame | None, reader: str) -> pl.DataFrame:
 def _scatter(title: str, rows: pl.DataFrame, best: pl.DataFrame, levels: pl.DataFrame) -> str:
     import altair as alt
 
-    x = alt.X("n_context_tokens:Q", title="mean tokens of context (logarithmic)", scale=alt.Scale(type="log", nice=False, padding=12))
+    scale = alt.Scale(type="log", nice=False, padding=12)
+    x = alt.X("n_context_tokens:Q", title="mean tokens of context (logarithmic)", scale=scale)
     y = alt.Y("gold_accuracy:Q", title="accuracy", scale=alt.Scale(zero=False))
     place = ["n_context_tokens", "gold_accuracy"]
     every = alt.Chart(rows.select(place)).mark_point(filled=False, size=30, color="#777777", opacity=0.8)
@@ -62,9 +65,9 @@ def _scatter(title: str, rows: pl.DataFrame, best: pl.DataFrame, levels: pl.Data
     rules = alt.Chart(levels).mark_rule(strokeDash=[5, 4], color="#444444").encode(y=y)
     names = alt.Chart(levels).mark_text(align="right", dy=-5, fontSize=10, color="#222222")
     names = names.encode(y=y, x=alt.value(WIDTH - 2), text="arm:N")
-    chart = alt.layer(
-        rules, names, every.encode(x=x, y=y), line.encode(y=y), bars, points.encode(y=y), numbers
-    ).properties(width=WIDTH, height=HEIGHT, title=alt.TitleParams(wrapped(title), subtitle=_key(best), subtitleFontSize=10))  # fmt: skip
+    layers = (rules, names, every.encode(x=x, y=y), line.encode(y=y), bars, points.encode(y=y), numbers)
+    heading = alt.TitleParams(wrapped(title), subtitle=_key(best), subtitleFontSize=10)
+    chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=heading)
     return to_svg(chart.configure(aria=False))
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from results.plots import Plot, described, to_svg, wrapped
 from results.sweep_series import Group, look_of, series_groups, with_series
+from results.visible import visible
 
 CUT_NAMES = {"k": "equal number of chunks", "budget": "equal token budget"}
 PANEL_WIDTH, PANEL_HEIGHT = 280, 150
@@ -26,17 +27,14 @@ def plot_accuracy(cells: pl.DataFrame) -> list[Plot]:
     frame = with_series(cells).rename(
         {"gold_accuracy": "value", "gold_accuracy_low": "low", "gold_accuracy_high": "high"}
     )
+    frame = frame.drop_nulls("value").with_columns(panel=pl.col("read"))
     domain = _domain(frame)
     plots = []
-    for number, (_, of_reader) in enumerate(frame.group_by("reader", maintain_order=True), 1):
-        reader = cells["reader"].unique(maintain_order=True)[number - 1]
-        for kind in CUT_NAMES:
-            rows = of_reader.filter(pl.col("cut") == kind).with_columns(panel=pl.col("read"))
-            for part, group in enumerate(series_groups(rows), 1):
-                title = f"{reader}: accuracy on its gold set by chunk size, {CUT_NAMES[kind]}"
-                svg = _panels(title, rows, group, "accuracy", domain)
-                file = f"accuracy_by_size_{number}_{kind}{f'_{part}' if part > 1 else ''}.svg"
-                plots.append(described(file, title, "Points with intervals, a line for each series.", svg))
+    for number, reader in enumerate(map(visible, cells["reader"].unique(maintain_order=True)), 1):
+        for kind, name in CUT_NAMES.items():
+            rows = frame.filter(pl.col("reader") == reader, pl.col("cut") == kind)
+            title = f"{reader}: accuracy on its gold set by chunk size, {name}"
+            plots += _draw(f"accuracy_by_size_{number}_{kind}", title, rows, "accuracy", domain)
     return plots
 
 
@@ -51,12 +49,23 @@ def plot_retrieval(means: pl.DataFrame) -> list[Plot]:
     plots = []
     for (kind, amount), rows in with_series(means).group_by("cut", "amount", maintain_order=True):
         for what, scores in (("documents", DOCUMENT_SCORES), ("spans", SPAN_SCORES)):
-            long = _long(rows, scores)
-            for part, group in enumerate(series_groups(long), 1):
-                title = f"What was retrieved at {kind} = {amount}, by chunk size: {what}"
-                svg = _panels(title, long, group, "score", (0.0, 1.0))
-                file = f"retrieval_by_size_{kind}{amount}_{what}{f'_{part}' if part > 1 else ''}.svg"
-                plots.append(described(file, title, f"Panels: {', '.join(scores.values())}.", svg))
+            title = f"What was retrieved at {kind} = {amount}, by chunk size: {what}"
+            file = f"retrieval_by_size_{kind}{amount}_{what}"
+            plots += _draw(file, title, _long(rows, scores), "score", (0.0, 1.0))
+    return plots
+
+
+def _draw(file: str, title: str, rows: pl.DataFrame, axis: str, domain: tuple[float, float]) -> list[Plot]:
+    """A plot for each group of series."""
+    groups = series_groups(rows)
+    plots = []
+    for part, group in enumerate(groups, 1):
+        of_group = rows.filter(pl.col("series").is_in(group.names))
+        name = f"{title} ({part} of {len(groups)})" if len(groups) > 1 else title
+        svg = _panels(name, of_group, group, axis, domain)
+        panels = ", ".join(of_group["panel"].unique(maintain_order=True))
+        text = f"Points with intervals over the chunk size, a line for each series. Panels: {panels}."
+        plots.append(described(f"{file}{f'_{part}' if part > 1 else ''}.svg", name, text, svg))
     return plots
 
 
@@ -83,7 +92,7 @@ def _panels(title: str, rows: pl.DataFrame, group: Group, axis: str, domain: tup
     """A panel above the other, with one legend; the marks of one size stand beside each other."""
     import altair as alt
 
-    shown = rows.filter(pl.col("series").is_in(group.names)).select("series", "size", "value", "low", "high", "panel")
+    shown = rows.select("series", "size", "value", "low", "high", "panel")
     x = alt.X("size:O", title="chunk size (tokens of the embedder)", axis=alt.Axis(labelAngle=0))
     beside = alt.XOffset("series:N", scale=alt.Scale(domain=group.names, paddingOuter=1))
     y = alt.Y("value:Q", title=axis, scale=alt.Scale(domain=list(domain), zero=False))

@@ -1,4 +1,4 @@
-"""Text from a corpus or a config, made fit to be shown: what cannot be seen, or acts on what is around it, is spelt out.
+"""Text from a corpus or a config, made fit to be shown: what cannot be seen, or acts on its surroundings, is spelt out.
 
 HTML and SVG have no place for most control characters, and the overrides of writing direction would turn around the
 text that follows them.
@@ -11,7 +11,9 @@ import polars as pl
 _KEPT = "\t\n\r"
 _DIRECTION = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _NO_CHARACTERS = (*range(0xFDD0, 0xFDF0), *(plane << 16 | end for plane in range(17) for end in (0xFFFE, 0xFFFF)))
-_SPELT = {code: f"⟨U+{code:04X}⟩" for code in (*range(0x80, 0xA0), *_DIRECTION, *_NO_CHARACTERS, *range(0xD800, 0xE000))}
+_SPELT = {
+    code: f"⟨U+{code:04X}⟩" for code in (*range(0x80, 0xA0), *_DIRECTION, *_NO_CHARACTERS, *range(0xD800, 0xE000))
+}
 # Unicode has a picture of each of the oldest control characters: ␀ for NUL.
 _SPELT |= {code: chr(0x2400 + code) for code in range(32) if chr(code) not in _KEPT} | {0x7F: "␡"}
 

@@ -1,4 +1,7 @@
-"""The HTML report of a run: one file that needs no network and no script; renders tables and manifest, computes nothing."""
+"""The HTML report of a run: one file that needs no network and no script.
+
+It renders tables and manifest, and computes nothing.
+"""
 
 from __future__ import annotations
 
@@ -112,8 +115,8 @@ def _marked_pairs(tables: Tables, marks: Mapping[str, str]) -> dict[str, Any]:
 def _example_section(tables: Tables, limits: Limits) -> Section:
     text = (
         "Gold questions that are answered wrongly from what was retrieved, the surest wrong answers first. In the "
-        "texts, evidence is bold and underlined twice; a chunk that was read is marked, between brackets with its rank: "
-        "[1 … 1]."
+        "texts, evidence is bold and underlined twice; a chunk that was read is marked, between brackets with its "
+        "rank: [1 … 1]."
     )
     blocks: list[Block] = [Prose(text)]
     for (reader,), rows in tables["examples"].group_by("reader", maintain_order=True):

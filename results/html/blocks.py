@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 from markupsafe import Markup
 
+from results.html.example_view import ShownExample
 from results.plots import Plot
 
 WIDE = 520  # pixels of a plot that does not fit beside another
@@ -35,15 +36,14 @@ class Limits(NamedTuple):
         return Limits(*(limit // by for limit in self))
 
 
-class Table:
-    """A table; `folded` ones open on demand. What is not shown is said in `note`."""
+class Table(NamedTuple):
+    """A table that opens on demand. What is not shown is said in `note`."""
 
-    kind: ClassVar[str] = "table"
-
-    def __init__(
-        self, caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, folded: bool = True, note: str = ""
-    ) -> None:
-        self.caption, self.header, self.rows, self.folded, self.note = caption, header, rows, folded, note
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    kind: str = "table"
 
 
 class Figure(NamedTuple):
@@ -85,7 +85,7 @@ class Heading(NamedTuple):
 class Examples(NamedTuple):
     """Worst examples of one reader."""
 
-    examples: Sequence[Any]
+    examples: Sequence[ShownExample]
     kind: str = "examples"
 
 
@@ -133,7 +133,7 @@ def inlined(plot: Plot, number: int) -> Figure:
     """The SVG with ids of its own: the clip paths of all plots have the same names as they are drawn."""
     svg = plot.svg
     for mark in ('id="', "url(#"):
-        svg = svg.replace(f"{mark}clip", f"{mark}p{number}-clip").replace(f"{mark}gradient", f"{mark}p{number}-gradient")
+        svg = svg.replace(f"{mark}clip", f"{mark}p{number}-clip")
     # Drawn by Vega, which escapes every text; the title and the description are escaped by `results.plots.described`.
     width = _WIDTH.search(svg)
     return Figure(Markup(svg), width is not None and int(width[1]) > WIDE)  # noqa: S704

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 MEANING = {
     "retrieval": "Lost by retrieval: right from the best chunks of the gold document, wrong from what was retrieved",
     "chunking": "Lost by chunking: right from the whole document, wrong from its best chunks",
-    "retrieval or chunking": "Lost by retrieval or chunking: right from the whole document, wrong from what was retrieved",
+    "retrieval or chunking": "Lost by retrieval or chunking: right from the whole document, wrong from chunks",
     "harmed": "Harmed: right without any context, wrong with what was retrieved",
     "reader": "Lost by the reader: wrong from the whole document too, though its votes agreed on it",
 }
@@ -58,8 +59,8 @@ def view_document(document: Mapping[str, Any]) -> ShownDocument:
         pieces.append(Piece(piece["start"] - at, segments))
         at = piece["end"]
     chunks = [
-        (chunk["rank"], f"characters {chunk['start']} to {chunk['end']}, score {chunk['score']:.3f}", _shown(chunk, document))
-        for chunk in document["chunks"]
+        (one["rank"], f"characters {one['start']} to {one['end']}, score {one['score']:.3f}", _shown(one, document))
+        for one in document["chunks"]
     ]
     return ShownDocument(
         document["document_id"], document["is_gold"], document["length"], pieces, document["length"] - at, chunks
@@ -92,7 +93,7 @@ def split_segments(
     marks = {start, end} | {place for one in (*evidence, *chunks) for place in (one["start"], one["end"])}
     places = sorted(place for place in marks if start <= place <= end)
     segments = []
-    for a, b in zip(places, places[1:], strict=False):
+    for a, b in pairwise(places):
         inside = [chunk for chunk in chunks if chunk["start"] <= a and b <= chunk["end"]]
         segments.append(
             Segment(

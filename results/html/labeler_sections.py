@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -38,7 +38,11 @@ def labeler_sections(
     """Every section on labelers whose frames are there and say something."""
     shown = mark_tables(literal(tables), marks)
     written = {name: frame for name, frame in shown.items() if not frame.is_empty()}
-    renders = {"labelers": labeler_section, "unanimity": unanimity_section, "diversity": diversity_section}
+    renders: dict[str, Callable[[Tables], str]] = {
+        "labelers": labeler_section,
+        "unanimity": unanimity_section,
+        "diversity": diversity_section,
+    }
     renders |= {"generation": generation_section, "remote": lambda of: remote_section(of["remote"])}
     found = [(name, render(shown)) for name, render in renders.items() if name in written]
     found += [("compared", text) for text in compared_sections(shown)]
@@ -78,7 +82,7 @@ def excluded_section(tables: Tables, marks: Mapping[str, str], limits: Limits) -
         ]  # fmt: skip
         header = ["question", "labeler", "reason", "text", "votes", "reference", "P(unanimous)"]
         note = f"… and {more} more in {EXCLUDED_FILE}." if more > 0 else ""
-        blocks.append(Table(f"Excluded questions ({len(rows)})", header, body, note=note))
+        blocks.append(Table(f"Excluded questions ({len(rows)})", header, body, note))
     return Section("excluded", title, blocks)
 
 
@@ -116,7 +120,7 @@ def _risk_table(curve: pl.DataFrame, limits: Limits) -> Table:
     ]  # fmt: skip
     header = ["labeler", "share kept", "n", "kept where P(unanimous) is at least", "accuracy of what is kept"]
     note = note or ("Some of the steps; all are in risk_coverage.parquet." if len(steps) < len(curve) else "")
-    return Table("Accuracy of what is kept, by coverage", header, body, note=note)
+    return Table("Accuracy of what is kept, by coverage", header, body, note)
 
 
 def _curve_table(curves: pl.DataFrame, limits: Limits) -> Table:
@@ -128,4 +132,4 @@ def _curve_table(curves: pl.DataFrame, limits: Limits) -> Table:
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
     header = ["labeler", "sampling", "share unanimous", "accuracy of these", "accuracy of a single vote"]
-    return Table("Unanimity under other sampling", header, body, note=note)
+    return Table("Unanimity under other sampling", header, body, note)

@@ -32,7 +32,8 @@ class _Renderer(RendererHTML):
     def table_open(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         caption = next((tokens[i + 1].content for i in range(at, -1, -1) if tokens[i].type == "heading_open"), "")
         caption = str(escape(caption or env["title"]))
-        return f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table><caption class="hidden">{caption}</caption>'
+        region = f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}">'
+        return f'{region}<table><caption class="hidden">{caption}</caption>'
 
     def table_close(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         return "</table></div>\n"

@@ -1,4 +1,4 @@
-"""The sections on a sweep: accuracy and retrieval by size, the ladder, cost, readers beside each other, classes, pairs."""
+"""The sections on a sweep: accuracy and retrieval by size, the ladder, cost, readers, classes, pairs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ SPAN_SCORES = {
 }  # fmt: skip
 
 
-def accuracy_section(tables: Tables, recommendations: Sequence[Mapping[str, Any]], shelf: Shelf, limits: Limits) -> Section:
+def accuracy_section(
+    tables: Tables, recommendations: Sequence[Mapping[str, Any]], shelf: Shelf, limits: Limits
+) -> Section:
     """Accuracy by chunk size, under equal k and under an equal token budget.
 
     Args:
@@ -50,7 +52,7 @@ def accuracy_section(tables: Tables, recommendations: Sequence[Mapping[str, Any]
         body = [] if baselines is None else [_baseline(row) for row in _of(baselines, reader)]
         body += [_cell(row, recommendations) for row in rows.iter_rows(named=True)]
         caption = f"{reader}: every cell, on {n_gold} gold questions and on all {rows['all_n'][0]} with a reference"
-        blocks.append(Table(caption, header, body, note=note))
+        blocks.append(Table(caption, header, body, note))
     return Section("accuracy", "Accuracy by chunk size", blocks)
 
 
@@ -92,7 +94,11 @@ def retrieval_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     )
     if not any(name in scores for name in SPAN_SCORES):
         text += " This corpus marks no evidence, so that there are no span scores."
-    blocks = [Prose(text), *_figures(shelf.take("retrieval_by_size")), Table("Scores of what was retrieved", header, body, note=note)]
+    blocks = [
+        Prose(text),
+        *_figures(shelf.take("retrieval_by_size")),
+        Table("Scores of what was retrieved", header, body, note),
+    ]
     return Section("retrieval", "Retrieval by chunk size", blocks)
 
 
@@ -121,7 +127,7 @@ def ladder_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
              _count(row["n_harmed"]), _with_interval(row, "harm")]
             for row in rows.iter_rows(named=True)
         ]  # fmt: skip
-        blocks.append(Table(f"{reader}: the ladder, cell by cell", header, body, note=note))
+        blocks.append(Table(f"{reader}: the ladder, cell by cell", header, body, note))
     return Section("ladder", "Where answers are lost", blocks)
 
 
@@ -144,7 +150,7 @@ def pareto_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
             for row in rows.iter_rows(named=True)
         ]  # fmt: skip
         header = ["number", "setting", "read", "tokens read", "gold accuracy"]
-        blocks.append(Table(f"{reader}: the frontier", header, body, note=note))
+        blocks.append(Table(f"{reader}: the frontier", header, body, note))
     return Section("cost", "Accuracy against context read", blocks)
 
 
@@ -165,7 +171,7 @@ def interaction_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section
     ]  # fmt: skip
     header = ["small", "large", "read", "questions", "n", "slope of the small", "slope of the large"]
     header += ["difference", "p", "p (Holm)"]
-    blocks.append(Table("Slopes over chunk size", header, body, note=note))
+    blocks.append(Table("Slopes over chunk size", header, body, note))
     return Section("readers", "Small and large readers", blocks)
 
 
@@ -179,7 +185,7 @@ def class_section(tables: Tables, limits: Limits) -> Section:
     ]  # fmt: skip
     header = ["setting", "reader", "read", "label", "precision", "recall", "F1", "n", "answered"]
     text = "Against the gold labels. A mean over labels can hide that one of them is never answered."
-    return Section("labels", "By label", [Prose(text), Table("Scores of each label in each cell", header, body, note=note)])
+    return Section("labels", "By label", [Prose(text), Table("Scores of each label in each cell", header, body, note)])
 
 
 def _with_settings(classes: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
@@ -202,8 +208,8 @@ def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], li
     order = frame.with_columns(first).sort("is_led", descending=True, maintain_order=True)
     rows, note = head_of(order if len(frame) > limits.rows else frame, limits, "comparisons.parquet")
     body = [
-        [row["a"], row["b"], row["reader"], read_of(row), str(row["n"]), together(interval(row, "difference", "low", "high")),
-         p_value(row["p_value"]), p_value(row["p_holm"])]
+        [row["a"], row["b"], row["reader"], read_of(row), str(row["n"]),
+         together(interval(row, "difference", "low", "high")), p_value(row["p_value"]), p_value(row["p_holm"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
     text = (
@@ -213,7 +219,7 @@ def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], li
     if note:
         text += " Pairs with the leader of their reader and cut come first."
     header = ["a", "b", "reader", "read", "n", "a minus b", "p", "p (Holm)"]
-    return Section("pairs", "Settings pair by pair", [Prose(text), Table("All pairs", header, body, note=note)])
+    return Section("pairs", "Settings pair by pair", [Prose(text), Table("All pairs", header, body, note)])
 
 
 def verdict_section(verdicts: Sequence[Mapping[str, Any]]) -> Section:

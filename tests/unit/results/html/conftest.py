@@ -89,44 +89,52 @@ def make_run(
             rows["retrieval_means"].append(row)
             for reader in readers:
                 add_cell(rows, reader, where, corpus, rng)
-        names = [one["setting"] for one in settings]
-        for reader, (a, b) in product(readers, pairwise(names)):
-            told = {"n": n_questions, "difference": 0.05, "low": -0.03, "high": 0.13, "standard_error": 0.04}
-            p_values = {"p_value": 0.2, "p_holm": 0.6, "p_mcnemar": 0.25}
-            rows["comparisons"].append(
-                {"reader": reader, "cut": cut, "amount": amount, "a": a, "b": b} | told | p_values
-            )
-        if len(readers) > 1:
-            rows["interactions"].append(
-                {"small": readers[0], "large": readers[1], "cut": cut, "amount": amount, "questions": "gold",
-                 "n": n_questions, "slope_small": 0.03, "slope_small_low": -0.01,
-                 "slope_small_high": 0.07, "slope_large": -0.01, "slope_large_low": -0.06, "slope_large_high": 0.04,
-                 "difference": -0.04, "difference_low": -0.1, "difference_high": 0.02, "p_value": 0.2, "p_holm": 0.6,
-                 "finding": "cannot tell whether size matters more to one of them"}
-            )  # fmt: skip
+        add_contrasts(rows, readers, cut, amount, [one["setting"] for one in settings], n_questions)
     for reader in readers:
-        for arm, accuracy in (("closed_book", 0.42), ("document", 0.96)):
-            rows["baselines"].append({"reader": reader, "arm": arm} | answer_scores(accuracy, n_questions))
-        for at, row in enumerate(corpus.questions.iter_rows(named=True)):
-            kept = at % 6 != 5
-            rows["gold"].append(
-                {"reader": reader, "question_id": row["question_id"], "votes": [row["reference"]] * 3,
-                 "label": row["reference"] if kept else None, "kept": kept,
-                 "reason": "unanimous" if kept else "votes differ", "reference": row["reference"],
-                 "labeler_qualified": True}
-            )  # fmt: skip
-            for arm, is_right in (("closed_book", at % 4 == 0), ("document", at % 7 != 6)):
-                label = row["reference"] if is_right else wrong(row["reference"])
-                rows["answers"].append(
-                    dict.fromkeys(("splitter", "size", "overlap", "embedder", "retriever", "cut", "amount"))
-                    | {"reader": reader, "arm": arm, "question_id": row["question_id"], "label": label,
-                       "failure": None, "margin": 0.5, "n_chunks": None, "n_context_tokens": None, "prompt_hash": "p"}
-                )  # fmt: skip
+        add_reader(rows, reader, corpus)
     add_hits(rows, settings, corpus)
     tables = {name: pl.DataFrame(of, infer_schema_length=None) for name, of in rows.items() if of}
     tables["cells"] = mark_pareto(tables["cells"])
     tables["questions"] = corpus.questions
     return Made(make_manifest(readers, tables), tables, corpus)
+
+
+def add_contrasts(rows, readers, cut, amount, names, n):
+    """Settings pair by pair, and the first two readers against each other."""
+    place = {"cut": cut, "amount": amount}
+    for reader, (a, b) in product(readers, pairwise(names)):
+        told = {"n": n, "difference": 0.05, "low": -0.03, "high": 0.13, "standard_error": 0.04}
+        p_values = {"p_value": 0.2, "p_holm": 0.6, "p_mcnemar": 0.25}
+        rows["comparisons"].append({"reader": reader, **place, "a": a, "b": b, **told, **p_values})
+    if len(readers) > 1:
+        slopes = {"slope_small": 0.03, "slope_small_low": -0.01, "slope_small_high": 0.07}
+        slopes |= {"slope_large": -0.01, "slope_large_low": -0.06, "slope_large_high": 0.04}
+        slopes |= {"difference": 0.04, "difference_low": -0.02, "difference_high": 0.1}
+        rows["interactions"].append(
+            {"small": readers[0], "large": readers[1], **place, "questions": "gold", "n": n, **slopes, "p_value": 0.2,
+             "p_holm": 0.6, "finding": f"Cannot tell whether {readers[0]} and {readers[1]} want different sizes."}
+        )  # fmt: skip
+
+
+def add_reader(rows, reader, corpus):
+    """What does not depend on a cell: baselines, gold set, answers without context and with the whole document."""
+    for arm, accuracy in (("closed_book", 0.42), ("document", 0.96)):
+        rows["baselines"].append({"reader": reader, "arm": arm} | answer_scores(accuracy, len(corpus.questions)))
+    for at, row in enumerate(corpus.questions.iter_rows(named=True)):
+        kept = at % 6 != 5
+        rows["gold"].append(
+            {"reader": reader, "question_id": row["question_id"], "votes": [row["reference"]] * 3,
+             "label": row["reference"] if kept else None, "kept": kept,
+             "reason": "unanimous" if kept else "votes differ", "reference": row["reference"],
+             "labeler_qualified": True}
+        )  # fmt: skip
+        for arm, is_right in (("closed_book", at % 4 == 0), ("document", at % 7 != 6)):
+            label = row["reference"] if is_right else wrong(row["reference"])
+            rows["answers"].append(
+                dict.fromkeys(("splitter", "size", "overlap", "embedder", "retriever", "cut", "amount"))
+                | {"reader": reader, "arm": arm, "question_id": row["question_id"], "label": label,
+                   "failure": None, "margin": 0.5, "n_chunks": None, "n_context_tokens": None, "prompt_hash": "p"}
+            )  # fmt: skip
 
 
 def add_cell(rows, reader, where, corpus, rng):
@@ -215,7 +223,9 @@ def make_manifest(readers, tables):
              "recommended": best, "detectable": 0.2, "decided": True, "line": line}
         )  # fmt: skip
     for reader in readers:
-        best = tables["cells"].filter(pl.col("reader") == reader).sort("gold_accuracy", descending=True).row(0, named=True)
+        best = (
+            tables["cells"].filter(pl.col("reader") == reader).sort("gold_accuracy", descending=True).row(0, named=True)
+        )
         recommendations.append(
             {"reader": reader, "cut": None, "setting": best["setting"], "amount": None,
              "line": f"{reader}: use {best['setting']}, the cheapest within 0.02 of the best."}
@@ -225,7 +235,7 @@ def make_manifest(readers, tables):
         "recommendations": recommendations, "warnings": ["small: only 10 gold questions."],
         "corpus": {"name": "made", "documents": 6, "questions": 12, "split": "held_out", "labels": list(LABELS),
                    "inputs": {"questions.jsonl": "ab" * 32}},
-        "readers": {reader: {"sha256": "cd" * 32, "prompts": {"one_word": "ef" * 32}, "questions": 12} for reader in readers},
+        "readers": {one: {"sha256": "cd" * 32, "prompts": {"one_word": "ef" * 32}} for one in readers},
         "config": {"corpus": {"seed": 3}}, "packages": {"tercet": "0", "llama-cpp-python": "0"},
         "sessions": [
             {"started": "2026-01-01T00:00:00", "finished": "2026-01-01T00:01:00", "machine": {"cpus": 2},
