@@ -92,7 +92,7 @@ def _sections(
     if "cells" in shown:
         sections.append(pareto_section(shown, shelf, limits))
     if "interactions" in shown:
-        sections.append(interaction_section(_marked_pairs(shown, marks), shelf, limits))
+        sections.append(interaction_section(shown, shelf, limits))
     sections += labeler_sections(manifest, tables, marks, shelf, limits)
     if "classes" in shown and "cells" in shown:
         sections.append(class_section(shown, limits))
@@ -103,13 +103,6 @@ def _sections(
     if "examples" in shown:
         sections.append(_example_section(shown, limits))
     return [*sections, made_section(manifest)]
-
-
-def _marked_pairs(tables: Tables, marks: Mapping[str, str]) -> dict[str, Any]:
-    names = {name: _marked(name, marks) for name in marks}
-    frame = tables["interactions"]
-    marked = frame.with_columns(frame["small"].replace(names), frame["large"].replace(names)) if names else frame
-    return {**tables, "interactions": marked}
 
 
 def _example_section(tables: Tables, limits: Limits) -> Section:

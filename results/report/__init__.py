@@ -27,7 +27,7 @@ from results.report.sweep import sweep_section, verdict_section
 __all__ = ["compared_sections", "labeler_marks", "legend_of", "mark_tables", "render_agreement", "render_report"]
 
 NOT_QUALIFIED, AT_CHANCE = "†", "‡"
-_NAMES = ("reader", "a", "b", "best", "second")  # columns that hold a labeler's name
+_NAMES = ("reader", "a", "b", "best", "second", "small", "large")  # columns that hold a labeler's name
 
 
 def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
