@@ -41,7 +41,7 @@ def render_html(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plo
     """Render a run as one HTML page of less than `MOST_BYTES` in UTF-8.
 
     Where a run is so large that its tables and plots do not fit, the page shows fewer of them and says where the
-    others are.
+    others are. Verdicts, warnings and names are never shortened.
 
     Args:
         manifest: content of `manifest.json`.

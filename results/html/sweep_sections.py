@@ -46,12 +46,13 @@ def accuracy_section(
     ]
     header = ["setting", "read", "gold accuracy", "gold F1", "all accuracy", "tokens read", "chunks", "failed", "notes"]
     for number, reader in enumerate(_readers(cells), 1):
-        rows, note = head_of(cells.filter(pl.col("reader") == reader), limits, "cells.parquet")
+        mine = cells.filter(pl.col("reader") == reader)
+        rows, note = head_of(mine, limits, "cells.parquet")
         blocks += [Heading(reader), *_figures(shelf.take(f"accuracy_by_size_{number}_"))]
-        n_gold = rows["gold_n"][0]
         body = [] if baselines is None else [_baseline(row) for row in _of(baselines, reader)]
         body += [_cell(row, recommendations) for row in rows.iter_rows(named=True)]
-        caption = f"{reader}: every cell, on {n_gold} gold questions and on all {rows['all_n'][0]} with a reference"
+        n_gold, n_all = mine.select("gold_n", "all_n").row(0)
+        caption = f"{reader}: every cell, on {n_gold} gold questions and on all {n_all} with a reference"
         blocks.append(Table(caption, header, body, note))
     return Section("accuracy", "Accuracy by chunk size", blocks)
 

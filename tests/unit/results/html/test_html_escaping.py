@@ -15,6 +15,8 @@ from results.html.prose import literal, split_section
 EVIL = '<script>alert(1)</script></style></svg><b id="evil" onclick="x()">&amp;"\'`*_[x](http://evil.example)|\\|\u202egnp.exe\x00\x0b</b>'
 SEEN = EVIL.replace("\u202e", "⟨U+202E⟩").replace("\x00", "␀").replace("\x0b", "␋")
 
+FEW = {"sizes": (64, 128), "cuts": (("k", 1),)}
+
 
 class Collected(HTMLParser):
     def __init__(self, html):
@@ -35,13 +37,19 @@ class Collected(HTMLParser):
 
 @pytest.fixture(scope="module")
 def calm(run_of):
-    return run_of(readers=("one", "two"), embedders=("minilm", "bge"), text="word " * 200)
+    return run_of(**FEW, readers=("one", "two"), embedders=("minilm", "bge"), text="word " * 200)
 
 
 @pytest.fixture(scope="module")
 def hostile(run_of):
     """The same run with names and texts that are markup."""
-    return run_of(readers=(f"1{EVIL}", f"2{EVIL}"), embedders=(f"e{EVIL}", f"f{EVIL}"), text=EVIL * 10 + "word " * 200)
+    names = {"readers": (f"1{EVIL}", f"2{EVIL}"), "embedders": (f"e{EVIL}", f"f{EVIL}")}
+    return run_of(**FEW, **names, text=EVIL * 10 + "word " * 200)
+
+
+@pytest.fixture(scope="module")
+def plots(hostile):
+    return draw_plots(hostile.tables)
 
 
 def evil_everywhere(frame):
@@ -62,7 +70,7 @@ def evil_everywhere(frame):
 
 
 @pytest.fixture(scope="module")
-def page(hostile):
+def page(hostile, plots):
     examples = evil_everywhere(pick_examples(hostile.corpus, hostile.tables))
     tables = hostile.tables | {"examples": examples, "gold": evil_everywhere(hostile.tables["gold"])}
     tables["classes"] = evil_everywhere(hostile.tables["classes"].drop("setting"))
@@ -71,7 +79,7 @@ def page(hostile):
     manifest |= {"name": EVIL, "headline": EVIL, "warnings": [EVIL]}
     manifest["readers"] = {EVIL: {EVIL: EVIL}}
     manifest["corpus"]["name"] = manifest["corpus"]["split"] = EVIL.replace("`", "")
-    return render_html(manifest, tables)
+    return render_html(manifest, tables, plots)
 
 
 def test_no_element_and_no_attribute_comes_from_a_text(page, calm):
@@ -97,8 +105,9 @@ def test_nothing_unseen_is_left(page):
     page.encode()
 
 
-def test_a_plot_with_such_names_is_sound_xml(hostile):
-    for plot in draw_plots(hostile.tables):
+def test_a_plot_with_such_names_is_sound_xml(plots):
+    assert len(plots) > 5
+    for plot in plots:
         root = ElementTree.fromstring(plot.svg)
         tags = {element.tag.rpartition("}")[2] for element in root.iter()}
         assert tags <= {"svg", "g", "path", "text", "rect", "line", "title", "desc", "defs", "clipPath", "tspan"}, (
