@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from results.plots import COLOURS, Plot, described, to_svg, wrapped
+from results.plots import COLOURS, Plot, described, tenths, to_svg, wrapped
 from results.visible import visible_frame
 
 WIDTH, HEIGHT = 320, 260
@@ -50,8 +50,11 @@ def _scatter(title: str, rows: pl.DataFrame, best: pl.DataFrame, levels: pl.Data
     import altair as alt
 
     scale = alt.Scale(type="log", nice=False, padding=12)
-    x = alt.X("n_context_tokens:Q", title="mean tokens of context (logarithmic)", scale=scale)
-    y = alt.Y("gold_accuracy:Q", title="accuracy", scale=alt.Scale(zero=False))
+    axis = alt.Axis(labelOverlap="greedy", labelSeparation=12)
+    x = alt.X("n_context_tokens:Q", title="mean tokens of context (logarithmic)", scale=scale, axis=axis)
+    ends = [value for end in ("", "_low", "_high") for value in best[f"gold_accuracy{end}"]]
+    domain = tenths([*ends, *rows["gold_accuracy"], *levels["gold_accuracy"]])
+    y = alt.Y("gold_accuracy:Q", title="accuracy", scale=alt.Scale(domain=list(domain), zero=False))
     place = ["n_context_tokens", "gold_accuracy"]
     every = alt.Chart(rows.select(place)).mark_point(filled=False, size=30, color="#777777", opacity=0.8)
     on_it = best.select("number", *place, low="gold_accuracy_low", high="gold_accuracy_high")

@@ -5,8 +5,9 @@ Labelers are told apart by colour, by dash and by the shape of their marks, so t
 
 from __future__ import annotations
 
+import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -145,6 +146,15 @@ def _shape(alt: Any, frame: pl.DataFrame, marks: Mapping[str, str]) -> Any:
     names = [visible(name) for name in _names(frame, marks).values()]
     shapes = alt.Scale(domain=names, range=[SHAPES[at % len(SHAPES)] for at in range(len(names))])
     return alt.Shape("reader:N", title="labeler", scale=shapes)
+
+
+def tenths(values: Iterable[float | None]) -> tuple[float, float]:
+    """The tenths around all values, for an axis that several plots or layers share."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return 0.0, 1.0
+    low, high = math.floor(min(known) * 10) / 10, math.ceil(max(known) * 10) / 10
+    return low, max(high, low + 0.1)
 
 
 def wrapped(title: str) -> list[str]:

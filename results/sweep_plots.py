@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import polars as pl
 
-from results.plots import Plot, described, to_svg, wrapped
+from results.plots import Plot, described, tenths, to_svg, wrapped
 from results.sweep_series import Group, look_of, series_groups, with_series
 from results.visible import visible
 
@@ -28,7 +26,7 @@ def plot_accuracy(cells: pl.DataFrame) -> list[Plot]:
         {"gold_accuracy": "value", "gold_accuracy_low": "low", "gold_accuracy_high": "high"}
     )
     frame = frame.drop_nulls("value").with_columns(panel=pl.col("read"))
-    domain = _domain(frame)
+    domain = tenths(value for name in ("value", "low", "high") for value in frame[name])
     plots = []
     for number, reader in enumerate(map(visible, cells["reader"].unique(maintain_order=True)), 1):
         for kind, name in CUT_NAMES.items():
@@ -77,15 +75,6 @@ def _long(rows: pl.DataFrame, scores: dict[str, str]) -> pl.DataFrame:
         if name in rows.columns
     ]
     return pl.concat(parts).drop_nulls("value") if parts else pl.DataFrame({"series": []})
-
-
-def _domain(frame: pl.DataFrame) -> tuple[float, float]:
-    """Of the axis: tenths around all values and intervals, so that panels can be compared."""
-    known = [value for name in ("value", "low", "high") for value in frame[name].drop_nulls()]
-    if not known:
-        return 0.0, 1.0
-    low, high = math.floor(min(known) * 10) / 10, math.ceil(max(known) * 10) / 10
-    return low, max(high, low + 0.1)
 
 
 def _panels(title: str, rows: pl.DataFrame, group: Group, axis: str, domain: tuple[float, float]) -> str:

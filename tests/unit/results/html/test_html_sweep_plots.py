@@ -12,7 +12,7 @@ from results.documents import draw_plots
 from results.interaction_plots import plot_interactions
 from results.ladder_plots import PARTS, plot_ladder
 from results.pareto_plots import frontier, plot_pareto
-from results.plots import COLOURS
+from results.plots import COLOURS, tenths
 from results.sweep_plots import plot_accuracy, plot_retrieval
 from results.sweep_series import MOST_SERIES, ONLY, series_groups, with_series
 
@@ -163,3 +163,17 @@ def test_readers_that_are_not_qualified_carry_their_mark_in_every_plot(small_run
 
 def test_plots_are_the_same_bytes_every_time(small_run, accuracy):
     assert plot_accuracy(small_run.tables["cells"]) == accuracy
+
+
+def test_an_axis_reaches_the_tenths_around_its_values():
+    assert tenths([0.42, None, 0.91]) == (0.4, 1.0)
+    assert tenths([0.5]) == (0.5, 0.6)
+    assert tenths([None]) == (0.0, 1.0)
+
+
+def test_the_axis_of_a_frontier_holds_its_intervals(small_run):
+    rows = small_run.tables["cells"].filter(pl.col("reader") == "small", pl.col("is_pareto"))
+    svg = plot_pareto(rows, None)[0].svg
+    ticks = {float(one) for one in texts(svg) if re.fullmatch(r"[01]\.\d+", one)}
+    ends = [*rows["gold_accuracy_low"], *rows["gold_accuracy_high"]]
+    assert (min(ticks), max(ticks)) == tenths(ends)
