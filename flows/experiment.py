@@ -16,7 +16,7 @@ from labeling.consensus import ConsensusConfig
 from labeling.labeler import SYSTEM, LabelerConfig, check_diversity
 from labeling.prompts import load_prompt
 from labeling.remote.requests import check_remote
-from results.scoring import ScoringConfig
+from results.config import ScoringConfig
 from retrieval.config import RetrievalConfig
 from retrieval.context import check_budgets
 
@@ -38,7 +38,7 @@ class Experiment(BaseModel):
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's folder")
     corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="documents and questions")
     readers: tuple[ReaderConfig, ...] = Field(
-        (ReaderConfig(),), min_length=1, description="each labels the questions and then reads the chunks"
+        (ReaderConfig(),), description="each labels the questions and then reads the chunks; none: retrieval alone"
     )
     other_corpora: tuple[CorpusConfig, ...] = Field(
         (), description="compare: the same readers on these corpora too, such as an artificial one"

@@ -30,7 +30,7 @@ class Labeled(NamedTuple):
     Attributes:
         corpus: the documents and the selected questions.
         readers: each labeler with its votes and gold set.
-        tables: result frames by name, see `results.labeling_tables`.
+        tables: result frames by name, see `results.labeling_tables`; none without readers.
         asked: what each shard took, by reader.
         calibrated: what each shard of tune questions took, by reader.
     """
@@ -68,7 +68,8 @@ def label(experiment: Experiment, workspace: Workspace, runner: Runner) -> Label
         gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus)
         readers[name] = ReaderVotes(name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune)
     how = (experiment.consensus, experiment.scoring.confidence, no_tune)
-    tables = runner.run("summarise labelers", labeling_tables, corpus, list(readers.values()), *how)
+    each = list(readers.values())
+    tables = runner.run("summarise labelers", labeling_tables, corpus, each, *how) if each else {}
     return Labeled(corpus, readers, tables, asked, calibrated)
 
 

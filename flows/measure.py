@@ -19,6 +19,7 @@ from labeling.prices import PriceTable
 from labeling.votes import Prompt
 
 QUESTIONS_MEASURED = 3  # after one that warms up
+LONG_QUESTION = 10.0  # seconds; beside it, what warming up takes is nothing, so that the first one is the measure
 
 
 def price_file(experiment: Experiment, workspace: Workspace) -> Path | None:
@@ -81,10 +82,10 @@ def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Promp
         took, done = time.perf_counter() - started, labeler.n_evaluated - tokens
         if not done:
             continue  # it did not fit
-        if not warm:
+        if not warm and took < LONG_QUESTION:
             warm = True
             continue
         questions, seconds, evaluated = questions + 1, seconds + took, evaluated + done
-        if questions == QUESTIONS_MEASURED:
+        if questions == QUESTIONS_MEASURED or took >= LONG_QUESTION:
             break
     return Speed(config.label, questions, seconds, evaluated, process.memory_info().rss - before)

@@ -17,11 +17,11 @@ from flows.authorise import authorise
 from flows.compare import Compared, compare
 from flows.experiment import Experiment, ReaderConfig
 from flows.first_asks import submit_all
+from flows.indexing import check_sizes
 from flows.label import Labeled, label, reader_corpus
 from flows.measure import price_file
 from flows.providers import begin_spending, known_api
 from flows.runner import Runner
-from flows.stages import check_sizes
 from flows.sweep import Swept, sweep
 from flows.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
 from labeling.labeler import PromptWriter
@@ -71,8 +71,14 @@ def execute(
     """
     started = datetime.now(UTC)
     sweeps = kind in ("sweep", "run")
+    if kind == "label" and not experiment.readers:
+        raise InputError("an experiment without readers", "one or more to label", "add a [[readers]] section")
     if kind == "compare" and len(experiment.readers) < 2:
-        raise InputError("an experiment with one reader", "two or more to compare", "add a [[readers]] section")
+        raise InputError(
+            f"an experiment with {len(experiment.readers)} readers",
+            "two or more to compare",
+            "add a [[readers]] section",
+        )
     compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
     runner.run("verify models", verify_models, experiment, workspace, sweeps)
     if experiment.remote_readers:
@@ -123,6 +129,8 @@ def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
     def stacked(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         return pl.concat(frame.select(pl.lit(name).alias("reader"), pl.all()) for name, frame in frames.items())
 
+    if not labeled.readers:
+        return {"questions": labeled.corpus.questions}
     # A gold set never goes without word of who made it.
     qualified = labeled.tables["labelers"].select("reader", labeler_qualified="qualified")
     gold = stacked(labeled.golds).join(qualified, on="reader", how="left", maintain_order="left")
@@ -183,11 +191,19 @@ def describe(
         "other_corpora": [describe_corpus(there.corpus) for there in compared.others.values()] if compared else [],
         "readers": readers,
         "verdicts": [verdict._asdict() for verdict in swept.verdicts] if swept else [],
-        "warnings": [*labeler_warnings(labeled.tables), *(swept.warnings if swept else [])],
+        "retrieval": [choice._asdict() for choice in swept.choices] if swept else [],
+        "recommendations": [one._asdict() for one in swept.recommendations] if swept else [],
+        "warnings": [
+            *(labeler_warnings(labeled.tables) if labeled.readers else []),
+            *(swept.warnings if swept else []),
+        ],
     }
     if swept:
-        embedder = open_embedder(experiment.retrieval.embedder, workspace.embeddings)
-        manifest["embedder"] = {"weights": embedder.sha256, "with_tokenizer_and_config": embedder.digest}
+        opened = {one.label: open_embedder(one, workspace.embeddings) for one in experiment.retrieval.embedders}
+        manifest["embedders"] = {
+            name: {"weights": embedder.sha256, "with_all_that_changes_vectors": embedder.digest}
+            for name, embedder in opened.items()
+        }
     manifest["headline"] = headline(manifest, labeled, compared)
     return manifest
 
@@ -244,8 +260,10 @@ def _asked(reader: str, shards: list[Asked]) -> dict[str, Any]:
 
 def headline(manifest: Mapping[str, Any], labeled: Labeled, compared: Compared | None) -> str:
     """The one line that a user wants to see at the end."""
-    if manifest["verdicts"]:
-        return str(manifest["verdicts"][0]["line"])
+    if manifest["recommendations"]:
+        return str(manifest["recommendations"][0]["line"])
+    if manifest["retrieval"] and not labeled.readers:
+        return str(manifest["retrieval"][0]["line"])
     if compared:
         return name_best(labeled.tables["labelers"], compared.tables["pairs"])
     qualified = dict(labeled.tables["labelers"].select("reader", "qualified").iter_rows())

@@ -11,10 +11,11 @@ from corpora.schema import Corpus, iter_questions
 from corpora.sources import load_corpus
 from flows.asking import close_model, open_labeler
 from flows.experiment import Experiment, ReaderConfig
+from flows.indexing import check_sizes
 from flows.label import document_prompts, reader_corpus, tune_corpus
 from flows.measure import Speed, measure, price_file
 from flows.pipeline import Kind
-from flows.stages import check_sizes
+from flows.reading import reading_lengths
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.consensus import check_rule
 from labeling.labeler import PromptWriter
@@ -138,21 +139,19 @@ def _written(reader: ReaderConfig) -> int:
 
 
 def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, workspace: Workspace) -> Ask:
-    """About how many model tokens the retrieved prompts take: chunks full, every cut with its own tail."""
-    retrieval = experiment.retrieval
+    """About how many model tokens the arms of a sweep take: chunks full, every distinct prompt with its own tail."""
     labeler = open_labeler(reader, corpus.labels)
-    counter = open_embedder(retrieval.embedder, workspace.embeddings).tokenizer
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
+    counter = open_embedder(experiment.retrieval.embedders[0], workspace.embeddings).tokenizer
     ratio, empty = _model_tokens(corpus, reader, labeler, texts, sum(counter.count_all(texts)))
-    n_questions, n_cuts = len(corpus.questions), len(retrieval.cuts())
-    full = shared = 0.0
-    for chunking in retrieval.chunkings():
-        lengths = [cut.amount * chunking.size if cut.kind == "k" else cut.amount for cut in retrieval.cuts()]
-        full += sum(lengths) * ratio + empty * n_cuts
-        shared += max(lengths) * ratio + empty * n_cuts
-    prompts = n_questions * len(retrieval.chunkings()) * n_cuts
-    evaluated = math.ceil(n_questions * shared)
-    return Ask("read", prompts, 0, math.ceil(n_questions * full), evaluated, evaluated, prompts * _written(reader))
+    sets = reading_lengths(experiment, reader, corpus)
+    n_questions, n_prompts = len(corpus.questions), sum(map(len, sets))
+    # The prompts of a set are beginnings of each other: the longest is evaluated, and the tail of each.
+    full = n_questions * sum(length * ratio + empty for lengths in sets for length in lengths)
+    shared = n_questions * sum(max(lengths) * ratio + empty * len(lengths) for lengths in sets)
+    prompts = n_questions * n_prompts
+    evaluated = math.ceil(shared)
+    return Ask("read", prompts, 0, math.ceil(full), evaluated, evaluated, prompts * _written(reader))
 
 
 def _model_tokens(

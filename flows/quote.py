@@ -11,6 +11,7 @@ from typing import NamedTuple
 from corpora.schema import iter_questions
 from flows.experiment import Experiment, ReaderConfig
 from flows.first_asks import FirstAsk, first_asks
+from flows.reading import reading_lengths
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.labeler import PromptWriter
 from labeling.ledger import Ledger
@@ -124,22 +125,20 @@ def _mean_written(ledger: Ledger) -> float | None:
 
 def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
     """About what the retrieved prompts take: every chunk full, its bytes reckoned from the first documents."""
-    retrieval, corpus = experiment.retrieval, ask.corpus
+    corpus = ask.corpus
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
-    counter = open_embedder(retrieval.embedder, workspace.embeddings).tokenizer
+    counter = open_embedder(experiment.retrieval.embedders[0], workspace.embeddings).tokenizer
     bytes_a_token = sum(len(text.encode()) for text in texts) / max(1, sum(counter.count_all(texts)))
     writer = PromptWriter(ask.reader, corpus.labels)
     question = next(iter_questions(corpus.questions))
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, corpus.labels))
     prompts, expected, worst, n_written = 0, Usage(), Usage(), _mean_written(ledger)
-    for chunking in retrieval.chunkings():
-        for cut in retrieval.cuts():
-            length = cut.amount * chunking.size if cut.kind == "k" else cut.amount
-            prompt = writer.single(question, "retrieved", "x" * int(length * bytes_a_token))
-            each = len(corpus.questions)
-            prompts += each
-            expected = expected.plus(_times(_expected(ask.reader, prompt, n_written), each))
-            worst = worst.plus(_times(estimate(ask.reader, prompt), each))
+    each = len(corpus.questions)
+    for length in (length for lengths in reading_lengths(experiment, ask.reader, corpus) for length in lengths):
+        prompt = writer.single(question, "retrieved", "x" * int(length * bytes_a_token))
+        prompts += each
+        expected = expected.plus(_times(_expected(ask.reader, prompt, n_written), each))
+        worst = worst.plus(_times(estimate(ask.reader, prompt), each))
     return Quote(ask.reader, "read", prompts, 0, expected, worst, Usage(), price)
 
 

@@ -8,26 +8,24 @@ from typing import NamedTuple
 
 import polars as pl
 
+from corpora.schema import Corpus
 from flows.asking import Asked, collect
-from flows.experiment import Experiment
+from flows.experiment import Experiment, ReaderConfig
+from flows.indexing import Ranked, check_sizes, embed_all, kept_chunks, rank, score_retrieval, split
 from flows.label import Labeled, ask_all, reader_corpus
+from flows.reading import Contexts, build_contexts, join_answers, reading_prompts
 from flows.remote import submit_reads
 from flows.runner import Runner
-from flows.stages import (
-    build_contexts,
-    check_sizes,
-    embed_all,
-    join_answers,
-    rank,
-    reading_prompts,
-    score_retrieval,
-    split,
-)
-from flows.workspace import Workspace
+from flows.workspace import Workspace, by_size, open_embedder
 from results.guards import find_warnings
-from results.scoring import score_documents, score_sweep
+from results.judged import ANSWERS
+from results.recommendation import Recommendation, recommend
+from results.retrieval_choice import Choice, choose_retrieval
+from results.retrieval_means import mean_retrieval
+from results.scoring import score_sweep
 from results.verdict import Verdict, reach_verdicts
-from retrieval.chunks import CHUNKS
+from retrieval.embedder_config import EmbedderConfig
+from retrieval.retrievers import Retriever
 
 QUESTIONS_A_SHARD = 2
 
@@ -36,58 +34,113 @@ class Swept(NamedTuple):
     """What the sweep flow leaves behind.
 
     Attributes:
-        tables: result frames by name: chunks, hits, retrieval, answers, whole_document, cells, classes, comparisons.
+        tables: result frames by name: chunks, hits, retrieval, retrieval_means, index_recall, and with readers
+            answers, cells, baselines, classes, comparisons, ladder, interactions.
         verdicts: one a reader and cut, the headline first.
+        recommendations: one a reader.
+        choices: which setting retrieves best, one a cut.
         warnings: why the sweep may say less than it seems to.
         asked: what each shard took, by reader.
     """
 
     tables: Mapping[str, pl.DataFrame]
     verdicts: list[Verdict]
+    recommendations: list[Recommendation]
+    choices: list[Choice]
     warnings: list[str]
     asked: Mapping[str, list[Asked]]
 
 
 def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner: Runner) -> Swept:
-    """Rank every chunking, read every cut of every ranking, score, and say which chunking to use."""
-    corpus, retrieval = labeled.corpus, experiment.retrieval
+    """Rank every setting, read every cut of every ranking, score, and say which setting to use."""
+    corpus = labeled.corpus
     check_sizes(experiment, workspace)
-    chunked = [
-        runner.run(f"chunk: {chunking.name}", split, experiment, corpus, chunking, workspace)
-        for chunking in retrieval.chunkings()
-    ]
-    embed_all(experiment, corpus, chunked, workspace, runner)
-    hits = pl.concat([runner.run("index and rank", rank, experiment, corpus, one, workspace) for one in chunked])
-    contexts = runner.run("cut and assemble contexts", build_contexts, experiment, hits)
+    tables, ranked = retrieve(experiment, corpus, workspace, runner)
+    choices = choose_retrieval(corpus, tables["retrieval"], experiment.scoring)
+    if not experiment.readers:
+        return Swept(tables, [], [], choices, find_warnings(tables), {})
+    hits, oracle = (pl.concat([getattr(one, name) for one in ranked]) for name in ("hits", "oracle"))
+    contexts = runner.run("cut and assemble contexts", build_contexts, experiment, corpus, hits, oracle, workspace)
+    answers, asked = read(experiment, labeled, contexts, workspace, runner)
+    rule, how = experiment.consensus.rule, experiment.scoring
+    readers = [labeled.readers[reader.label] for reader in by_size(experiment.readers)]
+    scored = runner.run("score answers", score_sweep, corpus, answers, readers, rule, how)
+    tables |= {"answers": answers, **scored._asdict()}
+    verdicts = reach_verdicts(scored.cells, scored.comparisons, labeled.tables["labelers"], how, rule)
+    recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labeled.tables["labelers"], how)
+    return Swept(tables, verdicts, recommended, choices, find_warnings(tables), asked)
+
+
+def retrieve(
+    experiment: Experiment, corpus: Corpus, workspace: Workspace, runner: Runner
+) -> tuple[dict[str, pl.DataFrame], list[Ranked]]:
+    """Chunk, embed, index, rank and score every setting, one embedder after the other."""
+    retrieval = experiment.retrieval
+    chunked, ranked, scores = [], [], []
+    for config, retrievers in retrievers_of(experiment, workspace):
+        mine = [
+            runner.run(f"chunk: {chunking.name}", split, corpus, chunking, config, workspace)
+            for chunking in retrieval.chunkings()
+        ]
+        embed_all(corpus, mine, config, workspace, runner)
+        found = [
+            runner.run("index and rank", rank, experiment, corpus, chunks, config, retrievers, workspace)
+            for chunks in mine
+        ]
+        rankings = [one.hits for one in found]
+        scores.append(runner.run("score retrieval", score_retrieval, experiment, corpus, rankings, config, workspace))
+        chunked += [kept_chunks(chunks) for chunks in mine]
+        ranked += found
+    scored = pl.concat(scores)
+    tables = {
+        "chunks": pl.concat(chunked),
+        "hits": pl.concat([one.hits for one in ranked]).select(
+            "embedder", "retriever", "chunking", "question_id", "rank", "chunk_id", "score"
+        ),
+        "retrieval": scored,
+        "retrieval_means": runner.run("average retrieval", mean_retrieval, corpus, scored, experiment.scoring),
+        "index_recall": pl.concat([one.recalls for one in ranked]),
+    }
+    return tables, ranked
+
+
+def retrievers_of(experiment: Experiment, workspace: Workspace) -> list[tuple[EmbedderConfig, list[Retriever]]]:
+    """Each embedder with its retrievers; BM25, which needs no vector, once for embedders that count tokens alike."""
+    found, counted = [], set()
+    for config in experiment.retrieval.embedders:
+        counting = open_embedder(config, workspace.embeddings).tokenizer.digest
+        twice = counting in counted
+        counted.add(counting)
+        mine = [one for one in dict.fromkeys(experiment.retrieval.retrievers) if not (twice and one == "bm25")]
+        if mine:
+            found.append((config, mine))
+    return found
+
+
+def read(
+    experiment: Experiment, labeled: Labeled, contexts: Contexts, workspace: Workspace, runner: Runner
+) -> tuple[pl.DataFrame, dict[str, list[Asked]]]:
+    """Let every reader answer in every cell and arm."""
+    corpus = labeled.corpus
     for reader in experiment.remote_readers:  # all of their batches are under way together
-        mine = reader_corpus(corpus, reader, experiment.corpus.seed)
-        _, prompts = reading_prompts(mine, reader, contexts)
-        submit_reads(reader.as_reader(), corpus.labels, workspace, partial(iter, prompts))
-    answers, asked = [], {}
+        upcoming = reading_prompts(*_asked_of(experiment, corpus, reader, contexts)).prompts
+        submit_reads(reader.as_reader(), corpus.labels, workspace, partial(iter, upcoming))
+    answers, asked = [pl.DataFrame(schema=ANSWERS)], {}
     for reader in experiment.readers:
-        mine = reader_corpus(corpus, reader, experiment.corpus.seed)
-        requests, prompts = reading_prompts(mine, reader, contexts)
-        greedy = reader.as_reader()
+        reading = reading_prompts(*_asked_of(experiment, corpus, reader, contexts))
+        mine, greedy = reader_corpus(corpus, reader, experiment.corpus.seed), reader.as_reader()
         asked[reader.label] = ask_all(
-            f"read: {reader.label}", partial(iter, prompts), len(prompts), mine, greedy, workspace, runner,
-            QUESTIONS_A_SHARD,
+            f"read: {reader.label}", partial(iter, reading.prompts), len(reading.prompts), mine, greedy, workspace,
+            runner, QUESTIONS_A_SHARD,
         )  # fmt: skip
         failed = [vote for one in asked[reader.label] for vote in one.not_kept]
-        votes = collect(workspace, greedy, corpus.labels, [p for group in prompts for p in group], failed)
-        answers.append(join_answers(requests, votes))
-    retrieved = runner.run("score retrieval", score_retrieval, experiment, corpus, hits, workspace)
-    scored = runner.run(
-        "score answers", score_sweep, corpus, pl.concat(answers), retrieved, labeled.golds, experiment.scoring
-    )
-    verdicts = reach_verdicts(
-        scored.cells, scored.comparisons, labeled.tables["labelers"], experiment.scoring, experiment.consensus.rule
-    )
-    tables = {
-        "chunks": pl.concat([chunks.select(CHUNKS.names()) for chunks in chunked]),
-        "hits": hits.select("chunking", "question_id", "rank", "chunk_id", "score"),
-        "retrieval": retrieved,
-        "answers": pl.concat(answers),
-        "whole_document": score_documents(corpus, labeled.votes, labeled.golds, experiment.scoring),
-        **scored._asdict(),
-    }
-    return Swept(tables, verdicts, find_warnings(tables), asked)
+        prompts = [prompt for group in reading.prompts for prompt in group]
+        votes = collect(workspace, greedy, corpus.labels, prompts, failed)
+        answers.append(join_answers(corpus, reader.label, reading, votes, labeled.votes[reader.label]))
+    return pl.concat(answers), asked
+
+
+def _asked_of(
+    experiment: Experiment, corpus: Corpus, reader: ReaderConfig, contexts: Contexts
+) -> tuple[Corpus, ReaderConfig, Contexts, tuple[str, ...]]:
+    return reader_corpus(corpus, reader, experiment.corpus.seed), reader, contexts, experiment.retrieval.controls

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from corpora.digest import sha256_text
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from labeling import models
 from labeling.labeler import LabelerConfig, fingerprint
 from labeling.ledger import FLUSH_SECONDS, Ledger
 from labeling.models import ModelFile, file_digest, find_model, registry, resolve_model
 from labeling.remote.requests import labeler_identity
+from retrieval.embedder_config import EmbedderConfig
 from retrieval.embedding import Embedder
+from retrieval.hub import hub_folder, is_hub_id
+
+Reader = TypeVar("Reader", bound=LabelerConfig)
 
 
 class Workspace(NamedTuple):
@@ -70,6 +78,13 @@ def flush_ledgers() -> None:
         ledger.flush()
 
 
+def by_size(readers: Sequence[Reader]) -> list[Reader]:
+    """Readers with the smallest model file first; those that another machine answers for come last, as given."""
+    return sorted(
+        readers, key=lambda one: math.inf if one.remote.is_remote else model_file(one.model).path.stat().st_size
+    )
+
+
 def labeler_fingerprint(config: LabelerConfig, labels: LabelSet) -> str:
     """Fingerprint of a labeler: on this machine's model file, or as a provider is asked."""
     if config.remote.is_remote:
@@ -78,20 +93,38 @@ def labeler_fingerprint(config: LabelerConfig, labels: LabelSet) -> str:
 
 
 @cache
-def open_embedder(name: str, cache_folder: Path) -> Embedder:
-    """An embedder by registry name or folder.
+def open_embedder(config: EmbedderConfig, cache_folder: Path) -> Embedder:
+    """An embedder by registry name, folder or hub id; the hub is asked only for a hub id that is not here yet.
 
     Raises:
         InputError: unknown, not fetched, or not an embedder.
     """
-    folder = Path(name)
-    if name not in registry() and folder.is_dir():
-        weights = folder / "model.safetensors"
-        if not weights.is_file():
-            raise InputError(f"no {weights}", "a sentence-transformers folder", "check the path of the embedder")
-        return Embedder(folder, file_digest(weights), cache_folder)
-    model = find_model(name)
-    if model.kind != "embedder":
-        raise InputError(f"model {name!r} is a {model.kind}", "an embedder", "see `tercet models list`")
-    found = resolve_model(name)
-    return Embedder(found.path.parent, found.sha256, cache_folder)
+    # Beside the fetched models: a conversion serves every store of this machine.
+    name, converted = config.model, models.cache_folder() / "converted"
+    if name in registry():
+        model = find_model(name)
+        if model.kind != "embedder":
+            raise InputError(f"model {name!r} is a {model.kind}", "an embedder", "see `tercet models list`")
+        found = resolve_model(name)
+        return Embedder(config, found.path.parent, found.sha256, cache_folder, converted)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if not is_hub_id(name):
+            find_model(name)  # raises, with the nearest name
+        folder = hub_folder(name, onnx=config.backend == "onnx")
+    return Embedder(config, folder, weights_digest(folder), cache_folder, converted)
+
+
+def weights_digest(folder: Path) -> str:
+    """Digest of a model folder's weights; of several files, the digest of their digests.
+
+    Raises:
+        InputError: the folder holds none.
+    """
+    files = sorted(folder.glob("model*.safetensors"))
+    if not files:
+        raise InputError(
+            f"no {folder / 'model.safetensors'}", "a sentence-transformers folder", "check the path of the embedder"
+        )
+    digests = [file_digest(file) for file in files]
+    return digests[0] if len(digests) == 1 else sha256_text(" ".join(digests))

@@ -12,7 +12,7 @@ import polars as pl
 
 from corpora.errors import InputError
 from labeling.votes import KEY
-from results.scoring import CELL
+from results.settings import CELL
 
 AGREEMENT = pl.Schema(
     {
@@ -25,7 +25,7 @@ AGREEMENT = pl.Schema(
         "largest_change": pl.Float64(),
     }
 )
-_KEYS = {"votes": ["reader", "question_id", *KEY[1:]], "answers": [*CELL, "question_id"]}
+_KEYS = {"votes": ["reader", "question_id", *KEY[1:]], "answers": [*CELL, "arm", "question_id"]}
 
 
 def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -42,7 +42,7 @@ def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataF
     rows = []
     for table, key in _KEYS.items():
         if table in ours and table in theirs:
-            joined = ours[table].join(theirs[table], on=key, how="full", suffix="_b", coalesce=True)
+            joined = ours[table].join(theirs[table], on=key, how="full", suffix="_b", coalesce=True, nulls_equal=True)
             for (reader,), mine in joined.sort(key).group_by(["reader"], maintain_order=True):
                 rows.append(_row(table, str(reader), mine, ours[table].columns))
     if not rows:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
 from corpora.schema import LabelSet
+from results.resampling import Array, Law, Outcomes, draw_weights, one_hot
 from results.statistics import Interval
 
 NO_ANSWER = "(no answer)"  # a failed vote is a wrong answer of its own kind, not a missing row
@@ -34,6 +35,14 @@ class AnswerScores(NamedTuple):
     macro_precision: float
     macro_recall: float
     macro_f1: float
+
+
+class Macro(NamedTuple):
+    """Macro precision, recall and F1, each with its interval."""
+
+    precision: Interval
+    recall: Interval
+    f1: Interval
 
 
 def kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
@@ -72,51 +81,60 @@ def score_classes(right: Sequence[str], answered: Sequence[str | None], labels: 
     return pl.DataFrame([tuple(row) for row in rows], schema=PER_CLASS, orient="row")
 
 
-def bootstrap_macro(
-    right: Sequence[str],
-    answered: Sequence[str | None],
-    labels: LabelSet,
-    clusters: Sequence[str],
-    n_resamples: int,
-    confidence: float,
-    seed: int,
-) -> tuple[Interval, Interval, Interval]:
-    """Macro precision, recall and F1 with percentile bootstrap intervals over clusters.
+def resample_macro(
+    given: Outcomes, law: Law, n_labels: int, n_resamples: int, confidence: float, seed: int
+) -> list[Macro]:
+    """Macro precision, recall and F1 of columns of answers, with percentile intervals over documents and votes.
 
-    The labels averaged are those of `score_answers`; one that a resample does not hold is left out of its mean.
+    The labels averaged are those of `score_answers`; one that a resample does not hold is left out of its mean. As in
+    `resample_means` the resamples are moved to stand around what was observed.
+
+    Args:
+        given: shape (questions, columns): index of the label given, -1 for none.
+        law: what counts as right.
+        n_labels: size of the label set.
+        n_resamples: how many.
+        confidence: of the intervals.
+        seed: of the draws.
+
+    Returns:
+        One a column, NaN throughout where no question counts.
     """
-    scores = score_answers(right, answered, labels)
-    present = [label for label in labels if label in set(right)]
-    columns = [*present, *(label for label in labels if label not in present), NO_ANSWER]
-    given = [columns.index(label if label is not None else NO_ANSWER) for label in answered]
-    _, codes = np.unique(np.asarray(clusters, dtype=object), return_inverse=True)
-    n_clusters = int(codes.max()) + 1
-    confusion = np.zeros((n_clusters, len(present), len(columns)))
-    place = (np.asarray(codes), np.array([present.index(label) for label in right]), np.array(given))
-    np.add.at(confusion, place, 1.0)
-    means = _resampled_macro(confusion, n_resamples, seed)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    estimates = (scores.macro_precision, scores.macro_recall, scores.macro_f1)
-    found = [Interval(*map(float, one)) for one in zip(estimates, low, high, strict=True)]
-    return found[0], found[1], found[2]
+    observed = one_hot(law.observed, n_labels)
+    present = np.flatnonzero(observed.sum(axis=0))
+    if not len(present):
+        unknown = Interval(float("nan"), float("nan"), float("nan"))
+        return [Macro(unknown, unknown, unknown)] * given.shape[1]
+    said = (given[:, None, :] == np.arange(n_labels)[None, :, None]).astype(np.float64)
+    estimates = _macro(observed[None], said, present)[0]
+    centre = _macro(law.chances[None], said, present)[0]
+    parts = [_macro(weights, said, present) for weights in draw_weights(law, n_resamples, seed)]
+    moved = np.concatenate(parts) + (estimates - centre)
+    low, high = np.clip(np.nanquantile(moved, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0), 0.0, 1.0)
+    return [
+        Macro(*(Interval(*map(float, one)) for one in zip(estimates[at], low[at], high[at], strict=True)))
+        for at in range(given.shape[1])
+    ]
 
 
-def _resampled_macro(confusion: npt.NDArray[np.float64], n_resamples: int, seed: int) -> npt.NDArray[np.float64]:
-    """Macro precision, recall and F1 of each resample, shape (resamples, 3), from counts (clusters, right, given)."""
-    rng = np.random.default_rng(seed)
-    n_clusters, n_present, n_columns = confusion.shape
-    flat = confusion.reshape(n_clusters, -1)
-    block = max(1, 4_000_000 // n_clusters)
+def _macro(weights: Array, said: Array, present: Outcomes) -> Array:
+    """Macro precision, recall and F1, shape (resamples, columns, 3).
+
+    Args:
+        weights: shape (resamples, questions, labels): how much each question counts with each right label.
+        said: shape (questions, labels, columns): 1 where a column's answer is that label.
+        present: labels that are averaged.
+    """
+    totals = weights.sum(axis=2)
     parts = []
-    for start in range(0, n_resamples, block):
-        size = min(block, n_resamples - start)
-        weights = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=size)
-        counts = (weights @ flat).reshape(size, n_present, n_columns)
-        hits = np.diagonal(counts, axis1=1, axis2=2)
-        held, said = counts.sum(axis=2), counts.sum(axis=1)[:, :n_present]
+    for label in present:
+        held = weights[:, :, label].sum(axis=1)[:, None]
+        hits, answered = weights[:, :, label] @ said[:, label], totals @ said[:, label]
         with np.errstate(invalid="ignore", divide="ignore"):
-            recall = hits / held  # NaN where the resample does not hold the label
-            precision = np.where(held > 0, np.where(said > 0, hits / said, 0.0), np.nan)
-            f1 = np.where(held > 0, 2 * hits / (held + said), np.nan)
-        parts.append(np.stack([np.nanmean(one, axis=1) for one in (precision, recall, f1)], axis=1))
-    return np.concatenate(parts)
+            precision = np.where(answered > 0, hits / answered, 0.0)
+            one = np.stack([precision, hits / held, 2 * hits / (held + answered)], axis=2)
+        parts.append(np.where(held[:, :, None] > 0, one, np.nan))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a resample without any of the labels is NaN, as it should be
+        means: Array = np.nanmean(np.stack(parts), axis=0)
+    return means

@@ -14,8 +14,8 @@ import polars as pl
 from corpora.schema import Corpus, LabelSet
 from results.answer_metrics import NO_ANSWER, kappa, score_answers, score_classes
 from results.answers import hits, judge
+from results.config import ScoringConfig
 from results.labelers import no_nan
-from results.scoring import ScoringConfig
 from results.statistics import (
     agreement_against_chance,
     compare_paired,

@@ -15,10 +15,9 @@ import polars as pl
 from corpora.schema import Corpus
 from results.excerpts import Stretch, choose_stretches
 from results.recommended import is_recommended
+from results.settings import CELL, CELL_SCHEMA
 
 KINDS = ("retrieval", "chunking", "retrieval or chunking", "harmed", "reader")
-SETTING = ("splitter", "size", "overlap", "embedder", "retriever")
-CELL = ("reader", *SETTING, "cut", "amount")
 N_EXAMPLES = 6
 MOST_CHARACTERS = 220_000  # of text in all examples together: under 1 MB in any script
 MOST_OF_ONE = 12_000
@@ -40,14 +39,7 @@ SHOWN: pl.Struct = pl.Struct(
 )
 EXAMPLES = pl.Schema(
     {
-        "reader": pl.String(),
-        "splitter": pl.String(),
-        "size": pl.Int64(),
-        "overlap": pl.Int64(),
-        "embedder": pl.String(),
-        "retriever": pl.String(),
-        "cut": pl.String(),
-        "amount": pl.Int64(),
+        **CELL_SCHEMA,
         "setting": pl.String(),
         "kind": pl.String(),
         "n_of_kind": pl.Int64(),

@@ -6,27 +6,30 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from results.scoring import CHUNKING, CUT
+from results.settings import CUT, SETTING
 
 ONE_CHUNK_SHARE = 0.5
 CEILING = 0.98
 SMALL_GOLD = 30
 OUTSIDE_MASS = 0.5
+EXACT_ENOUGH = 0.99
 
 
 def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     """One line for each way in which a sweep may say less than it seems to.
 
     Args:
-        tables: the frames chunks, retrieval and cells of a run.
+        tables: the frames chunks, retrieval_means and index_recall of a run; with readers cells and ladder too.
     """
-    return [
+    found = [
         *_whole_documents(tables["chunks"]),
         *_without_effect(tables["chunks"]),
-        *_at_ceiling(tables["retrieval"]),
-        *_small_gold(tables["cells"]),
-        *_failed(tables["cells"]),
+        *_at_ceiling(tables["retrieval_means"]),
+        *_approximate(tables["index_recall"]),
     ]
+    if "cells" in tables:
+        found += [*_small_gold(tables["cells"]), *_failed(tables["cells"]), *_context_free(tables["ladder"])]
+    return found
 
 
 def labeler_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
@@ -39,7 +42,8 @@ def labeler_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
 
 
 def _whole_documents(chunks: pl.DataFrame) -> list[str]:
-    counts = chunks.group_by("chunking", "document_id").len().group_by("chunking", maintain_order=False)
+    chunks = _named(chunks)
+    counts = chunks.group_by("chunking", "document_id").len().group_by("chunking")
     shares = counts.agg(share=(pl.col("len") == 1).mean()).filter(pl.col("share") >= ONE_CHUNK_SHARE).sort("chunking")
     return [
         f"{chunking}: {share:.0%} of the documents are one chunk, so that this is retrieval of whole documents."
@@ -47,10 +51,18 @@ def _whole_documents(chunks: pl.DataFrame) -> list[str]:
     ]
 
 
+def _named(chunks: pl.DataFrame) -> pl.DataFrame:
+    """The chunkings with the embedder whose tokens they count, where there are several."""
+    if chunks["embedder"].n_unique() == 1:
+        return chunks
+    return chunks.with_columns(chunking=pl.concat_str("chunking", "embedder", separator=" "))
+
+
 def _without_effect(chunks: pl.DataFrame) -> list[str]:
     """Chunkings that cut every document at the same places."""
     places = (
-        chunks.sort("chunking", "document_id", "start", "end")
+        _named(chunks)
+        .sort("chunking", "document_id", "start", "end")
         .group_by("chunking", maintain_order=True)
         .agg(pl.struct("document_id", "start", "end").hash(seed=0).alias("places"))
     )
@@ -58,13 +70,32 @@ def _without_effect(chunks: pl.DataFrame) -> list[str]:
     return [f"{' and '.join(names)} make the same chunks: the size has no effect." for names in alike["chunking"]]
 
 
-def _at_ceiling(retrieval: pl.DataFrame) -> list[str]:
-    hits = retrieval.group_by(*CHUNKING, *CUT).agg(pl.mean("hit"))
-    worst = hits.group_by(CUT).agg(pl.min("hit")).filter(pl.col("hit") >= CEILING).sort(CUT)
+def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
+    worst = retrieval_means.group_by(CUT).agg(pl.min("hit")).filter(pl.col("hit") >= CEILING).sort(CUT)
     return [
-        f"{cut}={amount}: the gold document is found for at least {hit:.1%} of the questions at every chunking, "
+        f"{cut}={amount}: the gold document is found for at least {hit:.1%} of the questions at every setting, "
         "so that retrieval has nothing left to lose there."
         for cut, amount, hit in worst.iter_rows()
+    ]
+
+
+def _approximate(index_recall: pl.DataFrame) -> list[str]:
+    means = index_recall.group_by(SETTING).agg(pl.mean("recall")).filter(pl.col("recall") < EXACT_ENOUGH).sort(SETTING)
+    return [
+        f"{splitter}(size={size},overlap={overlap}) {embedder}: the approximate index finds {recall:.1%} of what the "
+        "exact one does, so that its losses are partly the index's."
+        for splitter, size, overlap, embedder, _, recall in means.iter_rows()
+    ]
+
+
+def _context_free(ladder: pl.DataFrame) -> list[str]:
+    """Readers that are not shown to answer better with the document than without any context."""
+    known = ladder.filter(pl.col("questions") == "gold", pl.col("closed_book").is_not_null())
+    lost = known.filter(pl.col("document").is_not_null(), pl.col("recovered").is_null()).unique("reader").sort("reader")
+    return [
+        f"{reader}: {closed:.1%} of its gold questions are right without any context and {document:.1%} with the whole "
+        "document: what is retrieved can hardly matter to it."
+        for reader, closed, document in lost.select("reader", "closed_book", "document").iter_rows()
     ]
 
 

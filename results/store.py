@@ -19,7 +19,7 @@ from corpora.errors import InputError
 
 MANIFEST = "manifest.json"
 REPORT = "report.md"
-FORMAT = 2  # of the tables; raised when a report could not be rendered from older ones
+FORMAT = 3  # of the tables; raised when a report could not be rendered from older ones
 # What can change a number.
 PACKAGES = (
     *("tercet", "llama-cpp-python", "sentence-transformers", "torch", "faiss-cpu", "tokenizers", "numpy", "polars"),

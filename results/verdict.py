@@ -1,4 +1,4 @@
-"""The verdict: which chunking to use under a cut, or that the run cannot tell, and what it could have told."""
+"""The verdict: which setting to use under a cut, or that the run cannot tell, and what it could have told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from labeling.consensus import Rule
-from results.scoring import CUT, ScoringConfig, chunking_name
+from results.config import ScoringConfig
+from results.recommendation import COST_ORDER, unqualified
+from results.settings import CUT
 from results.statistics import detectable_difference
 
 GOLD_MEANS: dict[str, str] = {
@@ -26,12 +28,12 @@ class Verdict(NamedTuple):
         reader: who read.
         cut: as in `budget=256`.
         n_gold: gold questions it rests on.
-        best: chunking with the highest accuracy; of equal ones the one with the least context.
-        not_worse: chunkings that the tests cannot tell from the best, the best included.
-        recommended: the cheapest chunking shown to be within the margin of the best (the best itself counts), or None
-            where the best is neither told apart nor any other shown to be near it.
+        best: setting with the highest accuracy; of equal ones the one with the least context.
+        not_worse: settings that the tests cannot tell from the best, the best included.
+        recommended: the cheapest setting shown to be within the margin of the best (one that is told from all others
+            needs no more), or None where none is.
         detectable: smallest difference that the run would have found with 80 % power; None with fewer than two
-            chunkings or documents.
+            settings or documents.
         decided: whether the best is told from all others.
         line: all of that in one line.
     """
@@ -64,13 +66,11 @@ def reach_verdicts(
     """
     qualified = dict(labelers.select("reader", "qualified").iter_rows())
     verdicts = []
-    named = cells.with_columns(chunking_name())
-    for (reader, cut, amount), rows in named.group_by(["reader", *CUT], maintain_order=True):
+    for (reader, cut, amount), rows in cells.group_by(["reader", *CUT], maintain_order=True):
         same = (pl.col("reader") == reader) & (pl.col("cut") == cut) & (pl.col("amount") == amount)
         verdict = _reach(rows, comparisons.filter(same), config, rule)
         if qualified.get(reader) is False:
-            warning = f"{reader} is not shown to beat always answering the majority label; its gold proves little."
-            verdict = verdict._replace(line=f"{verdict.line} WARNING: {warning}")
+            verdict = verdict._replace(line=f"{verdict.line} WARNING: {unqualified(verdict.reader)}")
         verdicts.append(verdict)
 
     def headline(verdict: Verdict) -> tuple[bool, int, bool, int]:
@@ -92,60 +92,59 @@ def _reach(rows: pl.DataFrame, pairs: pl.DataFrame, config: ScoringConfig, rule:
         # A prompt that did not fit is not a wrong answer; scored as one, it would look like an effect of size.
         line = f"Cannot tell: {failed} answers of {reader} at {cut} failed; see their `failure` and run again."
         return undecided._replace(line=line)
-    ranked = rows.sort(-pl.col("gold_accuracy"), "n_context_tokens", "size", "chunking")
+    ranked = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER)
     best = ranked.row(0, named=True)
-    against = _against_best(best["chunking"], pairs)
-    told_apart = {name for name, p_holm, _ in against if p_holm < 1 - config.confidence}
-    not_worse = tuple(name for name in ranked["chunking"] if name not in told_apart)
-    within = {best["chunking"]} | {name for name, _, high in against if high <= config.margin}
+    told_apart = {name for name, p_holm in _against_best(best["setting"], pairs) if p_holm < 1 - config.confidence}
+    not_worse = tuple(name for name in ranked["setting"] if name not in told_apart)
     decided = len(not_worse) == 1 and len(rows) > 1
-    affordable = rows.filter(pl.col("chunking").is_in(within)).sort("n_context_tokens", "size", "chunking")
+    is_within = pl.col("p_within_cut") < 1 - config.confidence
+    if decided or len(rows) == 1:
+        is_within |= pl.col("setting") == best["setting"]
+    affordable = rows.filter(is_within).sort(COST_ORDER)
     verdict = undecided._replace(
-        best=best["chunking"],
+        best=best["setting"],
         not_worse=not_worse,
-        recommended=affordable["chunking"][0] if decided or len(within) > 1 or len(rows) == 1 else None,
+        recommended=None if affordable.is_empty() else affordable["setting"][0],
         detectable=_detectable(pairs, config),
         decided=decided,
     )
     return verdict._replace(line=_line(verdict, best, len(rows), config, rule))
 
 
-def _against_best(best: str, pairs: pl.DataFrame) -> list[tuple[str, float, float]]:
-    """Every other chunking with its adjusted p-value and the upper end of (best minus it)."""
+def _against_best(best: str, pairs: pl.DataFrame) -> list[tuple[str, float]]:
+    """Every other setting with its adjusted p-value."""
     found = []
     for pair in pairs.iter_rows(named=True):
-        if pair["a"] == best:
-            found.append((pair["b"], pair["p_holm"], pair["high"]))
-        elif pair["b"] == best:
-            found.append((pair["a"], pair["p_holm"], -pair["low"]))
+        if best in (pair["a"], pair["b"]):
+            found.append((pair["b"] if pair["a"] == best else pair["a"], pair["p_holm"]))
     return found
 
 
 def _detectable(pairs: pl.DataFrame, config: ScoringConfig) -> float | None:
-    """What the typical pair of chunkings could have shown."""
+    """What the typical pair of settings could have shown."""
     error = pairs["standard_error"].median()
     if not isinstance(error, float) or not math.isfinite(error):
         return None
     return detectable_difference(error, len(pairs), config.confidence)
 
 
-def _line(verdict: Verdict, best: dict[str, Any], n_chunkings: int, config: ScoringConfig, rule: Rule) -> str:
+def _line(verdict: Verdict, best: dict[str, Any], n_settings: int, config: ScoringConfig, rule: Rule) -> str:
     where = f"{verdict.reader} at {verdict.cut}"
     shown = (
         f"accuracy {best['gold_accuracy']:.3f} [{best['gold_accuracy_low']:.3f}, {best['gold_accuracy_high']:.3f}] "
         f"on {verdict.n_gold} gold questions ({GOLD_MEANS[rule]})"
     )
-    if n_chunkings == 1:
-        return f"Nothing to choose: {where} was run with one chunking only, {verdict.best}: {shown}."
+    if n_settings == 1:
+        return f"Nothing to choose: {where} was run with one setting only, {verdict.best}: {shown}."
     if verdict.decided and verdict.recommended == verdict.best:
-        return f"Use {verdict.best} for {where}: {shown}, better than each of the {n_chunkings - 1} others."
+        return f"Use {verdict.best} for {where}: {shown}, better than {_others(n_settings)}."
     if verdict.decided:
         return (
             f"Use {verdict.recommended} for {where}: the cheapest shown to be within {config.margin:g} of the best, "
-            f"{verdict.best} ({shown}), which is better than each of the {n_chunkings - 1} others."
+            f"{verdict.best} ({shown}), which is better than {_others(n_settings)}."
         )
-    others = n_chunkings - len(verdict.not_worse)
-    told = f" ({others} of {n_chunkings} are worse)" if others else ""
+    others = n_settings - len(verdict.not_worse)
+    told = f" ({others} of {n_settings} are worse)" if others else ""
     line = (
         f"Cannot tell which of {', '.join(verdict.not_worse)} is best for {where}{told}: {verdict.best} leads, "
         f"{shown}; {missed(verdict.detectable)}."
@@ -153,6 +152,10 @@ def _line(verdict: Verdict, best: dict[str, Any], n_chunkings: int, config: Scor
     if verdict.recommended:
         line += f" Cheapest shown to be within {config.margin:g} of the leader: {verdict.recommended}."
     return line
+
+
+def _others(n_settings: int) -> str:
+    return "the other" if n_settings == 2 else f"each of the {n_settings - 1} others"
 
 
 def missed(detectable: float | None) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from corpora.digest import sha256_text
 from corpora.errors import InputError
-from retrieval.splitters import Chunking, split_text
+from retrieval.blocks import Slice, count_all
+from retrieval.splitters import Chunking, Embed, split_texts
 from retrieval.tokens import EmbedderTokenizer
 
 CHUNKS = pl.Schema(
@@ -20,51 +23,88 @@ CHUNKS = pl.Schema(
         "text_sha256": pl.String(),
     }
 )
+_WITH_TEXT = pl.Schema({**CHUNKS, "text": pl.String()})
+
+# Documents are split together up to so many characters: many sentences to embed at once, and bounded memory.
+_SHARD = 4_000_000
 
 
-def chunk_documents(documents: pl.DataFrame, chunking: Chunking, tokenizer: EmbedderTokenizer) -> pl.DataFrame:
+def chunk_documents(
+    documents: pl.DataFrame, chunking: Chunking, tokenizer: EmbedderTokenizer, embed: Embed | None = None
+) -> pl.DataFrame:
     """Split documents.
 
     Args:
         documents: columns document_id and text.
         chunking: how.
         tokenizer: the embedder's.
+        embed: gives sentences their vectors, for the semantic splitter; asked once for some four million characters.
 
     Returns:
         Frame of schema `CHUNKS` with an extra column `text`; `n_tokens` leaves special tokens out.
 
     Raises:
         InputError: a document yields no chunk (it has no token), or a chunk is longer than the size.
+        ValueError: the semantic splitter without `embed`.
     """
-    slices: list[tuple[str, int, int, str]] = []
+    frames = []
+    for shard in _shards(documents):
+        found = split_texts([text for _, text in shard], chunking, tokenizer, embed)
+        frames.append(_frame(shard, found, chunking, tokenizer))
+    return pl.concat([_WITH_TEXT.to_frame(), *frames])
+
+
+def _shards(documents: pl.DataFrame) -> Iterator[list[tuple[str, str]]]:
+    """Documents (id, text) in order, together as many as have the characters of a shard."""
+    shard: list[tuple[str, str]] = []
+    size = 0
     for document_id, text in documents.select("document_id", "text").iter_rows():
-        found = split_text(text, chunking, tokenizer)
-        counted = tokenizer.count_all([text[start:end] for start, end in found])
-        found = [place for place, n in zip(found, counted, strict=True) if n]
-        if not found:
-            raise InputError(
-                f"document {document_id!r} has no token for this embedder", "some text", "remove the document"
-            )
-        slices.extend((document_id, start, end, text[start:end]) for start, end in found)
+        if shard and size + len(text) > _SHARD:
+            yield shard
+            shard, size = [], 0
+        shard.append((document_id, text))
+        size += len(text)
+    if shard:
+        yield shard
+
+
+def _frame(
+    shard: list[tuple[str, str]], found: list[list[Slice]], chunking: Chunking, tokenizer: EmbedderTokenizer
+) -> pl.DataFrame:
+    slices = [
+        (document_id, start, end, text[start:end])
+        for (document_id, text), places in zip(shard, found, strict=True)
+        for start, end in places
+    ]
     texts = [text for *_, text in slices]
-    counts = tokenizer.count_all(texts)
-    longest = max(counts)
-    if longest + tokenizer.n_special > chunking.size:
-        raise InputError(
-            f"{chunking.name} made a chunk of {longest + tokenizer.n_special} tokens",
-            f"at most {chunking.size}",
-            "choose another splitter; this one cannot cut this text small enough",
-        )
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "chunking": [chunking.name] * len(slices),
             "chunk_id": [f"{document_id}:{start}-{end}" for document_id, start, end, _ in slices],
             "document_id": [document_id for document_id, *_ in slices],
             "start": [start for _, start, *_ in slices],
             "end": [end for _, _, end, _ in slices],
-            "n_tokens": counts,
+            "n_tokens": count_all(texts, tokenizer),
             "text_sha256": [sha256_text(text) for text in texts],
             "text": texts,
         },
-        schema={**CHUNKS, "text": pl.String()},
-    )
+        schema=_WITH_TEXT,
+    ).filter(pl.col("n_tokens") > 0)
+    _check(frame, shard, chunking, tokenizer)
+    return frame
+
+
+def _check(frame: pl.DataFrame, shard: list[tuple[str, str]], chunking: Chunking, tokenizer: EmbedderTokenizer) -> None:
+    chunked = set(frame["document_id"])
+    for document_id, _ in shard:
+        if document_id not in chunked:
+            raise InputError(
+                f"document {document_id!r} has no token for this embedder", "some text", "remove the document"
+            )
+    longest = int(frame["n_tokens"].to_numpy().max()) + tokenizer.n_special
+    if longest > chunking.size:
+        raise InputError(
+            f"{chunking.name} made a chunk of {longest} tokens",
+            f"at most {chunking.size}",
+            "choose another splitter; this one cannot cut this text small enough",
+        )

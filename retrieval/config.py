@@ -1,30 +1,55 @@
-"""The retrieval section of an experiment: which chunkings and cuts a sweep covers."""
+"""The retrieval section of an experiment: which settings and cuts a sweep covers, and what else its readers see."""
 
 from __future__ import annotations
 
 from itertools import product
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from retrieval.context import Cut
+from retrieval.embedder_config import EmbedderConfig
+from retrieval.retrievers import Retriever
 from retrieval.splitters import Chunking, Splitter
+
+Control = Literal["closed_book", "random", "oracle_chunk"]
 
 
 class RetrievalConfig(BaseModel):
-    """Every combination of splitter, size and overlap is indexed; every cut of its ranking is read."""
+    """Every combination of splitter, size, overlap and embedder is indexed.
+
+    Every retriever ranks each index, and every cut of each ranking is read.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    embedder: str = Field(
-        "all-minilm-l6-v2", description="an embedder of `tercet models list`, or a sentence-transformers folder"
-    )
     splitters: tuple[Splitter, ...] = Field(("tokens",), min_length=1, description="how documents are split")
     sizes: tuple[int, ...] = Field(
         (32, 64, 128, 256), min_length=1, description="in the embedder's tokens, its special tokens included"
     )
     overlaps: tuple[int, ...] = Field((0,), min_length=1, description="tokens that neighbouring chunks may share")
+    embedders: tuple[EmbedderConfig, ...] = Field(
+        (EmbedderConfig(),), min_length=1, description="what embeds chunks and questions, and whose tokens are counted"
+    )
+    retrievers: tuple[Retriever, ...] = Field(
+        ("dense",),
+        min_length=1,
+        description="dense: exact FAISS; bm25; hybrid: both by reciprocal rank; approximate: HNSW",
+    )
     k: tuple[int, ...] = Field((1, 3, 5), description="read so many chunks")
     budgets: tuple[int, ...] = Field((256,), description="read as many chunks as fit in so many tokens")
+    controls: tuple[Control, ...] = Field(
+        ("closed_book", "random", "oracle_chunk"),
+        description="what else each reader is shown, to tell whose a loss is; fewer take less time",
+    )
+
+    @field_validator("embedders", mode="before")
+    @classmethod
+    def _from_names(cls, given: Any) -> Any:
+        """A bare name is a model with the default settings."""
+        if not isinstance(given, list | tuple):
+            return given
+        return [{"model": one} if isinstance(one, str) else one for one in given]
 
     def chunkings(self) -> list[Chunking]:
         """Every splitter, size and overlap, without repeats."""

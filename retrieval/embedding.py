@@ -1,58 +1,88 @@
-"""Embedding: each distinct text once per model, longest together, cached by digest."""
+"""Embedding: each distinct text once per model and role, longest together, cached by digest."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import numpy.typing as npt
-import polars as pl
 
-from corpora.digest import sha256_file, sha256_text
+from corpora.digest import sha256_text
 from corpora.errors import InputError
+from retrieval.batches import batches
+from retrieval.embedder_config import EmbedderConfig, Role, check_installed
+from retrieval.late_chunking import OVERLAP, Place, place_key, pool_documents, read_document
+from retrieval.model_folder import check_late, fingerprint, prompt_of, window_of
 from retrieval.tokens import EmbedderTokenizer
+from retrieval.vector_cache import VectorCache, Vectors
 
-Vectors = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    from retrieval.encoder import Encoder
+
+__all__ = ["Embedder", "Place", "Progress", "Vectors"]
+
 Progress = Callable[[int], None]
+Computed = Iterator[tuple[list[str], Vectors]]
+Item = TypeVar("Item", str, Place)
 
-_SHARD = 4096  # texts embedded between two writes to the cache
+_SHARD = 4096  # vectors computed between two writes to the cache, about
+_BATCH_TOKENS = 8192  # of a forward pass, padding included
 
 
 class Embedder:
-    """A sentence-transformers model in a local folder; loaded when the first text is not in the cache.
+    """A sentence-transformers model in a local folder; loaded when the first vector is not in the cache.
 
     Args:
+        config: backend, precision, prompts, and whether chunks are pooled late.
         folder: the model's folder.
-        sha256: digest of its weights, which names its cache.
+        sha256: digest of its weights.
         cache: folder of the embedding cache.
-        batch_size: texts a forward pass.
+        converted: folder that keeps models converted for a backend; None for one beside the cached embeddings.
+
+    Raises:
+        InputError: the backend's package is missing, the model cannot be chunked late, or a prompt fills its window.
     """
 
-    def __init__(self, folder: Path, sha256: str, cache: Path, batch_size: int = 64) -> None:
-        self.folder, self.sha256, self.batch_size = folder, sha256, batch_size
-        # Weights alone are not the model: another tokenizer or pooling makes other vectors.
-        beside = [folder / name for name in ("tokenizer.json", "config.json", "modules.json", "1_Pooling/config.json")]
-        parts = sha256 + "".join(sha256_file(file) for file in beside if file.is_file())
-        self.digest = sha256_text(parts)
-        self.cache = cache / self.digest[:16]
+    def __init__(
+        self, config: EmbedderConfig, folder: Path, sha256: str, cache: Path, converted: Path | None = None
+    ) -> None:
+        check_installed(config)
+        if config.late:
+            check_late(folder)
+        self.config, self.folder, self.sha256 = config, folder, sha256
         self.tokenizer = EmbedderTokenizer(folder)
-        self.limit = _window(folder)
+        self.window = window_of(folder)
+        self.prompts: dict[Role, str] = {"query": prompt_of(folder, config, "query")}
+        self.prompts["passage"] = prompt_of(folder, config, "passage")
+        for role in self.prompts:
+            self._check_room(role)
         self.n_embedded = 0
-        self._model: Any = None
-        self._digests: set[str] = set()  # of texts known to be in the cache, and the shards that they were read from
-        self._seen: set[Path] = set()
+        self._converted = converted or cache / "converted"
+        model = fingerprint(folder, config, sha256)
+        # Roles with the same prompt share their vectors.
+        named = {role: sha256_text(f"{model} {prompt!r}") for role, prompt in self.prompts.items()}
+        late = sha256_text(f"{named['passage']} late {OVERLAP}")
+        self._texts = {role: VectorCache(cache / named[role][:16]) for role in self.prompts}
+        self._late = VectorCache(cache / late[:16])
+        self.digest = sha256_text(" ".join([named["query"], late if config.late else named["passage"]]))
 
-    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
-        """Embed texts.
+    @property
+    def limit(self) -> int | None:
+        """Most tokens that a chunk may have: special tokens included, room for the prompt set aside.
+
+        None where there is no limit: chunked late, a chunk may be longer than the model's window, for its tokens are
+        then read in several windows.
+        """
+        return None if self.config.late else self._room("passage")
+
+    def embed(self, texts: Sequence[str], role: Role, progress: Progress | None = None) -> Vectors:
+        """Embed texts, each by itself.
 
         Args:
-            texts: any texts; equal ones are embedded once.
+            texts: one or more; equal ones are embedded once.
+            role: whose prompt is put before each.
             progress: told how many distinct texts were done since the last call.
 
         Returns:
@@ -61,105 +91,178 @@ class Embedder:
         Raises:
             InputError: a text is longer than the model reads; it would be cut short without a word.
         """
-        digests = [sha256_text(text) for text in texts]
-        distinct = dict(zip(digests, texts, strict=True))
-        known = self._cached(set(distinct))
-        missing = {digest: text for digest, text in distinct.items() if digest not in known}
-        self._check_lengths(list(missing.values()))
-        if progress and known:
-            progress(len(known))
-        # Sorted by length, so that a batch holds little padding; by digest within, so that batches are repeatable.
-        order = sorted(missing, key=lambda digest: (-len(missing[digest]), digest))
-        for at in range(0, len(order), _SHARD):
-            shard = order[at : at + _SHARD]
-            vectors = self._forward([missing[digest] for digest in shard], progress)
-            self._write(shard, vectors)
-            known.update(zip(shard, vectors, strict=True))
-        self.n_embedded += len(missing)
-        return np.stack([known[digest] for digest in digests])
+        keys = [sha256_text(text) for text in texts]
+        return self._complete(keys, texts, self._texts[role], lambda lacking: self._forward(lacking, role), progress)
 
-    def fill(self, texts: Sequence[str]) -> None:
+    def fill(self, texts: Sequence[str], role: Role) -> None:
         """Embed those texts that the cache lacks; reads no vector back.
 
         Raises:
             InputError: as `embed`.
         """
-        for shard in set(self.cache.glob("*.parquet")) - self._seen:
-            self._digests.update(pl.read_parquet(shard, columns=["text_sha256"])["text_sha256"])
-            self._seen.add(shard)
-        missing = [text for text in texts if sha256_text(text) not in self._digests]
-        if missing:
-            self.embed(missing)
+        distinct = {sha256_text(text): text for text in texts}
+        lacking = {key: distinct[key] for key in self._texts[role].missing(distinct)}
+        self._drain(self._kept(self._forward(lacking, role), self._texts[role]))
 
-    def _check_lengths(self, texts: list[str]) -> None:
-        counts = self.tokenizer.count_all(texts)
-        longest = max(counts, default=0) + self.tokenizer.n_special
-        if longest > self.limit:
-            text = texts[int(np.argmax(counts))]
+    def embed_chunks(
+        self, documents: Mapping[str, str], places: Sequence[Place], progress: Progress | None = None
+    ) -> Vectors:
+        """Embed chunks, of any number of chunkings: late if the config says so, else each by itself as a passage.
+
+        Late, a document is read once, however many its chunks; token embeddings are held for one document, or for a
+        few short ones, at a time.
+
+        Args:
+            documents: text of each document by its id.
+            places: one or more chunks.
+            progress: told how many distinct chunks were done since the last call.
+
+        Returns:
+            Shape (places, dimensions), unit length, float32.
+
+        Raises:
+            InputError: not late, a chunk is longer than the model reads.
+        """
+        if not self.config.late:
+            return self.embed(_texts_at(documents, places), "passage", progress)
+        keys = self.chunk_keys(documents, places)
+        return self._complete(keys, places, self._late, lambda lacking: self._pool(documents, lacking), progress)
+
+    def fill_chunks(self, documents: Mapping[str, str], places: Sequence[Place]) -> None:
+        """Embed those chunks that the cache lacks, as `embed_chunks`; reads no vector back.
+
+        Raises:
+            InputError: as `embed_chunks`.
+        """
+        if not self.config.late:
+            self.fill(_texts_at(documents, places), "passage")
+            return
+        distinct = dict(zip(self.chunk_keys(documents, places), places, strict=True))
+        lacking = {key: distinct[key] for key in self._late.missing(distinct)}
+        self._drain(self._kept(self._pool(documents, lacking), self._late))
+
+    def chunk_keys(self, documents: Mapping[str, str], places: Sequence[Place]) -> list[str]:
+        """What names the vector of each chunk: chunks with equal keys have one vector.
+
+        Args:
+            documents: text of each document by its id.
+            places: the chunks.
+
+        Returns:
+            The sha256 of each chunk's text; late, that of its document's text and its place in it.
+        """
+        if not self.config.late:
+            return [sha256_text(text) for text in _texts_at(documents, places)]
+        digests = {one: sha256_text(documents[one]) for one in {place.document_id for place in places}}
+        return [place_key(digests[place.document_id], place.start, place.end) for place in places]
+
+    def _complete(
+        self,
+        keys: Sequence[str],
+        items: Sequence[Item],
+        cache: VectorCache,
+        compute: Callable[[dict[str, Item]], Computed],
+        progress: Progress | None,
+    ) -> Vectors:
+        """Vectors in the order of their keys, from the cache or computed."""
+        distinct = dict(zip(keys, items, strict=True))
+        known = cache.read(set(distinct))
+        if progress and known:
+            progress(len(known))
+        lacking = {key: item for key, item in distinct.items() if key not in known}
+        for some, vectors in self._kept(compute(lacking), cache, progress):
+            known.update(zip(some, vectors, strict=True))
+        return np.stack([known[key] for key in keys])
+
+    def _kept(self, computed: Computed, cache: VectorCache, progress: Progress | None = None) -> Computed:
+        """The same vectors in shards, each written before it is given on."""
+        held: list[str] = []
+        parts: list[Vectors] = []
+        for keys, vectors in computed:
+            held += keys
+            parts.append(vectors)
+            if progress:
+                progress(len(keys))
+            if len(held) >= _SHARD:
+                yield self._write(held, parts, cache)
+                held, parts = [], []
+        if held:
+            yield self._write(held, parts, cache)
+
+    def _write(self, keys: list[str], parts: list[Vectors], cache: VectorCache) -> tuple[list[str], Vectors]:
+        vectors = np.concatenate(parts)
+        cache.write(keys, vectors)
+        self.n_embedded += len(keys)
+        return keys, vectors
+
+    @staticmethod
+    def _drain(computed: Computed) -> None:
+        for _ in computed:
+            pass
+
+    def _forward(self, texts: Mapping[str, str], role: Role) -> Computed:
+        """Vectors of texts by key, batch by batch, all checked before the first."""
+        counts = self._counts(texts, role)
+        # Sorted by length, so that a batch holds little padding; by digest within, so that batches are repeatable.
+        order = sorted(texts, key=lambda key: (-counts[key], key))
+        for batch in batches(order, counts.__getitem__, _BATCH_TOKENS):
+            yield batch, self._encoder.encode([texts[key] for key in batch], self.prompts[role])
+
+    def _pool(self, documents: Mapping[str, str], places: Mapping[str, Place]) -> Computed:
+        """Vectors of chunks by key, document by document, from one reading of each distinct text."""
+        keys: dict[str, list[str]] = {}
+        for key, place in places.items():
+            keys.setdefault(documents[place.document_id], []).append(key)
+        order = sorted(keys, key=lambda text: (-len(text), text))
+        read = (
+            (
+                read_document(text, self.prompts["passage"], self.tokenizer, self.window),
+                [(places[key].start, places[key].end) for key in keys[text]],
+            )
+            for text in order
+        )
+        if order:
+            encoder = self._encoder
+            counts_prompt = encoder.pools_prompt(self.prompts["passage"])
+            pooled = pool_documents(read, encoder.encode_tokens, counts_prompt, _BATCH_TOKENS)
+            for text, means in zip(order, pooled, strict=True):
+                yield keys[text], encoder.finish(means)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return _load(self.config, self.folder, self.sha256, self._converted)
+
+    def _counts(self, texts: Mapping[str, str], role: Role) -> dict[str, int]:
+        """Tokens of each text with its prompt and the special tokens; refuses what would be cut short."""
+        prompted = [self.prompts[role] + text for text in texts.values()]
+        counts = [n + self.tokenizer.n_special for n in self.tokenizer.count_all(prompted)]
+        longest = max(counts, default=0)
+        if longest > self.window:
             raise InputError(
-                f"a text of {longest} tokens ({text!r:.50})",
-                f"at most {self.limit}, where this embedder stops reading",
+                f"a text of {longest} tokens ({prompted[counts.index(longest)]!r:.50})",
+                f"at most {self.window}, where this embedder stops reading (prompt and special tokens included)",
                 "shorten it or choose an embedder with a longer window",
             )
+        return dict(zip(texts, counts, strict=True))
 
-    def _forward(self, texts: list[str], progress: Progress | None) -> Vectors:
-        if self._model is None:
-            self._model = _load(self.folder)
-        parts = []
-        for at in range(0, len(texts), self.batch_size):
-            batch = texts[at : at + self.batch_size]
-            encoded = self._model.encode(
-                batch, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
-            )
-            parts.append(encoded)
-            if progress:
-                progress(len(batch))
-        vectors: Vectors = np.concatenate(parts).astype(np.float32)
-        return vectors
+    def _room(self, role: Role) -> int:
+        return self.window - self.tokenizer.count(self.prompts[role])
 
-    def _cached(self, digests: set[str]) -> dict[str, npt.NDArray[np.float32]]:
-        shards = sorted(self.cache.glob("*.parquet"))
-        if not shards:
-            return {}
-        frame = pl.scan_parquet(shards).filter(pl.col("text_sha256").is_in(digests)).collect()
-        return dict(zip(frame["text_sha256"], frame["vector"].to_numpy(), strict=True))
-
-    def _write(self, digests: list[str], vectors: Vectors) -> None:
-        file = self.cache / f"{uuid.uuid4().hex}.parquet"
-        partial = file.with_suffix(".partial")
-        schema = pl.Schema({"text_sha256": pl.String(), "vector": pl.Array(pl.Float32(), vectors.shape[1])})
-        try:
-            self.cache.mkdir(parents=True, exist_ok=True)
-            pl.DataFrame({"text_sha256": digests, "vector": vectors}, schema=schema).write_parquet(partial)
-            partial.replace(file)
-        except (OSError, pl.exceptions.ComputeError) as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+    def _check_room(self, role: Role) -> None:
+        if self._room(role) <= self.tokenizer.n_special:
             raise InputError(
-                f"cannot write embeddings to {self.cache} ({error})",
-                "a writable folder with free space",
-                "free some space and run again: finished shards are kept",
-            ) from error
+                f"{role} prompt {self.prompts[role]!r:.50} of {self.tokenizer.count(self.prompts[role])} tokens",
+                f"room for a text in the embedder's window of {self.window}",
+                "shorten the prompt",
+            )
 
 
-def _load(folder: Path) -> Any:
-    # The files are local: a look at the hub would only fail, or tell somebody what runs here.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+def _texts_at(documents: Mapping[str, str], places: Sequence[Place]) -> list[str]:
+    return [documents[place.document_id][place.start : place.end] for place in places]
+
+
+def _load(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> Encoder:
     # Imported here: torch takes seconds to import, and cached texts need no model.
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
+    from retrieval.backends import load_encoder
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no annotation there
-    return SentenceTransformer(str(folder), device=None, local_files_only=True)
-
-
-def _window(folder: Path) -> int:
-    """Most tokens that the model reads, from the file in which sentence-transformers keeps it."""
-    file = folder / "sentence_bert_config.json"
-    if file.is_file():
-        limit = json.loads(file.read_text(encoding="utf-8")).get("max_seq_length")
-        if limit:
-            return int(limit)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return int(config["max_position_embeddings"])
+    return load_encoder(config, folder, weights, converted)

@@ -2,79 +2,138 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import faiss
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from retrieval.embedding import Vectors
-
-HITS = pl.Schema(
-    {
-        "chunking": pl.String(),
-        "question_id": pl.String(),
-        "rank": pl.Int32(),
-        "chunk_id": pl.String(),
-        "score": pl.Float64(),
-    }
+from retrieval.ranking import (
+    DECIMALS,
+    Integers,
+    Ranking,
+    Scores,
+    blocks,
+    empty_ranking,
+    first_keys,
+    ranking_hits,
+    read_keys,
+    sort_keys,
+    top_chunks,
 )
-# Scores that agree to this many decimals are ties: below that, they depend on how the sums were ordered.
-DECIMALS = 6
+from retrieval.vector_cache import Vectors
+
+SPARE = 16  # entries searched beyond the depth, so that a short tie at the cut needs no second search
+SHARE = 32  # a search for more than one entry in so many gives way to scoring all: one matrix product is faster then
+TILE = 4096  # entries whose vectors are held in double precision at once
 
 
 class DenseIndex:
     """Chunks of one chunking under one embedder.
 
     Args:
-        chunks: frame of schema `CHUNKS`.
-        vectors: shape (chunks, dimensions), unit length.
+        chunks: frame of schema `CHUNKS`. Chunks with the same `embedding_key` (where there is such a column, else the
+            same `text_sha256`) have the same vector.
+        vectors: shape (chunks, dimensions), unit length, float32.
+
+    Attributes:
+        chunks: sorted by chunk_id; rankings number them in this order.
+        vectors: shape (entries, dimensions); one for each distinct vector.
     """
 
     def __init__(self, chunks: pl.DataFrame, vectors: Vectors) -> None:
-        # Identical texts are one entry, so that they tie exactly and are never told apart by rounding.
-        self.chunks = chunks.with_row_index("row").with_columns(
-            entry=pl.col("text_sha256").rank("dense").cast(pl.Int64) - 1
-        )
-        firsts = self.chunks.group_by("entry").agg(pl.col("row").min()).sort("entry")
-        self._vectors = vectors[firsts["row"].to_numpy()]
-        self._members: list[list[str]] = (
-            self.chunks.sort("entry", "chunk_id").group_by("entry", maintain_order=True).agg("chunk_id")
-        )["chunk_id"].to_list()
-        self._index = faiss.IndexFlatIP(vectors.shape[1])
-        self._index.add(self._vectors)
+        order = chunks["chunk_id"].arg_sort().to_numpy()
+        self.chunks = chunks[order]
+        # Chunks that share a vector are one entry, so that they tie exactly and are never told apart by rounding.
+        key = "embedding_key" if "embedding_key" in chunks.columns else "text_sha256"
+        entries = self.chunks[key].rank("dense").to_numpy().astype(np.int64) - 1
+        _, firsts, counts = np.unique(entries, return_index=True, return_counts=True)
+        self.vectors: Vectors = np.ascontiguousarray(vectors[order[firsts]], dtype=np.float32)
+        self._entries, self._counts = entries, counts
+        self._members = np.argsort(entries, kind="stable")  # chunks by entry, and by id within
+        self._starts = np.cumsum(counts) - counts
+        self._index = faiss.IndexFlatIP(self.vectors.shape[1])
+        self._index.add(self.vectors)
 
-    def rank(self, question_ids: list[str], vectors: Vectors, depth: int) -> pl.DataFrame:
+    def rank(self, question_ids: Sequence[str], vectors: Vectors, depth: int) -> pl.DataFrame:
         """Rank the chunks for each question once, deep enough for every cut that is made of it.
 
         Args:
             question_ids: one id a row of `vectors`.
-            vectors: shape (questions, dimensions), unit length.
-            depth: how many chunks; all of them if there are fewer.
+            vectors: shape (questions, dimensions), unit length, float32.
+            depth: how many chunks, at least 1; all of them if there are fewer.
 
         Returns:
             Frame of schema `HITS`, sorted by question (in the given order) and rank (from 1); score is the cosine.
         """
-        depth = min(depth, len(self.chunks))
-        name = self.chunks["chunking"][0]
-        rows: list[tuple[str, str, int, str, float]] = []
-        for question_id, vector in zip(question_ids, vectors, strict=True):
-            ranked = self._ranked(vector, depth)
-            rows.extend((name, question_id, at, chunk_id, score) for at, (score, chunk_id) in enumerate(ranked, 1))
-        return pl.DataFrame(rows, schema=HITS, orient="row")
+        return ranking_hits(self.top(vectors, depth), question_ids, self.chunks)
 
-    def _ranked(self, vector: Vectors, depth: int) -> list[tuple[float, str]]:
-        width = min(depth + 16, len(self._vectors))
-        while True:
-            _, found = self._index.search(vector[None, :], width)
-            # Scored again in double precision: the same on every machine, to the decimals that count.
-            scores = np.round(self._vectors[found[0]].astype(np.float64) @ vector.astype(np.float64), DECIMALS)
-            # A tie may reach beyond what was searched: then search wider, until the last score is below the cut.
-            cut = np.sort(scores)[::-1][min(depth, width) - 1]
-            if width == len(self._vectors) or scores.min() < cut - 2 * 10**-DECIMALS:
-                break
-            width = min(2 * width, len(self._vectors))
-        candidates = [
-            (-float(score), chunk_id)
-            for score, entry in zip(scores, found[0], strict=True)
-            for chunk_id in self._members[int(entry)]
-        ]
-        return [(-negative, chunk_id) for negative, chunk_id in sorted(candidates)[:depth]]
+    def top(self, vectors: Vectors, depth: int) -> Ranking:
+        """As `rank`, by number; only questions whose tie goes on beyond what was searched are searched on."""
+        depth = min(depth, len(self.chunks))
+        ranking = empty_ranking(len(vectors), depth)
+        waiting, width = np.arange(len(vectors)), depth + SPARE
+        while len(waiting) and SHARE * width < len(self.vectors):
+            unsettled = [waiting[:0]]
+            for some in blocks(waiting, self._most_members(width, depth)):
+                _, found = self._index.search(vectors[some], width)
+                (ranking.chunks[some], ranking.scores[some]), settled = self._settle(vectors[some], found, depth)
+                unsettled.append(some[~settled])
+            waiting, width = np.concatenate(unsettled), 4 * width
+        for some in blocks(waiting, len(self.chunks)):
+            ranking.chunks[some], ranking.scores[some] = top_chunks(self.scores(vectors[some]), depth)
+        return ranking
+
+    def scores(self, vectors: Vectors) -> Scores:
+        """The cosine of every question and chunk: shape (questions, chunks), chunks in the order of their ids."""
+        doubles = vectors.astype(np.float64)
+        scores = np.empty((len(vectors), len(self.vectors)))
+        for at in range(0, len(self.vectors), TILE):
+            scores[:, at : at + TILE] = doubles @ self.vectors[at : at + TILE].astype(np.float64).T
+        return scores[:, self._entries]
+
+    def rank_found(self, vectors: Vectors, found: Integers, depth: int) -> Ranking:
+        """Rank the chunks of the entries that a search found.
+
+        Args:
+            vectors: shape (questions, dimensions).
+            found: shape (questions, width); entries by row of `self.vectors`, at least `depth` or all of them.
+            depth: how many chunks, at most all.
+        """
+        ranking = empty_ranking(len(vectors), depth)
+        for some in blocks(np.arange(len(vectors)), self._most_members(found.shape[1], depth)):
+            scores = self._rescore(vectors[some], found[some])
+            ranking.chunks[some], ranking.scores[some] = self._rank_scored(scores, found[some], depth)
+        return ranking
+
+    def _settle(self, vectors: Vectors, found: Integers, depth: int) -> tuple[Ranking, npt.NDArray[np.bool_]]:
+        scores = self._rescore(vectors, found)
+        ranking = self._rank_scored(scores, found, depth)
+        # Settled where what was found reaches below the cut: what was not found lies lower still.
+        return ranking, scores.min(axis=1) < ranking.scores[:, -1] - 2 * 10**-DECIMALS
+
+    def _rescore(self, vectors: Vectors, found: Integers) -> Scores:
+        """Scores in double precision: the same on every machine, to the decimals that count."""
+        scores = np.empty(found.shape)
+        for some in blocks(np.arange(len(found)), found.shape[1] * self.vectors.shape[1]):
+            doubles = self.vectors[found[some]].astype(np.float64)
+            scores[some] = (doubles @ vectors[some].astype(np.float64)[:, :, None])[:, :, 0]
+        return scores
+
+    def _rank_scored(self, scores: Scores, found: Integers, depth: int) -> Ranking:
+        """Rank the chunks of scored entries; of one entry's chunks only the first `depth` by id can matter."""
+        n_taken = np.minimum(self._counts[found], depth)
+        n_chunks = n_taken.sum(axis=1)
+        flat = n_taken.ravel()
+        within = np.arange(flat.sum()) - np.repeat(np.cumsum(flat) - flat, flat)
+        chunks = self._members[np.repeat(self._starts[found].ravel(), flat) + within]
+        filled = np.arange(n_chunks.max(initial=0)) < n_chunks[:, None]
+        keys = np.full(filled.shape, np.iinfo(np.int64).max)
+        keys[filled] = sort_keys(np.repeat(scores.ravel(), flat), chunks, len(self.chunks))
+        return read_keys(first_keys(keys, depth), len(self.chunks))
+
+    def _most_members(self, width: int, depth: int) -> int:
+        """The most chunks that so many entries can have, as far as they can matter."""
+        counts = np.minimum(self._counts, depth)
+        return int(np.partition(counts, len(counts) - width)[-width:].sum())

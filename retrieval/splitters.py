@@ -6,18 +6,20 @@ and [SEP]) included, so that size 256 just fits an embedder that stops at 256.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-import sentencex
-from semantic_text_splitter import TextSplitter
-
 from corpora.errors import InputError
-from retrieval.tokens import EmbedderTokenizer, TokenSpans
+from retrieval.blocks import Slice
+from retrieval.recursive import recursive
+from retrieval.semantic import Embed, semantic_slices
+from retrieval.sentences import packed_sentences
+from retrieval.token_windows import token_windows
+from retrieval.tokens import EmbedderTokenizer
 
-Splitter = Literal["tokens", "sentences", "recursive"]
-Slice = tuple[int, int]
+__all__ = ["Chunking", "Embed", "Slice", "Splitter", "check_chunking", "split_text", "split_texts"]
+
+Splitter = Literal["tokens", "sentences", "recursive", "semantic"]
 
 
 class Chunking(NamedTuple):
@@ -33,18 +35,18 @@ class Chunking(NamedTuple):
         return f"{self.splitter}(size={self.size},overlap={self.overlap})"
 
 
-def check_chunking(chunking: Chunking, limit: int, n_special: int) -> None:
+def check_chunking(chunking: Chunking, limit: int | None, n_special: int) -> None:
     """Refuse sizes that the embedder would cut short or that leave no room.
 
     Args:
         chunking: the splitter with its size and overlap.
-        limit: most tokens that the embedder reads, special tokens included.
+        limit: most tokens that the embedder reads, special tokens included; None where it reads chunks of any length.
         n_special: how many of them are special.
 
     Raises:
         InputError: with the numbers.
     """
-    if chunking.size > limit:
+    if limit is not None and chunking.size > limit:
         raise InputError(
             f"chunk size {chunking.size}",
             f"at most {limit}, where this embedder stops reading (special tokens included)",
@@ -64,117 +66,37 @@ def check_chunking(chunking: Chunking, limit: int, n_special: int) -> None:
         )
 
 
-def split_text(text: str, chunking: Chunking, tokenizer: EmbedderTokenizer) -> list[Slice]:
-    """Split a text.
+def split_text(text: str, chunking: Chunking, tokenizer: EmbedderTokenizer, embed: Embed | None = None) -> list[Slice]:
+    """Split a text; as `split_texts` of it alone."""
+    return split_texts([text], chunking, tokenizer, embed)[0]
+
+
+def split_texts(
+    texts: Sequence[str], chunking: Chunking, tokenizer: EmbedderTokenizer, embed: Embed | None = None
+) -> list[list[Slice]]:
+    """Split texts.
+
+    Args:
+        texts: any texts.
+        chunking: how.
+        tokenizer: the embedder's.
+        embed: gives sentences their vectors, asked once for all texts; only the semantic splitter needs it.
 
     Returns:
-        Character slices (start, end), in order, not empty, each of at most `size` tokens with the special ones.
+        For each text its character slices (start, end), in order, not empty, each of at most `size` tokens with the
+        special ones.
+
+    Raises:
+        ValueError: the semantic splitter without `embed`.
     """
     room = chunking.size - tokenizer.n_special
+    if chunking.splitter == "semantic":
+        if embed is None:
+            raise ValueError("the semantic splitter needs `embed`")
+        return semantic_slices(texts, room, chunking.overlap, tokenizer, embed)
     split: Callable[[str, int, int, EmbedderTokenizer], Iterator[Slice]] = {
-        "tokens": _token_windows,
-        "sentences": _packed_sentences,
-        "recursive": _recursive,
+        "tokens": token_windows,
+        "sentences": packed_sentences,
+        "recursive": recursive,
     }[chunking.splitter]
-    return list(split(text, room, chunking.overlap, tokenizer))
-
-
-def _token_windows(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
-    """Windows of as many tokens as fit, cut between words where a word is shorter than the window."""
-    spans = tokenizer.spans(text)
-    n_tokens = len(spans.starts)
-    first = shown = 0  # tokens before `shown` are in an earlier window
-    while shown < n_tokens:
-        last = min(first + room, n_tokens)
-        if last < n_tokens:
-            last = _word_start(spans.words, last, shown)
-        # A slice within a word may tokenize into more pieces than it had in place: drop new tokens, then repeated ones.
-        while tokenizer.count(text[spans.starts[first] : spans.ends[last - 1]]) > room:
-            if last > shown + 1:
-                last -= 1
-            elif first < shown:
-                first += 1
-            else:
-                break
-        while last < n_tokens and spans.starts[last] < spans.ends[last - 1]:
-            last += 1  # one character of several tokens is not torn apart
-        start = spans.starts[first] if first else len(text) - len(text.lstrip())
-        # Up to the next token: what makes no token (a combining mark) stays with what it belongs to.
-        shown_text = text[start : spans.starts[last] if last < n_tokens else None]
-        yield start, start + len(shown_text.rstrip())
-        first, shown = _repeated_from(spans, first, last, overlap), last
-
-
-def _repeated_from(spans: TokenSpans, first: int, last: int, overlap: int) -> int:
-    """Where the next window starts: at most `overlap` tokens back, at a word where there is one."""
-    earliest = max(last - overlap, first + 1)
-    for place in range(earliest, last):
-        if spans.words[place] is None or spans.words[place] != spans.words[place - 1]:
-            return place
-    while 0 < earliest < last and spans.starts[earliest] < spans.ends[earliest - 1]:
-        earliest += 1  # not within a character
-    return earliest
-
-
-def _word_start(words: list[int | None], at: int, above: int) -> int:
-    """The last place not after `at` where a word starts; `at` itself when there is none after `above`."""
-    place = at
-    while place > above and words[place] is not None and words[place] == words[place - 1]:
-        place -= 1
-    return place if place > above else at
-
-
-def _packed_sentences(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
-    """Whole sentences, as many as fit; a sentence that does not fit alone is cut into token windows."""
-    sentences = _sentences(text)
-    counts = tokenizer.count_all([text[start:end] for start, end in sentences])
-    first = 0
-    while first < len(sentences):
-        last, total = first, 0
-        while last < len(sentences) and total + counts[last] <= room:
-            total += counts[last]
-            last += 1
-        if last == first:
-            start, end = sentences[first]
-            for inner_start, inner_end in _token_windows(text[start:end], room, overlap, tokenizer):
-                yield start + inner_start, start + inner_end
-            first += 1
-            continue
-        while last > first + 1 and tokenizer.count(text[sentences[first][0] : sentences[last - 1][1]]) > room:
-            last -= 1
-        yield sentences[first][0], sentences[last - 1][1]
-        if last == len(sentences):
-            return
-        back, kept = last, 0
-        while back - 1 > first and kept + counts[back - 1] <= overlap:
-            back -= 1
-            kept += counts[back]
-        # The repeated sentences must leave room for a new one, or nothing would be gained.
-        while back < last and kept + counts[last] > room:
-            kept -= counts[back]
-            back += 1
-        first = back
-
-
-def _sentences(text: str) -> list[Slice]:
-    """Sentences as slices without surrounding white space, none empty."""
-    slices = []
-    for boundary in sentencex.get_sentence_boundaries("en", text):
-        start, end = boundary["start_index"], boundary["end_index"]
-        piece = text[start:end]
-        start += len(piece) - len(piece.lstrip())
-        end = start + len(piece.strip())
-        if start < end:
-            slices.append((start, end))
-    return slices
-
-
-def _recursive(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
-    """Largest structural units that fit: paragraphs, then sentences, words, characters."""
-    for start, chunk in _recursive_splitter(tokenizer, room, overlap).chunk_indices(text):
-        yield start, start + len(chunk)
-
-
-@cache  # building one copies the tokenizer, which takes longer than splitting an abstract
-def _recursive_splitter(tokenizer: EmbedderTokenizer, room: int, overlap: int) -> TextSplitter:
-    return TextSplitter.from_huggingface_tokenizer(tokenizer.raw, room, overlap=overlap)
+    return [list(split(text, room, chunking.overlap, tokenizer)) for text in texts]

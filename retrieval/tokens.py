@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
+from corpora.digest import sha256_file
 from corpora.errors import InputError
 
 
@@ -26,7 +27,7 @@ class TokenSpans(NamedTuple):
 
 
 class EmbedderTokenizer:
-    """Counts and places tokens as the embedder sees them, without truncation.
+    """Counts and places tokens as the embedder sees them, without truncation; `digest` tells two of them apart.
 
     Raises:
         InputError: the folder holds no `tokenizer.json`.
@@ -39,6 +40,7 @@ class EmbedderTokenizer:
         self.raw = Tokenizer.from_file(str(file))
         self.raw.no_truncation()
         self.raw.no_padding()
+        self.digest = sha256_file(file)
         # [CLS] and [SEP] take room in the embedder's window as text does.
         self.n_special = int(self.raw.num_special_tokens_to_add(is_pair=False))
 

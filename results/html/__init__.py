@@ -29,7 +29,7 @@ from results.html.sweep_sections import (
 )
 from results.plots import Plot
 from results.report import labeler_marks, legend_of, mark_tables
-from results.report.markdown import Tables
+from results.report.markdown import Tables, cut_of, marked
 
 __all__ = ["HTML_REPORT", "render_html"]
 
@@ -59,10 +59,10 @@ def render_html(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plo
 
 def _page(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plot], limits: Limits) -> str:
     marks = labeler_marks(tables)
-    verdicts = [{**one, "reader": _marked(one["reader"], marks)} for one in manifest["verdicts"]]
+    verdicts = [{**one, "reader": marked(one["reader"], marks)} for one in manifest["verdicts"]]
     recommendations = manifest.get("recommendations", [])
     advice = [one for one in recommendations if one["line"] != manifest["headline"]]
-    chosen = [{**one, "reader": _marked(one["reader"], marks)} for one in recommendations]
+    chosen = [{**one, "reader": marked(one["reader"], marks)} for one in recommendations]
     sections = _sections(manifest, tables, marks, verdicts, chosen, Shelf(plots, limits), limits)
     template = environment().get_template("report.html.j2")
     # The style sheet is a file of this package: it is no text from a corpus.
@@ -73,16 +73,13 @@ def _page(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plot], li
     )  # fmt: skip
 
 
-def _marked(reader: str, marks: Mapping[str, str]) -> str:
-    return f"{reader} {marks[reader]}" if reader in marks else reader
-
-
 def _sections(
     manifest: Mapping[str, Any], tables: Tables, marks: Mapping[str, str], verdicts: Sequence[Mapping[str, Any]],
     chosen: Sequence[Mapping[str, Any]], shelf: Shelf, limits: Limits,
 ) -> list[Section]:  # fmt: skip
     shown = {name: frame for name, frame in mark_tables(tables, marks).items() if not frame.is_empty()}
-    sections = [verdict_section(verdicts)] if verdicts else []
+    choices = manifest.get("retrieval", [])
+    sections = [verdict_section(verdicts, choices)] if verdicts or choices else []
     if "cells" in shown:
         sections.append(accuracy_section(shown, chosen, shelf, limits))
     if "retrieval_means" in shown:
@@ -114,6 +111,6 @@ def _example_section(tables: Tables, limits: Limits) -> Section:
     blocks: list[Block] = [Prose(text)]
     for (reader,), rows in tables["examples"].group_by("reader", maintain_order=True):
         first = rows.row(0, named=True)
-        blocks.append(Heading(f"{reader}, {first['setting']}, {first['cut']} = {first['amount']}"))
+        blocks.append(Heading(f"{reader}, {first['setting']}, {cut_of(first)}"))
         blocks.append(Examples([view_example(row) for row in rows.head(limits.examples).iter_rows(named=True)]))
     return Section("examples", "Worst examples", blocks)

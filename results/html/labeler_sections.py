@@ -26,7 +26,7 @@ from results.report.labelers import (
     slice_section,
     unanimity_section,
 )
-from results.report.markdown import UNKNOWN, Tables, interval, share
+from results.report.markdown import UNKNOWN, Tables, interval, marked, share
 from results.report.remote import remote_section
 
 REPORT = "report.md"
@@ -75,7 +75,7 @@ def excluded_section(tables: Tables, marks: Mapping[str, str], limits: Limits) -
         rows = excluded_questions(tables)
         more = len(rows) - limits.rows
         body = [
-            [row["question_id"], f"{row['reader']} {marks.get(row['reader'], '')}".strip(), row["reason"],
+            [row["question_id"], marked(row["reader"], marks), row["reason"],
              _clipped(row["text"] or UNKNOWN), ", ".join(vote or "failed" for vote in row["votes"]),
              row["reference"] or UNKNOWN, share(row["p_unanimous"])]
             for row in rows.head(limits.rows).iter_rows(named=True)

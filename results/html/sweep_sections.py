@@ -10,13 +10,11 @@ import polars as pl
 from results.html.blocks import Block, Heading, Limits, Lines, Prose, Section, Shelf, Table, head_of
 from results.pareto_plots import LEVELS, frontier
 from results.recommended import is_recommended
-from results.report.markdown import UNKNOWN, Tables, interval, p_value, share
+from results.report.ladder import ARM_NAMES, LOSSES, sum_of_losses
+from results.report.markdown import UNKNOWN, Tables, count, cut_of, interval, number, p_value, share
+from results.settings import SETTING
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-LADDER_ARMS = {
-    "closed_book": "closed book", "random": "random text", "document": "whole document",
-    "oracle_chunk": "oracle chunks", "retrieved": "retrieved",
-}  # fmt: skip
 DOCUMENT_SCORES = {
     "hit": "hit", "recall": "recall", "precision": "precision", "reciprocal_rank": "MRR", "ndcg": "nDCG"
 }  # fmt: skip
@@ -45,10 +43,10 @@ def accuracy_section(
         )
     ]
     header = ["setting", "read", "gold accuracy", "gold F1", "all accuracy", "tokens read", "chunks", "failed", "notes"]
-    for number, reader in enumerate(_readers(cells), 1):
+    for place, reader in enumerate(_readers(cells), 1):
         mine = cells.filter(pl.col("reader") == reader)
         rows, note = head_of(mine, limits, "cells.parquet")
-        blocks += [Heading(reader), *_figures(shelf.take(f"accuracy_by_size_{number}_"))]
+        blocks += [Heading(reader), *_figures(shelf.take(f"accuracy_by_size_{place}_"))]
         body = [] if baselines is None else [_baseline(row) for row in _of(baselines, reader)]
         body += [_cell(row, recommendations) for row in rows.iter_rows(named=True)]
         n_gold, n_all = mine.select("gold_n", "all_n").row(0)
@@ -61,7 +59,7 @@ def _cell(row: Mapping[str, Any], recommendations: Sequence[Mapping[str, Any]]) 
     notes = ["recommended"] * any(is_recommended(one, row) for one in recommendations)
     notes += ["on the frontier"] * bool(row["is_pareto"])
     return [
-        row["setting"], read_of(row), *_scores(row), _number(row["n_context_tokens"]), _number(row["n_chunks"], 1),
+        row["setting"], cut_of(row), *_scores(row), number(row["n_context_tokens"]), number(row["n_chunks"], 1),
         str(row["n_failed"]), ", ".join(notes),
     ]  # fmt: skip
 
@@ -84,8 +82,8 @@ def retrieval_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     }
     rows, note = head_of(means, limits, "retrieval_means.parquet")
     body = [
-        [row["setting"], read_of(row), str(row["n"]), *(_with_interval(row, name) for name in scores),
-         _number(row["n_context_tokens"])]
+        [row["setting"], cut_of(row), str(row["n"]), *(_with_interval(row, name) for name in scores),
+         number(row["n_context_tokens"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
     header = ["setting", "read", "questions", *scores.values(), "tokens read"]
@@ -116,25 +114,19 @@ def ladder_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
             "what was retrieved."
         )
     ]
-    losses = ("reader_loss", "chunking_loss", "retrieval_loss")
-    header = ["setting", "read", "questions", "n", *LADDER_ARMS.values(), "wrong = reader + chunking + retrieval"]
-    header += [loss.replace("_", " ") for loss in losses] + ["recovered", "harmed", "harm"]
-    for number, reader in enumerate(_readers(ladder), 1):
+    header = ["setting", "read", "questions", "n", *ARM_NAMES.values(), "wrong = reader + chunking + retrieval"]
+    header += [loss.replace("_", " ") for loss in LOSSES] + ["recovered", "harmed", "harm"]
+    for place, reader in enumerate(_readers(ladder), 1):
         rows, note = head_of(ladder.filter(pl.col("reader") == reader), limits, "ladder.parquet")
-        blocks += [Heading(reader), *_figures(shelf.take(f"ladder_{number}_"))]
+        blocks += [Heading(reader), *_figures(shelf.take(f"ladder_{place}_"))]
         body = [
-            [row["setting"], read_of(row), row["questions"], str(row["n"]), *(share(row[arm]) for arm in LADDER_ARMS),
-             _sum(row), *(_with_interval(row, name) for name in (*losses, "recovered")),
-             _count(row["n_harmed"]), _with_interval(row, "harm")]
+            [row["setting"], cut_of(row), row["questions"], str(row["n"]), *(share(row[arm]) for arm in ARM_NAMES),
+             sum_of_losses(row), *(_with_interval(row, name) for name in (*LOSSES, "recovered")),
+             count(row["n_harmed"]), _with_interval(row, "harm")]
             for row in rows.iter_rows(named=True)
         ]  # fmt: skip
         blocks.append(Table(f"{reader}: the ladder, cell by cell", header, body, note))
     return Section("ladder", "Where answers are lost", blocks)
-
-
-def _sum(row: Mapping[str, Any]) -> str:
-    parts = [_count(row[name]) for name in ("n_reader", "n_chunking", "n_retrieval")]
-    return f"{row['n_wrong']} = {' + '.join(f'({part})' if part.startswith('-') else part for part in parts)}"
 
 
 def pareto_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
@@ -146,7 +138,7 @@ def pareto_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     for reader in _readers(tables["cells"]):
         rows, note = head_of(frontier(tables["cells"], reader), limits, "cells.parquet")
         body = [
-            [str(row["number"]), row["setting"], read_of(row), _number(row["n_context_tokens"]),
+            [str(row["number"]), row["setting"], cut_of(row), number(row["n_context_tokens"]),
              _with_interval(row, "gold_accuracy")]
             for row in rows.iter_rows(named=True)
         ]  # fmt: skip
@@ -158,7 +150,7 @@ def pareto_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
 def interaction_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     """Whether chunk size matters more to one reader than to another."""
     rows, note = head_of(tables["interactions"], limits, "interactions.parquet")
-    found = [f"{read_of(row)}, {row['questions']} questions: {row['finding']}" for row in rows.iter_rows(named=True)]
+    found = [f"{cut_of(row)}, {row['questions']} questions: {row['finding']}" for row in rows.iter_rows(named=True)]
     blocks: list[Block] = [
         Prose("Change of accuracy for each doubling of the chunk size, of both readers and the difference of the two."),
         Lines(found),
@@ -166,7 +158,7 @@ def interaction_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section
     ]
     names = ("slope_small", "slope_large", "difference")
     body = [
-        [row["small"], row["large"], read_of(row), row["questions"], str(row["n"]),
+        [row["small"], row["large"], cut_of(row), row["questions"], str(row["n"]),
          *(_with_interval(row, name) for name in names), p_value(row["p_value"]), p_value(row.get("p_holm"))]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
@@ -180,7 +172,7 @@ def class_section(tables: Tables, limits: Limits) -> Section:
     """Scores by label."""
     rows, note = head_of(_with_settings(tables["classes"], tables["cells"]), limits, "classes.parquet")
     body = [
-        [row["setting"], row["reader"], read_of(row), row["label"],
+        [row["setting"], row["reader"], cut_of(row), row["label"],
          *(share(row[name]) for name in ("precision", "recall", "f1")), str(row["n"]), str(row["n_answered"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
@@ -190,11 +182,8 @@ def class_section(tables: Tables, limits: Limits) -> Section:
 
 
 def _with_settings(classes: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
-    if "setting" in classes.columns:
-        return classes
-    key = [name for name in ("splitter", "size", "overlap", "embedder", "retriever") if name in classes.columns]
-    names = cells.select(*key, "setting").unique()
-    return classes.join(names, on=key, how="left", maintain_order="left")
+    names = cells.select(*SETTING, "setting").unique()
+    return classes.join(names, on=SETTING, how="left", maintain_order="left")
 
 
 def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], limits: Limits) -> Section:
@@ -202,14 +191,14 @@ def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], li
     led = {(one["reader"], one["cut"], one["best"]) for one in verdicts}
     frame = tables["comparisons"]
     with_leader = [
-        any((row["reader"], f"{row['cut']}={row['amount']}", row[side]) in led for side in ("a", "b"))
+        any((row["reader"], cut_of(row), row[side]) in led for side in ("a", "b"))
         for row in frame.iter_rows(named=True)
     ]
     first = pl.Series("is_led", with_leader, dtype=pl.Boolean())
     order = frame.with_columns(first).sort("is_led", descending=True, maintain_order=True)
     rows, note = head_of(order if len(frame) > limits.rows else frame, limits, "comparisons.parquet")
     body = [
-        [row["a"], row["b"], row["reader"], read_of(row), str(row["n"]),
+        [row["a"], row["b"], row["reader"], cut_of(row), str(row["n"]),
          together(interval(row, "difference", "low", "high")), p_value(row["p_value"]), p_value(row["p_holm"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
@@ -223,17 +212,14 @@ def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], li
     return Section("pairs", "Settings pair by pair", [Prose(text), Table("All pairs", header, body, note)])
 
 
-def verdict_section(verdicts: Sequence[Mapping[str, Any]]) -> Section:
-    """One line a reader and cut, under its reader."""
+def verdict_section(verdicts: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, Any]]) -> Section:
+    """One line a cut for retrieval alone, and one a reader and cut, under its reader."""
     blocks: list[Block] = []
+    if choices:
+        blocks += [Heading("What retrieves best"), Lines([one["line"] for one in choices])]
     for reader in dict.fromkeys(one["reader"] for one in verdicts):
         blocks += [Heading(reader), Lines([one["line"] for one in verdicts if one["reader"] == reader])]
     return Section("verdicts", "Every verdict", blocks)
-
-
-def read_of(row: Mapping[str, Any]) -> str:
-    """The cut, as in `k = 3`, in one line."""
-    return together(f"{row['cut']} = {row['amount']}")
 
 
 def together(text: str) -> str:
@@ -258,11 +244,3 @@ def _with_interval(row: Mapping[str, Any], name: str) -> str:
     if row[name] is not None and row[f"{name}_low"] is None:
         return share(row[name])
     return together(interval(row, name, f"{name}_low", f"{name}_high"))
-
-
-def _number(value: float | None, decimals: int = 0) -> str:
-    return UNKNOWN if value is None else f"{value:.{decimals}f}"
-
-
-def _count(value: int | None) -> str:
-    return UNKNOWN if value is None else str(value)

@@ -19,22 +19,25 @@ from results.report.labelers import (
     slice_section,
     unanimity_section,
 )
+from results.report.ladder import interaction_section, ladder_section
 from results.report.markdown import Tables
 from results.report.remote import remote_section
 from results.report.session import made_section
-from results.report.sweep import sweep_section, verdict_section
+from results.report.sweep import retrieval_section, sweep_section
+from results.report.verdict import verdict_section
 
 __all__ = ["compared_sections", "labeler_marks", "legend_of", "mark_tables", "render_agreement", "render_report"]
 
 NOT_QUALIFIED, AT_CHANCE = "†", "‡"
 _NAMES = ("reader", "a", "b", "best", "second", "small", "large")  # columns that hold a labeler's name
+_VERDICTS = ("recommendations", "retrieval", "verdicts")
 
 
 def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
     """Render a run.
 
     Args:
-        manifest: content of `manifest.json`.
+        manifest: content of `manifest.json`; `recommendations` and `retrieval` may be missing.
         tables: frames by name; a section appears where its frames are there.
     """
     marks = labeler_marks(tables)
@@ -42,8 +45,11 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
     has_excluded = not tables["gold"]["kept"].all() if "gold" in tables else False
     sections = [
         _head(manifest, marks),
+        verdict_section(manifest, marked, marks) if any(map(manifest.get, _VERDICTS)) else "",
         sweep_section(marked) if "cells" in tables else "",
-        verdict_section(manifest, marked) if manifest["verdicts"] else "",
+        ladder_section(marked) if "ladder" in tables else "",
+        interaction_section(marked) if "interactions" in tables and not tables["interactions"].is_empty() else "",
+        retrieval_section(marked) if "retrieval_means" in tables else "",
         labeler_section(marked) if "labelers" in tables else "",
         unanimity_section(marked) if "unanimity" in tables else "",
         diversity_section(marked) if "diversity" in tables else "",

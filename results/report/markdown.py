@@ -1,4 +1,4 @@
-"""Markdown pieces: tables, shares, intervals, p-values."""
+"""Markdown pieces: tables, shares, intervals, p-values, cuts, names."""
 
 from __future__ import annotations
 
@@ -29,6 +29,26 @@ def share(value: float | None) -> str:
 def interval(row: Mapping[str, Any], name: str, low: str, high: str) -> str:
     """An estimate with its interval from three columns of a row."""
     return UNKNOWN if row[name] is None else f"{row[name]:.3f} [{row[low]:.3f}, {row[high]:.3f}]"
+
+
+def number(value: float | None, decimals: int = 0) -> str:
+    """A number with so many decimals, or a dash for what is unknown."""
+    return UNKNOWN if value is None else f"{value:.{decimals}f}"
+
+
+def count(value: int | None) -> str:
+    """A count, or a dash for what is unknown."""
+    return UNKNOWN if value is None else str(value)
+
+
+def cut_of(row: Mapping[str, Any]) -> str:
+    """A row's cut, as in `k=3`."""
+    return f"{row['cut']}={row['amount']}"
+
+
+def marked(name: str, marks: Mapping[str, str]) -> str:
+    """A labeler's name with the sign behind it."""
+    return f"{name} {marks[name]}" if name in marks else name
 
 
 def p_value(value: float | None, equals: str = "") -> str:

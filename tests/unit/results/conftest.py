@@ -11,10 +11,13 @@ from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame
 from labeling.consensus import GOLD, ConsensusConfig, Rule, build_gold
 from labeling.sampling import Sampling
 from labeling.votes import Vote, votes_frame
+from results.config import ScoringConfig
+from results.judged import ANSWERS, BASELINE_ARMS
 from results.labelers import LABELERS
 from results.labeling_tables import ReaderVotes, labeling_tables
+from results.retrieval_means import mean_retrieval
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
-from results.scoring import ANSWERS, Scored, ScoringConfig, score_sweep
+from results.scoring import Scored, score_sweep
 from results.unanimity import Cast, read_cast
 from results.verdict import Verdict, reach_verdicts
 from retrieval.tokens import EmbedderTokenizer
@@ -23,15 +26,25 @@ CONFIG = ScoringConfig(n_resamples=400)
 
 
 class Sweep(NamedTuple):
-    """The inputs of `score_sweep`, with shortcuts to its output and to the verdicts."""
+    """The inputs of `score_sweep`, with shortcuts to its output, to the retrieval means and to the verdicts."""
 
     corpus: Corpus
     answers: pl.DataFrame
     retrieval: pl.DataFrame
-    golds: dict[str, pl.DataFrame]
+    readers: tuple[ReaderVotes, ...]
+
+    @property
+    def golds(self) -> dict[str, pl.DataFrame]:
+        return {reader.name: reader.gold for reader in self.readers}
+
+    def with_golds(self, **golds: pl.DataFrame) -> "Sweep":
+        return self._replace(readers=tuple(one._replace(gold=golds.get(one.name, one.gold)) for one in self.readers))
 
     def score(self, config: ScoringConfig = CONFIG) -> Scored:
-        return score_sweep(self.corpus, self.answers, self.retrieval, self.golds, config)
+        return score_sweep(self.corpus, self.answers, self.readers, "unanimous", config)
+
+    def retrieval_means(self, config: ScoringConfig = CONFIG) -> pl.DataFrame:
+        return mean_retrieval(self.corpus, self.retrieval, config)
 
     def verdicts(
         self, qualified: bool | dict[str, bool] | None = True, config: ScoringConfig = CONFIG
@@ -52,18 +65,19 @@ def build_sweep(
     cuts: Sequence[tuple[str, int]] = (("k", 3),),
     readers: Sequence[str] = ("reader",),
     splitter: str = "tokens",
+    retriever: str = "dense",
     questions_per_document: int = 1,
     tokens: Mapping[int, int] | None = None,
+    arms: Mapping[str, Sequence[bool]] | None = None,
 ) -> Sweep:
     """A sweep over chunk sizes in which `right[size][question]` says whether that answer is right.
 
     The right answer of question n is yes where n is even and no where it is odd; it is the reference and, where `kept`
-    (everywhere by default), the gold label. A chunk of size s makes a context of `tokens[s]` tokens (s by default).
+    (everywhere by default), the gold label, whose votes are not known. A chunk of size s makes a context of `tokens[s]`
+    tokens (s by default). `arms[arm][question]` says the same of another arm, in every cell alike.
     """
     n = len(next(iter(right.values())))
-    kept = [True] * n if kept is None else kept
     labels = ["yes" if number % 2 == 0 else "no" for number in range(n)]
-    other = {"yes": "no", "no": "yes"}
     ids = [f"q{number:03d}" for number in range(n)]
     documents = [Document(f"d{number}", f"text {number}") for number in range(-(-n // questions_per_document))]
     questions = [
@@ -71,29 +85,54 @@ def build_sweep(
         for number, one in enumerate(ids)
     ]
     corpus = Corpus("by hand", documents_frame(documents), questions_frame(questions), LabelSet())
-    gold = pl.DataFrame(
-        [
-            {"question_id": one, "votes": [label] * 3, "label": label if keep else None, "kept": keep, "reason": "",
-             "reference": label}
-            for one, label, keep in zip(ids, labels, kept, strict=True)
-        ],
-        schema=GOLD,
-    )  # fmt: skip
-    answers, retrieval = [], []
+    gold = _gold(ids, labels, [True] * n if kept is None else kept)
+    answers: list[dict[str, Any]] = []
+    retrieval: list[dict[str, Any]] = []
+    of_all, of_cells = _parted(arms or {})
     for size, flags in right.items():
+        setting = {"splitter": splitter, "size": size, "overlap": 0, "embedder": "minilm", "retriever": retriever}
+        cost = {"n_context_tokens": (tokens or {}).get(size, size)}
         for cut, amount in cuts:
-            cell = {"splitter": splitter, "size": size, "overlap": 0, "cut": cut, "amount": amount}
-            for number, (one, flag) in enumerate(zip(ids, flags, strict=True)):
+            cell = setting | {"cut": cut, "amount": amount} | cost
+            for number, one in enumerate(ids):
                 scores = {name: 1 / (number + 3) for name in (*DOCUMENT_SCORES, *SPAN_SCORES)}
                 retrieval.append(cell | {"question_id": one} | scores)
-                for reader in readers:
-                    label = labels[number] if flag else other[labels[number]]
-                    told = {"label": label, "failure": None, "margin": 0.5, "prompt_hash": f"{size}{one}"}
-                    context = {"n_chunks": 3, "n_context_tokens": (tokens or {}).get(size, size)}
-                    answers.append({"reader": reader, "question_id": one} | cell | told | context)
-    return Sweep(
-        corpus, pl.DataFrame(answers, schema=ANSWERS), pl.DataFrame(retrieval), {reader: gold for reader in readers}
-    )
+            for arm, of_arm in ({"retrieved": flags} | of_cells).items():
+                answers += _answers(arm, of_arm, cell | {"n_chunks": 3}, readers, ids, labels)
+    for arm, of_arm in of_all.items():
+        answers += _answers(arm, of_arm, {}, readers, ids, labels)
+    asked = corpus.questions.select("question_id")
+    votes = [ReaderVotes(one, Sampling(), "resample", asked, votes_frame([]), gold, None) for one in readers]
+    return Sweep(corpus, pl.DataFrame(answers, schema=ANSWERS), pl.DataFrame(retrieval), tuple(votes))
+
+
+def _parted(arms: Mapping[str, Sequence[bool]]) -> tuple[dict[str, Sequence[bool]], dict[str, Sequence[bool]]]:
+    """The arms that no cell changes, and the others."""
+    of_all = {arm: flags for arm, flags in arms.items() if arm in BASELINE_ARMS}
+    return of_all, {arm: flags for arm, flags in arms.items() if arm not in BASELINE_ARMS}
+
+
+def _gold(ids: Sequence[str], labels: Sequence[str], kept: Sequence[bool]) -> pl.DataFrame:
+    rows = [
+        {"question_id": one, "votes": [label] * 3, "label": label if keep else None, "kept": keep, "reason": "",
+         "reference": label}
+        for one, label, keep in zip(ids, labels, kept, strict=True)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=GOLD)
+
+
+def _answers(
+    arm: str, flags: Sequence[bool], place: Mapping[str, Any], readers: Sequence[str], ids: Sequence[str],
+    labels: Sequence[str],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The answers of all readers in one arm and cell: the right label where a flag is set, else the other one."""
+    other = {"yes": "no", "no": "yes"}
+    return [
+        {"reader": reader, "arm": arm, "question_id": one, **place, "label": label if flag else other[label],
+         "failure": None, "margin": 0.5, "prompt_hash": f"{arm}{place.get('size')}{one}"}
+        for reader in readers
+        for one, label, flag in zip(ids, labels, flags, strict=True)
+    ]  # fmt: skip
 
 
 @pytest.fixture

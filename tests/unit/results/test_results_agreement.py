@@ -4,7 +4,7 @@ import pytest
 from corpora.errors import InputError
 from labeling.votes import Vote, votes_frame
 from results.agreement import AGREEMENT, compare_runs
-from results.scoring import ANSWERS
+from results.judged import ANSWERS
 
 
 def vote(number, label="yes", failure=None, probabilities=(0.6, 0.3), margin=0.3):
@@ -51,9 +51,10 @@ def test_runs_without_a_table_in_common_are_refused():
         compare_runs(run(vote(1)), {})
 
 
-def answer(number, label="yes", size=64, reader="small", failure=None, margin=0.2):
-    cell = {"reader": reader, "splitter": "tokens", "size": size, "overlap": 0, "cut": "k", "amount": 3}
-    return cell | {"question_id": f"q{number}", "label": label, "failure": failure, "margin": margin}
+def answer(number, label="yes", size=64, reader="small", failure=None, margin=0.2, arm="retrieved"):
+    cell = {"reader": reader, "splitter": "tokens", "size": size, "overlap": 0, "embedder": "e", "retriever": "dense"}
+    cell = cell | {"cut": "k", "amount": 3} if arm == "retrieved" else {"reader": reader}
+    return cell | {"arm": arm, "question_id": f"q{number}", "label": label, "failure": failure, "margin": margin}
 
 
 def answers(*rows):
@@ -68,6 +69,13 @@ def test_answers_are_compared_cell_by_cell():
     assert (row["table"], row["n"], row["only_in_one"], row["differ"]) == ("answers", 4, 0, 1)
     assert row["largest_margin"] == 0.01  # that of the first run
     assert row["largest_change"] is None  # answers hold no probabilities
+
+
+def test_answers_that_no_cell_changes_are_compared_too_arm_by_arm():
+    ours = answers(answer(1), answer(1, "no", arm="closed_book"), answer(1, arm="document"))
+    theirs = answers(answer(1), answer(1, arm="closed_book"))
+    row = only(compare_runs(ours, theirs))
+    assert (row["n"], row["only_in_one"], row["differ"]) == (2, 1, 1)
 
 
 def test_every_table_and_reader_has_its_own_row():

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import classification_report
 
 from corpora.schema import LabelSet
-from results.answer_metrics import NO_ANSWER, PER_CLASS, bootstrap_macro, score_answers, score_classes
+from results.answer_metrics import NO_ANSWER, PER_CLASS, resample_macro, score_answers, score_classes
+from results.resampling import EXCLUDED, fixed_law
 
 LABELS = LabelSet(("yes", "no", "maybe"))
 RIGHT = ["yes", "yes", "yes", "no", "no", "maybe"]
@@ -97,18 +98,39 @@ def test_answers_must_be_as_many_as_questions():
         score_answers(["yes", "no"], ["yes"], LABELS)
 
 
-def test_bootstrapped_macro_scores_agree_with_a_slow_bootstrap_by_scikit_learn():
+def outcomes(labels, given):
+    """Index of each label, -1 for none."""
+    return np.array([-1 if one is None else labels.index(one) for one in given], dtype=np.int64)
+
+
+def resample(right, given, clusters, n_resamples, confidence, seed, chances=None):
+    """`resample_macro` of one column of answers, whose right answers are certain unless `chances` says otherwise."""
+    observed = outcomes(LABELS, right)
+    law = fixed_law(observed, len(LABELS), clusters)
+    if chances is not None:
+        law = law._replace(chances=np.array(chances))
+    (macro,) = resample_macro(outcomes(LABELS, given)[:, None], law, len(LABELS), n_resamples, confidence, seed)
+    return macro
+
+
+def drawn_clusters(clusters, rng):
+    """Questions of as many documents, drawn with replacement."""
+    names = sorted(set(clusters))
+    members = {name: [n for n, one in enumerate(clusters) if one == name] for name in names}
+    return [n for at in rng.integers(0, len(names), size=len(names)) for n in members[names[at]]]
+
+
+def test_resampled_macro_scores_agree_with_a_slow_bootstrap_by_scikit_learn():
     rng = np.random.default_rng(0)
-    labels = LabelSet()
-    right = rng.choice(list(labels), size=80, p=[0.5, 0.3, 0.2]).tolist()
-    given = [one if rng.random() < 0.7 else str(rng.choice(list(labels))) for one in right]
+    right = rng.choice(list(LABELS), size=80, p=[0.5, 0.3, 0.2]).tolist()
+    given = [one if rng.random() < 0.7 else str(rng.choice(list(LABELS))) for one in right]
     clusters = [f"d{number // 2}" for number in range(80)]
-    fast = bootstrap_macro(right, given, labels, clusters, 2000, 0.95, 1)
+    fast = resample(right, given, clusters, 2000, 0.95, 1)
     slow = []
     for _ in range(400):
-        drawn = [2 * one + half for one in rng.integers(0, 40, size=40) for half in (0, 1)]
-        slow.append(score_answers([right[n] for n in drawn], [given[n] for n in drawn], labels)[2:])
-    scores = score_answers(right, given, labels)
+        drawn = drawn_clusters(clusters, rng)
+        slow.append(score_answers([right[n] for n in drawn], [given[n] for n in drawn], LABELS)[2:])
+    scores = score_answers(right, given, LABELS)
     assert [one.estimate for one in fast] == pytest.approx(scores[2:])
     ends = np.quantile(slow, [0.025, 0.975], axis=0)
     for interval, low, high in zip(fast, *ends, strict=True):
@@ -116,11 +138,11 @@ def test_bootstrapped_macro_scores_agree_with_a_slow_bootstrap_by_scikit_learn()
 
 
 def test_macro_scores_of_one_document_have_no_spread():
-    found = bootstrap_macro(["yes", "no"], ["yes", None], LabelSet(), ["d", "d"], 100, 0.95, 0)
+    found = resample(["yes", "no"], ["yes", None], ["d", "d"], 100, 0.95, 0)
     assert all(one.low == pytest.approx(one.estimate) == pytest.approx(one.high) for one in found)
 
 
-def test_each_bootstrapped_macro_score_is_that_of_scikit_learn_on_the_same_resample():
+def test_each_resampled_macro_score_is_that_of_scikit_learn_on_the_same_resample():
     # "maybe" is rare, so that some resamples lack it, and "no" is sometimes answered by nobody.
     right = ["yes"] * 7 + ["no"] * 4 + ["maybe"]
     given = ["yes", "yes", "no", None, "yes", "maybe", "yes", "no", "yes", "yes", "no", "maybe"]
@@ -129,16 +151,16 @@ def test_each_bootstrapped_macro_score_is_that_of_scikit_learn_on_the_same_resam
     for weights in np.random.default_rng(3).multinomial(5, np.full(5, 1 / 5), size=150):
         drawn = [n for n in range(12) for _ in range(weights[n % 5])]
         slow.append(score_answers([right[n] for n in drawn], [given[n] for n in drawn], LABELS)[2:])
-    fast = bootstrap_macro(right, given, LABELS, clusters, 150, 0.9, 3)
+    fast = resample(right, given, clusters, 150, 0.9, 3)
     for interval, low, high in zip(fast, *np.quantile(slow, [0.05, 0.95], axis=0), strict=True):
         assert (interval.low, interval.high) == pytest.approx((low, high))
 
 
-def test_bootstrapped_intervals_hold_the_estimates_and_are_no_points():
+def test_resampled_intervals_hold_the_estimates_and_are_no_points():
     rng = np.random.default_rng(5)
     right = rng.choice(list(LABELS), size=90).tolist()
     given = [one if rng.random() < 0.6 else None for one in right]
-    for one in bootstrap_macro(right, given, LABELS, [f"d{n}" for n in range(90)], 400, 0.95, 0)[1:]:
+    for one in resample(right, given, [f"d{n}" for n in range(90)], 400, 0.95, 0)[1:]:
         assert one.low < one.estimate < one.high
 
 
@@ -148,5 +170,38 @@ def test_questions_on_one_document_widen_the_macro_intervals():
     given = [one if rng.random() < 0.6 else "maybe" for one in right]
     fourfold = [[one for one in given_one for _ in range(4)] for given_one in (right, given)]
     alone, together = ([f"{prefix}{n // by}" for n in range(160)] for prefix, by in (("q", 1), ("d", 4)))
-    narrow, wide = (bootstrap_macro(*fourfold, LABELS, clusters, 1000, 0.95, 0)[2] for clusters in (alone, together))
+    narrow, wide = (resample(*fourfold, clusters, 1000, 0.95, 0)[2] for clusters in (alone, together))
     assert (wide.high - wide.low) / (narrow.high - narrow.low) == pytest.approx(2, abs=0.4)
+
+
+def test_columns_share_their_resamples_and_each_is_scored_as_if_alone():
+    rng = np.random.default_rng(7)
+    right = rng.choice(list(LABELS), size=30).tolist()
+    columns = [[one if rng.random() < share else None for one in right] for share in (0.5, 0.8)]
+    law = fixed_law(outcomes(LABELS, right), 3, [f"d{n}" for n in range(30)])
+    given = np.stack([outcomes(LABELS, one) for one in (*columns, columns[0])], axis=1)
+    first, second, again = resample_macro(given, law, 3, 200, 0.95, 4)
+    assert first == again != second
+    assert resample_macro(given[:, 1:2], law, 3, 200, 0.95, 4) == [second]
+
+
+def test_a_law_that_is_certain_of_the_observed_changes_nothing_and_an_uncertain_one_widens():
+    rng = np.random.default_rng(8)
+    right = rng.choice(["yes", "no"], size=60).tolist()
+    given = [one if rng.random() < 0.7 else "maybe" for one in right]
+    clusters = [f"d{n}" for n in range(60)]
+    sure = [[float(one == label) for label in LABELS] for one in right]
+    fixed = resample(right, given, clusters, 2000, 0.95, 0)
+    assert resample(right, given, clusters, 2000, 0.95, 0, sure) == fixed
+    # With half a chance of being left out, a resample holds about half of the questions.
+    halved = resample(right, given, clusters, 2000, 0.95, 0, np.array(sure) / 2)
+    assert halved.recall.estimate == fixed.recall.estimate
+    ratio = (halved.recall.high - halved.recall.low) / (fixed.recall.high - fixed.recall.low)
+    assert ratio == pytest.approx(2**0.5, abs=0.2)
+
+
+def test_where_no_question_counts_the_macro_scores_are_unknown():
+    law = fixed_law(np.array([EXCLUDED, EXCLUDED]), 3, ["a", "b"])
+    found = resample_macro(np.array([[0, 1], [1, 1]]), law, 3, 100, 0.95, 0)
+    assert len(found) == 2
+    assert all(math.isnan(value) for macro in found for interval in macro for value in interval)

@@ -11,8 +11,8 @@ from corpora.schema import Corpus, LabelSet, Question, documents_frame, question
 from labeling.consensus import ConsensusConfig, build_gold
 from labeling.votes import Vote, votes_frame
 from results.comparison import OWN_GOLD, PAIRS, compare_labelers, name_best
+from results.config import ScoringConfig
 from results.labelers import LABELERS
-from results.scoring import ScoringConfig
 from results.statistics import holm, mcnemar_exact, wilson, wilson_clustered
 
 LABELS = LabelSet(("yes", "no", "maybe"))

@@ -1,26 +1,62 @@
 import polars as pl
 import pytest
 
+from results.attribution import LADDER
+from results.cells import CELLS
 from results.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
 from results.guards import find_warnings, labeler_warnings
 from results.labelers import LABELERS
+from results.retrieval_means import RETRIEVAL_MEANS
+from results.settings import SETTING_SCHEMA
 
 
-def chunks(**places_by_chunking):
+def chunks(embedder="minilm", **places_by_chunking):
     rows = [
-        (chunking, document, start, end)
+        (embedder, chunking, document, start, end)
         for chunking, places in places_by_chunking.items()
         for document, start, end in places
     ]
-    return pl.DataFrame(rows, schema=["chunking", "document_id", "start", "end"], orient="row")
+    return pl.DataFrame(rows, schema=["embedder", "chunking", "document_id", "start", "end"], orient="row")
 
 
-def warnings(chunked=None, hit=0.5, gold_n=100, n_failed=0):
-    cell = {"reader": ["reader"], "splitter": ["tokens"], "size": [64], "overlap": [0], "cut": ["k"], "amount": [3]}
+CELL = {"splitter": "tokens", "size": 64, "overlap": 0, "embedder": "minilm", "retriever": "dense", "cut": "k"}
+CELL |= {"amount": 3}
+
+
+def rungs(*known, reader="reader", questions="gold"):
+    """Rungs of the ladder, each given as accuracies closed book and with the document, and the share recovered."""
+    rows = [
+        {"reader": reader, **CELL, "size": 2**number, "questions": questions, "closed_book": closed,
+         "document": document, "recovered": recovered}
+        for number, (closed, document, recovered) in enumerate(known)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=LADDER)
+
+
+def recalls(**by_embedder):
+    """Recalls of the approximate index, question by question."""
+    rows = [
+        {**CELL, "embedder": embedder, "retriever": "approximate", "recall": recall}
+        for embedder, of in by_embedder.items()
+        for recall in of
+    ]
+    return pl.DataFrame(rows, schema={**SETTING_SCHEMA, "recall": pl.Float64()})
+
+
+def of_retrieval(chunked=None, hit=0.5, index_recall=None):
+    """The tables of a sweep without readers."""
     chunked = chunks(small=[("d", 0, 9), ("d", 9, 20)]) if chunked is None else chunked
-    cells = pl.DataFrame(cell | {"gold_n": [gold_n], "n_failed": [n_failed]})
-    retrieval = pl.DataFrame({name: values for name, values in cell.items() if name != "reader"} | {"hit": [hit]})
-    return find_warnings({"chunks": chunked, "retrieval": retrieval, "cells": cells})
+    return {
+        "chunks": chunked,
+        "retrieval_means": pl.DataFrame([CELL | {"hit": hit}], schema=RETRIEVAL_MEANS),
+        "index_recall": recalls() if index_recall is None else index_recall,
+    }
+
+
+def warnings(chunked=None, hit=0.5, gold_n=100, n_failed=0, index_recall=None, ladder=None):
+    cells = pl.DataFrame([{"reader": "reader", **CELL, "gold_n": gold_n, "n_failed": n_failed}], schema=CELLS)
+    read = {"cells": cells, "ladder": rungs((0.2, 0.9, 0.5)) if ladder is None else ladder}
+    return find_warnings(of_retrieval(chunked, hit, index_recall) | read)
 
 
 def of_labelers(*rows):
@@ -73,9 +109,74 @@ def test_failed_answers_are_pointed_out():
     assert line.startswith("reader: 3 answers failed")
 
 
+def test_the_same_chunking_of_two_embedders_is_judged_by_its_own_tokens():
+    split, whole = [("a", 0, 9), ("a", 9, 20)], [("a", 0, 20)]
+    both = chunks(tokens=split).vstack(chunks("other", tokens=whole))
+    (line,) = warnings(both)
+    assert line.startswith("tokens other: 100% of the documents are one chunk")
+
+
+def test_two_embedders_that_cut_alike_are_named():
+    split = [("a", 0, 9), ("a", 9, 20)]
+    (line,) = warnings(chunks(tokens=split).vstack(chunks("other", tokens=split)))
+    assert line == "tokens minilm and tokens other make the same chunks: the size has no effect."
+
+
+def test_an_approximate_index_that_misses_neighbours_is_pointed_out():
+    # Over the questions of one setting: (1 + .98 + .96) / 3 = .98; the other loses 1 in 200.
+    (line,) = warnings(index_recall=recalls(minilm=[1.0, 0.98, 0.96], other=[1.0, 0.99]))
+    assert line == (
+        "tokens(size=64,overlap=0) minilm: the approximate index finds 98.0% of what the exact one does, so that its "
+        "losses are partly the index's."
+    )
+
+
+def test_an_approximate_index_that_finds_nearly_all_is_not():
+    assert warnings(index_recall=recalls(minilm=[1.0, 0.98])) == []  # .99, the bound itself
+
+
+def test_a_reader_that_needs_no_context_is_pointed_out_once():
+    (line,) = warnings(ladder=rungs((0.875, 0.9, None), (0.875, 0.9, None)))
+    assert line == (
+        "reader: 87.5% of its gold questions are right without any context and 90.0% with the whole document: what is "
+        "retrieved can hardly matter to it."
+    )
+
+
+def test_only_the_readers_that_need_no_context_are():
+    known = rungs((0.9, 0.9, None), reader="knows").vstack(rungs((0.2, 0.9, 0.0), reader="reads"))
+    (line,) = warnings(ladder=known)
+    assert line.startswith("knows: ")
+
+
+@pytest.mark.parametrize(
+    "ladder",
+    [rungs((None, 0.9, None)), rungs((0.9, None, None)), rungs((0.9, 0.9, None), questions="all"), rungs()],
+    ids=["no closed book", "no document", "not on gold", "no gold"],
+)
+def test_what_was_not_asked_shows_no_reader_to_need_no_context(ladder):
+    assert warnings(ladder=ladder) == []
+
+
+@pytest.mark.parametrize(("n_document", "warned"), [(24, True), (40, False)])
+def test_the_ladder_of_a_real_sweep_says_whether_the_context_matters(sweep, n_document, warned):
+    # Closed book 20 of 40 are right: four more with the document could be chance, twenty more could not.
+    arms = {"closed_book": [n < 20 for n in range(40)], "document": [n < n_document for n in range(40)]}
+    scored = sweep({64: [True] * 40}, arms=arms).score()
+    found = find_warnings(of_retrieval() | {"cells": scored.cells, "ladder": scored.ladder})
+    assert [line.startswith("reader: 50.0% of its gold questions") for line in found] == [True] * warned
+
+
+def test_a_sweep_without_readers_is_judged_by_its_retrieval_alone():
+    assert find_warnings(of_retrieval()) == []
+    assert len(find_warnings(of_retrieval(hit=1.0, index_recall=recalls(minilm=[0.5])))) == 2
+
+
 def test_every_way_of_saying_little_has_its_own_line():
     places = [("a", 0, 20)]
-    assert len(warnings(chunks(large=places, small=places), 1.0, gold_n=5, n_failed=1)) == 6
+    lost, poor = rungs((0.9, 0.9, None)), recalls(minilm=[0.5])
+    found = warnings(chunks(large=places, small=places), 1.0, gold_n=5, n_failed=1, index_recall=poor, ladder=lost)
+    assert len(found) == len(set(found)) == 8
 
 
 def test_a_reader_that_hardly_answers_with_the_labels_is_pointed_out():

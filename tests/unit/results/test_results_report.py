@@ -1,4 +1,5 @@
 import re
+from itertools import combinations
 
 import polars as pl
 import pytest
@@ -9,11 +10,15 @@ from labeling.votes import Vote, votes_frame
 from results.agreement import AGREEMENT
 from results.answers import judge, question_facts
 from results.comparison import compare_labelers
+from results.config import ScoringConfig
+from results.documents import render_documents
 from results.labelers import LABELERS, attrition, compare_rules, summarise_labeler
+from results.pairwise import COMPARISONS
 from results.qualification import correct
+from results.recommendation import recommend
 from results.report import render_agreement, render_report
+from results.retrieval_choice import choose_retrieval
 from results.retrieval_metrics import SPAN_SCORES
-from results.scoring import ScoringConfig, score_documents
 from results.shift import OnCorpus, compare_corpora
 from results.slices import best_on_slices, slice_questions
 from results.verdict import reach_verdicts
@@ -22,12 +27,17 @@ BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only
 UNKNOWN = "cannot tell"
 
 
-def manifest(kind="run", verdicts=(), warnings=()):
+A, B = (f"tokens(size={size},overlap=0)" for size in (32, 64))
+
+
+def manifest(kind="run", verdicts=(), warnings=(), recommendations=(), choices=()):
     return {
         "name": "by hand",
         "kind": kind,
         "headline": verdicts[0].line if verdicts else "Gold sets: reader keeps 20 of 20.",
         "verdicts": [verdict._asdict() for verdict in verdicts],
+        "recommendations": [one._asdict() for one in recommendations],
+        "retrieval": [choice._asdict() for choice in choices],
         "warnings": list(warnings),
         "corpus": {"name": "by hand", "documents": 20, "questions": 20, "split": "all"},
         "packages": {"tercet": "0", "llama-cpp-python": "0"},
@@ -41,8 +51,12 @@ def sure_of(label):
 
 @pytest.fixture
 def made(sweep):
-    """Verdicts and tables of a small sweep with a planted winner."""
-    built = sweep({32: [False] * 16 + [True] * 4, 64: [True] * 20})
+    """Verdicts and tables of a small sweep with a planted winner, in every arm."""
+    arms = {
+        "closed_book": [n < 5 for n in range(20)], "document": [True] * 20, "random": [n < 6 for n in range(20)],
+        "oracle_chunk": [n != 9 for n in range(20)],
+    }  # fmt: skip
+    built = sweep({32: [False] * 16 + [True] * 4, 64: [True] * 20}, arms=arms)
     corpus, gold = built.corpus, built.golds["reader"]
     facts = question_facts(corpus)
     votes = votes_frame(
@@ -54,7 +68,7 @@ def made(sweep):
     labelers = correct(summarise_labeler("reader", votes, facts, corpus.labels, 0.95), 0.95)
     tables = {
         **scored._asdict(),
-        "whole_document": score_documents(corpus, {"reader": votes}, built.golds, built_config()),
+        "retrieval_means": built.retrieval_means(built_config()),
         "labelers": labelers,
         "consensus": compare_rules("reader", votes, facts, corpus.labels, ConsensusConfig(), 0.95),
         "attrition": attrition("reader", gold, corpus.labels),
@@ -82,18 +96,200 @@ def test_the_verdict_comes_first_and_every_cell_has_a_row(made):
     report = render_report(manifest(verdicts=verdicts, warnings=["mind the gap"]), tables)
     assert report.splitlines()[2] == f"**Verdict.** {verdicts[0].line}"
     assert "> Warning: mind the gap" in report
-    rows = [line for line in report.splitlines() if line.startswith("| tokens(size=")]
-    assert len(rows) == 2
-    assert "1.000 [1.000, 1.000]" in rows[1]
+    *baselines, small, large = rows_of(report, "## Sweep")
+    assert [row["read"] for row in baselines] == ["closed book", "whole document"]
+    assert [(row["setting"], row["read"]) for row in (small, large)] == [(A, "k=3"), (B, "k=3")]
+    # Never wrong on twenty questions is not certainty.
+    low = tables["cells"]["gold_accuracy_low"][1]
+    assert large["gold accuracy"] == f"1.000 [{low:.3f}, 1.000]"
+    assert 0.6 < low < 0.9
+    # The small one is cheaper, so that it stands on the frontier too, and is not near the best.
+    assert (small["frontier"], small["p within"], small["tokens read"]) == ("yes", "1.000", "32")
+    assert (large["frontier"], large["chunks"], large["failed"]) == ("yes", "3.0", "0")
     assert all(f"* {verdict.line}\n" in report for verdict in verdicts)
 
 
 def test_the_evidence_behind_the_verdict_is_shown(made):
     verdicts, tables = made
     report = render_report(manifest(verdicts=verdicts), tables)
-    (row,) = [line for line in report.splitlines() if line.startswith("| reader | k=3 |")]
-    assert "-0.8" in row or "0.8" in row
-    assert "< 0.001" in row
+    (row,) = rows_of(report, "### Settings pair by pair, on the gold set")
+    low, high = tables["comparisons"].select("low", "high").row(0)
+    assert (row["reader"], row["read"], row["a"], row["b"], row["n"]) == ("reader", "k=3", A, B, "20")
+    assert row["a minus b"] == f"-0.800 [{low:.3f}, {high:.3f}]"
+    assert row["p"] == row["p (Holm)"] == "< 0.001"
+
+
+def test_recommendations_come_first_in_the_verdict_then_retrieval_then_every_cut(sweep, made):
+    built = sweep({32: [True] * 12 + [False] * 8, 64: [True] * 20}, cuts=[("k", 3), ("budget", 64)])
+    scored, config = built.score(), built_config()
+    recommended = recommend(scored.cells, scored.comparisons, scored.ladder, made[1]["labelers"], config)
+    choices = choose_retrieval(built.corpus, built.retrieval, config)
+    verdicts = built.verdicts()
+    described = manifest(verdicts=verdicts, recommendations=recommended, choices=choices)
+    text = section(render_report(described, made[1] | scored._asdict()), "## Verdict")
+    lines = [line[2:] for line in text.splitlines() if line.startswith("* ")]
+    assert lines == [one.line for one in (*recommended, *choices, *verdicts)]
+    assert (len(recommended), len(choices), len(verdicts)) == (1, 2, 2)
+    headings = [line for line in text.splitlines() if line.startswith("### ")]
+    assert headings == [
+        "### What to use, over all settings and cuts", "### What retrieves best", "### By reader and cut",
+        "### Settings pair by pair, on the gold set",
+    ]  # fmt: skip
+
+
+def test_a_manifest_without_recommendations_is_rendered_as_one_with_none(made):
+    verdicts, tables = made
+    full = manifest(verdicts=verdicts)
+    older = {name: value for name, value in full.items() if name not in ("recommendations", "retrieval")}
+    assert render_report(older, tables) == render_report(full, tables)
+    older = {name: value for name, value in manifest(kind="label").items() if name in older}
+    assert "## Verdict" not in render_report(older, label_tables(tables))
+
+
+def many_pairs(n_settings, readers=("reader",), amounts=(3,)):
+    """Comparisons of all pairs of so many settings."""
+    rows = [
+        {"reader": reader, "cut": "k", "amount": amount, "a": f"s{a:02d}", "b": f"s{b:02d}", "n": 20,
+         "difference": 0.1, "low": 0.0, "high": 0.2, "standard_error": 0.05, "p_value": 0.03, "p_holm": 1.0}
+        for reader in readers for amount in amounts for a, b in combinations(range(n_settings), 2)
+    ]  # fmt: skip
+    return {"comparisons": pl.DataFrame(rows, schema=COMPARISONS)}
+
+
+def test_of_many_settings_only_the_pairs_with_the_best_of_each_reader_and_cut_are_shown(made):
+    (verdict,), tables = made
+    tables = judged(tables | many_pairs(31, ("reader", "other"), (1, 3)), CHANCE)
+    verdicts = [
+        verdict._replace(reader=reader, cut=cut, best=best)
+        for reader, cut, best in (("reader", "k=1", "s07"), ("reader", "k=3", "s30"), ("other", "k=1", "s00"))
+    ]
+    heading = "### Settings pair by pair, on the gold set"
+    report = render_report(manifest(verdicts=verdicts), tables)
+    shown = [(row["reader"], row["read"], {row["a"], row["b"]}) for row in rows_of(report, heading)]
+    assert [reader for reader, *_ in shown] == ["reader ‡"] * 60 + ["other"] * 30  # that has no verdict at k=3
+    best = {("reader ‡", "k=1"): "s07", ("reader ‡", "k=3"): "s30", ("other", "k=1"): "s00"}
+    assert all(best[reader, cut] in pair for reader, cut, pair in shown)
+    text = section(report, heading)
+    assert "Of 31 settings only the pairs with the best of each reader and cut are shown" in text
+    assert "all 1860 are in `comparisons.parquet`" in text
+
+
+def test_of_thirty_settings_all_pairs_are_shown(made):
+    report = render_report(manifest(verdicts=made[0]), made[1] | many_pairs(30))
+    assert len(rows_of(report, "### Settings pair by pair, on the gold set")) == 30 * 29 / 2
+    assert "comparisons.parquet" not in report
+
+
+def test_the_ladder_shows_each_step_down_and_what_is_lost_there(made):
+    # Right of twenty: 5 without context, 6 from random text, 20 with the document, 19 with its best chunks; with what
+    # was retrieved 4 at size 32, none of them known before, and 20 at size 64.
+    verdicts, tables = made
+    small, large = rows_of(
+        render_report(manifest(verdicts=verdicts), tables), "### reader: losses over 20 gold questions"
+    )
+    arms = ("closed book", "random text", "whole document", "best chunks", "retrieved")
+    assert [small[arm] for arm in arms] == ["0.250", "0.300", "1.000", "0.950", "0.200"]
+    assert small["wrong = reader + chunking + retrieval"] == "16 = 0 + 1 + 15"
+    assert large["wrong = reader + chunking + retrieval"] == "0 = 0 + 1 + (-1)"
+    row = tables["ladder"].filter(pl.col("questions") == "gold").row(0, named=True)
+    assert small["retrieval loss"] == f"0.750 [{row['retrieval_loss_low']:.3f}, {row['retrieval_loss_high']:.3f}]"
+    assert small["recovered"].startswith("-0.067 [")  # (4 - 5) / (20 - 5)
+    assert (small["harmed"], small["harm"].split()[0]) == ("5", "0.250")
+    assert (large["harmed"], large["recovered"].split()[0]) == ("0", "1.000")
+
+
+def test_arms_that_were_not_asked_are_dashes_in_the_ladder(sweep, made):
+    scored = sweep({64: [True] * 15 + [False] * 5}).score()
+    report = render_report(manifest(verdicts=made[0]), made[1] | scored._asdict())
+    (row,) = rows_of(report, "### reader: losses over 20 gold questions")
+    assert row["wrong = reader + chunking + retrieval"] == "5 = — + — + —"
+    assert {row[name] for name in ("closed book", "whole document", "recovered", "harmed", "harm", "reader loss")} == {
+        "—"
+    }
+    assert row["retrieved"] == "0.750"
+    assert [row["read"] for row in rows_of(report, "## Sweep")] == ["k=3"]  # no baseline above it
+
+
+def test_an_empty_gold_set_has_no_ladder_and_dashes_for_its_scores(sweep, made):
+    built = sweep({32: [True] * 20, 64: [True] * 20}, kept=[False] * 20)
+    report = render_report(manifest(verdicts=built.verdicts()), made[1] | built.score()._asdict())
+    assert "## Where answers are lost" not in report
+    assert "pair by pair" not in report
+    assert [row["gold accuracy"] for row in rows_of(report, "## Sweep")] == ["—", "—"]
+    assert "### reader: 0 gold questions, 20 with a reference label" in report
+
+
+def test_two_readers_that_want_different_sizes_are_shown_with_their_slopes(sweep, made):
+    # The accuracy of one falls by half for each doubling of the size, that of the other rises by as much.
+    falls, rises = (
+        {32: [True] * 20, 64: [n < 10 for n in range(20)]},
+        {32: [n < 10 for n in range(20)], 64: [True] * 20},
+    )
+    small, large = sweep(falls, readers=["reader"]), sweep(rises, readers=["large"])
+    both = small._replace(answers=small.answers.vstack(large.answers), readers=(*small.readers, *large.readers))
+    scored = both.score()
+    tables = judged(made[1] | scored._asdict(), ONLY)
+    rows = rows_of(render_report(manifest(verdicts=made[0]), tables), "## Do readers want different chunk sizes?")
+    assert [(row["small"], row["large"], row["questions"], row["n"]) for row in rows] == [
+        ("reader †", "large", "gold", "20"), ("reader †", "large", "all", "20")
+    ]  # fmt: skip
+    told = scored.interactions.row(0, named=True)
+    assert rows[0]["slope of the small"].startswith("-0.500 [")
+    assert rows[0]["slope of the large"].startswith("0.500 [")
+    assert rows[0]["difference"] == f"-1.000 [{told['difference_low']:.3f}, {told['difference_high']:.3f}]"
+    assert rows[0]["p"] == rows[0]["p (Holm)"] == "< 0.001"
+    assert rows[0]["finding"] == "reader wants smaller chunks than large."
+
+
+def test_one_reader_has_no_section_on_interactions(made):
+    assert made[1]["interactions"].is_empty()
+    assert "different chunk sizes?" not in render_report(manifest(verdicts=made[0]), made[1])
+
+
+def test_retrieval_stands_once_for_all_readers(sweep):
+    built = sweep({32: [True] * 20, 64: [True] * 20}, readers=["a", "b"])
+    means = built.retrieval_means()
+    report = render_report(manifest(verdicts=built.verdicts()), {**built.score()._asdict(), "retrieval_means": means})
+    rows = rows_of(report, "## Retrieval")
+    assert [(row["setting"], row["read"], row["questions"], row["with evidence"]) for row in rows] == [
+        (A, "k=3", "20", "20"), (B, "k=3", "20", "20")
+    ]  # fmt: skip
+    expected = means.row(0, named=True)
+    for name, column in (("MRR", "reciprocal_rank"), ("nDCG", "ndcg"), ("hit", "hit"), ("span recall", "span_recall")):
+        ends = (expected[column + end] for end in ("", "_low", "_high"))
+        assert rows[0][name] == "{:.3f} [{:.3f}, {:.3f}]".format(*ends)
+
+
+def test_span_f1_is_shown_where_it_is_known(sweep):
+    means = sweep({32: [True] * 20}).retrieval_means()
+    told = means.with_columns(
+        pl.lit(value).alias(f"span_f1{end}") for end, value in (("", 0.5), ("_low", 0.4), ("_high", 0.6))
+    )
+    (row,) = rows_of(render_report(manifest(kind="sweep"), {"retrieval_means": told}), "## Retrieval")
+    assert row["span F1"] == "0.500 [0.400, 0.600]"
+    gone = means.with_columns(pl.lit(None, pl.Float64).alias(f"span_f1{end}") for end in ("", "_low", "_high"))
+    assert "span F1" not in render_report(manifest(kind="sweep"), {"retrieval_means": gone})
+
+
+def test_a_run_without_readers_is_rendered_from_its_retrieval_alone(sweep):
+    built = sweep({32: [True] * 20, 64: [True] * 20}, cuts=[("k", 3), ("budget", 64)])
+    choices = choose_retrieval(built.corpus, built.retrieval, built_config())
+    described = manifest(kind="sweep", choices=choices) | {"headline": choices[0].line}
+    tables = {
+        "chunks": pl.DataFrame(), "hits": pl.DataFrame(), "retrieval": built.retrieval,
+        "retrieval_means": built.retrieval_means(built_config()), "index_recall": pl.DataFrame(),
+        "questions": built.corpus.questions,
+    }  # fmt: skip
+    report = render_report(described, tables)
+    assert report.splitlines()[2] == f"**Result.** {choices[0].line}"
+    assert [line[2:] for line in report.splitlines() if line.startswith("* ")] == [one.line for one in choices]
+    assert len(rows_of(report, "## Retrieval")) == 4
+    for heading in ("## Sweep", "pair by pair", "## Labelers", "## Where answers are lost", "gold questions"):
+        assert heading not in report
+    assert not re.findall(r"\b(?:None|nan|inf|True|False)\b", report)
+    files = render_documents(described, tables)
+    assert files
+    assert all(file.startswith("retrieval_by_size_") for file in files)
 
 
 def test_what_is_so_by_construction_is_not_sold_as_accuracy(made):
@@ -124,7 +320,8 @@ def test_every_reader_and_cut_has_its_verdict_line(sweep, made):
     built = sweep({32: [True] * 12 + [False] * 8, 64: [True] * 20}, cuts=[("k", 1), ("k", 3), ("budget", 64)])
     verdicts = built.verdicts(qualified=False)
     report = render_report(manifest(verdicts=verdicts), made[1] | built.score()._asdict())
-    assert [line[2:] for line in report.splitlines() if line.startswith("* ")] == [one.line for one in verdicts]
+    lines = section(report, "### By reader and cut").splitlines()
+    assert [line[2:] for line in lines] == [one.line for one in verdicts]
     assert len(verdicts) == 3
 
 
@@ -133,19 +330,22 @@ def test_every_row_of_every_table_has_as_many_cells_as_its_header(made, has_span
     verdicts, tables = made
     if not has_spans:
         unknown = [pl.lit(None, dtype=pl.Float64).alias(n + e) for n in SPAN_SCORES for e in ("", "_low", "_high")]
-        tables = tables | {"cells": tables["cells"].with_columns(unknown)}
+        tables = tables | {"retrieval_means": tables["retrieval_means"].with_columns(unknown)}
     report = render_report(manifest(verdicts=verdicts), tables)
-    assert ("span recall" in report) == has_spans
+    assert ("span recall" in report) == ("with evidence" in report) == has_spans
     for rows in table_rows(report):
         assert len({len(row) for row in rows}) == 1
 
 
-def test_the_whole_document_stands_above_the_cells_as_their_ceiling(made):
+def test_closed_book_and_the_whole_document_stand_above_the_cells(made):
     report = render_report(manifest(verdicts=made[0]), made[1])
-    sweep_table = table_rows(report)[0]
-    assert [cell.strip() for cell in sweep_table[2][:3]] == ["(none)", "whole document", "1.000 [1.000, 1.000]"]
-    assert [cell.strip() for cell in sweep_table[2][-2:]] == ["—", "0"]
-    assert "### reader: 20 gold of 20 questions" in report
+    floor, ceiling = rows_of(report, "## Sweep")[:2]
+    assert (floor["setting"], floor["read"], ceiling["read"]) == ("(none)", "closed book", "whole document")
+    assert (floor["gold accuracy"].split()[0], ceiling["gold accuracy"].split()[0]) == ("0.250", "1.000")
+    unknown = ("chunks", "tokens read", "p within", "frontier")
+    assert {row[name] for row in (floor, ceiling) for name in unknown} == {"—"}
+    assert (ceiling["fragile"], ceiling["failed"]) == ("0.000", "0")
+    assert "### reader: 20 gold questions, 20 with a reference label" in report
 
 
 @pytest.mark.parametrize(
@@ -156,9 +356,9 @@ def test_a_p_value_is_never_shown_as_zero(made, p_value, shown):
     verdicts, tables = made
     tables = tables | {"comparisons": tables["comparisons"].with_columns(p_value=pl.lit(p_value, dtype=pl.Float64))}
     report = render_report(manifest(verdicts=verdicts), tables)
-    (row,) = [line for line in report.splitlines() if line.startswith("| reader | k=3 |")]
-    assert row.split(" | ")[-2] == shown
-    assert "| 0.000 |" not in row
+    (row,) = rows_of(report, "### Settings pair by pair, on the gold set")
+    assert row["p"] == shown
+    assert "0.000" not in row.values()
 
 
 def judged(tables, standing, p_holm=0.4):
@@ -199,7 +399,8 @@ def test_a_name_carries_the_sign_of_its_standing_wherever_it_heads_a_row(made, s
     assert {cell for cell in cells if cell.rstrip(" †‡") == "reader" and cell != "reader"} == (
         {f"reader{mark}"} - {"reader"}
     )
-    assert f"### reader{mark}: 20 gold of 20 questions" in report
+    assert f"### reader{mark}: 20 gold questions, 20 with a reference label" in report
+    assert f"### reader{mark}: losses over 20 gold questions" in report
     legend = [line for line in report.split("\n\n") if line.startswith(("†", "‡"))]
     assert [line[0] for line in legend] == ([mark.strip()] if mark else [])
 

@@ -1,26 +1,22 @@
 from math import log2
 
+import ir_measures
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
-from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES, SpanScorer, document_scores
-
-TEXT = "alpha beta gamma delta. epsilon zeta eta theta. iota kappa"
-#       0     6    11    17     24      32   37  41     48   53   characters; 12 tokens with the two full stops
-N_TOKENS = 12
+from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
+from results.retrieval_metrics import DOCUMENT_SCORES, DocumentScorer, document_scores
 
 
 def corpus(*questions, texts=None):
-    texts = texts or {name: TEXT for name in ("d1", "d2", "d3", "d4")}
-    documents = documents_frame(Document(name, text) for name, text in texts.items())
+    documents = documents_frame(Document(name, text) for name, text in (texts or {}).items())
     return Corpus("by hand", documents, questions_frame(questions), LabelSet())
 
 
-def asks(question_id, *document_ids, evidence=()):
-    return Question(question_id, "?", document_ids, "yes", tuple(evidence))
+def asks(question_id, *document_ids):
+    return Question(question_id, "?", document_ids, "yes")
 
 
 def document_hits(**documents_by_question):
@@ -30,18 +26,8 @@ def document_hits(**documents_by_question):
     )
 
 
-def span_hits(*rows):
-    schema = {"question_id": pl.String, "document_id": pl.String, "start": pl.Int64, "end": pl.Int64}
-    return pl.DataFrame(list(rows), schema=schema, orient="row")
-
-
 def scored(frame, question_id):
     return frame.filter(pl.col("question_id") == question_id).drop("question_id").row(0, named=True)
-
-
-def span_scores(tokenizer, evidence, *shown):
-    scorer = SpanScorer(corpus(asks("q", "d1", evidence=[Span(*one) for one in evidence])), tokenizer)
-    return scored(scorer.scores(span_hits(*(("q", *one) for one in shown))), "q")
 
 
 def test_document_scores_are_those_computed_by_hand():
@@ -122,91 +108,64 @@ def test_document_scores_follow_their_definitions_on_any_ranking(found, gold):
     )
 
 
-def test_span_scores_are_those_computed_by_hand(tiny):
-    # Evidence: gamma delta . epsilon (4 tokens); shown: delta . epsilon zeta eta (5); 3 in both, 6 in either.
-    scores = span_scores(tiny, [("d1", 11, 31)], ("d1", 17, 40))
-    assert scores == pytest.approx({"span_recall": 3 / 4, "span_precision": 3 / 5, "span_iou": 3 / 6})
-
-
-def test_evidence_that_is_shown_exactly_scores_one(tiny):
-    assert span_scores(tiny, [("d1", 11, 23)], ("d1", 11, 23)) == {name: 1.0 for name in SPAN_SCORES}
-
-
-def test_ranges_that_only_touch_do_not_overlap(tiny):
-    before, after = ("d1", 0, 11), ("d1", 24, 40)
-    assert span_scores(tiny, [("d1", 11, 23)], before, after) == {name: 0.0 for name in SPAN_SCORES}
-    # Without a space between: the full stop ends where the evidence starts.
-    assert span_scores(tiny, [("d1", 22, 23)], ("d1", 17, 22)) == {name: 0.0 for name in SPAN_SCORES}
-
-
-def test_a_token_that_a_range_cuts_counts_whole(tiny):
-    assert span_scores(tiny, [("d1", 13, 15)], ("d1", 11, 16)) == {name: 1.0 for name in SPAN_SCORES}
-
-
-def test_white_space_at_the_ends_of_a_range_is_no_token(tiny):
-    assert span_scores(tiny, [("d1", 10, 17)], ("d1", 11, 16)) == {name: 1.0 for name in SPAN_SCORES}
-
-
-def test_tokens_shown_twice_count_once(tiny):
-    once = span_scores(tiny, [("d1", 0, 10)], ("d1", 0, 23))
-    twice = span_scores(tiny, [("d1", 0, 10)], ("d1", 0, 16), ("d1", 6, 23))
-    assert once == twice
-    assert once["span_precision"] == pytest.approx(2 / 5)
-
-
-def test_several_pieces_of_evidence_are_one_set_of_tokens(tiny):
-    evidence = [("d1", 0, 5), ("d2", 0, 10), ("d1", 0, 5)]  # 1 token of d1, 2 of d2
-    scores = span_scores(tiny, evidence, ("d2", 0, 16))
-    assert scores == pytest.approx({"span_recall": 2 / 3, "span_precision": 2 / 3, "span_iou": 2 / 4})
-
-
-def test_the_same_place_in_another_document_is_not_the_evidence(tiny):
-    texts = {"d1": TEXT, "d2": "other words stand here and there and everywhere"}
-    scorer = SpanScorer(corpus(asks("q", "d1", evidence=[Span("d1", 0, 10)]), texts=texts), tiny)
-    assert scored(scorer.scores(span_hits(("q", "d2", 0, 10))), "q") == {name: 0.0 for name in SPAN_SCORES}
-
-
-def test_evidence_without_hits_scores_zero_and_a_question_without_evidence_is_not_scored(tiny):
-    gold = corpus(asks("none", "d1"), asks("missed", "d1", evidence=[Span("d1", 0, 5)]))
-    frame = SpanScorer(gold, tiny).scores(span_hits(("none", "d1", 0, 5)))
-    assert frame.rows() == [("missed", 0.0, 0.0, 0.0)]
-
-
-def test_without_any_evidence_the_frame_is_empty_and_keeps_its_schema(tiny):
-    frame = SpanScorer(corpus(asks("q", "d1")), tiny).scores(span_hits(("q", "d1", 0, 5)))
-    assert frame.schema == {"question_id": pl.String, **{name: pl.Float64 for name in SPAN_SCORES}}
-    assert len(frame) == 0
-
-
-ranges = st.tuples(st.integers(0, len(TEXT) - 1), st.integers(1, 30)).map(lambda r: (r[0], min(sum(r), len(TEXT))))
+several = st.dictionaries(st.sampled_from("abcd"), documents_found, max_size=4)
+golds = st.dictionaries(
+    st.sampled_from("abcd"), st.sets(st.sampled_from([f"d{n}" for n in range(8)]), min_size=1), min_size=1, max_size=4
+)
 
 
 @settings(max_examples=60, deadline=None)
-@given(evidence=st.lists(ranges, min_size=1, max_size=3), shown=st.lists(ranges, max_size=4))
-def test_span_scores_equal_counting_tokens_one_by_one(tiny, evidence, shown):
-    spans = tiny.spans(TEXT)
+@given(found=several, gold=golds, random=st.randoms(use_true_random=False))
+def test_document_scores_equal_ir_measures_with_cutoffs_on_its_own_records(found, gold, random):
+    # Other measures of the same meaning (RR@ has an implementation of its own there), from records instead of frames.
+    measures = {
+        "hit": ir_measures.Success @ 999,
+        "recall": ir_measures.R @ 999,
+        "precision": ir_measures.SetP,
+        "reciprocal_rank": ir_measures.RR @ 999,
+        "ndcg": ir_measures.nDCG @ 999,
+    }
+    qrels = [ir_measures.Qrel(q, d, 1) for q, ids in gold.items() for d in ids]
+    run = [ir_measures.ScoredDoc(q, d, 1 / (1 + ids.index(d))) for q, ids in found.items() for d in set(ids)]
+    expected = {(one.query_id, one.measure): one.value for one in ir_measures.iter_calc(measures.values(), qrels, run)}
+    hits = document_hits(**found).sample(fraction=1, shuffle=True, seed=random.randrange(999))
+    got = document_scores(corpus(*(asks(q, *sorted(ids)) for q, ids in gold.items())), hits)
+    for row in got.iter_rows(named=True):
+        for name, measure in measures.items():
+            assert row[name] == pytest.approx(expected[row["question_id"], measure]), name
 
-    def tokens(pieces):
-        places = list(zip(spans.starts, spans.ends, strict=True))
-        return {n for n, (a, b) in enumerate(places) if any(a < end and start < b for start, end in pieces)}
 
-    wanted, got = tokens(evidence), tokens(shown)
-    both = len(wanted & got)
-    assert len(spans.starts) == N_TOKENS
-    assert span_scores(tiny, [("d1", *one) for one in evidence], *(("d1", *one) for one in shown)) == pytest.approx(
-        {
-            "span_recall": both / len(wanted) if wanted else 0.0,
-            "span_precision": both / len(got) if got else 0.0,
-            "span_iou": both / len(wanted | got) if wanted | got else 0.0,
-        }
-    )
+def test_one_scorer_scores_any_number_of_cuts_as_new_ones_do():
+    gold = corpus(asks("q", "d1", "d2"), asks("r", "d3"))
+    cuts = [document_hits(q=["d9", "d1"], r=["d3"]), document_hits(), document_hits(q=["d2"], r=["d1", "d3"])]
+    scorer = DocumentScorer(gold)
+    assert all(scorer.scores(cut).equals(document_scores(gold, cut)) for cut in cuts)
 
 
-@pytest.mark.model
-def test_spans_are_counted_in_the_real_embedders_word_pieces(minilm):
-    text = "Antidisestablishmentarianism won."
-    pieces = minilm.count("Antidisestablishmentarianism")
-    assert pieces > 2
-    gold = corpus(asks("q", "d1", evidence=[Span("d1", 0, 28)]), texts={"d1": text})
-    scores = scored(SpanScorer(gold, minilm).scores(span_hits(("q", "d1", 0, len(text)))), "q")
-    assert scores["span_precision"] == pytest.approx(pieces / (pieces + 2))
+COPIED = {"d1": "the same", "d2": "the same", "d3": "another", "d4": "a third", "d5": "a third", "d6": "the same"}
+
+
+def test_a_copy_of_the_gold_document_counts_as_found():
+    frame = document_scores(corpus(asks("q", "d2"), texts=COPIED), document_hits(q=["d3", "d6"]))
+    expected = {"hit": 1.0, "recall": 1.0, "precision": 1 / 2, "reciprocal_rank": 1 / 2, "ndcg": 1 / log2(3)}
+    assert scored(frame, "q") == pytest.approx(expected)
+
+
+def test_copies_count_once_at_the_best_rank_whether_right_or_wrong():
+    # The same, a third, the same, a third, another: three documents, of which the first is right.
+    frame = document_scores(corpus(asks("q", "d6"), texts=COPIED), document_hits(q=["d2", "d4", "d1", "d5", "d3"]))
+    expected = {"hit": 1.0, "recall": 1.0, "precision": 1 / 3, "reciprocal_rank": 1.0, "ndcg": 1.0}
+    assert scored(frame, "q") == pytest.approx(expected)
+
+
+def test_gold_documents_of_one_text_are_one_to_be_found():
+    frame = document_scores(corpus(asks("q", "d1", "d6", "d3"), texts=COPIED), document_hits(q=["d2"]))
+    ideal = 1 + 1 / log2(3)
+    expected = {"hit": 1.0, "recall": 1 / 2, "precision": 1.0, "reciprocal_rank": 1.0, "ndcg": 1 / ideal}
+    assert scored(frame, "q") == pytest.approx(expected)
+
+
+def test_a_text_that_differs_in_one_character_is_another_document():
+    texts = {"d1": "the same", "d2": "the same "}
+    frame = document_scores(corpus(asks("q", "d1"), texts=texts), document_hits(q=["d2"]))
+    assert scored(frame, "q") == {name: 0.0 for name in DOCUMENT_SCORES}

@@ -3,12 +3,20 @@ import math
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import bootstrap
+from scipy.stats import t as student
 
-from labeling.votes import Vote, votes_frame
-from results.answer_metrics import bootstrap_macro
+from results.answer_metrics import resample_macro
+from results.attribution import LADDER
+from results.cells import BASELINES, CELLS, CLASSES
+from results.config import ScoringConfig
+from results.interaction import INTERACTIONS
+from results.pairwise import COMPARISONS
+from results.resampling import fixed_law
+from results.retrieval_means import RETRIEVAL_MEANS
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
-from results.scoring import CELL, CELLS, CLASSES, COMPARISONS, WHOLE_DOCUMENT, ScoringConfig, score_documents
-from results.statistics import bootstrap_mean, mcnemar_exact
+from results.settings import CELL
+from results.statistics import mcnemar_exact
 
 A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
 
@@ -23,10 +31,14 @@ def pair(scored, a, b):
     return found.row(0, named=True)
 
 
-def cell(scored, **named):
-    found = scored.cells.filter(**named)
+def only(frame, **named):
+    found = frame.filter(**named)
     assert len(found) == 1
     return found.row(0, named=True)
+
+
+def cell(scored, **named):
+    return only(scored.cells, **named)
 
 
 def shuffled(frame, seed):
@@ -39,7 +51,7 @@ def test_every_cell_has_one_row_sorted_by_cell(sweep):
     )
     cells = built.score().cells
     assert cells.select(CELL).rows() == [
-        (reader, "tokens", size, 0, cut, amount)
+        (reader, "tokens", size, 0, "minilm", "dense", cut, amount)
         for reader in ("large", "small")
         for size in (32, 64)
         for cut, amount in (("budget", 256), ("k", 1), ("k", 3))
@@ -60,7 +72,7 @@ def test_gold_accuracy_is_over_kept_questions_and_the_other_over_all(sweep):
 def test_the_gold_label_counts_as_right_where_it_is_not_the_reference(sweep):
     built = sweep({64: first(10, 10)})
     turned = built.golds["reader"].with_columns(label=pl.lit("maybe"))
-    row = cell(built._replace(golds={"reader": turned}).score(), size=64)
+    row = cell(built.with_golds(reader=turned).score(), size=64)
     assert (row["gold_accuracy"], row["all_accuracy"]) == (0.0, 1.0)
 
 
@@ -83,20 +95,32 @@ def test_answers_near_a_tie_are_reported_as_fragile(sweep):
     assert cell(built._replace(answers=answers).score(), size=64)["fragile"] == pytest.approx(0.3)
 
 
-def test_retrieval_is_averaged_over_the_questions_that_the_reader_was_asked(sweep):
+def test_retrieval_is_averaged_over_all_questions_whoever_was_asked(sweep):
     built = sweep({64: first(10, 10)})
-    asked = built.answers.filter(pl.col("question_id") < "q004")
-    row = cell(built._replace(answers=asked).score(), size=64)
-    assert row["hit"] == pytest.approx(np.mean([1 / (number + 3) for number in range(4)]))
+    means = built._replace(answers=built.answers.filter(pl.col("question_id") < "q004")).retrieval_means()
+    row = only(means, size=64)
+    assert means.schema == RETRIEVAL_MEANS
+    assert (row["n"], row["n_spans"], row["n_context_tokens"]) == (10, 10, 64.0)
+    assert row["hit"] == pytest.approx(np.mean([1 / (number + 3) for number in range(10)]))
 
 
 def test_retrieval_of_another_cell_is_not_mixed_in(sweep):
     built = sweep({32: first(5, 10), 64: first(5, 10)}, cuts=[("k", 1), ("k", 3)])
     wanted = (pl.col("size") == 64) & (pl.col("amount") == 3)
     retrieval = built.retrieval.with_columns(hit=pl.when(wanted).then(0.25).otherwise(0.75))
-    scored = built._replace(retrieval=retrieval).score()
-    assert cell(scored, size=64, amount=3)["hit"] == 0.25
-    assert cell(scored, size=64, amount=1)["hit"] == 0.75
+    means = built._replace(retrieval=retrieval).retrieval_means()
+    assert means.select("size", "amount", "hit").rows() == [(32, 1, 0.75), (32, 3, 0.75), (64, 1, 0.75), (64, 3, 0.25)]
+
+
+def test_settings_are_named_by_what_varies(sweep):
+    dense, sparse = (sweep({64: first(5, 10)}, retriever=name) for name in ("dense", "bm25"))
+    both = dense._replace(
+        answers=dense.answers.vstack(sparse.answers), retrieval=dense.retrieval.vstack(sparse.retrieval)
+    )
+    assert dense.score().cells["setting"].to_list() == [B]
+    for frame in (both.score().cells, both.retrieval_means()):
+        assert frame.select("retriever", "setting").rows() == [("bm25", f"{B} bm25"), ("dense", f"{B} dense")]
+    assert both.score().comparisons.select("a", "b").rows() == [(f"{B} bm25", f"{B} dense")]
 
 
 def test_classes_count_the_gold_questions_of_each_label(sweep):
@@ -105,7 +129,7 @@ def test_classes_count_the_gold_questions_of_each_label(sweep):
     assert classes.select("label", "n", "recall").rows() == [("yes", 3, 1.0), ("no", 3, 1.0), ("maybe", 0, 0.0)]
 
 
-def test_comparisons_are_all_pairs_of_chunkings_under_the_same_cut(sweep):
+def test_comparisons_are_all_pairs_of_settings_under_the_same_cut(sweep):
     flags = {32: first(5, 10), 64: first(6, 10), 128: first(7, 10)}
     scored = sweep(flags, cuts=[("k", 1), ("k", 3)], readers=["small", "large"]).score()
     assert scored.comparisons.schema == COMPARISONS
@@ -161,23 +185,36 @@ def test_the_frames_are_identical_whatever_the_order_of_the_input_rows(sweep):
     rng = np.random.default_rng(0)
     flags = {size: (rng.random(37) < 0.6).tolist() for size in (32, 64, 128)}
     built = sweep(flags, kept=(rng.random(37) < 0.8).tolist(), cuts=[("k", 3), ("budget", 256)], readers=["b", "a"])
-    expected = built.score()
+    expected = built.score()._asdict() | {"retrieval_means": built.retrieval_means()}
     for seed in range(4):
         mixed = built._replace(
             answers=shuffled(built.answers, seed),
             retrieval=shuffled(built.retrieval, seed),
-            golds={reader: shuffled(gold, seed) for reader, gold in reversed(built.golds.items())},
+            readers=tuple(one._replace(gold=shuffled(one.gold, seed)) for one in built.readers),
             corpus=built.corpus.with_questions(shuffled(built.corpus.questions, seed)),
         )
-        for name, frame in mixed.score()._asdict().items():
-            assert frame.equals(getattr(expected, name)), f"{name} depends on the order of the rows"
+        found = mixed.score()._asdict() | {"retrieval_means": mixed.retrieval_means()}
+        for name, frame in found.items():
+            assert frame.equals(expected[name]), f"{name} depends on the order of the rows"
+
+
+def test_the_frames_of_cells_are_identical_whatever_the_order_of_the_readers(sweep):
+    built = sweep({32: first(5, 12), 64: first(9, 12)}, readers=["b", "a"])
+    one, other = built.score(), built._replace(readers=built.readers[::-1]).score()
+    for name in ("cells", "classes", "ladder"):
+        assert getattr(one, name).equals(getattr(other, name))
+    # The smallest reader comes first: whose slope is subtracted from whose is a matter of order.
+    assert only(one.interactions, questions="all")["small"] == only(other.interactions, questions="all")["large"] == "b"
 
 
 def test_the_seed_moves_the_interval_and_nothing_else(sweep):
     built = sweep({32: first(30, 50), 64: first(20, 50)})
     one, other = (built.score(ScoringConfig(n_resamples=400, seed=seed)) for seed in (0, 1))
     assert built.score(ScoringConfig(n_resamples=400, seed=0)).comparisons.equals(one.comparisons)
-    assert other.comparisons.equals(one.comparisons)  # exact, without chance
+    resampled = ["low", "high", "standard_error"]
+    assert other.comparisons.drop(resampled).equals(one.comparisons.drop(resampled))  # exact, without chance
+    for name in resampled:
+        assert not other.comparisons[name].equals(one.comparisons[name])
     assert not other.cells["gold_accuracy_low"].equals(one.cells["gold_accuracy_low"])
     assert other.cells["gold_accuracy"].equals(one.cells["gold_accuracy"])
 
@@ -191,6 +228,7 @@ def test_an_empty_gold_set_is_unknown_and_not_zero(sweep):
     assert row["all_accuracy"] == pytest.approx(0.5)
     assert len(scored.comparisons) == 0
     assert scored.comparisons.schema == COMPARISONS
+    assert scored.ladder["questions"].unique().to_list() == ["all"]
 
 
 def test_cells_have_the_same_column_types_with_and_without_a_gold_set(sweep):
@@ -202,40 +240,90 @@ def test_cells_have_the_same_column_types_with_and_without_a_gold_set(sweep):
 @pytest.mark.parametrize("kept", [True, False])
 def test_every_frame_has_its_declared_schema(sweep, kept):
     scored = sweep({32: first(5, 10), 64: first(6, 10)}, kept=[kept] * 10).score()
-    assert [frame.schema for frame in scored] == [CELLS, CLASSES, COMPARISONS]
+    assert [frame.schema for frame in scored] == [CELLS, BASELINES, CLASSES, COMPARISONS, LADDER, INTERACTIONS]
 
 
-def test_the_intervals_of_a_cell_are_bootstrapped_by_document(sweep):
+def test_without_a_reader_the_frames_are_empty(sweep):
+    built = sweep({32: first(5, 10)})
+    scored = built._replace(readers=(), answers=built.answers.clear()).score()
+    assert [(frame.schema, len(frame)) for frame in scored] == [
+        (schema, 0) for schema in (CELLS, BASELINES, CLASSES, COMPARISONS, LADDER, INTERACTIONS)
+    ]
+
+
+def on_the_logit(share, error, n, n_clusters):
+    """`share_interval` once more: half a right and half a wrong question added, Student's quantile."""
+    centre = (share * n + 0.5) / (n + 1)
+    variance = error**2 * n**2 * n_clusters / (n_clusters - 1) + 0.5 * (1 - centre) ** 2 + 0.5 * centre**2
+    reach = student.ppf(0.975, n_clusters - 1) * math.sqrt(variance) / (n + 1) / (centre * (1 - centre))
+    ends = [math.log(centre / (1 - centre)) + side * reach for side in (-1, 1)]
+    return tuple(1 / (1 + math.exp(-end)) for end in ends)
+
+
+def test_the_accuracy_of_a_cell_has_the_interval_of_its_documents(sweep):
+    # Six documents of four questions each: 3, 3, 3, 2, 4, 3 of them right.
+    flags = [number % 4 < 2 or number % 3 == 0 for number in range(24)]
+    row = cell(sweep({64: flags}, questions_per_document=4).score(ScoringConfig(n_resamples=20_000)), size=64)
+    by_document = np.array(flags).reshape(6, 4).mean(axis=1)
+    error = by_document.std() / math.sqrt(6)  # what resampling six documents of equal size comes to
+    expected = on_the_logit(by_document.mean(), error, 24, 6)
+    for questions in ("gold", "all"):  # every question is kept, and its gold label is its reference
+        found = tuple(row[f"{questions}_accuracy{end}"] for end in ("", "_low", "_high"))
+        assert found[0] == pytest.approx(sum(flags) / 24)
+        assert found[1:] == pytest.approx(expected, abs=0.003)
+
+
+def test_the_macro_scores_of_a_cell_are_resampled_by_document(sweep):
     flags = [number % 4 < 2 or number % 3 == 0 for number in range(24)]
     built = sweep({64: flags}, questions_per_document=4)
     row = cell(built.score(), size=64)
-    right = ["yes", "no"] * 12
-    given = [one if flag else {"yes": "no", "no": "yes"}[one] for one, flag in zip(right, flags, strict=True)]
+    right = np.array([0, 1] * 12)  # yes, no
+    given = np.where(flags, right, 1 - right)[:, None]
     clusters = [f"d{number // 4}" for number in range(24)]
-    accuracy = bootstrap_mean(np.array(flags, dtype=float), clusters, 400, 0.95, 0)
-    macro = bootstrap_macro(right, given, built.corpus.labels, clusters, 400, 0.95, 0)
-    for name, expected in zip(("accuracy", "precision", "recall", "f1"), (accuracy, *macro), strict=True):
-        for questions in ("gold", "all"):  # every question is kept, and its gold label is its reference
+    (macro,) = resample_macro(given, fixed_law(right, 3, clusters), 3, 400, 0.95, 0)
+    for name, expected in macro._asdict().items():
+        for questions in ("gold", "all"):
             found = tuple(row[f"{questions}_{name}{end}"] for end in ("", "_low", "_high"))
             assert found == pytest.approx(tuple(expected)), name
             assert found[1] < found[0] < found[2]
 
 
-def test_retrieval_scores_have_intervals_by_document(sweep):
+def test_all_right_is_not_taken_for_certain(sweep):
+    # Rule of three: the exact 95 % lower bound (Clopper and Pearson) of 40 of 40 is .912, Wilson's .912.
+    row = cell(sweep({64: first(40, 40)}).score(), size=64)
+    assert row["gold_accuracy"] == row["gold_accuracy_high"] == 1.0
+    assert 0.8 < row["gold_accuracy_low"] < 0.95
+
+
+def test_retrieval_scores_have_percentile_intervals_by_document(sweep):
     built = sweep({64: first(10, 20)}, questions_per_document=2)
-    row = cell(built.score(), size=64)
-    values = np.array([1 / (number + 3) for number in range(20)])
-    expected = bootstrap_mean(values, [f"d{number // 2}" for number in range(20)], 400, 0.95, 0)
+    row = only(built.retrieval_means(ScoringConfig(n_resamples=20_000)), size=64)
+    by_document = np.array([1 / (number + 3) for number in range(20)]).reshape(10, 2).mean(axis=1)
+    expected = bootstrap(
+        (by_document,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
     for name in (*DOCUMENT_SCORES, *SPAN_SCORES):
-        assert (row[name], row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx(tuple(expected))
+        assert row[name] == pytest.approx(by_document.mean())
+        assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx(tuple(expected), abs=0.001)
 
 
 def test_span_scores_of_questions_without_evidence_are_unknown_with_their_interval(sweep):
     built = sweep({64: first(5, 10)})
     unknown = built.retrieval.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in SPAN_SCORES)
-    row = cell(built._replace(retrieval=unknown).score(), size=64)
+    row = only(built._replace(retrieval=unknown).retrieval_means(), size=64)
+    assert (row["n"], row["n_spans"]) == (10, 0)
     assert all(row[name + end] is None for name in SPAN_SCORES for end in ("", "_low", "_high"))
     assert row["hit_low"] < row["hit"] < row["hit_high"]
+
+
+def test_span_scores_are_over_the_questions_with_evidence(sweep):
+    built = sweep({32: first(5, 10), 64: first(5, 10)})
+    without = pl.col("question_id") < "q006"
+    some = built.retrieval.with_columns(pl.when(~without).then(name).alias(name) for name in SPAN_SCORES)
+    for row in built._replace(retrieval=some).retrieval_means().iter_rows(named=True):
+        assert (row["n"], row["n_spans"]) == (10, 4)
+        assert row["span_recall"] == pytest.approx(np.mean([1 / (number + 3) for number in range(6, 10)]))
+        assert row["hit"] == pytest.approx(np.mean([1 / (number + 3) for number in range(10)]))
 
 
 def test_questions_without_references_are_scored_on_the_gold_set_only(sweep):
@@ -247,21 +335,62 @@ def test_questions_without_references_are_scored_on_the_gold_set_only(sweep):
     assert row["gold_accuracy"] == pytest.approx(0.5)
 
 
-def test_whole_documents_are_scored_as_a_ceiling_on_gold_and_on_all_questions(sweep):
-    built = sweep({64: first(10, 10)}, kept=first(4, 10))
-    # Always "yes", which is right for the even questions.
-    votes = votes_frame(
-        Vote("l", "p", "document", vote, 0, one, "yes", None, (0.8, 0.1, 0.0), 0.1, 0.7, 10)
-        for one in built.corpus.questions["question_id"]
-        for vote in range(3)
-    )
-    frame = score_documents(built.corpus, {"reader": votes}, built.golds, ScoringConfig(n_resamples=100))
-    assert frame.select("reader", "gold_n", "gold_accuracy", "all_n", "all_accuracy").rows() == [
-        ("reader", 4, 0.5, 10, 0.5)
-    ]
-    assert frame.schema == WHOLE_DOCUMENT
-    row = frame.row(0, named=True)
+def test_whole_documents_and_closed_book_are_scored_on_gold_and_on_all_questions(sweep):
+    # Of ten questions four are gold; the document shows the first six, and the first is known without it.
+    arms = {"closed_book": first(1, 10), "document": first(6, 10)}
+    scored = sweep({32: first(5, 10), 64: first(10, 10)}, kept=first(4, 10), arms=arms).score()
+    assert scored.baselines.schema == BASELINES
+    assert scored.baselines.select("reader", "arm", "gold_n", "gold_accuracy", "all_n", "all_accuracy").rows() == [
+        ("reader", "closed_book", 4, 0.25, 10, 0.1), ("reader", "document", 4, 1.0, 10, 0.6)
+    ]  # fmt: skip
+    row = only(scored.baselines, arm="document")
     assert row["all_accuracy_low"] < row["all_accuracy"] < row["all_accuracy_high"]
+    # Right are three of five yes and three of five no; a wrong one is answered with the other label.
+    assert row["all_precision"] == row["all_recall"] == row["all_f1"] == pytest.approx(3 / 5)
+
+
+def test_an_arm_that_was_not_asked_has_no_row(sweep):
+    scored = sweep({64: first(5, 10)}, arms={"document": first(10, 10)}).score()
+    assert scored.baselines["arm"].to_list() == ["document"]
+    assert sweep({64: first(5, 10)}).score().baselines.is_empty()
+
+
+def test_failed_and_fragile_answers_of_an_arm_are_counted_there(sweep):
+    built = sweep({64: first(10, 10)}, arms={"closed_book": first(5, 10)})
+    closed = pl.col("arm") == "closed_book"
+    failed = closed & (pl.col("question_id") == "q000")
+    answers = built.answers.with_columns(
+        label=pl.when(~failed).then("label"),
+        failure=pl.when(failed).then(pl.lit("no_label_mass")),
+        margin=pl.when(failed)
+        .then(None)
+        .when(closed & (pl.col("question_id") < "q004"))
+        .then(0.01)
+        .otherwise("margin"),
+    )
+    scored = built._replace(answers=answers).score()
+    row = only(scored.baselines, arm="closed_book")
+    assert (row["n_failed"], row["gold_accuracy"]) == (1, pytest.approx(0.4))
+    assert row["fragile"] == pytest.approx(3 / 9)  # a failed answer has no margin
+    assert (cell(scored, size=64)["n_failed"], cell(scored, size=64)["fragile"]) == (0, 0.0)
+
+
+def test_the_ladder_of_a_cell_adds_up_by_hand(sweep):
+    # Of twenty gold questions 18 are right with the document, 15 with its best chunks, 12 with what was retrieved.
+    arms = {"document": first(18, 20), "oracle_chunk": first(15, 20), "closed_book": first(2, 20)}
+    retrieved = [0 < number < 13 for number in range(20)]
+    row = only(sweep({64: retrieved}, arms=arms).score().ladder, questions="gold")
+    assert (row["n"], row["n_wrong"], row["n_reader"], row["n_chunking"], row["n_retrieval"]) == (20, 8, 2, 3, 3)
+    assert [row[f"{part}_loss"] for part in ("reader", "chunking", "retrieval")] == pytest.approx([0.1, 0.15, 0.15])
+    assert row["recovered"] == pytest.approx((12 - 2) / (18 - 2))
+    assert (row["n_harmed"], row["harm"]) == (1, pytest.approx(0.05))  # q000: right without context only
+    assert row["random"] is None
+
+
+def test_a_cell_is_on_the_front_if_no_cheaper_one_is_as_good(sweep):
+    flags = {32: first(5, 10), 64: first(8, 10), 128: first(8, 10), 256: first(9, 10)}
+    cells = sweep(flags, tokens={32: 100, 64: 200, 128: 300, 256: 400}).score().cells
+    assert cells.select("size", "is_pareto").rows() == [(32, True), (64, True), (128, False), (256, True)]
 
 
 @pytest.mark.parametrize("wrong", [{"confidence": 95}, {"n_resamples": 10}, {"margin": -0.1}, {"alpha": 0.05}])
@@ -271,6 +400,7 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 
 
 def test_no_number_in_the_frames_is_nan(sweep):
-    scored = sweep({32: first(5, 10), 64: first(6, 10)}, kept=[False] * 10, readers=["a", "b"]).score()
-    for frame in scored:
+    arms = dict.fromkeys(("closed_book", "document", "oracle_chunk", "random"), first(5, 10))
+    built = sweep({32: first(5, 10), 64: first(6, 10)}, kept=[False] * 10, readers=["a", "b"], arms=arms)
+    for frame in (*built.score(), built.retrieval_means()):
         assert not any(isinstance(value, float) and math.isnan(value) for row in frame.iter_rows() for value in row)

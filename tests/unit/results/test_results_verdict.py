@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from labeling.consensus import RULES
-from results.scoring import ScoringConfig
+from results.config import ScoringConfig
 from results.statistics import detectable_difference
 from results.verdict import GOLD_MEANS, missed, reach_verdicts
 
@@ -67,7 +67,7 @@ def test_the_worse_ones_are_told_apart_though_the_best_two_are_not(sweep):
     assert "(1 of 3 are worse)" in verdict.line
 
 
-def test_a_cheaper_chunking_within_the_margin_is_recommended_over_the_best(sweep):
+def test_a_cheaper_setting_within_the_margin_is_recommended_over_the_best(sweep):
     # One question of 200 differs: whatever the resample, the difference stays far below .05.
     verdict = only(sweep({32: first(149, 200), 64: first(150, 200)}).verdicts())
     assert verdict.best == B
@@ -89,7 +89,7 @@ def test_an_empty_gold_set_cannot_tell(sweep):
     assert verdict.detectable is None
 
 
-def test_one_chunking_leaves_nothing_to_choose(sweep):
+def test_one_setting_leaves_nothing_to_choose(sweep):
     verdict = only(sweep({64: first(50)}).verdicts())
     assert verdict.line.startswith("Nothing to choose")
     assert B in verdict.line
@@ -136,7 +136,7 @@ def test_there_is_one_verdict_for_each_reader_and_cut_with_the_smallest_budget_f
 def test_the_headline_is_the_reader_with_the_most_gold_questions(sweep):
     built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"])
     few = built.golds["a"].with_columns(kept=np.array(first(30)))
-    verdicts = built._replace(golds=built.golds | {"a": few}).verdicts()
+    verdicts = built.with_golds(a=few).verdicts()
     assert [(verdict.reader, verdict.n_gold) for verdict in verdicts] == [("b", 60), ("a", 30)]
 
 
@@ -153,7 +153,7 @@ def test_each_cut_is_judged_by_its_own_comparisons(sweep):
     assert by_cut["k=1"].detectable > 0
 
 
-def test_chunkings_that_tie_in_everything_give_the_same_verdict_in_any_order(sweep):
+def test_settings_that_tie_in_everything_give_the_same_verdict_in_any_order(sweep):
     # Same accuracy, same context, same size; only the splitter differs.
     flags = mixed(40, 0)
     tokens, sentences = (sweep({64: flags}, splitter=name) for name in ("tokens", "sentences"))
@@ -186,7 +186,7 @@ def test_the_cheapest_within_the_margin_is_what_to_use_even_where_the_best_is_to
 def test_a_qualified_reader_leads_before_one_with_more_gold_questions(sweep):
     built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"])
     few = built.golds["a"].with_columns(kept=np.array(first(30)))
-    verdicts = built._replace(golds=built.golds | {"a": few}).verdicts(qualified={"a": True, "b": False})
+    verdicts = built.with_golds(a=few).verdicts(qualified={"a": True, "b": False})
     assert [verdict.reader for verdict in verdicts] == ["a", "b"]
 
 
@@ -238,7 +238,7 @@ def test_every_rule_says_what_its_gold_set_is(sweep, rule):
 def test_readers_without_references_to_judge_by_are_not_put_behind(sweep):
     built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"])
     few = built.golds["a"].with_columns(kept=np.array(first(30)))
-    verdicts = built._replace(golds=built.golds | {"a": few}).verdicts(qualified=None)
+    verdicts = built.with_golds(a=few).verdicts(qualified=None)
     assert [verdict.reader for verdict in verdicts] == ["b", "a"]
     assert not any("WARNING" in verdict.line for verdict in verdicts)
 
@@ -266,3 +266,25 @@ def test_the_costlier_of_two_that_are_shown_to_be_near_is_not_recommended(sweep)
     verdict = only(sweep(flags, tokens={32: 100, 64: 200, 128: 300}).verdicts())
     assert (verdict.best, verdict.recommended, verdict.decided) == (C, A, False)
     assert f"Cheapest shown to be within 0.05 of the leader: {A}" in verdict.line
+
+
+def verdict_with(scored, **p_values):
+    """The verdict where these are the p-values of being more than the margin worse than the best, cell by cell."""
+    cells = scored.cells.with_columns(pl.Series(name, values) for name, values in p_values.items())
+    labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
+    return only(reach_verdicts(cells, scored.comparisons, labelers, ScoringConfig(), "unanimous"))
+
+
+def test_what_is_recommended_must_be_shown_within_the_margin_under_that_cut(sweep):
+    scored = sweep({32: mixed(40, 0), 64: mixed(42, 1), 128: mixed(41, 2)}).score()
+    assert verdict_with(scored, p_within_cut=[0.06, 0.049, 0.01]).recommended == B  # cheaper than C
+    assert verdict_with(scored, p_within_cut=[0.06, 0.06, 0.01]).recommended == C  # not the leader, but shown
+    assert verdict_with(scored, p_within_cut=[0.06, 0.06, 0.07]).recommended is None
+    # Over all cells another correction holds, which is not this cut's business.
+    assert verdict_with(scored, p_within_cut=[0.04, 0.06, 0.07], p_within=[0.5, 0.5, 0.5]).recommended == A
+
+
+def test_a_best_that_is_told_from_all_others_needs_no_margin(sweep):
+    scored = sweep({32: first(20), 64: first(55), 128: first(25)}).score()
+    verdict = verdict_with(scored, p_within_cut=[1.0, 1.0, 1.0])
+    assert (verdict.best, verdict.recommended, verdict.decided) == (B, B, True)

@@ -4,35 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora.digest import sha256_text
-from retrieval.chunks import CHUNKS
-from retrieval.index import DECIMALS, HITS, DenseIndex
-
-
-def chunks(ids, texts=None):
-    """Chunks with the columns that an index looks at; distinct texts where none are given."""
-    texts = [f"text of {one}" for one in ids] if texts is None else texts
-    n = len(ids)
-    columns = {
-        "chunking": ["tokens(size=8,overlap=0)"] * n, "chunk_id": ids, "document_id": ids, "start": [0] * n,
-        "end": [1] * n, "n_tokens": [1] * n, "text_sha256": [sha256_text(text) for text in texts],
-    }  # fmt: skip
-    return pl.DataFrame(columns, schema=CHUNKS)
-
-
-def unit_vectors(n, dimensions, seed):
-    drawn = np.random.default_rng(seed).normal(size=(n, dimensions))
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
-
-
-def brute_force(ids, vectors, question, depth):
-    scores = np.round(vectors.astype(np.float64) @ question.astype(np.float64), DECIMALS)
-    return sorted(zip(-scores, ids, strict=True))[:depth]
-
-
-def ids_of(n):
-    """Ids whose order is not that of the rows."""
-    return [f"d{(7 * number) % n:04d}:0-1" for number in range(n)]
+from retrieval import index as dense
+from retrieval.index import DenseIndex
+from retrieval.ranking import DECIMALS, HITS
+from tests.doubles.chunk_frames import brute_force, chunks, hits_of, ids_of, unit_vectors
 
 
 def ranked_ids(index, question, depth):
@@ -157,3 +132,83 @@ def test_a_shallower_ranking_is_the_head_of_a_deeper_one(seed, shallow, deeper):
     index = DenseIndex(chunks(ids_of(100)), unit_vectors(100, 4, seed))
     question = unit_vectors(1, 4, seed + 1)[0]
     assert ranked_ids(index, question, shallow + deeper)[:shallow] == ranked_ids(index, question, shallow)
+
+
+def searched(monkeypatch, spare=2):
+    """FAISS searches however few the entries are, and a tie soon reaches beyond what it searched."""
+    monkeypatch.setattr(dense, "SHARE", 1)
+    monkeypatch.setattr(dense, "SPARE", spare)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 250).filter(lambda n: n % 7), n_vectors=st.integers(1, 400), depth=st.integers(1, 30),
+    levels=st.integers(1, 4), seed=st.integers(0, 10_000),
+)  # fmt: skip
+def test_many_ties_and_shared_vectors_are_ranked_as_by_brute_force(n, n_vectors, depth, levels, seed):
+    rng = np.random.default_rng(seed)
+    # Coordinates on a coarse grid: distinct vectors have the same cosine, and chunks share vectors.
+    grid = rng.integers(-levels, levels + 1, size=(n_vectors, 3)) + np.float32([0, 0, 0.5])
+    distinct = (grid / np.linalg.norm(grid, axis=1, keepdims=True)).astype(np.float32)
+    which = rng.integers(0, n_vectors, n)
+    ids = ids_of(n)
+    frame = chunks(ids, embedding_key=pl.Series([f"key {one}" for one in which]))
+    questions = np.concatenate([np.eye(3, dtype=np.float32), unit_vectors(2, 3, seed)])
+    names = list("abcde")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        searched(monkeypatch)
+        hits = DenseIndex(frame, distinct[which]).rank(names, questions, depth)
+    for name, question in zip(names, questions, strict=True):
+        expected = brute_force(ids, distinct[which], question, depth)
+        assert hits_of(hits, name)[0] == [chunk_id for _, chunk_id in expected]
+        np.testing.assert_allclose(hits_of(hits, name)[1], [-negative for negative, _ in expected], atol=1e-12)
+
+
+def test_only_the_questions_with_a_longer_tie_are_searched_wider(monkeypatch):
+    searched(monkeypatch)
+    ids = ids_of(1000)
+    vectors = np.concatenate([equally_near(300, 0.9, 3), equally_near(700, 0.1, 4)])
+    vectors[300:, 1:] = unit_vectors(700, 7, 5) * np.float32(np.sqrt(1 - 0.1**2))
+    index = DenseIndex(chunks(ids), vectors)
+    asked = []
+    search = index._index.search
+    monkeypatch.setattr(index._index, "search", lambda x, k: asked.append((len(x), k)) or search(x, k))
+    tied, clear = first_axis_question(), unit_vectors(1, 8, 6)[0]
+    hits = index.rank(["clear", "tied"], np.stack([clear, tied]), 5)
+    assert asked == [(2, 7), (1, 28), (1, 112), (1, 448)]
+    assert hits_of(hits, "tied")[0] == sorted(ids[:300])[:5]
+    assert hits_of(hits, "clear")[0] == [chunk_id for _, chunk_id in brute_force(ids, vectors, clear, 5)]
+
+
+def test_searching_and_scoring_all_give_the_same(monkeypatch):
+    frame, vectors, questions = chunks(ids_of(800)), unit_vectors(800, 16, 0), unit_vectors(40, 16, 1)
+    names = [f"q{number}" for number in range(40)]
+    index = DenseIndex(frame, vectors)
+    monkeypatch.setattr(index._index, "search", None)  # 16 of 800 are more than one in 32: all are scored
+    scored = index.rank(names, questions, 16)
+    monkeypatch.undo()
+    searched(monkeypatch)
+    assert DenseIndex(frame, vectors).rank(names, questions, 16).equals(scored)
+
+
+def test_blocks_of_questions_change_nothing(monkeypatch):
+    frame, vectors, questions = chunks(ids_of(300)), unit_vectors(300, 16, 0), unit_vectors(40, 16, 1)
+    names = [f"q{number}" for number in range(40)]
+    whole = DenseIndex(frame, vectors).rank(names, questions, 5)
+    monkeypatch.setattr("retrieval.ranking.BLOCK", 1000)
+    assert DenseIndex(frame, vectors).rank(names, questions, 5).equals(whole)
+    searched(monkeypatch)
+    assert DenseIndex(frame, vectors).rank(names, questions, 5).equals(whole)
+
+
+def test_the_same_text_with_two_keys_is_two_entries():
+    ids = ["a:0-1", "b:0-1", "c:0-1"]
+    vectors = np.concatenate([equally_near(1, 0.2, 0), equally_near(1, 0.8, 1), equally_near(1, 0.5, 2)])
+    frame = chunks(ids, ["the same"] * 3, embedding_key=pl.Series(["x", "y", "z"]))
+    assert ranked_ids(DenseIndex(frame, vectors), first_axis_question(), 3) == ["b:0-1", "c:0-1", "a:0-1"]
+
+
+def test_no_questions_give_no_hits():
+    hits = DenseIndex(chunks(ids_of(20)), unit_vectors(20, 8, 0)).rank([], unit_vectors(0, 8, 0), 3)
+    assert hits.schema == HITS
+    assert hits.is_empty()

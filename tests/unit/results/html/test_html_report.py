@@ -135,7 +135,7 @@ def test_tables_hold_the_numbers_of_the_frames(page, small_run):
     assert closed_book[1:3] == ["closed book", "0.420 [0.340, 0.500]"]
     assert document[1:3] == ["whole document", "0.960 [0.880, 1.000]"]
     assert [row[:3] for row in rows] == [
-        [row["setting"], f"{row['cut']} = {row['amount']}",
+        [row["setting"], f"{row['cut']}={row['amount']}",
          f"{row['gold_accuracy']:.3f} [{row['gold_accuracy_low']:.3f}, {row['gold_accuracy_high']:.3f}]"]
         for row in cells.iter_rows(named=True)
     ]  # fmt: skip
@@ -201,11 +201,13 @@ def test_a_section_without_its_frame_is_not_there(small_run, small_plots):
 
 def test_a_sweep_without_readers_shows_its_retrieval(small_run):
     manifest = small_run.manifest | {"verdicts": [], "recommendations": [], "headline": "Retrieval only."}
+    manifest["retrieval"] = [{"line": "k=1: size 64 finds most."}]
     page = Page(render_html(manifest, {"retrieval_means": small_run.tables["retrieval_means"]}))
     assert [text for tag, text in page.headings if tag == "h2"] == [
-        "Result", "Warnings", "Retrieval by chunk size", "How this was made"
+        "Result", "Warnings", "Every verdict", "Retrieval by chunk size", "How this was made"
     ]  # fmt: skip
     assert "svg" in page.tags
+    assert "k=1: size 64 finds most." in page.text
 
 
 def test_unknown_numbers_are_dashes_and_no_evidence_no_span_scores(small_run):

@@ -1,0 +1,107 @@
+"""The attribution ladder: what each cell loses, and to whom: the reader, the chunking, the retrieval.
+
+Each rung is the difference between two arms on the same questions, so that the parts sum exactly to what is wrong:
+
+    reader     what the reader gets wrong with the whole document before it
+    chunking   what it loses when it sees the best chunks of the gold document instead
+    retrieval  what it loses when it sees what was retrieved instead of these
+
+A part can be negative: chunks may help a reader that a long document confuses. Below stands the floor: what the reader
+answers without any context, and from a random text of the same length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from results.arms import HARM, ArmMeans
+from results.cells import QUESTIONS, Scores, interval_columns
+from results.config import ScoringConfig
+from results.judged import Judged
+from results.pairwise import difference
+from results.resampling import Array, share_of
+from results.settings import CELL_SCHEMA, SETTING, with_interval
+from results.statistics import Interval
+
+ARMS = ("closed_book", "random", "document", "oracle_chunk", "retrieved")
+LADDER = pl.Schema(
+    {
+        **CELL_SCHEMA,
+        "setting": pl.String(),
+        "questions": pl.String(),
+        "n": pl.Int64(),
+        **{arm: pl.Float64() for arm in ARMS},
+        "n_wrong": pl.Int64(),
+        "n_reader": pl.Int64(),
+        "n_chunking": pl.Int64(),
+        "n_retrieval": pl.Int64(),
+        **with_interval("reader_loss", "chunking_loss", "retrieval_loss", "recovered"),
+        "n_harmed": pl.Int64(),
+        **with_interval("harm"),
+    }
+)
+
+
+def climb(judged: Judged, scores: Mapping[str, Scores], names: pl.DataFrame, config: ScoringConfig) -> pl.DataFrame:
+    """The ladder of every cell of a reader, on its gold set and on all questions; frame of schema `LADDER`.
+
+    What an arm that was not asked would say is null. `recovered` is the share of the gap between closed book and whole
+    document that retrieval recovers, null where the gap is not shown to exist. `harm` counts the questions that are
+    right without context and wrong with what was retrieved.
+
+    Args:
+        judged: the reader's answers.
+        scores: by "gold" and "all".
+        names: columns `SETTING` and `setting`.
+        config: confidence.
+    """
+    rows = []
+    for questions in QUESTIONS:
+        arms = scores[questions].arms
+        if arms.means.n:
+            covariance = arms.means.covariance
+            for number, cell in enumerate(judged.cells.iter_rows(named=True)):
+                found = {"reader": judged.reader, **cell, "questions": questions, "n": arms.means.n}
+                rows.append(found | _rungs(arms, covariance, number, config.confidence))
+    frame = pl.DataFrame(rows, schema={name: kind for name, kind in LADDER.items() if name != "setting"})
+    return frame.join(names, on=SETTING, how="left", maintain_order="left").select(LADDER.names())
+
+
+def _rungs(arms: ArmMeans, covariance: Array, number: int, confidence: float) -> dict[str, Any]:
+    keys = {arm: (arm, 0 if arm in ("closed_book", "document") else number) for arm in (*ARMS, HARM)}
+    at = {arm: arms.places[key] for arm, key in keys.items() if key in arms.places}
+    n_right = {arm: arms.n_right(*keys[arm]) for arm in at}
+    found: dict[str, Any] = {arm: float(arms.means.estimates[at[arm]]) for arm in ARMS if arm in at}
+    found["n_wrong"] = arms.means.n - n_right["retrieved"]
+    if "document" in at:
+        right = share_of(arms.means, at["document"], confidence)
+        found["n_reader"] = arms.means.n - n_right["document"]
+        found |= interval_columns("reader_loss", Interval(1 - right.estimate, 1 - right.high, 1 - right.low))
+    for loss, upper, lower in (("chunking", "document", "oracle_chunk"), ("retrieval", "oracle_chunk", "retrieved")):
+        if upper in at and lower in at:
+            found[f"n_{loss}"] = n_right[upper] - n_right[lower]
+            lost = difference(arms.means, covariance, at[upper], at[lower], confidence)
+            found |= interval_columns(f"{loss}_loss", Interval(*lost[:3]))
+    if HARM in at:
+        found["n_harmed"] = n_right[HARM]
+        found |= interval_columns("harm", share_of(arms.means, at[HARM], confidence))
+        if "document" in at:
+            found |= _recovered(arms, covariance, at, confidence)
+    return found
+
+
+def _recovered(arms: ArmMeans, covariance: Array, at: Mapping[str, int], confidence: float) -> dict[str, float]:
+    """(retrieved - closed book) / (document - closed book), with a percentile interval over the resamples."""
+    floor, ceiling = at["closed_book"], at["document"]
+    if difference(arms.means, covariance, ceiling, floor, confidence).low <= 0:
+        return {}
+    columns = np.vstack([arms.means.estimates, arms.means.draws])
+    gap = columns[:, ceiling] - columns[:, floor]
+    gained = columns[:, at["retrieved"]] - columns[:, floor]
+    shares = np.divide(gained, gap, out=np.full(len(gap), np.nan), where=gap > 0)
+    low, high = np.nanquantile(shares[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
+    return interval_columns("recovered", Interval(float(shares[0]), float(low), float(high)))

@@ -1,0 +1,155 @@
+"""The recommendation: the cheapest cell shown to be within a margin of the best, or how much more it takes to tell."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import polars as pl
+from scipy.stats import norm
+
+from results.config import ScoringConfig
+from results.settings import CUT, SETTING
+
+POWER = 0.8
+COST_ORDER = ("n_context_tokens", "size", "setting", *CUT)
+
+
+class Recommendation(NamedTuple):
+    """What to use with one reader, over all its cells.
+
+    Attributes:
+        reader: who reads.
+        setting: the recommended setting; None where the run cannot tell.
+        cut: as in `budget=256`; None where it cannot tell.
+        best: the cell with the highest accuracy, as in `tokens(size=64,overlap=0) at k=3`.
+        n_gold: gold questions it rests on.
+        n_more: gold questions more that would show with 80 % power whether a cell as good as the best is within the
+            margin; None where it is told, or where no number is known to be enough.
+        line: all of that in one line.
+    """
+
+    reader: str
+    setting: str | None
+    cut: str | None
+    best: str
+    n_gold: int
+    n_more: int | None
+    line: str
+
+
+def recommend(
+    cells: pl.DataFrame, comparisons: pl.DataFrame, ladder: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig
+) -> list[Recommendation]:
+    """One recommendation a reader; a qualified one before one that is not, then the one with most gold questions.
+
+    Args:
+        cells: frame of schema `CELLS`.
+        comparisons: frame of schema `COMPARISONS`, for how exactly two cells are told apart.
+        ladder: frame of schema `LADDER`, for where the recommended cell loses.
+        labelers: frame of schema `LABELERS`, for the qualification of each reader.
+        config: confidence and margin.
+    """
+    qualified = dict(labelers.select("reader", "qualified").iter_rows())
+    found = []
+    for (reader,), rows in cells.group_by(["reader"], maintain_order=True):
+        one = _recommend(rows, comparisons.filter(pl.col("reader") == reader), ladder, config)
+        if qualified.get(one.reader) is False:
+            one = one._replace(line=f"{one.line} WARNING: {unqualified(one.reader)}")
+        found.append(one)
+    return sorted(found, key=lambda one: (qualified.get(one.reader) is False, -one.n_gold))
+
+
+def _recommend(
+    rows: pl.DataFrame, comparisons: pl.DataFrame, ladder: pl.DataFrame, config: ScoringConfig
+) -> Recommendation:
+    reader, n_gold, n_all = rows["reader"][0], rows["gold_n"][0], len(rows)
+    nothing = Recommendation(reader, None, None, "", n_gold, None, "")
+    if n_gold == 0:
+        return nothing._replace(line=f"Cannot tell what to use with {reader}: its gold set is empty.")
+    failed = int(rows["n_failed"].sum())
+    if failed:
+        return nothing._replace(line=f"Cannot tell what to use with {reader}: {failed} of its answers failed.")
+    best = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True)
+    nothing = nothing._replace(best=name_cell(best))
+    shown = f"accuracy {_interval(best)} on {n_gold} gold questions"
+    if n_all == 1:
+        line = f"Nothing to choose for {reader}: the sweep has one cell, {name_cell(best)}: {shown}."
+        return nothing._replace(setting=best["setting"], cut=name_cut(best), line=line)
+    within = rows.filter(pl.col("p_within") < 1 - config.confidence).sort(COST_ORDER)
+    if within.is_empty():
+        n_more = more_questions(comparisons, n_all, n_gold, config)
+        return nothing._replace(n_more=n_more, line=_cannot_tell(reader, best, shown, n_more, config))
+    chosen = within.row(0, named=True)
+    is_best = name_cell(chosen) == name_cell(best)
+    accuracy = "" if is_best else f"accuracy {_interval(chosen)}; "
+    line = (
+        f"Use {name_cell(chosen)} with {reader}: {accuracy}{chosen['n_context_tokens']:.0f} context tokens, the "
+        f"cheapest of {n_all} cells shown to be within {config.margin:g} of the best "
+        + (f"(it leads: {shown})." if is_best else f"({name_cell(best)} leads: {shown}).")
+    )
+    line += _losses(chosen, ladder)
+    return nothing._replace(setting=chosen["setting"], cut=name_cut(chosen), line=line)
+
+
+def _cannot_tell(reader: str, best: dict[str, Any], shown: str, n_more: int | None, config: ScoringConfig) -> str:
+    line = (
+        f"Cannot tell what to use with {reader}: {name_cell(best)} leads, {shown}, but no cell is shown to be within "
+        f"{config.margin:g} of the best"
+    )
+    if n_more is None:
+        return line + "."
+    return (
+        line + f"; about {n_more} more gold questions would show it of a cell as good as the best ({POWER:.0%} power)."
+    )
+
+
+def more_questions(comparisons: pl.DataFrame, n_cells: int, n_gold: int, config: ScoringConfig) -> int | None:
+    """Gold questions more that a cell as good as the best needs to be shown within the margin of all others.
+
+    The number at which (z_(1 - alpha / cells) + z_power) standard errors make up the margin (the sample size of a
+    non-inferiority test, as in Julious 2004, "Sample sizes for clinical trials with Normal data", section 5; alpha
+    divided by the cells that Holm's first step allows for), the error that of the typical pair, falling with the root
+    of the number.
+
+    Returns:
+        None where no margin is given, no pair was compared, or the number would not be above what there is.
+    """
+    error = comparisons["standard_error"].median()
+    if not isinstance(error, float) or not math.isfinite(error) or config.margin == 0:
+        return None
+    reach = float(norm.ppf(1 - (1 - config.confidence) / n_cells) + norm.ppf(POWER)) * error
+    needed = math.ceil(n_gold * (reach / config.margin) ** 2)
+    return needed - n_gold if needed > n_gold else None
+
+
+def _losses(cell: dict[str, Any], ladder: pl.DataFrame) -> str:
+    """Where the cell loses, as a sentence; empty where the arms were not asked."""
+    same = [pl.col(name) == cell[name] for name in ("reader", *SETTING, *CUT)]
+    rung = ladder.filter(*same, pl.col("questions") == "gold")
+    if rung.is_empty() or rung["n_chunking"][0] is None or rung["n_reader"][0] is None:
+        return ""
+    row = rung.row(0, named=True)
+    return (
+        f" Of {row['n']} gold questions it gets {row['n_wrong']} wrong: {row['n_reader']} by the reader, "
+        f"{row['n_chunking']} by the chunking, {row['n_retrieval']} by the retrieval."
+    )
+
+
+def unqualified(reader: str) -> str:
+    """What a verdict on such a reader's gold set is worth."""
+    return f"{reader} is not shown to beat always answering the majority label; its gold proves little."
+
+
+def name_cut(cell: dict[str, Any]) -> str:
+    """As in `budget=256`."""
+    return f"{cell['cut']}={cell['amount']}"
+
+
+def name_cell(cell: dict[str, Any]) -> str:
+    """As in `tokens(size=64,overlap=0) at budget=256`."""
+    return f"{cell['setting']} at {name_cut(cell)}"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return f"{row['gold_accuracy']:.3f} [{row['gold_accuracy_low']:.3f}, {row['gold_accuracy_high']:.3f}]"

@@ -1,0 +1,93 @@
+"""The embedder of an experiment: model, backend, precision, prompts, and whether chunks are pooled late."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import PurePath
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from corpora.digest import sha256_text
+from corpora.errors import InputError
+
+Backend = Literal["torch", "onnx", "openvino"]
+Precision = Literal["float32", "bfloat16"]
+Role = Literal["query", "passage"]
+_PACKAGES: dict[Backend, tuple[str, ...]] = {
+    "torch": (),
+    "onnx": ("onnxruntime", "onnx"),  # the second is asked for by torch's exporter
+    "openvino": ("openvino",),
+}
+
+
+class EmbedderConfig(BaseModel):
+    """What makes an embedder: any two configs that differ here may give different vectors.
+
+    Raises:
+        InputError: a combination that no backend offers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(
+        "all-minilm-l6-v2",
+        min_length=1,
+        description="an embedder of `tercet models list`, a sentence-transformers folder, or a hub id like `org/name`"
+        " or `org/name@revision`",
+    )
+    name: str = Field("", description="how reports call it; empty: made of the model and of what else differs")
+    backend: Backend = Field(
+        "openvino",
+        description="what runs the model: openvino or onnx (ONNX Runtime), fast on a CPU, or torch, which takes a GPU",
+    )
+    precision: Precision = Field(
+        "float32", description="of the model's arithmetic; bfloat16 is faster and a little less exact"
+    )
+    query_prompt: str | None = Field(
+        None, description="put before every question; empty text: nothing; left out: what the model's own files say"
+    )
+    passage_prompt: str | None = Field(
+        None, description="put before every chunk; empty text: nothing; left out: what the model's own files say"
+    )
+    late: bool = Field(
+        False, description="late chunking: read the whole document once, then pool each chunk's tokens from that"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.backend == "onnx" and self.precision == "bfloat16":
+            raise InputError(
+                "embedder backend 'onnx' with precision 'bfloat16'",
+                "float32, the only precision that ONNX Runtime computes in on a CPU",
+                "choose float32, or the backend openvino or torch",
+            )
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name that reports use."""
+        if self.name:
+            return self.name
+        plain = type(self).model_fields
+        parts = [PurePath(self.model).name]
+        parts += [one for one, field in ((self.backend, "backend"), (self.precision, "precision"))
+                  if one != plain[field].default]  # fmt: skip
+        if (self.query_prompt, self.passage_prompt) != (None, None):
+            parts.append("prompts-" + sha256_text(f"{self.query_prompt!r}{self.passage_prompt!r}")[:4])
+        return "-".join([*parts, "late"] if self.late else parts)
+
+
+def check_installed(config: EmbedderConfig) -> None:
+    """Refuse a backend whose package is missing, before there is anything to wait for.
+
+    Raises:
+        InputError: with the command that installs it.
+    """
+    for package in _PACKAGES[config.backend]:
+        if find_spec(package) is None:
+            raise InputError(
+                f"embedder backend {config.backend!r} without the package {package}",
+                "the package installed",
+                f"run `pip install tercet[{config.backend}]`, or choose another backend",
+            )

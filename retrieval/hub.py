@@ -1,0 +1,67 @@
+"""Embedders by hub id: from the local hub cache if they are there, else from the hub."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from corpora.errors import InputError
+
+# What a sentence-transformers model consists of; nothing executable, no pickles.
+_PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.model")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form `org/name` or `org/name@revision`."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?", name) is not None
+
+
+def hub_folder(name: str, onnx: bool) -> Path:
+    """Folder of a hub model; the network is asked only for what the local hub cache lacks.
+
+    Args:
+        name: `org/name` or `org/name@revision`.
+        onnx: fetch the authors' ONNX file too, if they give one.
+
+    Raises:
+        InputError: not there and not to be had, or without safetensors weights.
+    """
+    # Imported here: huggingface_hub is slow to import and only this path needs it.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its transport's, not in __all__
+
+    repository, _, revision = name.partition("@")
+    patterns = [*_PATTERNS, "onnx/model.onnx"] if onnx else list(_PATTERNS)
+
+    def snapshot(local: bool) -> Path:
+        return Path(snapshot_download(
+            repository, revision=revision or None, allow_patterns=patterns, local_files_only=local,
+            cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
+        ))  # fmt: skip
+
+    try:
+        here = snapshot(local=True)
+        if _is_whole(here):
+            return here
+    except OSError:
+        pass  # Not in the cache.
+    try:
+        folder = snapshot(local=False)
+    except (HTTPError, OSError, ValueError) as error:
+        raise InputError(
+            f"embedder {name!r} is not in the hub cache, and the hub did not give it ({type(error).__name__})",
+            "a reachable hub that has it",
+            "check the id and the network (HF_TOKEN for a gated model), or give the path of a model folder",
+        ) from error
+    if not _is_whole(folder):
+        raise InputError(
+            f"embedder {name!r} has no safetensors weights or no tokenizer.json",
+            "a sentence-transformers model with both",
+            "choose another embedder, or save this one with sentence-transformers and give its folder",
+        )
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "tokenizer.json").is_file() and any(folder.glob("*.safetensors"))

@@ -1,0 +1,117 @@
+"""What the files of a sentence-transformers folder say about the model, read without loading it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from corpora.digest import sha256_file, sha256_text
+from corpora.errors import InputError
+from retrieval.embedder_config import EmbedderConfig, Role
+
+ONNX_FILE = Path("onnx/model.onnx")
+# The keys under which sentence-transformers looks for a role's prompt, in its order.
+_PROMPT_KEYS: dict[Role, tuple[str, ...]] = {"query": ("query",), "passage": ("document", "passage", "corpus")}
+
+
+def window_of(folder: Path) -> int:
+    """Most tokens that the model reads, special tokens included, as sentence-transformers applies it.
+
+    Raises:
+        InputError: no file of the folder says it.
+    """
+    for file in sorted(folder.glob("sentence_*_config.json")):
+        limit = _read(file).get("max_seq_length")
+        if limit:
+            return int(limit)
+    # A tokenizer without a limit of its own says 10**30; a model of relative positions says nothing, or -1.
+    limits = [
+        _read(folder / "tokenizer_config.json").get("model_max_length"),
+        _read(folder / "config.json").get("max_position_embeddings"),
+    ]
+    known = [int(limit) for limit in limits if limit and 0 < limit < 10**9]
+    if not known:
+        raise InputError(
+            f"no file of {folder} says how many tokens the model reads",
+            "max_seq_length in sentence_bert_config.json",
+            "add it, as the model's authors state it",
+        )
+    return min(known)
+
+
+def prompt_of(folder: Path, config: EmbedderConfig, role: Role) -> str:
+    """What is put before a text: the config's prompt, else the model's own for that role, else its default one."""
+    given = config.query_prompt if role == "query" else config.passage_prompt
+    if given is not None:
+        return given
+    said = _read(folder / "config_sentence_transformers.json")
+    prompts = said.get("prompts") or {}
+    for key in (*_PROMPT_KEYS[role], said.get("default_prompt_name")):
+        if key in prompts:
+            return str(prompts[key] or "")
+    return ""
+
+
+def fingerprint(folder: Path, config: EmbedderConfig, weights: str) -> str:
+    """Digest of all that changes the vectors but the prompts.
+
+    Weights alone are not the model: another tokenizer, pooling, Dense layer or precision makes other vectors.
+
+    Args:
+        folder: the model's folder.
+        config: for backend and precision.
+        weights: digest of the weights.
+    """
+    names = ["tokenizer.json", "tokenizer_config.json", "config.json", "modules.json"]
+    files = [folder / name for name in names] + sorted(folder.glob("sentence_*_config.json"))
+    for module in _modules(folder):
+        if module.get("path"):
+            files += sorted(file for file in (folder / module["path"]).rglob("*") if file.is_file())
+    if config.backend == "onnx":
+        files.append(folder / ONNX_FILE)
+    told = {file.relative_to(folder).as_posix(): sha256_file(file) for file in files if file.is_file()}
+    return sha256_text(json.dumps([weights, told, config.backend, config.precision]))
+
+
+def check_late(folder: Path) -> None:
+    """Refuse late chunking with a model whose text vector is not the mean of its token vectors.
+
+    Raises:
+        InputError: another pooling, or none that stands right behind the transformer.
+    """
+    modules = _modules(folder)
+    if not modules:
+        return  # Sentence-transformers gives a bare transformer mean pooling.
+    types = [str(module.get("type", "")).rsplit(".", 1)[-1] for module in modules]
+    found = f"modules {', '.join(types)}"
+    if types[:2] == ["Transformer", "Pooling"]:
+        pooling = _read(folder / modules[1]["path"] / "config.json")
+        modes = _pooling_modes(pooling)
+        if modes == ["mean"]:
+            return
+        found = f"pooling by {' and '.join(modes)}"
+    raise InputError(
+        f"late chunking with {folder.name}, which has {found}",
+        "a transformer whose tokens are pooled by their mean",
+        "choose another embedder, or leave late chunking off",
+    )
+
+
+def _pooling_modes(pooling: dict[str, Any]) -> list[str]:
+    """Both spellings: `pooling_mode: "mean"`, and a flag for each mode (`pooling_mode_mean_tokens: true`)."""
+    if "pooling_mode" in pooling:
+        mode = pooling["pooling_mode"]
+        return [mode] if isinstance(mode, str) else list(mode)
+    prefix = "pooling_mode_"
+    flags = [key.removeprefix(prefix) for key, on in pooling.items() if key.startswith(prefix) and on]
+    return ["mean" if flag == "mean_tokens" else flag for flag in flags] or ["mean"]
+
+
+def _modules(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "modules.json"
+    return list(json.loads(file.read_text(encoding="utf-8")) or []) if file.is_file() else []
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}

@@ -1,0 +1,83 @@
+"""The oracle: the best chunks of the gold documents, as a retriever that knows the answer's place would rank them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+Interval = tuple[int, int]
+
+
+class GoldChunk(NamedTuple):
+    """A chunk of a gold document.
+
+    Attributes:
+        chunk_id: its id.
+        document_id: its document.
+        start: character offset of its first character.
+        end: character offset behind its last character.
+        score: similarity to the question.
+    """
+
+    chunk_id: str
+    document_id: str
+    start: int
+    end: int
+    score: float
+
+
+def order_chunks(chunks: Sequence[GoldChunk], evidence: Sequence[tuple[str, int, int]], depth: int) -> list[GoldChunk]:
+    """The chunks in the order in which they help most.
+
+    Greedily, the chunk that shows most of the evidence not shown yet comes next: the share of that evidence, or of
+    the chunk where the evidence is longer, in tenths, so that among chunks that are all evidence the most similar one
+    comes first. After the evidence, and where there is none, the most similar come first; ties go by chunk id.
+
+    Args:
+        chunks: of the gold documents.
+        evidence: document id, start, end of each span.
+        depth: how many are wanted.
+    """
+    hidden: dict[str, list[Interval]] = {}
+    for document_id, start, end in evidence:
+        hidden.setdefault(document_id, []).append((start, end))
+    hidden = {document_id: _merged(spans) for document_id, spans in hidden.items()}
+    left = sorted(chunks, key=lambda chunk: (-chunk.score, chunk.chunk_id))
+    ordered: list[GoldChunk] = []
+    while left and len(ordered) < depth:
+        gains = [_gain(chunk, hidden) for chunk in left]
+        best = max(gains)
+        if best == 0:
+            break
+        chosen = left.pop(gains.index(best))  # the first of equal ones is the most similar
+        ordered.append(chosen)
+        spans = hidden.get(chosen.document_id, [])
+        hidden[chosen.document_id] = _without(spans, chosen.start, chosen.end)
+    return [*ordered, *left][:depth]
+
+
+def _gain(chunk: GoldChunk, hidden: dict[str, list[Interval]]) -> float:
+    spans = hidden.get(chunk.document_id, [])
+    shown = sum(max(0, min(end, chunk.end) - max(start, chunk.start)) for start, end in spans)
+    if not shown:
+        return 0.0
+    left = sum(end - start for of in hidden.values() for start, end in of)
+    # What shows anything at all is more than nothing.
+    return max(0.01, round(shown / min(left, chunk.end - chunk.start), 1))
+
+
+def _merged(spans: list[Interval]) -> list[Interval]:
+    merged: list[Interval] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _without(spans: list[Interval], start: int, end: int) -> list[Interval]:
+    kept = []
+    for left, right in spans:
+        kept += [piece for piece in ((left, min(right, start)), (max(left, end), right)) if piece[0] < piece[1]]
+    return kept

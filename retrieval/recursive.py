@@ -1,0 +1,94 @@
+"""The `recursive` splitter: the largest structural units that fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from semantic_text_splitter import TextSplitter
+
+from retrieval.blocks import Slice
+from retrieval.tokens import EmbedderTokenizer
+
+_LONG = 20_000  # characters; longer texts are split in windows
+_BLANK_LINES = 100  # with more of them in a row, what follows is split by itself
+_SHORTEST = 2_000  # characters of a window
+_CHARACTERS_A_TOKEN = 32  # so many for each token of the size make a window, of which chunks fill an eighth or so
+
+
+def recursive(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
+    """Largest structural units that fit: paragraphs, then sentences, words, characters.
+
+    The library tokenizes, for each chunk, all that stands before the next boundary of each kind. Where one is far away
+    (Chinese without spaces, a single blank line at the end) its time grows with the square of the length. So a
+    long text is split in windows. What stands before a chunk decides only where it starts, and of what follows only as
+    much counts as could fit in it: a window's last chunks are dropped, and the next window starts with the last chunk
+    that was kept. The slices are those that the library makes of the whole text. Only where more than a hundred lines
+    in a row are blank, for which its time grows likewise, no slice reaches from one side to the other.
+
+    Args:
+        text: any text.
+        room: most tokens of a slice, special tokens left out.
+        overlap: most tokens that a slice repeats of the one before.
+        tokenizer: the embedder's.
+
+    Returns:
+        Character slices (start, end), in order.
+    """
+    splitter = _splitter(tokenizer, room, overlap)
+    for part_start, part_end in _parts(text):
+        for start, end in _in_windows(text[part_start:part_end], room, splitter, tokenizer):
+            yield part_start + start, part_start + end
+
+
+def _parts(text: str) -> Iterator[Slice]:
+    """The text between runs of blank lines too long for the library; nearly always the whole text."""
+    start = 0
+    if text.count("\n") + text.count("\r") > _BLANK_LINES:
+        for space in re.finditer(r"\s+", text):
+            if space.group().count("\n") + space.group().count("\r") > _BLANK_LINES:
+                yield start, space.start()
+                start = space.end()
+    yield start, len(text)
+
+
+def _in_windows(text: str, room: int, splitter: TextSplitter, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
+    start = 0
+    last: Slice | None = None
+    while True:
+        found, is_rest = _window(text, start, room, splitter, tokenizer)
+        if last is not None and found[0] != last:
+            start, last = last[1], None  # this chunk would have come out otherwise: go on behind it
+            continue
+        yield from found if last is None else found[1:]
+        if is_rest:
+            return
+        last = found[-1]
+        start = last[0]
+
+
+def _window(
+    text: str, start: int, room: int, splitter: TextSplitter, tokenizer: EmbedderTokenizer
+) -> tuple[list[Slice], bool]:
+    """The next chunks of a text, at least two of them, or all the rest; and whether it is the rest."""
+    width = max(_SHORTEST, _CHARACTERS_A_TOKEN * room)
+    while len(text) - start > max(_LONG, width):
+        end = start + width
+        dropped = end - width // 4
+        # Behind the last chunk kept there is more than fits in one, as there is in the whole text.
+        if tokenizer.count(text[dropped:end]) > room:
+            found = [one for one in _split(text, start, end, splitter) if one[0] < dropped]
+            if len(found) > 1:
+                return found, False
+        width *= 2
+    return _split(text, start, len(text), splitter), True
+
+
+def _split(text: str, start: int, end: int, splitter: TextSplitter) -> list[Slice]:
+    return [(start + at, start + at + len(chunk)) for at, chunk in splitter.chunk_indices(text[start:end])]
+
+
+@cache  # building one copies the tokenizer, which takes longer than splitting an abstract
+def _splitter(tokenizer: EmbedderTokenizer, room: int, overlap: int) -> TextSplitter:
+    return TextSplitter.from_huggingface_tokenizer(tokenizer.raw, room, overlap=overlap)

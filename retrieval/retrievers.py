@@ -1,0 +1,102 @@
+"""The retrievers by name, over the same chunks; each index is built once, when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import polars as pl
+
+from retrieval.approximate import DEFAULT_HNSW, HNSW, ApproximateIndex, recall_against_exact
+from retrieval.bm25 import BM25Index
+from retrieval.fusion import rank_fused
+from retrieval.index import DenseIndex
+from retrieval.ranking import Ranking, Scores, ranking_hits
+from retrieval.vector_cache import Vectors
+
+Retriever = Literal["dense", "bm25", "hybrid", "approximate"]
+
+
+class Questions(NamedTuple):
+    """What is retrieved for.
+
+    Attributes:
+        ids: one a question.
+        texts: one a question, in the user's words.
+        vectors: shape (questions, dimensions), unit length, float32; None where only `bm25` is asked.
+    """
+
+    ids: Sequence[str]
+    texts: Sequence[str]
+    vectors: Vectors | None = None
+
+
+class Ranked(NamedTuple):
+    """What a retriever found.
+
+    Attributes:
+        hits: frame of schema `HITS`, sorted by question (in the given order) and rank (from 1).
+        recall_against_exact: shape (questions,); of `approximate` at the full depth, None for the others.
+    """
+
+    hits: pl.DataFrame
+    recall_against_exact: Scores | None = None
+
+
+class Rankers:
+    """Every retriever over the chunks of one chunking.
+
+    Args:
+        chunks: frame of schema `CHUNKS` with texts; `embedding_key` may say which chunks have the same vector, else
+            those with the same text have.
+        vectors: shape (chunks, dimensions), unit length, float32; None where only `bm25` is asked.
+        hnsw: parameters of the approximate index.
+    """
+
+    def __init__(self, chunks: pl.DataFrame, vectors: Vectors | None = None, hnsw: HNSW = DEFAULT_HNSW) -> None:
+        self._chunks, self._vectors, self._hnsw = chunks, vectors, hnsw
+        self._by_id = chunks.select("chunking", "chunk_id").sort("chunk_id")
+
+    def rank(self, retriever: Retriever, questions: Questions, depth: int) -> Ranked:
+        """Rank the chunks for each question once, deep enough for every cut that is made of it.
+
+        Args:
+            retriever: by name.
+            questions: with vectors, unless the retriever is `bm25`.
+            depth: how many chunks, at least 1; all of them if there are fewer.
+
+        Raises:
+            ValueError: the retriever needs vectors and there are none.
+        """
+        if retriever == "approximate":
+            vectors = _needed(questions.vectors)
+            found, exact = self._approximate.top(vectors, depth), self._dense.top(vectors, depth)
+            return Ranked(ranking_hits(found, questions.ids, self._by_id), recall_against_exact(found, exact))
+        return Ranked(ranking_hits(self._top(retriever, questions, depth), questions.ids, self._by_id))
+
+    def _top(self, retriever: Literal["dense", "bm25", "hybrid"], questions: Questions, depth: int) -> Ranking:
+        if retriever == "bm25":
+            return self._bm25.top(questions.texts, depth)
+        vectors = _needed(questions.vectors)
+        if retriever == "hybrid":
+            return rank_fused(self._dense, self._bm25, questions.texts, vectors, depth)
+        return self._dense.top(vectors, depth)
+
+    @cached_property
+    def _dense(self) -> DenseIndex:
+        return DenseIndex(self._chunks, _needed(self._vectors))
+
+    @cached_property
+    def _bm25(self) -> BM25Index:
+        return BM25Index(self._chunks)
+
+    @cached_property
+    def _approximate(self) -> ApproximateIndex:
+        return ApproximateIndex(self._dense, self._hnsw)
+
+
+def _needed(vectors: Vectors | None) -> Vectors:
+    if vectors is None:
+        raise ValueError("dense, hybrid and approximate retrieval need the vectors of the chunks and of the questions")
+    return vectors

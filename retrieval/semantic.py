@@ -1,0 +1,147 @@
+"""The `semantic` splitter: cuts where neighbouring sentences are least alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from retrieval.blocks import Slice, count_all
+from retrieval.breakpoints import Counts, Distances, best_cut, gap_distances
+from retrieval.embedding import Vectors
+from retrieval.sentences import find_sentences, sentence_windows
+from retrieval.tokens import EmbedderTokenizer
+
+Embed = Callable[[Sequence[str]], Vectors]
+
+
+def semantic_slices(
+    texts: Sequence[str], room: int, overlap: int, tokenizer: EmbedderTokenizer, embed: Embed
+) -> list[list[Slice]]:
+    """Split texts where neighbouring sentences are least alike.
+
+    The distance at a gap between two sentences is the cosine distance between the mean vectors of the three sentences
+    before it and of the three behind it. A stretch of sentences that does not fit in the size is cut at its greatest
+    distance, and its parts likewise, until each fits. A cut leaves at least a quarter of the size on either side where
+    there is such a gap; of equal distances, the one next to the middle is taken. A sentence longer than the
+    size is cut into token windows; it stands alone, so it needs no vector. Before a piece, whole sentences of
+    at most `overlap` tokens are repeated; what they take, up to half of the size, is left free when cutting.
+
+    After Greg Kamradt's semantic chunking ("5 Levels of Text Splitting", level 4, 2024), which embeds each sentence
+    together with its neighbours; comparing the blocks on both sides of a gap is Hearst's (TextTiling, Computational
+    Linguistics 23(1), 1997). Both cut wherever the distance passes a threshold taken from the document (a
+    percentile; a mean less a deviation), so that a chunk has any length. Here it is top-down: the size is a maximum and
+    decides how many cuts there are. Means of sentence vectors stand for the vector of the combined text, so that a
+    sentence is embedded once for all sizes and overlaps.
+
+    Args:
+        texts: any texts.
+        room: most tokens of a slice, special tokens left out.
+        overlap: most tokens that a slice repeats of the one before.
+        tokenizer: the embedder's.
+        embed: gives distinct texts of at most `room` tokens their vectors; asked once, or not at all.
+
+    Returns:
+        For each text its character slices (start, end), in order.
+    """
+    cutter = _Cutter(room, overlap, tokenizer)
+    outlines = [list(cutter.runs(text)) for text in texts]
+    rows: dict[str, int] = {}  # of the distinct sentences where a choice is to be made
+    for run in (run for runs in outlines for run in runs if run.fate == "cut"):
+        for sentence in run.texts():
+            rows.setdefault(sentence, len(rows))
+    vectors = embed(list(rows)) if rows else np.zeros((0, 1), np.float32)
+    return [[one for run in runs for one in cutter.slices(run, rows, vectors)] for runs in outlines]
+
+
+class _Run(NamedTuple):
+    """Neighbouring sentences that each fit in the size; or one that does not.
+
+    Attributes:
+        text: the whole text.
+        sentences: the run's slices of it.
+        totals: shape (sentences + 1,), tokens before each sentence and, last, of all.
+        fate: it stays whole, it is cut between sentences, or it is one sentence that is cut within.
+    """
+
+    text: str
+    sentences: list[Slice]
+    totals: Counts
+    fate: Literal["whole", "cut", "windows"]
+
+    def texts(self) -> list[str]:
+        return [self.text[start:end] for start, end in self.sentences]
+
+    def span(self, first: int, last: int) -> Slice:
+        return self.sentences[first][0], self.sentences[last - 1][1]
+
+    def n_tokens(self, first: int, last: int) -> int:
+        return int(self.totals[last] - self.totals[first])
+
+
+@dataclass(frozen=True)
+class _Cutter:
+    """Cuts runs into pieces, and pieces with what they repeat into slices."""
+
+    room: int
+    overlap: int
+    tokenizer: EmbedderTokenizer
+
+    @property
+    def beside_overlap(self) -> int:
+        """Most tokens of a piece that has another before it."""
+        return max(self.room - self.overlap, (self.room + 1) // 2)
+
+    def runs(self, text: str) -> Iterator[_Run]:
+        sentences = find_sentences(text)
+        counts = count_all([text[start:end] for start, end in sentences], self.tokenizer)
+        for fits, pairs in groupby(zip(sentences, counts, strict=True), lambda pair: pair[1] <= self.room):
+            group = list(pairs)
+            for part in [group] if fits else [[pair] for pair in group]:
+                totals = np.array([0, *accumulate(count for _, count in part)], np.int64)
+                run = _Run(text, [sentence for sentence, _ in part], totals, "cut" if fits else "windows")
+                yield run._replace(fate="whole") if self._fits(run, 0, len(part)) else run
+
+    def slices(self, run: _Run, rows: dict[str, int], vectors: Vectors) -> Iterator[Slice]:
+        if run.fate == "windows":
+            yield from sentence_windows(run.text, run.sentences[0], self.room, self.overlap, self.tokenizer)
+        elif run.fate == "whole":
+            yield run.span(0, len(run.sentences))
+        else:
+            before = 0  # first sentence of the piece before
+            for first, last in self._pieces(run, gap_distances(vectors, np.array([rows[one] for one in run.texts()]))):
+                yield run.span(self._repeated_from(run, before, first, last), last)
+                before = first
+
+    def _pieces(self, run: _Run, distances: Distances) -> Iterator[Slice]:
+        """Pieces (first sentence, the one behind the last), in order."""
+        stack = [(0, len(run.sentences))]
+        while stack:
+            first, last = stack.pop()
+            if last == first + 1 or self._fits(run, first, last):
+                yield first, last
+            else:
+                cut = best_cut(distances, run.totals, first, last, self.beside_overlap // 4)
+                stack += [(cut, last), (first, cut)]
+
+    def _fits(self, run: _Run, first: int, last: int) -> bool:
+        room = self.beside_overlap if first else self.room  # nothing is repeated before the first piece
+        return run.n_tokens(first, last) <= room and self._count(run, first, last) <= self.room
+
+    def _repeated_from(self, run: _Run, before: int, first: int, last: int) -> int:
+        """The sentence from which a piece repeats the one before it, of which it never repeats all."""
+        space = min(self.overlap, self.room - run.n_tokens(first, last))
+        back = first
+        while back - 1 > before and run.n_tokens(back - 1, first) <= space:
+            back -= 1
+        while back < first and self._count(run, back, last) > self.room:
+            back += 1
+        return back
+
+    def _count(self, run: _Run, first: int, last: int) -> int:
+        """Tokens of a slice as it stands; some tokenizers make more of it than of its sentences."""
+        start, end = run.span(first, last)
+        return self.tokenizer.count(run.text[start:end])

@@ -1,0 +1,79 @@
+"""Sentences of a text, and the `sentences` splitter that packs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sentencex
+
+from retrieval.blocks import Slice, blocks, count_all
+from retrieval.token_windows import token_windows
+from retrieval.tokens import EmbedderTokenizer
+
+
+def packed_sentences(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
+    """Whole sentences, as many as fit; a sentence that does not fit alone is cut into token windows.
+
+    Args:
+        text: any text.
+        room: most tokens of a slice, special tokens left out.
+        overlap: whole sentences of at most so many tokens are repeated.
+        tokenizer: the embedder's.
+
+    Returns:
+        Character slices (start, end), in order.
+    """
+    sentences = find_sentences(text)
+    counts = count_all([text[start:end] for start, end in sentences], tokenizer)
+    first = 0
+    while first < len(sentences):
+        last, total = first, 0
+        while last < len(sentences) and total + counts[last] <= room:
+            total += counts[last]
+            last += 1
+        if last == first:
+            yield from sentence_windows(text, sentences[first], room, overlap, tokenizer)
+            first += 1
+            continue
+        while last > first + 1 and tokenizer.count(text[sentences[first][0] : sentences[last - 1][1]]) > room:
+            last -= 1
+        yield sentences[first][0], sentences[last - 1][1]
+        if last == len(sentences):
+            return
+        back, kept = last, 0
+        while back - 1 > first and kept + counts[back - 1] <= overlap:
+            back -= 1
+            kept += counts[back]
+        # The repeated sentences must leave room for a new one, or nothing would be gained.
+        while back < last and kept + counts[last] > room:
+            kept -= counts[back]
+            back += 1
+        first = back
+
+
+def sentence_windows(
+    text: str, sentence: Slice, room: int, overlap: int, tokenizer: EmbedderTokenizer
+) -> Iterator[Slice]:
+    """Token windows of one sentence of a text."""
+    start, end = sentence
+    for inner_start, inner_end in token_windows(text[start:end], room, overlap, tokenizer):
+        yield start + inner_start, start + inner_end
+
+
+def find_sentences(text: str) -> list[Slice]:
+    """Sentences as slices without surrounding white space, none empty; a very long text is read in blocks."""
+    return [
+        (block_start + start, block_start + end)
+        for block_start, block_end in blocks(text)
+        for start, end in _sentences(text[block_start:block_end])
+    ]
+
+
+def _sentences(text: str) -> Iterator[Slice]:
+    for boundary in sentencex.get_sentence_boundaries("en", text):
+        start, end = boundary["start_index"], boundary["end_index"]
+        piece = text[start:end]
+        start += len(piece) - len(piece.lstrip())
+        end = start + len(piece.strip())
+        if start < end:
+            yield start, end

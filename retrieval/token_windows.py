@@ -1,0 +1,85 @@
+"""The `tokens` splitter: windows of as many tokens as fit."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from retrieval.blocks import Slice, blocks
+from retrieval.tokens import EmbedderTokenizer
+
+
+class _Places(NamedTuple):
+    """Where the tokens of a text stand: first character, character behind the last, and whether a word starts there."""
+
+    starts: array[int]
+    ends: array[int]
+    opens: array[int]
+
+
+def token_windows(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
+    """Windows of as many tokens as fit, cut between words where a word is shorter than the window.
+
+    Args:
+        text: any text.
+        room: most tokens of a window, special tokens left out.
+        overlap: most tokens that a window repeats of the one before.
+        tokenizer: the embedder's.
+
+    Returns:
+        Character slices (start, end), in order.
+    """
+    places = _places(text, tokenizer)
+    n_tokens = len(places.starts)
+    first = shown = 0  # tokens before `shown` are in an earlier window
+    while shown < n_tokens:
+        last = min(first + room, n_tokens)
+        if last < n_tokens:
+            last = _word_start(places.opens, last, shown)
+        # A slice within a word may tokenize into more pieces than it had in place: drop new tokens, then repeated ones.
+        while tokenizer.count(text[places.starts[first] : places.ends[last - 1]]) > room:
+            if last > shown + 1:
+                last -= 1
+            elif first < shown:
+                first += 1
+            else:
+                break
+        while last < n_tokens and places.starts[last] < places.ends[last - 1]:
+            last += 1  # one character of several tokens is not torn apart
+        start = places.starts[first] if first else len(text) - len(text.lstrip())
+        # Up to the next token: what makes no token (a combining mark) stays with what it belongs to.
+        shown_text = text[start : places.starts[last] if last < n_tokens else None]
+        yield start, start + len(shown_text.rstrip())
+        first, shown = _repeated_from(places, first, last, overlap), last
+
+
+def _places(text: str, tokenizer: EmbedderTokenizer) -> _Places:
+    """The tokens of a text, read block by block: ten million of them as Python objects would take gigabytes."""
+    places = _Places(array("q"), array("q"), array("b"))
+    for start, end in blocks(text):
+        spans = tokenizer.spans(text[start:end])
+        places.starts.extend(start + at for at in spans.starts)
+        places.ends.extend(start + at for at in spans.ends)
+        before = [None, *spans.words]
+        places.opens.extend(word is None or word != last for last, word in zip(before, spans.words, strict=False))
+    return places
+
+
+def _repeated_from(places: _Places, first: int, last: int, overlap: int) -> int:
+    """Where the next window starts: at most `overlap` tokens back, at a word where there is one."""
+    earliest = max(last - overlap, first + 1)
+    for place in range(earliest, last):
+        if places.opens[place]:
+            return place
+    while 0 < earliest < last and places.starts[earliest] < places.ends[earliest - 1]:
+        earliest += 1  # not within a character
+    return earliest
+
+
+def _word_start(opens: array[int], at: int, above: int) -> int:
+    """The last place not after `at` where a word starts; `at` itself when there is none after `above`."""
+    place = at
+    while place > above and not opens[place]:
+        place -= 1
+    return place if place > above else at

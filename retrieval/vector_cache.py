@@ -1,0 +1,70 @@
+"""Vectors on disk: Parquet shards in one folder, each vector under a key that names what it was made of."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from corpora.errors import InputError
+
+Vectors = npt.NDArray[np.float32]
+
+
+class VectorCache:
+    """The vectors of one embedder in one role; several processes may read and add at a time.
+
+    Args:
+        folder: where the shards lie; its name must tell the embedder, for the keys tell only the texts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._keys: set[str] = set()  # known to be there, and the shards that they were read from
+        self._seen: set[Path] = set()
+
+    def read(self, keys: set[str]) -> dict[str, Vectors]:
+        """Those of the vectors that are there, by key; each of shape (dimensions,)."""
+        shards = sorted(self.folder.glob("*.parquet"))
+        if not shards:
+            return {}
+        frame = pl.scan_parquet(shards).filter(pl.col("key").is_in(keys)).collect()
+        return dict(zip(frame["key"], frame["vector"].to_numpy(), strict=True))
+
+    def missing(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that have no vector yet; reads no vector, and no shard twice."""
+        for shard in set(self.folder.glob("*.parquet")) - self._seen:
+            self._keys.update(pl.read_parquet(shard, columns=["key"])["key"])
+            self._seen.add(shard)
+        return set(keys) - self._keys
+
+    def write(self, keys: Sequence[str], vectors: Vectors) -> None:
+        """Add a shard, whole or not at all.
+
+        Args:
+            keys: one a row.
+            vectors: shape (keys, dimensions).
+
+        Raises:
+            InputError: the disk is full, or the folder cannot be written to.
+        """
+        file = self.folder / f"{uuid.uuid4().hex}.parquet"
+        partial = file.with_suffix(".partial")
+        schema = pl.Schema({"key": pl.String(), "vector": pl.Array(pl.Float32(), vectors.shape[1])})
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            pl.DataFrame({"key": keys, "vector": vectors}, schema=schema).write_parquet(partial)
+            partial.replace(file)
+        except (OSError, pl.exceptions.ComputeError) as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise InputError(
+                f"cannot write embeddings to {self.folder} ({error})",
+                "a writable folder with free space",
+                "free some space and run again: finished shards are kept",
+            ) from error

@@ -1,0 +1,179 @@
+"""Every backend and precision on the real model, against torch in float32."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+import retrieval.embedding
+from corpora.errors import InputError
+from retrieval.embedder_config import EmbedderConfig
+from retrieval.embedding import Embedder, Place
+
+TEXTS = [
+    "Aspirin lowers the risk of stroke in patients with atrial fibrillation.",
+    "Is laparoscopic surgery safe?",
+    "naïve café, 強い雨, 3.14 %",
+    "Short.",
+    "a " * 200,
+    *(f"Trial {n} had {n * 13} patients, and {'many ' * (n % 40)}of them recovered." for n in range(60)),
+]
+OTHERS = [
+    ("torch", "bfloat16", None),
+    ("onnx", "float32", "onnxruntime"),
+    ("openvino", "float32", "openvino"),
+    ("openvino", "bfloat16", "openvino"),
+]
+
+
+def embedder_on(folder, cache, backend="torch", precision="float32", **other):
+    package = dict((backend, package) for backend, _, package in OTHERS)[backend]
+    if package and find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    config = EmbedderConfig(backend=backend, precision=precision, **other)
+    return Embedder(config, folder, "c" * 64, cache)
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """Converted models that the tests of this file share; conversion takes seconds."""
+    return tmp_path_factory.mktemp("converted")
+
+
+@pytest.fixture
+def cache(tmp_path, converted):
+    """A cache without vectors."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "converted").symlink_to(converted)
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def reference(embedder_folder, tmp_path_factory):
+    """Vectors of the texts in plain torch."""
+    return embedder_on(embedder_folder, tmp_path_factory.mktemp("reference")).embed(TEXTS, "passage")
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(("backend", "precision", "_package"), OTHERS)
+def test_every_backend_and_precision_gives_about_the_vectors_of_torch(
+    embedder_folder, cache, reference, backend, precision, _package
+):
+    vectors = embedder_on(embedder_folder, cache, backend, precision).embed(TEXTS, "passage")
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    cosines = (vectors * reference).sum(axis=1)
+    assert cosines.min() >= (0.999 if precision == "bfloat16" else 0.999999)
+    if backend == "torch":  # OpenVINO keeps to float32 where the processor has no bfloat16
+        assert np.abs(vectors - reference).max() > 1e-4
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("backend", ["torch", "onnx", "openvino"])
+def test_vectors_do_not_depend_on_which_texts_share_a_batch(embedder_folder, cache, monkeypatch, backend):
+    texts = TEXTS[:12]
+    embedder = embedder_on(embedder_folder, cache, backend)
+    together = embedder.embed(texts, "passage")
+    for vectors in cache.glob("*/*.parquet"):
+        if vectors.parent.name != "converted":
+            vectors.unlink()
+    monkeypatch.setattr(retrieval.embedding, "_BATCH_TOKENS", 1)  # every text by itself
+    alone = embedder.embed(texts, "passage")
+    assert embedder.n_embedded == 2 * len(texts)
+    assert np.abs(together - alone).max() <= 1e-6
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_late_chunks_are_about_the_same_on_every_backend(embedder_folder, cache, backend):
+    documents = {"long": " ".join(TEXTS[5:25]), "short": TEXTS[0]}
+    places = [Place("long", start, start + 150) for start in range(0, 900, 150)] + [Place("short", 0, 30)]
+    plain = embedder_on(embedder_folder, cache, late=True).embed_chunks(documents, places)
+    there = embedder_on(embedder_folder, cache, backend, late=True).embed_chunks(documents, places)
+    assert (there * plain).sum(axis=1).min() >= 0.99999
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("backend", "converter"), [("onnx", "torch.onnx.export"), ("openvino", "openvino.convert_model")]
+)
+def test_a_converted_model_is_kept_whole_and_converted_once(embedder_folder, tmp_path, monkeypatch, backend, converter):
+    first = embedder_on(embedder_folder, tmp_path, backend).embed(TEXTS[:3], "passage")
+    (kept,) = (tmp_path / "converted").iterdir()  # and nothing partial beside it
+    for vectors in tmp_path.glob("*/*.parquet"):
+        vectors.unlink()
+    monkeypatch.setattr(converter, lambda *_, **__: pytest.fail("converted again"))
+    later = embedder_on(embedder_folder, tmp_path, backend).embed(TEXTS[:3], "passage")
+    np.testing.assert_array_equal(later, first)
+    assert list((tmp_path / "converted").iterdir()) == [kept]
+
+
+@pytest.mark.model
+def test_a_conversion_that_fails_leaves_nothing_behind(embedder_folder, tmp_path, monkeypatch):
+    embedder = embedder_on(embedder_folder, tmp_path, "openvino")
+
+    def fill_the_disk(_graph, target, **_):
+        target.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("openvino.save_model", fill_the_disk)
+    with pytest.raises(InputError, match="No space left"):
+        embedder.embed(TEXTS[:1], "passage")
+    assert list((tmp_path / "converted").iterdir()) == []
+
+
+@pytest.mark.model
+def test_the_authors_own_onnx_file_is_preferred(embedder_folder, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in embedder_folder.rglob("*"):
+        if file.is_file() and file.parent.name in (embedder_folder.name, "1_Pooling"):
+            target = folder / file.relative_to(embedder_folder)
+            target.parent.mkdir(exist_ok=True)
+            target.symlink_to(file)
+    exported = embedder_on(folder, tmp_path / "cache", "onnx")
+    expected = exported.embed(TEXTS[:3], "passage")
+    (model,) = (tmp_path / "cache" / "converted").rglob("model.onnx")
+    (folder / "onnx").mkdir()
+    model.rename(folder / "onnx" / "model.onnx")
+    model.parent.rmdir()
+    shipped = embedder_on(folder, tmp_path / "cache", "onnx")
+    assert shipped.digest != exported.digest
+    np.testing.assert_array_equal(shipped.embed(TEXTS[:3], "passage"), expected)
+    assert list((tmp_path / "cache" / "converted").iterdir()) == []
+
+
+def test_a_folder_that_is_no_model_is_an_input_error(tiny_folder, tmp_path):
+    with pytest.raises(InputError, match="cannot load the embedder"):
+        Embedder(EmbedderConfig(backend="torch"), tiny_folder, "a" * 64, tmp_path).embed(["one"], "passage")
+
+
+ALONE = """
+import sys
+from pathlib import Path
+
+asked = []
+sys.addaudithook(lambda event, values: asked.append(values) if event in ("socket.connect", "socket.getaddrinfo") else 0)
+from retrieval.embedder_config import EmbedderConfig
+from retrieval.embedding import Embedder
+
+for backend in sys.argv[3:]:
+    embedder = Embedder(EmbedderConfig(backend=backend), Path(sys.argv[1]), "c" * 64, Path(sys.argv[2]))
+    embedder.embed(["one"], "query")
+if asked:
+    sys.exit(f"asked the network: {asked}")
+"""
+
+
+@pytest.mark.model
+def test_no_backend_asks_the_network(embedder_folder, tmp_path, cache, monkeypatch):
+    for name in ("HF_HUB_OFFLINE", "CI"):  # either would hide a library that calls home
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    backends = [backend for backend, _, package in OTHERS if package is None or find_spec(package)]
+    command = [sys.executable, "-c", ALONE, str(embedder_folder), str(cache), *dict.fromkeys(backends)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "home" / "intel").exists()  # where OpenVINO's reporting keeps its id
