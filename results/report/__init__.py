@@ -26,7 +26,7 @@ from results.report.session import made_section
 from results.report.sweep import retrieval_section, sweep_section
 from results.report.verdict import verdict_section
 
-__all__ = ["render_agreement", "render_report"]
+__all__ = ["compared_sections", "labeler_marks", "legend_of", "mark_tables", "render_agreement", "render_report"]
 
 NOT_QUALIFIED, AT_CHANCE = "†", "‡"
 _NAMES = ("reader", "a", "b", "best", "second", "small", "large")  # columns that hold a labeler's name
@@ -41,8 +41,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
         tables: frames by name; a section appears where its frames are there.
     """
     marks = labeler_marks(tables)
-    # The marks are those of the first corpus: where several stand side by side, each row says its own standing.
-    marked = {name: frame if name in ("corpora", "shifts") else _mark(frame, marks) for name, frame in tables.items()}
+    marked = mark_tables(tables, marks)
     has_excluded = not tables["gold"]["kept"].all() if "gold" in tables else False
     sections = [
         _head(manifest, marks),
@@ -56,7 +55,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
         diversity_section(marked) if "diversity" in tables else "",
         generation_section(marked) if "generation" in tables else "",
         remote_section(marked["remote"]) if "remote" in tables else "",
-        *_compared(marked),
+        *compared_sections(marked),
         corpora_section(marked) if "corpora" in tables else "",
         *(speed_section(session) for session in manifest["sessions"][-1:] if session.get("speeds")),
         consensus_section(marked, has_excluded=has_excluded) if "consensus" in tables else "",
@@ -76,6 +75,12 @@ def labeler_marks(tables: Tables) -> dict[str, str]:
     return {row["reader"]: AT_CHANCE if row["standing"] == "at chance" else NOT_QUALIFIED for row in rows}
 
 
+def mark_tables(tables: Tables, marks: Mapping[str, str]) -> dict[str, pl.DataFrame]:
+    """The tables with the sign behind each name of such a labeler."""
+    # The marks are those of the first corpus: where several stand side by side, each row says its own standing.
+    return {name: frame if name in ("corpora", "shifts") else _mark(frame, marks) for name, frame in tables.items()}
+
+
 def _mark(frame: pl.DataFrame, marks: Mapping[str, str]) -> pl.DataFrame:
     names = {name: f"{name} {mark}" for name, mark in marks.items()}
     columns = [name for name in _NAMES if name in frame.columns and frame.schema[name] == pl.String]
@@ -86,17 +91,21 @@ def _head(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> str:
     lines = [f"# {manifest['name']} ({manifest['kind']})"]
     lines.append(f"**{'Verdict' if manifest['verdicts'] else 'Result'}.** {manifest['headline']}")
     lines += [f"> Warning: {warning}" for warning in manifest["warnings"]]
+    return "\n\n".join([*lines, *filter(None, [legend_of(marks)])])
+
+
+def legend_of(marks: Mapping[str, str]) -> str:
+    """What the signs mean that a report uses; empty where it uses none."""
     meaning = {
         NOT_QUALIFIED: "not shown to beat always giving the majority label",
         AT_CHANCE: "shown to beat neither always giving the majority label nor chance",
     }
     legend = [f"{mark} {meaning[mark]}" for mark in (NOT_QUALIFIED, AT_CHANCE) if mark in marks.values()]
-    if legend:
-        lines.append(f"{'; '.join(legend)}: gold sets and scores of such a labeler prove little.")
-    return "\n\n".join(lines)
+    return f"{'; '.join(legend)}: gold sets and scores of such a labeler prove little." if legend else ""
 
 
-def _compared(tables: Tables) -> list[str]:
+def compared_sections(tables: Tables) -> list[str]:
+    """The sections on labelers beside each other, where they were compared."""
     if "pairs" not in tables:
         return []
     sections = [pair_section(tables)]

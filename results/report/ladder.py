@@ -47,10 +47,11 @@ def _rungs(row: Mapping[str, Any]) -> list[str]:
     arms = [share(row[arm]) for arm in ARM_NAMES]
     losses = [_with_interval(row, name) for name in (*LOSSES, "recovered")]
     harm = [count(row["n_harmed"]), _with_interval(row, "harm")]
-    return [row["setting"], cut_of(row), *arms, _sum(row), *losses, *harm]
+    return [row["setting"], cut_of(row), *arms, sum_of_losses(row), *losses, *harm]
 
 
-def _sum(row: Mapping[str, Any]) -> str:
+def sum_of_losses(row: Mapping[str, Any]) -> str:
+    """What is wrong as the sum of its parts, as in `4 = 1 + (-1) + 4`."""
     counts = [row["n_reader"], row["n_chunking"], row["n_retrieval"]]
     parts = [UNKNOWN if one is None else f"({one})" if one < 0 else str(one) for one in counts]
     return f"{row['n_wrong']} = {' + '.join(parts)}"
