@@ -11,6 +11,7 @@ Application", section 3.8: resampling whole clusters). All columns share the dra
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -161,7 +162,7 @@ def share_interval(estimate: float, error: float, n: int, n_clusters: int, confi
     centre = (estimate * n + 0.5) / (n + 1)
     added = 0.5 * (1 - centre) ** 2 + 0.5 * centre**2
     widened = float(np.sqrt((error * n) ** 2 * n_clusters / (n_clusters - 1) + added)) / (n + 1)
-    reach = float(student.ppf((1 + confidence) / 2, n_clusters - 1)) * widened / (centre * (1 - centre))
+    reach = student_quantile((1 + confidence) / 2, n_clusters - 1) * widened / (centre * (1 - centre))
     low, high = (float(expit(logit(centre) + side * reach)) for side in (-1, 1))
     return Interval(estimate, min(low, estimate), max(high, estimate))
 
@@ -206,12 +207,31 @@ def difference_interval(estimate: float, error: float, n: int, n_clusters: int, 
     """
     if n == 0 or n_clusters < 2:
         return Difference(estimate, -1.0, 1.0, estimate, float("inf"))
-    centre = estimate * n / (n + 2)
-    added = 0.5 * (1 - centre) ** 2 + 0.5 * (1 + centre) ** 2 + centre**2
-    widened = float(np.sqrt((error * n) ** 2 * n_clusters / (n_clusters - 1) + added)) / (n + 2)
-    reach = float(student.ppf((1 + confidence) / 2, n_clusters - 1)) * widened
+    (centre,), (widened,) = with_half_questions(np.array([estimate]), np.array([error]), n, n_clusters)
+    reach = student_quantile((1 + confidence) / 2, n_clusters - 1) * widened
     low, high = max(-1.0, centre - reach), min(1.0, centre + reach)
-    return Difference(estimate, min(low, estimate), max(high, estimate), centre, widened)
+    return Difference(estimate, min(low, estimate), max(high, estimate), float(centre), float(widened))
+
+
+def with_half_questions(estimates: Array, errors: Array, n: int, n_clusters: int) -> tuple[Array, Array]:
+    """Paired differences and their standard errors once half a question is added to each cell of the paired table.
+
+    Args:
+        estimates: differences of shares, any shape.
+        errors: their standard errors over resamples, same shape.
+        n: questions.
+        n_clusters: documents, at least two.
+    """
+    centres = estimates * n / (n + 2)
+    added = 0.5 * (1 - centres) ** 2 + 0.5 * (1 + centres) ** 2 + centres**2
+    widened: Array = np.sqrt((errors * n) ** 2 * n_clusters / (n_clusters - 1) + added) / (n + 2)
+    return centres, widened
+
+
+@cache
+def student_quantile(probability: float, degrees: int) -> float:
+    """Quantile of Student's distribution; the same few are asked for by every cell."""
+    return float(student.ppf(probability, degrees))
 
 
 def percentile(resampled: Resampled, column: int, confidence: float) -> Interval:
