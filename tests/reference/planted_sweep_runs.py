@@ -31,12 +31,12 @@ class World(NamedTuple):
     n_replicates: int
 
 
-STATES = {"small": (0.60, 0.25, 0.15), "large": (0.70, 0.20, 0.10)}
+SHARES = {"small": (0.60, 0.25, 0.15), "large": (0.70, 0.20, 0.10)}
 
 
 def planted(name: str, chunking: Sequence[float], budget: Sequence[float], k: Sequence[float]) -> Planted:
     """A reader that loses these shares by size, under a token budget and with a fixed k."""
-    return Planted(name, STATES[name], tuple(chunking), (tuple(budget), tuple(k)))
+    return Planted(name, SHARES[name], tuple(chunking), (tuple(budget), tuple(k)))
 
 
 WORLDS = {
@@ -50,10 +50,10 @@ WORLDS = {
         400,
     ),
     "equal": World(
-        tuple(planted(name, (0.10,) * 4, (0.15,) * 4, (0.15,) * 4) for name in STATES), LAYOUT, 400
+        tuple(planted(name, (0.10,) * 4, (0.15,) * 4, (0.15,) * 4) for name in SHARES), LAYOUT, 400
     ),
     "clear": World(
-        tuple(planted(name, (0.35, 0.30, 0.03, 0.30), (0.30, 0.25, 0.04, 0.25), (0.30, 0.25, 0.04, 0.25)) for name in STATES),
+        tuple(planted(name, (0.35, 0.30, 0.03, 0.30), (0.30, 0.25, 0.04, 0.25), (0.30, 0.25, 0.04, 0.25)) for name in SHARES),
         LAYOUT,
         300,
     ),

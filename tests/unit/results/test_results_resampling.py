@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, norm
 from scipy.stats import t as student
 
 from results.resampling import (
@@ -202,6 +202,22 @@ def test_intervals_hold_their_estimate_and_stay_in_range(share, error, n, confid
     assert -1 <= found.low <= found.estimate <= found.high <= 1
 
 
-def test_a_percentile_interval_is_that_of_the_draws():
-    draws = np.stack([np.arange(101.0), np.zeros(101)], axis=1)
-    assert percentile(Resampled(np.array([50.0, 0.0]), draws, 9, 9), 0, 0.9) == pytest.approx((50.0, 5.0, 95.0))
+def test_percentiles_are_taken_as_far_out_as_students_quantile():
+    draws = np.stack([np.arange(1001.0), np.zeros(1001)], axis=1)
+    of_documents = {n: Resampled(np.array([500.0, 0.0]), np.zeros(2), draws, 2 * n, n) for n in (8, 10**9)}
+    assert percentile(of_documents[10**9], 0, 0.9) == pytest.approx((500.0, 50.0, 950.0))
+    tail = 1000 * norm.cdf(-student.ppf(0.95, 7) * np.sqrt(8 / 7))
+    assert percentile(of_documents[8], 0, 0.9) == pytest.approx((500.0, tail, 1000 - tail))
+    assert percentile(of_documents[8], 1, 0.9) == (0.0, 0.0, 0.0)
+
+
+def test_the_error_of_a_share_is_taken_at_what_was_observed():
+    # The votes left 4 of 100 answers wrong where .5 were expected: the interval is that of 4 in 100.
+    chances = np.stack([np.full(100, 0.995), np.full(100, 0.005)], axis=1)
+    observed = (np.arange(100) < 4).astype(np.int64)
+    values = np.tile([[1.0], [0.0]], (100, 1, 1))
+    found = share_of(resample_means(values, Law(observed, chances, alone(100)), 20_000, 0), 0, 0.95)
+    certain = share_of(resample_means(values, fixed_law(observed, 2, alone(100)), 20_000, 0), 0, 0.95)
+    assert found == pytest.approx(certain, abs=0.003)
+    none_wrong = Law(np.zeros(100, dtype=np.int64), chances, alone(100))
+    assert share_of(resample_means(values, none_wrong, 400, 0), 0, 0.95).high == 1
