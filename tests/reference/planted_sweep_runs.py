@@ -70,7 +70,7 @@ class Sweeps(NamedTuple):
     Attributes:
         worlds: by world, the tables of all its replicates, with the column `replicate`.
         boundary: of a cell exactly the margin worse than another, the p-value of being more than that.
-        enlarged: p-values of the rivals, shape (replicates, rivals), with as many questions as the median run asked for.
+        enlarged: p-values of the rivals, shape (replicates, rivals), with as many questions as the median run asks for.
     """
 
     worlds: dict[str, Found]

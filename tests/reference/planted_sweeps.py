@@ -234,7 +234,7 @@ def _ladder(
     reader: Planted, known: Integers, right: Integers, document: Integers, rng: np.random.Generator
 ) -> dict[str, Integers]:
     """Labels answered, by arm; shape (questions, cells), or (questions, 1) in the arms that no cell changes."""
-    chunking, retrieval = reader.lost()
+    _, retrieval = reader.lost()
 
     def happens(rates: Floats) -> npt.NDArray[np.bool_]:
         return norm.cdf(_latents(rng, document, len(rates), LOSS_COMMON)) < rates

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from planted_labelers import RATES
-from planted_sweep_runs import CONFIG, LAYOUT, WORLDS, Found, Sweeps, boundary_reader, run_sweeps
+from planted_sweep_runs import CONFIG, WORLDS, Found, Sweeps, boundary_reader, run_sweeps
 from planted_sweeps import CELLS, simulate, true_cells, true_interactions
 from scipy.stats import binom, norm
 
@@ -186,7 +186,9 @@ def test_the_intervals_of_interactions_cover(sweeps, world, questions, measure):
 def test_intervals_carry_the_noise_of_the_votes(sweeps, world):
     """They are as wide as the estimates of other runs, with other questions and other votes, lie apart."""
     rows = with_truth(score_table(sweeps.worlds[world], "gold", "accuracy"), truth_of(world), "accuracy", KEY)
-    cells = rows.group_by("reader", "size", "cut").agg(pl.std("estimate"), width=(pl.col("high") - pl.col("low")).mean())
+    cells = rows.group_by("reader", "size", "cut").agg(
+        pl.std("estimate"), width=(pl.col("high") - pl.col("low")).mean()
+    )
     ratio = (cells["width"] / 2 / (norm.ppf(0.975) * cells["estimate"])).mean()
     assert 0.95 < ratio < 1.07
 

@@ -39,7 +39,9 @@ def reader_by_hand(name: str, corpus: Corpus, kept: Flags | None = None) -> Read
     return ReaderVotes(name, Sampling(), "resample", corpus.questions, votes_frame([]), gold, None)
 
 
-def answers_by_hand(reader: str, right: Mapping[tuple[str, int], Flags], cut: tuple[str, int] = ("k", 3)) -> pl.DataFrame:
+def answers_by_hand(
+    reader: str, right: Mapping[tuple[str, int], Flags], cut: tuple[str, int] = ("k", 3)
+) -> pl.DataFrame:
     """`right[arm, size][n]` says whether the answer to question n is right; size 0 where no cell changes the arm."""
     rows = []
     for (arm, size), flags in right.items():
