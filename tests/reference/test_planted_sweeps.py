@@ -1,8 +1,8 @@
 """Over hundreds of simulated sweeps, the ladder finds what was planted, intervals cover it, and no size is made up.
 
 Cells of a replicate share their questions, so that Monte Carlo error is taken between replicates: 400 of them know the
-coverage pooled over 16 cells to about .4 points, and that of the few slopes to one. Coverage must lie within 93 to 97 %,
-two such errors granted; a share of wrong calls passes up to the 99.9 % quantile of what a test with exactly 5 % would
+coverage pooled over 16 cells to about .4 points, and that of the few slopes to one. Coverage must lie within 93 to
+97 %, two such errors granted; a share of wrong calls passes up to the 99.9 % quantile of what a test with exactly 5 % would
 show. The seed was fixed beforehand.
 """
 

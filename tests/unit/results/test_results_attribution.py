@@ -119,5 +119,5 @@ def test_a_certain_denominator_gives_students_interval():
 
 
 def test_a_denominator_that_may_be_zero_is_refused():
-    with pytest.raises(ValueError, match="0.1 is not shown"):
+    with pytest.raises(ValueError, match=r"0\.1 is not shown"):
         fieller(0.3, 0.1, np.array([[0.01, 0], [0, 0.01]]), 2.0)
