@@ -56,8 +56,8 @@ WORLDS = {
         ),
         400,
     ),
-    "equal": World(both((0.10,) * 4, (0.15,) * 4), 300),
-    "clear": World(both((0.35, 0.30, 0.03, 0.30), (0.30, 0.25, 0.04, 0.25)), 200),
+    "equal": World(both((0.10,) * 4, (0.15,) * 4), 240),
+    "clear": World(both((0.35, 0.30, 0.03, 0.30), (0.30, 0.25, 0.04, 0.25)), 120),
     # Two sizes are as good as each other, two are far worse.
     "rivals": World(both((0.10, 0.10, 0.25, 0.25), (0.15, 0.15, 0.25, 0.25)), 40),
 }
@@ -87,7 +87,7 @@ def run_sweeps() -> Sweeps:
             parts = list(pool.map(partial(_run_block, world), blocks))
             worlds[name] = {table: pl.concat([part[table] for part in parts]) for table in parts[0]}
         # The last cell, a margin worse than the first.
-        boundary = list(pool.map(partial(_within, boundary_reader(), (0, len(CELLS) - 1), LAYOUT), range(600)))
+        boundary = list(pool.map(partial(_within, boundary_reader(), (0, len(CELLS) - 1), LAYOUT), range(400)))
         mine = worlds["rivals"]["recommendations"].filter(pl.col("reader") == "large")
         growth = (1 + (mine["n_more"] / mine["n_gold"]).median()) * len(LAYOUT) / 4
         layout = LAYOUT[:4] * round(growth)

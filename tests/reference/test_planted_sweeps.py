@@ -2,8 +2,8 @@
 
 Cells of a replicate share their questions, so that Monte Carlo error is taken between replicates: 400 of them know the
 coverage pooled over 16 cells to about .4 points, and that of the few slopes to one. Coverage must lie within 93 to
-97 %, two such errors granted; a share of wrong calls passes up to the 99.9 % quantile of what a test with exactly 5 % would
-show. The seed was fixed beforehand.
+97 %, two such errors granted; a share of wrong calls passes up to the 99.9 % quantile of what a test with exactly 5 %
+would show. The seed was fixed beforehand.
 """
 
 import numpy as np
