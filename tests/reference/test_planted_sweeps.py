@@ -66,7 +66,7 @@ def assert_unbiased(rows: pl.DataFrame, granted: float = 0.0) -> None:
 
 def assert_rarely(called: pl.Series | np.ndarray) -> None:
     """What is not so is said at most 5 % of the time, Monte Carlo error granted."""
-    assert np.sum(called) <= binom.ppf(0.999, len(called), 0.05)
+    assert np.asarray(called).sum() <= binom.ppf(0.999, len(called), 0.05)
 
 
 def settings(world: str) -> pl.DataFrame:
@@ -77,10 +77,10 @@ def settings(world: str) -> pl.DataFrame:
 
 def shortfall(table: pl.DataFrame, world: str, within: tuple[str, ...]) -> pl.DataFrame:
     """How much worse than the best what is recommended truly is; 0 where nothing is."""
-    true = settings(world).with_columns(best=pl.col("accuracy").max().over(within))
+    true = settings(world).with_columns(top=pl.col("accuracy").max().over(within))
     told = table.with_columns(cut=pl.col("cut").str.split("=").list.first())
     rows = told.join(true, on=["reader", "cut", "setting"], how="left")
-    return rows.with_columns(short=(pl.col("best") - pl.col("accuracy")).fill_null(0.0))
+    return rows.with_columns(short=(pl.col("top") - pl.col("accuracy")).fill_null(0.0))
 
 
 # What is planted
