@@ -11,7 +11,7 @@ import polars as pl
 from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
 from corpora.schema import LabelSet
-from results.resampling import Array, Law, Outcomes, counted, draw_weights, one_hot, share_interval
+from results.resampling import Array, Law, Outcomes, counted, draw_weights, effective_questions, one_hot, share_interval
 from results.statistics import Interval
 
 NO_ANSWER = "(no answer)"  # a failed vote is a wrong answer of its own kind, not a missing row
@@ -112,14 +112,14 @@ def resample_macro(
     errors = np.nanstd(np.concatenate(parts), axis=0, ddof=1)
     rows = counted(law)
     n, n_clusters = len(rows), len({law.clusters[row] for row in rows})
+
+    def interval(estimate: float, error: float) -> Interval:
+        n_effective = effective_questions(estimate, error, n, n_clusters)
+        return share_interval(estimate, n_effective, n_clusters, confidence)
+
     return [
-        Macro(
-            *(
-                share_interval(float(estimate), float(error), n, n_clusters, confidence)
-                for estimate, error in zip(estimates[at], errors[at], strict=True)
-            )
-        )
-        for at in range(given.shape[1])
+        Macro(*(interval(float(estimate), float(error)) for estimate, error in zip(*of_column, strict=True)))
+        for of_column in zip(estimates, errors, strict=True)
     ]
 
 

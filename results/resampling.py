@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
 from scipy.stats import norm
 from scipy.stats import t as student
 
@@ -144,44 +143,57 @@ def _ratio(weights: Array, values: Array) -> Array:
     return means
 
 
-def share_interval(estimate: float, error: float, n: int, n_clusters: int, confidence: float) -> Interval:
-    """Interval of a share from its resampled standard error, on the logit.
+def effective_questions(share: float, error: float, n: int, n_clusters: int) -> float:
+    """How many independent questions would know a share as well as the resamples do: from one to as many as there are.
 
-    Half a right and half a wrong question are added, so that the interval does not shrink to a point where all
-    questions are alike (as Agresti and Min 2005 do for a difference); the quantile is Student's with one degree of
+    Where all questions are alike and nothing varies, their documents may have made them so: it is these that count.
+
+    Args:
+        share: that the error belongs to.
+        error: its standard error over resamples.
+        n: questions.
+        n_clusters: documents, at least two.
+    """
+    if not 0 < share < 1 or error == 0:
+        return n_clusters
+    return min(n, max(1.0, share * (1 - share) / error**2 * (n_clusters - 1) / n_clusters))
+
+
+def share_interval(estimate: float, n_effective: float, n_clusters: int, confidence: float) -> Interval:
+    """Wilson's score interval of a share at the effective number of questions.
+
+    As Korn and Graubard 1998 ("Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data") take an exact one. Deviation from Wilson: the quantile is Student's with one degree of
     freedom less than documents. One document says nothing.
 
     Args:
         estimate: the share.
-        error: its standard error over resamples.
-        n: questions.
+        n_effective: as `effective_questions`.
         n_clusters: documents.
         confidence: of the interval.
     """
-    if n == 0:
+    if n_clusters == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     if n_clusters < 2:
         return Interval(estimate, 0.0, 1.0)
-    centre = (estimate * n + 0.5) / (n + 1)
-    added = 0.5 * (1 - centre) ** 2 + 0.5 * centre**2
-    widened = float(np.sqrt((error * n) ** 2 * n_clusters / (n_clusters - 1) + added)) / (n + 1)
-    reach = student_quantile((1 + confidence) / 2, n_clusters - 1) * widened / (centre * (1 - centre))
-    low, high = (float(expit(logit(centre) + side * reach)) for side in (-1, 1))
-    return Interval(estimate, min(low, estimate), max(high, estimate))
+    spread = student_quantile((1 + confidence) / 2, n_clusters - 1) ** 2 / n_effective
+    centre = (estimate + spread / 2) / (1 + spread)
+    reach = (estimate * (1 - estimate) * spread + spread**2 / 4) ** 0.5 / (1 + spread)
+    return Interval(estimate, max(0.0, min(estimate, centre - reach)), min(1.0, max(estimate, centre + reach)))
 
 
 def share_of(means: Resampled, column: int, confidence: float) -> Interval:
     """The share in one column with its interval, as `share_interval`.
 
-    The resamples vary as the expected share does, p (1 - p) times a design effect (Korn and Graubard 1998, of clustered
-    shares); the interval takes that effect at the observed share. Where few answers are wrong, votes may well have
-    made none of them count, or thrice as many as expected, and the error of the one would not do for the other.
+    The effective number is that of the share that the law expects, as the resamples vary around that one: where few
+    answers are wrong, the votes may have made none of them count, or thrice as many as expected.
     """
     estimate, expected = float(means.estimates[column]), float(means.expected[column])
+    if means.n_clusters < 2:
+        return share_interval(estimate, means.n, means.n_clusters, confidence)
     error = float(np.std(means.draws[:, column], ddof=1))
-    if 0 < expected < 1:
-        error *= ((estimate * (1 - estimate)) / (expected * (1 - expected))) ** 0.5
-    return share_interval(estimate, error, means.n, means.n_clusters, confidence)
+    n_effective = effective_questions(expected, error, means.n, means.n_clusters)
+    return share_interval(estimate, n_effective, means.n_clusters, confidence)
 
 
 class Difference(NamedTuple):

@@ -59,7 +59,7 @@ def test_harm_is_right_without_context_and_wrong_with_it():
     assert row["harm_low"] < 20 / 60 < row["harm_high"]
     unharmed = rung(ladder(RIGHT | {("retrieved", 64): first(40, N)}))
     assert (unharmed["n_harmed"], unharmed["harm"], unharmed["harm_low"]) == (0, 0, 0)
-    assert 0 < unharmed["harm_high"] < 0.13
+    assert 0 < unharmed["harm_high"] < 0.07
 
 
 def test_the_recovered_share_of_the_gap():

@@ -4,7 +4,7 @@ from scipy.stats import bootstrap
 from sklearn.metrics import precision_recall_fscore_support
 
 from results.answer_metrics import resample_macro
-from results.resampling import EXCLUDED, Law, fixed_law, share_interval
+from results.resampling import EXCLUDED, Law, effective_questions, fixed_law, share_interval
 
 RNG = np.random.default_rng(11)
 N, N_LABELS = 120, 3
@@ -59,7 +59,8 @@ def test_the_interval_is_that_of_a_share_with_scipys_standard_error():
             (right, given[:, 0]), lambda a, b, at=position: reference(a, b)[at], n_resamples=1000, paired=True,
             vectorized=False, method="percentile", rng=np.random.default_rng(0),
         )  # fmt: skip
-        expected = share_interval(score.estimate, float(drawn.standard_error), N, N, 0.95)
+        n_effective = effective_questions(score.estimate, float(drawn.standard_error), N, N)
+        expected = share_interval(score.estimate, n_effective, N, 0.95)
         assert (score.low, score.high) == pytest.approx((expected.low, expected.high), abs=0.01)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import bootstrap, norm
+from scipy.stats import binomtest, bootstrap, norm
 from scipy.stats import t as student
 
 from results.resampling import (
@@ -13,6 +13,7 @@ from results.resampling import (
     counted,
     difference_interval,
     draw_weights,
+    effective_questions,
     fixed_law,
     one_hot,
     percentile,
@@ -21,7 +22,7 @@ from results.resampling import (
     share_of,
     with_half_questions,
 )
-from results.statistics import compare_paired, kept_accuracy
+from results.statistics import compare_paired
 
 RNG = np.random.default_rng(7)
 N = 80
@@ -141,26 +142,36 @@ def test_no_question_counts():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.97])
-def test_a_share_has_the_interval_of_the_linearised_ratio(share):
-    right = (np.arange(200) < 200 * share).astype(float)
-    reference = kept_accuracy(np.ones(200), right, alone(200), 0.95)
-    interval = share_of(means_of(right, alone(200), 20_000), 0, 0.95)
+def test_a_share_has_wilsons_interval(share):
+    right = np.arange(4000) < 4000 * share  # so many that Student's quantile is the normal one
+    reference = proportion_interval(int(right.sum()), 4000)
+    interval = share_of(means_of(right, alone(4000), 2000), 0, 0.95)
     assert interval.estimate == share
-    assert (interval.low, interval.high) == pytest.approx((reference.low, reference.high), abs=0.003)
+    assert (interval.low, interval.high) == pytest.approx((reference.low, reference.high), abs=0.0008)
+
+
+def proportion_interval(n_right: int, n: int):
+    return binomtest(n_right, n).proportion_ci(0.95, method="wilson")
 
 
 def test_a_share_of_one_is_not_certain():
-    # Half a right and half a wrong question added to 20 right ones: 20.5 of 21, with the error of these two halves.
-    centre = 20.5 / 21
-    error = np.sqrt(0.5 * (1 - centre) ** 2 + 0.5 * centre**2) / 21
-    reach = student.ppf(0.975, 19) * error / (centre * (1 - centre))
-    low = 1 / (1 + np.exp(-(np.log(centre / (1 - centre)) - reach)))
-    assert share_interval(1.0, 0.0, 20, 20, 0.95) == pytest.approx((1.0, low, 1.0))
+    # The lower end solves (1 - p)^2 = t^2 p (1 - p) / n: n / (n + t^2).
+    square = student.ppf(0.975, 19) ** 2
+    assert share_interval(1.0, 20, 20, 0.95) == pytest.approx((1.0, 20 / (20 + square), 1.0))
+    assert share_interval(0.0, 20, 20, 0.95) == pytest.approx((0.0, 0.0, square / (20 + square)))
+
+
+def test_questions_count_as_many_as_would_know_a_share_as_well():
+    assert effective_questions(0.5, 0.05, 200, 200) == pytest.approx(100 * 199 / 200)
+    assert effective_questions(0.5, 0.01, 200, 200) == 200  # not more than there are
+    assert effective_questions(0.01, 0.9, 200, 200) == 1  # nor fewer than one
+    assert effective_questions(1.0, 0.0, 200, 50) == 50
 
 
 def test_too_little_says_nothing_about_a_share():
-    assert np.isnan(share_interval(0.5, 0.1, 0, 0, 0.95)).all()
-    assert share_interval(0.5, 0.0, 10, 1, 0.95) == (0.5, 0.0, 1.0)
+    assert np.isnan(share_interval(float("nan"), 0, 0, 0.95)).all()
+    assert share_interval(0.5, 10, 1, 0.95) == (0.5, 0.0, 1.0)
+    assert share_of(means_of(np.array([1, 0]), ["d", "d"]), 0, 0.95) == (0.5, 0.0, 1.0)
 
 
 def test_a_difference_has_the_interval_of_the_paired_comparison():
@@ -196,7 +207,7 @@ def test_half_questions_are_added_to_many_differences_as_to_one():
 
 @given(st.floats(0, 1), st.floats(0, 0.5), st.integers(2, 500), st.floats(0.6, 0.99))
 def test_intervals_hold_their_estimate_and_stay_in_range(share, error, n, confidence):
-    interval = share_interval(share, error, n, n, confidence)
+    interval = share_interval(share, effective_questions(share, max(error, 1e-6), n, n), n, confidence)
     assert 0 <= interval.low <= share <= interval.high <= 1
     found = difference_interval(2 * share - 1, error, n, n, confidence)
     assert -1 <= found.low <= found.estimate <= found.high <= 1

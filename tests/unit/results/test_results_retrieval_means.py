@@ -71,7 +71,7 @@ def test_the_interval_of_a_mean_is_scipys_at_students_quantile():
 def test_hits_have_the_interval_of_a_share():
     all_found = means(rows_of(64, np.ones(N))).row(0, named=True)
     assert (all_found["hit"], all_found["hit_high"]) == (1, 1)
-    assert all_found["hit_low"] == pytest.approx(share_interval(1.0, 0.0, N, N, 0.95).low)
+    assert all_found["hit_low"] == pytest.approx(share_interval(1.0, N, N, 0.95).low)
     assert all_found["hit_low"] < 0.95
 
 
