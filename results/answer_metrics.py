@@ -11,7 +11,7 @@ import polars as pl
 from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
 from corpora.schema import LabelSet
-from results.resampling import Array, Law, Outcomes, draw_weights, one_hot
+from results.resampling import Array, Law, Outcomes, counted, draw_weights, effective_questions, one_hot, share_interval
 from results.statistics import Interval
 
 NO_ANSWER = "(no answer)"  # a failed vote is a wrong answer of its own kind, not a missing row
@@ -84,10 +84,11 @@ def score_classes(right: Sequence[str], answered: Sequence[str | None], labels: 
 def resample_macro(
     given: Outcomes, law: Law, n_labels: int, n_resamples: int, confidence: float, seed: int
 ) -> list[Macro]:
-    """Macro precision, recall and F1 of columns of answers, with percentile intervals over documents and votes.
+    """Macro precision, recall and F1 of columns of answers, with intervals over documents and votes.
 
-    The labels averaged are those of `score_answers`; one that a resample does not hold is left out of its mean. As in
-    `resample_means` the resamples are moved to stand around what was observed.
+    The labels averaged are those of `score_answers`; one that a resample does not hold is left out of its mean. The
+    interval is that of a share, `share_interval`, with the standard error of the resampled score: percentiles of a
+    score that is biased by as much as macro F1 count the bias twice, and are too narrow where a label is rare.
 
     Args:
         given: shape (questions, columns): index of the label given, -1 for none.
@@ -107,13 +108,18 @@ def resample_macro(
         return [Macro(unknown, unknown, unknown)] * given.shape[1]
     said = (given[:, None, :] == np.arange(n_labels)[None, :, None]).astype(np.float64)
     estimates = _macro(observed[None], said, present)[0]
-    centre = _macro(law.chances[None], said, present)[0]
     parts = [_macro(weights, said, present) for weights in draw_weights(law, n_resamples, seed)]
-    moved = np.concatenate(parts) + (estimates - centre)
-    low, high = np.clip(np.nanquantile(moved, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0), 0.0, 1.0)
+    errors = np.nanstd(np.concatenate(parts), axis=0, ddof=1)
+    rows = counted(law)
+    n, n_clusters = len(rows), len({law.clusters[row] for row in rows})
+
+    def interval(estimate: float, error: float) -> Interval:
+        n_effective = effective_questions(estimate, error, n, n_clusters)
+        return share_interval(estimate, n_effective, n_clusters, confidence)
+
     return [
-        Macro(*(Interval(*map(float, one)) for one in zip(estimates[at], low[at], high[at], strict=True)))
-        for at in range(given.shape[1])
+        Macro(*(interval(float(estimate), float(error)) for estimate, error in zip(*of_column, strict=True)))
+        for of_column in zip(estimates, errors, strict=True)
     ]
 
 

@@ -23,7 +23,7 @@ from results.cells import QUESTIONS, Scores, interval_columns
 from results.config import ScoringConfig
 from results.judged import Judged
 from results.pairwise import difference
-from results.resampling import Array, share_of
+from results.resampling import Array, share_of, student_quantile
 from results.settings import CELL_SCHEMA, SETTING, with_interval
 from results.statistics import Interval
 
@@ -95,13 +95,37 @@ def _rungs(arms: ArmMeans, covariance: Array, number: int, confidence: float) ->
 
 
 def _recovered(arms: ArmMeans, covariance: Array, at: Mapping[str, int], confidence: float) -> dict[str, float]:
-    """(retrieved - closed book) / (document - closed book), with a percentile interval over the resamples."""
-    floor, ceiling = at["closed_book"], at["document"]
-    if difference(arms.means, covariance, ceiling, floor, confidence).low <= 0:
+    """(retrieved - closed book) / (document - closed book), with the interval of `fieller`."""
+    means, places = arms.means, [at["retrieved"], at["document"], at["closed_book"]]
+    if difference(means, covariance, at["document"], at["closed_book"], confidence).low <= 0:
         return {}
-    columns = np.vstack([arms.means.estimates, arms.means.draws])
-    gap = columns[:, ceiling] - columns[:, floor]
-    gained = columns[:, at["retrieved"]] - columns[:, floor]
-    shares = np.divide(gained, gap, out=np.full(len(gap), np.nan), where=gap > 0)
-    low, high = np.nanquantile(shares[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
-    return interval_columns("recovered", Interval(float(shares[0]), float(low), float(high)))
+    # Rows: gained and gap, as differences of these three columns.
+    contrasts = np.array([[1.0, 0.0, -1.0], [0.0, 1.0, -1.0]])
+    gained, gap = contrasts @ means.estimates[places]
+    widen = means.n_clusters / (means.n_clusters - 1)
+    spread = contrasts @ covariance[np.ix_(places, places)] @ contrasts.T * widen
+    reach = student_quantile((1 + confidence) / 2, means.n_clusters - 1)
+    return interval_columns("recovered", fieller(float(gained), float(gap), spread, reach))
+
+
+def fieller(above: float, below: float, spread: Array, reach: float) -> Interval:
+    """A ratio of two estimates with its interval: all ratios r for which above - r * below may be 0.
+
+    Fieller 1954, "Some problems in interval estimation", Journal of the Royal Statistical Society B 16.
+
+    Args:
+        above: the numerator.
+        below: the denominator, more than `reach` standard errors from 0; the interval is not bounded otherwise.
+        spread: shape (2, 2): their covariance.
+        reach: quantile of the interval.
+
+    Raises:
+        ValueError: the denominator may be 0.
+    """
+    square = reach**2
+    a = below**2 - square * spread[1, 1]
+    if a <= 0:
+        raise ValueError(f"a denominator of {below:g} is not shown to differ from 0")
+    b = above * below - square * spread[0, 1]
+    root = float(np.sqrt(max(0.0, b**2 - a * (above**2 - square * spread[0, 0]))))
+    return Interval(above / below, float(b - root) / float(a), float(b + root) / float(a))

@@ -14,7 +14,7 @@ from corpora.schema import LabelSet
 from results.cells import QUESTIONS, interval_columns
 from results.config import ScoringConfig
 from results.judged import Judged
-from results.resampling import Array, Law, both_laws, resample_means
+from results.resampling import Array, Law, Resampled, both_laws, resample_means, student_quantile
 from results.settings import CUT, CUT_SCHEMA, SETTING, with_interval
 from results.statistics import Interval, holm
 
@@ -51,13 +51,12 @@ def interact(readers: Sequence[Judged], labels: LabelSet, config: ScoringConfig)
     for questions in QUESTIONS:
         found = []
         for small, large in combinations(readers, 2):
-            shared = small.cells.join(large.cells, on=[*SETTING, *CUT], how="semi")
-            for (cut, amount), cells in shared.group_by(CUT, maintain_order=True):
-                if cells["size"].n_unique() > 1:
-                    place = {"small": small.reader, "large": large.reader, "cut": cut, "amount": amount}
-                    found.append(
-                        place | {"questions": questions} | _contrast(small, large, cells, questions, labels, config)
-                    )
+            shared = small.cells.join(large.cells, on=[*SETTING, *CUT], how="semi").sort(*CUT)
+            cuts = [cells for _, cells in shared.group_by(CUT, maintain_order=True) if cells["size"].n_unique() > 1]
+            if cuts:
+                place = {"small": small.reader, "large": large.reader, "questions": questions}
+                contrasts = _contrasts(small, large, cuts, questions, labels, config)
+                found += [place | one for one in contrasts]
         for row, p_holm in zip(found, holm([row["p_value"] for row in found]), strict=True):
             row["p_holm"] = p_holm
             row["finding"] = _finding(row, 1 - config.confidence)
@@ -65,36 +64,43 @@ def interact(readers: Sequence[Judged], labels: LabelSet, config: ScoringConfig)
     return pl.DataFrame(rows, schema=INTERACTIONS)
 
 
-def _contrast(
-    small: Judged, large: Judged, cells: pl.DataFrame, questions: str, labels: LabelSet, config: ScoringConfig
-) -> dict[str, Any]:
+def _contrasts(
+    small: Judged, large: Judged, cuts: Sequence[pl.DataFrame], questions: str, labels: LabelSet, config: ScoringConfig
+) -> list[dict[str, Any]]:
+    """One contrast a cut, all on the same resamples."""
     both = small.facts.select("question_id").join(large.facts.select("question_id"), on="question_id", how="inner")
     slopes, laws = [], []
     for judged in (small, large):
         rows = judged.facts.with_row_index("row").join(both, on="question_id", how="semi")["row"].to_numpy()
-        slopes.append(_slopes(judged, cells, len(labels))[rows])
+        slopes.append(np.stack([_slopes(judged, cells, len(labels))[rows] for cells in cuts], axis=2))
         law = judged.laws[questions]
         clusters = [law.clusters[row] for row in rows]
         laws.append(Law(law.observed[rows], law.chances[rows], clusters))
-    law, n = (both_laws(*laws), len(labels)) if questions == "gold" else (laws[0], 1)
-    of_small, of_large = (
-        (np.repeat(slopes[0], n, axis=1), np.tile(slopes[1], (1, n))) if questions == "gold" else slopes
-    )
-    values = np.stack([of_small, of_large, of_small - of_large], axis=2)
+    law = laws[0]
+    if questions == "gold":
+        law, n = both_laws(*laws), len(labels)
+        slopes = [np.repeat(slopes[0], n, axis=1), np.tile(slopes[1], (1, n, 1))]
+    values = np.concatenate([slopes[0], slopes[1], slopes[0] - slopes[1]], axis=2)
     means = resample_means(values, law, config.n_resamples, config.seed)
+    return [
+        {name: cells[name][0] for name in CUT} | _contrast(means, range(at, 3 * len(cuts), len(cuts)), config)
+        for at, cells in enumerate(cuts)
+    ]
+
+
+def _contrast(means: Resampled, columns: Sequence[int], config: ScoringConfig) -> dict[str, Any]:
+    """Slope of the small reader, of the large one, and their difference, from their columns."""
     found: dict[str, Any] = {"n": means.n, "p_value": 1.0}
-    if means.n_clusters < 2:
+    degrees = means.n_clusters - 1
+    if degrees < 1:
         return found
-    widen = (means.n_clusters / (means.n_clusters - 1)) ** 0.5
-    errors = means.draws.std(axis=0, ddof=1) * widen
-    reach = float(student.ppf((1 + config.confidence) / 2, means.n_clusters - 1))
-    for name, estimate, error in zip(
-        ("slope_small", "slope_large", "difference"), means.estimates, errors, strict=True
-    ):
-        interval = Interval(float(estimate), float(estimate - reach * error), float(estimate + reach * error))
-        found |= interval_columns(name, interval)
-    if errors[2] > 0:
-        found["p_value"] = 2 * float(student.sf(abs(means.estimates[2]) / errors[2], means.n_clusters - 1))
+    reach = student_quantile((1 + config.confidence) / 2, degrees)
+    for name, column in zip(("slope_small", "slope_large", "difference"), columns, strict=True):
+        estimate = float(means.estimates[column])
+        error = float(means.draws[:, column].std(ddof=1)) * ((degrees + 1) / degrees) ** 0.5
+        found |= interval_columns(name, Interval(estimate, estimate - reach * error, estimate + reach * error))
+    if error > 0:
+        found["p_value"] = 2 * float(student.sf(abs(estimate) / error, degrees))
     return found
 
 

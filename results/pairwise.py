@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student
 
-from results.resampling import Array, Difference, Resampled, difference_interval
+from results.resampling import Array, Difference, Resampled, difference_interval, with_half_questions
 from results.settings import CUT_SCHEMA
 from results.statistics import cluster_sums, holm, mcnemar_exact, sign_flip
 
@@ -88,16 +88,22 @@ def shown_within(means: Resampled, columns: Sequence[int], margin: float) -> lis
         columns: those that are compared.
         margin: largest loss that is acceptable.
     """
-    if means.n == 0:
+    if len(columns) < 2:
+        return [1.0 if means.n == 0 else 0.0] * len(columns)
+    if means.n_clusters < 2:
         return [1.0] * len(columns)
-    covariance, worst = means.covariance, []
-    for mine in columns:
-        others = [difference(means, covariance, other, mine, 0.5) for other in columns if other != mine]
-        worst.append(max((_p_beyond(one, margin, means.n_clusters) for one in others), default=0.0))
-    return holm(worst)
+    estimates, draws = means.estimates[list(columns)], means.draws[:, list(columns)]
+    # Rows are the columns that are tried, columns all others.
+    leads = estimates[None, :] - estimates[:, None]
+    centres, errors = with_half_questions(leads, difference_errors(draws), means.n, means.n_clusters)
+    p_values = student.cdf((centres - margin) / errors, means.n_clusters - 1)
+    np.fill_diagonal(p_values, 0.0)
+    return holm(p_values.max(axis=1).tolist())
 
 
-def _p_beyond(found: Difference, margin: float, n_clusters: int) -> float:
-    if not np.isfinite(found.error):
-        return 1.0
-    return float(student.cdf((found.centre - margin) / found.error, n_clusters - 1))
+def difference_errors(draws: Array) -> Array:
+    """Standard errors of the differences of all pairs of columns; shape (columns, columns)."""
+    covariance = np.atleast_2d(np.cov(draws, rowvar=False))
+    variances = np.diag(covariance)
+    errors: Array = np.sqrt(np.maximum(0.0, variances[:, None] + variances[None, :] - 2 * covariance))
+    return errors

@@ -8,7 +8,7 @@ import polars as pl
 from corpora.schema import Corpus
 from results.answers import question_facts
 from results.config import ScoringConfig
-from results.resampling import fixed_law, percentile, resample_means
+from results.resampling import fixed_law, percentile, resample_means, share_of
 from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.settings import CUT, CUT_SCHEMA, SETTING, SETTING_SCHEMA, name_settings, with_interval
 
@@ -27,7 +27,7 @@ RETRIEVAL_MEANS = pl.Schema(
 
 
 def mean_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfig) -> pl.DataFrame:
-    """Mean retrieval scores with percentile bootstrap intervals clustered by document; schema `RETRIEVAL_MEANS`.
+    """Mean retrieval scores with bootstrap intervals clustered by document; schema `RETRIEVAL_MEANS`.
 
     Args:
         corpus: gives the clusters.
@@ -64,7 +64,9 @@ def _columns(
     means = resample_means(values.reshape(n_questions, 1, -1), law, config.n_resamples, config.seed)
     found = []
     for at, score in enumerate(scores):
-        intervals = [percentile(means, place * len(scores) + at, config.confidence) for place in range(n_places)]
+        # A hit is a share of questions, often of all of them: percentiles would shrink to a point there.
+        interval_of = share_of if score == "hit" else percentile
+        intervals = [interval_of(means, place * len(scores) + at, config.confidence) for place in range(n_places)]
         for end, position in (("", 0), ("_low", 1), ("_high", 2)):
             found.append(pl.Series(score + end, [interval[position] for interval in intervals], dtype=pl.Float64()))
     return found

@@ -1,0 +1,144 @@
+import math
+
+import polars as pl
+import pytest
+from scipy.stats import norm
+
+from results.attribution import LADDER
+from results.cells import CELLS
+from results.config import ScoringConfig
+from results.labelers import LABELERS
+from results.pairwise import COMPARISONS
+from results.recommendation import Recommendation, more_questions, name_cell, recommend
+
+CONFIG = ScoringConfig()
+
+
+def cells(*rows: dict) -> pl.DataFrame:
+    """Cells of 100 gold questions under k=3 unless said otherwise; the setting is named after its size."""
+    built = []
+    for row in rows:
+        accuracy = row.get("gold_accuracy", 0.8)
+        place = {"reader": "reader", "splitter": "tokens", "overlap": 0, "embedder": "e", "retriever": "dense"}
+        place |= {"cut": "k", "amount": 3, "setting": f"tokens({row['size']})", "gold_n": 100, "n_failed": 0}
+        place |= {"gold_accuracy_low": accuracy - 0.1, "gold_accuracy_high": accuracy + 0.1, "p_within": 1.0}
+        built.append(place | {"n_context_tokens": float(row["size"]), "gold_accuracy": accuracy} | row)
+    return pl.DataFrame(built, schema=CELLS)
+
+
+def pairs(*errors: float) -> pl.DataFrame:
+    return pl.DataFrame([{"reader": "reader", "standard_error": error} for error in errors], schema=COMPARISONS)
+
+
+def recommended(frame: pl.DataFrame, qualified=True, compared=None, ladder=None, config=CONFIG) -> list[Recommendation]:
+    names = frame["reader"].unique(maintain_order=True)
+    told = qualified if isinstance(qualified, dict) else dict.fromkeys(names, qualified)
+    labelers = pl.DataFrame(
+        [{"reader": name, "qualified": told[name]} for name in names],
+        schema={name: LABELERS[name] for name in ("reader", "qualified")},
+    )
+    compared = pairs(0.03) if compared is None else compared
+    return recommend(frame, compared, pl.DataFrame(schema=LADDER) if ladder is None else ladder, labelers, config)
+
+
+def test_the_cheapest_cell_shown_to_be_within_the_margin_is_recommended():
+    frame = cells(
+        {"size": 32, "p_within": 0.2, "gold_accuracy": 0.78},  # cheaper, but not shown
+        {"size": 64, "p_within": 0.04, "gold_accuracy": 0.79},
+        {"size": 128, "p_within": 0.001, "gold_accuracy": 0.82},
+    )
+    (one,) = recommended(frame)
+    assert (one.setting, one.cut, one.best, one.n_gold) == ("tokens(64)", "k=3", "tokens(128) at k=3", 100)
+    assert one.n_more is None
+    assert one.line == (
+        "Use tokens(64) at k=3 with reader: accuracy 0.790 [0.690, 0.890]; 64 context tokens, the cheapest of 3 cells "
+        "shown to be within 0.05 of the best (tokens(128) at k=3 leads: accuracy 0.820 [0.720, 0.920] on 100 gold "
+        "questions)."
+    )
+
+
+def test_what_is_cheap_is_what_the_reader_reads_not_the_size():
+    frame = cells(
+        {"size": 64, "p_within": 0.01, "n_context_tokens": 500.0}, {"size": 128, "p_within": 0.01, "cut": "budget"}
+    )
+    (one,) = recommended(frame)
+    assert (one.setting, one.cut) == ("tokens(128)", "budget=3")
+
+
+def test_the_line_says_where_the_recommended_cell_loses():
+    frame = cells({"size": 64, "p_within": 0.01}, {"size": 128})
+    place = frame.row(0, named=True)
+    rung = {name: place[name] for name in LADDER if name in place and name != "setting"}
+    rung |= {"questions": "gold", "n": 100, "n_wrong": 20, "n_reader": 6, "n_chunking": 9, "n_retrieval": 5}
+    ladder = pl.DataFrame([rung, rung | {"questions": "all", "n_wrong": 50}], schema=LADDER)
+    (one,) = recommended(frame, ladder=ladder)
+    assert "(it leads: " in one.line
+    assert one.line.endswith(
+        "Of 100 gold questions it gets 20 wrong: 6 by the reader, 9 by the chunking, 5 by the retrieval."
+    )
+
+
+def test_cannot_tell_says_how_many_questions_would():
+    (one,) = recommended(cells({"size": 64, "p_within": 0.06}, {"size": 128}), compared=pairs(0.04, 0.05, 0.06))
+    # (1.9600 + .8416)^2 * (.05 / .05)^2 = 7.849: 785 questions instead of 100.
+    assert (one.setting, one.cut, one.n_more) == (None, None, 685)
+    assert one.line.startswith("Cannot tell what to use with reader: tokens(64) at k=3 leads")
+    assert one.line.endswith("about 685 more gold questions would show it of a cell as good as the best (80% power).")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"gold_n": 0, "gold_accuracy": None}, "its gold set is empty"),
+        ({"n_failed": 2}, "2 of its answers failed"),
+    ],
+)
+def test_what_cannot_be_scored_is_not_recommended(row, says):
+    frame = pl.DataFrame([{**cells({"size": 64, "p_within": 0.01}).row(0, named=True), **row}], schema=CELLS)
+    (one,) = recommended(frame)
+    assert one.setting is None
+    assert says in one.line
+
+
+def test_one_cell_is_nothing_to_choose():
+    (one,) = recommended(cells({"size": 64, "p_within": 0.0}))
+    assert (one.setting, one.cut) == ("tokens(64)", "k=3")
+    assert one.line.startswith("Nothing to choose for reader: the sweep has one cell, tokens(64) at k=3")
+
+
+def test_of_cells_as_good_the_cheapest_leads():
+    (one,) = recommended(cells({"size": 128}, {"size": 64}))
+    assert one.best == "tokens(64) at k=3"
+
+
+def test_an_unqualified_reader_comes_last_and_is_said_to_be_so():
+    frame = cells(
+        {"size": 64, "reader": "guesser", "gold_n": 300}, {"size": 64, "reader": "few", "gold_n": 50},
+        {"size": 64, "reader": "many", "gold_n": 200},
+    )  # fmt: skip
+    found = recommended(frame, {"guesser": False, "few": None, "many": True})
+    assert [one.reader for one in found] == ["many", "few", "guesser"]
+    assert ["WARNING" in one.line for one in found] == [False, False, True]
+
+
+def test_questions_needed_are_those_of_a_non_inferiority_test():
+    reach = norm.ppf(1 - 0.05 / 8) + norm.ppf(0.8)
+    needed = math.ceil(100 * (reach * 0.03 / 0.05) ** 2)
+    assert more_questions(pairs(0.03), 8, 100, CONFIG) == needed - 100
+
+
+@pytest.mark.parametrize(
+    ("compared", "config"),
+    [
+        (pairs(0.001), CONFIG),  # there are enough already
+        (pairs(), CONFIG),
+        (pairs(float("inf")), CONFIG),
+        (pairs(0.03), ScoringConfig(margin=0)),
+    ],
+)
+def test_no_number_is_named_where_none_is_known(compared, config):
+    assert more_questions(compared, 4, 100, config) is None
+
+
+def test_a_cell_is_named_by_setting_and_cut():
+    assert name_cell({"setting": "tokens(64)", "cut": "budget", "amount": 256}) == "tokens(64) at budget=256"

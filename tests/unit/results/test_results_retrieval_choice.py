@@ -1,0 +1,72 @@
+import numpy as np
+import polars as pl
+from judged_by_hand import first, questions_by_hand
+
+from results.config import ScoringConfig
+from results.retrieval_choice import Choice, choose_retrieval
+from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+
+N = 300
+CONFIG = ScoringConfig(n_resamples=1000)
+
+
+def rows_of(size: int, n_found: int, n_spans: int | None = None, cut: str = "k", amount: int = 3) -> pl.DataFrame:
+    """The document of the first so many questions is found, and the evidence of the first so many; None for none."""
+    columns = {"splitter": "tokens", "size": size, "overlap": 0, "embedder": "e", "retriever": "dense", "cut": cut}
+    columns |= {"amount": amount, "n_context_tokens": size * amount, "question_id": [f"q{n:03d}" for n in range(N)]}
+    found = np.array(first(n_found, N), dtype=float)
+    spans = [None] * N if n_spans is None else np.array(first(n_spans, N), dtype=float).tolist()
+    columns |= {name: found for name in DOCUMENT_SCORES}
+    columns |= {name: pl.Series(spans, dtype=pl.Float64) for name in SPAN_SCORES}
+    return pl.DataFrame(columns)
+
+
+def choices(*parts: pl.DataFrame, per_document: int = 1) -> list[Choice]:
+    return choose_retrieval(questions_by_hand(N, per_document), pl.concat(parts), CONFIG)
+
+
+def name(size: int) -> str:
+    return f"tokens(size={size},overlap=0)"
+
+
+def test_the_setting_that_reads_least_of_those_near_the_best_is_chosen():
+    (one,) = choices(rows_of(32, 200), rows_of(64, 269), rows_of(128, 270))
+    assert (one.cut, one.score, one.best, one.recommended) == ("k=3", "ndcg", name(128), name(64))
+    assert one.line == (
+        f"Retrieve with {name(64)} at k=3: nDCG 0.897, 192 tokens read, the fewest of the 2 of 3 settings shown to be "
+        f"within 0.05 of the best ({name(128)} leads with nDCG 0.900 over 300 questions)."
+    )
+
+
+def test_evidence_comes_before_documents():
+    (one,) = choices(rows_of(32, 300, n_spans=100), rows_of(64, 100, n_spans=250))
+    assert (one.score, one.best, one.recommended) == ("span_recall", name(64), name(64))
+    assert "span recall 0.833" in one.line
+
+
+def test_cannot_tell_where_no_setting_is_shown_near_the_best():
+    even, odd = (rows_of(size, 0).with_columns(ndcg=pl.Series(np.arange(N) % 2 == of, dtype=pl.Float64))
+                 for size, of in ((32, 0), (64, 1)))  # fmt: skip
+    (one,) = choices(even, odd)
+    assert one.recommended is None
+    assert one.best == name(32)  # of equal ones the one that reads less
+    assert one.line.startswith("Cannot tell which setting retrieves best at k=3")
+
+
+def test_one_document_shows_nothing():
+    (one,) = choices(rows_of(32, 100), rows_of(64, 290), per_document=N)
+    assert (one.best, one.recommended) == (name(64), None)
+
+
+def test_token_budgets_come_first_and_are_chosen_for_apart():
+    found = choices(
+        rows_of(32, 290), rows_of(64, 100), rows_of(32, 100, cut="budget", amount=256),
+        rows_of(64, 290, cut="budget", amount=256),
+    )  # fmt: skip
+    assert [(one.cut, one.recommended) for one in found] == [("budget=256", name(64)), ("k=3", name(32))]
+
+
+def test_questions_without_evidence_are_left_out_of_span_recall():
+    gaps = rows_of(32, 300, n_spans=90).with_columns(pl.col(SPAN_SCORES).head(100).append(pl.Series([None] * 200)))
+    (one,) = choices(gaps)
+    assert "span recall 0.900" in one.line
