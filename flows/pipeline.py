@@ -29,8 +29,10 @@ from labeling.prices import load_prices
 from labeling.remote.requests import labeler_identity
 from results.agreement import compare_runs
 from results.comparison import name_best
-from results.documents import render_documents
+from results.documents import draw_plots, render_documents
+from results.examples import pick_examples
 from results.guards import labeler_warnings
+from results.html import HTML_REPORT, render_html
 from results.remote import RemoteReader, describe_remote
 from results.report import render_agreement, render_report
 from results.store import REPORT, RunFolder, check_format, machine, read_manifest, read_tables
@@ -96,6 +98,9 @@ def execute(
     tables = {**label_tables(labeled), **labeled.tables, **(swept.tables if swept else {})}
     tables |= remote_tables(experiment, labeled, workspace)
     tables |= compare_tables(compared) if compared else {}
+    if swept and experiment.readers:
+        recommended = [one._asdict() for one in swept.recommendations]
+        tables["examples"] = pick_examples(labeled.corpus, tables, recommended)
     # What may be spent changes nothing about the results.
     config = experiment.model_dump(mode="json", exclude={"max_cost"})
     run = RunFolder(workspace.root, f"{experiment.name}-{kind}", config, all_inputs(labeled, compared))
@@ -105,8 +110,10 @@ def execute(
     session = describe_session(started, runner, labeled, swept, compared)
     session["apis"] = {one.label: known_api(one.remote) for one in experiment.remote_readers}
     manifest = run.complete(describe(experiment, kind, workspace, labeled, swept, compared), session)
-    for name, text in render_documents(manifest, tables).items():
+    plots = draw_plots(tables)
+    for name, text in render_documents(manifest, tables, plots).items():
         run.write_text(name, text)
+    run.write_text(HTML_REPORT, render_html(manifest, tables, plots))
     report = render_report(manifest, tables)
     run.write_text(REPORT, report)
     run.seal(manifest)

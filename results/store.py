@@ -23,7 +23,8 @@ FORMAT = 3  # of the tables; raised when a report could not be rendered from old
 # What can change a number.
 PACKAGES = (
     *("tercet", "llama-cpp-python", "sentence-transformers", "torch", "faiss-cpu", "tokenizers", "numpy", "polars"),
-    *("scikit-learn", "scipy", "ir-measures", "semantic-text-splitter", "sentencex", "openvino", "onnxruntime", "bm25s"),
+    *("scikit-learn", "scipy", "ir-measures", "semantic-text-splitter", "sentencex"),
+    *("openvino", "onnxruntime", "bm25s"),
 )
 
 
