@@ -83,6 +83,10 @@ def _question_problems(corpus: Corpus, question: Question) -> Iterator[InputErro
             "at least one document id",
             "name the document that answers it",
         )
+    twice = {one for one in question.document_ids if question.document_ids.count(one) > 1}
+    if twice:
+        found = f"document {min(twice)!r} is named twice"
+        yield RowError(where, row, "document_ids", found, "each gold document once", "remove the repetition")
     for document_id in question.document_ids:
         if document_id not in corpus.texts:
             yield RowError(

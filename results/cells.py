@@ -86,13 +86,26 @@ def score_cells(
 
 
 def _within(judged: Judged, gold: ArmMeans, margin: float) -> tuple[pl.Series, pl.Series]:
-    columns = np.array(gold.columns("retrieved"))
-    within_cut = np.ones(len(columns))
+    columns, same = gold.columns("retrieved"), _same_prompts(judged)
     of_cut = judged.cells.with_row_index("number").group_by(CUT, maintain_order=True).agg("number")
+    within_cut: dict[int, float] = {}
     for numbers in of_cut["number"].to_list():
-        within_cut[numbers] = shown_within(gold.means, columns[numbers].tolist(), margin)
-    overall = shown_within(gold.means, columns.tolist(), margin)
-    return pl.Series("p_within_cut", within_cut), pl.Series("p_within", overall, dtype=pl.Float64())
+        distinct = sorted({same[number] for number in numbers})
+        p_values = shown_within(gold.means, [columns[number] for number in distinct], margin)
+        within_cut |= {number: p_values[distinct.index(same[number])] for number in numbers}
+    distinct = sorted(set(same))
+    overall = shown_within(gold.means, [columns[number] for number in distinct], margin)
+    return (
+        pl.Series("p_within_cut", [within_cut[number] for number in range(len(same))], dtype=pl.Float64()),
+        pl.Series("p_within", [overall[distinct.index(number)] for number in same], dtype=pl.Float64()),
+    )
+
+
+def _same_prompts(judged: Judged) -> list[int]:
+    """For each cell the number of the first one that asks the very same prompts: they are one, and not to be told."""
+    asked = judged.answers.filter(pl.col("arm") == "retrieved").sort(*SETTING, *CUT, "question_id")
+    prompts = asked.group_by([*SETTING, *CUT], maintain_order=True).agg("prompt_hash")["prompt_hash"].to_list()
+    return [prompts.index(one) for one in prompts]
 
 
 def _pareto(frame: pl.DataFrame) -> pl.Series:

@@ -2,7 +2,7 @@
 
 Questions on one document stand or fall together, so that documents, not questions, are resampled and permuted
 (Miller 2024, "Adding Error Bars to Evals", arXiv:2411.00640, section 2.2, argues the same for clustered standard
-errors). Deviation: percentile bootstrap and exact sign flips instead of normal theory, as gold sets may be small.
+errors). Deviation: exact sign flips instead of normal theory, as gold sets may be small.
 """
 
 from __future__ import annotations
@@ -57,39 +57,6 @@ def cluster_sums(scores: Scores, clusters: Sequence[str]) -> tuple[Scores, Score
     sums = np.zeros((n_clusters, *scores.shape[1:]))
     np.add.at(sums, codes, scores)
     return sums, np.bincount(codes, minlength=n_clusters).astype(np.float64)
-
-
-def bootstrap_mean(scores: Scores, clusters: Sequence[str], n_resamples: int, confidence: float, seed: int) -> Interval:
-    """Mean of scores with a percentile bootstrap interval over clusters.
-
-    Args:
-        scores: shape (questions,).
-        clusters: cluster of each question.
-        n_resamples: bootstrap resamples.
-        confidence: such as 0.95.
-        seed: of the resampling.
-
-    Returns:
-        NaN throughout when there is no question.
-    """
-    if len(scores) == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
-    sums, sizes = cluster_sums(scores, clusters)
-    means = _resampled_means(sums, sizes, n_resamples, seed)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(scores.mean()), float(low), float(high))
-
-
-def _resampled_means(sums: Scores, sizes: Scores, n_resamples: int, seed: int) -> Scores:
-    rng = np.random.default_rng(seed)
-    n = len(sizes)
-    means = np.empty(n_resamples)
-    # In blocks: 10,000 resamples of 10,000 documents at once would take 800 MB.
-    block = max(1, 4_000_000 // n)
-    for start in range(0, n_resamples, block):
-        drawn = rng.integers(0, n, size=(min(block, n_resamples - start), n))
-        means[start : start + len(drawn)] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    return means
 
 
 def compare_paired(a: Scores, b: Scores, clusters: Sequence[str], confidence: float) -> Comparison:

@@ -15,7 +15,6 @@ from sklearn.metrics import cohen_kappa_score
 from results.statistics import (
     above_chance,
     agreement_against_chance,
-    bootstrap_mean,
     cluster_sums,
     compare_paired,
     detectable_difference,
@@ -303,7 +302,7 @@ def test_pairing_makes_the_interval_narrower_than_two_separate_ones():
     assert paired.standard_error < separate / 2
 
 
-# Bootstrap
+# Clusters
 
 
 def test_cluster_sums_add_up_questions_of_a_document_in_sorted_order():
@@ -312,71 +311,9 @@ def test_cluster_sums_add_up_questions_of_a_document_in_sorted_order():
     assert sizes.tolist() == [1, 2, 1]
 
 
-def test_the_bootstrap_interval_covers_the_true_share_about_as_often_as_it_says():
-    covered = 0
-    for replicate in range(300):
-        interval = bootstrap_mean(coins(60, 0.6, replicate), alone(60), 300, 0.95, replicate)
-        covered += interval.low <= 0.6 <= interval.high
-    assert 0.91 <= covered / 300 <= 0.99
-
-
 def test_the_standard_error_is_that_of_the_mean():
     a, b = coins(400, 0.5, 0), np.zeros(400)
     assert compare(a, b).standard_error == pytest.approx(a.std() / math.sqrt(400), rel=0.02)
-
-
-def test_the_interval_is_wider_where_the_questions_of_a_document_agree():
-    per_document = coins(30, 0.6, 0)
-    agreeing = np.repeat(per_document, 4)
-    clusters = [f"d{number // 4}" for number in range(120)]
-    clustered = bootstrap_mean(agreeing, clusters, 2000, 0.95, 0)
-    separate = bootstrap_mean(agreeing, alone(120), 2000, 0.95, 0)
-    # Four that agree are one observation, so that the width doubles.
-    assert (clustered.high - clustered.low) / (separate.high - separate.low) == pytest.approx(2, abs=0.3)
-    assert clustered.estimate == separate.estimate == pytest.approx(per_document.mean())
-
-
-def test_copies_of_a_question_on_the_same_document_do_not_narrow_the_interval():
-    once = coins(30, 0.6, 0)
-    clusters = alone(30)
-    doubled = bootstrap_mean(np.repeat(once, 2), [one for one in clusters for _ in range(2)], 500, 0.95, 3)
-    assert doubled == pytest.approx(bootstrap_mean(once, clusters, 500, 0.95, 3))
-
-
-def test_more_confidence_is_a_wider_interval():
-    sample = coins(60, 0.6, 0)
-    low, high = (bootstrap_mean(sample, alone(60), 1000, confidence, 0) for confidence in (0.8, 0.99))
-    assert high.low < low.low < low.high < high.high
-
-
-def test_nothing_to_resample_is_unknown_not_zero():
-    assert all(math.isnan(value) for value in bootstrap_mean(scores(), [], 100, 0.95, 0))
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.booleans(), min_size=1, max_size=50), st.integers(1, 7))
-def test_the_interval_lies_within_the_scores_and_around_their_mean(right, n_clusters):
-    values = np.array(right, dtype=np.float64)
-    clusters = [f"d{number % n_clusters}" for number in range(len(right))]
-    estimate, low, high = bootstrap_mean(values, clusters, 100, 0.95, 0)
-    assert estimate == pytest.approx(values.mean())
-    assert values.min() <= low <= high <= values.max()
-
-
-def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
-    a = coins(60, 0.7, 1)
-    assert bootstrap_mean(a, alone(60), 300, 0.95, 5) == bootstrap_mean(a, alone(60), 300, 0.95, 5)
-    assert bootstrap_mean(a, alone(60), 300, 0.95, 5) != bootstrap_mean(a, alone(60), 300, 0.95, 6)
-
-
-def test_resampling_in_blocks_gives_what_one_block_gives():
-    # 40,000 documents are resampled 100 at a time; here all 150 at once, for comparison.
-    n = 40_000
-    values = coins(n, 0.6, 0)
-    drawn = np.random.default_rng(7).integers(0, n, size=(150, n))
-    low, high = np.quantile(values[drawn].sum(axis=1) / n, [0.025, 0.975])
-    interval = bootstrap_mean(values, alone(n), 150, 0.95, 7)
-    assert (interval.low, interval.high) == pytest.approx((low, high))
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,8 +1,10 @@
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from retrieval.embedder_config import EmbedderConfig
 from retrieval.embedding import Embedder
 from retrieval.splitters import Chunking, split_text, split_texts
 
@@ -117,7 +119,7 @@ def test_the_semantic_splitter_says_that_it_needs_vectors(tiny):
 
 @pytest.mark.model
 def test_the_real_model_finds_where_the_topic_changes(embedder_folder, tmp_path):
-    embedder = Embedder(embedder_folder, "test", tmp_path)
+    embedder = Embedder(EmbedderConfig(), embedder_folder, "test", tmp_path)
     baking = (
         "Knead the dough for ten minutes. Let the loaf rise under a damp cloth. Flour and yeast want a warm kitchen. "
         "Bake the bread until its crust is brown. Slice the loaf when it has cooled. Butter melts on warm bread."
@@ -127,12 +129,14 @@ def test_the_real_model_finds_where_the_topic_changes(embedder_folder, tmp_path)
         "Galaxies move away from us. The orbit of Mars takes two years. A comet has a tail of dust and gas."
     )
     assert len(embedder.tokenizer.raw.encode(f"{baking} {stars}")) > 96
-    assert pieces(f"{baking} {stars}", 96, 0, embedder.tokenizer, embedder.embed) == [baking, stars]
+    embed = partial(embedder.embed, role="passage")
+    assert pieces(f"{baking} {stars}", 96, 0, embedder.tokenizer, embed) == [baking, stars]
 
 
 @pytest.mark.model
 def test_a_sentence_beyond_the_real_model_s_window_is_no_error(embedder_folder, tmp_path):
-    embedder = Embedder(embedder_folder, "test", tmp_path)
+    embedder = Embedder(EmbedderConfig(), embedder_folder, "test", tmp_path)
     text = "The cat sat. " + "and then it rained on the harbour " * 100 + ". A dog ran home. " * 80
-    found = split_text(text, Chunking("semantic", embedder.limit, 16), embedder.tokenizer, embedder.embed)
+    embed = partial(embedder.embed, role="passage")
+    found = split_text(text, Chunking("semantic", embedder.limit, 16), embedder.tokenizer, embed)
     assert max(embedder.tokenizer.count(text[start:end]) for start, end in found) + 2 <= embedder.limit
