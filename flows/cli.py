@@ -146,9 +146,8 @@ def plan(experiment: Path, kind: Kind, store: Path) -> None:
     workspace = Workspace(store, experiment_file(experiment).resolve().parent)
     workspace = workspace._replace(prices=price_file(loaded, workspace))
     quotes = quote(loaded, workspace, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
-    for text in (render_plan(make_plan(loaded, kind, workspace)), render_quotes(quotes)):
-        if text:
-            click.echo(text)
+    texts = (render_plan(make_plan(loaded, kind, workspace)), render_quotes(quotes))
+    click.echo("\n".join(filter(None, texts)) or "Nothing to ask: the experiment has no readers.")
 
 
 @main.command()

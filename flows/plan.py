@@ -15,7 +15,7 @@ from flows.indexing import check_sizes
 from flows.label import document_prompts, reader_corpus, tune_corpus
 from flows.measure import Speed, measure, price_file
 from flows.pipeline import Kind
-from flows.reading import reading_lengths
+from flows.reading import DOCUMENTS_MEASURED, reading_lengths
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.consensus import check_rule
 from labeling.labeler import PromptWriter
@@ -23,7 +23,6 @@ from labeling.prices import PriceTable, load_prices
 from labeling.trie import build_trie
 from labeling.votes import Labeler
 
-DOCUMENTS_MEASURED = 50  # to learn how many of the reader's tokens one of the embedder's is
 ANSWER_TOKENS = 2  # that a remote model writes for a bare label, about
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from corpora.schema import iter_questions
 from flows.experiment import Experiment, ReaderConfig
 from flows.first_asks import FirstAsk, first_asks
-from flows.reading import reading_lengths
+from flows.reading import DOCUMENTS_MEASURED, reading_lengths
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.labeler import PromptWriter
 from labeling.ledger import Ledger
@@ -24,7 +24,6 @@ from labeling.votes import Prompt
 
 LABEL_TOKENS = 4  # that a model writes for a bare label, about
 REASONING_SHARE = 0.25  # of the longest answer, where a model may reason unseen and has not been asked yet
-DOCUMENTS_MEASURED = 50
 
 
 class Quote(NamedTuple):

@@ -19,6 +19,7 @@ from retrieval.context import assemble, cut_ranking
 from retrieval.random_context import RandomContexts
 
 NO_CONTEXT = "(none)"  # what a reader sees closed book, where the prompt would show a text
+DOCUMENTS_MEASURED = 50  # to learn what one of the embedder's tokens is to a reader
 CHARACTERS_A_TOKEN = 4  # of English text, about
 INDEX = (*CHUNKING, "embedder")
 

@@ -3,8 +3,6 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import bootstrap
-from scipy.stats import t as student
 
 from results.answer_metrics import resample_macro
 from results.attribution import LADDER
@@ -12,9 +10,9 @@ from results.cells import BASELINES, CELLS, CLASSES
 from results.config import ScoringConfig
 from results.interaction import INTERACTIONS
 from results.pairwise import COMPARISONS
-from results.resampling import fixed_law
+from results.resampling import fixed_law, share_interval
 from results.retrieval_means import RETRIEVAL_MEANS
-from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.retrieval_metrics import SPAN_SCORES
 from results.settings import CELL
 from results.statistics import mcnemar_exact
 
@@ -251,22 +249,13 @@ def test_without_a_reader_the_frames_are_empty(sweep):
     ]
 
 
-def on_the_logit(share, error, n, n_clusters):
-    """`share_interval` once more: half a right and half a wrong question added, Student's quantile."""
-    centre = (share * n + 0.5) / (n + 1)
-    variance = error**2 * n**2 * n_clusters / (n_clusters - 1) + 0.5 * (1 - centre) ** 2 + 0.5 * centre**2
-    reach = student.ppf(0.975, n_clusters - 1) * math.sqrt(variance) / (n + 1) / (centre * (1 - centre))
-    ends = [math.log(centre / (1 - centre)) + side * reach for side in (-1, 1)]
-    return tuple(1 / (1 + math.exp(-end)) for end in ends)
-
-
 def test_the_accuracy_of_a_cell_has_the_interval_of_its_documents(sweep):
     # Six documents of four questions each: 3, 3, 3, 2, 4, 3 of them right.
     flags = [number % 4 < 2 or number % 3 == 0 for number in range(24)]
     row = cell(sweep({64: flags}, questions_per_document=4).score(ScoringConfig(n_resamples=20_000)), size=64)
     by_document = np.array(flags).reshape(6, 4).mean(axis=1)
-    error = by_document.std() / math.sqrt(6)  # what resampling six documents of equal size comes to
-    expected = on_the_logit(by_document.mean(), error, 24, 6)
+    share, error = by_document.mean(), by_document.std(ddof=1) / math.sqrt(6)  # of the mean of six documents
+    expected = share_interval(share, min(24, share * (1 - share) / error**2), 6, 0.95)[1:]
     for questions in ("gold", "all"):  # every question is kept, and its gold label is its reference
         found = tuple(row[f"{questions}_accuracy{end}"] for end in ("", "_low", "_high"))
         assert found[0] == pytest.approx(sum(flags) / 24)
@@ -293,18 +282,6 @@ def test_all_right_is_not_taken_for_certain(sweep):
     row = cell(sweep({64: first(40, 40)}).score(), size=64)
     assert row["gold_accuracy"] == row["gold_accuracy_high"] == 1.0
     assert 0.8 < row["gold_accuracy_low"] < 0.95
-
-
-def test_retrieval_scores_have_percentile_intervals_by_document(sweep):
-    built = sweep({64: first(10, 20)}, questions_per_document=2)
-    row = only(built.retrieval_means(ScoringConfig(n_resamples=20_000)), size=64)
-    by_document = np.array([1 / (number + 3) for number in range(20)]).reshape(10, 2).mean(axis=1)
-    expected = bootstrap(
-        (by_document,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
-    ).confidence_interval
-    for name in (*DOCUMENT_SCORES, *SPAN_SCORES):
-        assert row[name] == pytest.approx(by_document.mean())
-        assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx(tuple(expected), abs=0.001)
 
 
 def test_span_scores_of_questions_without_evidence_are_unknown_with_their_interval(sweep):
