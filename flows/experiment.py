@@ -151,6 +151,12 @@ def _check_readers(experiment: Experiment) -> None:
 
 
 def _check_retrieval(retrieval: RetrievalConfig) -> None:
+    labels = [embedder.label for embedder in retrieval.embedders]
+    doubled = {label for label in labels if labels.count(label) > 1}
+    if doubled:
+        raise InputError(
+            f"two embedders are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
+        )
     if not retrieval.cuts():
         raise InputError("retrieval without k and without budgets", "at least one of them", "set `k` or `budgets`")
     if min(retrieval.k, default=1) < 1 or min(retrieval.budgets, default=1) < 1:

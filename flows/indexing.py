@@ -50,8 +50,11 @@ def check_sizes(experiment: Experiment, workspace: Workspace) -> None:
     """Refuse sizes that an embedder would cut short, before anything is computed."""
     for config in experiment.retrieval.embedders:
         embedder = open_embedder(config, workspace.embeddings)
+        # The semantic splitter embeds sentences by themselves, which late chunking's own limit does not hold for.
+        plain = open_embedder(config.model_copy(update={"late": False}), workspace.embeddings)
         for chunking in experiment.retrieval.chunkings():
-            check_chunking(chunking, embedder.limit, embedder.tokenizer.n_special)
+            limit = plain.limit if chunking.splitter == "semantic" else embedder.limit
+            check_chunking(chunking, limit, embedder.tokenizer.n_special)
 
 
 def split(corpus: Corpus, chunking: Chunking, config: EmbedderConfig, workspace: Workspace) -> pl.DataFrame:
@@ -119,19 +122,31 @@ def rank(
     for retriever in retrievers:
         found = rankers.rank(retriever, questions, depth)
         named = found.hits.with_columns(retriever=pl.lit(retriever))
-        hits.append(named.join(facts, on="chunk_id", how="left", maintain_order="left"))
+        hits.append(_needed(named.join(facts, on="chunk_id", how="left", maintain_order="left"), experiment))
         if found.recall_against_exact is not None:
             one = chunks.select(*CHUNKING, "embedder").head(1).with_columns(retriever=pl.lit(retriever))
             recalls.append(one.join(pl.DataFrame({"recall": found.recall_against_exact}), how="cross"))
-    oracle = rank_oracle(corpus, chunks, vectors, questions, depth).join(facts, on="chunk_id", how="left")
+    wants_oracle = bool(experiment.readers) and "oracle_chunk" in experiment.retrieval.controls
+    asked_of = corpus if wants_oracle else corpus.with_questions(corpus.questions.clear())
+    oracle = rank_oracle(asked_of, chunks, vectors, questions, depth).join(facts, on="chunk_id", how="left")
+    oracle = _needed(oracle, experiment)
     return Ranked(pl.concat(hits), oracle, pl.concat([pl.DataFrame(schema=INDEX_RECALL), *recalls]))
+
+
+def _needed(ranked: pl.DataFrame, experiment: Experiment) -> pl.DataFrame:
+    """Of rankings deep enough for any cut, what some cut shows: short chunks that budgets hold many of are rare."""
+    retrieval = experiment.retrieval
+    shown = pl.col("n_tokens").cum_sum().over("question_id") <= max(retrieval.budgets, default=0)
+    return ranked.filter((pl.col("rank") <= max(retrieval.k, default=0)) | shown)
 
 
 def rank_oracle(
     corpus: Corpus, chunks: pl.DataFrame, vectors: Vectors, questions: Questions, depth: int
 ) -> pl.DataFrame:
     """The chunks of each question's gold documents, best first; schema `HITS`, the score is the similarity."""
+    gold_ids = corpus.questions["document_ids"].explode().unique()
     rows = chunks.with_row_index("row").select("document_id", "row", "chunk_id", "start", "end")
+    rows = rows.filter(pl.col("document_id").is_in(gold_ids.implode()))
     by_document = rows.partition_by("document_id", as_dict=True)
     name, found = chunks["chunking"][0], []
     for at, question in enumerate(iter_questions(corpus.questions)):

@@ -15,7 +15,7 @@ from flows.indexing import check_sizes
 from flows.label import document_prompts, reader_corpus, tune_corpus
 from flows.measure import Speed, measure, price_file
 from flows.pipeline import Kind
-from flows.reading import DOCUMENTS_MEASURED, reading_lengths
+from flows.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.consensus import check_rule
 from labeling.labeler import PromptWriter
@@ -143,13 +143,14 @@ def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, wor
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
     counter = open_embedder(experiment.retrieval.embedders[0], workspace.embeddings).tokenizer
     ratio, empty = _model_tokens(corpus, reader, labeler, texts, sum(counter.count_all(texts)))
-    sets = reading_lengths(experiment, reader, corpus)
+    sets = reading_lengths(experiment)
     n_questions, n_prompts = len(corpus.questions), sum(map(len, sets))
     # The prompts of a set are beginnings of each other: the longest is evaluated, and the tail of each.
     full = n_questions * sum(length * ratio + empty for lengths in sets for length in lengths)
     shared = n_questions * sum(max(lengths) * ratio + empty * len(lengths) for lengths in sets)
-    prompts = n_questions * n_prompts
-    evaluated = math.ceil(shared)
+    whole = [len(labeler.tokenize(prompt)) for prompt in whole_document_prompts(corpus, reader)]
+    prompts, full = n_questions * n_prompts + len(whole), full + sum(whole)
+    evaluated = math.ceil(shared) + sum(whole)
     return Ask("read", prompts, 0, math.ceil(full), evaluated, evaluated, prompts * _written(reader))
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from corpora.schema import iter_questions
 from flows.experiment import Experiment, ReaderConfig
 from flows.first_asks import FirstAsk, first_asks
-from flows.reading import DOCUMENTS_MEASURED, reading_lengths
+from flows.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.labeler import PromptWriter
 from labeling.ledger import Ledger
@@ -129,15 +129,19 @@ def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, w
     counter = open_embedder(experiment.retrieval.embedders[0], workspace.embeddings).tokenizer
     bytes_a_token = sum(len(text.encode()) for text in texts) / max(1, sum(counter.count_all(texts)))
     writer = PromptWriter(ask.reader, corpus.labels)
-    question = next(iter_questions(corpus.questions))
+    question = max(iter_questions(corpus.questions), key=lambda one: len(one.text.encode()))
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, corpus.labels))
     prompts, expected, worst, n_written = 0, Usage(), Usage(), _mean_written(ledger)
     each = len(corpus.questions)
-    for length in (length for lengths in reading_lengths(experiment, ask.reader, corpus) for length in lengths):
+    for length in (length for lengths in reading_lengths(experiment) for length in lengths):
         prompt = writer.single(question, "retrieved", "x" * int(length * bytes_a_token))
         prompts += each
         expected = expected.plus(_times(_expected(ask.reader, prompt, n_written), each))
         worst = worst.plus(_times(estimate(ask.reader, prompt), each))
+    for prompt in whole_document_prompts(corpus, ask.reader):
+        prompts += 1
+        expected = expected.plus(_expected(ask.reader, prompt, n_written))
+        worst = worst.plus(estimate(ask.reader, prompt))
     return Quote(ask.reader, "read", prompts, 0, expected, worst, Usage(), price)
 
 

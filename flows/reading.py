@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -20,7 +20,6 @@ from retrieval.random_context import RandomContexts
 
 NO_CONTEXT = "(none)"  # what a reader sees closed book, where the prompt would show a text
 DOCUMENTS_MEASURED = 50  # to learn what one of the embedder's tokens is to a reader
-CHARACTERS_A_TOKEN = 4  # of English text, about
 INDEX = (*CHUNKING, "embedder")
 
 
@@ -111,7 +110,7 @@ def reading_prompts(corpus: Corpus, reader: ReaderConfig, contexts: Contexts, co
     return Reading(pl.DataFrame(writer.rows, schema=_REQUESTS), writer.prompts)
 
 
-def reading_lengths(experiment: Experiment, reader: ReaderConfig, corpus: Corpus) -> list[list[int]]:
+def reading_lengths(experiment: Experiment) -> list[list[int]]:
     """About how long the contexts of one question are, in the embedder's tokens, every chunk taken as full.
 
     Returns:
@@ -123,16 +122,23 @@ def reading_lengths(experiment: Experiment, reader: ReaderConfig, corpus: Corpus
         for chunking in retrieval.chunkings()
     ]
     n_embedders = len(retrieval.embedders)
-    sets = each * n_embedders * len(set(retrieval.retrievers))
+    n_retrievers = len(set(retrieval.retrievers))
+    sets = each * n_embedders * n_retrievers
     if "oracle_chunk" in retrieval.controls:
         sets += each * n_embedders
     if "random" in retrieval.controls:
-        sets += [[length for lengths in each for length in lengths]] * n_embedders
+        sets += [[length for lengths in each for length in lengths] * n_retrievers] * n_embedders
     if "closed_book" in retrieval.controls:
         sets.append([0])
-    if not reader.gives_distributions:
-        sets.append([sum(map(len, corpus.texts.values())) // len(corpus.texts) // CHARACTERS_A_TOKEN])
     return sets
+
+
+def whole_document_prompts(corpus: Corpus, reader: ReaderConfig) -> Iterator[Prompt]:
+    """What a sweep asks once more on whole documents: of readers without label probabilities, each question."""
+    writer = PromptWriter(reader, corpus.labels)
+    if not reader.gives_distributions:
+        for question in iter_questions(corpus.questions):
+            yield writer.single(question, "document", assemble([corpus.texts[one] for one in question.document_ids]))
 
 
 _REQUESTS = {name: kind for name, kind in ANSWERS.items() if name not in ("label", "failure", "margin")}

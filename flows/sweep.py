@@ -105,10 +105,12 @@ def retrieve(
 
 
 def retrievers_of(experiment: Experiment, workspace: Workspace) -> list[tuple[EmbedderConfig, list[Retriever]]]:
-    """Each embedder with its retrievers; BM25, which needs no vector, once for embedders that count tokens alike."""
+    """Each embedder with its retrievers; BM25, which needs no vector, once for embedders that make the same chunks."""
     found, counted = [], set()
     for config in experiment.retrieval.embedders:
-        counting = open_embedder(config, workspace.embeddings).tokenizer.digest
+        embedder = open_embedder(config, workspace.embeddings)
+        # Of the semantic splitter's chunks the vectors decide too.
+        counting = embedder.tokenizer.digest + (embedder.digest if "semantic" in experiment.retrieval.splitters else "")
         twice = counting in counted
         counted.add(counting)
         mine = [one for one in dict.fromkeys(experiment.retrieval.retrievers) if not (twice and one == "bm25")]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from results.config import ScoringConfig
-from results.judged import BASELINE_ARMS, CELL_ARMS, Judged
+from results.judged import BASELINE_ARMS, CELL_ARMS, NO_LABEL, Judged
 from results.resampling import Array, Resampled, counted, resample_means
 
 HARM = "harm"
@@ -22,12 +22,14 @@ class ArmMeans(NamedTuple):
             context and wrong with what was retrieved. What was not asked is missing.
         right: shape (questions that count, columns): 1 or 0 as observed.
         clusters: document of each of these questions.
+        n_failed: how many of them an arm has no answer to, by arm and number of a cell.
     """
 
     means: Resampled
     places: dict[tuple[str, int], int]
     right: Array
     clusters: list[str]
+    n_failed: dict[tuple[str, int], int]
 
     def columns(self, arm: str) -> list[int]:
         """Columns of an arm, in the order of the cells; empty where it was not asked."""
@@ -58,4 +60,5 @@ def resample_arms(judged: Judged, questions: str, n_labels: int, config: Scoring
     rows = counted(law)
     right = values[rows, law.observed[rows]]
     clusters = [law.clusters[row] for row in rows]
-    return ArmMeans(means, {key: place for place, key in enumerate(keys)}, right, clusters)
+    n_failed = {key: int((given[rows] == NO_LABEL).sum()) for key, given in judged.given.items()}
+    return ArmMeans(means, {key: place for place, key in enumerate(keys)}, right, clusters, n_failed)

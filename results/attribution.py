@@ -35,6 +35,7 @@ LADDER = pl.Schema(
         "questions": pl.String(),
         "n": pl.Int64(),
         **{arm: pl.Float64() for arm in ARMS},
+        "n_failed": pl.Int64(),
         "n_wrong": pl.Int64(),
         "n_reader": pl.Int64(),
         "n_chunking": pl.Int64(),
@@ -49,9 +50,10 @@ LADDER = pl.Schema(
 def climb(judged: Judged, scores: Mapping[str, Scores], names: pl.DataFrame, config: ScoringConfig) -> pl.DataFrame:
     """The ladder of every cell of a reader, on its gold set and on all questions; frame of schema `LADDER`.
 
-    What an arm that was not asked would say is null. `recovered` is the share of the gap between closed book and whole
-    document that retrieval recovers, null where the gap is not shown to exist. `harm` counts the questions that are
-    right without context and wrong with what was retrieved.
+    What rests on an arm that was not asked, or of which an answer failed (`n_failed`, of all arms), is null.
+    `recovered` is the share of the gap between closed book and whole document that retrieval recovers, null where the
+    gap is not shown to exist. `harm` counts the questions that are right without context and wrong with what was
+    retrieved.
 
     Args:
         judged: the reader's answers.
@@ -76,20 +78,24 @@ def _rungs(arms: ArmMeans, covariance: Array, number: int, confidence: float) ->
     at = {arm: arms.places[key] for arm, key in keys.items() if key in arms.places}
     n_right = {arm: arms.n_right(*keys[arm]) for arm in at}
     found: dict[str, Any] = {arm: float(arms.means.estimates[at[arm]]) for arm in ARMS if arm in at}
+    # A prompt that did not fit is nobody's loss: what rests on an arm with failed answers is unknown.
+    failed = {arm: arms.n_failed[keys[arm]] for arm in ARMS if arm in at}
+    at_rung = {arm: place for arm, place in at.items() if not failed.get(arm)}
+    found["n_failed"] = sum(failed.values())
     found["n_wrong"] = arms.means.n - n_right["retrieved"]
-    if "document" in at:
+    if "document" in at_rung:
         right = share_of(arms.means, at["document"], confidence)
         found["n_reader"] = arms.means.n - n_right["document"]
         found |= interval_columns("reader_loss", Interval(1 - right.estimate, 1 - right.high, 1 - right.low))
     for loss, upper, lower in (("chunking", "document", "oracle_chunk"), ("retrieval", "oracle_chunk", "retrieved")):
-        if upper in at and lower in at:
+        if upper in at_rung and lower in at_rung:
             found[f"n_{loss}"] = n_right[upper] - n_right[lower]
             lost = difference(arms.means, covariance, at[upper], at[lower], confidence)
             found |= interval_columns(f"{loss}_loss", Interval(*lost[:3]))
-    if HARM in at:
+    if HARM in at and not failed["closed_book"] and not failed["retrieved"]:
         found["n_harmed"] = n_right[HARM]
         found |= interval_columns("harm", share_of(arms.means, at[HARM], confidence))
-        if "document" in at:
+        if "document" in at_rung:
             found |= _recovered(arms, covariance, at, confidence)
     return found
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import LabelSet
+from labeling.votes import Failure
 from results.answer_metrics import PER_CLASS, Macro, resample_macro, score_classes
 from results.answers import FRAGILE_MARGIN
 from results.arms import ArmMeans
@@ -19,12 +20,13 @@ from results.resampling import share_of
 from results.settings import CELL_SCHEMA, CUT, SETTING, with_interval
 from results.statistics import Interval
 
+TOO_LONG: Failure = "prompt_too_long"  # the one failure that depends on the size of a chunk
 ANSWER_SCORES = ("accuracy", "precision", "recall", "f1")
 QUESTIONS = ("gold", "all")
 _ANSWER_COLUMNS = {f"{questions}_n": pl.Int64() for questions in QUESTIONS} | with_interval(
     *(f"{questions}_{score}" for questions in QUESTIONS for score in ANSWER_SCORES)
 )
-_ASKED_COLUMNS = {"n_failed": pl.Int64(), "fragile": pl.Float64()}
+_ASKED_COLUMNS = {"n_failed": pl.Int64(), "n_too_long": pl.Int64(), "fragile": pl.Float64()}
 BASELINES = pl.Schema({"reader": pl.String(), "arm": pl.String(), **_ANSWER_COLUMNS, **_ASKED_COLUMNS})
 CELLS = pl.Schema(
     {
@@ -41,6 +43,7 @@ CELLS = pl.Schema(
 )
 CLASSES = pl.Schema({**CELL_SCHEMA, **PER_CLASS})
 _N_FAILED = pl.col("failure").is_not_null().sum()
+_N_TOO_LONG = (pl.col("failure") == TOO_LONG).sum()
 _FRAGILE = (pl.col("margin") < FRAGILE_MARGIN).mean()
 
 
@@ -72,7 +75,11 @@ def score_cells(
     """
     asked = judged.answers.filter(pl.col("arm") == "retrieved").group_by(*SETTING, *CUT)
     costs = asked.agg(
-        n_failed=_N_FAILED, fragile=_FRAGILE, n_chunks=pl.mean("n_chunks"), n_context_tokens=pl.mean("n_context_tokens")
+        n_failed=_N_FAILED,
+        n_too_long=_N_TOO_LONG,
+        fragile=_FRAGILE,
+        n_chunks=pl.mean("n_chunks"),
+        n_context_tokens=pl.mean("n_context_tokens"),
     )
     rows = [
         {"reader": judged.reader, **cell, **_answer_columns(scores, ("retrieved", number), config.confidence)}
@@ -125,7 +132,9 @@ def score_baselines(judged: Judged, scores: Mapping[str, Scores], confidence: fl
     rows = []
     for arm in BASELINE_ARMS:
         if (arm, 0) in judged.given:
-            asked = judged.answers.filter(pl.col("arm") == arm).select(n_failed=_N_FAILED, fragile=_FRAGILE)
+            asked = judged.answers.filter(pl.col("arm") == arm).select(
+                n_failed=_N_FAILED, n_too_long=_N_TOO_LONG, fragile=_FRAGILE
+            )
             found = _answer_columns(scores, (arm, 0), confidence) | asked.row(0, named=True)
             rows.append({"reader": judged.reader, "arm": arm, **found})
     return pl.DataFrame(rows, schema=BASELINES)

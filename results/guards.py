@@ -19,7 +19,7 @@ def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     """One line for each way in which a sweep may say less than it seems to.
 
     Args:
-        tables: the frames chunks, retrieval_means and index_recall of a run; with readers cells and ladder too.
+        tables: the frames chunks, retrieval_means and index_recall of a run; with readers answers, cells, ladder too.
     """
     found = [
         *_whole_documents(tables["chunks"]),
@@ -28,7 +28,12 @@ def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
         *_approximate(tables["index_recall"]),
     ]
     if "cells" in tables:
-        found += [*_small_gold(tables["cells"]), *_failed(tables["cells"]), *_context_free(tables["ladder"])]
+        found += [
+            *_small_gold(tables["cells"]),
+            *_failed(tables["answers"]),
+            *_incomplete_arms(tables["answers"]),
+            *_context_free(tables["ladder"]),
+        ]
     return found
 
 
@@ -106,12 +111,22 @@ def _small_gold(cells: pl.DataFrame) -> list[str]:
     ]
 
 
-def _failed(cells: pl.DataFrame) -> list[str]:
-    failed = cells.group_by("reader").agg(pl.sum("n_failed")).filter(pl.col("n_failed") > 0).sort("reader")
+def _failed(answers: pl.DataFrame) -> list[str]:
+    failed = answers.filter(pl.col("failure").is_not_null()).group_by("reader", "arm").len().sort("reader", "arm")
     return [
-        f"{reader}: {n} answers failed (such as prompts longer than num_ctx); they are counted as wrong in the table, "
-        "and cells that hold them get no verdict."
-        for reader, n in failed.iter_rows()
+        f"{reader}: {n} answers failed in the arm {arm} (such as prompts longer than num_ctx); they count as wrong in "
+        "the table, and the rungs of the ladder that rest on them are left out."
+        for reader, arm, n in failed.iter_rows()
+    ]
+
+
+def _incomplete_arms(answers: pl.DataFrame) -> list[str]:
+    """Arms that could not be asked of every question: random text where there is no other document."""
+    asked = answers.group_by("reader", "arm").agg(n=pl.col("question_id").n_unique())
+    asked = asked.with_columns(most=pl.col("n").max().over("reader")).filter(pl.col("n") < pl.col("most"))
+    return [
+        f"{reader}: the arm {arm} was asked for {n} of {most} questions only, so that nothing is said of it."
+        for reader, arm, n, most in asked.sort("reader", "arm").iter_rows()
     ]
 
 

@@ -39,8 +39,8 @@ def interact(readers: Sequence[Judged], labels: LabelSet, config: ScoringConfig)
     A slope is that of a least-squares line through the accuracies over the binary logarithm of the size, under one
     cut; what else varies (splitter, overlap, embedder, retriever) is averaged over. Both readers are judged on the
     same questions: those in both gold sets, each by its own gold label, and all with a reference label. The interval
-    is Student's over resampled documents and votes; Holm corrects for all rows but the headings' two kinds of
-    questions apart.
+    is Student's over resampled documents and votes; Holm corrects over all pairs and cuts, for gold and
+    for all questions separately.
 
     Args:
         readers: their answers, the smallest model first.

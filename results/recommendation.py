@@ -67,12 +67,17 @@ def _recommend(
     nothing = Recommendation(reader, None, None, "", n_gold, None, "")
     if n_gold == 0:
         return nothing._replace(line=f"Cannot tell what to use with {reader}: its gold set is empty.")
-    failed = int(rows["n_failed"].sum())
-    if failed:
-        return nothing._replace(line=f"Cannot tell what to use with {reader}: {failed} of its answers failed.")
+    too_long = int(rows["n_too_long"].sum())
+    if too_long:
+        line = (
+            f"Cannot tell what to use with {reader}: {too_long} of its prompts were longer than its num_ctx; raise it."
+        )
+        return nothing._replace(line=line)
     best = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True)
     nothing = nothing._replace(best=name_cell(best))
     shown = f"accuracy {_interval(best)} on {n_gold} gold questions"
+    failed = int(rows["n_failed"].sum())
+    shown += f", {failed} failed answers counted as wrong" if failed else ""
     if n_all == 1:
         line = f"Nothing to choose for {reader}: the sweep has one cell, {name_cell(best)}: {shown}."
         return nothing._replace(setting=best["setting"], cut=name_cut(best), line=line)
@@ -85,7 +90,7 @@ def _recommend(
     accuracy = "" if is_best else f"accuracy {_interval(chosen)}; "
     line = (
         f"Use {name_cell(chosen)} with {reader}: {accuracy}{chosen['n_context_tokens']:.0f} context tokens, the "
-        f"cheapest of {n_all} cells shown to be within {config.margin:g} of the best "
+        f"cheapest of the {len(within)} of {n_all} cells shown to be within {config.margin:g} of the best "
         + (f"(it leads: {shown})." if is_best else f"({name_cell(best)} leads: {shown}).")
     )
     line += _losses(chosen, ladder)

@@ -100,9 +100,11 @@ def resample_means(values: Array, law: Law, n_resamples: int, seed: int) -> Resa
     """
     observed = _ratio(one_hot(law.observed, law.chances.shape[1])[None], values)[0]
     expected = _ratio(law.chances[None], values)[0]
-    parts = [_ratio(weights, values) for weights in draw_weights(law, n_resamples, seed)]
+    draws = np.concatenate([_ratio(weights, values) for weights in draw_weights(law, n_resamples, seed)])
+    # A resample in which no question counts has no mean; it is left out, as a run without gold questions would be.
+    draws = draws[~np.isnan(draws).any(axis=1)]
     # With other votes the expected mean is not the observed one; the interval stands around what was observed.
-    draws = np.concatenate(parts) + (observed - expected)
+    draws += observed - expected
     rows = counted(law)
     return Resampled(observed, expected, draws, len(rows), len({law.clusters[row] for row in rows}))
 

@@ -66,6 +66,9 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Choice:
     within = [at for at in order if p_values[at] < 1 - config.confidence]
     cut = f"{rows['cut'][0]}={rows['amount'][0]}"
     shown = f"{names[best]} leads with {SPOKEN[score]} {means.estimates[best]:.3f} over {means.n} questions"
+    if len(names) == 1:
+        line = f"Nothing to choose at {cut}: the sweep has one setting, {shown.replace(' leads', '')}."
+        return Choice(cut, score, names[best], names[best], line)
     if not within:
         line = f"Cannot tell which setting retrieves best at {cut}: {shown}; none is shown to be within"
         return Choice(cut, score, names[best], None, f"{line} {config.margin:g} of the best.")

@@ -87,10 +87,10 @@ def _reach(rows: pl.DataFrame, pairs: pl.DataFrame, config: ScoringConfig, rule:
     if n_gold == 0:
         line = f"Cannot tell: {reader} at {cut} has an empty gold set, so nothing can be scored against it."
         return undecided._replace(line=line)
-    failed = int(rows["n_failed"].sum())
-    if failed:
+    too_long = int(rows["n_too_long"].sum())
+    if too_long:
         # A prompt that did not fit is not a wrong answer; scored as one, it would look like an effect of size.
-        line = f"Cannot tell: {failed} answers of {reader} at {cut} failed; see their `failure` and run again."
+        line = f"Cannot tell: {too_long} prompts of {reader} at {cut} were longer than its num_ctx; raise it."
         return undecided._replace(line=line)
     ranked = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER)
     best = ranked.row(0, named=True)

@@ -37,7 +37,7 @@ def accuracy_section(
     cells, baselines = tables["cells"], tables.get("baselines")
     blocks: list[Block] = [
         Prose(
-            "Share of right answers on the reader's own gold set, with bootstrap intervals clustered by document. "
+            "Share of right answers on the reader's own gold set, with intervals over resampled documents and votes. "
             "With an equal number of chunks, bigger chunks read more; with an equal token budget all read about as "
             "much."
         )

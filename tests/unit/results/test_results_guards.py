@@ -5,6 +5,7 @@ from results.attribution import LADDER
 from results.cells import CELLS
 from results.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
 from results.guards import find_warnings, labeler_warnings
+from results.judged import ANSWERS
 from results.labelers import LABELERS
 from results.retrieval_means import RETRIEVAL_MEANS
 from results.settings import SETTING_SCHEMA
@@ -53,9 +54,20 @@ def of_retrieval(chunked=None, hit=0.5, index_recall=None):
     }
 
 
-def warnings(chunked=None, hit=0.5, gold_n=100, n_failed=0, index_recall=None, ladder=None):
-    cells = pl.DataFrame([{"reader": "reader", **CELL, "gold_n": gold_n, "n_failed": n_failed}], schema=CELLS)
+def asked(**failures):
+    """Four answers an arm, of which so many failed."""
+    rows = [
+        {"reader": "reader", "arm": arm, "question_id": f"q{number}", "failure": "empty" if number < failed else None}
+        for arm, failed in failures.items()
+        for number in range(4)
+    ]
+    return pl.DataFrame(rows, schema=ANSWERS)
+
+
+def warnings(chunked=None, hit=0.5, gold_n=100, answers=None, index_recall=None, ladder=None):
+    cells = pl.DataFrame([{"reader": "reader", **CELL, "gold_n": gold_n}], schema=CELLS)
     read = {"cells": cells, "ladder": rungs((0.2, 0.9, 0.5)) if ladder is None else ladder}
+    read["answers"] = asked(retrieved=0) if answers is None else answers
     return find_warnings(of_retrieval(chunked, hit, index_recall) | read)
 
 
@@ -105,8 +117,17 @@ def test_few_gold_questions_are_pointed_out():
 
 
 def test_failed_answers_are_pointed_out():
-    (line,) = warnings(n_failed=3)
-    assert line.startswith("reader: 3 answers failed")
+    lines = warnings(answers=asked(retrieved=3, oracle_chunk=1, document=0))
+    assert [line.split(" (")[0] for line in lines] == [
+        "reader: 1 answers failed in the arm oracle_chunk",
+        "reader: 3 answers failed in the arm retrieved",
+    ]
+
+
+def test_an_arm_that_some_questions_lack_is_pointed_out():
+    answers = asked(retrieved=0, random=0).filter((pl.col("arm") != "random") | (pl.col("question_id") != "q2"))
+    (line,) = warnings(answers=answers)
+    assert line == "reader: the arm random was asked for 3 of 4 questions only, so that nothing is said of it."
 
 
 def test_the_same_chunking_of_two_embedders_is_judged_by_its_own_tokens():
@@ -162,8 +183,10 @@ def test_what_was_not_asked_shows_no_reader_to_need_no_context(ladder):
 def test_the_ladder_of_a_real_sweep_says_whether_the_context_matters(sweep, n_document, warned):
     # Closed book 20 of 40 are right: four more with the document could be chance, twenty more could not.
     arms = {"closed_book": [n < 20 for n in range(40)], "document": [n < n_document for n in range(40)]}
-    scored = sweep({64: [True] * 40}, arms=arms).score()
-    found = find_warnings(of_retrieval() | {"cells": scored.cells, "ladder": scored.ladder})
+    built = sweep({64: [True] * 40}, arms=arms)
+    scored = built.score()
+    read = {"answers": built.answers, "cells": scored.cells, "ladder": scored.ladder}
+    found = find_warnings(of_retrieval() | read)
     assert [line.startswith("reader: 50.0% of its gold questions") for line in found] == [True] * warned
 
 
@@ -175,7 +198,9 @@ def test_a_sweep_without_readers_is_judged_by_its_retrieval_alone():
 def test_every_way_of_saying_little_has_its_own_line():
     places = [("a", 0, 20)]
     lost, poor = rungs((0.9, 0.9, None)), recalls(minilm=[0.5])
-    found = warnings(chunks(large=places, small=places), 1.0, gold_n=5, n_failed=1, index_recall=poor, ladder=lost)
+    found = warnings(
+        chunks(large=places, small=places), 1.0, gold_n=5, answers=asked(retrieved=1), index_recall=poor, ladder=lost
+    )
     assert len(found) == len(set(found)) == 8
 
 

@@ -20,7 +20,14 @@ def cells(*rows: dict) -> pl.DataFrame:
     for row in rows:
         accuracy = row.get("gold_accuracy", 0.8)
         place = {"reader": "reader", "splitter": "tokens", "overlap": 0, "embedder": "e", "retriever": "dense"}
-        place |= {"cut": "k", "amount": 3, "setting": f"tokens({row['size']})", "gold_n": 100, "n_failed": 0}
+        place |= {
+            "cut": "k",
+            "amount": 3,
+            "setting": f"tokens({row['size']})",
+            "gold_n": 100,
+            "n_failed": 0,
+            "n_too_long": 0,
+        }
         place |= {"gold_accuracy_low": accuracy - 0.1, "gold_accuracy_high": accuracy + 0.1, "p_within": 1.0}
         built.append(place | {"n_context_tokens": float(row["size"]), "gold_accuracy": accuracy} | row)
     return pl.DataFrame(built, schema=CELLS)
@@ -51,9 +58,9 @@ def test_the_cheapest_cell_shown_to_be_within_the_margin_is_recommended():
     assert (one.setting, one.cut, one.best, one.n_gold) == ("tokens(64)", "k=3", "tokens(128) at k=3", 100)
     assert one.n_more is None
     assert one.line == (
-        "Use tokens(64) at k=3 with reader: accuracy 0.790 [0.690, 0.890]; 64 context tokens, the cheapest of 3 cells "
-        "shown to be within 0.05 of the best (tokens(128) at k=3 leads: accuracy 0.820 [0.720, 0.920] on 100 gold "
-        "questions)."
+        "Use tokens(64) at k=3 with reader: accuracy 0.790 [0.690, 0.890]; 64 context tokens, the cheapest of the "
+        "2 of 3 cells shown to be within 0.05 of the best (tokens(128) at k=3 leads: accuracy 0.820 [0.720, 0.920] on "
+        "100 gold questions)."
     )
 
 
@@ -90,7 +97,7 @@ def test_cannot_tell_says_how_many_questions_would():
     ("row", "says"),
     [
         ({"gold_n": 0, "gold_accuracy": None}, "its gold set is empty"),
-        ({"n_failed": 2}, "2 of its answers failed"),
+        ({"n_failed": 2, "n_too_long": 2}, "2 of its prompts were longer than its num_ctx"),
     ],
 )
 def test_what_cannot_be_scored_is_not_recommended(row, says):

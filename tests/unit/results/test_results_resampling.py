@@ -232,3 +232,16 @@ def test_the_error_of_a_share_is_taken_at_what_was_observed():
     assert found == pytest.approx(certain, abs=0.003)
     none_wrong = Law(np.zeros(100, dtype=np.int64), chances, alone(100))
     assert share_of(resample_means(values, none_wrong, 400, 0), 0, 0.95).high == 1
+
+
+def test_resamples_in_which_no_question_counts_do_not_shrink_the_error():
+    # Five documents of sixty count: one resample in 150 holds none of them.
+    observed = np.full(60, -1)
+    observed[:5] = 0
+    values = np.array([1.0, 1, 0, 0, 0] + [0.0] * 55)[:, None, None]
+    clusters = [f"d{number}" for number in range(60)]
+    some = resample_means(values, fixed_law(observed, 1, clusters), 4000, 0)
+    alone = resample_means(values[:5], fixed_law(observed[:5], 1, clusters[:5]), 4000, 0)
+    assert not np.isnan(some.draws).any()
+    assert 3900 < len(some.draws) < 4000
+    assert some.draws.std() == pytest.approx(alone.draws.std(), rel=0.25)

@@ -197,9 +197,20 @@ def test_failed_answers_are_no_effect_of_size(sweep):
         label=pl.when(~too_long).then("label"), failure=pl.when(too_long).then(pl.lit("prompt_too_long"))
     )
     verdict = only(built._replace(answers=answers).verdicts())
-    assert verdict.line.startswith("Cannot tell: 2 answers of reader at k=3 failed")
+    assert verdict.line.startswith("Cannot tell: 2 prompts of reader at k=3 were longer than its num_ctx")
     assert not verdict.decided
     assert (verdict.recommended, verdict.detectable, verdict.n_gold) == (None, None, 60)
+
+
+def test_an_answer_that_failed_otherwise_is_a_wrong_one(sweep):
+    built = sweep({32: first(20), 64: first(55)})
+    refused = (pl.col("size") == 64) & (pl.col("question_id") == "q001")
+    answers = built.answers.with_columns(
+        label=pl.when(~refused).then("label"), failure=pl.when(refused).then(pl.lit("off_label"))
+    )
+    verdict = only(built._replace(answers=answers).verdicts())
+    assert verdict.decided
+    assert "accuracy 0.900" in verdict.line  # 54 of 60
 
 
 def test_failed_answers_leave_the_other_cuts_alone(sweep):
@@ -210,7 +221,7 @@ def test_failed_answers_leave_the_other_cuts_alone(sweep):
     )
     by_cut = {verdict.cut: verdict for verdict in built._replace(answers=answers).verdicts()}
     assert by_cut["k=1"].decided
-    assert by_cut["k=3"].line.startswith("Cannot tell: 2 answers")  # one in each of the two chunkings
+    assert by_cut["k=3"].line.startswith("Cannot tell: 2 prompts")  # one in each of the two chunkings
 
 
 def test_one_document_cannot_show_any_difference(sweep):
