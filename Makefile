@@ -40,6 +40,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(PUBMEDQA) --save results/published/votes
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(PUBMEDQA) --memory --save results/published/memory
 	$(BIN)/python -m tests.benchmarks.remote --save results/published/remote
+	$(BIN)/python -m tests.benchmarks.sweep --save results/published/sweep
 
 readme: $(READY)
 	$(BIN)/python -m flows.readme

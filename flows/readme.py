@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from results.store import read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "results" / "published"
-VOTES, REMOTE, CHROMA = "votes.json", "remote.json", "chroma.json"
+VOTES, REMOTE, CHROMA, SWEEP = "votes.json", "remote.json", "chroma.json", "sweep.json"
 BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)", re.DOTALL)
 
 
@@ -32,6 +33,8 @@ def render_block(published: Path = PUBLISHED) -> str:
         items.append(_batch_job(json.loads((published / REMOTE).read_text(encoding="utf-8"))[-1]))
     if (published / CHROMA).is_file():
         items.append(_chroma(json.loads((published / CHROMA).read_text(encoding="utf-8"))))
+    if (published / SWEEP).is_file():
+        items.append(_sweep(json.loads((published / SWEEP).read_text(encoding="utf-8"))))
     return "\n".join(items) + "\n"
 
 
@@ -71,6 +74,20 @@ def _chroma(arms: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     return (
         f"* [Chroma's chunking evaluation]({'results/published/' + CHROMA.replace('.json', '.md')}) with our reader, "
         f"retrieval and scorer in its convention, recall / precision / IoU in percent: {windows}."
+    )
+
+
+def _sweep(found: Mapping[str, Any]) -> str:
+    """What a sweep without readers takes, from the figures that `tests/benchmarks/sweep.py` saved."""
+    whole, arms = found["sweep"], found["arms"]
+    faster = ", ".join(
+        f"{arm} {arms[arm]['ratio']:.1f}" for arm in ("openvino float32", "openvino bfloat16", "late, openvino float32")
+    )
+    return (
+        f"* [A sweep without readers](results/published/{SWEEP.replace('.json', '.md')}), {whole['chunkings']} "
+        f"chunkings of 1000 abstracts, {whole['distinct']} distinct chunks: {whole['seconds']:.0f} s and "
+        f"{whole['memory'] / 1e9:.1f} GB on {whole['cpus']} CPUs. Times faster than torch float32 at embedding: "
+        f"{faster}."
     )
 
 
