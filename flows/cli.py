@@ -23,7 +23,7 @@ from flows.cli_options import (
 )
 
 if TYPE_CHECKING:
-    from flows.pipeline import Kind
+    from flows.manifest import Kind
 
 EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
 EXIT_INTERRUPTED = 130

@@ -13,8 +13,8 @@ from flows.asking import close_model, open_labeler
 from flows.experiment import Experiment, ReaderConfig
 from flows.indexing import check_sizes
 from flows.label import document_prompts, reader_corpus, tune_corpus
+from flows.manifest import Kind
 from flows.measure import Speed, measure, price_file
-from flows.pipeline import Kind
 from flows.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
 from labeling.consensus import check_rule

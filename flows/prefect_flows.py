@@ -19,7 +19,8 @@ from prefect.states import Failed
 
 from corpora.errors import InputError
 from flows.experiment import Experiment, check_experiment
-from flows.pipeline import Kind, Outcome, execute, refuse_to_ask
+from flows.manifest import Kind
+from flows.pipeline import Outcome, execute, refuse_to_ask
 from flows.progress import Quiet
 from flows.runner import Runner
 from flows.workspace import Workspace
