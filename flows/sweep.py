@@ -108,8 +108,8 @@ def retrievers_of(experiment: Experiment, workspace: Workspace) -> list[tuple[Em
     """Each embedder with its retrievers; BM25, which needs no vector, once for embedders that make the same chunks."""
     found, counted = [], set()
     for config in experiment.retrieval.embedders:
-        embedder = open_embedder(config, workspace.embeddings)
-        # Of the semantic splitter's chunks the vectors decide too.
+        # Of the semantic splitter's chunks the vectors of sentences decide too, which are never pooled late.
+        embedder = open_embedder(config.model_copy(update={"late": False}), workspace.embeddings)
         counting = embedder.tokenizer.digest + (embedder.digest if "semantic" in experiment.retrieval.splitters else "")
         twice = counting in counted
         counted.add(counting)
