@@ -112,7 +112,7 @@ def _same_prompts(judged: Judged) -> list[int]:
     """For each cell the number of the first one that asks the very same prompts: they are one, and not to be told."""
     asked = judged.answers.filter(pl.col("arm") == "retrieved").sort(*SETTING, *CUT, "question_id")
     prompts = asked.group_by([*SETTING, *CUT], maintain_order=True).agg("prompt_hash")["prompt_hash"].to_list()
-    return [prompts.index(one) for one in prompts]
+    return [number if None in one else prompts.index(one) for number, one in enumerate(prompts)]
 
 
 def _pareto(frame: pl.DataFrame) -> pl.Series:
