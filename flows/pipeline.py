@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -103,15 +103,21 @@ def execute(
     session = describe_session(started, runner, labeled, swept, compared)
     session["apis"] = {one.label: known_api(one.remote) for one in experiment.remote_readers}
     manifest = run.complete(describe(experiment, kind, workspace, labeled, swept, compared), session)
+    report = write_reports(run, manifest, tables)
+    run.seal(manifest)
+    runner.artifact(run.path.name, report)
+    return Outcome(run.path, report, manifest["headline"])
+
+
+def write_reports(run: RunFolder, manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> str:
+    """Write both reports and what lies beside them; returns the Markdown one."""
     plots = draw_plots(tables)
     for name, text in render_documents(manifest, tables, plots).items():
         run.write_text(name, text)
     run.write_text(HTML_REPORT, render_html(manifest, tables, plots))
     report = render_report(manifest, tables)
     run.write_text(REPORT, report)
-    run.seal(manifest)
-    runner.artifact(run.path.name, report)
-    return Outcome(run.path, report, manifest["headline"])
+    return report
 
 
 def verify_models(experiment: Experiment, workspace: Workspace, sweeps: bool) -> None:

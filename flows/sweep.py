@@ -58,7 +58,7 @@ def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner
     tables, ranked = retrieve(experiment, corpus, workspace, runner)
     choices = choose_retrieval(corpus, tables["retrieval"], experiment.scoring)
     if not experiment.readers:
-        return Swept(tables, [], [], choices, find_warnings(tables), {})
+        return Swept(tables, [], [], choices, warnings_of(experiment, tables, workspace), {})
     hits, oracle = (pl.concat([getattr(one, name) for one in ranked]) for name in ("hits", "oracle"))
     contexts = runner.run("cut and assemble contexts", build_contexts, experiment, corpus, hits, oracle, workspace)
     answers, asked = read(experiment, labeled, contexts, workspace, runner)
@@ -68,7 +68,19 @@ def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner
     tables |= {"answers": answers, **scored._asdict()}
     verdicts = reach_verdicts(scored.cells, scored.comparisons, labeled.tables["labelers"], how, rule)
     recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labeled.tables["labelers"], how)
-    return Swept(tables, verdicts, recommended, choices, find_warnings(tables), asked)
+    return Swept(tables, verdicts, recommended, choices, warnings_of(experiment, tables, workspace), asked)
+
+
+def warnings_of(experiment: Experiment, tables: Mapping[str, pl.DataFrame], workspace: Workspace) -> list[str]:
+    """Why the sweep may say less than it seems to, and what of it was not done twice."""
+    if "bm25" not in experiment.retrieval.retrievers:
+        return find_warnings(tables)
+    ranked = {config.label for config, mine in retrievers_of(experiment, workspace) if "bm25" in mine}
+    return find_warnings(tables) + [
+        f"{config.label}: BM25 ranks the same chunks as under an embedder named before it, and stands there only."
+        for config in experiment.retrieval.embedders
+        if config.label not in ranked
+    ]
 
 
 def retrieve(

@@ -66,7 +66,7 @@ def _page(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plot], li
     sections = _sections(manifest, tables, marks, verdicts, chosen, Shelf(plots, limits), limits)
     template = environment().get_template("report.html.j2")
     # The style sheet is a file of this package: it is no text from a corpus.
-    style = Markup(files("results.html").joinpath("templates/style.css").read_text("utf-8"))  # noqa: S704
+    style = Markup(files("results.html").joinpath("templates/style.css").read_text("utf-8"))  # noqa: S704  # a file of ours
     return template.render(
         manifest=manifest, verdict=bool(verdicts), recommendations=advice, legend=legend_of(marks),
         sections=sections, style=style,

@@ -136,4 +136,4 @@ def inlined(plot: Plot, number: int) -> Figure:
         svg = svg.replace(f"{mark}clip", f"{mark}p{number}-clip")
     # Drawn by Vega, which escapes every text; the title and the description are escaped by `results.plots.described`.
     width = _WIDTH.search(svg)
-    return Figure(Markup(svg), width is not None and int(width[1]) > WIDE)  # noqa: S704
+    return Figure(Markup(svg), width is not None and int(width[1]) > WIDE)  # noqa: S704  # drawn by Vega, which escapes
