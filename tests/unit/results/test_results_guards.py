@@ -159,9 +159,15 @@ def test_an_approximate_index_that_finds_nearly_all_is_not():
 def test_a_reader_that_needs_no_context_is_pointed_out_once():
     (line,) = warnings(ladder=rungs((0.875, 0.9, None), (0.875, 0.9, None)))
     assert line == (
-        "reader: 87.5% of its gold questions are right without any context and 90.0% with the whole document: what is "
-        "retrieved can hardly matter to it."
+        "reader: 87.5% of its gold questions are right without any context and 90.0% with the whole document, which "
+        "is not shown to be more: what is retrieved may not matter to it."
     )
+
+
+def test_failed_answers_do_not_make_a_reader_that_needs_no_context():
+    # The share recovered is left out here because the document arm has gaps, not because there is nothing to recover.
+    failed = rungs((0.2, 0.9, None)).with_columns(n_failed=pl.lit(3, dtype=pl.Int64))
+    assert warnings(ladder=failed) == []
 
 
 def test_only_the_readers_that_need_no_context_are():
