@@ -9,7 +9,7 @@ import polars as pl
 
 from corpora.schema import Corpus
 from flows.experiment import Experiment
-from flows.label import Labeled, document_prompts, label
+from flows.label import Labeled, document_prompts, label, load
 from flows.measure import measure, price_file
 from flows.runner import Runner
 from flows.workspace import Workspace
@@ -51,7 +51,8 @@ def compare(experiment: Experiment, labeled: Labeled, workspace: Workspace, runn
     tables["best_on_slice"] = best_on_slices(judged, slice_questions(corpus), how.confidence)
     others = {}
     for config in experiment.other_corpora:
-        there = label(experiment.model_copy(update={"corpus": config}), workspace, runner)
+        elsewhere = experiment.model_copy(update={"corpus": config})
+        there = label(elsewhere, load(elsewhere, workspace, runner), workspace, runner)
         others[there.corpus.name] = there
     if others:
         every = [_on_corpus(one) for one in (labeled, *others.values())]

@@ -57,6 +57,12 @@ def check_sizes(experiment: Experiment, workspace: Workspace) -> None:
             check_chunking(chunking, limit, embedder.tokenizer.n_special)
 
 
+def check_questions(experiment: Experiment, corpus: Corpus, workspace: Workspace) -> None:
+    """Refuse questions that an embedder would cut short, before anything is asked or paid."""
+    for config in experiment.retrieval.embedders:
+        open_embedder(config, workspace.embeddings).check(corpus.questions["text"].to_list(), "query")
+
+
 def split(corpus: Corpus, chunking: Chunking, config: EmbedderConfig, workspace: Workspace) -> pl.DataFrame:
     """The chunks of one chunking: schema `CHUNKS` with texts, the chunking's parameters and the embedder's name."""
     embedder = open_embedder(config, workspace.embeddings)

@@ -52,10 +52,15 @@ class Labeled(NamedTuple):
         return {name: reader.gold for name, reader in self.readers.items()}
 
 
-def label(experiment: Experiment, workspace: Workspace, runner: Runner) -> Labeled:
-    """Load the corpus, ask every reader three times, build the gold sets, and summarise the labelers."""
+def load(experiment: Experiment, workspace: Workspace, runner: Runner) -> Corpus:
+    """Load the corpus of an experiment, and refuse a rule that it cannot serve."""
     corpus = runner.run("load corpus", load_corpus, experiment.corpus.resolved(workspace.base), workspace.samples)
     check_rule(experiment.consensus, corpus.questions)
+    return corpus
+
+
+def label(experiment: Experiment, corpus: Corpus, workspace: Workspace, runner: Runner) -> Labeled:
+    """Ask every reader three times, build the gold sets, and summarise the labelers."""
     tune, no_tune = tune_corpus(experiment, corpus)
     readers, asked, calibrated = {}, {}, {}
     for reader in experiment.readers:

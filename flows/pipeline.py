@@ -15,8 +15,8 @@ from flows.authorise import authorise
 from flows.compare import Compared, compare
 from flows.experiment import Experiment
 from flows.first_asks import submit_all
-from flows.indexing import check_sizes
-from flows.label import Labeled, label
+from flows.indexing import check_questions, check_sizes
+from flows.label import Labeled, label, load
 from flows.manifest import Kind, all_inputs, describe, describe_session
 from flows.measure import price_file
 from flows.providers import begin_spending, known_api
@@ -76,13 +76,16 @@ def execute(
         )
     compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
     runner.run("verify models", verify_models, experiment, workspace, sweeps)
+    corpus = load(experiment, workspace, runner)
+    if sweeps:
+        check_questions(experiment, corpus, workspace)
     if experiment.remote_readers:
         workspace = workspace._replace(prices=price_file(experiment, workspace))
         workspace = authorise(experiment, workspace, confirm, all_corpora=compares, reads=sweeps)
         begin_spending(workspace)
         for line in submit_all(experiment, workspace, all_corpora=compares):
             runner.progress.say(line)
-    labeled = label(experiment, workspace, runner)
+    labeled = label(experiment, corpus, workspace, runner)
     swept = sweep(experiment, labeled, workspace, runner) if sweeps else None
     compared = None
     if compares:

@@ -73,9 +73,9 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Choice:
         line = f"Cannot tell which setting retrieves best at {cut}: {shown}; none is shown to be within"
         return Choice(cut, score, names[best], None, f"{line} {config.margin:g} of the best.")
     chosen = names[within[0]]
+    whose = f"the fewest of the {len(within)}" if len(within) > 1 else "the only one"
     line = (
         f"Retrieve with {chosen} at {cut}: {SPOKEN[score]} {means.estimates[within[0]]:.3f}, {tokens[chosen]:.0f} "
-        f"tokens read, the fewest of the {len(within)} of {len(names)} settings shown to be within {config.margin:g} "
-        "of the best"
+        f"tokens read, {whose} of {len(names)} settings shown to be within {config.margin:g} of the best"
     )
     return Choice(cut, score, names[best], chosen, f"{line} ({shown})." if chosen != names[best] else f"{line}.")

@@ -62,11 +62,15 @@ def _columns(
     values = lined_up.select(scores).to_numpy().reshape(n_places, n_questions, len(scores)).transpose(1, 0, 2)
     law = fixed_law(np.zeros(n_questions, dtype=np.int64), 1, asked["cluster"].to_list())
     means = resample_means(values.reshape(n_questions, 1, -1), law, config.n_resamples, config.seed)
+    # A share of questions is often that of all of them, where percentiles would shrink to a point. Hits are shares, and
+    # so is every score that happens to be 0 or 1 of each question, such as recall where one document is gold.
+    is_share = np.isin(values, (0.0, 1.0)).all(axis=0)
     found = []
     for at, score in enumerate(scores):
-        # A hit is a share of questions, often of all of them: percentiles would shrink to a point there.
-        interval_of = share_of if score == "hit" else percentile
-        intervals = [interval_of(means, place * len(scores) + at, config.confidence) for place in range(n_places)]
+        intervals = [
+            (share_of if is_share[place, at] else percentile)(means, place * len(scores) + at, config.confidence)
+            for place in range(n_places)
+        ]
         for end, position in (("", 0), ("_low", 1), ("_high", 2)):
             found.append(pl.Series(score + end, [interval[position] for interval in intervals], dtype=pl.Float64()))
     return found

@@ -104,6 +104,14 @@ class Embedder:
         lacking = {key: distinct[key] for key in self._texts[role].missing(distinct)}
         self._drain(self._kept(self._forward(lacking, role), self._texts[role]))
 
+    def check(self, texts: Sequence[str], role: Role) -> None:
+        """Refuse texts that this embedder would cut short, before any work starts; embeds nothing.
+
+        Raises:
+            InputError: as `embed`.
+        """
+        self._counts({text: text for text in texts}, role)
+
     def embed_chunks(
         self, documents: Mapping[str, str], places: Sequence[Place], progress: Progress | None = None
     ) -> Vectors:

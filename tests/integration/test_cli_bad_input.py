@@ -109,6 +109,17 @@ def test_a_bad_experiment_gets_one_line_before_any_work(name, tercet, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_question_beyond_the_embedder_is_refused_before_any_vote(tercet, tmp_path):
+    needs_model("smollm2-135m")
+    needs_model("all-minilm-l6-v2")
+    write_tables(tmp_path, [DOCUMENT], [QUESTION | {"text": "Is the gate closed " + "on Mondays " * 300 + "?"}])
+    text = '[corpus]\nsource = "tables"\npath = "."\nsplit = "all"\n[[readers]]\nmodel = "smollm2-135m"\n'
+    (tmp_path / "e.toml").write_text(text)
+    result = tercet("sweep", tmp_path / "e.toml", "--quiet")
+    assert_one_line(result, "a text of 6", "Is the gate closed", "at most 256", "shorten it")
+    assert not list((tmp_path / "runs").glob("ledger/*/*"))
+
+
 def test_a_size_beyond_the_embedder_is_refused_before_any_vote(tercet, tmp_path):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")

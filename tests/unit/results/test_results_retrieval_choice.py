@@ -64,6 +64,7 @@ def test_token_budgets_come_first_and_are_chosen_for_apart():
         rows_of(64, 290, cut="budget", amount=256),
     )  # fmt: skip
     assert [(one.cut, one.recommended) for one in found] == [("budget=256", name(64)), ("k=3", name(32))]
+    assert "the only one of 2 settings shown to be within 0.05" in found[0].line
 
 
 def test_questions_without_evidence_are_left_out_of_span_recall():

@@ -68,11 +68,19 @@ def test_the_interval_of_a_mean_is_scipys_at_students_quantile():
     assert (row["ndcg_low"], row["ndcg_high"]) == pytest.approx(tuple(reference), abs=0.006)
 
 
-def test_hits_have_the_interval_of_a_share():
+@pytest.mark.parametrize("score", ["hit", "recall", "ndcg"])
+def test_what_is_0_or_1_of_each_question_has_the_interval_of_a_share(score):
     all_found = means(rows_of(64, np.ones(N))).row(0, named=True)
-    assert (all_found["hit"], all_found["hit_high"]) == (1, 1)
-    assert all_found["hit_low"] == pytest.approx(share_interval(1.0, N, N, 0.95).low)
-    assert all_found["hit_low"] < 0.95
+    assert (all_found[score], all_found[f"{score}_high"]) == (1, 1)
+    assert all_found[f"{score}_low"] == pytest.approx(share_interval(1.0, N, N, 0.95).low)
+    assert all_found[f"{score}_low"] < 0.95
+
+
+def test_a_place_with_fractions_keeps_the_interval_of_a_mean_beside_one_that_has_none():
+    fractions = means(rows_of(64, np.linspace(0, 1, N)), rows_of(128, np.ones(N)))
+    alone = means(rows_of(64, np.linspace(0, 1, N)))
+    assert fractions.row(0, named=True)["recall_low"] == pytest.approx(alone["recall_low"][0])
+    assert fractions.row(1, named=True)["recall_low"] < 0.95
 
 
 def test_questions_of_a_document_are_resampled_together():
