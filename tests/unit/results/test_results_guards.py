@@ -44,12 +44,12 @@ def recalls(**by_embedder):
     return pl.DataFrame(rows, schema={**SETTING_SCHEMA, "recall": pl.Float64()})
 
 
-def of_retrieval(chunked=None, hit=0.5, index_recall=None):
+def of_retrieval(chunked=None, hit=0.5, index_recall=None, span_recall=None):
     """The tables of a sweep without readers."""
     chunked = chunks(small=[("d", 0, 9), ("d", 9, 20)]) if chunked is None else chunked
     return {
         "chunks": chunked,
-        "retrieval_means": pl.DataFrame([CELL | {"hit": hit}], schema=RETRIEVAL_MEANS),
+        "retrieval_means": pl.DataFrame([CELL | {"hit": hit, "span_recall": span_recall}], schema=RETRIEVAL_MEANS),
         "index_recall": recalls() if index_recall is None else index_recall,
     }
 
@@ -107,7 +107,16 @@ def test_chunkings_that_differ_in_one_place_are_not():
 def test_retrieval_that_finds_everything_is_called_at_its_ceiling():
     (line,) = warnings(hit=0.99)
     assert line.startswith("k=3: the gold document is found for at least 99.0%")
+    assert line.endswith("retrieval has nothing left to lose there.")
     assert warnings(hit=0.97) == []
+
+
+@pytest.mark.parametrize(
+    ("span_recall", "told"), [(0.4, "how much of its evidence they bring"), (0.99, "nothing left")]
+)
+def test_where_evidence_is_marked_it_decides_what_is_left_to_lose(span_recall, told):
+    (line,) = find_warnings(of_retrieval(hit=0.99, span_recall=span_recall))
+    assert told in line
 
 
 def test_few_gold_questions_are_pointed_out():
