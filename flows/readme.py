@@ -85,9 +85,8 @@ def _sweep(found: Mapping[str, Any]) -> str:
     )
     return (
         f"* [A sweep without readers](results/published/{SWEEP.replace('.json', '.md')}), {whole['chunkings']} "
-        f"chunkings of 1000 abstracts, {whole['distinct']} distinct chunks: {whole['seconds']:.0f} s and "
-        f"{whole['memory'] / 1e9:.1f} GB on {whole['cpus']} CPUs. Times faster than torch float32 at embedding: "
-        f"{faster}."
+        f"chunkings of 1000 abstracts, {whole['distinct']} distinct chunks: {whole['seconds']:.0f} s on "
+        f"{whole['cpus']} CPUs. Times faster than torch float32 at embedding: {faster}."
     )
 
 

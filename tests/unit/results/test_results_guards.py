@@ -111,9 +111,7 @@ def test_retrieval_that_finds_everything_is_called_at_its_ceiling():
     assert warnings(hit=0.97) == []
 
 
-@pytest.mark.parametrize(
-    ("span_recall", "told"), [(0.4, "how much of its evidence"), (0.99, "nothing left")]
-)
+@pytest.mark.parametrize(("span_recall", "told"), [(0.4, "how much of its evidence"), (0.99, "nothing left")])
 def test_where_evidence_is_marked_it_decides_what_is_left_to_lose(span_recall, told):
     (line,) = find_warnings(of_retrieval(hit=0.99, span_recall=span_recall))
     assert told in line
