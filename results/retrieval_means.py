@@ -64,7 +64,7 @@ def _columns(
     means = resample_means(values.reshape(n_questions, 1, -1), law, config.n_resamples, config.seed)
     # A share of questions is often that of all of them, where percentiles would shrink to a point. Hits are shares, and
     # so is every score that happens to be 0 or 1 of each question, such as recall where one document is gold.
-    is_share = np.isin(values, (0.0, 1.0)).all(axis=0)
+    is_share = np.asarray(np.isin(values, (0.0, 1.0)).all(axis=0))
     found = []
     for at, score in enumerate(scores):
         intervals = [
