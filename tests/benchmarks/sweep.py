@@ -145,8 +145,9 @@ def render(arms: dict[str, Timed], whole: dict[str, Any], n_documents: int, n_ch
     embedding = sum(took for stage, took in whole["stages"].items() if stage.startswith("embed"))
     lines = [
         "# A sweep without readers",
-        f"`python -m tests.benchmarks.sweep`, {whole['cpus']} CPUs. Embedding the {n_chunks} distinct chunks of "
-        f"{n_documents} abstracts in {whole['chunkings']} chunkings, {ROUNDS} rounds in turns, empty caches:",
+        f"`python -m tests.benchmarks.sweep --documents {n_documents}`, {whole['cpus']} CPUs. Embedding the {n_chunks} "
+        f"distinct chunks of {n_documents} abstracts in {whole['chunkings']} chunkings, {ROUNDS} rounds in turns, "
+        "empty caches:",
         "| embedder | times faster than torch float32 | lowest cosine to it |\n| --- | --- | --- |\n"
         + "\n".join(
             f"| {arm} | {timed.ratio:.2f} | {'another vector' if timed.cosine is None else f'{timed.cosine:.6f}'} |"
