@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+
+from corpora.storage import StorePath
+
+_BLOCK = 1 << 20  # bytes read at a time
 
 
-def sha256_file(path: Path) -> str:
+def sha256_file(path: StorePath) -> str:
     """Hex sha256 of a file's bytes."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def sha256_text(text: str) -> str:

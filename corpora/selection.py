@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from pathlib import Path
 
 import polars as pl
 
 from corpora.errors import InputError
 from corpora.schema import Split
+from corpora.storage import StorePath, written_whole
 
 
 def id_hash(seed: int, purpose: str, identifier: str) -> int:
@@ -19,7 +18,7 @@ def id_hash(seed: int, purpose: str, identifier: str) -> int:
     return int.from_bytes(digest, "big")
 
 
-def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: Path | None = None) -> pl.DataFrame:
+def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: StorePath | None = None) -> pl.DataFrame:
     """Draw `n` questions: the `n` smallest seeded hashes of their ids, kept in the frame's order.
 
     The draw depends on ids only, so that the order of the file does not matter, and a question stays drawn unless a
@@ -44,9 +43,8 @@ def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: Path | Non
     drawn = questions[sorted(ranked[:n])]
     if pin is not None and len(drawn) == n:
         pin.parent.mkdir(parents=True, exist_ok=True)
-        partial = pin.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps(drawn["question_id"].to_list(), indent=0), encoding="utf-8")
-        partial.replace(pin)
+        with written_whole(pin) as file:
+            file.write(json.dumps(drawn["question_id"].to_list(), indent=0).encode())
     return drawn
 
 
@@ -66,7 +64,7 @@ def balanced_sample(questions: pl.DataFrame, per_label: int, n_labels: int, seed
     return questions.filter(pl.col("question_id").is_in(pl.concat(drawn)["question_id"].to_list()))
 
 
-def _pinned(questions: pl.DataFrame, pin: Path) -> pl.DataFrame:
+def _pinned(questions: pl.DataFrame, pin: StorePath) -> pl.DataFrame:
     wanted = set(json.loads(pin.read_text(encoding="utf-8")))
     drawn = questions.filter(pl.col("question_id").is_in(wanted))
     gone = wanted - set(drawn["question_id"])

@@ -25,6 +25,7 @@ from corpora.schema import Corpus, LabelSet
 from corpora.selection import assign_split, sample_questions
 from corpora.squad import read_squad
 from corpora.stitch import stitch
+from corpora.storage import StorePath
 from corpora.tables import DocumentColumns, QuestionColumns, find_table, read_tables
 from corpora.validate import validate
 
@@ -92,7 +93,7 @@ class CorpusConfig(BaseModel):
         return self.model_copy(update={name: base / path for name, path in given.items() if path is not None})
 
 
-def load_corpus(config: CorpusConfig, pins: Path | None = None) -> Corpus:
+def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     """Read, check, split and sample a corpus; all documents stay, questions are selected.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import polars as pl
 from corpora.schema import LabelSet
 from flows.workspace import Workspace, labeler_fingerprint, model_file, open_ledger
 from labeling.labeler import LabelerConfig
+from labeling.ledger import Ledger
 from labeling.llama import LlamaModel
 from labeling.local import LocalLabeler
 from labeling.reasoning import GeneratingLabeler
@@ -33,6 +34,7 @@ class Asked(NamedTuple):
         n_tokens: model tokens of them, each prompt counted in full.
         seconds: wall-clock.
         not_kept: failed votes that the ledger does not keep.
+        left: prompts of questions that another run was asking.
         n_written: tokens that a remote labeler wrote.
         n_broken_off: calls to one that broke off after they were sent, and were made again: paid twice at worst.
         usd: what it cost at the price table's prices, in US dollars.
@@ -47,9 +49,12 @@ class Asked(NamedTuple):
     n_written: int = 0
     n_broken_off: int = 0
     usd: float = 0.0
+    left: tuple[Prompt, ...] = ()
 
 
-def ask(workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt]) -> Asked:
+def ask(
+    workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
+) -> Asked:
     """Ask a labeler the prompts of some questions and put its votes into the ledger.
 
     The prompts of one question go to the model together and enter the ledger together, so that their order of
@@ -60,32 +65,62 @@ def ask(workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: 
         config: the labeler.
         labels: the allowed answers.
         prompts: grouped by question.
+        waits: for questions that another run is asking; else they are left.
 
     Raises:
         InputError: the model is missing or broken, or the ledger cannot be written.
     """
     started = time.perf_counter()
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
-    missing = ledger.missing(prompts)
-    evaluated, n_tokens, not_kept = 0, 0, []
-    if missing:
-        labeler = open_labeler(config, labels)
-        before = labeler.n_evaluated
-        for _, group in groupby(missing, key=lambda prompt: prompt.question_id):
-            votes = labeler.ask(list(group))
-            kept = [vote for vote in votes if vote.failure != NOT_KEPT]
-            ledger.append(kept)
-            n_tokens += sum(vote.n_prompt_tokens for vote in kept)
-            not_kept += [vote for vote in votes if vote.failure == NOT_KEPT]
-        evaluated = labeler.n_evaluated - before
+    n_new, evaluated, n_tokens, not_kept, left = 0, 0, 0, [], []
+    for question_id, group in groupby(ledger.missing(prompts), key=lambda prompt: prompt.question_id):
+        missing = list(group)
+        if not ledger.claim(question_id, wait=waits):
+            left += missing
+            continue
+        # Another run may have answered between the look at the ledger and the claim.
+        missing = ledger.missing(missing) if ledger.has_claims else missing
+        if not missing:
+            continue
+        votes, n_evaluated = _ask_model(config, labels, missing)
+        kept = [vote for vote in votes if vote.failure != NOT_KEPT]
+        if ledger.append(kept):
+            ledger.release()
+        n_new += len(missing)
+        evaluated += n_evaluated
+        n_tokens += sum(vote.n_prompt_tokens for vote in kept)
+        not_kept += [vote for vote in votes if vote.failure == NOT_KEPT]
     return Asked(
         n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),
-        n_new=len(missing),
+        n_new=n_new,
         n_evaluated=evaluated,
         n_tokens=n_tokens,
         seconds=time.perf_counter() - started,
         not_kept=tuple(not_kept),
+        left=tuple(left),
     )
+
+
+def claim_missing(ledger: Ledger, prompts: Sequence[Prompt], *, waits: bool) -> tuple[list[Prompt], list[Prompt]]:
+    """Claim the questions of a shard together; those prompts that have no vote yet, and those of others' questions."""
+    while True:
+        missing = ledger.missing(prompts)
+        questions = dict.fromkeys(prompt.question_id for prompt in missing)
+        busy = [one for one in questions if not ledger.claim(one)]
+        if not (busy and waits):
+            break
+        ledger.claim(busy[0], wait=True)
+    left = [prompt for prompt in missing if prompt.question_id in busy]
+    # Another run may have answered between the look at the ledger and the claims.
+    return ledger.missing([prompt for prompt in missing if prompt.question_id not in busy]), left
+
+
+def _ask_model(config: LabelerConfig, labels: LabelSet, prompts: list[Prompt]) -> tuple[list[Vote], int]:
+    """The votes on the prompts of one question, and the tokens evaluated for them."""
+    labeler = open_labeler(config, labels)
+    before = labeler.n_evaluated
+    votes = labeler.ask(prompts)
+    return votes, labeler.n_evaluated - before
 
 
 def collect(
@@ -108,13 +143,6 @@ def collect(
     ).unique()
     known = pl.concat([ledger.votes(), votes_frame(not_kept)]).unique(KEY, keep="first", maintain_order=True)
     return known.join(wanted, on=list(KEY[1:]), how="semi").sort("question_id", *KEY[1:])
-
-
-def shards(groups: Iterable[Sequence[Prompt]], n_questions: int) -> Iterator[list[Prompt]]:
-    """The prompts of so many questions at a time."""
-    upcoming = iter(groups)
-    while shard := [prompt for group in islice(upcoming, n_questions) for prompt in group]:
-        yield shard
 
 
 class _Loaded(NamedTuple):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from corpora.errors import InputError
+from corpora.storage import StorePath, require_folder
 from flows.authorise import authorise
 from flows.experiment import Experiment
 from flows.first_asks import submit_all
@@ -14,7 +15,7 @@ from flows.measure import price_file
 from flows.providers import begin_spending, known_api, open_desk
 from flows.workspace import Workspace
 from labeling.remote.batch import BatchDesk
-from labeling.remote.job import LABELER, batch_folder, read_labeler
+from labeling.remote.job import BATCH, LABELER, PAID, read_labeler
 from labeling.remote.parts import load_parts
 
 
@@ -47,17 +48,18 @@ def submit(experiment: Experiment, workspace: Workspace, confirm: Callable[[str]
         yield "Nothing to submit: the ledger has every vote."
 
 
-def _folders(store: Path) -> list[Path]:
+def _folders(store: StorePath) -> list[Path]:
     """Folders of the batch jobs of a store."""
-    return sorted(file.parent for file in Workspace(store).ledger.glob(f"{batch_folder(Path('*'))}/{LABELER}"))
+    folder = require_folder(Workspace(store).ledger, PAID)
+    return sorted(file.parent for file in folder.glob(f"*/{BATCH}/{LABELER}"))
 
 
-def count_open(store: Path) -> int:
+def count_open(store: StorePath) -> int:
     """How many batches may still give votes."""
     return sum(part.is_open for folder in _folders(store) for part in load_parts(folder))
 
 
-def describe_jobs(store: Path) -> Iterator[str]:
+def describe_jobs(store: StorePath) -> Iterator[str]:
     """A line a batch: whose it is, how far it has come, and what it gave."""
     for folder in _folders(store):
         name = read_labeler(folder)[0].label
@@ -70,7 +72,7 @@ def describe_jobs(store: Path) -> Iterator[str]:
             )
 
 
-def collect_jobs(store: Path, *, wait: bool) -> Iterator[str]:
+def collect_jobs(store: StorePath, *, wait: bool) -> Iterator[str]:
     """Collect what has finished, or everything; a line a batch, and one for what is still under way.
 
     Raises:
@@ -95,7 +97,7 @@ def _collect(name: str, desk: BatchDesk, *, wait: bool) -> Iterator[str]:
         raise next(iter(desk.problems.values()))
 
 
-def cancel_jobs(store: Path) -> Iterator[str]:
+def cancel_jobs(store: StorePath) -> Iterator[str]:
     """Cancel everything that is under way; a line a labeler.
 
     Raises:
@@ -108,7 +110,7 @@ def cancel_jobs(store: Path) -> Iterator[str]:
     yield from _each(store, cancel)
 
 
-def _each(store: Path, work: Callable[[str, BatchDesk], Iterator[str]]) -> Iterator[str]:
+def _each(store: StorePath, work: Callable[[str, BatchDesk], Iterator[str]]) -> Iterator[str]:
     """Work on every job with open parts; one that cannot be worked on does not keep back the others."""
     problems: list[InputError] = []
     n_jobs = 0
@@ -127,7 +129,7 @@ def _each(store: Path, work: Callable[[str, BatchDesk], Iterator[str]]) -> Itera
         raise problems[0]
 
 
-def forget_part(store: Path, part_id: str) -> str:
+def forget_part(store: StorePath, part_id: str) -> str:
     """Forget an open batch, so that its votes are asked for again; a line about it.
 
     Raises:

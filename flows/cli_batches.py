@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.cli_options import ask_user, max_cost_option, store_option
+
+if TYPE_CHECKING:
+    from corpora.storage import StorePath
 
 
 @click.group()
@@ -21,7 +25,7 @@ def batches() -> None:
 @click.argument("experiment", type=click.Path(path_type=Path))
 @store_option
 @max_cost_option
-def submit(experiment: Path, store: Path, max_cost: float | None) -> None:
+def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
     """Submit the votes of an EXPERIMENT's batch readers and do not wait; `tercet label` goes on with them later."""
     from flows.batches import submit as submit_batches
     from flows.experiment import experiment_file, load_experiment
@@ -35,7 +39,7 @@ def submit(experiment: Path, store: Path, max_cost: float | None) -> None:
 
 @batches.command("list")
 @store_option
-def list_batches(store: Path) -> None:
+def list_batches(store: StorePath) -> None:
     """List the batches that this store knows, without asking the provider."""
     from flows.batches import describe_jobs
 
@@ -46,7 +50,7 @@ def list_batches(store: Path) -> None:
 @batches.command()
 @store_option
 @click.option("--wait", is_flag=True, help="Wait until all batches have ended.")
-def collect(store: Path, wait: bool) -> None:
+def collect(store: StorePath, wait: bool) -> None:
     """Put the votes of all finished batches into the ledger."""
     from flows.batches import collect_jobs
 
@@ -58,7 +62,7 @@ def collect(store: Path, wait: bool) -> None:
 @click.argument("part")
 @store_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def forget(part: str, store: Path, yes: bool) -> None:
+def forget(part: str, store: StorePath, yes: bool) -> None:
     """Forget the batch with this PART id, whose results the provider no longer has: its votes are paid for again."""
     from flows.batches import forget_part
 
@@ -70,7 +74,7 @@ def forget(part: str, store: Path, yes: bool) -> None:
 @batches.command()
 @store_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def cancel(store: Path, yes: bool) -> None:
+def cancel(store: StorePath, yes: bool) -> None:
     """Cancel all batches under way; what was answered by then can still be collected."""
     from flows.batches import cancel_jobs, count_open
 

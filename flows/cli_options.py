@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import Any
 
 import click
 
+
+class StorePathType(click.ParamType[Any]):
+    """A folder, or an address on another file system."""
+
+    name = "folder or address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As `open_store`."""
+        from corpora.storage import open_store
+
+        return open_store(value)
+
+
 store_option = click.option(
     "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
+    type=StorePathType(),
+    default="runs",
     show_default=True,
     envvar="TERCET_STORE",
-    help="Folder of runs, votes and caches.",
+    help="Folder of runs, votes and caches; or an address such as s3://bucket/runs (see the README).",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the readers.")
@@ -22,6 +35,12 @@ max_cost_option = click.option(
     "--max-cost",
     type=click.FloatRange(min=0),
     help="US dollars that this run may spend on remote readers; without it, you are asked first.",
+)
+dask_option = click.option(
+    "--dask",
+    default="",
+    metavar="ADDRESS",
+    help="Let the workers of this Dask scheduler (tcp://...) ask readers and embed (see the README).",
 )
 prefect_option = click.option("--prefect", is_flag=True, help="Run as a Prefect flow, with task states and artifacts.")
 

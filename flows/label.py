@@ -10,18 +10,17 @@ import polars as pl
 from corpora.schema import Corpus, Question, iter_questions
 from corpora.selection import balanced_sample, sample_questions
 from corpora.sources import load_corpus
-from flows.asking import Asked, PromptGroups, ask, collect, shards
+from flows.asking import Asked, PromptGroups, ask, collect
 from flows.experiment import Experiment, ReaderConfig
 from flows.remote import ask_remote
 from flows.runner import Runner
-from flows.workspace import Workspace, flush_ledgers
+from flows.shards import ask_in_shards
+from flows.workspace import Workspace
 from labeling.consensus import build_gold, check_rule
 from labeling.labeler import LabelerConfig, PromptWriter
 from labeling.votes import Prompt
 from results.labeling_tables import ReaderVotes, labeling_tables
 from retrieval.context import assemble
-
-QUESTIONS_A_SHARD = 8
 
 
 class Labeled(NamedTuple):
@@ -123,16 +122,9 @@ def document_prompts(corpus: Corpus, reader: ReaderConfig) -> Iterator[list[Prom
 
 def ask_all(
     stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, reader: LabelerConfig, workspace: Workspace,
-    runner: Runner, questions_a_shard: int = QUESTIONS_A_SHARD,
+    runner: Runner,
 ) -> list[Asked]:  # fmt: skip
     """Ask a reader all prompts, shard by shard; whatever happens, what was answered is in the ledger."""
     if reader.remote.is_remote:
         return ask_remote(stage, groups, n_questions, corpus, reader, workspace, runner)
-    calls = (
-        (len({prompt.question_id for prompt in shard}), (workspace, reader, corpus.labels, shard))
-        for shard in shards(groups(), questions_a_shard)
-    )
-    try:
-        return runner.each(stage, n_questions, ask, calls)
-    finally:
-        flush_ledgers()
+    return ask_in_shards(stage, ask, groups, n_questions, corpus.labels, reader, workspace, runner)

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from corpora.errors import InputError
+from corpora.storage import StorePath
 from flows.asking import close_model
 from flows.authorise import authorise
-from flows.compare import Compared, compare
+from flows.compare import compare
 from flows.experiment import Experiment
 from flows.first_asks import submit_all
 from flows.indexing import check_questions, check_sizes
-from flows.label import Labeled, label, load
+from flows.label import label, load
 from flows.manifest import Kind, all_inputs, describe, describe_session
 from flows.measure import price_file
 from flows.providers import begin_spending, known_api
-from flows.runner import Runner
+from flows.run_tables import Made, run_tables
+from flows.runner import Finished, Runner
 from flows.sweep import sweep
 from flows.workspace import Workspace, model_file
-from labeling.prices import load_prices
 from results.agreement import compare_runs
 from results.documents import draw_plots, render_documents
-from results.examples import pick_examples
 from results.html import HTML_REPORT, render_html
-from results.remote import RemoteReader, describe_remote
+from results.plots import Plot
 from results.report import render_agreement, render_report
 from results.store import REPORT, RunFolder, check_format, read_manifest, read_tables
 
@@ -36,7 +35,7 @@ from results.store import REPORT, RunFolder, check_format, read_manifest, read_t
 class Outcome(NamedTuple):
     """Where a finished run lies, its report, and its verdict in one line."""
 
-    folder: Path
+    folder: StorePath
     report: str
     line: str
 
@@ -66,15 +65,8 @@ def execute(
     """
     started = datetime.now(UTC)
     sweeps = kind in ("sweep", "run")
-    if kind == "label" and not experiment.readers:
-        raise InputError("an experiment without readers", "one or more to label", "add a [[readers]] section")
-    if kind == "compare" and len(experiment.readers) < 2:
-        raise InputError(
-            f"an experiment with {len(experiment.readers)} readers",
-            "two or more to compare",
-            "add a [[readers]] section",
-        )
     compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
+    check_readers(experiment, kind)
     runner.run("verify models", verify_models, experiment, workspace, sweeps)
     corpus = load(experiment, workspace, runner)
     if sweeps:
@@ -87,40 +79,61 @@ def execute(
             runner.progress.say(line)
     labeled = label(experiment, corpus, workspace, runner)
     swept = sweep(experiment, labeled, workspace, runner) if sweeps else None
-    compared = None
-    if compares:
-        compared = compare(experiment, labeled, workspace, runner, probe=kind == "compare")
+    compared = compare(experiment, labeled, workspace, runner, probe=kind == "compare") if compares else None
     close_model()
-    tables = {**label_tables(labeled), **labeled.tables, **(swept.tables if swept else {})}
-    tables |= remote_tables(experiment, labeled, workspace)
-    tables |= compare_tables(compared) if compared else {}
-    if swept and experiment.readers:
-        recommended = [one._asdict() for one in swept.recommendations]
-        tables["examples"] = pick_examples(labeled.corpus, tables, recommended)
+    made = Made(labeled, swept, compared)
+    finished = seal_run(experiment, kind, workspace, made, describe_session(started, runner, *made))
+    runner.show(finished)
+    return Outcome(finished.folder, finished.report, finished.line)
+
+
+def seal_run(
+    experiment: Experiment, kind: Kind, workspace: Workspace, made: Made, session: dict[str, Any]
+) -> Finished:  # fmt: skip
+    """Write the run folder: tables, plots and reports, and the manifest last."""
+    tables = run_tables(experiment, made, workspace)
     # What may be spent changes nothing about the results.
     config = experiment.model_dump(mode="json", exclude={"max_cost"})
-    run = RunFolder(workspace.root, f"{experiment.name}-{kind}", config, all_inputs(labeled, compared))
-    run.begin()
-    for name, frame in tables.items():
-        run.write_table(name, frame)
-    session = describe_session(started, runner, labeled, swept, compared)
+    run = RunFolder(workspace.root, f"{experiment.name}-{kind}", config, all_inputs(made.labeled, made.compared))
     session["apis"] = {one.label: known_api(one.remote) for one in experiment.remote_readers}
-    manifest = run.complete(describe(experiment, kind, workspace, labeled, swept, compared), session)
-    report = write_reports(run, manifest, tables)
-    run.seal(manifest)
-    runner.artifact(run.path.name, report)
-    return Outcome(run.path, report, manifest["headline"])
+    described = describe(experiment, kind, workspace, *made)
+    with run.held():
+        run.begin()
+        for name, frame in tables.items():
+            run.write_table(name, frame)
+        manifest = run.complete(described, session)
+        plots = draw_plots(tables)
+        report = write_reports(run, manifest, tables, plots)
+        run.seal(manifest)
+    return Finished(run.path, report, manifest["headline"], tables, plots)
 
 
-def write_reports(run: RunFolder, manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> str:
+def write_reports(
+    run: RunFolder, manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame], plots: Sequence[Plot]
+) -> str:
     """Write both reports and what lies beside them; returns the Markdown one."""
-    plots = draw_plots(tables)
     for name, text in render_documents(manifest, tables, plots).items():
         run.write_text(name, text)
     run.write_text(HTML_REPORT, render_html(manifest, tables, plots))
     report = render_report(manifest, tables)
     run.write_text(REPORT, report)
     return report
+
+
+def check_readers(experiment: Experiment, kind: Kind) -> None:
+    """Refuse an experiment with fewer readers than its flow needs.
+
+    Raises:
+        InputError: as said.
+    """
+    if kind == "label" and not experiment.readers:
+        raise InputError("an experiment without readers", "one or more to label", "add a [[readers]] section")
+    if kind == "compare" and len(experiment.readers) < 2:
+        raise InputError(
+            f"an experiment with {len(experiment.readers)} readers",
+            "two or more to compare",
+            "add a [[readers]] section",
+        )
 
 
 def verify_models(experiment: Experiment, workspace: Workspace, sweeps: bool) -> None:
@@ -132,40 +145,7 @@ def verify_models(experiment: Experiment, workspace: Workspace, sweeps: bool) ->
         check_sizes(experiment, workspace)
 
 
-def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
-    """The frames votes, gold and questions of a run."""
-
-    def stacked(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        return pl.concat(frame.select(pl.lit(name).alias("reader"), pl.all()) for name, frame in frames.items())
-
-    if not labeled.readers:
-        return {"questions": labeled.corpus.questions}
-    # A gold set never goes without word of who made it.
-    qualified = labeled.tables["labelers"].select("reader", labeler_qualified="qualified")
-    gold = stacked(labeled.golds).join(qualified, on="reader", how="left", maintain_order="left")
-    return {"votes": stacked(labeled.votes), "gold": gold, "questions": labeled.corpus.questions}
-
-
-def compare_tables(compared: Compared) -> dict[str, pl.DataFrame]:
-    """The frames of a comparison; those of another corpus are named after it, as in `gold@handbook`."""
-    tables = dict(compared.tables)
-    for name, there in compared.others.items():
-        tables |= {f"{table}@{name}": frame for table, frame in label_tables(there).items()}
-        tables |= {f"{table}@{name}": there.tables[table] for table in ("labelers", "consensus", "unanimity")}
-    return tables
-
-
-def remote_tables(experiment: Experiment, labeled: Labeled, workspace: Workspace) -> dict[str, pl.DataFrame]:
-    """The frame remote, where there are remote readers."""
-    prices = load_prices(workspace.prices)
-    readers = [
-        RemoteReader(one.label, one.remote.provider, one.model, prices.find(one.remote.provider, one.model))
-        for one in experiment.remote_readers
-    ]
-    return {"remote": describe_remote(readers, labeled.votes)} if readers else {}
-
-
-def render_again(folder: Path) -> Outcome:
+def render_again(folder: StorePath) -> Outcome:
     """Render the report of a finished run from its tables.
 
     Raises:
@@ -177,7 +157,7 @@ def render_again(folder: Path) -> Outcome:
     return Outcome(folder, render_report(manifest, tables), str(manifest["headline"]))
 
 
-def render_difference(ours: Path, theirs: Path) -> str:
+def render_difference(ours: StorePath, theirs: StorePath) -> str:
     """The labels that differ between two finished runs, as a Markdown table.
 
     Raises:

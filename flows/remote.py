@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet
-from flows.asking import Asked, PromptGroups, shards
+from flows.asking import Asked, PromptGroups, claim_missing
 from flows.providers import fall_back, find_api, meter_of, open_desk, open_pacer, open_provider
 from flows.runner import Runner
+from flows.shards import ask_in_shards
 from flows.workspace import Workspace, labeler_fingerprint, open_ledger
 from labeling.labeler import LabelerConfig
 from labeling.ledger import Ledger
@@ -22,7 +23,7 @@ from labeling.remote.parts import load_parts
 from labeling.remote.spending import LimitError, Usage
 from labeling.votes import Prompt
 
-QUESTIONS_A_SHARD = 64
+FIRST_SHARD = 16  # questions: enough to keep all connections busy
 FLUSH_SECONDS = 5.0  # what was paid for is on disk soon
 
 
@@ -79,11 +80,11 @@ def ask_remote(
         runner.progress.say(
             f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call, full price."
         )
-    calls = (
-        (len({prompt.question_id for prompt in shard}), (workspace, config, corpus.labels, shard))
-        for shard in shards(groups(), QUESTIONS_A_SHARD)
+    if not is_paid(config, workspace):
+        workspace = workspace._replace(prices=None)  # another machine, which may ask, has no such file
+    return ask_in_shards(
+        stage, ask_directly, groups, n_questions, corpus.labels, config, workspace, runner, FIRST_SHARD
     )
-    return runner.each(stage, n_questions, ask_directly, calls)
 
 
 def _refuse_twice(config: LabelerConfig, ledger: Ledger) -> None:
@@ -109,16 +110,42 @@ def _count(groups: PromptGroups, config: LabelerConfig, labels: LabelSet, worksp
     return sum(n for n, _ in counts), sum(n for _, n in counts)
 
 
-def ask_directly(workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt]) -> Asked:
-    """Ask call by call the prompts of some questions, several at a time; each vote enters the ledger as it comes."""
+def is_paid(config: LabelerConfig, workspace: Workspace) -> bool:
+    """Whether somebody is paid for answers: a server that the price table does not know is the user's own."""
+    return config.remote.provider != "server" or meter_of(config, workspace, "direct").price is not None
+
+
+def ask_directly(
+    workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
+) -> Asked:
+    """Ask call by call the prompts of some questions, several at a time; each vote enters the ledger as it comes.
+
+    Args:
+        workspace: where the ledger is.
+        config: the labeler.
+        labels: the allowed answers.
+        prompts: of whole questions.
+        waits: for questions that another run is asking, of a server that nobody is paid for; else they are left.
+
+    Raises:
+        InputError: as `ask_remote`.
+    """
     started = time.perf_counter()
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
     ledger.flush_seconds = min(ledger.flush_seconds, FLUSH_SECONDS)
-    # Two runs that ask call by call take turns, shard by shard: the second finds what the first has paid for.
-    with direct_lock(ledger):
-        _refuse_twice(config, ledger)
-        missing = ledger.missing(prompts)
-        used, n_broken_off = _ask_missing(ledger, missing, workspace, config, labels) if missing else (Usage(), 0)
+    left: list[Prompt] = []
+    if is_paid(config, workspace):
+        # Two runs that pay take turns, shard by shard: the second finds what the first has paid for.
+        with direct_lock(ledger):
+            _refuse_twice(config, ledger)
+            missing = ledger.missing(prompts)
+            used, n_broken_off = _ask_missing(ledger, missing, workspace, config, labels)
+    else:
+        missing, left = claim_missing(ledger, prompts, waits=waits)
+        try:
+            used, n_broken_off = _ask_missing(ledger, missing, workspace, config, labels)
+        finally:
+            ledger.release()
     return Asked(
         n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),
         n_new=len(missing),
@@ -129,6 +156,7 @@ def ask_directly(workspace: Workspace, config: LabelerConfig, labels: LabelSet, 
         n_written=used.output,
         n_broken_off=n_broken_off,
         usd=meter_of(config, workspace, "direct").usd(used),
+        left=tuple(left),
     )
 
 
@@ -136,6 +164,8 @@ def _ask_missing(
     ledger: Ledger, prompts: Sequence[Prompt], workspace: Workspace, config: LabelerConfig, labels: LabelSet
 ) -> tuple[Usage, int]:
     """Ask; the tokens that it took, and how many calls broke off."""
+    if not prompts:
+        return Usage(), 0
     provider, pacer = open_provider(config.remote), open_pacer(config.remote, config.model)
     meter = meter_of(config, workspace, "direct")
     labeler = DirectLabeler(config, labels, provider, pacer, meter, is_proven=not ledger.is_empty)

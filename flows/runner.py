@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
+import polars as pl
+
+from corpora.storage import StorePath
 from flows.progress import Progress, Quiet
+from results.plots import Plot
 
 T = TypeVar("T")
+
+
+class Finished(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        folder: where it lies.
+        report: the Markdown report.
+        line: the verdict.
+        tables: frames by name.
+        plots: the most telling first.
+    """
+
+    folder: StorePath
+    report: str
+    line: str
+    tables: Mapping[str, pl.DataFrame]
+    plots: Sequence[Plot]
 
 
 class Runner:
@@ -21,6 +43,11 @@ class Runner:
     def __init__(self, progress: Progress | None = None) -> None:
         self.progress: Progress = progress or Quiet()
         self.seconds: dict[str, float] = {}
+
+    @property
+    def n_workers(self) -> int:
+        """How many shards are worked on at a time."""
+        return 1
 
     def call(self, stage: Callable[..., T], *args: Any) -> T:
         """Call a stage; a subclass may hand it to somebody else."""
@@ -57,8 +84,8 @@ class Runner:
             self._add(name, time.perf_counter() - started)
         return results
 
-    def artifact(self, key: str, markdown: str) -> None:
-        """Publish a text; nowhere to, when called directly."""
+    def show(self, finished: Finished) -> None:
+        """Show a finished run beside its folder; nowhere to, when called directly."""
 
     def _add(self, name: str, seconds: float) -> None:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds

@@ -27,8 +27,6 @@ from results.verdict import Verdict, reach_verdicts
 from retrieval.embedder_config import EmbedderConfig
 from retrieval.retrievers import Retriever
 
-QUESTIONS_A_SHARD = 2
-
 
 class Swept(NamedTuple):
     """What the sweep flow leaves behind.
@@ -145,7 +143,7 @@ def read(
         mine, greedy = reader_corpus(corpus, reader, experiment.corpus.seed), reader.as_reader()
         asked[reader.label] = ask_all(
             f"read: {reader.label}", partial(iter, reading.prompts), len(reading.prompts), mine, greedy, workspace,
-            runner, QUESTIONS_A_SHARD,
+            runner,
         )  # fmt: skip
         failed = [vote for one in asked[reader.label] for vote in one.not_kept]
         prompts = [prompt for group in reading.prompts for prompt in group]

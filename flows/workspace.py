@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 from corpora.digest import sha256_text
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from corpora.storage import StorePath
 from labeling import models
 from labeling.labeler import LabelerConfig, fingerprint
 from labeling.ledger import FLUSH_SECONDS, Ledger
@@ -34,23 +35,23 @@ class Workspace(NamedTuple):
         max_cost: US dollars that the run may spend on remote labelers; None for no limit.
     """
 
-    root: Path
+    root: StorePath
     base: Path = Path()
     prices: Path | None = None
     max_cost: float | None = None
 
     @property
-    def ledger(self) -> Path:
+    def ledger(self) -> StorePath:
         """Folder of the votes of all labelers."""
         return self.root / "ledger"
 
     @property
-    def embeddings(self) -> Path:
+    def embeddings(self) -> StorePath:
         """Folder of the embedding cache."""
         return self.root / "embeddings"
 
     @property
-    def samples(self) -> Path:
+    def samples(self) -> StorePath:
         """Folder of pinned samples."""
         return self.root / "samples"
 
@@ -62,8 +63,8 @@ def model_file(name: str) -> ModelFile:
 
 
 @cache
-def open_ledger(folder: Path, labeler: str) -> Ledger:
-    """A labeler's ledger, open for the life of the process; `flush_ledgers` writes what it holds."""
+def open_ledger(folder: StorePath, labeler: str) -> Ledger:
+    """A labeler's ledger, open for the life of the process; `release_ledgers` writes what it holds."""
     ledger = Ledger(folder, labeler, float(os.environ.get("TERCET_FLUSH_SECONDS", FLUSH_SECONDS)))
     _open_ledgers.append(ledger)
     return ledger
@@ -72,10 +73,17 @@ def open_ledger(folder: Path, labeler: str) -> Ledger:
 _open_ledgers: list[Ledger] = []
 
 
-def flush_ledgers() -> None:
-    """Write every open shard."""
+def release_ledgers() -> None:
+    """Write every open shard, and let other runs ask what this one does not ask any more."""
     for ledger in _open_ledgers:
-        ledger.flush()
+        ledger.release()
+
+
+def forget_ledgers() -> None:
+    """Close every ledger as it is: what could not be written is lost, and asked again by whoever comes next."""
+    while _open_ledgers:
+        _open_ledgers.pop().abandon()
+    open_ledger.cache_clear()
 
 
 def by_size(readers: Sequence[Reader]) -> list[Reader]:
@@ -93,26 +101,35 @@ def labeler_fingerprint(config: LabelerConfig, labels: LabelSet) -> str:
 
 
 @cache
-def open_embedder(config: EmbedderConfig, cache_folder: Path) -> Embedder:
+def open_embedder(config: EmbedderConfig, cache_folder: StorePath) -> Embedder:
     """An embedder by registry name, folder or hub id; the hub is asked only for a hub id that is not here yet.
 
     Raises:
         InputError: unknown, not fetched, or not an embedder.
     """
     # Beside the fetched models: a conversion serves every store of this machine.
-    name, converted = config.model, models.cache_folder() / "converted"
+    return Embedder(config, *find_embedder(config), cache_folder, models.cache_folder() / "converted")
+
+
+def find_embedder(config: EmbedderConfig) -> tuple[Path, str]:
+    """The folder of an embedder, and the digest of its weights.
+
+    Raises:
+        InputError: as `open_embedder`.
+    """
+    name = config.model
     if name in registry():
         model = find_model(name)
         if model.kind != "embedder":
             raise InputError(f"model {name!r} is a {model.kind}", "an embedder", "see `tercet models list`")
         found = resolve_model(name)
-        return Embedder(config, found.path.parent, found.sha256, cache_folder, converted)
+        return found.path.parent, found.sha256
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if not is_hub_id(name):
             find_model(name)  # raises, with the nearest name
         folder = hub_folder(name, onnx=config.backend == "onnx")
-    return Embedder(config, folder, weights_digest(folder), cache_folder, converted)
+    return folder, weights_digest(folder)
 
 
 def weights_digest(folder: Path) -> str:

@@ -3,13 +3,14 @@
 One folder a labeler, one Parquet shard a flush. A shard appears by atomic rename, so that a killed run leaves either a
 whole shard or none. A local labeler's votes on one question enter the ledger together, so that they are evaluated
 together; those of a remote one as they arrive.
+
+Several processes may ask for one ledger at a time: each claims a question before it asks, and keeps the claim until its
+votes are on disk. Only a folder of this machine has claims; elsewhere two runs may both ask, and the first vote counts.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 import time
 import uuid
 from collections.abc import Sequence
@@ -19,9 +20,12 @@ from types import TracebackType
 import polars as pl
 
 from corpora.errors import InputError
+from corpora.storage import StorePath, files_in, read_frame, read_frames, write_frame
+from labeling.claims import Claims
 from labeling.votes import KEY, VOTES, Prompt, Vote, vote_id, votes_frame
 
 FLUSH_SECONDS = 30.0
+MOST_CLAIMS = 256  # each is an open file
 
 
 class Ledger:
@@ -33,13 +37,14 @@ class Ledger:
         flush_seconds: most seconds between two shards while votes come in.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, flush_seconds: float = FLUSH_SECONDS) -> None:
+    def __init__(self, folder: StorePath, fingerprint: str, flush_seconds: float = FLUSH_SECONDS) -> None:
         self.folder = folder / fingerprint
         self.fingerprint = fingerprint
         self.flush_seconds = flush_seconds
         self._open: list[Vote] = []
         self._known: set[bytes] = set()
         self._read: set[str] = set()
+        self._claims = Claims(self.folder / "claims") if isinstance(self.folder, Path) else None
         self._flushed_at = time.monotonic()
 
     def __enter__(self) -> Ledger:
@@ -47,15 +52,15 @@ class Ledger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         # Also after an error: what was asked is kept.
-        self.flush()
+        self.release()
 
     def votes(self) -> pl.DataFrame:
         """All votes of this labeler on disk, one row a key, in a canonical order."""
-        shards = sorted(self.folder.glob("*.parquet"))
+        shards = files_in(self.folder, "*.parquet")
         if not shards:
             return pl.DataFrame(schema=VOTES)
         # A shard that an earlier version wrote lacks the columns that came later: they are null for its votes.
-        frame = pl.concat([pl.read_parquet(shard, schema=VOTES, missing_columns="insert") for shard in shards])
+        frame = read_frames(shards, schema=VOTES, missing_columns="insert")
         # Two runs at the same time may both have asked: the first shard counts.
         return frame.unique(KEY, keep="first", maintain_order=True).sort(KEY)
 
@@ -73,6 +78,34 @@ class Ledger:
         return list(wanted.values())
 
     @property
+    def has_claims(self) -> bool:
+        """Whether several processes can ask for this ledger without asking twice."""
+        return self._claims is not None
+
+    def claim(self, question_id: str, *, wait: bool = False) -> bool:
+        """Claim a question until the next `release`, before its votes are asked; false where another process has it.
+
+        What that process has answered meanwhile shows in `missing`, once the question is claimed.
+
+        Args:
+            question_id: the question.
+            wait: until it is free; all other claims are given back before.
+
+        Raises:
+            InputError: as `append`.
+        """
+        if self._claims is None:
+            return True
+        try:
+            if self._claims.take(question_id):
+                return True
+            if wait:
+                self.release()  # who waits holds nothing: two runs never wait for each other
+            return wait and self._claims.take(question_id, wait=True)
+        except OSError as error:
+            raise _unwritable(self.folder, len(self._open), error) from error
+
+    @property
     def is_empty(self) -> bool:
         """Whether this labeler has no vote yet."""
         self._read_new_shards()
@@ -83,47 +116,66 @@ class Ledger:
         self._read_new_shards()
         return [one for one in votes if vote_id(one.prompt_hash, one.arm, one.vote, one.seed) not in self._known]
 
-    def append(self, votes: Sequence[Vote]) -> None:
+    def append(self, votes: Sequence[Vote]) -> bool:
         """Add votes; written with the next flush, at the latest after `flush_seconds`.
+
+        Returns:
+            Whether they are on disk now.
 
         Raises:
             InputError: the disk is full or not writable; votes of earlier shards are kept.
         """
         self._open.extend(votes)
         self._known.update(vote_id(vote.prompt_hash, vote.arm, vote.vote, vote.seed) for vote in votes)
-        if time.monotonic() - self._flushed_at >= self.flush_seconds:
-            self.flush()
+        n_claims = 0 if self._claims is None else len(self._claims)
+        if n_claims < MOST_CLAIMS and time.monotonic() - self._flushed_at < self.flush_seconds:
+            return False
+        self.flush()
+        return True
 
     def flush(self) -> None:
-        """Write the open shard, if it holds any vote."""
+        """Write the open shard, if it holds any vote.
+
+        Raises:
+            InputError: as `append`.
+        """
         self._flushed_at = time.monotonic()
         if not self._open:
             return
         name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
-        partial = self.folder / f".{name}.partial"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                votes_frame(self._open).write_parquet(file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.folder / name)
+            write_frame(self.folder / name, votes_frame(self._open))
             self._read.add(name)
         except (OSError, pl.exceptions.ComputeError) as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise _unwritable(self.folder, len(self._open), error) from error
         self._open.clear()
 
+    def release(self) -> None:
+        """Write the open shard, and give back all claims.
+
+        Raises:
+            InputError: as `append`; the claims are kept then, as nobody else can know of the votes.
+        """
+        self.flush()
+        if self._claims is not None:
+            self._claims.release()
+
+    def abandon(self) -> None:
+        """Drop what is not written, and give back all claims."""
+        self._open.clear()
+        if self._claims is not None:
+            self._claims.release()
+
     def _read_new_shards(self) -> None:
-        new = [shard for shard in sorted(self.folder.glob("*.parquet")) if shard.name not in self._read]
+        new = [shard for shard in files_in(self.folder, "*.parquet") if shard.name not in self._read]
         for shard in new:
-            keys = pl.read_parquet(shard, columns=list(KEY[1:]))
+            keys = read_frame(shard, columns=list(KEY[1:]))
             self._known.update(vote_id(*row) for row in keys.select(KEY[1:]).iter_rows())
             self._read.add(shard.name)
 
 
-def _unwritable(folder: Path, n_votes: int, error: Exception) -> InputError:
+def _unwritable(folder: StorePath, n_votes: int, error: Exception) -> InputError:
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
     what = "the disk is full" if full else f"{type(error).__name__}: {error}"
     return InputError(

@@ -7,15 +7,17 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from filelock import FileLock
 
 from corpora.digest import sha256_file
 from corpora.errors import InputError
+from corpora.storage import StorePath, files_in, read_frame, write_frame, written_whole
 
 MANIFEST = "manifest.json"
 REPORT = "report.md"
@@ -38,7 +40,7 @@ class RunFolder:
         inputs: digest of every input by name, so that the same config on other data is another run.
     """
 
-    def __init__(self, store: Path, name: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
+    def __init__(self, store: StorePath, name: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
         self.config = dict(config)
         identity = json.dumps([config, dict(inputs)], sort_keys=True)
         self.path = store / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
@@ -48,6 +50,27 @@ class RunFolder:
     def is_complete(self) -> bool:
         """Whether a manifest seals the run."""
         return (self.path / MANIFEST).is_file()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from writing this run; they wait. Only in a folder of this machine, which has locks.
+
+        Raises:
+            InputError: the store cannot be written.
+        """
+        if not isinstance(self.path, Path):
+            yield
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+            lock.acquire()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def begin(self) -> None:
         """Make the folder; the manifest of an earlier run is taken away first, then its tables.
@@ -60,7 +83,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / MANIFEST).unlink(missing_ok=True)
-            for stale in (*self.path.glob("*.parquet"), *self.path.glob("*.partial")):
+            for stale in (*files_in(self.path, "*.parquet"), *files_in(self.path, ".*.partial")):
                 stale.unlink()
         except OSError as error:
             raise unwritable(self.path, error) from error
@@ -72,12 +95,9 @@ class RunFolder:
             InputError: the disk is full or not writable.
         """
         target = self.path / f"{name}.parquet"
-        partial = target.with_suffix(".partial")
         try:
-            frame.write_parquet(partial, statistics=False)
-            partial.replace(target)
+            write_frame(target, frame)
         except (OSError, pl.exceptions.ComputeError) as error:
-            partial.unlink(missing_ok=True)
             raise unwritable(target, error) from error
 
     def write_text(self, name: str, text: str) -> None:
@@ -87,12 +107,10 @@ class RunFolder:
             InputError: the disk is full or not writable.
         """
         target = self.path / name
-        partial = target.with_name(name + ".partial")
         try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(target)
+            with written_whole(target) as file:
+                file.write(text.encode())
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise unwritable(target, error) from error
 
     def complete(self, manifest: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +120,7 @@ class RunFolder:
             manifest: what the run is.
             session: when and how long this session worked; earlier ones of a finished run are kept before it.
         """
-        tables = {file.name: sha256_file(file) for file in sorted(self.path.glob("*.parquet"))}
+        tables = {file.name: sha256_file(file) for file in files_in(self.path, "*.parquet")}
         sessions = [*self._earlier, dict(session)]
         return {
             **manifest,
@@ -118,7 +136,7 @@ class RunFolder:
         self.write_text(MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
-def unwritable(target: Path, error: Exception) -> InputError:
+def unwritable(target: StorePath, error: Exception) -> InputError:
     """The one line for a file that could not be written."""
     full = (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error)
     what = "the disk is full" if full else str(error)
@@ -127,7 +145,7 @@ def unwritable(target: Path, error: Exception) -> InputError:
     )
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: StorePath) -> dict[str, Any]:
     """Manifest of a complete run.
 
     Raises:
@@ -146,7 +164,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def check_format(folder: Path, manifest: Mapping[str, Any]) -> None:
+def check_format(folder: StorePath, manifest: Mapping[str, Any]) -> None:
     """Refuse a run whose tables another version wrote in another form.
 
     Raises:
@@ -160,7 +178,7 @@ def check_format(folder: Path, manifest: Mapping[str, Any]) -> None:
         )
 
 
-def read_tables(folder: Path, manifest: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
+def read_tables(folder: StorePath, manifest: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
     """The tables of a complete run by name.
 
     Raises:
@@ -172,7 +190,7 @@ def read_tables(folder: Path, manifest: Mapping[str, Any]) -> dict[str, pl.DataF
         if not file.is_file() or sha256_file(file) != digest:
             state = "is not the file that the manifest names" if file.is_file() else "is missing"
             raise InputError(f"{file} {state}", f"sha256 {digest}", "run the experiment again, votes are kept")
-        frames[file.stem] = pl.read_parquet(file)
+        frames[file.stem] = read_frame(file)
     return frames
 
 

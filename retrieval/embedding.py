@@ -11,6 +11,7 @@ import numpy as np
 
 from corpora.digest import sha256_text
 from corpora.errors import InputError
+from corpora.storage import StorePath, require_folder
 from retrieval.batches import batches
 from retrieval.embedder_config import EmbedderConfig, Role, check_installed
 from retrieval.late_chunking import OVERLAP, Place, place_key, pool_documents, read_document
@@ -46,7 +47,7 @@ class Embedder:
     """
 
     def __init__(
-        self, config: EmbedderConfig, folder: Path, sha256: str, cache: Path, converted: Path | None = None
+        self, config: EmbedderConfig, folder: Path, sha256: str, cache: StorePath, converted: Path | None = None
     ) -> None:
         check_installed(config)
         if config.late:
@@ -59,7 +60,7 @@ class Embedder:
         for role in self.prompts:
             self._check_room(role)
         self.n_embedded = 0
-        self._converted = converted or cache / "converted"
+        self._converted = converted or require_folder(cache, "models to convert") / "converted"
         model = fingerprint(folder, config, sha256)
         # Roles with the same prompt share their vectors.
         named = {role: sha256_text(f"{model} {prompt!r}") for role, prompt in self.prompts.items()}

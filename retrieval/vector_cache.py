@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from corpora.errors import InputError
+from corpora.storage import StorePath, files_in, read_frame, write_frame
 
 Vectors = npt.NDArray[np.float32]
 
@@ -23,24 +22,25 @@ class VectorCache:
         folder: where the shards lie; its name must tell the embedder, for the keys tell only the texts.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: StorePath) -> None:
         self.folder = folder
         self._keys: set[str] = set()  # known to be there, and the shards that they were read from
-        self._seen: set[Path] = set()
+        self._seen: set[str] = set()
 
     def read(self, keys: set[str]) -> dict[str, Vectors]:
         """Those of the vectors that are there, by key; each of shape (dimensions,)."""
-        shards = sorted(self.folder.glob("*.parquet"))
+        shards = files_in(self.folder, "*.parquet")
         if not shards:
             return {}
-        frame = pl.scan_parquet(shards).filter(pl.col("key").is_in(keys)).collect()
+        frame = pl.concat([read_frame(shard).filter(pl.col("key").is_in(keys)) for shard in shards])
         return dict(zip(frame["key"], frame["vector"].to_numpy(), strict=True))
 
     def missing(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys that have no vector yet; reads no vector, and no shard twice."""
-        for shard in set(self.folder.glob("*.parquet")) - self._seen:
-            self._keys.update(pl.read_parquet(shard, columns=["key"])["key"])
-            self._seen.add(shard)
+        for shard in files_in(self.folder, "*.parquet"):
+            if shard.name not in self._seen:
+                self._keys.update(read_frame(shard, columns=["key"])["key"])
+                self._seen.add(shard.name)
         return set(keys) - self._keys
 
     def write(self, keys: Sequence[str], vectors: Vectors) -> None:
@@ -54,15 +54,11 @@ class VectorCache:
             InputError: the disk is full, or the folder cannot be written to.
         """
         file = self.folder / f"{uuid.uuid4().hex}.parquet"
-        partial = file.with_suffix(".partial")
         schema = pl.Schema({"key": pl.String(), "vector": pl.Array(pl.Float32(), vectors.shape[1])})
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            pl.DataFrame({"key": keys, "vector": vectors}, schema=schema).write_parquet(partial)
-            partial.replace(file)
+            write_frame(file, pl.DataFrame({"key": keys, "vector": vectors}, schema=schema))
         except (OSError, pl.exceptions.ComputeError) as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise InputError(
                 f"cannot write embeddings to {self.folder} ({error})",
                 "a writable folder with free space",

@@ -66,7 +66,7 @@ def small_experiment(tmp_path):
     return write_experiment(tmp_path / "small.toml")
 
 
-def write_experiment(file: Path, questions: int = 3) -> Path:
+def write_experiment(file: Path, questions: int = 3, more: str = "") -> Path:
     file.write_text(
         f"""
         name = "small"
@@ -84,6 +84,7 @@ def write_experiment(file: Path, questions: int = 3) -> Path:
         [[readers]]
         model = "smollm2-135m"
         num_ctx = 2048
+        {more}
         """,
         encoding="utf-8",
     )

@@ -51,7 +51,7 @@ class DirectLabeler:
         self._is_proven = is_proven
         self._refused: list[Vote] = []  # kept once the provider has answered anything
 
-    def ask(self, prompts: Sequence[Prompt], keep: Callable[[Vote], None]) -> None:
+    def ask(self, prompts: Sequence[Prompt], keep: Callable[[Vote], object]) -> None:
         """Answer prompts, in the order in which the answers come.
 
         Args:
@@ -76,7 +76,7 @@ class DirectLabeler:
         if self._refused:
             raise self._hopeless()
 
-    def _answer(self, prompt: Prompt, keep: Callable[[Vote], None], stop: threading.Event) -> None:
+    def _answer(self, prompt: Prompt, keep: Callable[[Vote], object], stop: threading.Event) -> None:
         vote = self._ask(prompt, stop)
         with self._keeping:
             self._is_proven |= vote.failure not in REFUSALS

@@ -9,22 +9,30 @@ from filelock import FileLock
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from corpora.storage import StorePath, require_folder
 from labeling.labeler import LabelerConfig
 from labeling.ledger import Ledger
 from labeling.remote.parts import write_json
 
 LABELER = "labeler.json"
+BATCH = "batch"  # folder of a labeler's batch job, in its ledger's
+PAID = "readers that are paid for, where locks keep two runs from paying twice"
 
 
-def batch_folder(ledger_folder: Path) -> Path:
-    """Where the batch job of a labeler lies, in its ledger's folder."""
-    return ledger_folder / "batch"
+def batch_folder(ledger_folder: StorePath) -> Path:
+    """Where the batch job of a labeler lies, in its ledger's folder.
+
+    Raises:
+        InputError: the ledger is on another file system, which has neither locks nor steps that are taken as a whole.
+    """
+    return require_folder(ledger_folder / BATCH, PAID)
 
 
 def direct_lock(ledger: Ledger) -> FileLock:
     """Held by whoever asks a labeler call by call, for as long as a shard takes."""
-    ledger.folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(ledger.folder / ".direct.lock")
+    folder = require_folder(ledger.folder, PAID)
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / ".direct.lock")
 
 
 def write_labeler(folder: Path, config: LabelerConfig, labels: LabelSet) -> None:

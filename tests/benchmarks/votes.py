@@ -177,16 +177,17 @@ def time_table(summed: Mapping[str, Mapping[str, float]]) -> str:
 
 def ask_through_flow(corpus: Corpus, config: LabelerConfig) -> None:
     """Ask three votes a question as the label flow does: in shards, into the ledger of a store."""
-    from flows.asking import ask, shards
+    from flows.asking import ask
     from flows.experiment import ReaderConfig
-    from flows.label import QUESTIONS_A_SHARD, document_prompts
-    from flows.workspace import Workspace, flush_ledgers
+    from flows.label import document_prompts
+    from flows.shards import cut_shards
+    from flows.workspace import Workspace, release_ledgers
 
     reader = ReaderConfig.model_validate(config.model_dump())
     with TemporaryDirectory() as store:
-        for shard in shards(document_prompts(corpus, reader), QUESTIONS_A_SHARD):
+        for shard in cut_shards(document_prompts(corpus, reader), len(corpus.questions)):
             ask(Workspace(Path(store)), reader, corpus.labels, shard)
-        flush_ledgers()
+        release_ledgers()
 
 
 def memory_table(arguments: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError
+from corpora.storage import store_path
 from labeling.ledger import Ledger
 from labeling.votes import KEY, VOTES, Prompt, Vote, vote_seed, votes_frame
 
@@ -339,7 +340,7 @@ def disk_full_at_fsync(monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("labeling.ledger.os.fsync", full)
+        patch.setattr("corpora.storage.os.fsync", full)
         yield patch
 
 
@@ -440,3 +441,18 @@ def test_however_a_run_is_disturbed_it_ends_with_the_votes_of_an_undisturbed_one
         assert votes.select(KEY).is_unique().all()
         # Once each, and once more for each time that a crash took the unwritten answer.
         assert asked == Counter(prompt for q in QUESTION_IDS for prompt in three_prompts(q)) + lost
+
+
+def test_a_ledger_on_another_file_system_keeps_votes_and_finds_those_of_others(tmp_path):
+    folder = store_path(f"memory://{tmp_path.name}")
+    ours, theirs = Ledger(folder, "f1", NEVER), Ledger(folder, "f1", NEVER)
+    prompts = three_prompts("q1")
+    assert ours.missing(prompts) == prompts
+    assert ours.claim("q1")
+    assert theirs.claim("q1"), "there are no locks there"
+    ours.append([vote_of(prompt, "yes") for prompt in prompts])
+    ours.flush()
+    assert theirs.missing(prompts) == []
+    theirs.append([vote_of(prompts[0], "no")])
+    theirs.flush()
+    assert ours.votes()["label"].to_list() == ["yes"] * 3, "the first vote counts"

@@ -2,7 +2,6 @@ import contextlib
 import errno
 import json
 import resource
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -38,15 +37,14 @@ def refuse_to_write(monkeypatch, error):
     """Writing stops half way, as on a full disk."""
 
     def write_half(_frame, target, **_):
-        Path(target).write_bytes(b"half")
+        target.write(b"half")
         raise error
 
-    def write_half_a_text(path, text, **_):
-        path.write_bytes(text[: len(text) // 2].encode())
+    def sync(_):
         raise error
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", write_half)
-    monkeypatch.setattr(Path, "write_text", write_half_a_text)
+    monkeypatch.setattr("corpora.storage.os.fsync", sync)
 
 
 @contextlib.contextmanager

@@ -181,7 +181,7 @@ def test_a_read_only_cache_is_an_input_error(fake, tiny_folder, tmp_path):
 )
 def test_a_full_disk_is_an_input_error_that_leaves_no_partial_file(fake, monkeypatch, tiny_folder, tmp_path, error):
     def write_half(_frame, target, **_):
-        target.write_bytes(b"half")
+        target.write(b"half")
         raise error
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", write_half)

@@ -1,0 +1,159 @@
+"""Where runs are kept: a folder, or a place on any file system that fsspec knows, such as s3://bucket/runs.
+
+Files appear whole or not at all: they are written beside their place under a hidden name, and moved there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+from fsspec import get_filesystem_class
+from upath import UPath
+
+from corpora.errors import InputError
+
+StorePath = Path | UPath
+
+
+def store_path(text: str | Path) -> StorePath:
+    """A path of this machine, or of the file system that an address such as s3://bucket/runs names.
+
+    Raises:
+        InputError: a file system that fsspec does not know, or whose package is missing.
+    """
+    if isinstance(text, Path) or "://" not in text:
+        return Path(text).expanduser()
+    protocol = text.partition("://")[0]
+    try:
+        get_filesystem_class(protocol)
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"{text} ({str(error).splitlines()[0]})",
+            "a folder, or an address of an installed fsspec file system (s3://, gs://, sftp://)",
+            "install the package of that file system, or correct the address",
+        ) from error
+    path = UPath(text)
+    # file:///folder is a folder, with all that only folders have.
+    return Path(path.path) if isinstance(path, Path) or protocol in ("file", "local") else path
+
+
+def open_store(text: str | Path) -> StorePath:
+    """The path of a store that can be asked for files; it need not be there yet, but its bucket must.
+
+    Raises:
+        InputError: as `store_path`; a file; or a file system that does not answer, or has no such bucket.
+    """
+    path = store_path(text)
+    bucket = "" if isinstance(path, Path) else path.path.partition("/")[0]
+    try:
+        if isinstance(path, UPath) and bucket:
+            path.fs.info(bucket)
+        is_file = path.is_file()
+    except FileNotFoundError as error:
+        # Writing would make the bucket: a slip of the pen should not.
+        found = f"the store {text}, and no bucket {bucket!r}"
+        raise InputError(found, "one that exists", "make it, or correct the address") from error
+    except Exception as error:  # each file system has errors of its own
+        raise InputError(
+            f"the store {text} does not answer ({type(error).__name__}: {str(error).splitlines()[0]:.200})",
+            "an address that can be reached",
+            "check the address, the network and the credentials",
+        ) from error
+    if is_file:
+        raise InputError(f"the store {text} is a file", "a folder", "give another --store")
+    return path
+
+
+def absolute(path: StorePath) -> StorePath:
+    """The same path as it is called from any current folder."""
+    return path.resolve() if isinstance(path, Path) else path
+
+
+def is_folder(path: StorePath) -> bool:
+    """Whether a path is one of this machine, where files can be locked and synced to the disk."""
+    return isinstance(path, Path)
+
+
+def require_folder(path: StorePath, purpose: str) -> Path:
+    """The path as one of this machine.
+
+    Raises:
+        InputError: it is on another file system.
+    """
+    if not isinstance(path, Path):
+        raise InputError(f"the store {path} with {purpose}", "a folder of this machine", "give another --store")
+    return path
+
+
+def forget_listings(path: StorePath) -> None:
+    """Look at the file system anew next time: other machines write there too, and fsspec keeps what it has listed."""
+    if isinstance(path, UPath):
+        path.fs.invalidate_cache()
+
+
+def files_in(folder: StorePath, pattern: str) -> list[StorePath]:
+    """The files of a folder whose name matches, by name; none where there is no such folder."""
+    forget_listings(folder)
+    found: list[StorePath] = list(folder.glob(pattern))
+    return sorted(found, key=lambda file: file.name)
+
+
+@contextlib.contextmanager
+def written_whole(target: StorePath) -> Iterator[IO[bytes]]:
+    """A file to write, which is there under its name once the block has ended without an error, and durable.
+
+    Raises:
+        OSError: it cannot be written; nothing of it is left then.
+    """
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            if isinstance(target, Path):
+                os.fsync(file.fileno())
+        _move(partial, target)
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            partial.unlink(missing_ok=True)
+        # Each other file system has errors of its own for a network that is away; Polars' are told as such.
+        if isinstance(target, Path) or type(error).__module__.partition(".")[0] in ("builtins", "polars"):
+            raise
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def _move(source: StorePath, target: StorePath) -> None:
+    if isinstance(source, Path) and isinstance(target, Path):
+        source.replace(target)
+    elif isinstance(source, UPath) and isinstance(target, UPath):
+        source.fs.mv(source.path, target.path)
+
+
+def write_frame(target: StorePath, frame: pl.DataFrame) -> None:
+    """Write a Parquet file, whole or not at all.
+
+    Raises:
+        OSError, polars.exceptions.ComputeError: it cannot be written.
+    """
+    with written_whole(target) as file:
+        # Without statistics, which hold nothing that is looked up here.
+        frame.write_parquet(file, statistics=False)
+
+
+def read_frame(path: StorePath, **options: Any) -> pl.DataFrame:
+    """Read a Parquet file; `options` are those of `polars.read_parquet`."""
+    if isinstance(path, Path):
+        return pl.read_parquet(path, **options)
+    with path.open("rb") as file:
+        return pl.read_parquet(file.read(), **options)
+
+
+def read_frames(paths: Sequence[StorePath], **options: Any) -> pl.DataFrame:
+    """Read Parquet files of one schema, one below the other."""
+    return pl.concat([read_frame(path, **options) for path in paths])

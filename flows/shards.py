@@ -1,0 +1,88 @@
+"""A stage's questions in shards: those that another run is asking come last, once it is done with them or gone."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any
+
+from corpora.schema import LabelSet
+from flows.asking import Asked, PromptGroups
+from flows.runner import Runner
+from flows.workspace import Workspace, release_ledgers
+from labeling.labeler import LabelerConfig
+from labeling.votes import Prompt
+
+SHARD_SECONDS = 15.0  # that a shard should take: a task costs Prefect some 20 ms
+SHARDS_A_WORKER = 2  # of several: one is worked on, and the next is there already
+MOST_QUESTIONS = 64  # of a shard
+
+# Workspace, labeler, labels, prompts, and whether it waits for questions that another run is asking or leaves them.
+Ask = Callable[[Workspace, LabelerConfig, LabelSet, Sequence[Prompt], bool], Asked]
+
+
+def ask_in_shards(
+    stage: str, ask: Ask, groups: PromptGroups, n_questions: int, labels: LabelSet, config: LabelerConfig,
+    workspace: Workspace, runner: Runner, first: int = 1,
+) -> list[Asked]:  # fmt: skip
+    """Ask a labeler all prompts, shard by shard; whatever happens, what was answered is in the ledger.
+
+    Args:
+        stage: what the progress bar says.
+        ask: asks the prompts of one shard.
+        groups: gives the prompts of each question.
+        n_questions: how many questions these are.
+        labels: the allowed answers.
+        config: the labeler.
+        workspace: where the ledger is.
+        runner: runs the shards.
+        first: questions of the first shard.
+    """
+
+    def calls(groups: Iterable[Sequence[Prompt]], waits: bool) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        for shard in cut_shards(groups, n_questions, first, runner.n_workers):
+            yield len({prompt.question_id for prompt in shard}), (workspace, config, labels, shard, waits)
+
+    try:
+        asked = runner.each(stage, n_questions, ask, calls(groups(), False))
+        left = [prompt for one in asked for prompt in one.left]
+        if left:
+            by_question = [list(group) for _, group in groupby(left, key=lambda prompt: prompt.question_id)]
+            release_ledgers()  # or the other run might wait for this one
+            runner.progress.say(f"{stage}: waiting for {len(by_question)} questions that another run is asking")
+            asked += runner.each(stage, len(by_question), ask, calls(by_question, True))
+        return asked
+    finally:
+        release_ledgers()
+
+
+def cut_shards(
+    groups: Iterable[Sequence[Prompt]], n_questions: int, first: int = 1, n_workers: int = 1,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[list[Prompt]]:  # fmt: skip
+    """The prompts of some questions at a time: as many as take some seconds, so that progress shows and tasks pay.
+
+    Args:
+        groups: the prompts of each question.
+        n_questions: how many these are.
+        first: questions of the first shard; each later one has so many as the time that the one before took allows,
+            twice as many at most.
+        n_workers: how many work at a time; each has its share to the end.
+        clock: tells seconds.
+    """
+    upcoming, size, n_shards, left = iter(groups), first, 0, n_questions
+    while True:
+        share = math.ceil(left / (SHARDS_A_WORKER * n_workers)) if n_workers > 1 else MOST_QUESTIONS
+        n_now = max(1, min(size, share))
+        shard = [prompt for group in islice(upcoming, n_now) for prompt in group]
+        if not shard:
+            return
+        started = clock()
+        yield shard
+        left, n_shards = left - n_now, n_shards + 1
+        if n_workers > 1 and n_shards <= SHARDS_A_WORKER * n_workers:
+            continue  # taken without being waited for, so that the clock tells nothing
+        took = (clock() - started) * n_workers
+        size = max(1, min(MOST_QUESTIONS, round(n_now * SHARD_SECONDS / max(took, SHARD_SECONDS / 2))))

@@ -1,0 +1,129 @@
+"""A store on s3://, on this machine: the same tables as in a folder, also after a kill; what needs a folder says so."""
+
+import io
+import logging
+import os
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+from labeling.votes import KEY
+from tests.conftest import needs_model, write_experiment, write_remote
+from tests.doubles.provider import ProviderDouble
+from tests.processes import free_port
+
+pytestmark = pytest.mark.model
+boto3 = pytest.importorskip("boto3")
+moto_server = pytest.importorskip("moto.server")
+STORE = "s3://bucket/some/runs"
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """A bucket, and the environment in which it is found."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        found = {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        s3 = boto3.client("s3", endpoint_url=found["AWS_ENDPOINT_URL"], aws_access_key_id="test",
+                          aws_secret_access_key="test", region_name="us-east-1")  # fmt: skip
+        s3.create_bucket(Bucket="bucket")
+        yield s3, os.environ | found
+    finally:
+        server.stop()
+
+
+def tercet(*arguments, environment) -> subprocess.Popen:
+    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(*arguments, environment, code=0) -> str:
+    process = tercet(*arguments, environment=environment)
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == code, errors
+    return output if code == 0 else errors
+
+
+def objects(s3) -> dict[str, bytes]:
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket="bucket").get("Contents", [])]
+    return {key: s3.get_object(Bucket="bucket", Key=key)["Body"].read() for key in keys}
+
+
+def votes(s3) -> pl.DataFrame:
+    found = [pl.read_parquet(io.BytesIO(body)) for key, body in objects(s3).items()
+             if "/ledger/" in key and key.endswith(".parquet") and "/." not in key]  # fmt: skip
+    return pl.concat(found, how="diagonal") if found else pl.DataFrame()
+
+
+def test_a_run_that_was_killed_ends_there_with_the_tables_of_one_in_a_folder(bucket, tmp_path):
+    needs_model("smollm2-135m")
+    needs_model("all-minilm-l6-v2")
+    s3, environment = bucket
+    experiment = write_experiment(tmp_path / "small.toml", questions=4)
+    finish("run", experiment, "--store", tmp_path / "runs", "--quiet", environment=environment)
+    process = tercet("run", experiment, "--store", STORE, environment=environment | {"TERCET_FLUSH_SECONDS": "0"})
+    deadline = time.monotonic() + 180
+    while votes(s3).is_empty():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    before = votes(s3)
+    finish("run", experiment, "--store", STORE, "--quiet", environment=environment)
+    after = votes(s3)
+    assert len(after) == len(after.unique(KEY)) > len(before)
+    assert len(before.join(after, on=before.columns, nulls_equal=True)) == len(before)
+    (manifest,) = (tmp_path / "runs").glob("*/manifest.json")
+    there = {key.rpartition("/")[2]: body for key, body in objects(s3).items() if f"/{manifest.parent.name}/" in key}
+    here = {file.name: file.read_bytes() for file in manifest.parent.iterdir()}
+    assert there.keys() == here.keys()
+    assert all(there[name] == here[name] for name in here if name.endswith(".parquet"))
+    report = finish("report", f"{STORE}/{manifest.parent.name}", environment=environment)
+    assert there["report.md"].decode() in report
+
+
+def test_paid_readers_want_a_folder_where_two_runs_can_take_turns(bucket, tmp_path):
+    _, environment = bucket
+    experiment = write_remote(tmp_path / "far.toml")
+    told = finish("label", experiment, "--store", STORE, "--max-cost", "1", code=2,
+                  environment=environment | {"GROQ_API_KEY": "sk-none"})  # fmt: skip
+    assert "a folder of this machine" in told
+
+
+def test_a_server_of_ones_own_is_asked_there(bucket, tmp_path):
+    s3, environment = bucket
+    with ProviderDouble() as double:
+        remote = f'provider = "server"\nbase_url = "{double.url}/v1"\nlogprobs = "off"'
+        experiment = write_remote(tmp_path / "far.toml", remote)
+        before = len(votes(s3))
+        finish("label", experiment, "--store", STORE, "--quiet", environment=environment)
+    assert len(votes(s3)) == before + 18
+
+
+def test_a_bucket_that_is_not_there_is_one_line(bucket, tmp_path):
+    s3, environment = bucket
+    experiment = write_experiment(tmp_path / "small.toml")
+    told = finish("label", experiment, "--store", "s3://nowhere/runs", code=2, environment=environment)
+    assert told.startswith("tercet: the store s3://nowhere/runs, and no bucket 'nowhere': expected one")
+    assert len(told.splitlines()) == 1
+    assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == ["bucket"], "a slip of the pen made a bucket"
+
+
+def test_a_store_that_does_not_answer_is_one_line(bucket, tmp_path):
+    _, environment = bucket
+    nobody = environment | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    told = finish("label", "demo", "--store", STORE, code=2, environment=nobody)
+    assert told.startswith(f"tercet: the store {STORE} does not answer (")
+    assert len(told.splitlines()) == 1

@@ -1,0 +1,158 @@
+"""What tests of several processes share: free ports, waiting, listening sockets, and a served Tercet."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+LOOPBACK = {"127.0.0.1", "::1"}
+
+
+def free_port() -> int:
+    """A port that is free, and the one after it."""
+    while True:
+        with socket.socket() as probe, socket.socket() as after:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+            try:
+                after.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+def wait_until(condition, seconds=120.0, every=0.3, told=lambda: ""):
+    """Wait for a condition and return what it gave; `told` explains a timeout."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, told()
+        time.sleep(every)
+    return found
+
+
+def family(process) -> list[psutil.Process]:
+    """A process with all its descendants, as far as they still live."""
+    try:
+        parent = psutil.Process(process.pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def listening(processes) -> set[str]:
+    """The addresses that processes listen on."""
+    found = set()
+    for process in processes:
+        try:
+            found |= {one.laddr.ip for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN}
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+class Served(NamedTuple):
+    """A running `tercet serve`."""
+
+    port: int
+    process: subprocess.Popen
+    log: Path
+
+    def api(self, path, body=None, method=None):
+        """Ask the Prefect API."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+            method=method or ("GET" if body is None else "POST"),
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def deployments(self, experiment="demo") -> dict[str, dict]:
+        """Those of an experiment that are registered, by the name of their flow."""
+        found = self.api("deployments/filter", {})
+        return {one["entrypoint"].rpartition(".")[2]: one for one in found if one["name"] == experiment}
+
+    def submit(self, flow: str, **form) -> str:
+        """Start a run with a form changed so; returns its id."""
+        deployment = self.deployments()[flow]
+        given = deployment["parameters"] | {"form": deployment["parameters"]["form"] | form}
+        return self.api(f"deployments/{deployment['id']}/create_flow_run", {"parameters": given})["id"]
+
+    def state(self, run: str) -> dict:
+        """The state of a run."""
+        return self.api(f"flow_runs/{run}")["state"]
+
+    def wait_for_state(self, run: str, *names: str, seconds=300.0) -> dict:
+        """Wait until a run is in one of these states."""
+        wait_until(
+            lambda: self.state(run)["name"] in names,
+            seconds,
+            told=lambda: f"{self.state(run)} {self.log.read_text()[-3000:]}",
+        )
+        return self.state(run)
+
+    def artifacts(self, run: str) -> dict[str, dict]:
+        """The artifacts of a run by key."""
+        found = self.api("artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}, "limit": 200})
+        return {one["key"]: one for one in found}
+
+    def stop(self) -> int:
+        """Ctrl-C; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=90)
+
+
+def start_serving(folder: Path, *arguments: str, port: int | None = None, **environment: str) -> Served:
+    """Start `tercet serve` in `folder`, with its store and Prefect's own files there, and wait for its deployments."""
+    port = port or free_port()
+    settings = {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT),
+        **environment,
+    }
+    command = [sys.executable, "-m", "flows.cli", "serve", *arguments]
+    command += ["--port", str(port), "--store", str(folder / "runs")]
+    log = folder / "serve.log"
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=os.environ | settings, stdout=output, stderr=subprocess.STDOUT
+        )
+    served = Served(port, process, log)
+    n_flows = 3 * max(1, sum(not one.startswith("-") for one in arguments))
+    try:
+        wait_until(lambda: _is_ready(served, n_flows), 180, told=log.read_text)
+    except BaseException:
+        served.stop()
+        raise
+    return served
+
+
+def _is_ready(served: Served, n_flows: int) -> bool:
+    assert served.process.poll() is None, served.log.read_text()
+    try:
+        return len(served.api("deployments/filter", {})) >= n_flows
+    except OSError:
+        return False
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, port: int | None = None, **environment: str):
+    """A served Tercet for as long as the context lasts."""
+    served = start_serving(folder, *arguments, port=port, **environment)
+    try:
+        yield served
+    finally:
+        served.stop()

@@ -1,0 +1,66 @@
+"""Files of a store appear whole or not at all, in folders and on other file systems alike."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from corpora.errors import InputError
+from corpora.storage import files_in, is_folder, read_frame, require_folder, store_path, write_frame, written_whole
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request, tmp_path):
+    """An empty folder of this machine, and one on a file system that only fsspec knows."""
+    path = tmp_path / "store" if request.param == "folder" else store_path(f"memory://{tmp_path.name}")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def test_a_frame_is_written_over_an_earlier_one_and_read_back(store):
+    for value in (1, 2):
+        write_frame(store / "t.parquet", pl.DataFrame({"a": [value]}))
+    assert read_frame(store / "t.parquet")["a"].to_list() == [2]
+    assert [file.name for file in store.iterdir()] == ["t.parquet"]
+
+
+def test_an_error_midway_leaves_the_earlier_file_and_nothing_else(store):
+    with written_whole(store / "t") as file:
+        file.write(b"before")
+    with pytest.raises(TypeError), written_whole(store / "t") as file:
+        file.writelines([b"half", None])
+    assert (store / "t").read_bytes() == b"before"
+    assert [file.name for file in store.iterdir()] == ["t"]
+
+
+def test_nothing_is_seen_under_the_name_before_the_end(store):
+    with written_whole(store / "t.parquet") as file:
+        file.write(b"half")
+        file.flush()
+        assert files_in(store, "*.parquet") == []
+    assert [file.name for file in files_in(store, "*.parquet")] == ["t.parquet"]
+
+
+def test_files_come_by_name_and_a_folder_that_is_not_there_has_none(store):
+    for name in ("b.x", "a.x", "c.y"):
+        (store / name).write_bytes(b"")
+    assert [file.name for file in files_in(store, "*.x")] == ["a.x", "b.x"]
+    assert files_in(store / "gone", "*.x") == []
+
+
+def test_addresses_of_local_files_are_folders():
+    assert store_path("file:///a/b") == store_path("/a/b") == Path("/a/b")
+    assert is_folder(store_path("runs"))
+    assert not is_folder(store_path("memory://a"))
+
+
+@pytest.mark.parametrize("address", ["nope://bucket/runs", "s3x://bucket"])
+def test_an_unknown_file_system_is_one_line(address):
+    with pytest.raises(InputError, match=address):
+        store_path(address)
+
+
+def test_what_needs_locks_refuses_another_file_system():
+    assert require_folder(Path("runs"), "x") == Path("runs")
+    with pytest.raises(InputError, match=r"memory://.* with paid readers"):
+        require_folder(store_path("memory://a"), "paid readers")

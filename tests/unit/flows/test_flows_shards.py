@@ -1,0 +1,52 @@
+"""Shards: of some seconds each, whatever a question takes."""
+
+import heapq
+
+import pytest
+
+from flows.shards import MOST_QUESTIONS, SHARD_SECONDS, cut_shards
+
+
+def sizes(n_questions, seconds_a_question, first=1):
+    now = [0.0]
+    found = []
+    groups = ([one, one] for one in range(n_questions))
+    for shard in cut_shards(groups, n_questions, first, clock=lambda: now[0]):
+        found.append(len(shard) // 2)
+        now[0] += len(shard) // 2 * seconds_a_question
+    return found
+
+
+@pytest.mark.parametrize(
+    ("seconds_a_question", "wanted"),
+    [(60.0, [1, 1, 1, 1, 1, 1, 1, 1]), (5.0, [1, 2, 3, 2]), (0.001, [1, 2, 4, 1])],
+)
+def test_slow_questions_come_one_by_one_and_fast_ones_in_growing_shards(seconds_a_question, wanted):
+    assert sizes(8, seconds_a_question) == wanted
+
+
+def test_a_shard_has_a_most_and_all_questions_are_in_one():
+    found = sizes(1000, 0.0)
+    assert sum(found) == 1000
+    assert max(found) == MOST_QUESTIONS
+
+
+def test_a_shard_takes_about_the_seconds_that_it_should():
+    found = sizes(500, 1.0)
+    assert found[10] == SHARD_SECONDS
+
+
+@pytest.mark.parametrize("seconds_a_question", [0.001, 1.0, 60.0])
+def test_each_of_eight_workers_has_its_share(seconds_a_question):
+    now, free_at, ends, found = [0.0], [0.0] * 8, [], []
+    groups = ([one, one] for one in range(400))
+    for shard in cut_shards(groups, 400, 16, 8, clock=lambda: now[0]):
+        found.append(len(shard) // 2)
+        end = max(now[0], heapq.heappop(free_at)) + found[-1] * seconds_a_question
+        heapq.heappush(free_at, end)
+        heapq.heappush(ends, end)
+        if len(ends) >= 16:  # two on their way to each worker
+            now[0] = max(now[0], heapq.heappop(ends))
+    assert sum(found) == 400
+    assert max(found) <= 25, "one worker has more than its share"
+    assert found[-1] <= 2, "the others wait for the last"
