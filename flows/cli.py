@@ -13,8 +13,10 @@ import click
 
 from flows.cli_batches import batches
 from flows.cli_options import (
+    StorePathType,
     ask_user,
     batch_option,
+    dask_option,
     max_cost_option,
     prefect_option,
     quiet_option,
@@ -23,6 +25,7 @@ from flows.cli_options import (
 )
 
 if TYPE_CHECKING:
+    from corpora.storage import StorePath
     from flows.manifest import Kind
 
 EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
@@ -75,13 +78,10 @@ def experiment_command(kind: Kind, text: str) -> None:
     @batch_option
     @max_cost_option
     @prefect_option
+    @dask_option
     @quiet_option
-    def command(
-        experiment: Path, store: Path, threads: int | None, n_batch: int | None, max_cost: float | None, prefect: bool,
-        quiet: bool,
-    ) -> None:  # fmt: skip
-        settings = {"threads": threads, "n_batch": n_batch, "max_cost": max_cost}
-        _execute(experiment, kind, store, settings, prefect=prefect, quiet=quiet)
+    def command(experiment: Path, store: StorePath, prefect: bool, dask: str, quiet: bool, **settings: Any) -> None:
+        _execute(experiment, kind, store, settings, prefect=prefect, dask=dask, quiet=quiet)
 
 
 experiment_command("run", "Label, sweep and compare: the whole experiment of a TOML file (or a bundled name).")
@@ -93,12 +93,15 @@ experiment_command("compare", "Compare the readers of an experiment as labelers 
 @main.command()
 @store_option
 @quiet_option
-def demo(store: Path, quiet: bool) -> None:
+def demo(store: StorePath, quiet: bool) -> None:
     """Run the bundled demonstration: a handbook of 36 documents, two readers, four chunk sizes."""
-    _execute(Path("demo"), "run", store, {}, prefect=False, quiet=quiet)
+    _execute(Path("demo"), "run", store, {}, quiet=quiet)
 
 
-def _execute(path: Path, kind: Kind, store: Path, settings: Mapping[str, Any], *, prefect: bool, quiet: bool) -> None:
+def _execute(
+    path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], *, prefect: bool = False, dask: str = "",
+    quiet: bool,
+) -> None:  # fmt: skip
     from flows.experiment import experiment_file, load_experiment
     from flows.pipeline import execute
     from flows.progress import Bars, Quiet
@@ -107,13 +110,13 @@ def _execute(path: Path, kind: Kind, store: Path, settings: Mapping[str, Any], *
 
     experiment = load_experiment(path).with_settings(**settings)
     workspace = Workspace(store, experiment_file(path).resolve().parent)
-    if prefect:
+    if prefect or dask:
         # Before Prefect is imported: the server that it may start would otherwise report on itself.
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         os.environ.setdefault("DO_NOT_TRACK", "1")
         from flows.prefect_flows import execute_as_flow
 
-        outcome = execute_as_flow(experiment, kind, workspace, ask_user)
+        outcome = execute_as_flow(experiment, kind, workspace, ask_user, dask)
     else:
         outcome = execute(experiment, kind, workspace, Runner(Quiet() if quiet else Bars()), ask_user)
     if not quiet:
@@ -133,7 +136,7 @@ def _execute(path: Path, kind: Kind, store: Path, settings: Mapping[str, Any], *
     help="Which command to plan.",
 )
 @store_option
-def plan(experiment: Path, kind: Kind, store: Path) -> None:
+def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
     """Say what a run would ask, how long it would take and what it would cost, before anything is asked."""
     from flows.experiment import experiment_file, load_experiment
     from flows.measure import price_file
@@ -151,8 +154,8 @@ def plan(experiment: Path, kind: Kind, store: Path) -> None:
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path))
-def report(run: Path) -> None:
+@click.argument("run", type=StorePathType())
+def report(run: StorePath) -> None:
     """Render the report of a finished RUN folder from its tables."""
     from flows.pipeline import render_again
 
@@ -162,8 +165,8 @@ def report(run: Path) -> None:
 
 
 @main.command()
-@click.argument("runs", nargs=2, type=click.Path(path_type=Path))
-def diff(runs: tuple[Path, Path]) -> None:
+@click.argument("runs", nargs=2, type=StorePathType())
+def diff(runs: tuple[StorePath, StorePath]) -> None:
     """Count the labels that differ between two RUNS of one experiment, and say how fragile they were.
 
     For runs on other threads, with another batch size, or with another build of llama.cpp.
@@ -268,13 +271,20 @@ def import_modelfile(modelfile: Path, name: str | None) -> None:
 
 
 @main.command()
+@click.argument("experiments", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the server.")
+@click.option("--limit", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time; others wait.")
 @store_option
-def serve(port: int, store: Path) -> None:
-    """Register the flows label, sweep and compare with a Prefect server, and run what is asked there."""
+def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath) -> None:
+    """Register label, sweep and compare with a Prefect server, a form each, and run what is asked for there.
+
+    The forms are filled in as EXPERIMENTS say: TOML files or bundled names; `demo` where none is given. A server of
+    this machine is used where one answers, else one is started, and stopped again. Reports of finished runs are shown
+    on the port after the server's. Everything listens on 127.0.0.1 only.
+    """
     from flows.serve import serve_flows
 
-    serve_flows(port, store)
+    serve_flows(experiments or (Path("demo"),), port, store, limit)
 
 
 main.add_command(batches)

@@ -1,4 +1,4 @@
-"""The flows label, sweep and compare as Prefect knows them: stages are tasks, the report is an artifact.
+"""The flows label, sweep and compare as Prefect knows them: a form each, stages as tasks, results as artifacts.
 
 A task is a shard of work, never a question, and keeps no result: the ledger is the one source of truth, so that a
 retried run asks only what is missing.
@@ -6,115 +6,136 @@ retried run asks only what is missing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from functools import wraps
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect import Flow, flow
 from prefect.states import Failed
 
 from corpora.errors import InputError
-from flows.experiment import Experiment, check_experiment
+from corpora.storage import StorePath, absolute, open_store
+from flows.experiment import Experiment, check_experiment, experiment_file, load_experiment
+from flows.forms import CompareForm, FormKind, LabelForm, SweepForm
 from flows.manifest import Kind
 from flows.pipeline import Outcome, execute, refuse_to_ask
-from flows.progress import Quiet
-from flows.runner import Runner
+from flows.task_runner import REFUSED, TaskRunner
 from flows.workspace import Workspace
 
-T = TypeVar("T")
 
-
-class Told(Quiet):
-    """Progress as lines in the log of the flow run."""
-
-    def say(self, line: str) -> None:
-        """Log the line."""
-        get_run_logger().info(line)
-
-
-class TaskRunner(Runner):
-    """Runs every stage as a Prefect task."""
-
-    def __init__(self) -> None:
-        super().__init__(Told())
-
-    def call(self, stage: Callable[..., T], *args: Any) -> T:
-        """Run a stage as a task named after its function."""
-        name = stage.__name__.replace("_", "-")
-        decorate = task(name=name, persist_result=False, cache_policy=NO_CACHE)
-        refused: list[InputError] = []
-
-        @wraps(stage)
-        def guarded(*given: Any) -> Any:
-            try:
-                return stage(*given)
-            except InputError as error:
-                # The user's mistake: a failed state with its line. An exception would be logged with a traceback.
-                refused.append(error)
-                return Failed(message=str(error))
-
-        state = decorate(guarded)(*args, return_state=True)
-        if refused:
-            raise refused[0]
-        result: T = state.result()
-        return result
-
-    def artifact(self, key: str, markdown: str) -> None:
-        """Show a text in the UI, which cannot reach the pictures beside a report."""
-        markdown = re.sub(r"^!\[.*\]\(.*\)\n\n", "", markdown, flags=re.MULTILINE)
-        create_markdown_artifact(key=re.sub(r"[^a-z0-9-]+", "-", key.lower()), markdown=markdown)
-
-
-def _execute(kind: Kind, experiment: Experiment, store: Path, base: Path) -> Any:
+def _execute(kind: Kind, form: LabelForm, experiment: str, store: str) -> Any:
     """The verdict in one line, or a failed state that says what the user can put right."""
     try:
-        return execute(check_experiment(experiment), kind, Workspace(store, base), TaskRunner()).line
+        file = experiment_file(Path(experiment))
+        made = check_experiment(form.experiment(load_experiment(Path(experiment))))
+        workspace = Workspace(_lasting(open_store(store), store), file.resolve().parent)
+        with runner_on(form.dask, made, kind, workspace) as runner:
+            return execute(made, kind, workspace, runner).line
     except InputError as error:
-        return Failed(message=str(error))
+        # Prefect logs a traceback of whatever failed; of a mistake in a form it would bury the one line that helps.
+        logging.getLogger("prefect.flow_runs").addFilter(lambda record: not record.exc_info)
+        return Failed(name=REFUSED, message=str(error))
+
+
+def _lasting(path: StorePath, given: str) -> StorePath:
+    """Refuse a folder relative to where a flow happens to run: a work pool's may be gone after the run."""
+    if path != absolute(path):
+        raise InputError(
+            f"the store {given!r}", "a whole path, or an address such as s3://bucket/runs", "begin it with / or ~"
+        )
+    return path
 
 
 @flow(name="label", persist_result=False)
-def label(experiment: Experiment = Experiment(), store: Path = Path("runs"), base: Path = Path()) -> Any:  # noqa: B008  (immutable; Prefect shows defaults in its form)
-    """Ask every reader three times with the whole document, and keep what all three votes agree on."""
-    return _execute("label", experiment, store, base)
+def label(form: LabelForm = LabelForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (immutable; Prefect shows defaults in its form)
+    """Ask every reader three times with the whole document, and keep what all three votes agree on.
+
+    Args:
+        form: what to label, by whom, and what is kept.
+        experiment: the experiment file that gives what the form does not show; `tercet serve EXPERIMENT` fills it in.
+        store: folder of runs and votes, or an address such as s3://bucket/runs.
+    """
+    return _execute("label", form, experiment, store)
 
 
 @flow(name="sweep", persist_result=False)
-def sweep(experiment: Experiment = Experiment(), store: Path = Path("runs"), base: Path = Path()) -> Any:  # noqa: B008  (as above)
-    """Chunk at every size, retrieve, let the readers answer, and say which size to use."""
-    return _execute("sweep", experiment, store, base)
+def sweep(form: SweepForm = SweepForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (as above)
+    """Chunk at every size, retrieve, let the readers answer, and say which size to use.
+
+    Args:
+        form: which chunk sizes to try, how chunks are found, and what the readers see.
+        experiment: the experiment file that gives what the form does not show; `tercet serve EXPERIMENT` fills it in.
+        store: folder of runs and votes, or an address such as s3://bucket/runs.
+    """
+    return _execute("sweep", form, experiment, store)
 
 
 @flow(name="compare", persist_result=False)
-def compare(experiment: Experiment = Experiment(), store: Path = Path("runs"), base: Path = Path()) -> Any:  # noqa: B008  (as above)
-    """Compare readers as labelers of the same questions."""
-    return _execute("compare", experiment, store, base)
+def compare(form: CompareForm = CompareForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (as above)
+    """Compare readers as labelers of the same questions.
+
+    Args:
+        form: which labelers to compare, on what.
+        experiment: the experiment file that gives what the form does not show; `tercet serve EXPERIMENT` fills it in.
+        store: folder of runs and votes, or an address such as s3://bucket/runs.
+    """
+    return _execute("compare", form, experiment, store)
 
 
-FLOWS = {"label": label, "sweep": sweep, "compare": compare}
+FLOWS: dict[FormKind, Flow[..., Any]] = {"label": label, "sweep": sweep, "compare": compare}
+
+
+@contextmanager
+def runner_on(dask: str, experiment: Experiment, kind: Kind, workspace: Workspace) -> Iterator[TaskRunner]:
+    """What runs the stages: this process, or the workers of a Dask scheduler.
+
+    Raises:
+        InputError: as `dask_runner`, or its package is missing.
+    """
+    if not dask:
+        yield TaskRunner()
+        return
+    try:
+        # Imported here: only who has a cluster has the package.
+        from flows.dask_runner import dask_runner
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"a Dask scheduler without the package {error.name}", "it installed", "run `pip install -e '.[dask]'`"
+        ) from error
+    with dask_runner(dask, experiment, kind, workspace) as runner:
+        yield runner
 
 
 def execute_as_flow(
-    experiment: Experiment, kind: Kind, workspace: Workspace, confirm: Callable[[str], bool] = refuse_to_ask
-) -> Outcome:
+    experiment: Experiment, kind: Kind, workspace: Workspace, confirm: Callable[[str], bool] = refuse_to_ask,
+    dask: str = "",
+) -> Outcome:  # fmt: skip
     """Run an experiment as a flow, on the configured Prefect API or on one that lives as long as the run.
 
+    Args:
+        experiment: what to run.
+        kind: how much of it.
+        workspace: where.
+        confirm: asks the user whether to spend more on remote readers than the experiment allows.
+        dask: address of a Dask scheduler; empty for this process alone.
+
     Raises:
-        InputError: as `execute`.
+        InputError: as `execute` and `runner_on`.
     """
     done: list[Outcome | InputError] = []
+    if dask:  # the workers have other current folders
+        workspace = workspace._replace(root=absolute(workspace.root))
 
     @flow(name=kind, persist_result=False)
     def started_here() -> Any:
         try:
-            done.append(execute(experiment, kind, workspace, TaskRunner(), confirm))
+            with runner_on(dask, experiment, kind, workspace) as runner:
+                done.append(execute(experiment, kind, workspace, runner, confirm))
         except InputError as error:
             done.append(error)
-            return Failed(message=str(error))
+            return Failed(name=REFUSED, message=str(error))
 
     state: Any = started_here(return_state=True)
     if not done:

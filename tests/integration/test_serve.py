@@ -1,71 +1,170 @@
-"""`tercet serve` registers the three flows with a Prefect server on loopback, and stops cleanly."""
+"""`tercet serve`: three flows with forms on a loopback server; runs that end with artifacts; a clean stop."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
+import psutil
 import pytest
 
+from tests.conftest import ROOT, needs_model
+from tests.processes import LOOPBACK, family, free_port, listening, serving, wait_until
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture
-def served(tmp_path):
-    port = free_port()
-    environment = os.environ | {"PREFECT_HOME": str(tmp_path / "prefect"), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--store", str(tmp_path / "runs")]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            wait_for(lambda: len(deployments(port)) == 3, process, tmp_path / "log")
-            yield port, process
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
+FORM = {"questions": 3, "readers": ["smollm2-135m"], "controls": [], "sizes": [24, 48], "budgets": [48], "threads": 1}
 
 
-def wait_for(condition, process, log):
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.5)
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("served"), TERCET_FLUSH_SECONDS="0") as one:
+        yield one
 
 
-def deployments(port: int) -> list[dict]:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/deployments/filter",
-        data=b"{}",
-        headers={"Content-Type": "application/json"},
-        method="POST",
-    )
-    with urllib.request.urlopen(request, timeout=5) as response:
-        return json.load(response)
-
-
-def test_the_three_flows_are_registered_with_forms_and_the_server_goes_away(served):
-    port, process = served
-    found = {one["entrypoint"].rpartition(":")[2]: one for one in deployments(port)}
+def test_the_three_flows_are_registered_with_forms_that_explain_themselves(served):
+    found = served.deployments()
     assert set(found) == {"label", "sweep", "compare"}
-    form = found["sweep"]["parameter_openapi_schema"]
-    sizes = form["definitions"]["RetrievalConfig"]["properties"]["sizes"]
-    assert "tokens" in sizes["description"]
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=60)
-    with pytest.raises(urllib.error.URLError):
-        deployments(port)
+    form = found["sweep"]["parameter_openapi_schema"]["definitions"]["SweepForm"]["properties"]
+    assert "tokens" in form["sizes"]["description"].lower()
+    assert form["sizes"]["items"]["minimum"] == 1
+    assert "smollm2-135m" in form["readers"]["items"]["enum"]
+    assert found["sweep"]["parameters"]["form"]["sizes"] == [16, 32, 64, 128], "the experiment fills the form in"
+
+
+@pytest.mark.model
+def test_a_run_shows_its_progress_and_ends_with_verdict_table_plots_and_report_all_on_loopback(served):
+    needs_model("smollm2-135m")
+    needs_model("all-minilm-l6-v2")
+    run = served.submit("sweep", name="mine", **FORM)
+    served.wait_for_state(run, "Running")
+    wait_until(lambda: any(key.startswith("progress-label") for key in served.artifacts(run)), 120)
+    addresses = listening(family(served.process))
+    assert addresses, "nothing listens: this test showed nothing"
+    assert addresses <= LOOPBACK
+    state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
+    assert state["name"] == "Completed", served.log.read_text()[-3000:]
+    shown = served.artifacts(run)
+    verdict = next(one for key, one in shown.items() if key.endswith("-verdict"))
+    assert "**Verdict.**" in verdict["data"]
+    table = next(one for key, one in shown.items() if key.endswith("-sweep"))
+    assert "24" in table["data"]
+    assert "48" in table["data"]
+    progress = [one for key, one in shown.items() if key.startswith("progress-")]
+    assert all(one["data"] == 100 for one in progress), progress
+    assert any(one["data"].startswith("## ") and "data:image/png;base64," in one["data"] for one in shown.values()
+               if one["type"] == "markdown")  # fmt: skip
+    link = next(one for key, one in shown.items() if key.endswith("-report"))
+    address = link["data"].partition("](")[2].rstrip(")")
+    with urllib.request.urlopen(address, timeout=10) as report:
+        assert b"<html" in report.read()
+
+
+def test_a_mistake_across_fields_is_one_line_and_a_refused_run(served):
+    run = served.submit("sweep", name="wrong", **FORM | {"overlaps": [24]})
+    state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
+    assert state["name"] == "Refused"
+    assert "overlap 24" in state["message"]
+    assert not list((served.log.parent / "runs").glob("wrong*"))
+
+
+def test_what_the_schema_forbids_is_refused_when_it_is_submitted(served):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        served.submit("sweep", **FORM | {"sizes": [0]})
+    assert refused.value.code in (409, 422)
+    assert b"0 is less than the minimum of 1" in refused.value.read()
+
+
+def test_a_second_one_uses_the_server_that_it_finds_and_leaves_it(served, tmp_path):
+    with serving(tmp_path, "pubmedqa", port=served.port) as second:
+        wait_until(lambda: len(served.deployments("pubmedqa-sizes")) == 3, told=second.log.read_text)
+    assert len(served.deployments()) == 3
+
+
+def test_ctrl_c_leaves_no_process_and_no_server(tmp_path):
+    with serving(tmp_path) as served:
+        everyone = family(served.process)
+        assert served.stop() == 0
+    _, alive = psutil.wait_procs(everyone, timeout=30)
+    assert not alive
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", served.port)) != 0
+    assert "Traceback" not in served.log.read_text()
+
+
+def serve(*arguments, **environment):
+    command = [sys.executable, "-m", "flows.cli", "serve", *arguments]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=120)
+
+
+def test_a_server_that_is_configured_and_not_there_is_one_line(tmp_path):
+    done = serve(PREFECT_API_URL=f"http://127.0.0.1:{free_port()}/api", PREFECT_HOME=str(tmp_path))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "no Prefect server answers there" in line
+
+
+def test_a_port_that_something_else_listens_on_is_one_line(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = serve("--port", str(taken.getsockname()[1]), PREFECT_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert [line for line in done.stderr.splitlines() if line.startswith("tercet: ")]
+
+
+def test_an_experiment_that_is_not_there_is_one_line_before_any_server_starts(tmp_path):
+    done = serve("nowhere.toml", PREFECT_HOME=str(tmp_path / "prefect"))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "prefect").exists()
+
+
+@pytest.mark.model
+def test_prefect_yaml_registers_the_flows_and_a_worker_elsewhere_runs_them(served, tmp_path):
+    needs_model("smollm2-135m")
+    environment = os.environ | {
+        "PREFECT_API_URL": f"http://127.0.0.1:{served.port}/api",
+        "PREFECT_HOME": str(served.log.parent / "prefect"),
+        "PYTHONPATH": str(ROOT),
+    }
+
+    def prefect(*arguments, cwd=ROOT):
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", *arguments],
+            cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    prefect("work-pool", "create", "tercet", "--type", "process")
+    prefect("deploy", "--all")
+    found = served.deployments("tercet")
+    assert set(found) == {"label", "sweep", "compare"}
+    form = {"questions": 2, "readers": ["smollm2-135m"], "threads": 1}
+    given = {"parameters": {"form": form, "store": str(tmp_path / "runs"), "experiment": "demo"}}
+    run = served.api(f"deployments/{found['label']['id']}/create_flow_run", given)["id"]
+    told = prefect("worker", "start", "--pool", "tercet", "--run-once", cwd=tmp_path)
+    assert served.state(run)["name"] == "Completed", told
+    assert list((tmp_path / "runs").glob("demo-label-*/manifest.json"))
+
+
+def test_a_store_that_may_be_gone_after_the_run_is_refused(served):
+    deployment = served.deployments()["label"]
+    given = deployment["parameters"] | {"store": "runs"}
+    run = served.api(f"deployments/{deployment['id']}/create_flow_run", {"parameters": given})["id"]
+    state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
+    assert state["name"] == "Refused"
+    assert "the store 'runs'" in state["message"]
+
+
+def test_a_closed_terminal_leaves_no_process_though_a_run_is_under_way(tmp_path):
+    with serving(tmp_path) as served:
+        run = served.submit("label", questions=5, readers=["smollm2-135m"])
+        served.wait_for_state(run, "Running")
+        everyone = family(served.process)
+        served.process.send_signal(signal.SIGTERM)
+        served.process.wait(timeout=90)
+    _, alive = psutil.wait_procs(everyone, timeout=30)
+    assert not alive

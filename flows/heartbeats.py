@@ -1,0 +1,40 @@
+"""A run whose process is gone: its heartbeats stop, and the server marks it as crashed, so that it can be retried."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+
+from flows.names import HEARTBEAT_SECONDS, TAG
+
+SILENT_SECONDS = 3 * HEARTBEAT_SECONDS + 10
+NAME = "tercet: mark runs whose process is gone"
+_ENDED = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended", "Refused")
+
+
+def watch_heartbeats() -> None:
+    """Make the automation on the configured server, in place of one that an earlier version made."""
+    trigger = EventTrigger(
+        match={"prefect.resource.id": "prefect.flow-run.*"},
+        # On a server that others use too, their runs are none of our business.
+        match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
+        for_each={"prefect.resource.id"},
+        after={"prefect.flow-run.heartbeat"},
+        expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{state}" for state in _ENDED)},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=SILENT_SECONDS),
+    )
+    message = (
+        f"No sign of life for {SILENT_SECONDS} s: the process is gone. Retry goes on where it was, as votes are kept."
+    )
+    action = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
+    automation = AutomationCore(name=NAME, trigger=trigger, actions=[action], description=message)
+    with get_client(sync_client=True) as client:
+        for known in client.read_automations_by_name(NAME):
+            client.delete_automation(known.id)
+        client.create_automation(automation)

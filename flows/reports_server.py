@@ -1,0 +1,73 @@
+"""The HTML reports of a store, shown to browsers of this machine only; nothing else of the store is."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from corpora.storage import StorePath
+from results.html import HTML_REPORT
+from results.store import MANIFEST
+
+LOOPBACK = "127.0.0.1"
+_PATH = re.compile(rf"/([A-Za-z0-9][A-Za-z0-9_.-]*)/{re.escape(HTML_REPORT)}")
+# A report needs no script and no other place: whatever a corpus smuggled into one could do nothing.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+@contextmanager
+def reports_shown(store: StorePath, port: int = 0) -> Iterator[str]:
+    """Show the reports of a store for as long as the context lasts; gives the address, without a slash at its end.
+
+    Args:
+        store: folder of runs.
+        port: to listen on, so that links of earlier runs lead somewhere; any free one where it is taken, or for 0.
+    """
+
+    class Handler(_Reports):
+        root = store
+
+    with _listen(port, Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://{LOOPBACK}:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def _listen(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    try:
+        return ThreadingHTTPServer((LOOPBACK, port), handler)
+    except OSError:
+        return ThreadingHTTPServer((LOOPBACK, 0), handler)
+
+
+class _Reports(BaseHTTPRequestHandler):
+    root: StorePath
+
+    def do_GET(self) -> None:
+        host = self.headers.get("Host", "").rpartition(":")[0]
+        found = _PATH.fullmatch(self.path)
+        # Another name for this machine would be a foreign page that had it point here.
+        if host not in (LOOPBACK, "localhost") or not found:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        folder = self.root / found[1]
+        if not (folder / MANIFEST).is_file() or not (folder / HTML_REPORT).is_file():
+            self.send_error(HTTPStatus.NOT_FOUND, "No finished run of this name")
+            return
+        body = (folder / HTML_REPORT).read_bytes()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Security-Policy", _POLICY)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the terminal belongs to the flows."""

@@ -1,0 +1,41 @@
+"""Progress says how far, how fast, and how long it may still take."""
+
+import httpx
+import pytest
+
+from flows import live
+from flows.live import describe_progress
+from flows.names import slug
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "rate", "line"),
+    [
+        (0, 24, 5.0, 0.0, "0 of 24"),
+        (6, 24, 60.0, 0.1, "6 of 24, about 3 min 0 s left, 6.0 a minute, after 1 min 0 s"),
+        (500, 1000, 10.0, 50.0, "500 of 1000, about 10 s left, 50.0 a second, after 10 s"),
+        (1, 100, 120.0, 1 / 120, "1 of 100, about 3 h 18 min left, 0.5 a minute, after 2 min 0 s"),
+        (24, 24, 90.0, 24 / 90, "24 of 24, 16.0 a minute, after 1 min 30 s"),
+    ],
+)
+def test_a_stage_in_one_line(done, total, seconds, rate, line):
+    assert describe_progress(done, total, seconds, rate) == line
+
+
+def test_keys_of_artifacts_are_small_letters_digits_and_dashes():
+    assert slug("progress-read: Qwen2.5_coder (0.5b)") == "progress-read-qwen2-5-coder-0-5b"
+
+
+def test_a_server_that_is_away_for_a_moment_stops_no_work(monkeypatch):
+    def away(*_, **__):
+        raise httpx.ConnectError("nobody there")
+
+    monkeypatch.setattr(live, "create_progress_artifact", lambda *_, **__: "id")
+    monkeypatch.setattr(live, "update_progress_artifact", away)
+    monkeypatch.setattr(live.Live, "say", lambda *_: None)
+    with live.Live().stage("label", 2) as advance:
+        advance(1)
+        advance(1)
+    monkeypatch.setattr(live, "create_progress_artifact", away)
+    with live.Live().stage("label", 2) as advance:
+        advance(2)
