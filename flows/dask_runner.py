@@ -1,0 +1,180 @@
+"""Shards on a Dask cluster: models of the workers' machines answer; everything else stays in the flow's own process.
+
+A worker that dies takes nothing along but the shard under way: Dask gives that to another worker, and what the ledger
+knows already is not asked again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import distributed
+
+from corpora.errors import InputError
+from flows.asking import ask
+from flows.experiment import Experiment
+from flows.indexing import embed, embed_late
+from flows.manifest import Kind
+from flows.remote import ask_directly, is_paid
+from flows.shards import SHARDS_A_WORKER
+from flows.task_runner import TaskRunner
+from flows.workers import Told, check_workers, free_model, on_worker
+from flows.workspace import Workspace
+
+T = TypeVar("T")
+CONNECT_SECONDS = 30.0
+LOOK_SECONDS = 5.0  # between two looks at the workers
+ALONE_SECONDS = 120.0  # that a run waits for workers when all are gone
+ELSEWHERE = (ask, ask_directly, embed, embed_late)
+
+
+class ToldError(InputError):
+    """A mistake that another process has put into one line."""
+
+    def __init__(self, line: str) -> None:
+        self.found, self.expected, self.remedy = line, "", ""
+        Exception.__init__(self, line)
+
+
+class DaskRunner(TaskRunner):
+    """Runs shards on the workers of a Dask scheduler.
+
+    They are no Prefect tasks there: a worker need not reach the Prefect server, which may listen on loopback only.
+
+    Args:
+        client: of the scheduler.
+    """
+
+    def __init__(self, client: distributed.Client) -> None:
+        super().__init__()
+        self._client = client
+
+    @property
+    def n_workers(self) -> int:
+        """How many shards are worked on at a time."""
+        return max(1, len(self._client.nthreads()))
+
+    def each(
+        self, name: str, total: int, stage: Callable[..., T], shards: Iterable[tuple[int, tuple[Any, ...]]]
+    ) -> list[T]:
+        """Run a stage once for each shard, on whichever worker is free; results are in the order of the shards.
+
+        Raises:
+            InputError: as the stage, or workers keep dying.
+        """
+        upcoming = iter(shards)
+        first = next(upcoming, None)
+        if first is None or not runs_elsewhere(stage, first[1]):
+            return super().each(name, total, stage, (one for one in (first, *upcoming) if one is not None))
+        started = time.perf_counter()
+        try:
+            with self.progress.stage(name, total) as advance:
+                return self._spread(stage, _chained(first, upcoming), advance)
+        finally:
+            self._add(name, time.perf_counter() - started)
+
+    def _spread(
+        self, stage: Callable[..., T], shards: Iterator[tuple[int, tuple[Any, ...]]], advance: Callable[[int], None]
+    ) -> list[T]:
+        results: dict[int, T] = {}
+        under_way: dict[Any, tuple[int, int]] = {}  # future: number and steps of its shard
+        n_sent = 0
+        try:
+            while True:
+                for steps, args in shards:
+                    # Not pure: the same shard in another run is another one.
+                    under_way[self._client.submit(on_worker, stage, args, pure=False)] = (n_sent, steps)
+                    n_sent += 1
+                    if len(under_way) >= SHARDS_A_WORKER * self.n_workers:
+                        break
+                if not under_way:
+                    return [results[number] for number in sorted(results)]
+                for future in self._finished(list(under_way)):
+                    number, steps = under_way.pop(future)
+                    results[number] = _outcome(future)
+                    advance(steps)
+        finally:
+            self._client.cancel(list(under_way))
+
+    def _finished(self, under_way: Sequence[distributed.Future[Any]]) -> list[distributed.Future[Any]]:
+        """Those that have ended, once there are any.
+
+        Raises:
+            InputError: all workers are gone, and none comes.
+        """
+        alone_since: float | None = None
+        while not (done := [future for future in under_way if future.done()]):
+            with self._client.as_current(), suppress(TimeoutError):
+                distributed.wait(under_way, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
+            if self._client.nthreads():
+                alone_since = None
+                continue
+            alone_since = alone_since or time.monotonic()
+            if time.monotonic() - alone_since > ALONE_SECONDS:
+                raise InputError(
+                    f"a Dask scheduler whose workers have been gone for {ALONE_SECONDS:.0f} s",
+                    "one or more",
+                    "start them and run again: what was answered is kept",
+                )
+        return done
+
+
+def runs_elsewhere(stage: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    """Whether a worker may run a shard: not where money is spent, which one process counts."""
+    if stage is ask_directly:
+        workspace, config = args[:2]
+        return not is_paid(config, workspace)
+    return stage in ELSEWHERE
+
+
+def _chained(first: tuple[int, tuple[Any, ...]], rest: Iterator[Any]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    yield first
+    yield from rest
+
+
+def _outcome(future: Any) -> Any:
+    try:
+        result = future.result()
+    except distributed.KilledWorker as error:
+        raise InputError(
+            f"a shard whose workers died one after the other ({error.task})".splitlines()[0],
+            "workers that live",
+            "look for the reason in the workers' logs, often memory, and run again: what was answered is kept",
+        ) from error
+    if isinstance(result, Told):
+        raise ToldError(result.line)
+    return result
+
+
+@contextmanager
+def dask_runner(address: str, experiment: Experiment, kind: Kind, workspace: Workspace) -> Iterator[DaskRunner]:
+    """A runner on the workers of a scheduler, once they are known to be able to do the work.
+
+    Args:
+        address: of the scheduler.
+        experiment: whose models the workers must have.
+        kind: how much of it is run.
+        workspace: whose store the workers must see.
+
+    Raises:
+        InputError: nobody answers there, or a worker lacks something.
+    """
+    try:
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {address} ({type(error).__name__})",
+            "one with at least one worker",
+            "start `dask scheduler` and `dask worker ADDRESS --nthreads 1`, or correct the address",
+        ) from error
+    with client:
+        runner = DaskRunner(client)
+        for line in check_workers(client, experiment, kind, workspace):
+            runner.progress.say(line)
+        try:
+            yield runner
+        finally:
+            client.run(free_model, on_error="ignore")
