@@ -83,7 +83,9 @@ def quote(experiment: Experiment, workspace: Workspace, *, all_corpora: bool, re
 
 def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, ask.corpus.labels))
-    parts = [part for part in load_parts(batch_folder(ledger.folder)) if part.may_have_a_batch]
+    # A server has no batches, nor need its store be a folder of this machine.
+    job = [] if ask.reader.remote.provider == "server" else load_parts(batch_folder(ledger.folder))
+    parts = [part for part in job if part.may_have_a_batch]
     under_way = {name for part in parts for name in part.vote_keys()}
     held = reduce(Usage.plus, (part.worst_usage for part in parts), Usage())
     prompts, left, n_written = 0, 0, _mean_written(ledger)

@@ -1,5 +1,7 @@
 """What is published is what was run: tables as sealed, reports as rendered, README as the manifests say."""
 
+import re
+
 import pytest
 
 from flows.experiment import EXPERIMENTS, load_experiment
@@ -38,6 +40,13 @@ def test_every_file_in_the_readmes_tree_exists():
             if not name.endswith((".py", ".toml", "/")):
                 break
             assert (folder / name).exists(), f"{folder.name}/{name}"
+
+
+def test_every_file_that_the_readme_links_exists():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\(([^)#:]+)\)", readme)
+    assert len(linked) > 10
+    assert [name for name in linked if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)

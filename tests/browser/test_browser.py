@@ -1,0 +1,122 @@
+"""What a user does in the Prefect UI: edits chunk sizes, submits, watches, and reads verdict, table, plots and report.
+
+With `TERCET_SCREENSHOTS=FOLDER` the screenshots are kept there; those of the README are made so.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import needs_model, write_experiment
+from tests.processes import serving
+
+if os.environ.get("TERCET_TEST_BROWSER") != "required":
+    pytest.importorskip("playwright")
+from tests.browser.user import browsing
+
+pytestmark = pytest.mark.model
+SIZES = [24, 48, 96]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    needs_model("smollm2-135m")
+    needs_model("all-minilm-l6-v2")
+    folder = tmp_path_factory.mktemp("served")
+    experiment = write_experiment(folder / "small.toml", questions=5, more="threads = 1")
+    with serving(folder, str(experiment)) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def user(served, tmp_path_factory):
+    pictures = Path(os.environ.get("TERCET_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    with browsing(served, pictures) as one:
+        yield one
+
+
+def runs(served) -> set[str]:
+    return {run["id"] for run in served.api("flow_runs/filter", {})}
+
+
+@pytest.fixture(scope="module")
+def run(served, user) -> str:
+    """A run that the user started with chunk sizes of their own, and watched until it was completed."""
+    user.open_form("sweep", "small")
+    user.set_numbers("Chunk sizes", SIZES)
+    user.set_numbers("Token budgets", [96])
+    user.field("Chunk sizes").scroll_into_view_if_needed()
+    user.see("form")
+    run = user.submit_run()
+    user.open_tab("Artifacts")
+    user.page.get_by_text("progress-label-smollm2-135m").first.wait_for(timeout=120_000)
+    user.page.get_by_text(re.compile(r"\d of 5")).first.wait_for(timeout=120_000)
+    user.see("progress")
+    state = user.wait_for_end(run)
+    assert state["name"] == "Completed", served.log.read_text()[-3000:]
+    user.page.get_by_text("Completed", exact=True).first.wait_for()
+    user.see("completed")
+    return run
+
+
+def test_the_verdict_is_the_first_thing_that_the_artifact_says(user, run):
+    user.open_artifact(run, "-verdict")
+    user.page.get_by_text(re.compile("Cannot tell|Use ")).first.wait_for()
+    user.see("verdict")
+
+
+def test_the_table_has_the_sizes_that_the_user_typed_and_no_others(user, run):
+    user.open_artifact(run, "-sweep")
+    table = user.page.get_by_role("table")
+    table.wait_for()
+    heads = [head.inner_text().strip() for head in table.get_by_role("columnheader").all()]
+    cells = [row.get_by_role("cell").all_inner_texts() for row in table.get_by_role("row").all()]
+    user.see("table")
+    at = heads.index("size")
+    assert {cell[at].strip() for cell in cells if len(cell) == len(heads)} - {""} == {str(size) for size in SIZES}
+
+
+def test_the_plots_are_pictures_with_pixels(user, run, served):
+    plots = [key for key in served.artifacts(run) if "accuracy-by-size" in key]
+    assert plots
+    user.open_artifact(run, plots[0])
+    width, height, colours = user.variety(user.page.locator("img[src^='data:image/png']").first)
+    user.see("plot")
+    assert width > 300
+    assert height > 200
+    assert colours > 10, "a plot of one colour shows nothing"
+
+
+def test_the_link_leads_to_the_whole_report(user, run):
+    user.open_artifact(run, "-report")
+    link = user.page.get_by_role("link", name="The whole report").first
+    user.page.goto(link.get_attribute("href"))
+    user.page.get_by_role("heading", name="Verdict").first.wait_for()
+    user.see("report")
+    assert user.page.locator("svg").count() > 0
+
+
+def test_nonsense_in_a_field_is_told_beside_it_and_starts_nothing(user, run, served):
+    before = runs(served)
+    user.open_form("sweep", "small")
+    user.set_numbers("Chunk sizes", [32, 0])
+    user.submit()
+    told = user.field("Chunk sizes").get_by_text("0 is less than the minimum of 1")
+    told.wait_for()
+    told.scroll_into_view_if_needed()
+    user.see("nonsense")
+    assert runs(served) == before
+
+
+def test_fields_that_contradict_each_other_are_told_in_one_line_before_any_work(user, run, served):
+    user.open_form("sweep", "small")
+    user.set_numbers("Overlaps", [64])
+    refused = user.submit_run()
+    state = user.wait_for_end(refused)
+    assert state["name"] == "Refused"
+    user.page.get_by_text(re.compile("overlap 64 with chunk size 32")).first.wait_for()
+    user.page.get_by_text("Refused").first.wait_for()
+    assert user.page.get_by_text("Traceback").count() == 0
+    user.see("refused")
