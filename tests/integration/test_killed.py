@@ -17,7 +17,7 @@ from tests.conftest import needs_model, write_experiment
 pytestmark = pytest.mark.model
 
 KILLS = 30
-STORES = 5  # each is killed six times, then finished
+STORES = 3  # each is killed ten times, then finished
 KINDS = ("label", "sweep")
 
 
@@ -56,6 +56,11 @@ def undisturbed(tmp_path_factory):
     needs_model("all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("undisturbed")
     experiment = write_experiment(folder / "small.toml", questions=4)
+    whole = experiment.read_text(encoding="utf-8")
+    less = whole.replace("sizes = [32, 64]", 'sizes = [32]\ncontrols = ["closed_book"]').replace(
+        "k = [1, 2]", "k = [1]"
+    )
+    experiment.write_text(less, encoding="utf-8")
     patch = pytest.MonkeyPatch()
     patch.setenv("TERCET_FLUSH_SECONDS", "0")
     took = {"between": []}
