@@ -1,4 +1,7 @@
-"""A run whose process is gone: its heartbeats stop, and the server marks it as crashed, so that it can be retried."""
+"""A run whose process is gone: its heartbeats stop, and the server marks it as crashed, so that it can be retried.
+
+One that only slept, with the laptop that it runs on, is marked too; it says so itself when it goes on.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from datetime import timedelta
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.states import Running
 
 from flows.names import HEARTBEAT_SECONDS, TAG
 
@@ -30,7 +35,8 @@ def watch_heartbeats() -> None:
         within=timedelta(seconds=SILENT_SECONDS),
     )
     message = (
-        f"No sign of life for {SILENT_SECONDS} s: the process is gone. Retry goes on where it was, as votes are kept."
+        f"No sign of life for {SILENT_SECONDS} s: the process is gone, or its machine sleeps. "
+        "Retry goes on where it was, as votes are kept."
     )
     action = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
     automation = AutomationCore(name=NAME, trigger=trigger, actions=[action], description=message)
@@ -38,3 +44,19 @@ def watch_heartbeats() -> None:
         for known in client.read_automations_by_name(NAME):
             client.delete_automation(known.id)
         client.create_automation(automation)
+
+
+def show_life() -> None:
+    """Put the run that is under way back to Running, if the server took its process for gone.
+
+    Not an automation on the next heartbeat: that could come after the run has ended, and undo its last state.
+    """
+    context = FlowRunContext.get()
+    if not context or not context.flow_run:
+        return
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(context.flow_run.id).state
+        if state and state.is_crashed():
+            client.set_flow_run_state(
+                context.flow_run.id, Running(message="It lives: its machine slept, or the server was away."), force=True
+            )

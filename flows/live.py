@@ -11,11 +11,17 @@ from typing import Any
 import httpx
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import ObjectNotFound
 
+from flows.heartbeats import show_life
 from flows.names import slug
 from flows.progress import Advance, Quiet
 
 UPDATE_SECONDS = 2.0  # between two updates: each is a call to the server
+AWAY = (
+    httpx.HTTPError,
+    ObjectNotFound,
+)  # or the run was deleted in the UI: neither stops work
 LINES = 10  # of the log, for each stage
 RECENT = 16  # updates that the rate is taken over: what a resumed run finds answered goes by in no time
 
@@ -44,8 +50,7 @@ class _Shown:
         self._started = self._updated = time.monotonic()
         self._recent = deque([(self._started, 0)], maxlen=RECENT)
         self._artifact: Any = None
-        # A server that is away for a moment stops no work.
-        with suppress(httpx.HTTPError):
+        with suppress(*AWAY):
             self._artifact = create_progress_artifact(0.0, key=slug(f"progress-{name}"), description=name)
 
     def advance(self, steps: int) -> None:
@@ -61,8 +66,9 @@ class _Shown:
             self._recent.append((now, self.done))
         rate = (self.done - before) / max(now - since, 1e-9)
         line = describe_progress(self.done, self.total, now - self._started, rate)
-        if self._artifact:
-            with suppress(httpx.HTTPError):
+        with suppress(*AWAY):
+            show_life()
+            if self._artifact:
                 update_progress_artifact(self._artifact, 100.0 * self.done / max(self.total, 1), line)
         tenth = LINES * self.done // max(self.total, 1)
         if tenth > self._lines:

@@ -61,6 +61,18 @@ def test_a_run_shows_its_progress_and_ends_with_verdict_table_plots_and_report_a
         assert b"<html" in report.read()
 
 
+@pytest.mark.model
+def test_a_run_that_was_taken_for_dead_shows_as_running_again_and_ends(served):
+    needs_model("smollm2-135m")
+    needs_model("all-minilm-l6-v2")
+    run = served.submit("sweep", **FORM | {"questions": 8})
+    wait_until(lambda: any(key.startswith("progress-label") for key in served.artifacts(run)), 120)
+    # As the automation does when a laptop has slept for longer than three heartbeats.
+    served.api(f"flow_runs/{run}/set_state", {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True})
+    wait_until(lambda: "It lives" in (served.state(run)["message"] or ""), 120, told=served.log.read_text)
+    assert served.wait_for_state(run, "Completed", "Failed", "Crashed")["name"] == "Completed"
+
+
 def test_a_mistake_across_fields_is_one_line_and_a_refused_run(served):
     run = served.submit("sweep", name="wrong", **FORM | {"overlaps": [24]})
     state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
