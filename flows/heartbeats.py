@@ -6,6 +6,7 @@ One that only slept, with the laptop that it runs on, is marked too; it says so 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
@@ -22,7 +23,10 @@ _ENDED = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused",
 
 
 def watch_heartbeats() -> None:
-    """Make the automation on the configured server, in place of one that an earlier version made."""
+    """Make the automation on the configured server, in place of one that an earlier version made.
+
+    The same one is left as it is: it knows which runs were under way when a server went down with them.
+    """
     trigger = EventTrigger(
         match={"prefect.resource.id": "prefect.flow-run.*"},
         # On a server that others use too, their runs are none of our business.
@@ -41,9 +45,19 @@ def watch_heartbeats() -> None:
     action = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
     automation = AutomationCore(name=NAME, trigger=trigger, actions=[action], description=message)
     with get_client(sync_client=True) as client:
-        for known in client.read_automations_by_name(NAME):
-            client.delete_automation(known.id)
+        known = client.read_automations_by_name(NAME)
+        if [_told(one) for one in known] == [_told(automation)]:
+            return
+        for one in known:
+            client.delete_automation(one.id)
         client.create_automation(automation)
+
+
+def _told(automation: AutomationCore) -> dict[str, Any]:
+    """An automation without what the server adds."""
+    told = automation.model_dump(include={"description", "enabled", "trigger", "actions"})
+    told["trigger"].pop("id", None)
+    return told
 
 
 def show_life() -> None:
