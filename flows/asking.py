@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -28,13 +28,13 @@ class Asked(NamedTuple):
     """What asking a shard took.
 
     Attributes:
-        n_prompts: distinct prompts.
+        n_prompts: distinct prompts, without those left.
         n_new: how many of them the ledger did not know.
         n_evaluated: model tokens evaluated for them, after prefix sharing.
         n_tokens: model tokens of them, each prompt counted in full.
         seconds: wall-clock.
         not_kept: failed votes that the ledger does not keep.
-        left: prompts of questions that another run was asking.
+        left: ids of questions that were being asked elsewhere.
         n_written: tokens that a remote labeler wrote.
         n_broken_off: calls to one that broke off after they were sent, and were made again: paid twice at worst.
         usd: what it cost at the price table's prices, in US dollars.
@@ -49,7 +49,7 @@ class Asked(NamedTuple):
     n_written: int = 0
     n_broken_off: int = 0
     usd: float = 0.0
-    left: tuple[Prompt, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def ask(
@@ -76,7 +76,7 @@ def ask(
     for question_id, group in groupby(ledger.missing(prompts), key=lambda prompt: prompt.question_id):
         missing = list(group)
         if not ledger.claim(question_id, wait=waits):
-            left += missing
+            left.append(question_id)
             continue
         # Another run may have answered between the look at the ledger and the claim.
         missing = ledger.missing(missing) if ledger.has_claims else missing
@@ -91,7 +91,7 @@ def ask(
         n_tokens += sum(vote.n_prompt_tokens for vote in kept)
         not_kept += [vote for vote in votes if vote.failure == NOT_KEPT]
     return Asked(
-        n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),
+        n_prompts=count_prompts(prompts, left),
         n_new=n_new,
         n_evaluated=evaluated,
         n_tokens=n_tokens,
@@ -101,8 +101,13 @@ def ask(
     )
 
 
-def claim_missing(ledger: Ledger, prompts: Sequence[Prompt], *, waits: bool) -> tuple[list[Prompt], list[Prompt]]:
-    """Claim the questions of a shard together; those prompts that have no vote yet, and those of others' questions."""
+def count_prompts(prompts: Iterable[Prompt], left: Collection[str]) -> int:
+    """How many distinct prompts these are, without those of questions that are left to others."""
+    return len({(prompt.hash, prompt.vote) for prompt in prompts if prompt.question_id not in left})
+
+
+def claim_missing(ledger: Ledger, prompts: Sequence[Prompt], *, waits: bool) -> tuple[list[Prompt], list[str]]:
+    """Claim the questions of a shard together; those prompts that have no vote yet, and the questions of others."""
     while True:
         missing = ledger.missing(prompts)
         questions = dict.fromkeys(prompt.question_id for prompt in missing)
@@ -110,9 +115,8 @@ def claim_missing(ledger: Ledger, prompts: Sequence[Prompt], *, waits: bool) -> 
         if not (busy and waits):
             break
         ledger.claim(busy[0], wait=True)
-    left = [prompt for prompt in missing if prompt.question_id in busy]
     # Another run may have answered between the look at the ledger and the claims.
-    return ledger.missing([prompt for prompt in missing if prompt.question_id not in busy]), left
+    return ledger.missing([prompt for prompt in missing if prompt.question_id not in busy]), busy
 
 
 def _ask_model(config: LabelerConfig, labels: LabelSet, prompts: list[Prompt]) -> tuple[list[Vote], int]:

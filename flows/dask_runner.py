@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, TypeVar
 
 import distributed
@@ -55,7 +56,13 @@ class DaskRunner(TaskRunner):
     @property
     def n_workers(self) -> int:
         """How many shards are worked on at a time."""
-        return max(1, len(self._client.nthreads()))
+        return max(1, self._count_workers())
+
+    def _count_workers(self) -> int:
+        try:
+            return len(self._client.nthreads())
+        except OSError as error:
+            raise _lost_scheduler(error) from error
 
     def each(
         self, name: str, total: int, stage: Callable[..., T], shards: Iterable[tuple[int, tuple[Any, ...]]]
@@ -63,16 +70,17 @@ class DaskRunner(TaskRunner):
         """Run a stage once for each shard, on whichever worker is free; results are in the order of the shards.
 
         Raises:
-            InputError: as the stage, or workers keep dying.
+            InputError: as the stage, or workers keep dying, or the scheduler is gone.
         """
         upcoming = iter(shards)
         first = next(upcoming, None)
         if first is None or not runs_elsewhere(stage, first[1]):
-            return super().each(name, total, stage, (one for one in (first, *upcoming) if one is not None))
+            # Never all of them at once: a batch is looked for only after the one before was collected.
+            return super().each(name, total, stage, () if first is None else chain([first], upcoming))
         started = time.perf_counter()
         try:
             with self.progress.stage(name, total) as advance:
-                return self._spread(stage, _chained(first, upcoming), advance)
+                return self._spread(stage, chain([first], upcoming), advance)
         finally:
             self._add(name, time.perf_counter() - started)
 
@@ -97,7 +105,8 @@ class DaskRunner(TaskRunner):
                     results[number] = _outcome(future)
                     advance(steps)
         finally:
-            self._client.cancel(list(under_way))
+            with suppress(OSError):
+                self._client.cancel(list(under_way))
 
     def _finished(self, under_way: Sequence[distributed.Future[Any]]) -> list[distributed.Future[Any]]:
         """Those that have ended, once there are any.
@@ -109,7 +118,7 @@ class DaskRunner(TaskRunner):
         while not (done := [future for future in under_way if future.done()]):
             with self._client.as_current(), suppress(TimeoutError):
                 distributed.wait(under_way, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
-            if self._client.nthreads():
+            if self._count_workers():
                 alone_since = None
                 continue
             alone_since = alone_since or time.monotonic()
@@ -130,14 +139,11 @@ def runs_elsewhere(stage: Callable[..., Any], args: tuple[Any, ...]) -> bool:
     return stage in ELSEWHERE
 
 
-def _chained(first: tuple[int, tuple[Any, ...]], rest: Iterator[Any]) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    yield first
-    yield from rest
-
-
 def _outcome(future: Any) -> Any:
     try:
         result = future.result()
+    except distributed.CancelledError as error:  # nobody here cancels what is waited for
+        raise _lost_scheduler(error) from error
     except distributed.KilledWorker as error:
         raise InputError(
             f"a shard whose workers died one after the other ({error.task})".splitlines()[0],
@@ -147,6 +153,14 @@ def _outcome(future: Any) -> Any:
     if isinstance(result, Told):
         raise ToldError(result.line)
     return result
+
+
+def _lost_scheduler(error: Exception) -> InputError:
+    return InputError(
+        f"the Dask scheduler is gone ({type(error).__name__})",
+        "one that lives as long as the run",
+        "start it and its workers again, and run again: what was answered is kept",
+    )
 
 
 @contextmanager
@@ -177,4 +191,5 @@ def dask_runner(address: str, experiment: Experiment, kind: Kind, workspace: Wor
         try:
             yield runner
         finally:
-            client.run(free_model, on_error="ignore")
+            with suppress(OSError):
+                client.run(free_model, on_error="ignore")

@@ -122,10 +122,11 @@ def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, workspace: W
     labeler = open_labeler(reader, corpus.labels)
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(reader, corpus.labels))
     prompts = known = tokens = shared = left = 0
+    ledger.look()
     for group in document_prompts(corpus, reader):
         sequences = [labeler.tokenize(prompt) for prompt in group]
         evaluated = build_trie(sequences).count_tokens()
-        missing = len(ledger.missing(group))
+        missing = len(ledger.missing(group, looks=False))
         prompts, known = prompts + len(group), known + len(group) - missing
         tokens, shared = tokens + sum(map(len, sequences)), shared + evaluated
         left += evaluated if missing else 0

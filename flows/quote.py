@@ -90,9 +90,10 @@ def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Qu
     held = reduce(Usage.plus, (part.worst_usage for part in parts), Usage())
     prompts, left, n_written = 0, 0, _mean_written(ledger)
     expected = worst = Usage()
+    ledger.look()
     for group in ask.groups():
         prompts += len(group)
-        for prompt in ledger.missing(group):
+        for prompt in ledger.missing(group, looks=False):
             if prompt.key.id in under_way:
                 continue
             left += 1

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet
-from flows.asking import Asked, PromptGroups, claim_missing
+from flows.asking import Asked, PromptGroups, claim_missing, count_prompts
 from flows.providers import fall_back, find_api, meter_of, open_desk, open_pacer, open_provider
 from flows.runner import Runner
 from flows.shards import ask_in_shards
@@ -106,7 +106,8 @@ def is_answered(config: LabelerConfig, labels: LabelSet, workspace: Workspace, g
 def _count(groups: PromptGroups, config: LabelerConfig, labels: LabelSet, workspace: Workspace) -> tuple[int, int]:
     """How many prompts there are, and how many of them the ledger does not answer."""
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
-    counts = [(len(group), len(ledger.missing(group))) for group in groups()]
+    ledger.look()
+    counts = [(len(group), len(ledger.missing(group, looks=False))) for group in groups()]
     return sum(n for n, _ in counts), sum(n for _, n in counts)
 
 
@@ -133,7 +134,7 @@ def ask_directly(
     started = time.perf_counter()
     ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
     ledger.flush_seconds = min(ledger.flush_seconds, FLUSH_SECONDS)
-    left: list[Prompt] = []
+    left: list[str] = []
     if is_paid(config, workspace):
         # Two runs that pay take turns, shard by shard: the second finds what the first has paid for.
         with direct_lock(ledger):
@@ -147,7 +148,7 @@ def ask_directly(
         finally:
             ledger.release()
     return Asked(
-        n_prompts=len({(prompt.hash, prompt.vote) for prompt in prompts}),
+        n_prompts=count_prompts(prompts, left),
         n_new=len(missing),
         n_evaluated=used.input,
         n_tokens=used.input,

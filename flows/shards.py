@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 from corpora.schema import LabelSet
@@ -41,18 +41,19 @@ def ask_in_shards(
         first: questions of the first shard.
     """
 
-    def calls(groups: Iterable[Sequence[Prompt]], waits: bool) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        for shard in cut_shards(groups, n_questions, first, runner.n_workers):
+    def calls(groups: Iterable[Sequence[Prompt]], n: int, waits: bool) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        for shard in cut_shards(groups, n, first, runner.n_workers):
             yield len({prompt.question_id for prompt in shard}), (workspace, config, labels, shard, waits)
 
     try:
-        asked = runner.each(stage, n_questions, ask, calls(groups(), False))
-        left = [prompt for one in asked for prompt in one.left]
+        asked = runner.each(stage, n_questions, ask, calls(groups(), n_questions, False))
+        left = {question_id for one in asked for question_id in one.left}
         if left:
-            by_question = [list(group) for _, group in groupby(left, key=lambda prompt: prompt.question_id)]
             release_ledgers()  # or the other run might wait for this one
-            runner.progress.say(f"{stage}: waiting for {len(by_question)} questions that another run is asking")
-            asked += runner.each(stage, len(by_question), ask, calls(by_question, True))
+            runner.progress.say(f"{stage}: coming back to {len(left)} questions that were being asked elsewhere")
+            # Written anew: of the prompts that were left only the questions are remembered.
+            upcoming = (group for group in groups() if group and group[0].question_id in left)
+            asked += runner.each(stage, len(left), ask, calls(upcoming, len(left), True))
         return asked
     finally:
         release_ledgers()

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -31,15 +32,24 @@ def on_worker(stage: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Run a stage on a worker; a user's mistake comes back as what it tells."""
     with _one_at_a_time:
         try:
-            result = stage(*args)
-            # The flow's own process reads votes from the ledger as soon as the shard has ended.
-            release_ledgers()
+            with _votes_kept():
+                return stage(*args)
         except InputError as error:
             return Told(str(error))
-        finally:
-            # A worker outlives runs, and stores: what it remembers of a ledger may be gone by the next shard.
+
+
+@contextmanager
+def _votes_kept() -> Iterator[None]:
+    """What was asked is on disk when a shard ends, however it ends: the flow's own process reads it there."""
+    try:
+        yield
+    finally:
+        try:
+            release_ledgers()
+        except InputError:
+            # A worker outlives runs: what it cannot write must not stand in the way of the next one.
             forget_ledgers()
-        return result
+            raise
 
 
 def free_model() -> None:

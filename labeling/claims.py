@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from corpora.digest import sha256_text
 
-SLOTS = 4096  # lock files at most; two questions that share one are taken for the same
+SLOTS = 16_384  # lock files at most; two questions that share one are taken for the same
 
 
 class Claims:
@@ -41,7 +41,7 @@ class Claims:
         if slot in self._held:
             return True
         self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder / f"{slot:03x}.lock", thread_local=False)
+        lock = FileLock(self._folder / f"{slot:04x}.lock", thread_local=False)
         try:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout:

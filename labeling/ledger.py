@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -64,12 +64,15 @@ class Ledger:
         # Two runs at the same time may both have asked: the first shard counts.
         return frame.unique(KEY, keep="first", maintain_order=True).sort(KEY)
 
-    def missing(self, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """Those prompts that have no vote yet, each key once, in order.
+    def missing(self, prompts: Sequence[Prompt], *, looks: bool = True) -> list[Prompt]:
+        """Those prompts that have no vote yet, on disk or in what this ledger holds unwritten; each key once, in order.
 
-        Looks at what this ledger holds unwritten, and at shards that another process wrote in the meantime.
+        Args:
+            prompts: of one question or several.
+            looks: first at what other processes wrote in the meantime, which lists the folder; see `look`.
         """
-        self._read_new_shards()
+        if looks:
+            self.look()
         wanted: dict[bytes, Prompt] = {}
         for prompt in prompts:
             key = vote_id(prompt.hash, prompt.arm, prompt.vote, prompt.seed)
@@ -108,12 +111,12 @@ class Ledger:
     @property
     def is_empty(self) -> bool:
         """Whether this labeler has no vote yet."""
-        self._read_new_shards()
+        self.look()
         return not self._known
 
     def unknown(self, votes: Sequence[Vote]) -> list[Vote]:
         """Those votes whose key has none yet."""
-        self._read_new_shards()
+        self.look()
         return [one for one in votes if vote_id(one.prompt_hash, one.arm, one.vote, one.seed) not in self._known]
 
     def append(self, votes: Sequence[Vote]) -> bool:
@@ -126,7 +129,7 @@ class Ledger:
             InputError: the disk is full or not writable; votes of earlier shards are kept.
         """
         self._open.extend(votes)
-        self._known.update(vote_id(vote.prompt_hash, vote.arm, vote.vote, vote.seed) for vote in votes)
+        self._known.update(_ids(votes))
         n_claims = 0 if self._claims is None else len(self._claims)
         if n_claims < MOST_CLAIMS and time.monotonic() - self._flushed_at < self.flush_seconds:
             return False
@@ -167,12 +170,21 @@ class Ledger:
         if self._claims is not None:
             self._claims.release()
 
-    def _read_new_shards(self) -> None:
-        new = [shard for shard in files_in(self.folder, "*.parquet") if shard.name not in self._read]
-        for shard in new:
+    def look(self) -> None:
+        """Read the shards that other processes wrote since the last look."""
+        shards = {shard.name: shard for shard in files_in(self.folder, "*.parquet")}
+        if not self._read <= shards.keys():
+            # A process may outlive a store: votes that somebody has removed are to be asked again.
+            self._read.clear()
+            self._known = set(_ids(self._open))
+        for shard in (shard for name, shard in shards.items() if name not in self._read):
             keys = read_frame(shard, columns=list(KEY[1:]))
             self._known.update(vote_id(*row) for row in keys.select(KEY[1:]).iter_rows())
             self._read.add(shard.name)
+
+
+def _ids(votes: Iterable[Vote]) -> Iterator[bytes]:
+    return (vote_id(one.prompt_hash, one.arm, one.vote, one.seed) for one in votes)
 
 
 def _unwritable(folder: StorePath, n_votes: int, error: Exception) -> InputError:

@@ -83,9 +83,9 @@ class Served(NamedTuple):
         found = self.api("deployments/filter", {})
         return {one["entrypoint"].rpartition(".")[2]: one for one in found if one["name"] == experiment}
 
-    def submit(self, flow: str, **form) -> str:
+    def submit(self, flow: str, experiment="demo", **form) -> str:
         """Start a run with a form changed so; returns its id."""
-        deployment = self.deployments()[flow]
+        deployment = self.deployments(experiment)[flow]
         given = deployment["parameters"] | {"form": deployment["parameters"]["form"] | form}
         return self.api(f"deployments/{deployment['id']}/create_flow_run", {"parameters": given})["id"]
 

@@ -3,16 +3,18 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 
 import polars as pl
 import pytest
 
+from corpora.errors import InputError
 from labeling.votes import KEY
 from tests.conftest import ROOT, needs_model, write_experiment, write_remote
 from tests.doubles.provider import ProviderDouble
-from tests.processes import LOOPBACK, family, free_port, listening, wait_until
+from tests.processes import LOOPBACK, family, free_port, listening, serving, wait_until
 
 pytestmark = pytest.mark.model
 pytest.importorskip("distributed")
@@ -122,16 +124,52 @@ def test_a_worker_dies_on_the_way_and_the_tables_are_those_of_a_run_in_one_proce
     assert len(votes) == len(votes.unique(KEY))
 
 
+def far_experiment(folder, double):
+    """An experiment on a server whose key only workers have."""
+    remote = f'provider = "server"\nbase_url = "{double.url}/v1"\nkey_variable = "SERVER_KEY"\nlogprobs = "off"'
+    return write_remote(folder / "far.toml", remote)
+
+
 def test_each_worker_asks_the_server_of_its_own_machine(tmp_path):
-    remote = 'provider = "server"\nbase_url = "URL/v1"\nkey_variable = "SERVER_KEY"\nlogprobs = "off"'
     with ProviderDouble(key="sk-of-the-workers") as double:
-        experiment = write_remote(tmp_path / "far.toml", remote.replace("URL", double.url))
+        experiment = far_experiment(tmp_path, double)
         with cluster(tmp_path, 2, SERVER_KEY="sk-of-the-workers") as (address, _):
             label = [sys.executable, "-m", "flows.cli", "label", str(experiment), "--store", str(tmp_path / "runs")]
             done = subprocess.run([*label, "--quiet", "--dask", address], capture_output=True, text=True, timeout=300)
             assert done.returncode == 0, done.stderr
         assert double.seen_keys == {"sk-of-the-workers"}, "somebody asked who is no worker"
     assert len(ledger(tmp_path / "runs")) == 18
+
+
+def test_the_address_in_the_form_runs_the_same_flow_on_the_workers(tmp_path):
+    with ProviderDouble(key="sk-of-the-workers") as double:
+        experiment = far_experiment(tmp_path, double)
+        with (
+            cluster(tmp_path, 1, SERVER_KEY="sk-of-the-workers") as (address, _),
+            serving(tmp_path, str(experiment)) as served,
+        ):
+            run = served.submit("label", "far", dask=address)
+            state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
+            assert state["name"] == "Completed", served.log.read_text()[-3000:]
+        assert double.seen_keys == {"sk-of-the-workers"}, "somebody asked who is no worker"
+    assert len(ledger(tmp_path / "runs")) == 18
+
+
+def test_a_run_whose_workers_are_all_gone_ends_with_one_line(tmp_path, monkeypatch):
+    from distributed import Client
+
+    from flows import dask_runner
+    from flows.progress import Quiet
+
+    monkeypatch.setattr(dask_runner, "ALONE_SECONDS", 1.0)
+    monkeypatch.setattr(dask_runner, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(dask_runner, "ELSEWHERE", (time.sleep,))
+    with cluster(tmp_path, 1) as (address, (_, worker)), Client(address, set_as_default=False) as client:
+        threading.Timer(1.0, worker.kill).start()
+        runner = dask_runner.DaskRunner(client)
+        runner.progress = Quiet()
+        with pytest.raises(InputError, match="workers have been gone for 1 s"):
+            runner.each("sleep", 2, time.sleep, [(1, (300,)), (1, (300,))])
 
 
 def test_a_scheduler_that_is_not_there_and_one_without_workers_are_one_line(local, tmp_path):

@@ -4,7 +4,10 @@ import heapq
 
 import pytest
 
-from flows.shards import MOST_QUESTIONS, SHARD_SECONDS, cut_shards
+from flows.asking import Asked
+from flows.runner import Runner
+from flows.shards import MOST_QUESTIONS, SHARD_SECONDS, ask_in_shards, cut_shards
+from labeling.votes import Prompt
 
 
 def sizes(n_questions, seconds_a_question, first=1):
@@ -50,3 +53,21 @@ def test_each_of_eight_workers_has_its_share(seconds_a_question):
     assert sum(found) == 400
     assert max(found) <= 25, "one worker has more than its share"
     assert found[-1] <= 2, "the others wait for the last"
+
+
+def test_questions_that_were_being_asked_elsewhere_are_come_back_to_and_their_prompts_written_anew():
+    written, calls = [], []
+
+    def groups():
+        for number in range(4):
+            written.append(number)
+            yield [Prompt(f"q{number}", "document", vote, vote, "", "Is it?") for vote in (0, 1, 2)]
+
+    def ask(_workspace, _config, _labels, prompts, waits):
+        calls.append((sorted({prompt.question_id for prompt in prompts}), len(prompts), waits))
+        left = () if waits else tuple({one.question_id for one in prompts} & {"q1", "q3"})
+        return Asked(len(prompts), 0, 0, 0, 0.0, (), left=left)
+
+    ask_in_shards("label", ask, groups, 4, None, None, None, Runner(), first=4)
+    assert calls == [(["q0", "q1", "q2", "q3"], 12, False), (["q1", "q3"], 6, True)]
+    assert written == [0, 1, 2, 3] * 2

@@ -11,8 +11,8 @@ from flows import asking
 from flows.asking import ask
 from flows.experiment import Experiment, ReaderConfig
 from flows.workers import Told, check_workers, free_model, look_around, on_worker
-from flows.workspace import Workspace
-from labeling.votes import Prompt
+from flows.workspace import Workspace, open_ledger
+from labeling.votes import Prompt, Vote
 from retrieval.embedder_config import EmbedderConfig
 from tests.conftest import needs_model
 
@@ -92,6 +92,24 @@ def test_a_model_is_loaded_once_for_all_shards_and_votes_are_on_disk_when_a_shar
     finally:
         free_model()
     assert len(loaded) == 1
+
+
+def test_what_was_answered_before_a_shard_failed_is_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERCET_FLUSH_SECONDS", "1000000")
+
+    def fails_on_the_way(workspace):
+        open_ledger(workspace.ledger, "f1").append([vote_of(prompt) for prompt in prompts_of(0)])
+        raise RuntimeError("llama_decode answered -3")
+
+    with pytest.raises(RuntimeError, match="llama_decode"):
+        on_worker(fails_on_the_way, (Workspace(tmp_path),))
+    assert len(votes(tmp_path)) == 3
+
+
+def vote_of(prompt):
+    return Vote(
+        "f1", prompt.hash, prompt.arm, prompt.vote, prompt.seed, prompt.question_id, "yes", None, (), 0.1, 0.3, 9
+    )
 
 
 def prompts_of(shard):

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import tempfile
 from collections import Counter
 from dataclasses import replace
@@ -310,6 +311,25 @@ def test_a_ledger_sees_what_another_process_wrote_in_the_meantime(tmp_path):
     assert one.missing([prompt_of()]) == [prompt_of()]
     two.flush()
     assert one.missing([prompt_of()]) == []
+
+
+def test_votes_that_somebody_has_removed_are_asked_again(tmp_path):
+    one = Ledger(tmp_path, "f1", NEVER)
+    one.append([vote_of(prompt_of("q1"))])
+    one.flush()
+    one.append([vote_of(prompt_of("q2"))])
+    shutil.rmtree(tmp_path / "f1")
+    asked = [prompt_of("q1"), prompt_of("q2")]
+    assert one.missing(asked) == [prompt_of("q1")], "what is not written yet is still known"
+
+
+def test_a_ledger_can_be_asked_without_looking_at_the_folder_each_time(tmp_path):
+    one, two = Ledger(tmp_path, "f1", NEVER), Ledger(tmp_path, "f1", NEVER)
+    two.append([vote_of(prompt_of())])
+    two.flush()
+    assert one.missing([prompt_of()], looks=False) == [prompt_of()]
+    one.look()
+    assert one.missing([prompt_of()], looks=False) == []
 
 
 def test_what_was_asked_before_an_exception_is_kept(tmp_path, ledger):

@@ -1,0 +1,71 @@
+"""What a runner on Dask does in its own process, and what it says when the cluster is gone."""
+
+import pytest
+
+from corpora.errors import InputError
+from flows.progress import Quiet
+
+distributed = pytest.importorskip("distributed")
+
+from flows.dask_runner import DaskRunner  # noqa: E402  (needs the package)
+
+
+class Client:
+    """A Dask client whose scheduler has gone away."""
+
+    def nthreads(self):
+        raise OSError("Timed out trying to connect")
+
+    def submit(self, *_, **__):
+        return Cancelled()
+
+    def cancel(self, _):
+        raise OSError("Timed out trying to connect")
+
+
+class Cancelled:
+    """What becomes of a shard whose scheduler is gone."""
+
+    def done(self):
+        return True
+
+    def result(self):
+        raise distributed.CancelledError("scheduler-connection-lost")
+
+
+class Runner(DaskRunner):
+    """Without a flow run around it."""
+
+    def __init__(self, client):
+        super().__init__(client)
+        self.progress = Quiet()
+
+    def call(self, stage, *args):
+        return stage(*args)
+
+
+def test_what_stays_here_is_done_shard_by_shard_as_batches_want_it():
+    collected = []
+
+    def finished():
+        for part in range(3):
+            assert collected == list(range(part)), "the next one was asked for before the last was collected"
+            yield 1, (part,)
+
+    runner = Runner(Client())
+    runner.each("label", 3, collected.append, finished())
+    assert collected == [0, 1, 2]
+    assert runner.each("label", 0, collected.append, iter(())) == []
+
+
+def test_a_scheduler_that_goes_away_is_one_line(monkeypatch):
+    monkeypatch.setattr("flows.dask_runner.ELSEWHERE", (print,))
+    with pytest.raises(InputError, match="the Dask scheduler is gone"):
+        Runner(Client()).each("label", 1, print, iter([(1, ())]))
+
+    class Lost(Client):
+        def nthreads(self):
+            return {"tcp://127.0.0.1:1": 1}
+
+    with pytest.raises(InputError, match="the Dask scheduler is gone"):
+        Runner(Lost()).each("label", 1, print, iter([(1, ())]))
