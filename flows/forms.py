@@ -7,7 +7,8 @@ across fields is checked with the experiment that a form makes, before any work 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -41,7 +42,14 @@ def _offered(kind: str, of_experiments: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*of_experiments, *known]))
 
 
-_EXPERIMENTS = [load_experiment(file) for file in served_experiments()]
+def _loadable(files: Iterable[Path]) -> Iterator[Experiment]:
+    """The experiments of files; one that is being edited only offers no choices until it is whole again."""
+    for file in files:
+        with suppress(InputError):
+            yield load_experiment(file)
+
+
+_EXPERIMENTS = list(_loadable(served_experiments()))
 _READERS = _offered("reader", (reader.label for one in _EXPERIMENTS for reader in one.readers))
 _EMBEDDERS = _offered("embedder", (embedder.label for one in _EXPERIMENTS for embedder in one.retrieval.embedders))
 
@@ -80,7 +88,7 @@ class LabelForm(BaseModel):
         "",
         title="Path",
         description="Folder or file of the corpus, on the machine where `tercet serve` runs; empty for sample and "
-        "generated.",
+        "generated, and where the experiment names its files one by one.",
     )
     questions: int = Field(
         0, ge=0, title="Questions", description="Ask only so many questions, drawn by seed. 0: all of them."
@@ -105,7 +113,8 @@ class LabelForm(BaseModel):
         0.0,
         ge=0,
         title="Most to spend",
-        description="US dollars that this run may spend on remote readers. 0: nothing, and such a run is refused.",
+        description="US dollars that this run may spend on remote readers, and again with each Retry. 0: nothing, and "
+        "such a run is refused.",
     )
     threads: int = Field(
         0,
@@ -125,7 +134,7 @@ class LabelForm(BaseModel):
         """The experiment that this form makes.
 
         Args:
-            base: gives everything that the form does not show.
+            base: gives everything that the form does not show; its corpus's paths are whole ones.
 
         Raises:
             InputError: an unknown reader.
@@ -136,7 +145,10 @@ class LabelForm(BaseModel):
         return made.with_settings(threads=self.threads or None)
 
     def _corpus(self, base: CorpusConfig) -> CorpusConfig:
-        changed = {"path": Path(self.path) if self.path else None, "sample": self.questions or None}
+        path = Path(self.path).expanduser() if self.path else None
+        changed: dict[str, Any] = {"path": path, "sample": self.questions or None}
+        if path and path != (base.path and base.path.resolve()):
+            changed |= {"documents": None, "questions": None, "name": None}  # they are of the corpus that was there
         # Columns, labels and the like belong to the corpus that the experiment names.
         kept = base if base.source == self.source else CorpusConfig(source=self.source, seed=base.seed)
         return kept.model_copy(update=changed)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prefect import Flow, flow
+from prefect import Flow, flow, get_client
+from prefect.settings import get_current_settings
 from prefect.states import Failed
 
 from corpora.errors import InputError
@@ -28,9 +29,11 @@ from flows.workspace import Workspace
 def _execute(kind: Kind, form: LabelForm, experiment: str, store: str) -> Any:
     """The verdict in one line, or a failed state that says what the user can put right."""
     try:
-        file = experiment_file(Path(experiment))
-        made = check_experiment(form.experiment(load_experiment(Path(experiment))))
-        workspace = Workspace(_lasting(open_store(store), store), file.resolve().parent)
+        folder = experiment_file(Path(experiment)).resolve().parent
+        base = load_experiment(Path(experiment))
+        base = base.model_copy(update={"corpus": base.corpus.resolved(folder)})
+        made = check_experiment(form.experiment(base))
+        workspace = Workspace(_lasting(open_store(store), store), folder)
         with runner_on(form.dask, made, kind, workspace) as runner:
             return execute(made, kind, workspace, runner).line
     except InputError as error:
@@ -41,7 +44,7 @@ def _execute(kind: Kind, form: LabelForm, experiment: str, store: str) -> Any:
 
 def _lasting(path: StorePath, given: str) -> StorePath:
     """Refuse a folder relative to where a flow happens to run: a work pool's may be gone after the run."""
-    if path != absolute(path):
+    if isinstance(path, Path) and not path.is_absolute():
         raise InputError(
             f"the store {given!r}", "a whole path, or an address such as s3://bucket/runs", "begin it with / or ~"
         )
@@ -122,8 +125,9 @@ def execute_as_flow(
         dask: address of a Dask scheduler; empty for this process alone.
 
     Raises:
-        InputError: as `execute` and `runner_on`.
+        InputError: as `execute` and `runner_on`; or the configured API does not answer.
     """
+    _check_server()
     done: list[Outcome | InputError] = []
     if dask:  # the workers have other current folders
         workspace = workspace._replace(root=absolute(workspace.root))
@@ -143,3 +147,15 @@ def execute_as_flow(
     if isinstance(done[0], InputError):
         raise done[0]
     return done[0]
+
+
+def _check_server() -> None:
+    url = get_current_settings().api.url
+    if not url:
+        return  # one that lives as long as the run
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error:
+        raise InputError(
+            f"PREFECT_API_URL is {url!r}, but no Prefect server answers there", "one", "start it or unset the variable"
+        )

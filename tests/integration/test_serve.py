@@ -117,6 +117,17 @@ def test_a_server_that_is_configured_and_not_there_is_one_line(tmp_path):
     assert "no Prefect server answers there" in line
 
 
+def test_a_flow_on_a_server_that_is_not_there_is_one_line(tmp_path):
+    url = f"http://127.0.0.1:{free_port()}/api"
+    command = [sys.executable, "-m", "flows.cli", "label", "demo", "--prefect", "--store", str(tmp_path / "runs")]
+    done = subprocess.run(
+        command, env=os.environ | {"PREFECT_API_URL": url}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"PREFECT_API_URL is '{url}', but no Prefect server answers there" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_port_that_something_else_listens_on_is_one_line(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

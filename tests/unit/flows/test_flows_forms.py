@@ -9,8 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from corpora.errors import InputError
+from corpora.sources import CorpusConfig
 from flows.experiment import EXPERIMENTS, check_experiment, load_experiment
 from flows.forms import FORMS, CompareForm, LabelForm, SweepForm, filled_in
+from flows.names import SERVED
 
 DEMO = load_experiment(Path("demo"))
 
@@ -20,14 +22,14 @@ DEMO = load_experiment(Path("demo"))
 def test_an_untouched_form_makes_the_experiment_that_filled_it_in(kind, file):
     experiment = load_experiment(file)
     form = filled_in(kind, experiment, file.parent)
-    made = form.experiment(experiment)
-    given = experiment.model_copy(update={"max_cost": experiment.max_cost or 0.0})
+    corpus = experiment.corpus.resolved(file.parent)
+    given = experiment.model_copy(update={"max_cost": experiment.max_cost or 0.0, "corpus": corpus})
+    made = form.experiment(given)
     if len(experiment.readers) < {"label": 1, "sweep": 0, "compare": 2}[kind]:
         assert form.readers[: len(experiment.readers)] == [one.label for one in experiment.readers]
         given = given.model_copy(update={"readers": made.readers})
-    corpus = experiment.corpus
     if corpus.path:
-        corpus = corpus.model_copy(update={"path": (file.parent / corpus.path).resolve()})
+        corpus = corpus.model_copy(update={"path": corpus.path.resolve()})
     assert made == given.model_copy(update={"corpus": corpus})
 
 
@@ -74,6 +76,29 @@ def test_another_corpus_leaves_the_columns_of_the_one_that_is_served():
     made = LabelForm(source="pubmedqa", path="/data/pubmedqa").experiment(DEMO)
     assert (made.corpus.source, made.corpus.path, made.corpus.sample) == ("pubmedqa", Path("/data/pubmedqa"), None)
     assert made.corpus.split == "auto"
+
+
+TABLES = CorpusConfig(source="tables", name="mine", documents=Path("/a/docs.csv"), questions=Path("/a/asked.csv"))
+
+
+def test_another_path_replaces_the_files_that_the_experiment_names_one_by_one():
+    served = DEMO.model_copy(update={"corpus": TABLES})
+    untouched = filled_in("label", served, Path("/a"))
+    assert untouched.experiment(served).corpus == TABLES
+    elsewhere = untouched.model_copy(update={"path": "~/other"}).experiment(served).corpus
+    assert elsewhere == TABLES.model_copy(
+        update={"name": None, "documents": None, "questions": None, "path": Path.home() / "other"}
+    )
+
+
+def test_an_experiment_that_is_being_edited_stops_no_run_of_another(tmp_path):
+    (tmp_path / "half.toml").write_text('name = "ha', encoding="utf-8")
+    served = os.pathsep.join([str(EXPERIMENTS / "demo.toml"), str(tmp_path / "half.toml")])
+    code = "from flows.forms import LabelForm; print(LabelForm().readers)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {SERVED: served}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "['qwen2.5-coder-0.5b']\n"), done.stderr
 
 
 def test_an_unknown_reader_is_one_line_with_the_nearest_name():
