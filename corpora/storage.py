@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from upath import UPath
 from corpora.errors import InputError
 
 StorePath = Path | UPath
+LEFT_SECONDS = 24 * 3600.0  # no file takes so long to write: whoever was writing it is gone
 
 
 def store_path(text: str | Path) -> StorePath:
@@ -123,9 +125,20 @@ def written_whole(target: StorePath) -> Iterator[IO[bytes]]:
         with contextlib.suppress(Exception):
             partial.unlink(missing_ok=True)
         # Each other file system has errors of its own for a network that is away; Polars' are told as such.
-        if isinstance(target, Path) or type(error).__module__.partition(".")[0] in ("builtins", "polars"):
+        is_told = type(error).__module__.partition(".")[0] in ("builtins", "polars")
+        if isinstance(target, Path) or is_told or not isinstance(error, Exception):
             raise
         raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def remove_leftovers(folder: StorePath) -> None:
+    """Remove what processes that were killed had half written, anywhere below a folder of this machine."""
+    if not isinstance(folder, Path):
+        return
+    for partial in folder.rglob(f".*.{'[0-9a-f]' * 8}.partial"):
+        with contextlib.suppress(OSError):  # gone meanwhile, or not ours to remove
+            if time.time() - partial.stat().st_mtime > LEFT_SECONDS:
+                partial.unlink()
 
 
 def _move(source: StorePath, target: StorePath) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from corpora.errors import InputError
-from corpora.storage import StorePath
+from corpora.storage import StorePath, remove_leftovers
 from flows.asking import close_model
 from flows.authorise import authorise
 from flows.compare import compare
@@ -67,6 +67,8 @@ def execute(
     sweeps = kind in ("sweep", "run")
     compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
     check_readers(experiment, kind)
+    for folder in (workspace.ledger, workspace.embeddings, workspace.samples):
+        remove_leftovers(folder)
     runner.run("verify models", verify_models, experiment, workspace, sweeps)
     corpus = load(experiment, workspace, runner)
     if sweeps:

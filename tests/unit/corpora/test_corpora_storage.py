@@ -1,12 +1,23 @@
 """Files of a store appear whole or not at all, in folders and on other file systems alike."""
 
+import os
+import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from corpora.errors import InputError
-from corpora.storage import files_in, is_folder, read_frame, require_folder, store_path, write_frame, written_whole
+from corpora.storage import (
+    files_in,
+    is_folder,
+    read_frame,
+    remove_leftovers,
+    require_folder,
+    store_path,
+    write_frame,
+    written_whole,
+)
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -64,3 +75,18 @@ def test_what_needs_locks_refuses_another_file_system():
     assert require_folder(Path("runs"), "x") == Path("runs")
     with pytest.raises(InputError, match=r"memory://.* with paid readers"):
         require_folder(store_path("memory://a"), "paid readers")
+
+
+def test_what_killed_processes_left_is_removed_and_what_others_are_writing_is_not(tmp_path):
+    names = (".a.parquet.0123abcd.partial", ".b.parquet.89abcdef.partial", "c.parquet", ".theirs.partial")
+    left, written, kept, theirs = (tmp_path / "ledger" / name for name in names)
+    left.parent.mkdir()
+    for file in (left, written, kept, theirs):
+        file.write_text("half")
+    two_days_ago = time.time() - 2 * 86_400
+    for file in (left, kept, theirs):
+        os.utime(file, (two_days_ago, two_days_ago))
+    remove_leftovers(tmp_path)
+    assert {file.name for file in left.parent.iterdir()} == set(names[1:])
+    remove_leftovers(tmp_path / "not there yet")
+    remove_leftovers(store_path("memory://not/a/folder"))
