@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +28,7 @@ from retrieval.splitters import Chunking, check_chunking
 
 TEXTS_A_SHARD = 1024
 DOCUMENTS_A_SHARD = 64
+QUESTIONS_A_BLOCK = 2048  # ranked at a time: rankings are as deep as short chunks may be many in a budget
 PLACE = ("document_id", "start", "end", "n_tokens")  # what a ranking knows of each chunk
 
 
@@ -85,7 +88,9 @@ def embed_all(
         places = pl.concat([chunks.select("document_id", "start", "end") for chunks in chunked]).unique()
         documents = corpus.documents.select("document_id", "text")
         shards = [documents[at : at + DOCUMENTS_A_SHARD] for at in range(0, len(documents), DOCUMENTS_A_SHARD)]
-        late = ((len(one), (config, one, places.join(one, on="document_id", how="semi"), workspace)) for one in shards)
+        numbered = documents.select("document_id", shard=pl.int_range(pl.len()) // DOCUMENTS_A_SHARD)
+        of_shard = places.join(numbered, on="document_id").partition_by("shard", as_dict=True, include_key=False)
+        late = ((len(one), (config, one, of_shard[(at,)], workspace)) for at, one in enumerate(shards))
         runner.each(f"embed documents: {config.label}", len(documents), embed_late, late)
         return
     texts = pl.concat([chunks["text"] for chunks in chunked]).unique()
@@ -117,26 +122,46 @@ def rank(
     """Index one chunking and rank it once for each question and retriever, as deep as the deepest cut needs."""
     embedder = open_embedder(config, workspace.embeddings)
     places = [Place(*place) for place in chunks.select("document_id", "start", "end").iter_rows()]
-    vectors = embedder.embed_chunks(corpus.texts, places)
+    asked, vectors, of_questions = corpus.questions["text"].to_list(), None, None
+    if needs_vectors(experiment, retrievers):
+        vectors, of_questions = embedder.embed_chunks(corpus.texts, places), embedder.embed(asked, "query")
     keyed = chunks.with_columns(embedding_key=pl.Series(embedder.chunk_keys(corpus.texts, places)))
-    asked = corpus.questions["text"].to_list()
-    questions = Questions(corpus.questions["question_id"].to_list(), asked, embedder.embed(asked, "query"))
+    questions = Questions(corpus.questions["question_id"].to_list(), asked, of_questions)
     depth = depth_for(experiment.retrieval.cuts(), chunks)
     rankers = Rankers(keyed, vectors)
     facts = chunks.select("chunk_id", *CHUNKING, "embedder", *PLACE)
     hits, recalls = [], []
     for retriever in retrievers:
-        found = rankers.rank(retriever, questions, depth)
-        named = found.hits.with_columns(retriever=pl.lit(retriever))
-        hits.append(_needed(named.join(facts, on="chunk_id", how="left", maintain_order="left"), experiment))
-        if found.recall_against_exact is not None:
-            one = chunks.select(*CHUNKING, "embedder").head(1).with_columns(retriever=pl.lit(retriever))
-            recalls.append(one.join(pl.DataFrame({"recall": found.recall_against_exact}), how="cross"))
-    wants_oracle = bool(experiment.readers) and "oracle_chunk" in experiment.retrieval.controls
-    asked_of = corpus if wants_oracle else corpus.with_questions(corpus.questions.clear())
-    oracle = rank_oracle(asked_of, chunks, vectors, questions, depth).join(facts, on="chunk_id", how="left")
-    oracle = _needed(oracle, experiment)
+        for block in _blocks(questions):
+            found = rankers.rank(retriever, block, depth)
+            named = found.hits.with_columns(retriever=pl.lit(retriever))
+            hits.append(_needed(named.join(facts, on="chunk_id", how="left", maintain_order="left"), experiment))
+            if found.recall_against_exact is not None:
+                one = chunks.select(*CHUNKING, "embedder").head(1).with_columns(retriever=pl.lit(retriever))
+                recalls.append(one.join(pl.DataFrame({"recall": found.recall_against_exact}), how="cross"))
+    oracle = pl.DataFrame(schema=HITS)
+    if vectors is not None and _wants_oracle(experiment):
+        oracle = rank_oracle(corpus, chunks, vectors, questions, depth)
+    oracle = _needed(oracle.join(facts, on="chunk_id", how="left"), experiment)
     return Ranked(pl.concat(hits), oracle, pl.concat([pl.DataFrame(schema=INDEX_RECALL), *recalls]))
+
+
+def needs_vectors(experiment: Experiment, retrievers: Sequence[Retriever]) -> bool:
+    """Whether chunks and questions must be embedded: BM25 by itself counts words."""
+    return set(retrievers) != {"bm25"} or _wants_oracle(experiment)
+
+
+def _wants_oracle(experiment: Experiment) -> bool:
+    return bool(experiment.readers) and "oracle_chunk" in experiment.retrieval.controls
+
+
+def _blocks(questions: Questions) -> Iterator[Questions]:
+    """The questions in blocks of about the same size: FAISS adds up otherwise, in the last digit, for very few."""
+    n_blocks = max(1, math.ceil(len(questions.ids) / QUESTIONS_A_BLOCK))
+    ends = [len(questions.ids) * at // n_blocks for at in range(n_blocks + 1)]
+    for start, end in pairwise(ends):
+        vectors = None if questions.vectors is None else questions.vectors[start:end]
+        yield Questions(questions.ids[start:end], questions.texts[start:end], vectors)
 
 
 def _needed(ranked: pl.DataFrame, experiment: Experiment) -> pl.DataFrame:

@@ -70,44 +70,52 @@ def _cut_all(experiment: Experiment, hits: pl.DataFrame, key: tuple[str, ...]) -
     return pl.concat(parts).with_columns(pl.col("n_context_tokens").cast(pl.Int64))
 
 
-class Reading(NamedTuple):
-    """What a reader is asked.
+class Reading:
+    """What a reader is asked in all arms.
 
-    Attributes:
-        requests: columns of `ANSWERS` but for the answer: one row an arm, cell and question.
-        prompts: by question, each distinct one once.
+    The prompts are written anew whenever they are asked for, one question at a time: together they would not fit into
+    memory. The whole document is asked here only of readers without label probabilities: of the others, the most
+    probable label of the first vote is the answer that they would give.
     """
 
-    requests: pl.DataFrame
-    prompts: list[list[Prompt]]
+    def __init__(self, corpus: Corpus, reader: ReaderConfig, contexts: Contexts, controls: tuple[str, ...]) -> None:
+        self._corpus, self._reader, self._controls = corpus, reader, controls
+        self._retrieved = contexts.retrieved.partition_by("question_id", as_dict=True)
+        oracle = contexts.oracle
+        self._oracle = None if oracle is None else oracle.partition_by("question_id", as_dict=True)
+        self._random = contexts.random
+        self._writer = PromptWriter(reader, corpus.labels)
 
+    def prompts(self) -> Iterator[list[Prompt]]:
+        """Those of each question, each distinct one once."""
+        for question in iter_questions(self._corpus.questions):
+            yield self._ask(question).prompts
 
-def reading_prompts(corpus: Corpus, reader: ReaderConfig, contexts: Contexts, controls: tuple[str, ...]) -> Reading:
-    """Write the prompts of all arms.
+    def requests(self) -> pl.DataFrame:
+        """Columns of `ANSWERS` but for the answer: one row an arm, cell and question."""
+        schema = pl.Schema({name: kind for name, kind in ANSWERS.items() if name not in ("label", "failure", "margin")})
+        asked = (self._ask(question).rows for question in iter_questions(self._corpus.questions))
+        frames = [pl.DataFrame(schema=schema), *(pl.DataFrame(rows, schema=schema) for rows in asked)]
+        return pl.concat(frames, rechunk=True)
 
-    The whole document is asked here only of readers without label probabilities: of the others, the most probable
-    label of the first vote is the answer that they would give.
-    """
-    writer = _Writer(PromptWriter(reader, corpus.labels), reader.label)
-    retrieved = contexts.retrieved.partition_by("question_id", as_dict=True)
-    oracle = {} if contexts.oracle is None else contexts.oracle.partition_by("question_id", as_dict=True)
-    for question in iter_questions(corpus.questions):
-        writer.begin(question)
-        if not reader.gives_distributions:
-            writer.add("document", assemble([corpus.texts[one] for one in question.document_ids]), {})
-        cells = retrieved[(question.id,)].rows(named=True)
+    def _ask(self, question: Question) -> _Asking:
+        """Write the prompts of one question."""
+        asking = _Asking(self._writer, self._reader.label, question)
+        if not self._reader.gives_distributions:
+            asking.add("document", assemble([self._corpus.texts[one] for one in question.document_ids]), {})
+        cells = self._retrieved[(question.id,)].rows(named=True)
         for cell in cells:
-            writer.add("retrieved", _shown(corpus, cell), cell)
-        if contexts.oracle is not None:
-            best = {_index(row): row for row in oracle[(question.id,)].iter_rows(named=True)}
+            asking.add("retrieved", _shown(self._corpus, cell), cell)
+        if self._oracle is not None:
+            best = {_index(row): row for row in self._oracle[(question.id,)].iter_rows(named=True)}
             for cell in cells:
                 row = best[_index(cell)]
-                writer.add("oracle_chunk", _shown(corpus, row), row | {"retriever": cell["retriever"]})
-        if contexts.random is not None:
-            _add_random(writer, question, cells, contexts.random)
-        if "closed_book" in controls:
-            writer.add("closed_book", NO_CONTEXT, {})
-    return Reading(pl.DataFrame(writer.rows, schema=_REQUESTS), writer.prompts)
+                asking.add("oracle_chunk", _shown(self._corpus, row), row | {"retriever": cell["retriever"]})
+        if self._random is not None:
+            _add_random(asking, question, cells, self._random)
+        if "closed_book" in self._controls:
+            asking.add("closed_book", NO_CONTEXT, {})
+        return asking
 
 
 def reading_lengths(experiment: Experiment) -> list[list[int]]:
@@ -141,9 +149,6 @@ def whole_document_prompts(corpus: Corpus, reader: ReaderConfig) -> Iterator[Pro
             yield writer.single(question, "document", assemble([corpus.texts[one] for one in question.document_ids]))
 
 
-_REQUESTS = {name: kind for name, kind in ANSWERS.items() if name not in ("label", "failure", "margin")}
-
-
 def _shown(corpus: Corpus, row: Mapping[str, Any]) -> str:
     return assemble([corpus.texts[one["document_id"]][one["start"] : one["end"]] for one in row["place"]])
 
@@ -153,54 +158,50 @@ def _index(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _add_random(
-    writer: _Writer, question: Question, cells: list[dict[str, Any]], sources: Mapping[str, RandomContexts]
+    asking: _Asking, question: Question, cells: list[dict[str, Any]], sources: Mapping[str, RandomContexts]
 ) -> None:
     for embedder, source in sources.items():
         mine = [cell for cell in cells if cell["embedder"] == embedder]
         texts = source.cut(question.id, question.document_ids, [cell["n_context_tokens"] for cell in mine])
         for cell, text in zip(mine, texts, strict=True):
             if text:
-                writer.add("random", text, cell | {"n_chunks": None})
+                asking.add("random", text, cell | {"n_chunks": None})
 
 
-class _Writer:
-    """Collects the prompts of one question after the other; one that two cells or arms share is asked once."""
+class _Asking:
+    """What is asked of one question; a prompt that two cells or arms share is asked once."""
 
-    def __init__(self, writer: PromptWriter, reader: str) -> None:
-        self._writer, self._reader = writer, reader
+    def __init__(self, writer: PromptWriter, reader: str, question: Question) -> None:
+        self._writer, self._reader, self._question = writer, reader, question
         self.rows: list[dict[str, Any]] = []
-        self.prompts: list[list[Prompt]] = []
+        self.prompts: list[Prompt] = []
         self._seen: set[str] = set()
-
-    def begin(self, question: Question) -> None:
-        self._question, self._seen = question, set()
-        self.prompts.append([])
 
     def add(self, arm: Arm, context: str, cell: Mapping[str, Any]) -> None:
         prompt = self._writer.single(self._question, arm, context)
         if prompt.hash not in self._seen:
             self._seen.add(prompt.hash)
-            self.prompts[-1].append(prompt)
+            self.prompts.append(prompt)
         known = {name: cell.get(name) for name in (*SETTING, *CUT, "n_chunks", "n_context_tokens")}
         asked = {"arm": arm, "question_id": self._question.id, "prompt_hash": prompt.hash}
         self.rows.append({"reader": self._reader, **known, **asked})
 
 
 def join_answers(
-    corpus: Corpus, reader: str, reading: Reading, votes: pl.DataFrame, cast: pl.DataFrame
+    corpus: Corpus, reader: str, requests: pl.DataFrame, votes: pl.DataFrame, cast: pl.DataFrame
 ) -> pl.DataFrame:
     """The answers of a reader in all arms; frame of schema `ANSWERS`.
 
     Args:
         corpus: gives the label set.
         reader: its name.
-        reading: what it was asked.
+        requests: what it was asked, see `Reading.requests`.
         votes: its answers, frame of schema `VOTES`.
         cast: its votes on whole documents, whose most probable label is its answer in the document arm, unless it was
             asked once more.
     """
     given = votes.select("question_id", "prompt_hash", "label", "failure", "margin")
-    answers = reading.requests.join(given, on=["question_id", "prompt_hash"], how="left")
+    answers = requests.join(given, on=["question_id", "prompt_hash"], how="left")
     if not (answers["arm"] == "document").any():
         whole = document_answers(cast, corpus.labels).join(
             cast.filter(pl.col("vote") == 0).select("question_id", "failure", "prompt_hash"), on="question_id"

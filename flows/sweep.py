@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import NamedTuple
 
 import polars as pl
@@ -11,13 +10,13 @@ import polars as pl
 from corpora.schema import Corpus
 from flows.asking import Asked, collect
 from flows.experiment import Experiment, ReaderConfig
-from flows.indexing import Ranked, check_sizes, embed_all, kept_chunks, rank, score_retrieval, split
+from flows.indexing import Ranked, check_sizes, embed_all, kept_chunks, needs_vectors, rank, score_retrieval, split
 from flows.label import Labeled, ask_all, reader_corpus
-from flows.reading import Contexts, build_contexts, join_answers, reading_prompts
+from flows.reading import Contexts, Reading, build_contexts, join_answers
 from flows.remote import submit_reads
 from flows.runner import Runner
 from flows.workspace import Workspace, by_size, open_embedder
-from results.guards import find_warnings
+from results.guards import counted_differently, find_warnings, one_document
 from results.judged import ANSWERS
 from results.recommendation import Recommendation, recommend
 from results.retrieval_choice import Choice, choose_retrieval
@@ -56,7 +55,7 @@ def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner
     tables, ranked = retrieve(experiment, corpus, workspace, runner)
     choices = choose_retrieval(corpus, tables["retrieval"], experiment.scoring)
     if not experiment.readers:
-        return Swept(tables, [], [], choices, warnings_of(experiment, tables, workspace), {})
+        return Swept(tables, [], [], choices, warnings_of(experiment, corpus, tables, workspace), {})
     hits, oracle = (pl.concat([getattr(one, name) for one in ranked]) for name in ("hits", "oracle"))
     contexts = runner.run("cut and assemble contexts", build_contexts, experiment, corpus, hits, oracle, workspace)
     answers, asked = read(experiment, labeled, contexts, workspace, runner)
@@ -66,17 +65,22 @@ def sweep(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner
     tables |= {"answers": answers, **scored._asdict()}
     verdicts = reach_verdicts(scored.cells, scored.comparisons, labeled.tables["labelers"], how, rule)
     recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labeled.tables["labelers"], how)
-    return Swept(tables, verdicts, recommended, choices, warnings_of(experiment, tables, workspace), asked)
+    return Swept(tables, verdicts, recommended, choices, warnings_of(experiment, corpus, tables, workspace), asked)
 
 
-def warnings_of(experiment: Experiment, tables: Mapping[str, pl.DataFrame], workspace: Workspace) -> list[str]:
+def warnings_of(
+    experiment: Experiment, corpus: Corpus, tables: Mapping[str, pl.DataFrame], workspace: Workspace
+) -> list[str]:
     """Why the sweep may say less than it seems to, and what of it was not done twice."""
+    embedders = experiment.retrieval.embedders
+    counting = {config.label: open_embedder(config, workspace.embeddings).tokenizer.digest for config in embedders}
+    found = [*one_document(corpus), *find_warnings(tables), *counted_differently(counting)]
     if "bm25" not in experiment.retrieval.retrievers:
-        return find_warnings(tables)
+        return found
     ranked = {config.label for config, mine in retrievers_of(experiment, workspace) if "bm25" in mine}
-    return find_warnings(tables) + [
+    return found + [
         f"{config.label}: BM25 ranks the same chunks as under an embedder named before it, and stands there only."
-        for config in experiment.retrieval.embedders
+        for config in embedders
         if config.label not in ranked
     ]
 
@@ -92,7 +96,8 @@ def retrieve(
             runner.run(f"chunk: {chunking.name}", split, corpus, chunking, config, workspace)
             for chunking in retrieval.chunkings()
         ]
-        embed_all(corpus, mine, config, workspace, runner)
+        if needs_vectors(experiment, retrievers):
+            embed_all(corpus, mine, config, workspace, runner)
         found = [
             runner.run("index and rank", rank, experiment, corpus, chunks, config, retrievers, workspace)
             for chunks in mine
@@ -135,20 +140,19 @@ def read(
     """Let every reader answer in every cell and arm."""
     corpus = labeled.corpus
     for reader in experiment.remote_readers:  # all of their batches are under way together
-        upcoming = reading_prompts(*_asked_of(experiment, corpus, reader, contexts)).prompts
-        submit_reads(reader.as_reader(), corpus.labels, workspace, partial(iter, upcoming))
+        upcoming = Reading(*_asked_of(experiment, corpus, reader, contexts))
+        submit_reads(reader.as_reader(), corpus.labels, workspace, upcoming.prompts)
     answers, asked = [pl.DataFrame(schema=ANSWERS)], {}
     for reader in experiment.readers:
-        reading = reading_prompts(*_asked_of(experiment, corpus, reader, contexts))
+        reading = Reading(*_asked_of(experiment, corpus, reader, contexts))
         mine, greedy = reader_corpus(corpus, reader, experiment.corpus.seed), reader.as_reader()
         asked[reader.label] = ask_all(
-            f"read: {reader.label}", partial(iter, reading.prompts), len(reading.prompts), mine, greedy, workspace,
-            runner,
-        )  # fmt: skip
+            f"read: {reader.label}", reading.prompts, len(mine.questions), mine, greedy, workspace, runner
+        )
         failed = [vote for one in asked[reader.label] for vote in one.not_kept]
-        prompts = [prompt for group in reading.prompts for prompt in group]
+        prompts = (prompt for group in reading.prompts() for prompt in group)
         votes = collect(workspace, greedy, corpus.labels, prompts, failed)
-        answers.append(join_answers(corpus, reader.label, reading, votes, labeled.votes[reader.label]))
+        answers.append(join_answers(corpus, reader.label, reading.requests(), votes, labeled.votes[reader.label]))
     return pl.concat(answers), asked
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import sentencex
@@ -9,6 +10,10 @@ import sentencex
 from retrieval.blocks import Slice, blocks, count_all
 from retrieval.token_windows import token_windows
 from retrieval.tokens import EmbedderTokenizer
+
+# sentencex panics, which nobody can catch, where such a space parts an initial or an abbreviation from its full stop
+# ("vitamin D ."). It is shown a plain one: a character for a character, so that offsets stay.
+_UNUSUAL_SPACE = re.compile(r"[^\S\x00-\x7f](?=\s*\.)")
 
 
 def packed_sentences(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
@@ -70,7 +75,7 @@ def find_sentences(text: str) -> list[Slice]:
 
 
 def _sentences(text: str) -> Iterator[Slice]:
-    for boundary in sentencex.get_sentence_boundaries("en", text):
+    for boundary in sentencex.get_sentence_boundaries("en", _UNUSUAL_SPACE.sub(" ", text)):
         start, end = boundary["start_index"], boundary["end_index"]
         piece = text[start:end]
         start += len(piece) - len(piece.lstrip())

@@ -24,24 +24,36 @@ class VectorCache:
 
     def __init__(self, folder: StorePath) -> None:
         self.folder = folder
-        self._keys: set[str] = set()  # known to be there, and the shards that they were read from
-        self._seen: set[str] = set()
+        self._shards: dict[str, StorePath] = {}  # those whose keys were read, by name
+        self._where: dict[str, str] = {}  # name of the shard that has a key
 
     def read(self, keys: set[str]) -> dict[str, Vectors]:
         """Those of the vectors that are there, by key; each of shape (dimensions,)."""
-        shards = files_in(self.folder, "*.parquet")
-        if not shards:
-            return {}
-        frame = pl.concat([read_frame(shard).filter(pl.col("key").is_in(keys)) for shard in shards])
-        return dict(zip(frame["key"], frame["vector"].to_numpy(), strict=True))
+        self._look()
+        wanted: dict[str, list[str]] = {}
+        for key in keys & self._where.keys():
+            wanted.setdefault(self._where[key], []).append(key)
+        found: dict[str, Vectors] = {}
+        for name, of_shard in wanted.items():
+            frame = read_frame(self._shards[name]).filter(pl.col("key").is_in(of_shard))
+            found.update(zip(frame["key"], frame["vector"].to_numpy(), strict=True))
+        return found
 
     def missing(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys that have no vector yet; reads no vector, and no shard twice."""
-        for shard in files_in(self.folder, "*.parquet"):
-            if shard.name not in self._seen:
-                self._keys.update(read_frame(shard, columns=["key"])["key"])
-                self._seen.add(shard.name)
-        return set(keys) - self._keys
+        self._look()
+        return set(keys) - self._where.keys()
+
+    def _look(self) -> None:
+        """Learn which keys the shards have that were written since the last look."""
+        shards = {shard.name: shard for shard in files_in(self.folder, "*.parquet")}
+        if not self._shards.keys() <= shards.keys():  # somebody has emptied the store
+            self._shards.clear()
+            self._where.clear()
+        for name in shards.keys() - self._shards.keys():
+            for key in read_frame(shards[name], columns=["key"])["key"]:
+                self._where.setdefault(key, name)
+            self._shards[name] = shards[name]
 
     def write(self, keys: Sequence[str], vectors: Vectors) -> None:
         """Add a shard, whole or not at all.

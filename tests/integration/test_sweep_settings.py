@@ -1,10 +1,13 @@
 """A sweep over splitters, embedders and retrievers without readers, through the command line, on the bundled sample."""
 
 import json
+import shutil
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from flows.cli import main
 from results.settings import CUT, SETTING
 from tests.conftest import needs_model
 
@@ -29,10 +32,6 @@ n_resamples = 200
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    from click.testing import CliRunner
-
-    from flows.cli import main
-
     needs_model("all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("settings")
     (folder / "settings.toml").write_text(EXPERIMENT, encoding="utf-8")
@@ -43,6 +42,39 @@ def swept(tmp_path_factory):
     (run,) = store.glob("settings-sweep-*")
     tables = {file.stem: pl.read_parquet(file) for file in run.glob("*.parquet")}
     return store, run, tables, result.output
+
+
+def test_bm25_by_itself_embeds_nothing(swept, tmp_path):
+    settings = EXPERIMENT.replace(', { model = "all-minilm-l6-v2", late = true }', "").replace(', "semantic"', "")
+    (tmp_path / "words.toml").write_text(settings.replace('"dense", "bm25", "hybrid", "approximate"', '"bm25"'))
+    store = tmp_path / "store"
+    arguments = ["sweep", str(tmp_path / "words.toml"), "--store", str(store), "--quiet"]
+    result = CliRunner().invoke(main, arguments, prog_name="tercet")
+    assert result.exit_code == 0, result.output
+    assert not list(store.glob("embeddings/**/*.parquet"))
+    (run,) = store.glob("settings-sweep-*")
+    # The same ranking as beside retrievers that need vectors.
+    key, hits = ["chunking", "question_id", "rank"], pl.read_parquet(run / "hits.parquet")
+    beside = swept[2]["hits"].filter(pl.col("retriever") == "bm25").join(hits, on="chunking", how="semi")
+    assert beside.sort(key).equals(hits.sort(key))
+
+
+def test_questions_in_blocks_are_ranked_as_they_are_together(swept, tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.indexing.QUESTIONS_A_BLOCK", 7)  # of 20
+    (tmp_path / "settings.toml").write_text(EXPERIMENT, encoding="utf-8")
+    store, _, tables, _ = swept
+    shutil.copytree(store / "embeddings", tmp_path / "store" / "embeddings")
+    arguments = ["sweep", str(tmp_path / "settings.toml"), "--store", str(tmp_path / "store"), "--quiet"]
+    result = CliRunner().invoke(main, arguments, prog_name="tercet")
+    assert result.exit_code == 0, result.output
+    (again,) = (tmp_path / "store").glob("settings-sweep-*")
+    key = ["embedder", "retriever", "chunking", "question_id", "rank"]
+    ours, theirs = (one.sort(key) for one in (pl.read_parquet(again / "hits.parquet"), tables["hits"]))
+    assert ours.drop("score").equals(theirs.drop("score"))
+    assert (ours["score"] - theirs["score"]).abs().max() < 1e-5
+    assert pl.read_parquet(again / "index_recall.parquet")["recall"].mean() == pytest.approx(
+        tables["index_recall"]["recall"].mean()
+    )
 
 
 def test_every_setting_is_ranked_once_a_question(swept):
