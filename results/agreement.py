@@ -60,7 +60,10 @@ def _row(table: str, reader: str, rows: pl.DataFrame, columns: list[str]) -> tup
     differ = both.filter(pl.col("label").ne_missing(pl.col("label_b")))
     change = None
     if "probabilities" in columns:
-        answered = both.filter(pl.col("failure").is_null() & pl.col("failure_b").is_null())
+        # A server may give a distribution in one run and none in the other: then there is nothing to compare.
+        lengths = pl.col("probabilities").list.len(), pl.col("probabilities_b").list.len()
+        given = both.filter(lengths[0] == lengths[1], lengths[0] > 0)
+        answered = given.filter(pl.col("failure").is_null() & pl.col("failure_b").is_null())
         pairs = answered.select("probabilities", "probabilities_b").explode("probabilities", "probabilities_b")
         change = (pairs["probabilities"] - pairs["probabilities_b"]).abs().max()
     return table, reader, len(both), len(rows) - len(both), len(differ), differ["margin"].max(), change

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from corpora.schema import Corpus
+from results.answers import question_facts
 from results.settings import CUT, SETTING
 
 ONE_CHUNK_SHARE = 0.5
@@ -37,6 +39,31 @@ def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     return found
 
 
+def one_document(corpus: Corpus) -> list[str]:
+    """Questions that are all on one document are one observation, however many they are."""
+    facts = question_facts(corpus)
+    if len(facts) < 2 or facts["cluster"].n_unique() > 1:
+        return []
+    return [
+        f"All {len(facts)} questions are on one document: nothing tells how much of a difference is chance. Add "
+        "documents, or name its parts as documents."
+    ]
+
+
+def counted_differently(counting: Mapping[str, str]) -> list[str]:
+    """Embedders whose tokens are not the same ones: equal sizes and budgets are other amounts of text.
+
+    Args:
+        counting: digest of the tokenizer of each embedder.
+    """
+    if len(set(counting.values())) < 2:
+        return []
+    return [
+        f"{' and '.join(counting)} do not count in the same tokens: equal sizes and budgets are other amounts of text "
+        "to each, and so are the tokens read. Compare settings within an embedder."
+    ]
+
+
 def labeler_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     """One line for each way in which the votes may say less than they seem to.
 
@@ -65,14 +92,18 @@ def _named(chunks: pl.DataFrame) -> pl.DataFrame:
 
 def _without_effect(chunks: pl.DataFrame) -> list[str]:
     """Chunkings that cut every document at the same places."""
+    # Within an embedder: two that count tokens alike cut alike, and still differ in what they find.
     places = (
         _named(chunks)
-        .sort("chunking", "document_id", "start", "end")
-        .group_by("chunking", maintain_order=True)
+        .sort("embedder", "chunking", "document_id", "start", "end")
+        .group_by("embedder", "chunking", maintain_order=True)
         .agg(pl.struct("document_id", "start", "end").hash(seed=0).alias("places"))
     )
-    alike = places.group_by("places", maintain_order=True).agg("chunking").filter(pl.col("chunking").list.len() > 1)
-    return [f"{' and '.join(names)} make the same chunks: the size has no effect." for names in alike["chunking"]]
+    alike = places.group_by("embedder", "places", maintain_order=True).agg("chunking")
+    return [
+        f"{' and '.join(names)} make the same chunks: what tells them apart has no effect here."
+        for names in alike.filter(pl.col("chunking").list.len() > 1)["chunking"]
+    ]
 
 
 def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:

@@ -260,13 +260,15 @@ def student_quantile(probability: float, degrees: int) -> float:
 
 
 def percentile(resampled: Resampled, column: int, confidence: float) -> Interval:
-    """Expanded percentile interval of one column.
+    """Expanded percentile interval of one column, of a score between 0 and 1.
 
     Plain percentiles are too narrow, as if the variance were divided by n and the quantile were the normal one; they
     are taken further out by that much (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 5.2).
-    Deviation: n counts documents. One document says nothing: its draws are all the same.
+    Deviation: n counts documents. One document says nothing, as its draws are all the same: anything from 0 to 1.
     """
-    n = max(resampled.n_clusters, 2)
+    n = resampled.n_clusters
+    if n < 2:
+        return Interval(float(resampled.estimates[column]), 0.0, 1.0)
     reach = student_quantile((1 + confidence) / 2, n - 1) * (n / (n - 1)) ** 0.5
     low, high = np.nanquantile(resampled.draws[:, column], norm.cdf([-reach, reach]))
     return Interval(float(resampled.estimates[column]), float(low), float(high))

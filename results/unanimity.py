@@ -250,12 +250,13 @@ def risk_coverage(cast: Cast, confidence: float) -> pl.DataFrame:
     sure, best = law.unanimous.sum(axis=-1).round(12), law.unanimous.argmax(axis=-1)
     right = best == cast.references[judged]
     order = np.argsort(-sure, kind="stable")
+    n_right = right[order].cumsum()
     rows = []
     for n in range(1, len(order) + 1):
         # Questions that are equally sure come in together.
         if n < len(order) and sure[order[n]] == sure[order[n - 1]]:
             continue
-        accuracy = wilson(int(right[order[:n]].sum()), n, confidence)
+        accuracy = wilson(int(n_right[n - 1]), n, confidence)
         rows.append((cast.reader, float(sure[order[n - 1]]), n, n / len(order), *accuracy))
     return pl.DataFrame(rows, schema=RISK_COVERAGE, orient="row")
 

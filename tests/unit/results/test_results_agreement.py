@@ -46,6 +46,11 @@ def test_a_vote_that_failed_in_one_run_only_differs():
     assert (row["n"], row["only_in_one"], row["differ"]) == (1, 0, 1)
 
 
+def test_a_distribution_that_only_one_run_was_given_is_compared_with_nothing():
+    row = only(compare_runs(run(vote(1, probabilities=(0.6, 0.3)), vote(2)), run(vote(1, probabilities=()), vote(2))))
+    assert (row["n"], row["differ"], row["largest_change"]) == (2, 0, 0)
+
+
 def test_runs_without_a_table_in_common_are_refused():
     with pytest.raises(InputError, match="without a table in common"):
         compare_runs(run(vote(1)), {})

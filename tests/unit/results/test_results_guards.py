@@ -4,7 +4,7 @@ import pytest
 from results.attribution import LADDER
 from results.cells import CELLS
 from results.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
-from results.guards import find_warnings, labeler_warnings
+from results.guards import counted_differently, find_warnings, labeler_warnings, one_document
 from results.judged import ANSWERS
 from results.labelers import LABELERS
 from results.retrieval_means import RETRIEVAL_MEANS
@@ -96,7 +96,7 @@ def test_a_size_at_which_most_documents_are_one_chunk_is_called_retrieval_of_who
 def test_chunkings_that_cut_at_the_same_places_are_called_without_effect():
     places = [("a", 0, 9), ("a", 9, 20), ("b", 0, 9), ("b", 9, 15)]
     (line,) = warnings(chunks(large=places[::-1], small=places, other=[("a", 0, 8), ("a", 8, 20)]))
-    assert line == "large and small make the same chunks: the size has no effect."
+    assert line == "large and small make the same chunks: what tells them apart has no effect here."
 
 
 def test_chunkings_that_differ_in_one_place_are_not():
@@ -144,10 +144,15 @@ def test_the_same_chunking_of_two_embedders_is_judged_by_its_own_tokens():
     assert line.startswith("tokens other: 100% of the documents are one chunk")
 
 
-def test_two_embedders_that_cut_alike_are_named():
+def test_two_embedders_that_cut_alike_differ_in_what_they_find():
     split = [("a", 0, 9), ("a", 9, 20)]
-    (line,) = warnings(chunks(tokens=split).vstack(chunks("other", tokens=split)))
-    assert line == "tokens minilm and tokens other make the same chunks: the size has no effect."
+    assert warnings(chunks(tokens=split).vstack(chunks("other", tokens=split))) == []
+
+
+def test_chunkings_that_cut_alike_are_named_with_their_embedder_where_there_are_several():
+    split = [("a", 0, 9), ("a", 9, 20)]
+    (line,) = warnings(chunks(large=split, small=split).vstack(chunks("other", large=split)))
+    assert line == "large minilm and small minilm make the same chunks: what tells them apart has no effect here."
 
 
 def test_an_approximate_index_that_misses_neighbours_is_pointed_out():
@@ -247,3 +252,16 @@ def test_near_copies_are_those_of_the_exact_law(cast_of, p, warned):
     diversity = describe_diversity(cast_of({"q1": p}, {"q1": "yes"}), "resample")
     labelers = pl.DataFrame([{"reader": "reader", "outside_mass": 0.0}], schema=LABELERS)
     assert bool(labeler_warnings({"labelers": labelers, "diversity": diversity})) is warned
+
+
+def test_questions_that_are_all_on_one_document_are_one_observation(corpus_of):
+    (line,) = one_document(corpus_of(["yes"] * 5, questions_per_document=5))
+    assert line.startswith("All 5 questions are on one document: ")
+    assert one_document(corpus_of(["yes"] * 6, questions_per_document=5)) == []
+    assert one_document(corpus_of(["yes"])) == []
+
+
+def test_embedders_that_count_in_other_tokens_are_pointed_out():
+    (line,) = counted_differently({"minilm": "a", "minilm-late": "a", "xlm": "b"})
+    assert line.startswith("minilm and minilm-late and xlm do not count in the same tokens: ")
+    assert counted_differently({"minilm": "a", "minilm-late": "a"}) == []

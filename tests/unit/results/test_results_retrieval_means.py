@@ -101,3 +101,8 @@ def test_span_scores_count_the_questions_with_evidence():
 def test_without_evidence_there_are_no_span_scores():
     row = means(rows_of(64, np.ones(N))).row(0, named=True)
     assert (row["n_spans"], row["span_recall"], row["span_iou_low"]) == (0, None, None)
+
+
+def test_one_document_says_nothing_about_any_mean():
+    (row,) = means(rows_of(64, np.linspace(0.2, 0.8, 5)), per_document=5, n=5).iter_rows(named=True)
+    assert (row["ndcg"], row["ndcg_low"], row["ndcg_high"]) == (pytest.approx(0.5), 0, 1)
