@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 import distributed
+from distributed.client import ClosedClientError
 
 from corpora.errors import InputError
 from flows.asking import ask
@@ -59,10 +60,8 @@ class DaskRunner(TaskRunner):
         return max(1, self._count_workers())
 
     def _count_workers(self) -> int:
-        try:
+        with _reaching():
             return len(self._client.nthreads())
-        except OSError as error:
-            raise _lost_scheduler(error) from error
 
     def each(
         self, name: str, total: int, stage: Callable[..., T], shards: Iterable[tuple[int, tuple[Any, ...]]]
@@ -94,7 +93,8 @@ class DaskRunner(TaskRunner):
             while True:
                 for steps, args in shards:
                     # Not pure: the same shard in another run is another one.
-                    under_way[self._client.submit(on_worker, stage, args, pure=False)] = (n_sent, steps)
+                    with _reaching():
+                        under_way[self._client.submit(on_worker, stage, args, pure=False)] = (n_sent, steps)
                     n_sent += 1
                     if len(under_way) >= SHARDS_A_WORKER * self.n_workers:
                         break
@@ -105,7 +105,7 @@ class DaskRunner(TaskRunner):
                     results[number] = _outcome(future)
                     advance(steps)
         finally:
-            with suppress(OSError):
+            with suppress(Exception):  # what the run has to say matters more
                 self._client.cancel(list(under_way))
 
     def _finished(self, under_way: Sequence[distributed.Future[Any]]) -> list[distributed.Future[Any]]:
@@ -116,9 +116,9 @@ class DaskRunner(TaskRunner):
         """
         alone_since: float | None = None
         while not (done := [future for future in under_way if future.done()]):
-            with self._client.as_current(), suppress(TimeoutError):
+            with self._client.as_current(), suppress(TimeoutError, distributed.CancelledError):
                 distributed.wait(under_way, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
-            if self._count_workers():
+            if any(future.done() for future in under_way) or self._count_workers():
                 alone_since = None
                 continue
             alone_since = alone_since or time.monotonic()
@@ -153,6 +153,15 @@ def _outcome(future: Any) -> Any:
     if isinstance(result, Told):
         raise ToldError(result.line)
     return result
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Speak to the scheduler; a client that has given up on it has none any more, nor a proper error for that."""
+    try:
+        yield
+    except (OSError, AttributeError, ClosedClientError) as error:
+        raise _lost_scheduler(error) from error
 
 
 def _lost_scheduler(error: Exception) -> InputError:
@@ -191,5 +200,5 @@ def dask_runner(address: str, experiment: Experiment, kind: Kind, workspace: Wor
         try:
             yield runner
         finally:
-            with suppress(OSError):
+            with suppress(Exception):  # a run that is done stays done
                 client.run(free_model, on_error="ignore")

@@ -147,7 +147,7 @@ class LabelForm(BaseModel):
     def _corpus(self, base: CorpusConfig) -> CorpusConfig:
         path = Path(self.path).expanduser() if self.path else None
         changed: dict[str, Any] = {"path": path, "sample": self.questions or None}
-        if path and path != (base.path and base.path.resolve()):
+        if path and path.resolve() != (base.path and base.path.resolve()):
             changed |= {"documents": None, "questions": None, "name": None}  # they are of the corpus that was there
         # Columns, labels and the like belong to the corpus that the experiment names.
         kept = base if base.source == self.source else CorpusConfig(source=self.source, seed=base.seed)

@@ -63,7 +63,8 @@ def _told(automation: AutomationCore) -> dict[str, Any]:
 def show_life() -> None:
     """Put the run that is under way back to Running, if the server took its process for gone.
 
-    Not an automation on the next heartbeat: that could come after the run has ended, and undo its last state.
+    Not an automation on the next heartbeat: that could come after the run has ended, and undo its last state. A Retry
+    that is asked for between the look and the change, some milliseconds, is forgotten; the run goes on as it is.
     """
     context = FlowRunContext.get()
     if not context or not context.flow_run:

@@ -51,12 +51,14 @@ class Ranked(NamedTuple):
 
 def check_sizes(experiment: Experiment, workspace: Workspace) -> None:
     """Refuse sizes that an embedder would cut short, before anything is computed."""
+    embeds_chunks = needs_vectors(experiment, experiment.retrieval.retrievers)
     for config in experiment.retrieval.embedders:
         embedder = open_embedder(config, workspace.embeddings)
         # The semantic splitter embeds sentences by themselves, which late chunking's own limit does not hold for.
         plain = open_embedder(config.model_copy(update={"late": False}), workspace.embeddings)
         for chunking in experiment.retrieval.chunkings():
-            limit = plain.limit if chunking.splitter == "semantic" else embedder.limit
+            is_semantic = chunking.splitter == "semantic"
+            limit = plain.limit if is_semantic else embedder.limit if embeds_chunks else None
             check_chunking(chunking, limit, embedder.tokenizer.n_special)
 
 

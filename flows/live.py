@@ -18,10 +18,8 @@ from flows.names import slug
 from flows.progress import Advance, Quiet
 
 UPDATE_SECONDS = 2.0  # between two updates: each is a call to the server
-AWAY = (
-    httpx.HTTPError,
-    ObjectNotFound,
-)  # or the run was deleted in the UI: neither stops work
+# The server is away for a moment, or the run was deleted in the UI: neither stops work.
+AWAY = (httpx.HTTPError, ObjectNotFound)
 LINES = 10  # of the log, for each stage
 RECENT = 16  # updates that the rate is taken over: what a resumed run finds answered goes by in no time
 

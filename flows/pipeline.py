@@ -15,7 +15,7 @@ from flows.authorise import authorise
 from flows.compare import compare
 from flows.experiment import Experiment
 from flows.first_asks import submit_all
-from flows.indexing import check_questions, check_sizes
+from flows.indexing import check_questions, check_sizes, needs_vectors
 from flows.label import label, load
 from flows.manifest import Kind, all_inputs, describe, describe_session
 from flows.measure import price_file
@@ -71,7 +71,7 @@ def execute(
         remove_leftovers(folder)
     runner.run("verify models", verify_models, experiment, workspace, sweeps)
     corpus = load(experiment, workspace, runner)
-    if sweeps:
+    if sweeps and needs_vectors(experiment, experiment.retrieval.retrievers):
         check_questions(experiment, corpus, workspace)
     if experiment.remote_readers:
         workspace = workspace._replace(prices=price_file(experiment, workspace))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Flow, flow, get_client
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from prefect.states import Failed
 
@@ -154,8 +155,19 @@ def _check_server() -> None:
     if not url:
         return  # one that lives as long as the run
     with get_client(sync_client=True) as client:
-        error = client.api_healthcheck()
-    if error:
-        raise InputError(
-            f"PREFECT_API_URL is {url!r}, but no Prefect server answers there", "one", "start it or unset the variable"
-        )
+        if error := client.api_healthcheck():
+            raise InputError(
+                f"PREFECT_API_URL is {url!r}, but no Prefect server answers there ({type(error).__name__})",
+                "one",
+                "start it, or unset PREFECT_API_URL, in the environment and in the Prefect profile",
+            ) from error
+        try:
+            client.read_flow_runs(limit=1)  # its health is told to everybody
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code not in (401, 403):
+                raise
+            raise InputError(
+                f"the Prefect server at {url} refuses this key or password",
+                "one that it takes",
+                "set PREFECT_API_KEY, or PREFECT_API_AUTH_STRING for a server of your own",
+            ) from error

@@ -40,12 +40,12 @@ def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
 
 
 def one_document(corpus: Corpus) -> list[str]:
-    """Questions that are all on one document are one observation, however many they are."""
+    """Questions that all share their first gold document are one observation, however many they are."""
     facts = question_facts(corpus)
     if len(facts) < 2 or facts["cluster"].n_unique() > 1:
         return []
     return [
-        f"All {len(facts)} questions are on one document: nothing tells how much of a difference is chance. Add "
+        f"All {len(facts)} questions share one gold document: nothing tells how much of a difference is chance. Add "
         "documents, or name its parts as documents."
     ]
 
@@ -56,11 +56,15 @@ def counted_differently(counting: Mapping[str, str]) -> list[str]:
     Args:
         counting: digest of the tokenizer of each embedder.
     """
-    if len(set(counting.values())) < 2:
+    alike: dict[str, list[str]] = {}
+    for embedder, digest in counting.items():
+        alike.setdefault(digest, []).append(embedder)
+    if len(alike) < 2:
         return []
+    groups = " | ".join(", ".join(embedders) for embedders in alike.values())
     return [
-        f"{' and '.join(counting)} do not count in the same tokens: equal sizes and budgets are other amounts of text "
-        "to each, and so are the tokens read. Compare settings within an embedder."
+        f"{groups}: these do not count in the same tokens. Equal sizes and budgets are other amounts of text to each, "
+        "and so are the tokens read; compare settings within an embedder."
     ]
 
 

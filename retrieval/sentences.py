@@ -13,7 +13,7 @@ from retrieval.tokens import EmbedderTokenizer
 
 # sentencex panics, which nobody can catch, where such a space parts an initial or an abbreviation from its full stop
 # ("vitamin D ."). It is shown a plain one: a character for a character, so that offsets stay.
-_UNUSUAL_SPACE = re.compile(r"[^\S\x00-\x7f](?=\s*\.)")
+_SPACE_BEFORE_STOP, _UNUSUAL = re.compile(r"(?<!\s)\s+(?=\.)"), re.compile(r"[^\S\x00-\x7f]")
 
 
 def packed_sentences(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
@@ -75,7 +75,8 @@ def find_sentences(text: str) -> list[Slice]:
 
 
 def _sentences(text: str) -> Iterator[Slice]:
-    for boundary in sentencex.get_sentence_boundaries("en", _UNUSUAL_SPACE.sub(" ", text)):
+    shown = _SPACE_BEFORE_STOP.sub(lambda found: _UNUSUAL.sub(" ", found[0]), text)
+    for boundary in sentencex.get_sentence_boundaries("en", shown):
         start, end = boundary["start_index"], boundary["end_index"]
         piece = text[start:end]
         start += len(piece) - len(piece.lstrip())

@@ -155,7 +155,10 @@ def test_the_address_in_the_form_runs_the_same_flow_on_the_workers(tmp_path):
     assert len(ledger(tmp_path / "runs")) == 18
 
 
-def test_a_run_whose_workers_are_all_gone_ends_with_one_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("killed", "told"), [("worker", "workers have been gone for 1 s"), ("scheduler", "the Dask scheduler is gone")]
+)
+def test_a_run_whose_cluster_is_gone_ends_with_one_line(tmp_path, monkeypatch, killed, told):
     from distributed import Client
 
     from flows import dask_runner
@@ -164,11 +167,11 @@ def test_a_run_whose_workers_are_all_gone_ends_with_one_line(tmp_path, monkeypat
     monkeypatch.setattr(dask_runner, "ALONE_SECONDS", 1.0)
     monkeypatch.setattr(dask_runner, "LOOK_SECONDS", 0.2)
     monkeypatch.setattr(dask_runner, "ELSEWHERE", (time.sleep,))
-    with cluster(tmp_path, 1) as (address, (_, worker)), Client(address, set_as_default=False) as client:
-        threading.Timer(1.0, worker.kill).start()
+    with cluster(tmp_path, 1) as (address, processes), Client(address, set_as_default=False) as client:
+        threading.Timer(1.0, processes[["scheduler", "worker"].index(killed)].kill).start()
         runner = dask_runner.DaskRunner(client)
         runner.progress = Quiet()
-        with pytest.raises(InputError, match="workers have been gone for 1 s"):
+        with pytest.raises(InputError, match=told):
             runner.each("sleep", 2, time.sleep, [(1, (300,)), (1, (300,))])
 
 

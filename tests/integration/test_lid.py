@@ -22,16 +22,17 @@ def test_a_run_whose_process_is_gone_is_marked_and_retry_asks_only_what_is_missi
     needs_model("all-minilm-l6-v2")
     port, store, flush = free_port(), tmp_path / "runs", {"TERCET_FLUSH_SECONDS": "0"}
     first = start_serving(tmp_path, port=port, **flush)
-    run = first.submit("sweep", **FORM)
-    wait_until(lambda: len(votes(store)) >= 3, 180, told=first.log.read_text)
-    for one in family(first.process):
-        one.kill()
-    first.process.wait(timeout=30)
+    try:
+        run = first.submit("sweep", **FORM)
+        wait_until(lambda: len(votes(store)) >= 3, 180, told=first.log.read_text)
+    finally:
+        for one in family(first.process):
+            one.kill()
+        first.process.wait(timeout=30)
     answered = votes(store)
     assert len(answered) < 30, "it was killed when all was labeled: this test showed nothing"
     second = start_serving(tmp_path, port=port, **flush)
     try:
-        assert second.state(run)["name"] == "Running", "nobody has said otherwise yet"
         # Three heartbeats of 30 s are missed, and the server looks now and then.
         state = second.wait_for_state(run, "Crashed", seconds=240)
         assert "No sign of life" in state["message"]

@@ -256,12 +256,12 @@ def test_near_copies_are_those_of_the_exact_law(cast_of, p, warned):
 
 def test_questions_that_are_all_on_one_document_are_one_observation(corpus_of):
     (line,) = one_document(corpus_of(["yes"] * 5, questions_per_document=5))
-    assert line.startswith("All 5 questions are on one document: ")
+    assert line.startswith("All 5 questions share one gold document: ")
     assert one_document(corpus_of(["yes"] * 6, questions_per_document=5)) == []
     assert one_document(corpus_of(["yes"])) == []
 
 
 def test_embedders_that_count_in_other_tokens_are_pointed_out():
     (line,) = counted_differently({"minilm": "a", "minilm-late": "a", "xlm": "b"})
-    assert line.startswith("minilm and minilm-late and xlm do not count in the same tokens: ")
+    assert line.startswith("minilm, minilm-late | xlm: these do not count in the same tokens. ")
     assert counted_differently({"minilm": "a", "minilm-late": "a"}) == []

@@ -119,6 +119,12 @@ def test_the_time_of_recursive_splitting_does_not_grow_with_the_blank_lines_in_a
     assert [text[start:end] for start, end in found] == ["The cat sat.", "A dog ran."]
 
 
+@pytest.mark.parametrize("splitter", ["sentences", "semantic"])
+def test_time_does_not_grow_with_the_square_of_unusual_spaces_in_a_row(splitter, tiny):
+    text = "The cat sat." + "\u00a0" * 60_000 + "A dog ran."
+    assert seconds([text], splitter, tiny) < 2
+
+
 @pytest.mark.skipif("TERCET_TEST_LONG" not in os.environ, reason="takes minutes: set TERCET_TEST_LONG to run it")
 @pytest.mark.parametrize("splitter", ["tokens", "sentences", "recursive", "semantic"])
 @pytest.mark.parametrize("unit", [SENTENCES, "a"])
