@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,15 +69,22 @@ class Served(NamedTuple):
     log: Path
 
     def api(self, path, body=None, method=None):
-        """Ask the Prefect API."""
+        """Ask the Prefect API, again where it says that its database is busy, as Prefect's own clients do."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/api/{path}",
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
             method=method or ("GET" if body is None else "POST"),
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
+        for is_last in (False, False, False, True):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as response:
+                    return json.load(response)
+            except urllib.error.HTTPError as error:
+                if is_last or error.code != 503:
+                    raise
+                time.sleep(1)
+        return None
 
     def deployments(self, experiment="demo") -> dict[str, dict]:
         """Those of an experiment that are registered, by the name of their flow."""
