@@ -360,7 +360,10 @@ def test_any_text_has_either_a_label_of_the_set_or_a_named_problem(text, labels,
     assert (what == "empty") == (not text.strip())
     if what == "truncated":
         assert truncated
-        assert parse(text, labels) == problem("off_label")
+        whole, _, why = parse(text, labels)
+        # No label yet, or one that may have been about to become another.
+        longer = [one for one in labels if whole is not None and one != whole]
+        assert why == "off_label" or any(one.casefold().startswith(str(whole).casefold()) for one in longer)
 
 
 @given(TEXTS, label_sets())
