@@ -11,8 +11,8 @@ from retrieval.blocks import Slice, blocks, count_all
 from retrieval.token_windows import token_windows
 from retrieval.tokens import EmbedderTokenizer
 
-# sentencex panics, which nobody can catch, where such a space parts an initial or an abbreviation from its full stop
-# ("vitamin D ."). It is shown a plain one: a character for a character, so that offsets stay.
+# Where a space beyond ASCII, such as the no-break one, parts an initial or an abbreviation from its full stop ("vitamin
+# D ."), sentencex panics, which is no Exception. It is shown a plain space, a character for a character: offsets stay.
 _SPACE_BEFORE_STOP, _UNUSUAL = re.compile(r"(?<!\s)\s+(?=\.)"), re.compile(r"[^\S\x00-\x7f]")
 
 

@@ -52,7 +52,8 @@ class VectorCache:
             self._where.clear()
         for name in shards.keys() - self._shards.keys():
             for key in read_frame(shards[name], columns=["key"])["key"]:
-                self._where.setdefault(key, name)
+                # Two processes may both have made a vector, unlike in the last digit: all read the same one of them.
+                self._where[key] = min(name, self._where.get(key, name))
             self._shards[name] = shards[name]
 
     def write(self, keys: Sequence[str], vectors: Vectors) -> None:

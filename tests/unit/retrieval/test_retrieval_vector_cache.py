@@ -38,6 +38,18 @@ def test_vectors_are_read_from_the_shards_that_have_them_only(tmp_path, opened):
     assert opened == [], "which keys a shard has is read once"
 
 
+@pytest.mark.parametrize("looks", [False, True])
+def test_of_a_vector_that_several_processes_made_every_process_reads_the_same(tmp_path, looks):
+    cache = VectorCache(tmp_path)
+    for at, name in enumerate("bac"):
+        VectorCache(tmp_path / name).write(["k"], VECTORS[[at]])
+        (shard,) = (tmp_path / name).glob("*.parquet")
+        shard.rename(tmp_path / f"{name}.parquet")
+        if looks:  # at a shard at a time, in the order in which they were written
+            cache.missing(set())
+    assert cache.read({"k"})["k"].tolist() == VECTORS[1].tolist()
+
+
 def test_shards_of_others_are_found_and_those_that_are_gone_are_forgotten(tmp_path):
     cache = VectorCache(tmp_path / "vectors")
     assert cache.missing({"a"}) == {"a"}
