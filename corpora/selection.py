@@ -32,7 +32,7 @@ def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: StorePath 
         pin: a JSON file that remembers the draw.
 
     Raises:
-        InputError: `n` below 1, or a pinned question is gone from the frame.
+        InputError: `n` below 1, a pinned question is gone from the frame, or the pin cannot be written.
     """
     if n < 1:
         raise InputError(f"sample of {n} questions", "at least 1", "raise `sample` or leave it out")
@@ -42,9 +42,15 @@ def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: StorePath 
     ranked = sorted(range(len(hashes)), key=lambda row: (hashes[row], questions["question_id"][row]))
     drawn = questions[sorted(ranked[:n])]
     if pin is not None and len(drawn) == n:
-        pin.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(pin) as file:
-            file.write(json.dumps(drawn["question_id"].to_list(), indent=0).encode())
+        try:
+            pin.parent.mkdir(parents=True, exist_ok=True)
+            with written_whole(pin) as file:
+                file.write(json.dumps(drawn["question_id"].to_list(), indent=0).encode())
+        except OSError as error:
+            found = f"cannot write the sample to {pin} ({error.strerror or error})"
+            raise InputError(
+                found, "a writable folder with free space", "free some space, or give another --store"
+            ) from error
     return drawn
 
 

@@ -125,6 +125,12 @@ def test_a_frame_smaller_than_the_sample_is_not_pinned_so_that_the_sample_can_fi
     assert sample_questions(frame_of(numbered(50)), 10, 0, pin).height == 10
 
 
+def test_a_pin_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "store").write_text("a file where a folder should be")
+    with pytest.raises(InputError, match=r"cannot write the sample to .*\(Not a directory\)"):
+        sample_questions(frame_of(numbered(9)), 3, 0, tmp_path / "store" / "samples" / "pin.json")
+
+
 def test_no_partial_pin_file_is_left_behind(tmp_path):
     sample_questions(frame_of(numbered(50)), 10, 0, tmp_path / "pin.json")
     assert [file.name for file in tmp_path.iterdir()] == ["pin.json"]
