@@ -191,7 +191,7 @@ def check(path: Path, limit: int) -> None:
     """
     from itertools import islice
 
-    from corpora.sources import guess_config, read_source
+    from corpora.load import guess_config, read_source
     from corpora.validate import find_problems
     from flows.experiment import load_experiment
 

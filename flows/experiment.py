@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from corpora.sources import CorpusConfig
+from corpora.load import CorpusConfig
 from labeling.calibration import CalibrationConfig
 from labeling.consensus import ConsensusConfig
 from labeling.labeler import SYSTEM, LabelerConfig, check_diversity

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from corpora.schema import Corpus
-from corpora.sources import load_corpus
+from corpora.load import load_corpus
 from flows.asking import PromptGroups
 from flows.experiment import Experiment, ReaderConfig
 from flows.label import document_prompts, reader_corpus, tune_corpus

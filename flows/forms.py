@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from corpora.errors import InputError
-from corpora.sources import CorpusConfig, Source
+from corpora.load import CorpusConfig, Source
 from flows.experiment import EXPERIMENTS, Experiment, ReaderConfig, load_experiment
 from flows.names import SERVED
 from labeling.consensus import Rule

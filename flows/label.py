@@ -8,8 +8,8 @@ from typing import NamedTuple
 import polars as pl
 
 from corpora.schema import Corpus, Question, iter_questions
-from corpora.selection import balanced_sample, sample_questions
-from corpora.sources import load_corpus
+from corpora.shaping.selection import balanced_sample, sample_questions
+from corpora.load import load_corpus
 from flows.asking import Asked, PromptGroups, ask, collect
 from flows.experiment import Experiment, ReaderConfig
 from flows.remote import ask_remote

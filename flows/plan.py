@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from corpora.schema import Corpus, iter_questions
-from corpora.sources import load_corpus
+from corpora.load import load_corpus
 from flows.asking import close_model, open_labeler
 from flows.experiment import Experiment, ReaderConfig
 from flows.indexing import check_sizes

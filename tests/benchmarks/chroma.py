@@ -31,7 +31,7 @@ import click
 import numpy as np
 import polars as pl
 
-from corpora.chroma import read_chroma
+from corpora.sources.chroma import read_chroma
 from corpora.digest import sha256_text
 from corpora.schema import Corpus, Question, iter_questions
 from labeling.models import resolve_model

@@ -25,7 +25,7 @@ import polars as pl
 import psutil
 
 from corpora.schema import Corpus
-from corpora.sources import load_corpus
+from corpora.load import load_corpus
 from flows.experiment import EXPERIMENTS, load_experiment
 from flows.workspace import open_embedder
 from retrieval.chunks import chunk_documents

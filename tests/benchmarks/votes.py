@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 import click
 
 from corpora.errors import InputError
-from corpora.pubmedqa import read_pubmedqa
+from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.schema import Corpus, LabelSet, Question, iter_questions
-from corpora.selection import sample_questions
+from corpora.shaping.selection import sample_questions
 from labeling.labeler import LabelerConfig, PromptWriter
 from labeling.llama import LlamaModel
 from labeling.local import LocalLabeler

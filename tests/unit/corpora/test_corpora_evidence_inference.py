@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import InputError, RowError
-from corpora.evidence_inference import ANNOTATIONS, LABELS, PROMPTS, TEXTS, read_evidence_inference
+from corpora.sources.evidence_inference import ANNOTATIONS, LABELS, PROMPTS, TEXTS, read_evidence_inference
 from corpora.schema import Section, Span, iter_documents, iter_questions
 from corpora.validate import find_problems
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from corpora.generator import GeneratorConfig, generate_corpus, generate_documents
+from corpora.sources.generator import GeneratorConfig, generate_corpus, generate_documents
 from corpora.schema import iter_questions
 from corpora.validate import validate
 

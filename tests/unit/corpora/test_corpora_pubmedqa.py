@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import InputError, RowError
-from corpora.pubmedqa import read_pubmedqa
+from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.schema import iter_questions
 from corpora.validate import validate
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import Question, questions_frame
-from corpora.selection import assign_split, balanced_sample, hashed_split, id_hash, sample_questions
+from corpora.shaping.selection import assign_split, balanced_sample, hashed_split, id_hash, sample_questions
 
 # No deadline: a shared machine that is busy must not fail a property.
 unhurried = settings(deadline=None, max_examples=50)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.schema import Span, iter_questions
-from corpora.sources import CorpusConfig, load_corpus
-from corpora.squad import read_squad
+from corpora.load import CorpusConfig, load_corpus
+from corpora.sources.squad import read_squad
 from corpora.validate import find_problems, validate
 
 FERRY = "The ferry leaves at nine. It returns at nine."

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.distractors import PREFIX, add_distractors
+from corpora.shaping.distractors import PREFIX, add_distractors
 from corpora.errors import InputError
-from corpora.generator import GeneratorConfig
+from corpora.sources.generator import GeneratorConfig
 from corpora.schema import (
     Corpus,
     Document,
@@ -22,9 +22,9 @@ from corpora.schema import (
     iter_questions,
     questions_frame,
 )
-from corpora.sources import CorpusConfig, load_corpus
-from corpora.stitch import BREAK, stitch
-from corpora.tables import DocumentColumns
+from corpora.load import CorpusConfig, load_corpus
+from corpora.shaping.stitch import BREAK, stitch
+from corpora.sources.tables import DocumentColumns
 from corpora.validate import find_problems
 
 TEXTS = st.lists(st.text(min_size=1).filter(lambda text: not text.isspace()), min_size=1, max_size=9)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.schema import LabelSet, Span, iter_questions
-from corpora.tables import DocumentColumns, QuestionColumns, find_table, read_tables
+from corpora.sources.tables import DocumentColumns, QuestionColumns, find_table, read_tables
 from corpora.validate import validate
 
 # No deadline: a shared machine that is busy must not fail a property.

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from corpora.errors import InputError
-from corpora.sources import CorpusConfig
+from corpora.load import CorpusConfig
 from flows.experiment import EXPERIMENTS, check_experiment, load_experiment
 from flows.forms import FORMS, CompareForm, LabelForm, SweepForm, filled_in
 from flows.names import SERVED

@@ -9,7 +9,7 @@ from corpora.digest import sha256_file, sha256_text
 from corpora.errors import InputError
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
 
-FOLDER = Path(__file__).parent / "sample"
+FOLDER = Path(__file__).parents[1] / "sample"
 
 
 def read_sample(folder: Path = FOLDER) -> Corpus:

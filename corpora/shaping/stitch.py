@@ -17,7 +17,7 @@ from corpora.schema import (
     iter_questions,
     questions_frame,
 )
-from corpora.selection import id_hash
+from corpora.shaping.selection import id_hash
 
 BREAK = "\n\n"  # between two documents that are joined
 
