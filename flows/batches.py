@@ -14,9 +14,9 @@ from flows.first_asks import submit_all
 from flows.measure import price_file
 from flows.providers import begin_spending, known_api, open_desk
 from flows.workspace import Workspace
-from labeling.remote.batch import BatchDesk
-from labeling.remote.job import BATCH, LABELER, PAID, read_labeler
-from labeling.remote.parts import load_parts
+from labeling.remote.jobs.desk import BatchDesk
+from labeling.remote.jobs.job import BATCH, LABELER, PAID, read_labeler
+from labeling.remote.jobs.parts import load_parts
 
 
 def submit(experiment: Experiment, workspace: Workspace, confirm: Callable[[str], bool]) -> Iterator[str]:

@@ -217,7 +217,7 @@ def models() -> None:
 @models.command("list")
 def list_models() -> None:
     """List the models that Tercet knows by name."""
-    from labeling.models import registry
+    from labeling.models.registry import registry
 
     for model in registry().values():
         here = "here" if model.path.is_file() else "-"
@@ -232,8 +232,8 @@ def list_models() -> None:
 @quiet_option
 def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
     """Fetch models by NAME and verify their digests."""
-    from labeling.fetch import fetch_model
-    from labeling.models import find_model
+    from labeling.models.fetch import fetch_model
+    from labeling.models.registry import find_model
 
     for model in [find_model(name) for name in names]:
         fetch_model(model, source, (lambda _: None) if quiet else lambda line: click.echo(line, err=True))
@@ -261,7 +261,7 @@ def import_modelfile(modelfile: Path, name: str | None) -> None:
 
     The section goes to standard output; a line for everything that cannot be honoured goes to standard error.
     """
-    from labeling.modelfile import read_modelfile, render_reader
+    from labeling.models.ollama.modelfile import read_modelfile, render_reader
 
     imported = read_modelfile(modelfile)
     for note in imported.notes:

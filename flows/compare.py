@@ -13,7 +13,7 @@ from flows.label import Labeled, document_prompts, label, load
 from flows.measure import measure, price_file
 from flows.runner import Runner
 from flows.workspace import Workspace
-from labeling.prices import load_prices
+from labeling.models.prices import load_prices
 from results.answers import judge
 from results.comparison import compare_labelers
 from results.shift import OnCorpus, compare_corpora

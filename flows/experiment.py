@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from corpora.load import CorpusConfig
-from labeling.calibration import CalibrationConfig
-from labeling.consensus import ConsensusConfig
-from labeling.labeler import SYSTEM, LabelerConfig, check_diversity
-from labeling.prompts import load_prompt
+from labeling.votes.calibration import CalibrationConfig
+from labeling.votes.consensus import ConsensusConfig
+from labeling.prompting.labeler import SYSTEM, LabelerConfig, check_diversity
+from labeling.prompting.prompts import load_prompt
 from labeling.remote.requests import check_remote
 from results.config import ScoringConfig
 from retrieval.config import RetrievalConfig

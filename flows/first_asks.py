@@ -13,7 +13,7 @@ from flows.label import document_prompts, reader_corpus, tune_corpus
 from flows.providers import fall_back, find_api
 from flows.remote import is_answered, submit_batches
 from flows.workspace import Workspace
-from labeling.remote.batch import NoBatchesError
+from labeling.remote.jobs.desk import NoBatchesError
 from labeling.remote.spending import LimitError
 
 

@@ -18,8 +18,8 @@ from corpora.errors import InputError
 from corpora.load import CorpusConfig, Source
 from flows.experiment import EXPERIMENTS, Experiment, ReaderConfig, load_experiment
 from flows.names import SERVED
-from labeling.consensus import Rule
-from labeling.models import find_model, registry
+from labeling.votes.consensus import Rule
+from labeling.models.registry import find_model, registry
 from retrieval.config import Control
 from retrieval.embedder_config import EmbedderConfig
 from retrieval.retrievers import Retriever

@@ -16,9 +16,9 @@ from flows.remote import ask_remote
 from flows.runner import Runner
 from flows.shards import ask_in_shards
 from flows.workspace import Workspace
-from labeling.consensus import build_gold, check_rule
-from labeling.labeler import LabelerConfig, PromptWriter
-from labeling.votes import Prompt
+from labeling.votes.consensus import build_gold, check_rule
+from labeling.prompting.labeler import LabelerConfig, PromptWriter
+from labeling.votes.vote import Prompt
 from results.labeling_tables import ReaderVotes, labeling_tables
 from retrieval.context import assemble
 

@@ -15,7 +15,7 @@ from flows.label import Labeled, reader_corpus
 from flows.runner import Runner
 from flows.sweep import Swept
 from flows.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
-from labeling.labeler import PromptWriter
+from labeling.prompting.labeler import PromptWriter
 from labeling.remote.requests import labeler_identity
 from results.comparison import name_best
 from results.guards import labeler_warnings

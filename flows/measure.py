@@ -14,9 +14,9 @@ from corpora.schema import LabelSet
 from flows.asking import close_model, open_labeler
 from flows.experiment import Experiment
 from flows.workspace import Workspace
-from labeling.labeler import LabelerConfig
-from labeling.prices import PriceTable
-from labeling.votes import Prompt
+from labeling.prompting.labeler import LabelerConfig
+from labeling.models.prices import PriceTable
+from labeling.votes.vote import Prompt
 
 QUESTIONS_MEASURED = 3  # after one that warms up
 LONG_QUESTION = 10.0  # seconds; beside it, what warming up takes is nothing, so that the first one is the measure

@@ -17,11 +17,11 @@ from flows.manifest import Kind
 from flows.measure import Speed, measure, price_file
 from flows.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
-from labeling.consensus import check_rule
-from labeling.labeler import PromptWriter
-from labeling.prices import PriceTable, load_prices
-from labeling.trie import build_trie
-from labeling.votes import Labeler
+from labeling.votes.consensus import check_rule
+from labeling.prompting.labeler import PromptWriter
+from labeling.models.prices import PriceTable, load_prices
+from labeling.engine.trie import build_trie
+from labeling.votes.vote import Labeler
 
 ANSWER_TOKENS = 2  # that a remote model writes for a bare label, about
 

@@ -13,14 +13,14 @@ from flows.experiment import Experiment, ReaderConfig
 from flows.first_asks import FirstAsk, first_asks
 from flows.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from flows.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
-from labeling.labeler import PromptWriter
-from labeling.ledger import Ledger
-from labeling.prices import Price, load_prices
-from labeling.remote.config import Api
-from labeling.remote.job import batch_folder
-from labeling.remote.parts import load_parts
+from labeling.prompting.labeler import PromptWriter
+from labeling.votes.ledger import Ledger
+from labeling.models.prices import Price, load_prices
+from labeling.prompting.remote_config import Api
+from labeling.remote.jobs.job import batch_folder
+from labeling.remote.jobs.parts import load_parts
 from labeling.remote.spending import BYTES_PER_TOKEN, Usage, estimate
-from labeling.votes import Prompt
+from labeling.votes.vote import Prompt
 
 LABEL_TOKENS = 4  # that a model writes for a bare label, about
 REASONING_SHARE = 0.25  # of the longest answer, where a model may reason unseen and has not been asked yet

@@ -10,8 +10,8 @@ import polars as pl
 from corpora.schema import Corpus, Question, iter_questions
 from flows.experiment import Experiment, ReaderConfig
 from flows.workspace import Workspace, open_embedder
-from labeling.labeler import PromptWriter
-from labeling.votes import Arm, Prompt
+from labeling.prompting.labeler import PromptWriter
+from labeling.votes.vote import Arm, Prompt
 from results.answers import document_answers
 from results.judged import ANSWERS
 from results.settings import CHUNKING, CUT, SETTING

@@ -14,14 +14,14 @@ from flows.providers import fall_back, find_api, meter_of, open_desk, open_pacer
 from flows.runner import Runner
 from flows.shards import ask_in_shards
 from flows.workspace import Workspace, labeler_fingerprint, open_ledger
-from labeling.labeler import LabelerConfig
-from labeling.ledger import Ledger
-from labeling.remote.batch import NoBatchesError
+from labeling.prompting.labeler import LabelerConfig
+from labeling.votes.ledger import Ledger
+from labeling.remote.jobs.desk import NoBatchesError
 from labeling.remote.direct import DirectLabeler
-from labeling.remote.job import batch_folder, direct_lock
-from labeling.remote.parts import load_parts
+from labeling.remote.jobs.job import batch_folder, direct_lock
+from labeling.remote.jobs.parts import load_parts
 from labeling.remote.spending import LimitError, Usage
-from labeling.votes import Prompt
+from labeling.votes.vote import Prompt
 
 FIRST_SHARD = 16  # questions: enough to keep all connections busy
 FLUSH_SECONDS = 5.0  # what was paid for is on disk soon

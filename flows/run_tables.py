@@ -12,7 +12,7 @@ from flows.experiment import Experiment
 from flows.label import Labeled
 from flows.sweep import Swept
 from flows.workspace import Workspace
-from labeling.prices import load_prices
+from labeling.models.prices import load_prices
 from results.examples import pick_examples
 from results.remote import RemoteReader, describe_remote
 

@@ -12,8 +12,8 @@ from corpora.schema import LabelSet
 from flows.asking import Asked, PromptGroups
 from flows.runner import Runner
 from flows.workspace import Workspace, release_ledgers
-from labeling.labeler import LabelerConfig
-from labeling.votes import Prompt
+from labeling.prompting.labeler import LabelerConfig
+from labeling.votes.vote import Prompt
 
 SHARD_SECONDS = 15.0  # that a shard should take: a task costs Prefect some 20 ms
 SHARDS_A_WORKER = 2  # of several: one is worked on, and the next is there already

@@ -13,10 +13,10 @@ from corpora.digest import sha256_text
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from corpora.storage import StorePath
-from labeling import models
-from labeling.labeler import LabelerConfig, fingerprint
-from labeling.ledger import FLUSH_SECONDS, Ledger
-from labeling.models import ModelFile, file_digest, find_model, registry, resolve_model
+from labeling.models import registry as models
+from labeling.prompting.labeler import LabelerConfig, fingerprint
+from labeling.votes.ledger import FLUSH_SECONDS, Ledger
+from labeling.models.registry import ModelFile, file_digest, find_model, registry, resolve_model
 from labeling.remote.requests import labeler_identity
 from retrieval.embedder_config import EmbedderConfig
 from retrieval.embedding import Embedder

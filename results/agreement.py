@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from corpora.errors import InputError
-from labeling.votes import KEY
+from labeling.votes.vote import KEY
 from results.settings import CELL
 
 AGREEMENT = pl.Schema(

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import LabelSet
-from labeling.votes import Failure
+from labeling.votes.vote import Failure
 from results.answer_metrics import PER_CLASS, Macro, resample_macro, score_classes
 from results.answers import FRAGILE_MARGIN
 from results.arms import ArmMeans

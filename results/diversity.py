@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from labeling.vote_law import vote_law
+from labeling.votes.vote_law import vote_law
 from results.unanimity import Cast
 
 REFERENCE_TEMPERATURES = (0.2, 0.5, 1.0)

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import LabelSet
-from labeling.consensus import Rule
-from labeling.sampling import Sampling
-from labeling.vote_law import VoteLaw, distributions, vote_law
+from labeling.votes.consensus import Rule
+from labeling.votes.sampling import Sampling
+from labeling.votes.vote_law import VoteLaw, distributions, vote_law
 from results.resampling import EXCLUDED, Array, Law, Outcomes, fixed_law, one_hot
 
 

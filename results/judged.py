@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from labeling.consensus import Rule
+from labeling.votes.consensus import Rule
 from results.answers import question_facts
 from results.gold_law import gold_law, label_indices
 from results.labeling_tables import ReaderVotes

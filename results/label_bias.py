@@ -10,9 +10,9 @@ import polars as pl
 from scipy.stats import f as fisher
 
 from corpora.schema import LabelSet
-from labeling.calibration import calibrate, fit_prior
-from labeling.sampling import Probabilities
-from labeling.vote_law import vote_law
+from labeling.votes.calibration import calibrate, fit_prior
+from labeling.votes.sampling import Probabilities
+from labeling.votes.vote_law import vote_law
 from results.qualification import holm_of_known
 from results.statistics import compare_paired, kept_accuracy, mcnemar_exact, wilson_clustered
 from results.unanimity import Cast

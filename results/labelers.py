@@ -7,7 +7,7 @@ import math
 import polars as pl
 
 from corpora.schema import LabelSet
-from labeling.consensus import RULES, ConsensusConfig, build_gold
+from labeling.votes.consensus import RULES, ConsensusConfig, build_gold
 from results.answers import FRAGILE_MARGIN, document_answers, hits
 from results.qualification import weigh
 from results.statistics import Interval, wilson_clustered

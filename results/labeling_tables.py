@@ -8,8 +8,8 @@ from typing import NamedTuple
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from labeling.consensus import ConsensusConfig
-from labeling.sampling import Sampling
+from labeling.votes.consensus import ConsensusConfig
+from labeling.votes.sampling import Sampling
 from results.annotators import compare_with_annotators, has_annotators
 from results.answers import document_answers, judge, question_facts
 from results.diversity import describe_diversity

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from labeling.prices import Price
+from labeling.models.prices import Price
 
 REMOTE = pl.Schema(
     {

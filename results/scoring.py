@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from corpora.schema import Corpus
-from labeling.consensus import Rule
+from labeling.votes.consensus import Rule
 from results.arms import resample_arms
 from results.attribution import LADDER, climb
 from results.cells import (

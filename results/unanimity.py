@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import LabelSet
-from labeling.sampling import Probabilities, Sampling
-from labeling.vote_law import Distributions, VoteLaw, distributions, vote_law
+from labeling.votes.sampling import Probabilities, Sampling
+from labeling.votes.vote_law import Distributions, VoteLaw, distributions, vote_law
 from results.statistics import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
 
 LAW = pl.Schema(

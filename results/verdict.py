@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from labeling.consensus import Rule
+from labeling.votes.consensus import Rule
 from results.config import ScoringConfig
 from results.recommendation import COST_ORDER, unqualified
 from results.settings import CUT

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from hypothesis import settings
 
 from flows.cli import main
-from labeling.models import find_model
+from labeling.models.registry import find_model
 from retrieval.tokens import EmbedderTokenizer
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,1 +1,1 @@
-"""Labelers on other machines: batch APIs, and calls to any OpenAI-compatible server."""
+"""Readers at a provider: requests and answers, clients and their limits, and what may be spent. Batch jobs are in `jobs/`."""

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from corpora.schema import LabelSet
-from labeling.labeler import LabelerConfig
-from labeling.parsing import Parsed, parse_answer, parse_label
+from labeling.prompting.labeler import LabelerConfig
+from labeling.votes.parsing import Parsed, parse_answer, parse_label
 from labeling.remote.client import ProviderError
-from labeling.sampling import Probabilities, draw, top_two_margin
-from labeling.votes import Failure, Vote, VoteKey, failed_vote
+from labeling.votes.sampling import Probabilities, draw, top_two_margin
+from labeling.votes.vote import Failure, Vote, VoteKey, failed_vote
 
 # Mass that may lie on tokens with which two labels begin before the distribution counts as unknown.
 MAX_AMBIGUOUS = 1e-3

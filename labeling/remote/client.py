@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from corpora.errors import InputError
-from labeling.remote.config import RemoteConfig
+from labeling.prompting.remote_config import RemoteConfig
 from labeling.remote.sdk import NO_KEY, find_key, open_groq, open_openai
 
 T = TypeVar("T")

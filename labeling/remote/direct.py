@@ -9,13 +9,13 @@ from typing import Any
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.labeler import LabelerConfig, fingerprint
+from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.remote.answers import REFUSALS, MalformedAnswerError, read_vote, refusal
 from labeling.remote.client import TOO_MANY, Provider, ProviderError
 from labeling.remote.pacing import FIRST_PAUSE, Pacer, pause_after, sleep
 from labeling.remote.requests import labeler_identity, output_limit, request_body
 from labeling.remote.spending import LimitError, Meter, Usage, estimate_body
-from labeling.votes import Prompt, Vote
+from labeling.votes.vote import Prompt, Vote
 
 _MOST_LIMITS = 100  # 429s of one request, before the provider is taken to be shut
 _MANY_REFUSED = 3  # questions, before anything was answered, mean settings

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from corpora.errors import InputError
-from labeling.labeler import LabelerConfig
-from labeling.remote.config import RemoteConfig
-from labeling.sampling import Sampling
-from labeling.votes import Prompt
+from labeling.prompting.labeler import LabelerConfig
+from labeling.prompting.remote_config import RemoteConfig
+from labeling.votes.sampling import Sampling
+from labeling.votes.vote import Prompt
 
 ENDPOINT = "/v1/chat/completions"
 TOP_LOGPROBS = 20  # the most that OpenAI and vLLM give

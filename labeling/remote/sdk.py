@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from corpora.errors import InputError
-from labeling.remote.config import RemoteConfig
+from labeling.prompting.remote_config import RemoteConfig
 
 NO_KEY = "none"  # for a server that wants no key: the SDK insists on one
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from corpora.errors import InputError
-from labeling.labeler import LabelerConfig
-from labeling.prices import Price
+from labeling.prompting.labeler import LabelerConfig
+from labeling.models.prices import Price
 from labeling.remote.requests import output_limit, request_body
-from labeling.votes import Prompt
+from labeling.votes.vote import Prompt
 
 BYTES_PER_TOKEN = 4.0  # what a plan expects
 LEAST_BYTES_PER_TOKEN = 2.0  # what is set aside

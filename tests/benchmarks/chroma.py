@@ -34,7 +34,7 @@ import polars as pl
 from corpora.sources.chroma import read_chroma
 from corpora.digest import sha256_text
 from corpora.schema import Corpus, Question, iter_questions
-from labeling.models import resolve_model
+from labeling.models.registry import resolve_model
 from results.retrieval_metrics import SpanScorer
 from retrieval.chunks import CHUNKS, chunk_documents
 from retrieval.embedder_config import EmbedderConfig

@@ -30,11 +30,11 @@ from corpora.errors import InputError
 from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.schema import Corpus, LabelSet, Question, iter_questions
 from corpora.shaping.selection import sample_questions
-from labeling.labeler import LabelerConfig, PromptWriter
-from labeling.llama import LlamaModel
-from labeling.local import LocalLabeler
-from labeling.models import resolve_model
-from labeling.votes import Prompt
+from labeling.prompting.labeler import LabelerConfig, PromptWriter
+from labeling.engine.llama import LlamaModel
+from labeling.engine.label_mode import LocalLabeler
+from labeling.models.registry import resolve_model
+from labeling.votes.vote import Prompt
 from retrieval.context import assemble
 
 DIVERSITIES = ("resample", "permute", "paraphrase")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from labeling.models import find_model, registry
+from labeling.models.registry import find_model, registry
 from tests.conftest import needs_model
 
 DOCUMENT = {"id": "d1", "text": "The gate is closed on Mondays."}

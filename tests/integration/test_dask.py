@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from corpora.errors import InputError
-from labeling.votes import KEY
+from labeling.votes.vote import KEY
 from tests.conftest import ROOT, needs_model, write_experiment, write_remote
 from tests.doubles.provider import ProviderDouble
 from tests.processes import LOOPBACK, family, free_port, listening, serving, wait_until

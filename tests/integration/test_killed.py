@@ -11,7 +11,7 @@ import time
 import polars as pl
 import pytest
 
-from labeling.votes import KEY
+from labeling.votes.vote import KEY
 from tests.conftest import needs_model, write_experiment
 
 pytestmark = pytest.mark.model

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from labeling.votes import KEY
+from labeling.votes.vote import KEY
 from tests.conftest import needs_model
 from tests.processes import family, free_port, start_serving, wait_until
 

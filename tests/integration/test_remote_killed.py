@@ -11,7 +11,7 @@ import time
 import polars as pl
 import pytest
 
-from labeling.ledger import Ledger
+from labeling.votes.ledger import Ledger
 from tests.doubles.provider import Fault, Faults, ProviderDouble
 
 KILLS = 20

@@ -12,7 +12,7 @@ import urllib.request
 import polars as pl
 import pytest
 
-from labeling.models import find_model
+from labeling.models.registry import find_model
 from results.store import read_manifest, read_tables
 from tests.conftest import needs_model
 from tests.doubles.provider import ProviderDouble

@@ -8,18 +8,18 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.labeler import LabelerConfig, fingerprint
-from labeling.ledger import Ledger
-from labeling.prices import Price
-from labeling.remote.batch import BatchDesk
+from labeling.prompting.labeler import LabelerConfig, fingerprint
+from labeling.votes.ledger import Ledger
+from labeling.models.prices import Price
+from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.client import Provider
-from labeling.remote.config import RemoteConfig
+from labeling.prompting.remote_config import RemoteConfig
 from labeling.remote.direct import DirectLabeler
 from labeling.remote.pacing import Pacer
-from labeling.remote.parts import load_parts
+from labeling.remote.jobs.parts import load_parts
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import Meter, Spending
-from labeling.votes import Prompt
+from labeling.votes.vote import Prompt
 from tests.doubles.provider import Fault, ProviderDouble
 
 MODEL = "openai/gpt-oss-20b"

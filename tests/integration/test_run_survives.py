@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from labeling.votes import KEY
+from labeling.votes.vote import KEY
 from results.settings import CELL
 from tests.conftest import needs_model, write_experiment
 

@@ -10,7 +10,7 @@ import time
 import polars as pl
 import pytest
 
-from labeling.votes import KEY
+from labeling.votes.vote import KEY
 from tests.conftest import needs_model, write_experiment, write_remote
 from tests.doubles.provider import ProviderDouble
 from tests.processes import free_port

@@ -17,8 +17,8 @@ import polars as pl
 from scipy.stats import multivariate_normal, norm
 
 from corpora.schema import Corpus, LabelSet, Question, documents_frame, questions_frame
-from labeling.sampling import Sampling
-from labeling.votes import N_VOTES, VOTES
+from labeling.votes.sampling import Sampling
+from labeling.votes.vote import N_VOTES, VOTES
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -9,10 +9,10 @@ import polars as pl
 from planted_labelers import LABELS, RATES, SAMPLING, Layout, Planted, World, question_ids, truth, votes_of
 from scipy.optimize import brentq
 
-from labeling.calibration import calibrate
-from labeling.consensus import GOLD
-from labeling.vote_law import Distributions
-from labeling.votes import N_VOTES
+from labeling.votes.calibration import calibrate
+from labeling.votes.consensus import GOLD
+from labeling.votes.vote_law import Distributions
+from labeling.votes.vote import N_VOTES
 from results.answers import question_facts
 from results.comparison import compare_labelers
 from results.label_bias import correct_calibration, score_calibration

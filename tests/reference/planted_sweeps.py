@@ -27,7 +27,7 @@ from planted_labelers import LABELS, OUTSIDE, RATES, SAMPLING, question_ids, vot
 from scipy.stats import multivariate_normal, norm
 
 from corpora.schema import Corpus, Question, documents_frame, questions_frame
-from labeling.consensus import ConsensusConfig, build_gold
+from labeling.votes.consensus import ConsensusConfig, build_gold
 from results.judged import ANSWERS
 from results.labeling_tables import ReaderVotes
 

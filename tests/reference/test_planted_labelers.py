@@ -39,7 +39,7 @@ from planted_runs import (
 )
 from scipy.stats import binom
 
-from labeling.votes import VOTES, Vote, votes_frame
+from labeling.votes.vote import VOTES, Vote, votes_frame
 from results.answers import question_facts
 from results.unanimity import read_cast, summarise_unanimity
 

@@ -7,7 +7,7 @@ import pytest
 from flows.asking import Asked
 from flows.runner import Runner
 from flows.shards import MOST_QUESTIONS, SHARD_SECONDS, ask_in_shards, cut_shards
-from labeling.votes import Prompt
+from labeling.votes.vote import Prompt
 
 
 def sizes(n_questions, seconds_a_question, first=1):

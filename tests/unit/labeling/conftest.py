@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from labeling.llama import LlamaModel
-from labeling.models import find_model
+from labeling.engine.llama import LlamaModel
+from labeling.models.registry import find_model
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from labeling.calibration import CalibrationConfig, calibrate, fit_prior
+from labeling.votes.calibration import CalibrationConfig, calibrate, fit_prior
 
 ROWS = (
     st.integers(2, 5)

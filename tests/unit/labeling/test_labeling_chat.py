@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from corpora.errors import InputError
-from labeling.chat import ChatFrame
-from labeling.labeler import LabelerConfig
-from labeling.votes import Prompt
+from labeling.engine.chat import ChatFrame
+from labeling.prompting.labeler import LabelerConfig
+from labeling.votes.vote import Prompt
 
 CONTROL = ("<s>", "</s>", "<|im_start|>", "<|im_end|>", "<think>", "</think>", "[INST]", "[/INST]")
 CHATML = (

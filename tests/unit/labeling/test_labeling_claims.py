@@ -7,16 +7,16 @@ import sys
 
 import pytest
 
-from labeling import claims
-from labeling.claims import Claims
-from labeling.ledger import Ledger
+from labeling.votes import claims
+from labeling.votes.claims import Claims
+from labeling.votes.ledger import Ledger
 from tests.conftest import ROOT
 from tests.unit.labeling.test_labeling_ledger import NEVER, three_prompts, vote_of
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from labeling.claims import Claims
+from labeling.votes.claims import Claims
 claims = Claims(Path(sys.argv[1]))
 assert claims.take("q1")
 print("held", flush=True)
@@ -74,7 +74,7 @@ def test_claims_are_given_back_once_the_votes_are_on_disk(tmp_path):
 OTHER_PROCESS = """
 import sys
 from pathlib import Path
-from labeling.ledger import Ledger
+from labeling.votes.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]), "f1", 1e9)
 assert ledger.claim("q2")
 print("holds q2", flush=True)
@@ -100,7 +100,7 @@ def test_who_waits_holds_nothing_so_that_two_cannot_wait_for_each_other(tmp_path
 
 
 def test_with_so_many_claims_votes_are_written_before_their_time(tmp_path, monkeypatch):
-    monkeypatch.setattr("labeling.ledger.MOST_CLAIMS", 3)
+    monkeypatch.setattr("labeling.votes.ledger.MOST_CLAIMS", 3)
     ledger = Ledger(tmp_path, "f1", NEVER)
     written = []
     for n in range(4):

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.consensus import GOLD, RULES, ConsensusConfig, build_gold, check_rule
-from labeling.votes import Vote, votes_frame
+from labeling.votes.consensus import GOLD, RULES, ConsensusConfig, build_gold, check_rule
+from labeling.votes.vote import Vote, votes_frame
 
 LABELS = LabelSet()
 

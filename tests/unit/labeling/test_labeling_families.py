@@ -5,9 +5,9 @@ import pytest
 
 import labeling
 from corpora.errors import InputError
-from labeling.families import FAMILIES, family_preset, presets
-from labeling.labeler import LabelerConfig
-from labeling.models import registry
+from labeling.models.families import FAMILIES, family_preset, presets
+from labeling.prompting.labeler import LabelerConfig
+from labeling.models.registry import registry
 
 
 def test_qwen3_samples_as_its_card_says_for_thinking():

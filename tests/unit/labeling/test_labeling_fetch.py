@@ -10,9 +10,9 @@ import pytest
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from corpora.errors import InputError
-from labeling import fetch
-from labeling.fetch import fetch_model
-from labeling.models import Mirror, Model, recorded_digest, resolve_model
+from labeling.models import fetch
+from labeling.models.fetch import fetch_model
+from labeling.models.registry import Mirror, Model, recorded_digest, resolve_model
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -114,7 +114,7 @@ def test_nothing_but_the_model_stays_behind(index, cache, said):
 def test_what_was_fetched_can_be_used(index, said, monkeypatch):
     model = reader_of()
     fetch_model(model, "auto", said.append)
-    monkeypatch.setattr("labeling.models.registry", lambda: {"big": model})
+    monkeypatch.setattr("labeling.models.registry.registry", lambda: {"big": model})
     assert resolve_model("big").sha256 == sha256(WHOLE)
 
 

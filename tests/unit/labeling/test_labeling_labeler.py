@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.labeler import PARAPHRASES, LabelerConfig, PromptWriter, check_diversity, fingerprint
-from labeling.prompts import FOLDER, load_prompt
-from labeling.sampling import Sampling, sampled_distribution
-from labeling.votes import vote_seed
+from labeling.prompting.labeler import PARAPHRASES, LabelerConfig, PromptWriter, check_diversity, fingerprint
+from labeling.prompting.prompts import FOLDER, load_prompt
+from labeling.votes.sampling import Sampling, sampled_distribution
+from labeling.votes.vote import vote_seed
 
 LABELS = LabelSet()
 TWO = LabelSet(("yes", "no"))

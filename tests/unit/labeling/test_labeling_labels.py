@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.labels import build_label_reader
+from labeling.engine.labels import build_label_reader
 
 YES_NO_MAYBE = LabelSet()
 NO_DIFFERENCE = LabelSet(("yes", "no", "no difference"))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.storage import store_path
-from labeling.ledger import Ledger
-from labeling.votes import KEY, VOTES, Prompt, Vote, vote_seed, votes_frame
+from labeling.votes.ledger import Ledger
+from labeling.votes.vote import KEY, VOTES, Prompt, Vote, vote_seed, votes_frame
 
 NEVER = 1e9  # flush_seconds of a ledger that flushes only when told to
 
@@ -208,7 +208,7 @@ def test_labelers_do_not_see_each_others_votes(tmp_path, ledger):
 
 def test_votes_stay_open_until_the_flush_interval_is_over(tmp_path, monkeypatch):
     now = 100.0
-    monkeypatch.setattr("labeling.ledger.time.monotonic", lambda: now)
+    monkeypatch.setattr("labeling.votes.ledger.time.monotonic", lambda: now)
     ledger = Ledger(tmp_path, "f1", flush_seconds=30)
     ledger.append([vote_of(prompt_of("q1"))])
     now = 129.0

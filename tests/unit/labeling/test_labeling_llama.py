@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from corpora.errors import InputError
-from labeling.llama import MAX_FORKS, LlamaModel
-from labeling.trie import build_trie
+from labeling.engine.llama import MAX_FORKS, LlamaModel
+from labeling.engine.trie import build_trie
 
 pytestmark = pytest.mark.model
 
@@ -113,7 +113,7 @@ def test_a_long_chain_of_prompts_that_each_begin_the_next_is_answered(smollm2, t
 LARGE_BATCH = """
 import sys
 from pathlib import Path
-from labeling.llama import LlamaModel
+from labeling.engine.llama import LlamaModel
 with LlamaModel(Path(sys.argv[1]), num_ctx=256, threads=1, n_batch=512) as model:
     prompts = [list(range(start, start + 200)) for start in (1000, 2000, 3000)]
     print(model.next_logprobs(prompts, [787]).shape)

@@ -3,11 +3,11 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.labeler import LabelerConfig, PromptWriter
-from labeling.llama import LlamaModel
-from labeling.local import LocalLabeler
-from labeling.sampling import Sampling, draw, top_two_margin
-from labeling.trie import build_trie
+from labeling.prompting.labeler import LabelerConfig, PromptWriter
+from labeling.engine.llama import LlamaModel
+from labeling.engine.label_mode import LocalLabeler
+from labeling.votes.sampling import Sampling, draw, top_two_margin
+from labeling.engine.trie import build_trie
 
 pytestmark = pytest.mark.model
 

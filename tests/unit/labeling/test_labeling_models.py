@@ -6,8 +6,8 @@ import pytest
 
 from corpora.digest import sha256_file
 from corpora.errors import InputError
-from labeling import models
-from labeling.models import (
+from labeling.models import registry as models
+from labeling.models.registry import (
     REGISTRY,
     Mirror,
     Model,

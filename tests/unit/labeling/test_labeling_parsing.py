@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.generation import Decoding, Generator
-from labeling.parsing import answer_grammar, label_grammar, parse_answer, parse_label
-from labeling.sampling import Sampling
+from labeling.engine.generation import Decoding, Generator
+from labeling.votes.parsing import answer_grammar, label_grammar, parse_answer, parse_label
+from labeling.votes.sampling import Sampling
 
 LABELS = LabelSet()
 NO_DIFFERENCE = LabelSet(("no", "no difference", "yes"))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 import labeling
 from corpora.errors import InputError
-from labeling.prices import PRICES, Price, load_prices
+from labeling.models.prices import PRICES, Price, load_prices
 
 MODEL = """
 [[models]]

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.labeler import PARAPHRASES
-from labeling.prompts import FOLDER, PromptTemplate, load_prompt, rotations, spell_options
+from labeling.prompting.labeler import PARAPHRASES
+from labeling.prompting.prompts import FOLDER, PromptTemplate, load_prompt, rotations, spell_options
 
 BUNDLED = sorted(file.stem for file in FOLDER.glob("*.txt"))
 REASONED = ["reasoned", "reasoned_both_sides", "reasoned_evidence"]

@@ -4,12 +4,12 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.generation import MAX_TOGETHER, Decoding, Generator
-from labeling.labeler import LabelerConfig, PromptWriter, fingerprint
-from labeling.llama import LlamaModel
-from labeling.parsing import label_grammar, parse_answer
-from labeling.reasoning import GeneratingLabeler
-from labeling.sampling import Sampling
+from labeling.engine.generation import MAX_TOGETHER, Decoding, Generator
+from labeling.prompting.labeler import LabelerConfig, PromptWriter, fingerprint
+from labeling.engine.llama import LlamaModel
+from labeling.votes.parsing import label_grammar, parse_answer
+from labeling.engine.generate_mode import GeneratingLabeler
+from labeling.votes.sampling import Sampling
 
 pytestmark = pytest.mark.model
 

@@ -4,8 +4,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare
 
-from labeling.sampling import Sampling, draw, sampled_distribution, top_two_margin
-from labeling.votes import vote_seed
+from labeling.votes.sampling import Sampling, draw, sampled_distribution, top_two_margin
+from labeling.votes.vote import vote_seed
 
 P = np.array([0.5, 0.3, 0.2])
 

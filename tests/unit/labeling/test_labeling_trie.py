@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.trie import TrieNode, build_trie
+from labeling.engine.trie import TrieNode, build_trie
 
 # Few distinct tokens, so that prompts share prefixes, contain one another and repeat.
 PROMPTS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=12)

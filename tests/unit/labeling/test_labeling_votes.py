@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.votes import VOTES, Prompt, VoteKey, failed_vote, vote_id, votes_frame
+from labeling.votes.vote import VOTES, Prompt, VoteKey, failed_vote, vote_id, votes_frame
 
 PROMPT = Prompt("q1", "document", 1, 7, "Be brief.", "Does it float?", "Answer:")
 KEY = VoteKey(PROMPT.hash, "document", 1, 7, "q1")

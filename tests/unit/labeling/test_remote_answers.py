@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpora.schema import LabelSet
-from labeling.labeler import LabelerConfig
+from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.answers import MalformedAnswerError, label_distribution, read_vote, refusal
 from labeling.remote.client import ProviderError
-from labeling.remote.config import RemoteConfig
-from labeling.votes import Vote, VoteKey, votes_frame
+from labeling.prompting.remote_config import RemoteConfig
+from labeling.votes.vote import Vote, VoteKey, votes_frame
 
 LABELS = LabelSet()
 CHANGE = LabelSet(("no change", "no effect", "yes"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from labeling.remote.client import Provider, ProviderError, parse_seconds
-from labeling.remote.config import RemoteConfig
+from labeling.prompting.remote_config import RemoteConfig
 from labeling.remote.requests import ENDPOINT
 from tests.doubles.provider import Fault, ProviderDouble, Refusal, Reply
 

@@ -3,8 +3,8 @@ from pydantic import ValidationError
 
 from corpora.errors import InputError
 from flows.experiment import parse_experiment
-from labeling.labeler import LabelerConfig
-from labeling.remote.config import RemoteConfig
+from labeling.prompting.labeler import LabelerConfig
+from labeling.prompting.remote_config import RemoteConfig
 
 SECRET = "hunter2"
 WITH_A_SECRET = [

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError
-from labeling.labeler import LabelerConfig
-from labeling.remote.config import RemoteConfig
-from labeling.remote.parts import Part, load_parts, plan_parts, write_json
+from labeling.prompting.labeler import LabelerConfig
+from labeling.prompting.remote_config import RemoteConfig
+from labeling.remote.jobs.parts import Part, load_parts, plan_parts, write_json
 from labeling.remote.requests import batch_line
 from labeling.remote.spending import Usage, estimate
-from labeling.votes import Prompt, vote_seed
+from labeling.votes.vote import Prompt, vote_seed
 
 FILES = ["keys.parquet", "requests.jsonl", "state.json"]
 

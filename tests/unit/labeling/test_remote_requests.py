@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.labeler import LabelerConfig, PromptWriter, fingerprint
-from labeling.remote.config import RemoteConfig
+from labeling.prompting.labeler import LabelerConfig, PromptWriter, fingerprint
+from labeling.prompting.remote_config import RemoteConfig
 from labeling.remote.requests import batch_line, check_remote, labeler_identity, request_body, short_seed
-from labeling.votes import Prompt
+from labeling.votes.vote import Prompt
 
 LABELS = LabelSet()
 HERE = "http://127.0.0.1:8080/v1"

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpora.schema import LabelSet
-from labeling.labeler import LabelerConfig
-from labeling.remote.config import RemoteConfig
-from labeling.remote.results import read_lines, read_results
+from labeling.prompting.labeler import LabelerConfig
+from labeling.prompting.remote_config import RemoteConfig
+from labeling.remote.jobs.results import read_lines, read_results
 from labeling.remote.spending import Usage
-from labeling.votes import VoteKey
+from labeling.votes.vote import VoteKey
 
 LABELS = LabelSet()
 READER = LabelerConfig(remote=RemoteConfig(provider="groq"))

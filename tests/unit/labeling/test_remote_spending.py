@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError
-from labeling.labeler import LabelerConfig
-from labeling.prices import Price
-from labeling.remote.config import RemoteConfig
+from labeling.prompting.labeler import LabelerConfig
+from labeling.models.prices import Price
+from labeling.prompting.remote_config import RemoteConfig
 from labeling.remote.spending import LimitError, Meter, Spending, Usage, estimate, estimate_body
-from labeling.votes import Prompt
+from labeling.votes.vote import Prompt
 
 READER = LabelerConfig(model="m", remote=RemoteConfig(provider="groq"))
 PRICE = Price(

@@ -8,9 +8,9 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
-from labeling.consensus import GOLD, ConsensusConfig, Rule, build_gold
-from labeling.sampling import Sampling
-from labeling.votes import Vote, votes_frame
+from labeling.votes.consensus import GOLD, ConsensusConfig, Rule, build_gold
+from labeling.votes.sampling import Sampling
+from labeling.votes.vote import Vote, votes_frame
 from results.config import ScoringConfig
 from results.judged import ANSWERS, BASELINE_ARMS
 from results.labelers import LABELERS

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet, Question, documents_frame, questions_frame
-from labeling.consensus import GOLD
-from labeling.sampling import Sampling
-from labeling.votes import votes_frame
+from labeling.votes.consensus import GOLD
+from labeling.votes.sampling import Sampling
+from labeling.votes.vote import votes_frame
 from results.judged import ANSWERS
 from results.labeling_tables import ReaderVotes
 

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from corpora.errors import InputError
-from labeling.votes import Vote, votes_frame
+from labeling.votes.vote import Vote, votes_frame
 from results.agreement import AGREEMENT, compare_runs
 from results.judged import ANSWERS
 

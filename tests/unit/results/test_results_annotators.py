@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from labeling.consensus import GOLD
+from labeling.votes.consensus import GOLD
 from results.annotators import ANNOTATORS, HUMAN_CONSENSUS, compare_with_annotators, has_annotators
 from results.statistics import compare_paired, holm, mcnemar_exact, wilson, wilson_clustered
 

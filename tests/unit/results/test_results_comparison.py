@@ -8,8 +8,8 @@ from scipy.stats import hypergeom
 from sklearn.metrics import cohen_kappa_score
 
 from corpora.schema import Corpus, LabelSet, Question, documents_frame, questions_frame
-from labeling.consensus import ConsensusConfig, build_gold
-from labeling.votes import Vote, votes_frame
+from labeling.votes.consensus import ConsensusConfig, build_gold
+from labeling.votes.vote import Vote, votes_frame
 from results.comparison import OWN_GOLD, PAIRS, compare_labelers, name_best
 from results.config import ScoringConfig
 from results.labelers import LABELERS

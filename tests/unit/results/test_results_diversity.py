@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from corpora.schema import LabelSet
-from labeling.sampling import Sampling, draw
+from labeling.votes.sampling import Sampling, draw
 from results.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
 from results.labelers import summarise_labeler
 

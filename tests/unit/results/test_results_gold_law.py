@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 
 from corpora.schema import LabelSet
-from labeling.sampling import Sampling
-from labeling.votes import Vote, votes_frame
+from labeling.votes.sampling import Sampling
+from labeling.votes.vote import Vote, votes_frame
 from results.gold_law import gold_law, label_indices
 from results.resampling import EXCLUDED
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from corpora.schema import LabelSet
-from labeling.sampling import Sampling
+from labeling.votes.sampling import Sampling
 from results.label_bias import CALIBRATION, LABEL_BIAS, correct_calibration, score_calibration
 from results.statistics import compare_paired, holm, mcnemar_exact, wilson_clustered
 

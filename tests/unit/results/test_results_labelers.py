@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 
 from corpora.schema import LabelSet
-from labeling.consensus import ConsensusConfig, build_gold
-from labeling.votes import Vote, votes_frame
+from labeling.votes.consensus import ConsensusConfig, build_gold
+from labeling.votes.vote import Vote, votes_frame
 from results.labelers import ATTRITION, CONSENSUS, LABELERS, attrition, compare_rules, document_answers
 from results.labelers import summarise_labeler as summarise
 from results.qualification import weigh

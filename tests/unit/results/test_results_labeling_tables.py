@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from corpora.schema import LabelSet
-from labeling.sampling import Sampling
+from labeling.votes.sampling import Sampling
 from results.annotators import ANNOTATORS, HUMAN_CONSENSUS
 from results.diversity import DIVERSITY
 from results.documents import render_documents

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from labeling.sampling import Sampling
+from labeling.votes.sampling import Sampling
 from results.labelers import LABELERS
 from results.plots import COLOURS, DASHES, SHAPES, WIDTH, plot_risk_coverage, plot_vote_curves
 from results.unanimity import GRID, RISK_COVERAGE, risk_coverage, vote_curves

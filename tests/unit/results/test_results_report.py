@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from corpora.schema import LabelSet
-from labeling.consensus import ConsensusConfig
-from labeling.votes import Vote, votes_frame
+from labeling.votes.consensus import ConsensusConfig
+from labeling.votes.vote import Vote, votes_frame
 from results.agreement import AGREEMENT
 from results.answers import judge, question_facts
 from results.comparison import compare_labelers

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labeling.consensus import GOLD
+from labeling.votes.consensus import GOLD
 from results.slices import (
     BEST_ON_SLICE,
     MOST_VALUES,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.schema import LabelSet
-from labeling.sampling import Sampling, sampled_distribution
+from labeling.votes.sampling import Sampling, sampled_distribution
 from results.statistics import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
 from results.unanimity import (
     GRID,

@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from labeling.consensus import RULES
+from labeling.votes.consensus import RULES
 from results.config import ScoringConfig
 from results.statistics import detectable_difference
 from results.verdict import GOLD_MEANS, missed, reach_verdicts

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.votes import N_VOTES
+from labeling.votes.vote import N_VOTES
 
 Rule = Literal["unanimous", "unanimous_and_correct", "majority", "min_probability"]
 RULES: tuple[Rule, ...] = ("unanimous", "unanimous_and_correct", "majority", "min_probability")

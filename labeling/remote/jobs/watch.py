@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any
 
 from corpora.errors import InputError
-from labeling.labeler import LabelerConfig
+from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.client import NOT_FOUND, Provider, ProviderError
-from labeling.remote.collection import batch_error
+from labeling.remote.jobs.collection import batch_error
 from labeling.remote.pacing import insist
-from labeling.remote.parts import Part
+from labeling.remote.jobs.parts import Part
 from labeling.remote.spending import Usage
-from labeling.remote.submission import PartCounter, Submission
+from labeling.remote.jobs.submission import PartCounter, Submission
 
 ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
 

@@ -18,10 +18,10 @@ from typing import Any, Literal
 import polars as pl
 
 from corpora.errors import InputError
-from labeling.labeler import LabelerConfig
+from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.requests import batch_line
 from labeling.remote.spending import Usage, estimate
-from labeling.votes import KEY, VOTES, Prompt, VoteKey
+from labeling.votes.vote import KEY, VOTES, Prompt, VoteKey
 
 # planned: on disk only. uploaded: the provider has the file. creating: a batch is being made, or was without our
 # knowing. created: the provider works on it. finished: its results are to be fetched. collected: the ledger has them.

@@ -10,9 +10,9 @@ from filelock import FileLock
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from corpora.storage import StorePath, require_folder
-from labeling.labeler import LabelerConfig
-from labeling.ledger import Ledger
-from labeling.remote.parts import write_json
+from labeling.prompting.labeler import LabelerConfig
+from labeling.votes.ledger import Ledger
+from labeling.remote.jobs.parts import write_json
 
 LABELER = "labeler.json"
 BATCH = "batch"  # folder of a labeler's batch job, in its ledger's

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from corpora.schema import LabelSet
-from labeling.chat import ChatFrame
-from labeling.labeler import LabelerConfig, fingerprint
-from labeling.labels import build_label_reader
-from labeling.llama import LlamaModel, Logprobs
-from labeling.sampling import draw, top_two_margin
-from labeling.votes import Prompt, Vote, failed_vote
+from labeling.engine.chat import ChatFrame
+from labeling.prompting.labeler import LabelerConfig, fingerprint
+from labeling.engine.labels import build_label_reader
+from labeling.engine.llama import LlamaModel, Logprobs
+from labeling.votes.sampling import draw, top_two_margin
+from labeling.votes.vote import Prompt, Vote, failed_vote
 
 
 class LocalLabeler:

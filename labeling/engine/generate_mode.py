@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from corpora.schema import LabelSet
-from labeling.chat import ChatFrame
-from labeling.generation import MAX_TOGETHER, Decoding, Generated, Generator, Tokens
-from labeling.labeler import LabelerConfig, fingerprint
-from labeling.llama import LlamaModel
-from labeling.parsing import MARKER, answer_grammar, label_grammar, parse_answer
-from labeling.votes import Prompt, Vote, failed_vote
+from labeling.engine.chat import ChatFrame
+from labeling.engine.generation import MAX_TOGETHER, Decoding, Generated, Generator, Tokens
+from labeling.prompting.labeler import LabelerConfig, fingerprint
+from labeling.engine.llama import LlamaModel
+from labeling.votes.parsing import MARKER, answer_grammar, label_grammar, parse_answer
+from labeling.votes.vote import Prompt, Vote, failed_vote
 
 
 class GeneratingLabeler:

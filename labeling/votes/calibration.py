@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from labeling.sampling import Probabilities
+from labeling.votes.sampling import Probabilities
 
 # A label that tune questions show next to no mass for is blown up so far and no further.
 LEAST_PRIOR = 1e-3

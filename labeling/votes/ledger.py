@@ -21,8 +21,8 @@ import polars as pl
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, files_in, read_frame, read_frames, write_frame
-from labeling.claims import Claims
-from labeling.votes import KEY, VOTES, Prompt, Vote, vote_id, votes_frame
+from labeling.votes.claims import Claims
+from labeling.votes.vote import KEY, VOTES, Prompt, Vote, vote_id, votes_frame
 
 FLUSH_SECONDS = 30.0
 MOST_CLAIMS = 256  # each is an open file

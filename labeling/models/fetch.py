@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from corpora.errors import InputError
-from labeling.models import Mirror, Model, recorded_digest, verify
+from labeling.models.registry import Mirror, Model, recorded_digest, verify
 
 Source = Literal["auto", "mirror", "hub"]
 Progress = Callable[[str], None]

@@ -8,11 +8,11 @@ from itertools import chain
 from typing import Any
 
 from corpora.schema import LabelSet
-from labeling.labeler import LabelerConfig
+from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.client import Provider, ProviderError
 from labeling.remote.pacing import insist
-from labeling.remote.parts import Part
-from labeling.remote.results import Results, read_lines, read_results
+from labeling.remote.jobs.parts import Part
+from labeling.remote.jobs.results import Results, read_lines, read_results
 
 DOWNLOADS = 3  # of a file with broken lines, before they count as what the provider has
 

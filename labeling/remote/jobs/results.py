@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from corpora.schema import LabelSet
-from labeling.labeler import LabelerConfig
+from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.answers import MalformedAnswerError, read_vote, refusal
 from labeling.remote.client import ProviderError
 from labeling.remote.spending import Usage
-from labeling.votes import Vote, VoteKey
+from labeling.votes.vote import Vote, VoteKey
 
 OK = 200
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from labeling.remote.client import TOO_MANY, Provider, ProviderError
 from labeling.remote.pacing import FREE_CALLS_TRIED, LONGEST_WAIT, insist, pause_after
-from labeling.remote.parts import REQUESTS, Part
+from labeling.remote.jobs.parts import REQUESTS, Part
 from labeling.remote.requests import ENDPOINT
 from labeling.remote.spending import Meter, Usage
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from labeling.llama import LlamaModel, Sampler
-from labeling.sampling import Sampling
+from labeling.engine.llama import LlamaModel, Sampler
+from labeling.votes.sampling import Sampling
 
 MAX_TOGETHER = 8  # prompts generated in step; each holds a sequence of the KV cache
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import polars as pl
 
-from labeling.parsing import Parse, Problem
+from labeling.votes.parsing import Parse, Problem
 
 Arm = Literal["closed_book", "random", "document", "oracle_chunk", "retrieved"]
 Failure = Literal["prompt_too_long", "rejected", "no_label_mass", "empty", "refused", "truncated", "off_label"]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from labeling.sampling import Probabilities, Sampling, sampled_distribution
-from labeling.votes import N_VOTES
+from labeling.votes.sampling import Probabilities, Sampling, sampled_distribution
+from labeling.votes.vote import N_VOTES
 
 
 class VoteLaw(NamedTuple):

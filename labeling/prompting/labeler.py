@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.families import family_preset
-from labeling.models import find_model, is_path
-from labeling.prompts import PromptTemplate, load_prompt, rotations
-from labeling.remote.config import RemoteConfig
-from labeling.sampling import Sampling
-from labeling.votes import N_VOTES, Arm, Prompt, vote_seed
+from labeling.models.families import family_preset
+from labeling.models.registry import find_model, is_path
+from labeling.prompting.prompts import PromptTemplate, load_prompt, rotations
+from labeling.prompting.remote_config import RemoteConfig
+from labeling.votes.sampling import Sampling
+from labeling.votes.vote import N_VOTES, Arm, Prompt, vote_seed
 
 Diversity = Literal["resample", "permute", "paraphrase"]
 Mode = Literal["label", "generate"]

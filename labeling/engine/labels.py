@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from corpora.schema import LabelSet
-from labeling.llama import Logprobs
-from labeling.sampling import Probabilities
+from labeling.engine.llama import Logprobs
+from labeling.votes.sampling import Probabilities
 
 Tokens = tuple[int, ...]
 

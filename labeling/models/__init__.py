@@ -1,0 +1,3 @@
+"""Models as files: the registry of known ones, how they are fetched and verified, their families' settings, their prices.
+Nothing here loads a model.
+"""

@@ -1,0 +1,1 @@
+"""Ollama's files: a Modelfile becomes a reader of an experiment. Nothing here is needed to ask one."""
