@@ -21,9 +21,9 @@ from flows.names import SERVED
 from labeling.votes.consensus import Rule
 from labeling.models.registry import find_model, registry
 from retrieval.config import Control
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.retrievers import Retriever
-from retrieval.splitters import Splitter
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.ranking.retrievers import Retriever
+from retrieval.chunking.splitters import Splitter
 
 MOST_TOKENS = 32_768
 

@@ -17,14 +17,14 @@ from flows.runner import Runner
 from flows.workspace import Workspace, open_embedder
 from results.retrieval_metrics import DocumentScorer, SpanScorer
 from results.settings import CHUNKING, CUT, SETTING, SETTING_SCHEMA
-from retrieval.chunks import CHUNKS, chunk_documents
+from retrieval.chunking.chunks import CHUNKS, chunk_documents
 from retrieval.context import cut_ranking, depth_for
-from retrieval.embedder_config import EmbedderConfig, Role
-from retrieval.embedding import Place, Vectors
+from retrieval.embedding.embedder_config import EmbedderConfig, Role
+from retrieval.embedding.embedder import Place, Vectors
 from retrieval.oracle import GoldChunk, order_chunks
-from retrieval.ranking import HITS
-from retrieval.retrievers import Questions, Rankers, Retriever
-from retrieval.splitters import Chunking, check_chunking
+from retrieval.ranking.hits import HITS
+from retrieval.ranking.retrievers import Questions, Rankers, Retriever
+from retrieval.chunking.splitters import Chunking, check_chunking
 
 TEXTS_A_SHARD = 1024
 DOCUMENTS_A_SHARD = 64

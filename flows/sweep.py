@@ -23,8 +23,8 @@ from results.retrieval_choice import Choice, choose_retrieval
 from results.retrieval_means import mean_retrieval
 from results.scoring import score_sweep
 from results.verdict import Verdict, reach_verdicts
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.retrievers import Retriever
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.ranking.retrievers import Retriever
 
 
 class Swept(NamedTuple):

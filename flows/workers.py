@@ -17,7 +17,7 @@ from flows.asking import close_model
 from flows.experiment import Experiment
 from flows.manifest import Kind
 from flows.workspace import Workspace, find_embedder, forget_ledgers, model_file, release_ledgers
-from retrieval.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder_config import EmbedderConfig
 
 _one_at_a_time = threading.Lock()  # models and ledgers are not shared by threads
 

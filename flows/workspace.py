@@ -18,9 +18,9 @@ from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.votes.ledger import FLUSH_SECONDS, Ledger
 from labeling.models.registry import ModelFile, file_digest, find_model, registry, resolve_model
 from labeling.remote.requests import labeler_identity
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.embedding import Embedder
-from retrieval.hub import hub_folder, is_hub_id
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder import Embedder
+from retrieval.embedding.hub import hub_folder, is_hub_id
 
 Reader = TypeVar("Reader", bound=LabelerConfig)
 

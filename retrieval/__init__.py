@@ -1,1 +1,3 @@
-"""Chunks and hits: splitters, embedding, the FAISS index, context assembly under k or a token budget."""
+"""Chunks and hits: documents are split (`chunking/`), embedded (`embedding/`) and ranked (`ranking/`); a cut of a ranking
+becomes the context that a reader sees. Nothing here knows a reader or a score.
+"""

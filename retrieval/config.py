@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from retrieval.context import Cut
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.retrievers import Retriever
-from retrieval.splitters import Chunking, Splitter
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.ranking.retrievers import Retriever
+from retrieval.chunking.splitters import Chunking, Splitter
 
 Control = Literal["closed_book", "random", "oracle_chunk"]
 

@@ -36,11 +36,11 @@ from corpora.digest import sha256_text
 from corpora.schema import Corpus, Question, iter_questions
 from labeling.models.registry import resolve_model
 from results.retrieval_metrics import SpanScorer
-from retrieval.chunks import CHUNKS, chunk_documents
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.embedding import Embedder
-from retrieval.index import DenseIndex
-from retrieval.splitters import Chunking
+from retrieval.chunking.chunks import CHUNKS, chunk_documents
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder import Embedder
+from retrieval.ranking.index import DenseIndex
+from retrieval.chunking.splitters import Chunking
 
 SIZE, TOP_K = 250, 5
 

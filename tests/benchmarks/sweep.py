@@ -28,9 +28,9 @@ from corpora.schema import Corpus
 from corpora.load import load_corpus
 from flows.experiment import EXPERIMENTS, load_experiment
 from flows.workspace import open_embedder
-from retrieval.chunks import chunk_documents
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.embedding import Embedder, Place
+from retrieval.chunking.chunks import chunk_documents
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder import Embedder, Place
 
 EXPERIMENT = Path("pubmedqa-splitters")
 ROUNDS = 2

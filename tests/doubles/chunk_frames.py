@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 
 from corpora.digest import sha256_text
-from retrieval.chunks import CHUNKS
-from retrieval.ranking import DECIMALS
+from retrieval.chunking.chunks import CHUNKS
+from retrieval.ranking.hits import DECIMALS
 
 
 def chunks(ids, texts=None, **columns):

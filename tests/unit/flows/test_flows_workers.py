@@ -13,7 +13,7 @@ from flows.experiment import Experiment, ReaderConfig
 from flows.workers import Told, check_workers, free_model, look_around, on_worker
 from flows.workspace import Workspace, open_ledger
 from labeling.votes.vote import Prompt, Vote
-from retrieval.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder_config import EmbedderConfig
 from tests.conftest import needs_model
 
 pytest.importorskip("distributed")

@@ -2,9 +2,9 @@ import faiss
 import numpy as np
 import pytest
 
-from retrieval.approximate import HNSW, ApproximateIndex, recall_against_exact
-from retrieval.index import DenseIndex
-from retrieval.ranking import Ranking
+from retrieval.ranking.approximate import HNSW, ApproximateIndex, recall_against_exact
+from retrieval.ranking.index import DenseIndex
+from retrieval.ranking.hits import Ranking
 from tests.doubles.chunk_frames import chunks, ids_of, unit_vectors
 
 N = 1500

@@ -7,10 +7,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-import retrieval.embedding
+import retrieval.embedding.embedder
 from corpora.errors import InputError
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.embedding import Embedder, Place
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder import Embedder, Place
 
 TEXTS = [
     "Aspirin lowers the risk of stroke in patients with atrial fibrillation.",
@@ -79,7 +79,7 @@ def test_vectors_do_not_depend_on_which_texts_share_a_batch(embedder_folder, cac
     for vectors in cache.glob("*/*.parquet"):
         if vectors.parent.name != "converted":
             vectors.unlink()
-    monkeypatch.setattr(retrieval.embedding, "_BATCH_TOKENS", 1)  # every text by itself
+    monkeypatch.setattr(retrieval.embedding.embedder, "_BATCH_TOKENS", 1)  # every text by itself
     alone = embedder.embed(texts, "passage")
     assert embedder.n_embedded == 2 * len(texts)
     assert np.abs(together - alone).max() <= 1e-6
@@ -156,8 +156,8 @@ from pathlib import Path
 
 asked = []
 sys.addaudithook(lambda event, values: asked.append(values) if event in ("socket.connect", "socket.getaddrinfo") else 0)
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.embedding import Embedder
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder import Embedder
 
 for backend in sys.argv[3:]:
     embedder = Embedder(EmbedderConfig(backend=backend), Path(sys.argv[1]), "c" * 64, Path(sys.argv[2]))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.bm25 import BM25Index, tokenize
-from retrieval.ranking import ranking_hits
+from retrieval.ranking.bm25 import BM25Index, tokenize
+from retrieval.ranking.hits import ranking_hits
 from tests.doubles.chunk_frames import chunks, ids_of
 
 WORDS = st.sampled_from(["cat", "dog", "mouse", "Cat", "sat", "on", "the", "mat", ",", "-"])

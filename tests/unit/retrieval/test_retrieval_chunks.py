@@ -4,8 +4,8 @@ import pytest
 
 from corpora.digest import sha256_text
 from corpora.errors import InputError
-from retrieval.chunks import CHUNKS, chunk_documents
-from retrieval.splitters import Chunking
+from retrieval.chunking.chunks import CHUNKS, chunk_documents
+from retrieval.chunking.splitters import Chunking
 
 SPLITTERS = ("tokens", "sentences", "recursive", "semantic")
 
@@ -81,7 +81,7 @@ def test_documents_split_in_shards_come_out_as_those_split_together(splitter, ti
     given = documents(**{f"d{n}": f"The cat sat {n}. A dog ran home. One two three four. " * (n + 1) for n in range(9)})
     chunking = Chunking(splitter, 12, 3)
     together = chunk_documents(given, chunking, tiny, embed)
-    monkeypatch.setattr("retrieval.chunks._SHARD", 300)
+    monkeypatch.setattr("retrieval.chunking.chunks._SHARD", 300)
     assert chunk_documents(given, chunking, tiny, embed).equals(together)
 
 

@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from retrieval.config import RetrievalConfig
 from retrieval.context import Cut
-from retrieval.splitters import Chunking
+from retrieval.chunking.splitters import Chunking
 
 
 def test_every_combination_is_one_chunking_without_repeats():

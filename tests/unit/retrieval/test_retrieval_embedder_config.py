@@ -1,9 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
-import retrieval.embedder_config
+import retrieval.embedding.embedder_config
 from corpora.errors import InputError
-from retrieval.embedder_config import EmbedderConfig, check_installed
+from retrieval.embedding.embedder_config import EmbedderConfig, check_installed
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_config_names_a_cached_embedder():
 
 @pytest.mark.parametrize(("backend", "package"), [("onnx", "onnxruntime"), ("openvino", "openvino")])
 def test_a_backend_without_its_package_is_refused_with_the_command(monkeypatch, backend, package):
-    monkeypatch.setattr(retrieval.embedder_config, "find_spec", lambda _: None)
+    monkeypatch.setattr(retrieval.embedding.embedder_config, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=rf"without the package {package}.*pip install tercet\[{backend}\]"):
         check_installed(EmbedderConfig(backend=backend))
 

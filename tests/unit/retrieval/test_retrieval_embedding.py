@@ -5,10 +5,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-import retrieval.embedding
+import retrieval.embedding.embedder
 from corpora.errors import InputError
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.embedding import Embedder, Place
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder import Embedder, Place
 
 TEXTS = ["the cat sat", "a dog ran home", "one", "the cat sat", "two three four five six seven", "one"]
 N_DISTINCT = 4
@@ -38,7 +38,7 @@ def vector_of(text):
 @pytest.fixture
 def fake(monkeypatch):
     encoder = FakeEncoder()
-    monkeypatch.setattr(retrieval.embedding, "_load", lambda *_: encoder)
+    monkeypatch.setattr(retrieval.embedding.embedder, "_load", lambda *_: encoder)
     return encoder
 
 
@@ -50,7 +50,7 @@ def no_model(monkeypatch):
         def load(*_):
             pytest.fail("a model was loaded though every text was cached")
 
-        monkeypatch.setattr(retrieval.embedding, "_load", load)
+        monkeypatch.setattr(retrieval.embedding.embedder, "_load", load)
 
     return refuse
 
@@ -89,7 +89,7 @@ def test_another_model_does_not_read_this_ones_vectors(fake, tiny_folder, tmp_pa
 
 
 def test_texts_of_like_length_share_a_batch_of_so_many_tokens_longest_first(fake, monkeypatch, tiny_folder, tmp_path):
-    monkeypatch.setattr(retrieval.embedding, "_BATCH_TOKENS", 22)
+    monkeypatch.setattr(retrieval.embedding.embedder, "_BATCH_TOKENS", 22)
     texts = ["cat " * n for n in (1, 9, 5, 3, 7, 2)]
     Embedder(PLAIN, tiny_folder, "a" * 64, tmp_path).embed(texts, "passage")
     # With [CLS] and [SEP] two rows of 11 tokens, three of 7, and the rest.
@@ -97,7 +97,7 @@ def test_texts_of_like_length_share_a_batch_of_so_many_tokens_longest_first(fake
 
 
 def test_batches_do_not_depend_on_the_order_in_which_texts_were_given(fake, monkeypatch, tiny_folder, tmp_path):
-    monkeypatch.setattr(retrieval.embedding, "_BATCH_TOKENS", 12)
+    monkeypatch.setattr(retrieval.embedding.embedder, "_BATCH_TOKENS", 12)
     texts = [f"cat {number}" for number in range(10)]
     Embedder(PLAIN, tiny_folder, "a" * 64, tmp_path / "one").embed(texts, "passage")
     Embedder(PLAIN, tiny_folder, "a" * 64, tmp_path / "two").embed(texts[::-1], "passage")
@@ -106,8 +106,8 @@ def test_batches_do_not_depend_on_the_order_in_which_texts_were_given(fake, monk
 
 
 def test_what_was_embedded_before_a_crash_is_not_embedded_again(fake, monkeypatch, tiny_folder, tmp_path):
-    monkeypatch.setattr(retrieval.embedding, "_SHARD", 2)
-    monkeypatch.setattr(retrieval.embedding, "_BATCH_TOKENS", 6)  # two of these texts
+    monkeypatch.setattr(retrieval.embedding.embedder, "_SHARD", 2)
+    monkeypatch.setattr(retrieval.embedding.embedder, "_BATCH_TOKENS", 6)  # two of these texts
     encode = fake.encode
 
     def crash_at_the_third(batch, prompt):

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.bm25 import BM25Index
-from retrieval.fusion import rank_fused, ranks_of, reciprocal_rank_fusion
-from retrieval.index import DenseIndex
+from retrieval.ranking.bm25 import BM25Index
+from retrieval.ranking.fusion import rank_fused, ranks_of, reciprocal_rank_fusion
+from retrieval.ranking.index import DenseIndex
 from tests.doubles.chunk_frames import chunks, ids_of, unit_vectors
 
 
@@ -49,7 +49,7 @@ def test_the_fused_ranking_is_that_of_exact_fractions_over_the_whole_rankings(n,
 def test_a_shallower_ranking_is_the_head_of_a_deeper_one(monkeypatch):
     dense, bm25, texts, questions = made(80, 3)
     deep = rank_fused(dense, bm25, texts, questions, 60)
-    monkeypatch.setattr("retrieval.ranking.BLOCK", 100)  # and blocks of questions change nothing
+    monkeypatch.setattr("retrieval.ranking.hits.BLOCK", 100)  # and blocks of questions change nothing
     assert rank_fused(dense, bm25, texts, questions, 4).chunks.tolist() == deep.chunks[:, :4].tolist()
 
 

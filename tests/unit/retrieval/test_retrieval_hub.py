@@ -5,7 +5,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from corpora.errors import InputError
-from retrieval.hub import hub_folder, is_hub_id
+from retrieval.embedding.hub import hub_folder, is_hub_id
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval import index as dense
-from retrieval.index import DenseIndex
-from retrieval.ranking import DECIMALS, HITS
+from retrieval.ranking import index as dense
+from retrieval.ranking.index import DenseIndex
+from retrieval.ranking.hits import DECIMALS, HITS
 from tests.doubles.chunk_frames import brute_force, chunks, hits_of, ids_of, unit_vectors
 
 
@@ -195,7 +195,7 @@ def test_blocks_of_questions_change_nothing(monkeypatch):
     frame, vectors, questions = chunks(ids_of(300)), unit_vectors(300, 16, 0), unit_vectors(40, 16, 1)
     names = [f"q{number}" for number in range(40)]
     whole = DenseIndex(frame, vectors).rank(names, questions, 5)
-    monkeypatch.setattr("retrieval.ranking.BLOCK", 1000)
+    monkeypatch.setattr("retrieval.ranking.hits.BLOCK", 1000)
     assert DenseIndex(frame, vectors).rank(names, questions, 5).equals(whole)
     searched(monkeypatch)
     assert DenseIndex(frame, vectors).rank(names, questions, 5).equals(whole)

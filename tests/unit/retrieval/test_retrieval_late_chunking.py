@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import retrieval.embedding
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.embedding import Embedder, Place
-from retrieval.late_chunking import OVERLAP, place_key, pool_chunks, read_document, spread_windows, token_range
+import retrieval.embedding.embedder
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder import Embedder, Place
+from retrieval.embedding.late_chunking import OVERLAP, place_key, pool_chunks, read_document, spread_windows, token_range
 
 LATE = EmbedderConfig(late=True, backend="torch")
 # Window 40 with [CLS] and [SEP]: a document of more than 38 words is read in several windows.
@@ -37,7 +37,7 @@ class CountingEncoder:
 @pytest.fixture
 def counting(monkeypatch):
     encoder = CountingEncoder()
-    monkeypatch.setattr(retrieval.embedding, "_load", lambda *_: encoder)
+    monkeypatch.setattr(retrieval.embedding.embedder, "_load", lambda *_: encoder)
     return encoder
 
 
@@ -135,7 +135,7 @@ def test_a_document_is_read_once_for_all_chunkings_and_not_again_later(counting,
 
 
 def test_a_forward_pass_holds_no_more_than_its_budget(counting, monkeypatch, tiny_folder, tmp_path):
-    monkeypatch.setattr(retrieval.embedding, "_BATCH_TOKENS", 80)
+    monkeypatch.setattr(retrieval.embedding.embedder, "_BATCH_TOKENS", 80)
     documents = {"long": LONG} | {f"short {n}": f"{SHORT} {n}" for n in range(12)}
     embedder = Embedder(LATE, tiny_folder, "a" * 64, tmp_path)
     embedder.embed_chunks(documents, [whole(one, documents) for one in documents])
@@ -171,7 +171,7 @@ def test_a_late_chunk_may_be_longer_than_the_window_and_a_question_may_not(count
     steps = []
     embedder.embed_chunks({"a": LONG}, [Place("a", 0, len(LONG))], steps.append)
     assert steps == [1]
-    with pytest.raises(retrieval.embedding.InputError, match=r"92 tokens.*at most 40"):
+    with pytest.raises(retrieval.embedding.embedder.InputError, match=r"92 tokens.*at most 40"):
         embedder.embed([LONG], "query")
 
 

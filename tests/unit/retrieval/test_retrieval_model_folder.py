@@ -3,8 +3,8 @@ import json
 import pytest
 
 from corpora.errors import InputError
-from retrieval.embedder_config import EmbedderConfig
-from retrieval.model_folder import check_late, fingerprint, prompt_of, window_of
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.model_folder import check_late, fingerprint, prompt_of, window_of
 
 
 @pytest.fixture

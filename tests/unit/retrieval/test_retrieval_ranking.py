@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.ranking import Ranking, blocks, ranking_hits, top_chunks
+from retrieval.ranking.hits import Ranking, blocks, ranking_hits, top_chunks
 from tests.doubles.chunk_frames import chunks
 
 
@@ -26,7 +26,7 @@ def test_a_score_that_rounds_to_zero_is_not_minus_zero():
 
 
 def test_blocks_hold_each_question_once_however_large_a_question_is(monkeypatch):
-    monkeypatch.setattr("retrieval.ranking.BLOCK", 10)
+    monkeypatch.setattr("retrieval.ranking.hits.BLOCK", 10)
     assert [block.tolist() for block in blocks(np.arange(7), 3)] == [[0, 1, 2], [3, 4, 5], [6]]
     assert [block.tolist() for block in blocks(np.arange(2), 99)] == [[0], [1]]
 

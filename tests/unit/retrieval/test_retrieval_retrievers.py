@@ -3,11 +3,11 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from retrieval import retrievers
-from retrieval.bm25 import BM25Index
-from retrieval.index import DenseIndex
-from retrieval.ranking import HITS
-from retrieval.retrievers import Questions, Rankers, Retriever
+from retrieval.ranking import retrievers
+from retrieval.ranking.bm25 import BM25Index
+from retrieval.ranking.index import DenseIndex
+from retrieval.ranking.hits import HITS
+from retrieval.ranking.retrievers import Questions, Rankers, Retriever
 from tests.doubles.chunk_frames import chunks, hits_of, ids_of, unit_vectors
 
 N = 120

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError
-from retrieval.splitters import Chunking, check_chunking, split_text
+from retrieval.chunking.splitters import Chunking, check_chunking, split_text
 
 SPLITTERS = ("tokens", "sentences", "recursive")
 OUR_OWN = ("tokens", "sentences")

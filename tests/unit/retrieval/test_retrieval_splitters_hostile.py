@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpora.digest import sha256_text
-from retrieval.splitters import Chunking, split_text
+from retrieval.chunking.splitters import Chunking, split_text
 
 SPLITTERS = ("tokens", "sentences", "recursive", "semantic")
 every_splitter = pytest.mark.parametrize("splitter", SPLITTERS)

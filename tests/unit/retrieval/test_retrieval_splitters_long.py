@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from semantic_text_splitter import TextSplitter
 
-from retrieval.blocks import blocks, count_all
-from retrieval.splitters import Chunking, split_text
+from retrieval.chunking.blocks import blocks, count_all
+from retrieval.chunking.splitters import Chunking, split_text
 
 SENTENCES = "The cat sat on the mat. A dog ran home! One two three, four five six? Dr. Seven ran re-nationalized. "
 TEXTS = {
@@ -37,8 +37,8 @@ def embed(texts):
 @every_text
 @every_geometry
 def test_recursive_windows_give_what_the_library_gives_for_the_whole_text(text, size, overlap, tiny, monkeypatch):
-    monkeypatch.setattr("retrieval.recursive._LONG", 0)
-    monkeypatch.setattr("retrieval.recursive._SHORTEST", 200)
+    monkeypatch.setattr("retrieval.chunking.recursive._LONG", 0)
+    monkeypatch.setattr("retrieval.chunking.recursive._SHORTEST", 200)
     whole = TextSplitter.from_huggingface_tokenizer(tiny.raw, size - 2, overlap=overlap).chunk_indices(text)
     found = split_text(text, Chunking("recursive", size, overlap), tiny)
     assert found == [(start, start + len(chunk)) for start, chunk in whole]
@@ -46,7 +46,7 @@ def test_recursive_windows_give_what_the_library_gives_for_the_whole_text(text, 
 
 @every_text
 def test_blocks_cover_a_text_and_end_between_words(text, monkeypatch):
-    monkeypatch.setattr("retrieval.blocks.BLOCK", 300)
+    monkeypatch.setattr("retrieval.chunking.blocks.BLOCK", 300)
     found = list(blocks(text))
     assert [found[0][0], found[-1][1]] == [0, len(text)]
     assert all(before[1] == after[0] for before, after in pairwise(found))
@@ -61,14 +61,14 @@ def test_blocks_cover_a_text_and_end_between_words(text, monkeypatch):
 def test_token_windows_do_not_show_where_blocks_ended(kind, size, overlap, tiny, monkeypatch):
     text, chunking = TEXTS[kind], Chunking("tokens", size, overlap)
     whole = split_text(text, chunking, tiny)
-    monkeypatch.setattr("retrieval.blocks.BLOCK", 500)
+    monkeypatch.setattr("retrieval.chunking.blocks.BLOCK", 500)
     assert split_text(text, chunking, tiny) == whole
 
 
 @pytest.mark.parametrize("splitter", ["tokens", "sentences", "recursive", "semantic"])
 @every_text
 def test_blocks_keep_the_promises_of_every_splitter(splitter, text, tiny, monkeypatch):
-    monkeypatch.setattr("retrieval.blocks.BLOCK", 500)
+    monkeypatch.setattr("retrieval.chunking.blocks.BLOCK", 500)
     found = split_text(text, Chunking(splitter, 16, 5), tiny, embed)
     assert found == sorted(found)
     assert max(tiny.count(text[start:end]) for start, end in found) <= 14
@@ -81,7 +81,7 @@ def test_blocks_keep_the_promises_of_every_splitter(splitter, text, tiny, monkey
 @pytest.mark.parametrize("kind", ["one line", "paragraphs", "base64", "marks"])
 def test_counts_agree_whatever_block_a_text_falls_in(kind, tiny, monkeypatch):
     texts = [TEXTS[kind], "The cat.", "", TEXTS[kind][:450], "A dog ran." * 30]
-    monkeypatch.setattr("retrieval.blocks.BLOCK", 500)
+    monkeypatch.setattr("retrieval.chunking.blocks.BLOCK", 500)
     assert count_all(texts, tiny) == tiny.count_all(texts)
 
 

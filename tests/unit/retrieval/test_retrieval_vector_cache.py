@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from retrieval import vector_cache
-from retrieval.vector_cache import VectorCache
+from retrieval.embedding import vector_cache
+from retrieval.embedding.vector_cache import VectorCache
 
 VECTORS = np.eye(4, dtype=np.float32)
 

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from retrieval.blocks import Slice, blocks
+from retrieval.chunking.blocks import Slice, blocks
 from retrieval.tokens import EmbedderTokenizer
 
 

@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from retrieval.blocks import Slice, count_all
-from retrieval.breakpoints import Counts, Distances, best_cut, gap_distances
-from retrieval.embedding import Vectors
-from retrieval.sentences import find_sentences, sentence_windows
+from retrieval.chunking.blocks import Slice, count_all
+from retrieval.chunking.breakpoints import Counts, Distances, best_cut, gap_distances
+from retrieval.embedding.embedder import Vectors
+from retrieval.chunking.sentences import find_sentences, sentence_windows
 from retrieval.tokens import EmbedderTokenizer
 
 Embed = Callable[[Sequence[str]], Vectors]

@@ -8,7 +8,7 @@ from typing import Any
 
 from corpora.digest import sha256_file, sha256_text
 from corpora.errors import InputError
-from retrieval.embedder_config import EmbedderConfig, Role
+from retrieval.embedding.embedder_config import EmbedderConfig, Role
 
 ONNX_FILE = Path("onnx/model.onnx")
 # The keys under which sentence-transformers looks for a role's prompt, in its order.

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from corpora.digest import sha256_text
 from retrieval.batches import batches
 from retrieval.tokens import EmbedderTokenizer
-from retrieval.vector_cache import Vectors
+from retrieval.embedding.vector_cache import Vectors
 
 # Neighbouring windows share this part of a window or more.
 OVERLAP = 0.25

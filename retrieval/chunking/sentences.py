@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import sentencex
 
-from retrieval.blocks import Slice, blocks, count_all
-from retrieval.token_windows import token_windows
+from retrieval.chunking.blocks import Slice, blocks, count_all
+from retrieval.chunking.token_windows import token_windows
 from retrieval.tokens import EmbedderTokenizer
 
 # Where a space beyond ASCII, such as the no-break one, parts an initial or an abbreviation from its full stop ("vitamin

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.embedding import Vectors
+from retrieval.embedding.embedder import Vectors
 
 Distances = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

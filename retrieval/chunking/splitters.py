@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from corpora.errors import InputError
-from retrieval.blocks import Slice
-from retrieval.recursive import recursive
-from retrieval.semantic import Embed, semantic_slices
-from retrieval.sentences import packed_sentences
-from retrieval.token_windows import token_windows
+from retrieval.chunking.blocks import Slice
+from retrieval.chunking.recursive import recursive
+from retrieval.chunking.semantic import Embed, semantic_slices
+from retrieval.chunking.sentences import packed_sentences
+from retrieval.chunking.token_windows import token_windows
 from retrieval.tokens import EmbedderTokenizer
 
 __all__ = ["Chunking", "Embed", "Slice", "Splitter", "check_chunking", "split_text", "split_texts"]

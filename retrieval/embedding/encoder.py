@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
 
-from retrieval.vector_cache import Vectors
+from retrieval.embedding.vector_cache import Vectors
 
 
 class Encoder:

@@ -13,14 +13,14 @@ from corpora.digest import sha256_text
 from corpora.errors import InputError
 from corpora.storage import StorePath, require_folder
 from retrieval.batches import batches
-from retrieval.embedder_config import EmbedderConfig, Role, check_installed
-from retrieval.late_chunking import OVERLAP, Place, place_key, pool_documents, read_document
-from retrieval.model_folder import check_late, fingerprint, prompt_of, window_of
+from retrieval.embedding.embedder_config import EmbedderConfig, Role, check_installed
+from retrieval.embedding.late_chunking import OVERLAP, Place, place_key, pool_documents, read_document
+from retrieval.embedding.model_folder import check_late, fingerprint, prompt_of, window_of
 from retrieval.tokens import EmbedderTokenizer
-from retrieval.vector_cache import VectorCache, Vectors
+from retrieval.embedding.vector_cache import VectorCache, Vectors
 
 if TYPE_CHECKING:
-    from retrieval.encoder import Encoder
+    from retrieval.embedding.encoder import Encoder
 
 __all__ = ["Embedder", "Place", "Progress", "Vectors"]
 
@@ -272,6 +272,6 @@ def _texts_at(documents: Mapping[str, str], places: Sequence[Place]) -> list[str
 
 def _load(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> Encoder:
     # Imported here: torch takes seconds to import, and cached texts need no model.
-    from retrieval.backends import load_encoder
+    from retrieval.embedding.backends import load_encoder
 
     return load_encoder(config, folder, weights, converted)

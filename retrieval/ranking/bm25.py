@@ -9,7 +9,7 @@ import bm25s
 import numpy as np
 import polars as pl
 
-from retrieval.ranking import Ranking, Scores, blocks, empty_ranking, top_chunks
+from retrieval.ranking.hits import Ranking, Scores, blocks, empty_ranking, top_chunks
 
 K1, B = 1.5, 0.75
 # Words of letters, marks, digits and underscores; Han and Hiragana by the character, since they stand without spaces.

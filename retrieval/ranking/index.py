@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from retrieval.ranking import (
+from retrieval.ranking.hits import (
     DECIMALS,
     Integers,
     Ranking,
@@ -22,7 +22,7 @@ from retrieval.ranking import (
     sort_keys,
     top_chunks,
 )
-from retrieval.vector_cache import Vectors
+from retrieval.embedding.vector_cache import Vectors
 
 SPARE = 16  # entries searched beyond the depth, so that a short tie at the cut needs no second search
 SHARE = 32  # a search for more than one entry in so many gives way to scoring all: one matrix product is faster then

@@ -26,9 +26,9 @@ from transformers.utils import logging
 
 from corpora.digest import sha256_file, sha256_text
 from corpora.errors import InputError
-from retrieval.embedder_config import EmbedderConfig, Precision
-from retrieval.encoder import Encoder
-from retrieval.model_folder import ONNX_FILE
+from retrieval.embedding.embedder_config import EmbedderConfig, Precision
+from retrieval.embedding.encoder import Encoder
+from retrieval.embedding.model_folder import ONNX_FILE
 
 Inputs = dict[str, npt.NDArray[np.int64]]
 Run = Callable[[Inputs], npt.NDArray[np.float32]]

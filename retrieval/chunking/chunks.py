@@ -8,8 +8,8 @@ import polars as pl
 
 from corpora.digest import sha256_text
 from corpora.errors import InputError
-from retrieval.blocks import Slice, count_all
-from retrieval.splitters import Chunking, Embed, split_texts
+from retrieval.chunking.blocks import Slice, count_all
+from retrieval.chunking.splitters import Chunking, Embed, split_texts
 from retrieval.tokens import EmbedderTokenizer
 
 CHUNKS = pl.Schema(

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import faiss
 import numpy as np
 
-from retrieval.index import DenseIndex
-from retrieval.ranking import Ranking, Scores
-from retrieval.vector_cache import Vectors
+from retrieval.ranking.index import DenseIndex
+from retrieval.ranking.hits import Ranking, Scores
+from retrieval.embedding.vector_cache import Vectors
 
 
 class HNSW(NamedTuple):

@@ -8,7 +8,7 @@ from functools import cache
 
 from semantic_text_splitter import TextSplitter
 
-from retrieval.blocks import Slice
+from retrieval.chunking.blocks import Slice
 from retrieval.tokens import EmbedderTokenizer
 
 _LONG = 20_000  # characters; longer texts are split in windows

@@ -1,0 +1,1 @@
+"""Rankers: dense (exact or approximate), BM25, and both fused. Chunks come as tables and vectors, hits go out."""
