@@ -15,8 +15,8 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from corpora.storage import StorePath
 from flows.names import REPORTS, slug
 from flows.runner import Finished
-from results.html import HTML_REPORT
-from results.plots import Plot
+from results.report.html.page import HTML_REPORT
+from results.report.plots.plot import Plot
 from results.settings import CELL
 
 MOST_BYTES = 700_000  # of a plot: the UI shows pictures of less than 1 MB, in base64

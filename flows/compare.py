@@ -14,10 +14,10 @@ from flows.measure import measure, price_file
 from flows.runner import Runner
 from flows.workspace import Workspace
 from labeling.models.prices import load_prices
-from results.answers import judge
-from results.comparison import compare_labelers
-from results.shift import OnCorpus, compare_corpora
-from results.slices import best_on_slices, slice_questions
+from results.readers.answers import judge
+from results.comparing.comparison import compare_labelers
+from results.comparing.shift import OnCorpus, compare_corpora
+from results.readers.slices import best_on_slices, slice_questions
 
 
 class Compared(NamedTuple):

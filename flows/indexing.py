@@ -15,7 +15,7 @@ from corpora.schema import Corpus, Question, iter_questions
 from flows.experiment import Experiment
 from flows.runner import Runner
 from flows.workspace import Workspace, open_embedder
-from results.retrieval_metrics import DocumentScorer, SpanScorer
+from results.evidence.retrieval_metrics import DocumentScorer, SpanScorer
 from results.settings import CHUNKING, CUT, SETTING, SETTING_SCHEMA
 from retrieval.chunking.chunks import CHUNKS, chunk_documents
 from retrieval.context import cut_ranking, depth_for

@@ -19,7 +19,7 @@ from flows.workspace import Workspace
 from labeling.votes.consensus import build_gold, check_rule
 from labeling.prompting.labeler import LabelerConfig, PromptWriter
 from labeling.votes.vote import Prompt
-from results.labeling_tables import ReaderVotes, labeling_tables
+from results.readers.labeling_tables import ReaderVotes, labeling_tables
 from retrieval.context import assemble
 
 
@@ -29,7 +29,7 @@ class Labeled(NamedTuple):
     Attributes:
         corpus: the documents and the selected questions.
         readers: each labeler with its votes and gold set.
-        tables: result frames by name, see `results.labeling_tables`; none without readers.
+        tables: result frames by name, see `results.readers.labeling_tables`; none without readers.
         asked: what each shard took, by reader.
         calibrated: what each shard of tune questions took, by reader.
     """

@@ -17,8 +17,8 @@ from flows.sweep import Swept
 from flows.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
 from labeling.prompting.labeler import PromptWriter
 from labeling.remote.requests import labeler_identity
-from results.comparison import name_best
-from results.guards import labeler_warnings
+from results.comparing.comparison import name_best
+from results.advice.guards import labeler_warnings
 from results.store import machine
 
 Kind = Literal["label", "sweep", "compare", "run"]

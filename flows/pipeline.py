@@ -24,11 +24,11 @@ from flows.run_tables import Made, run_tables
 from flows.runner import Finished, Runner
 from flows.sweep import sweep
 from flows.workspace import Workspace, model_file
-from results.agreement import compare_runs
-from results.documents import draw_plots, render_documents
-from results.html import HTML_REPORT, render_html
-from results.plots import Plot
-from results.report import render_agreement, render_report
+from results.comparing.agreement import compare_runs
+from results.report.documents import draw_plots, render_documents
+from results.report.html.page import HTML_REPORT, render_html
+from results.report.plots.plot import Plot
+from results.report.text.report import render_agreement, render_report
 from results.store import REPORT, RunFolder, check_format, read_manifest, read_tables
 
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from corpora.storage import StorePath
-from results.html import HTML_REPORT
+from results.report.html.page import HTML_REPORT
 from results.store import MANIFEST
 
 LOOPBACK = "127.0.0.1"

@@ -13,8 +13,8 @@ from flows.label import Labeled
 from flows.sweep import Swept
 from flows.workspace import Workspace
 from labeling.models.prices import load_prices
-from results.examples import pick_examples
-from results.remote import RemoteReader, describe_remote
+from results.advice.examples import pick_examples
+from results.comparing.remote_readers import RemoteReader, describe_remote
 
 
 class Made(NamedTuple):

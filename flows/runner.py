@@ -10,7 +10,7 @@ import polars as pl
 
 from corpora.storage import StorePath
 from flows.progress import Progress, Quiet
-from results.plots import Plot
+from results.report.plots.plot import Plot
 
 T = TypeVar("T")
 

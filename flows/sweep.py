@@ -16,13 +16,13 @@ from flows.reading import Contexts, Reading, build_contexts, join_answers
 from flows.remote import submit_reads
 from flows.runner import Runner
 from flows.workspace import Workspace, by_size, open_embedder
-from results.guards import counted_differently, find_warnings, one_document
-from results.judged import ANSWERS
-from results.recommendation import Recommendation, recommend
-from results.retrieval_choice import Choice, choose_retrieval
-from results.retrieval_means import mean_retrieval
-from results.scoring import score_sweep
-from results.verdict import Verdict, reach_verdicts
+from results.advice.guards import counted_differently, find_warnings, one_document
+from results.sweep.judged import ANSWERS
+from results.advice.recommendation import Recommendation, recommend
+from results.advice.retrieval_choice import Choice, choose_retrieval
+from results.sweep.retrieval_means import mean_retrieval
+from results.sweep.scoring import score_sweep
+from results.advice.verdict import Verdict, reach_verdicts
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.ranking.retrievers import Retriever
 

@@ -35,7 +35,7 @@ from corpora.sources.chroma import read_chroma
 from corpora.digest import sha256_text
 from corpora.schema import Corpus, Question, iter_questions
 from labeling.models.registry import resolve_model
-from results.retrieval_metrics import SpanScorer
+from results.evidence.retrieval_metrics import SpanScorer
 from retrieval.chunking.chunks import CHUNKS, chunk_documents
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.embedder import Embedder

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from results.attribution import ARMS
+from results.sweep.attribution import ARMS
 from results.settings import CUT, SETTING
 from tests.conftest import needs_model
 

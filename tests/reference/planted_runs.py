@@ -13,13 +13,13 @@ from labeling.votes.calibration import calibrate
 from labeling.votes.consensus import GOLD
 from labeling.votes.vote_law import Distributions
 from labeling.votes.vote import N_VOTES
-from results.answers import question_facts
-from results.comparison import compare_labelers
-from results.label_bias import correct_calibration, score_calibration
-from results.labelers import summarise_labeler
-from results.qualification import correct
-from results.scoring import ScoringConfig
-from results.unanimity import Cast, read_cast, summarise_unanimity
+from results.readers.answers import question_facts
+from results.comparing.comparison import compare_labelers
+from results.readers.label_bias import correct_calibration, score_calibration
+from results.readers.labelers import summarise_labeler
+from results.readers.qualification import correct
+from results.sweep.scoring import ScoringConfig
+from results.readers.unanimity import Cast, read_cast, summarise_unanimity
 
 N_REPLICATES = 500
 N_OF_UNANIMITY = 1500

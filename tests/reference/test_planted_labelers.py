@@ -40,8 +40,8 @@ from planted_runs import (
 from scipy.stats import binom
 
 from labeling.votes.vote import VOTES, Vote, votes_frame
-from results.answers import question_facts
-from results.unanimity import read_cast, summarise_unanimity
+from results.readers.answers import question_facts
+from results.readers.unanimity import read_cast, summarise_unanimity
 
 
 @pytest.fixture(scope="session")

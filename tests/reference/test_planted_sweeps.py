@@ -14,7 +14,7 @@ from planted_sweep_runs import CONFIG, WORLDS, Found, Sweeps, boundary_reader, r
 from planted_sweeps import CELLS, simulate, true_cells, true_interactions
 from scipy.stats import binom, norm
 
-from results.judged import line_up
+from results.sweep.judged import line_up
 
 KEY = ("reader", "size", "cut", "questions")
 LOSSES = ("reader_loss", "chunking_loss", "retrieval_loss", "harm")

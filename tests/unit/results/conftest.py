@@ -12,14 +12,14 @@ from labeling.votes.consensus import GOLD, ConsensusConfig, Rule, build_gold
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import Vote, votes_frame
 from results.config import ScoringConfig
-from results.judged import ANSWERS, BASELINE_ARMS
-from results.labelers import LABELERS
-from results.labeling_tables import ReaderVotes, labeling_tables
-from results.retrieval_means import mean_retrieval
-from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
-from results.scoring import Scored, score_sweep
-from results.unanimity import Cast, read_cast
-from results.verdict import Verdict, reach_verdicts
+from results.sweep.judged import ANSWERS, BASELINE_ARMS
+from results.readers.labelers import LABELERS
+from results.readers.labeling_tables import ReaderVotes, labeling_tables
+from results.sweep.retrieval_means import mean_retrieval
+from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.sweep.scoring import Scored, score_sweep
+from results.readers.unanimity import Cast, read_cast
+from results.advice.verdict import Verdict, reach_verdicts
 from retrieval.tokens import EmbedderTokenizer
 
 CONFIG = ScoringConfig(n_resamples=400)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import classification_report
 
 from corpora.schema import LabelSet
-from results.answer_metrics import NO_ANSWER, PER_CLASS, resample_macro, score_answers, score_classes
-from results.resampling import EXCLUDED, fixed_law
+from results.stats.answer_metrics import NO_ANSWER, PER_CLASS, resample_macro, score_answers, score_classes
+from results.stats.resampling import EXCLUDED, fixed_law
 
 LABELS = LabelSet(("yes", "no", "maybe"))
 RIGHT = ["yes", "yes", "yes", "no", "no", "maybe"]

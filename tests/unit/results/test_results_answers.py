@@ -1,7 +1,7 @@
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet, Question, documents_frame, questions_frame
-from results.answers import document_answers, judge, question_facts
+from results.readers.answers import document_answers, judge, question_facts
 
 LABELS = LabelSet()
 

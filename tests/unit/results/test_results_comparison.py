@@ -10,10 +10,10 @@ from sklearn.metrics import cohen_kappa_score
 from corpora.schema import Corpus, LabelSet, Question, documents_frame, questions_frame
 from labeling.votes.consensus import ConsensusConfig, build_gold
 from labeling.votes.vote import Vote, votes_frame
-from results.comparison import OWN_GOLD, PAIRS, compare_labelers, name_best
+from results.comparing.comparison import OWN_GOLD, PAIRS, compare_labelers, name_best
 from results.config import ScoringConfig
-from results.labelers import LABELERS
-from results.statistics import holm, mcnemar_exact, wilson, wilson_clustered
+from results.readers.labelers import LABELERS
+from results.stats.statistics import holm, mcnemar_exact, wilson, wilson_clustered
 
 LABELS = LabelSet(("yes", "no", "maybe"))
 CONFIG = ScoringConfig(n_resamples=400)

@@ -4,8 +4,8 @@ import pytest
 
 from corpora.schema import LabelSet
 from labeling.votes.sampling import Sampling, draw
-from results.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
-from results.labelers import summarise_labeler
+from results.readers.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
+from results.readers.labelers import summarise_labeler
 
 DESIGN = (0.6, 0.3, 0.1)
 THREE = [(0.5, 0.4, 0.1), (0.2, 0.7, 0.1), (0.1, 0.1, 0.8)]

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from corpora.schema import LabelSet
-from results.documents import render_documents, render_excluded
-from results.report.labelers import CURVES_PLOT, EXCLUDED_FILE, RISK_PLOT
+from results.report.documents import render_documents, render_excluded
+from results.report.text.labelers import CURVES_PLOT, EXCLUDED_FILE, RISK_PLOT
 
 P = (0.6, 0.3, 0.1)
 TEXTS = ["Does it?", "Is a | b\nor   \\| c?", 'Is "it" `so`?', "$1 \\1 {x}", "Plain?", "Last?"]

@@ -1,13 +1,13 @@
 import polars as pl
 import pytest
 
-from results.attribution import LADDER
-from results.cells import CELLS
-from results.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
-from results.guards import counted_differently, find_warnings, labeler_warnings, one_document
-from results.judged import ANSWERS
-from results.labelers import LABELERS
-from results.retrieval_means import RETRIEVAL_MEANS
+from results.sweep.attribution import LADDER
+from results.sweep.cells import CELLS
+from results.readers.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
+from results.advice.guards import counted_differently, find_warnings, labeler_warnings, one_document
+from results.sweep.judged import ANSWERS
+from results.readers.labelers import LABELERS
+from results.sweep.retrieval_means import RETRIEVAL_MEANS
 from results.settings import SETTING_SCHEMA
 
 

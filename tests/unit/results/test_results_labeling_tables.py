@@ -9,16 +9,16 @@ import pytest
 
 from corpora.schema import LabelSet
 from labeling.votes.sampling import Sampling
-from results.annotators import ANNOTATORS, HUMAN_CONSENSUS
-from results.diversity import DIVERSITY
-from results.documents import render_documents
-from results.generation import GENERATION
-from results.label_bias import CALIBRATION, LABEL_BIAS
-from results.labelers import ATTRITION, CONSENSUS, LABELERS
-from results.labeling_tables import label_shares
-from results.report import render_report
-from results.slices import SLICES
-from results.unanimity import LAW, RISK_COVERAGE, UNANIMITY, VOTE_CURVES
+from results.readers.annotators import ANNOTATORS, HUMAN_CONSENSUS
+from results.readers.diversity import DIVERSITY
+from results.report.documents import render_documents
+from results.readers.generation import GENERATION
+from results.readers.label_bias import CALIBRATION, LABEL_BIAS
+from results.readers.labelers import ATTRITION, CONSENSUS, LABELERS
+from results.readers.labeling_tables import label_shares
+from results.report.text.report import render_report
+from results.readers.slices import SLICES
+from results.readers.unanimity import LAW, RISK_COVERAGE, UNANIMITY, VOTE_CURVES
 
 SCHEMAS = {
     "labelers": LABELERS,
@@ -204,7 +204,7 @@ def test_the_report_is_the_same_every_time(made):
 def test_every_file_that_the_report_links_to_is_written_and_no_other(made, monkeypatch):
     _, corpus, tables = made
     for name in ("plot_risk_coverage", "plot_vote_curves"):  # drawn for real in tests of their own
-        monkeypatch.setattr(f"results.documents.{name}", lambda *_: "<svg/>")
+        monkeypatch.setattr(f"results.report.documents.{name}", lambda *_: "<svg/>")
     report = render_report(manifest(corpus, tables), tables)
     linked = set(re.findall(r"\]\(([^)]+)\)", report))
     assert linked == set(render_documents(manifest(corpus, tables), tables))

@@ -3,8 +3,8 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import precision_recall_fscore_support
 
-from results.answer_metrics import resample_macro
-from results.resampling import EXCLUDED, Law, effective_questions, fixed_law, share_interval
+from results.stats.answer_metrics import resample_macro
+from results.stats.resampling import EXCLUDED, Law, effective_questions, fixed_law, share_interval
 
 RNG = np.random.default_rng(11)
 N, N_LABELS = 120, 3

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from labeling.votes.sampling import Sampling
-from results.labelers import LABELERS
-from results.plots import COLOURS, DASHES, SHAPES, WIDTH, plot_risk_coverage, plot_vote_curves
-from results.unanimity import GRID, RISK_COVERAGE, risk_coverage, vote_curves
+from results.readers.labelers import LABELERS
+from results.report.plots.plot import COLOURS, DASHES, SHAPES, WIDTH, plot_risk_coverage, plot_vote_curves
+from results.readers.unanimity import GRID, RISK_COVERAGE, risk_coverage, vote_curves
 
 NAMES = ["small", "a|b $1 \\0", 'x < y & "z"']
 MARKS = {"small": "†", NAMES[1]: "‡"}

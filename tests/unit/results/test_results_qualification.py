@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, fisher_exact
 from sklearn.metrics import cohen_kappa_score
 
-from results.labelers import LABELERS
-from results.qualification import correct, holm_of_known, weigh
-from results.statistics import above_chance, agreement_against_chance, holm, wilson
+from results.readers.labelers import LABELERS
+from results.readers.qualification import correct, holm_of_known, weigh
+from results.stats.statistics import above_chance, agreement_against_chance, holm, wilson
 
 LABELS = ("yes", "no", "maybe")
 BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, norm
 from scipy.stats import t as student
 
-from results.resampling import (
+from results.stats.resampling import (
     EXCLUDED,
     Law,
     Resampled,
@@ -22,7 +22,7 @@ from results.resampling import (
     share_of,
     with_half_questions,
 )
-from results.statistics import compare_paired
+from results.stats.statistics import compare_paired
 
 RNG = np.random.default_rng(7)
 N = 80

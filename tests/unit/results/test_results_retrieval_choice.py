@@ -3,8 +3,8 @@ import polars as pl
 from judged_by_hand import first, questions_by_hand
 
 from results.config import ScoringConfig
-from results.retrieval_choice import Choice, choose_retrieval
-from results.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.advice.retrieval_choice import Choice, choose_retrieval
+from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 
 N = 300
 CONFIG = ScoringConfig(n_resamples=1000)

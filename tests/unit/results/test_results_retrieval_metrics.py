@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
-from results.retrieval_metrics import DOCUMENT_SCORES, DocumentScorer, document_scores
+from results.evidence.retrieval_metrics import DOCUMENT_SCORES, DocumentScorer, document_scores
 
 
 def corpus(*questions, texts=None):

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
-from results.retrieval_metrics import SPAN_SCORES, SpanScorer
-from results.span_metrics import MIN_COPY_TOKENS
+from results.evidence.retrieval_metrics import SPAN_SCORES, SpanScorer
+from results.evidence.span_metrics import MIN_COPY_TOKENS
 
 PASSAGE = "alpha beta gamma delta epsilon zeta eta theta"  # 8 tokens
 BEFORE, BEHIND = "one two ", " three four"

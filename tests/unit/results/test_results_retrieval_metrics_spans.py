@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import jaccard_score, precision_recall_fscore_support
 
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
-from results.retrieval_metrics import SPAN_SCORES, SpanScorer
+from results.evidence.retrieval_metrics import SPAN_SCORES, SpanScorer
 
 TEXT = "alpha beta gamma delta. epsilon zeta eta theta. iota kappa"
 #       0     6    11    17     24      32   37  41     48   53   characters; 12 tokens with the two full stops

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from scipy.stats import ttest_ind_from_stats
 
-from results.labelers import LABELERS
-from results.shift import CORPORA, SHIFTS, OnCorpus, compare_corpora
-from results.statistics import above_chance, holm
+from results.readers.labelers import LABELERS
+from results.comparing.shift import CORPORA, SHIFTS, OnCorpus, compare_corpora
+from results.stats.statistics import above_chance, holm
 
 BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"
 

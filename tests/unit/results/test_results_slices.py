@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeling.votes.consensus import GOLD
-from results.slices import (
+from results.readers.slices import (
     BEST_ON_SLICE,
     MOST_VALUES,
     N_BINS,
@@ -19,7 +19,7 @@ from results.slices import (
     slice_questions,
     slice_table,
 )
-from results.statistics import compare_paired, holm, wilson, wilson_clustered
+from results.stats.statistics import compare_paired, holm, wilson, wilson_clustered
 
 
 def values(corpus, name):

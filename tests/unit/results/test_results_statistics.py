@@ -12,7 +12,7 @@ from scipy.stats import binomtest, fisher_exact, hypergeom, norm, ttest_1samp
 from scipy.stats import t as student
 from sklearn.metrics import cohen_kappa_score
 
-from results.statistics import (
+from results.stats.statistics import (
     above_chance,
     agreement_against_chance,
     cluster_sums,

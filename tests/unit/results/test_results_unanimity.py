@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from corpora.schema import LabelSet
 from labeling.votes.sampling import Sampling, sampled_distribution
-from results.statistics import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
-from results.unanimity import (
+from results.stats.statistics import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
+from results.readers.unanimity import (
     GRID,
     LAW,
     NEGLIGIBLE,

@@ -4,8 +4,8 @@ import pytest
 
 from labeling.votes.consensus import RULES
 from results.config import ScoringConfig
-from results.statistics import detectable_difference
-from results.verdict import GOLD_MEANS, missed, reach_verdicts
+from results.stats.statistics import detectable_difference
+from results.advice.verdict import GOLD_MEANS, missed, reach_verdicts
 
 A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
 

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from results.documents import draw_plots
-from results.examples import pick_examples
-from results.html import render_html
-from results.html.prose import literal, split_section
+from results.report.documents import draw_plots
+from results.advice.examples import pick_examples
+from results.report.html.page import render_html
+from results.report.html.prose import literal, split_section
 
 EVIL = '<script>alert(1)</script></style></svg><b id="evil" onclick="x()">&amp;"\'`*_[x](http://evil.example)|\\|\u202egnp.exe\x00\x0b</b>'
 SEEN = EVIL.replace("\u202e", "⟨U+202E⟩").replace("\x00", "␀").replace("\x0b", "␋")

@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from results.examples import EXAMPLES, pick_examples
+from results.advice.examples import EXAMPLES, pick_examples
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from results.documents import draw_plots, render_documents
-from results.examples import pick_examples
-from results.html import MOST_BYTES, render_html
-from results.html.blocks import Limits, Shelf, inlined
-from results.plots import described
+from results.report.documents import draw_plots, render_documents
+from results.advice.examples import pick_examples
+from results.report.html.page import MOST_BYTES, render_html
+from results.report.html.blocks import Limits, Shelf, inlined
+from results.report.plots.plot import described
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from results.documents import draw_plots
-from results.interaction_plots import plot_interactions
-from results.ladder_plots import PARTS, plot_ladder
-from results.pareto_plots import frontier, plot_pareto
-from results.plots import COLOURS, tenths
-from results.sweep_plots import plot_accuracy, plot_retrieval
-from results.sweep_series import MOST_SERIES, ONLY, series_groups, with_series
+from results.report.documents import draw_plots
+from results.report.plots.interaction_plots import plot_interactions
+from results.report.plots.ladder_plots import PARTS, plot_ladder
+from results.report.plots.pareto_plots import frontier, plot_pareto
+from results.report.plots.plot import COLOURS, tenths
+from results.report.plots.sweep_plots import plot_accuracy, plot_retrieval
+from results.report.plots.sweep_series import MOST_SERIES, ONLY, series_groups, with_series
 
 
 def texts(svg):

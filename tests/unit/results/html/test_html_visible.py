@@ -2,7 +2,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.visible import visible, visible_frame
+from results.report.visible import visible, visible_frame
 
 
 def test_what_cannot_be_seen_is_spelt_out():

@@ -1,0 +1,187 @@
+"""Guards: a degenerate sweep is called one, so that nobody reads an effect into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from corpora.schema import Corpus
+from results.readers.answers import question_facts
+from results.settings import CUT, SETTING
+
+ONE_CHUNK_SHARE = 0.5
+CEILING = 0.98
+SMALL_GOLD = 30
+OUTSIDE_MASS = 0.5
+EXACT_ENOUGH = 0.99
+
+
+def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
+    """One line for each way in which a sweep may say less than it seems to.
+
+    Args:
+        tables: the frames chunks, retrieval_means and index_recall of a run; with readers answers, cells, ladder too.
+    """
+    found = [
+        *_whole_documents(tables["chunks"]),
+        *_without_effect(tables["chunks"]),
+        *_at_ceiling(tables["retrieval_means"]),
+        *_approximate(tables["index_recall"]),
+    ]
+    if "cells" in tables:
+        found += [
+            *_small_gold(tables["cells"]),
+            *_failed(tables["answers"]),
+            *_incomplete_arms(tables["answers"]),
+            *_context_free(tables["ladder"]),
+        ]
+    return found
+
+
+def one_document(corpus: Corpus) -> list[str]:
+    """Questions that all share their first gold document are one observation, however many they are."""
+    facts = question_facts(corpus)
+    if len(facts) < 2 or facts["cluster"].n_unique() > 1:
+        return []
+    return [
+        f"All {len(facts)} questions share one gold document: nothing tells how much of a difference is chance. Add "
+        "documents, or name its parts as documents."
+    ]
+
+
+def counted_differently(counting: Mapping[str, str]) -> list[str]:
+    """Embedders whose tokens are not the same ones: equal sizes and budgets are other amounts of text.
+
+    Args:
+        counting: digest of the tokenizer of each embedder.
+    """
+    alike: dict[str, list[str]] = {}
+    for embedder, digest in counting.items():
+        alike.setdefault(digest, []).append(embedder)
+    if len(alike) < 2:
+        return []
+    groups = " | ".join(", ".join(embedders) for embedders in alike.values())
+    return [
+        f"{groups}: these do not count in the same tokens. Equal sizes and budgets are other amounts of text to each, "
+        "and so are the tokens read; compare settings within an embedder."
+    ]
+
+
+def labeler_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
+    """One line for each way in which the votes may say less than they seem to.
+
+    Args:
+        tables: the frames labelers and diversity of a run.
+    """
+    return [*_outside_labels(tables["labelers"]), *_nearly_copies(tables["diversity"])]
+
+
+def _whole_documents(chunks: pl.DataFrame) -> list[str]:
+    chunks = _named(chunks)
+    counts = chunks.group_by("chunking", "document_id").len().group_by("chunking")
+    shares = counts.agg(share=(pl.col("len") == 1).mean()).filter(pl.col("share") >= ONE_CHUNK_SHARE).sort("chunking")
+    return [
+        f"{chunking}: {share:.0%} of the documents are one chunk, so that this is retrieval of whole documents."
+        for chunking, share in shares.iter_rows()
+    ]
+
+
+def _named(chunks: pl.DataFrame) -> pl.DataFrame:
+    """The chunkings with the embedder whose tokens they count, where there are several."""
+    if chunks["embedder"].n_unique() == 1:
+        return chunks
+    return chunks.with_columns(chunking=pl.concat_str("chunking", "embedder", separator=" "))
+
+
+def _without_effect(chunks: pl.DataFrame) -> list[str]:
+    """Chunkings that cut every document at the same places."""
+    # Within an embedder: two that count tokens alike cut alike, and still differ in what they find.
+    places = (
+        _named(chunks)
+        .sort("embedder", "chunking", "document_id", "start", "end")
+        .group_by("embedder", "chunking", maintain_order=True)
+        .agg(pl.struct("document_id", "start", "end").hash(seed=0).alias("places"))
+    )
+    alike = places.group_by("embedder", "places", maintain_order=True).agg("chunking")
+    return [
+        f"{' and '.join(names)} make the same chunks: what tells them apart has no effect here."
+        for names in alike.filter(pl.col("chunking").list.len() > 1)["chunking"]
+    ]
+
+
+def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
+    worst = retrieval_means.group_by(CUT).agg(pl.min("hit", "span_recall"))
+    lines = []
+    for cut, amount, hit, span_recall in worst.filter(pl.col("hit") >= CEILING).sort(CUT).iter_rows():
+        # Where evidence is marked, it decides: it may be missed although its document is found.
+        if span_recall is not None and span_recall < CEILING:
+            so = "so that settings differ there only in how much of its evidence they bring"
+        else:
+            so = "so that retrieval has nothing left to lose there"
+        found = f"the gold document is found for at least {hit:.1%} of the questions at every setting"
+        lines.append(f"{cut}={amount}: {found}, {so}.")
+    return lines
+
+
+def _approximate(index_recall: pl.DataFrame) -> list[str]:
+    means = index_recall.group_by(SETTING).agg(pl.mean("recall")).filter(pl.col("recall") < EXACT_ENOUGH).sort(SETTING)
+    return [
+        f"{splitter}(size={size},overlap={overlap}) {embedder}: the approximate index finds {recall:.1%} of what the "
+        "exact one does, so that its losses are partly the index's."
+        for splitter, size, overlap, embedder, _, recall in means.iter_rows()
+    ]
+
+
+def _context_free(ladder: pl.DataFrame) -> list[str]:
+    """Readers that are not shown to answer better with the document than without any context."""
+    complete = pl.col("n_failed").fill_null(0) == 0  # else the share recovered is left out for another reason
+    known = ladder.filter(pl.col("questions") == "gold", pl.col("closed_book").is_not_null(), complete)
+    lost = known.filter(pl.col("document").is_not_null(), pl.col("recovered").is_null()).unique("reader").sort("reader")
+    return [
+        f"{reader}: {closed:.1%} of its gold questions are right without any context and {document:.1%} with the whole "
+        "document, which is not shown to be more: what is retrieved may not matter to it."
+        for reader, closed, document in lost.select("reader", "closed_book", "document").iter_rows()
+    ]
+
+
+def _small_gold(cells: pl.DataFrame) -> list[str]:
+    sizes = cells.group_by("reader").agg(pl.min("gold_n")).filter(pl.col("gold_n") < SMALL_GOLD).sort("reader")
+    return [
+        f"{reader}: only {n} gold questions; only very large differences can show." for reader, n in sizes.iter_rows()
+    ]
+
+
+def _failed(answers: pl.DataFrame) -> list[str]:
+    failed = answers.filter(pl.col("failure").is_not_null()).group_by("reader", "arm").len().sort("reader", "arm")
+    return [
+        f"{reader}: {n} answers failed in the arm {arm} (such as prompts longer than num_ctx); they count as wrong in "
+        "the table, and the rungs of the ladder that rest on them are left out."
+        for reader, arm, n in failed.iter_rows()
+    ]
+
+
+def _incomplete_arms(answers: pl.DataFrame) -> list[str]:
+    """Arms that could not be asked of every question: random text where there is no other document."""
+    asked = answers.group_by("reader", "arm").agg(n=pl.col("question_id").n_unique())
+    asked = asked.with_columns(most=pl.col("n").max().over("reader")).filter(pl.col("n") < pl.col("most"))
+    return [
+        f"{reader}: the arm {arm} was asked for {n} of {most} questions only, so that nothing is said of it."
+        for reader, arm, n, most in asked.sort("reader", "arm").iter_rows()
+    ]
+
+
+def _outside_labels(labelers: pl.DataFrame) -> list[str]:
+    lost = labelers.filter(pl.col("outside_mass") > OUTSIDE_MASS).select("reader", "outside_mass").sort("reader")
+    return [
+        f"{reader}: {mass:.0%} of the probability lies outside the labels: it hardly answers with them, see its prompt."
+        for reader, mass in lost.iter_rows()
+    ]
+
+
+def _nearly_copies(diversity: pl.DataFrame) -> list[str]:
+    return [
+        f"{reader}: its three votes differ with probability {p_differ:.3f} only: they are hardly more than one vote, "
+        "and their agreement shows the sampling rather than the labeler. Raise the temperature, or vary the prompts."
+        for reader, p_differ in diversity.filter("nearly_copies").select("reader", "p_differ").iter_rows()
+    ]

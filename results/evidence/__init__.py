@@ -1,0 +1,1 @@
+"""Whether retrieval found what it should: documents, and spans of evidence within them."""

@@ -1,0 +1,74 @@
+"""Retrieval scores of a cut of a ranking on documents; those on evidence spans are in `results.evidence.span_metrics`.
+
+They come from ir-measures (https://ir-measur.es). Documents are ordered by their best chunk, and documents of
+identical text are one document: a copy of a gold document counts as found, at the best rank of them all, and several
+copies count once, right or wrong. A question without hits scores 0.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import ir_measures
+import polars as pl
+
+from corpora.schema import Corpus
+from results.evidence.identical import first_of_same_text
+from results.evidence.span_metrics import SPAN_SCORES, SpanScorer
+
+__all__ = ["DOCUMENT_SCORES", "SPAN_SCORES", "DocumentScorer", "SpanScorer", "document_scores"]
+
+# The cut itself is the cutoff, so that none is named where the measure can do without; the one that cannot gets one
+# deeper than any cut.
+_MEASURES = {
+    "hit": ir_measures.Success @ 1_000_000,
+    "recall": ir_measures.SetR,
+    "precision": ir_measures.SetP,
+    "reciprocal_rank": ir_measures.RR,
+    "ndcg": ir_measures.nDCG,
+}
+DOCUMENT_SCORES = tuple(_MEASURES)
+
+
+class DocumentScorer:
+    """Scores cuts against the gold documents; reads the corpus once, for any number of cuts.
+
+    Args:
+        corpus: gives the gold documents of every question that is scored.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._question_ids = corpus.questions["question_id"].to_list()
+        self._same = first_of_same_text(corpus.documents)
+        gold = corpus.questions.select("question_id", "document_ids").iter_rows()
+        qrels = [ir_measures.Qrel(q, one, 1) for q, ids in gold for one in {self._same.get(d, d) for d in ids}]
+        self._evaluator = ir_measures.evaluator(list(_MEASURES.values()), qrels)
+
+    def scores(self, cut_hits: pl.DataFrame) -> pl.DataFrame:
+        """Score what a cut shows of each question's gold documents.
+
+        Args:
+            cut_hits: columns question_id, document_id, rank; what is left of the ranking after the cut.
+
+        Returns:
+            question_id and one Float64 column for each of `DOCUMENT_SCORES`, one row a question of the corpus, in its
+            order. `precision` is over distinct documents.
+        """
+        found = cut_hits.select("question_id", pl.col("document_id").replace(self._same), "rank")
+        best = found.group_by("question_id", "document_id").agg(pl.col("rank").min())
+        run: dict[str, dict[str, float]] = defaultdict(
+            dict
+        )  # what ir-measures would make of a frame, many times faster
+        for question_id, document_id, rank in best.iter_rows():
+            run[question_id][document_id] = -float(rank)
+        scores: dict[str, dict[str, float]] = {name: {} for name in DOCUMENT_SCORES}
+        names = {str(measure): name for name, measure in _MEASURES.items()}
+        for metric in self._evaluator.iter_calc(run):
+            scores[names[str(metric.measure)]][metric.query_id] = float(metric.value)
+        columns = {name: [of.get(one, 0.0) for one in self._question_ids] for name, of in scores.items()}
+        return pl.DataFrame({"question_id": self._question_ids, **columns})
+
+
+def document_scores(corpus: Corpus, cut_hits: pl.DataFrame) -> pl.DataFrame:
+    """What a new `DocumentScorer` says of one cut."""
+    return DocumentScorer(corpus).scores(cut_hits)

@@ -1,0 +1,206 @@
+"""Retrieval scores on evidence spans: recall, precision, F1 and intersection over union, in the embedder's tokens.
+
+After Chroma's "Evaluating Chunking" (Smith and Troynikov 2024), which counts characters; ranges which merely touch do
+not overlap here. E are the distinct tokens of a question's evidence and R the distinct tokens of its retrieved chunks,
+each with every token that a range cuts.
+
+A passage that stands elsewhere, character by character the same, counts as found where it is retrieved:
+
+* Documents of identical text are one document, whatever the length of the evidence.
+* In other documents, and elsewhere in its own, all occurrences of an evidence span's text are its copies, if it has at
+  least `MIN_COPY_TOKENS` tokens. A token of a copy stands for tokens of E: those that overlap the same characters,
+  counted from the start of the passage. So it does not matter if the tokenizer divides the copy's edges differently.
+* A span whose text is part of another span's of the same question is itself a copy: E holds the passage once.
+
+With `found` the tokens of E that are in R or for which a token of R stands, and `wrong` the tokens of R that are
+neither in E nor in a copy: recall = found / E, precision = found / (found + wrong), IoU = found / (E + wrong), and F1
+is the harmonic mean of recall and precision, 2 found / (E + found + wrong). A copy and its original retrieved together
+thus count once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from corpora.schema import Corpus, Question, Span, iter_questions
+from results.evidence.identical import first_of_same_text, occurrences
+from results.evidence.token_axis import Integers, Intervals, TokenAxis, count_shared, union
+from retrieval.tokens import EmbedderTokenizer
+
+SPAN_SCORES = ("span_recall", "span_precision", "span_f1", "span_iou")
+# Shorter text recurs by chance and in other senses: names, numbers, "no", "there was no significant difference". Of the
+# 1,294 evidence spans of Chroma's corpora and of 150 articles of Evidence Inference none shorter has a copy, and the
+# shortest that has, of 6 to 11 tokens, are table cells and results that their text says twice.
+MIN_COPY_TOKENS = 6
+_LANE = 40  # bits: tokens of all documents on the axis, far fewer than 2 ** 40; above them, the question's row
+
+
+class _Passage(NamedTuple):
+    """A text whose copies stand for tokens of the evidence; `home` is where it stands on the axis, in characters."""
+
+    text: str
+    home: int
+
+
+class SpanScorer:
+    """Scores cuts against evidence spans; what it learns of documents and copies is kept from cut to cut.
+
+    Args:
+        corpus: documents, and questions of which some have evidence.
+        tokenizer: the embedder's.
+        credit_copies: False scores the places of the evidence alone, as Chroma does.
+    """
+
+    def __init__(self, corpus: Corpus, tokenizer: EmbedderTokenizer, *, credit_copies: bool = True) -> None:
+        same = first_of_same_text(corpus.documents) if credit_copies else {}
+        self._texts, self._axis, self._credit = corpus.texts, TokenAxis(corpus, tokenizer, same), credit_copies
+        asked = [question for question in iter_questions(corpus.questions) if question.evidence]
+        self._axis.add(span.document_id for question in asked for span in question.evidence)
+        self._rows = {question.id: row for row, question in enumerate(asked)}
+        self._passages = [self._passages_of(question) for question in asked]
+        places = [(row, *place) for row, question in enumerate(asked) for place in self._distinct(question)]
+        rows, starts, ends = np.array(places, np.int64).reshape(-1, 3).T
+        self._evidence = union(_in_lanes(rows, self._axis.locate(Intervals(starts, ends))))
+        self._searched: set[tuple[int, str]] = set()
+        self._copies = _Copies.none()
+
+    def scores(self, cut_hits: pl.DataFrame) -> pl.DataFrame:
+        """Score each question that has evidence.
+
+        Args:
+            cut_hits: columns question_id, document_id, start, end.
+
+        Returns:
+            question_id and one Float64 column for each of `SPAN_SCORES`; only questions with evidence.
+
+        Raises:
+            KeyError: a document is not in the corpus.
+        """
+        hits = cut_hits.select("question_id", "document_id", "start", "end")
+        hits = hits.filter(pl.col("question_id").is_in(list(self._rows)))
+        self._axis.add(hits["document_id"].unique(maintain_order=True))
+        self._search(hits)
+        read = union(self._read(hits))
+        copies = self._copies
+        reached = count_shared(copies.tokens, read) > 0
+        stood_for = Intervals(copies.stand_for.starts[reached], copies.stand_for.ends[reached])
+        n_evidence = self._sum(self._evidence, self._evidence.ends - self._evidence.starts)
+        found = self._sum(self._evidence, count_shared(self._evidence, union(read, stood_for)))
+        right = count_shared(read, union(self._evidence, copies.tokens))
+        return self._frame(n_evidence, found, self._sum(read, read.ends - read.starts - right))
+
+    def _frame(self, n_evidence: Integers, found: Integers, wrong: Integers) -> pl.DataFrame:
+        columns = {
+            "span_recall": _ratio(found, n_evidence),
+            "span_precision": _ratio(found, found + wrong),
+            "span_f1": _ratio(2 * found, n_evidence + found + wrong),
+            "span_iou": _ratio(found, n_evidence + wrong),
+        }
+        schema = {"question_id": pl.String()} | {name: pl.Float64() for name in SPAN_SCORES}
+        return pl.DataFrame({"question_id": list(self._rows), **columns}, schema=schema)
+
+    def _sum(self, intervals: Intervals, counts: Integers) -> Integers:
+        """Counts of intervals by the question in whose lane they are."""
+        total = np.bincount(intervals.starts >> _LANE, counts, len(self._rows))
+        return total.astype(np.int64)
+
+    def _read(self, hits: pl.DataFrame) -> Intervals:
+        """The tokens of each hit, in the lane of its question."""
+        rows, offsets = (  # cast: with nothing to replace, replace_strict leaves the type as it was
+            hits[column].replace_strict(numbers, return_dtype=pl.Int64).cast(pl.Int64).to_numpy()
+            for column, numbers in (("question_id", self._rows), ("document_id", self._axis.offsets))
+        )
+        characters = Intervals(offsets + hits["start"].to_numpy(), offsets + hits["end"].to_numpy())
+        return _in_lanes(rows, self._axis.locate(characters))
+
+    def _search(self, hits: pl.DataFrame) -> None:
+        """Find the copies in those documents of a question that it had not yet retrieved."""
+        pairs = ((self._rows[q], d) for q, d in hits.select("question_id", "document_id").unique().iter_rows())
+        new = sorted(pair for pair in pairs if self._passages[pair[0]] and pair not in self._searched)
+        self._searched.update(new)
+        found = [self._copy(row, passage, at) for row, d in new for passage, at in self._places(row, d)]
+        if found:
+            self._copies = _Copies.joined([self._copies, *found])
+
+    def _places(self, row: int, document_id: str) -> Iterator[tuple[_Passage, int]]:
+        """A question's passages and where on the axis they stand in a document, other than at home."""
+        offset = self._axis.offsets[document_id]
+        for passage in self._passages[row]:
+            for at in occurrences(passage.text, self._texts[document_id]):
+                if at + offset != passage.home:
+                    yield passage, at + offset
+
+    def _copy(self, row: int, passage: _Passage, at: int) -> _Copies:
+        """The tokens of one occurrence, each with the tokens at home that share characters with it."""
+        ((first,), (last,)) = self._axis.locate(Intervals(np.array([at]), np.array([at + len(passage.text)])))
+        numbers = np.arange(first, last)
+        starts = np.maximum(self._axis.tokens.starts[first:last], at)
+        ends = np.minimum(self._axis.tokens.ends[first:last], at + len(passage.text))
+        home = self._axis.locate(Intervals(starts - at + passage.home, ends - at + passage.home))
+        rows = np.full(len(numbers), row)
+        return _Copies(_in_lanes(rows, Intervals(numbers, numbers + 1)), _in_lanes(rows, home))
+
+    def _distinct(self, question: Question) -> list[tuple[int, int]]:
+        """Where a question's evidence stands on the axis, in characters, without spans that are copies of others."""
+        return [
+            (at, at + span.end - span.start)
+            for span in question.evidence
+            for at in [self._axis.offsets[span.document_id] + span.start]
+            if self._home(span, question.evidence) == at
+        ]
+
+    def _passages_of(self, question: Question) -> list[_Passage]:
+        """The texts to look for, each once."""
+        long = [span for span in question.evidence if self._credit and self._is_long(span)]
+        homes = {self._text(span): self._home(span, question.evidence) for span in long}
+        return [_Passage(text, home) for text, home in homes.items()]
+
+    def _home(self, span: Span, evidence: Sequence[Span]) -> int:
+        """Where a span's text stands in the evidence: in the longest span that has it, the first of them."""
+        text, at = self._text(span), self._axis.offsets[span.document_id] + span.start
+        if not (self._credit and self._is_long(span)):
+            return at
+        longest = max((one for one in evidence if text in self._text(one)), key=lambda one: one.end - one.start)
+        return self._axis.offsets[longest.document_id] + longest.start + self._text(longest).find(text)
+
+    def _text(self, span: Span) -> str:
+        return self._texts[span.document_id][span.start : span.end]
+
+    def _is_long(self, span: Span) -> bool:
+        at = self._axis.offsets[span.document_id]
+        first, last = self._axis.locate(Intervals(np.array([at + span.start]), np.array([at + span.end])))
+        return bool(last[0] - first[0] >= MIN_COPY_TOKENS)
+
+
+class _Copies(NamedTuple):
+    """Tokens of copies, in the lanes of their questions, and for each the interval of evidence it stands for."""
+
+    tokens: Intervals
+    stand_for: Intervals
+
+    @staticmethod
+    def none() -> _Copies:
+        nothing = Intervals(np.empty(0, np.int64), np.empty(0, np.int64))
+        return _Copies(nothing, nothing)
+
+    @staticmethod
+    def joined(parts: Sequence[_Copies]) -> _Copies:
+        def join(several: Sequence[Intervals]) -> Intervals:
+            return Intervals(*(np.concatenate(one) for one in zip(*several, strict=True)))
+
+        return _Copies(join([one.tokens for one in parts]), join([one.stand_for for one in parts]))
+
+
+def _in_lanes(rows: Integers, tokens: Intervals) -> Intervals:
+    """The same tokens of different questions, told apart."""
+    return Intervals((rows << _LANE) + tokens.starts, (rows << _LANE) + tokens.ends)
+
+
+def _ratio(part: Integers, whole: Integers) -> npt.NDArray[np.float64]:
+    """0 where there is nothing to divide by."""
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)

@@ -1,0 +1,1 @@
+"""What the votes on whole documents say about each reader: accuracy, qualification, unanimity, calibration, bias."""

@@ -1,0 +1,138 @@
+"""What is known about a labeler from its votes on whole documents: accuracy, consensus rules, attrition."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+
+from corpora.schema import LabelSet
+from labeling.votes.consensus import RULES, ConsensusConfig, build_gold
+from results.readers.answers import FRAGILE_MARGIN, document_answers, hits
+from results.readers.qualification import weigh
+from results.stats.statistics import Interval, wilson_clustered
+
+LABELERS = pl.Schema(
+    {
+        "reader": pl.String(),
+        "n": pl.Int64(),
+        "n_failed": pl.Int64(),
+        "votes_differ": pl.Float64(),
+        "vote_accuracy": pl.Float64(),
+        "accuracy": pl.Float64(),
+        "accuracy_low": pl.Float64(),
+        "accuracy_high": pl.Float64(),
+        "majority_label": pl.String(),
+        "majority_share": pl.Float64(),
+        "p_vs_majority": pl.Float64(),
+        "chance": pl.Float64(),
+        "p_vs_chance": pl.Float64(),
+        "above_chance_high": pl.Float64(),
+        "p_vs_majority_holm": pl.Float64(),
+        "p_vs_chance_holm": pl.Float64(),
+        "qualified": pl.Boolean(),
+        "standing": pl.String(),
+        "outside_mass": pl.Float64(),
+        "fragile": pl.Float64(),
+    }
+)
+CONSENSUS = pl.Schema(
+    {
+        "reader": pl.String(),
+        "rule": pl.String(),
+        "n": pl.Int64(),
+        "kept": pl.Int64(),
+        "coverage": pl.Float64(),
+        "accuracy": pl.Float64(),
+        "accuracy_low": pl.Float64(),
+        "accuracy_high": pl.Float64(),
+    }
+)
+ATTRITION = pl.Schema(
+    {"reader": pl.String(), "label": pl.String(), "n": pl.Int64(), "kept": pl.Int64(), "share": pl.Float64()}
+)
+
+
+def summarise_labeler(
+    reader: str, votes: pl.DataFrame, facts: pl.DataFrame, labels: LabelSet, confidence: float
+) -> pl.DataFrame:
+    """One row of schema `LABELERS`: accuracy on whole documents, and the evidence against the two baselines.
+
+    What needs correction over all labelers (adjusted p-values, `qualified`, `standing`) is null until
+    `results.readers.qualification.correct` fills it in; whatever needs references is null where there are none.
+
+    Args:
+        reader: name in reports.
+        votes: frame of schema `VOTES`, document arm, of the questions in `facts`.
+        facts: columns question_id, reference, cluster.
+        labels: the label set.
+        confidence: of the interval.
+    """
+    known = facts.filter(pl.col("reference").is_not_null())
+    judged = document_answers(votes, labels).join(known, on="question_id", how="inner").sort("question_id")
+    evidence = weigh(judged, confidence)
+    n = len(judged)
+    each = votes.join(known, on="question_id", how="inner")
+    accuracy = wilson_clustered(hits(judged), judged["cluster"].to_list(), confidence)
+    # A failed vote agrees with nothing.
+    agree = (pl.col("label").n_unique() == 1) & (pl.col("label").null_count() == 0)
+    differ = votes.group_by("question_id").agg(differ=~agree)["differ"]
+    row = {
+        "reader": reader,
+        "n": len(facts),
+        "n_failed": int(votes["failure"].is_not_null().sum()),
+        "votes_differ": differ.mean(),
+        "vote_accuracy": (each["label"] == each["reference"]).fill_null(value=False).mean() if n else None,
+        "accuracy": accuracy.estimate if n else None,
+        "accuracy_low": accuracy.low if n else None,
+        "accuracy_high": accuracy.high if n else None,
+        **(evidence._asdict() if evidence else {}),
+        "outside_mass": votes["outside_mass"].mean(),
+        "fragile": (votes["margin"] < FRAGILE_MARGIN).mean(),
+    }
+    return pl.DataFrame([row], schema=LABELERS)
+
+
+def compare_rules(
+    reader: str,
+    votes: pl.DataFrame,
+    facts: pl.DataFrame,
+    labels: LabelSet,
+    consensus: ConsensusConfig,
+    confidence: float,
+) -> pl.DataFrame:
+    """Coverage, and accuracy with its clustered Wilson interval, under every consensus rule; schema `CONSENSUS`.
+
+    Facts have the columns question_id, reference, cluster.
+
+    A rule that these votes cannot serve (references or distributions that there are none of) is left out.
+    """
+    rows, clusters = [], facts.select("question_id", "cluster")
+    has_references = facts["reference"].null_count() < len(facts)
+    has_distributions = bool((votes["probabilities"].list.len() > 0).any())
+    for rule in RULES:
+        needs = {"unanimous_and_correct": has_references, "min_probability": has_distributions}
+        if not needs.get(rule, True):
+            continue
+        gold = build_gold(votes, facts, labels, consensus.model_copy(update={"rule": rule}))
+        kept = gold.filter("kept")
+        judged = kept.filter(pl.col("reference").is_not_null()).join(clusters, on="question_id", maintain_order="left")
+        accuracy = wilson_clustered(hits(judged), judged["cluster"].to_list(), confidence)
+        coverage = len(kept) / len(gold)
+        rows.append((reader, rule, len(gold), len(kept), coverage, *no_nan(accuracy)))
+    return pl.DataFrame(rows, schema=CONSENSUS, orient="row")
+
+
+def attrition(reader: str, gold: pl.DataFrame, labels: LabelSet) -> pl.DataFrame:
+    """How many questions of each reference label the gold set keeps; frame of schema `ATTRITION`."""
+    rows = []
+    for label in labels:
+        of_label = gold.filter(pl.col("reference") == label)
+        kept = int(of_label["kept"].sum())
+        rows.append((reader, label, len(of_label), kept, kept / len(of_label) if len(of_label) else None))
+    return pl.DataFrame(rows, schema=ATTRITION, orient="row")
+
+
+def no_nan(interval: Interval) -> tuple[float | None, ...]:
+    """A share of nothing is unknown, in tables as null."""
+    return tuple(None if math.isnan(value) else value for value in interval)

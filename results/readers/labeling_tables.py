@@ -1,0 +1,107 @@
+"""All that the votes on whole documents say about the labelers of a run, as frames by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from corpora.schema import Corpus, LabelSet
+from labeling.votes.consensus import ConsensusConfig
+from labeling.votes.sampling import Sampling
+from results.readers.annotators import compare_with_annotators, has_annotators
+from results.readers.answers import document_answers, judge, question_facts
+from results.readers.diversity import describe_diversity
+from results.readers.generation import describe_generation
+from results.readers.label_bias import correct_calibration, score_calibration
+from results.readers.labelers import attrition, compare_rules, summarise_labeler
+from results.readers.qualification import correct
+from results.readers.slices import slice_questions, slice_table
+from results.readers.unanimity import law_table, read_cast, risk_coverage, summarise_unanimity, vote_curves
+
+
+class ReaderVotes(NamedTuple):
+    """One labeler and its votes.
+
+    Attributes:
+        name: in reports.
+        sampling: how its votes are drawn.
+        diversity: how they can differ.
+        questions: frame with question_id of the questions that it was asked.
+        votes: frame of schema `VOTES`, document arm, of these questions.
+        gold: its gold set, schema `GOLD`.
+        tune: frame of schema `VOTES` of tune questions, for calibration; None where there is none.
+    """
+
+    name: str
+    sampling: Sampling
+    diversity: str
+    questions: pl.DataFrame
+    votes: pl.DataFrame
+    gold: pl.DataFrame
+    tune: pl.DataFrame | None
+
+
+def labeling_tables(
+    corpus: Corpus, readers: Sequence[ReaderVotes], consensus: ConsensusConfig, confidence: float, no_tune: str
+) -> dict[str, pl.DataFrame]:
+    """Summarise the labelers of a run.
+
+    Args:
+        corpus: gives references, clusters, tags, annotators.
+        readers: the labelers.
+        consensus: the rule of the gold sets.
+        confidence: of intervals and tests.
+        no_tune: why there is nothing to calibrate on, where there is not.
+
+    Returns:
+        `labelers`, `consensus`, `attrition`, `vote_law`, `unanimity`, `risk_coverage`, `vote_curves`, `diversity`,
+        `calibration`, `label_bias`, `slices`; `generation` where a labeler generates; `annotators` and
+        `human_consensus` where the corpus has annotators. Schemas are beside the functions that fill them.
+    """
+    labels, facts, slices = corpus.labels, question_facts(corpus), slice_questions(corpus)
+    tune_facts = question_facts(corpus.with_questions(corpus.tune)) if corpus.tune is not None else None
+    shares = label_shares(tune_facts, labels) if tune_facts is not None else None
+    parts: dict[str, list[pl.DataFrame]] = {}
+    casts = []
+    for reader in readers:
+        mine = facts.join(reader.questions.select("question_id"), on="question_id", maintain_order="right")
+        cast = read_cast(reader.name, reader.sampling, reader.votes, mine, labels)
+        casts.append(cast)
+        tune = None
+        if reader.tune is not None and tune_facts is not None:
+            tune = read_cast(reader.name, reader.sampling, reader.tune, tune_facts, labels)
+        calibrated = score_calibration(cast, tune, shares, labels, confidence, no_tune)
+        answers = document_answers(reader.votes, labels).join(mine, on="question_id", maintain_order="left")
+        found = {
+            "labelers": summarise_labeler(reader.name, reader.votes, mine, labels, confidence),
+            "consensus": compare_rules(reader.name, reader.votes, mine, labels, consensus, confidence),
+            "attrition": attrition(reader.name, reader.gold, labels),
+            "vote_law": law_table(cast, labels),
+            "risk_coverage": risk_coverage(cast, confidence),
+            "vote_curves": vote_curves(cast, confidence),
+            "diversity": describe_diversity(cast, reader.diversity),
+            **calibrated._asdict(),
+            "slices": slice_table(reader.name, answers, reader.gold, slices, confidence),
+            "generation": describe_generation(reader.name, reader.votes, mine),
+        }
+        for name, frame in found.items():
+            parts.setdefault(name, []).append(frame)
+    tables = {name: pl.concat(frames) for name, frames in parts.items()}
+    tables["calibration"] = correct_calibration(tables["calibration"])
+    tables["labelers"] = correct(tables["labelers"], confidence)
+    tables["unanimity"] = summarise_unanimity(casts, confidence)
+    if tables["generation"].is_empty():
+        del tables["generation"]
+    if has_annotators(corpus):
+        judged = {reader.name: judge(corpus, reader.votes) for reader in readers}
+        golds = {reader.name: reader.gold for reader in readers}
+        tables |= compare_with_annotators(corpus, judged, golds, confidence)
+    return tables
+
+
+def label_shares(facts: pl.DataFrame, labels: LabelSet) -> list[float] | None:
+    """Share of each label among the reference labels; None where there are none."""
+    known = facts["reference"].drop_nulls()
+    return [float((known == label).sum()) / len(known) for label in labels] if len(known) else None

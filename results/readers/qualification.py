@@ -1,0 +1,114 @@
+"""Qualification: is a labeler better than always giving the majority label, or at least better than chance?
+
+Two one-sided tests on held-out questions, each corrected over the labelers of a run (Holm). Against the majority label:
+an exact paired sign-flip test by document, which is McNemar's where every question has a document of its own. Against
+chance: a permutation test of whether it agrees with the reference labels more often than its own answers, shuffled.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from results.stats.answer_metrics import NO_ANSWER
+from results.stats.statistics import (
+    above_chance,
+    agreement_against_chance,
+    cluster_sums,
+    holm,
+    p_above_chance,
+    sign_flip,
+    wilson_clustered,
+)
+
+Standing = Literal["better than the majority label", "better than chance only", "at chance", "cannot tell"]
+AT_CHANCE_MARGIN = 0.1  # at chance: not shown to be better, and shown to be better by less than this
+
+
+class Evidence(NamedTuple):
+    """What one labeler's answers say against the two baselines, before correction.
+
+    Attributes:
+        majority_label: the most frequent reference label of these questions.
+        majority_share: accuracy of always giving it.
+        p_vs_majority: one-sided p-value of being more accurate than that.
+        chance: accuracy of the labeler's answers when shuffled.
+        p_vs_chance: one-sided p-value of being more accurate than that.
+        above_chance_high: upper bound of how much more accurate it is.
+    """
+
+    majority_label: str
+    majority_share: float
+    p_vs_majority: float
+    chance: float
+    p_vs_chance: float
+    above_chance_high: float
+
+
+def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
+    """Test one labeler's answers.
+
+    Args:
+        judged: columns label (null for no answer), reference (never null), cluster.
+        confidence: of the bound.
+
+    Returns:
+        None where there is no question to judge by.
+    """
+    if judged.is_empty():
+        return None
+    # The majority of these very questions is the hardest constant answer to beat: the test errs to the strict side.
+    counts = judged.group_by("reference").len().sort(["len", "reference"], descending=[True, False])
+    majority = counts["reference"][0]
+    right, always = (judged["label"] == judged["reference"]).fill_null(value=False), judged["reference"] == majority
+    gains = right.cast(pl.Float64).to_numpy() - always.cast(pl.Float64).to_numpy()
+    sums, _ = cluster_sums(gains, judged["cluster"].to_list())
+    given, known = judged["label"].fill_null(NO_ANSWER).to_list(), judged["reference"].to_list()
+    shuffled = agreement_against_chance(given, known)
+    clusters = judged["cluster"].to_list()
+    clustered = above_chance(given, known, clusters, confidence)
+    p_chance = p_above_chance(given, known, clusters)
+    # A labeler with one answer agrees with its shuffled self for certain: how sure its accuracy is bounds it too.
+    accuracy = wilson_clustered(right.cast(pl.Float64).to_numpy(), clusters, confidence)
+    above = max(clustered.high, accuracy.high - shuffled.expected)
+    share = float(np.mean(always.to_numpy()))
+    return Evidence(majority, share, sign_flip(sums, "greater"), shuffled.expected, p_chance, above)
+
+
+def correct(labelers: pl.DataFrame, confidence: float) -> pl.DataFrame:
+    """Fill in p_vs_majority_holm, p_vs_chance_holm, qualified and standing, over all labelers of a run.
+
+    Args:
+        labelers: frame with the columns p_vs_majority, p_vs_chance and above_chance_high, null where nothing is known.
+        confidence: of the tests.
+    """
+    adjusted = {name: holm_of_known(labelers[name].to_list()) for name in ("p_vs_majority", "p_vs_chance")}
+    alpha = 1 - confidence
+    standings: list[Standing | None] = [
+        None if majority is None or chance is None else _standing(majority < alpha, chance < alpha, above)
+        for majority, chance, above in zip(
+            adjusted["p_vs_majority"], adjusted["p_vs_chance"], labelers["above_chance_high"], strict=True
+        )
+    ]
+    return labelers.with_columns(
+        p_vs_majority_holm=pl.Series(adjusted["p_vs_majority"], dtype=pl.Float64),
+        p_vs_chance_holm=pl.Series(adjusted["p_vs_chance"], dtype=pl.Float64),
+        qualified=pl.Series([None if p is None else p < alpha for p in adjusted["p_vs_majority"]], dtype=pl.Boolean),
+        standing=pl.Series(standings, dtype=pl.String),
+    )
+
+
+def _standing(beats_majority: bool, beats_chance: bool, above_chance_high: float) -> Standing:
+    if beats_majority:
+        return "better than the majority label"
+    if beats_chance:
+        return "better than chance only"
+    return "at chance" if above_chance_high < AT_CHANCE_MARGIN else "cannot tell"
+
+
+def holm_of_known(p_values: list[float | None]) -> list[float | None]:
+    """Holm's adjusted p-values, skipping what is null."""
+    known = iter(holm([p for p in p_values if p is not None]))
+    return [None if p is None else next(known) for p in p_values]

@@ -1,0 +1,93 @@
+"""What lies beside a report: plots as SVG, and the list of excluded questions; rendered from tables only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from results.report.plots.interaction_plots import plot_interactions
+from results.report.plots.ladder_plots import plot_ladder
+from results.report.plots.pareto_plots import plot_pareto
+from results.report.plots.plot import Plot, described, plot_risk_coverage, plot_vote_curves
+from results.report.text.report import labeler_marks, mark_tables
+from results.report.text.labelers import CURVES_PLOT, EXCLUDED_FILE, RISK_PLOT
+from results.report.text.markdown import Tables, code, share, table
+from results.report.plots.sweep_plots import plot_accuracy, plot_retrieval
+
+
+def render_documents(
+    manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plot] | None = None
+) -> dict[str, str]:
+    """Text of every file beside the report, by file name.
+
+    Args:
+        manifest: content of `manifest.json`.
+        tables: frames by name; a file appears where its frames are there and say something.
+        plots: those of `draw_plots`, where they have been drawn already.
+    """
+    documents = {plot.file: plot.svg for plot in (draw_plots(tables) if plots is None else plots)}
+    if "gold" in tables and not tables["gold"]["kept"].all():
+        documents[EXCLUDED_FILE] = render_excluded(str(manifest["name"]), tables, labeler_marks(tables))
+    return documents
+
+
+def draw_plots(tables: Tables) -> list[Plot]:
+    """Every plot of a run, the most telling first; one appears where its frames are there and say something."""
+    marks = labeler_marks(tables)
+    shown = {name: frame for name, frame in mark_tables(tables, marks).items() if not frame.is_empty()}
+    plots = []
+    if "cells" in shown:
+        plots += plot_accuracy(shown["cells"])
+    if "ladder" in shown:
+        plots += plot_ladder(shown["ladder"])
+    if "cells" in shown:
+        plots += plot_pareto(shown["cells"], shown.get("baselines"))
+    if "interactions" in shown:
+        plots += plot_interactions(shown["interactions"])
+    plots += _labeler_plots(tables, marks)
+    if "retrieval_means" in shown:
+        plots += plot_retrieval(shown["retrieval_means"])
+    return plots
+
+
+def _labeler_plots(tables: Tables, marks: Mapping[str, str]) -> list[Plot]:
+    plots = []
+    if "risk_coverage" in tables and not tables["risk_coverage"].is_empty():
+        svg = plot_risk_coverage(tables["risk_coverage"], tables["labelers"], marks)
+        text = "A line for each labeler, over the share kept, the surest first. Horizontal rule: the majority label."
+        plots.append(described(RISK_PLOT, "Accuracy of what is kept, by coverage", text, svg))
+    if "vote_curves" in tables and not tables["vote_curves"].is_empty():
+        svg = plot_vote_curves(tables["vote_curves"], marks)
+        title = "Unanimous coverage and accuracy over temperature, top_p and min_p"
+        text = "Lines with bands for each labeler; a point marks its own setting."
+        plots.append(described(CURVES_PLOT, title, text, svg))
+    return plots
+
+
+def render_excluded(name: str, tables: Tables, marks: Mapping[str, str]) -> str:
+    """Every question that is not in the gold set, by labeler and reason, with its votes; none is left out."""
+    parts = [f"# {name}: questions that are not in the gold set"]
+    header = ["question", "text", "votes", "reference", "P(unanimous)"]
+    for (reader, reason), rows in excluded_questions(tables).group_by("reader", "reason", maintain_order=True):
+        body = [
+            [row["question_id"], " ".join(row["text"].split()), ", ".join(vote or "failed" for vote in row["votes"]),
+             code(row["reference"]), share(row["p_unanimous"])]
+            for row in rows.iter_rows(named=True)
+        ]  # fmt: skip
+        mark = f" {marks[reader]}" if reader in marks else ""
+        parts += [f"## {reader}{mark}: {reason} ({len(rows)})", table(header, body)]
+    return "\n\n".join(parts) + "\n"
+
+
+def excluded_questions(tables: Tables) -> pl.DataFrame:
+    """The questions that are not in the gold set, with their text and `p_unanimous`, by reader and reason."""
+    out = tables["gold"].filter(~pl.col("kept"))
+    out = out.join(tables["questions"].select("question_id", "text"), on="question_id", how="left")
+    if "vote_law" in tables:
+        law = tables["vote_law"].select("reader", "question_id", "p_unanimous")
+        out = out.join(law, on=["reader", "question_id"], how="left")
+    else:
+        out = out.with_columns(p_unanimous=pl.lit(None, dtype=pl.Float64))
+    return out.sort("reader", "reason", "question_id")

@@ -1,0 +1,132 @@
+"""The report's sections on a comparison of labelers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from results.report.text.markdown import UNKNOWN, Tables, code, interval, p_value, share, table
+
+
+def pair_section(tables: Tables) -> str:
+    """Labelers pair by pair, and whether they fail together."""
+    rows = tables["pairs"].rows(named=True)
+    if not rows:
+        return "## Labelers compared\n\nNo two labelers share a question with a reference label: nothing to compare."
+    header = ["a", "b", "n", "accuracy a", "accuracy b", "difference", "only a / b right", "Cohen's g", "p (Holm)"]
+    header += ["detectable", "kappa", "finding"]
+    body = [
+        [row["a"], row["b"], str(row["n"]), share(row["accuracy_a"]), share(row["accuracy_b"]),
+         interval(row, "difference", "low", "high"), f"{row['only_a']} / {row['only_b']}", share(row["cohens_g"]),
+         p_value(row["p_holm"]), share(row["detectable"]), share(row["kappa"]), row["finding"]]
+        for row in rows
+    ]  # fmt: skip
+    failures = [
+        [row["a"], row["b"], f"{row['both_wrong']} ({row['both_wrong_expected']:.1f})", p_value(row["p_both_wrong"]),
+         f"{share(row['same_wrong_label'])} ({share(row['same_wrong_expected'])})", p_value(row["p_same_wrong"])]
+        for row in rows
+    ]  # fmt: skip
+    return "\n\n".join(
+        [
+            "## Labelers compared",
+            "Most probable labels on the same questions; exact sign-flip test by document (McNemar's where each "
+            "question has a document of its own), Holm over the pairs. *Detectable*: the smallest true difference that "
+            "this n would have shown with 80 % power. Cohen's g: the share of discordant questions that a won, less "
+            "one half.",
+            table(header, body),
+            "### Do they fail together?",
+            "In brackets what errors would give that are independent among questions of the same reference label; "
+            "one-sided permutation tests, Holm over the pairs.",
+            table(["a", "b", "both wrong", "p", "of these the same label", "p"], failures),
+        ]
+    )
+
+
+def score_section(tables: Tables) -> str:
+    """Scores on all questions, on the own gold set, on the intersection; and by label."""
+    own = [
+        [row["reader"], row["questions"], str(row["n"]), interval(row, "accuracy", "accuracy_low", "accuracy_high"),
+         *(share(row[name]) for name in ("macro_precision", "macro_recall", "macro_f1"))]
+        for row in tables["own_gold"].iter_rows(named=True)
+    ]  # fmt: skip
+    classes = [
+        [row["reader"], code(row["label"]), str(row["n"]), str(row["n_answered"]),
+         *(share(row[name]) for name in ("precision", "recall", "f1"))]
+        for row in tables["label_classes"].iter_rows(named=True)
+    ]  # fmt: skip
+    return "\n\n".join(
+        [
+            "### On whose questions",
+            "Against the reference labels: all questions, those of the labeler's own gold set, and those that are in "
+            "every labeler's.",
+            table(["labeler", "questions", "n", "accuracy", "precision", "recall", "F1"], own),
+            table(["labeler", "label", "n", "answered", "precision", "recall", "F1"], classes),
+        ]
+    )
+
+
+def best_section(tables: Tables) -> str:
+    """Which labeler is the best on which slice."""
+    body = [
+        [row["slice"], row["value"], str(row["n"]), f"{row['best']} {row['accuracy']:.3f}",
+         f"{row['second']} {row['second_accuracy']:.3f}", p_value(row["p_holm"]), row["finding"]]
+        for row in tables["best_on_slice"].iter_rows(named=True)
+    ]  # fmt: skip
+    return "\n\n".join(
+        [
+            "### Who is best on which slice",
+            "The leader must beat every other labeler there; Holm over all slices and pairs.",
+            table(["slice", "value", "n", "leads", "second", "p (Holm)", "finding"], body),
+        ]
+    )
+
+
+def corpora_section(tables: Tables) -> str:
+    """The same labelers on several corpora."""
+    rows = [
+        [row["reader"], row["corpus"], str(row["n"]), interval(row, "accuracy", "accuracy_low", "accuracy_high"),
+         share(row["majority_share"]), interval(row, "above_chance", "above_low", "above_high"), row["standing"]]
+        for row in tables["corpora"].iter_rows(named=True)
+    ]  # fmt: skip
+    shifts = [
+        [row["reader"], f"{row['from']} to {row['to']}", interval(row, "difference", "low", "high"),
+         p_value(row["p_holm"]), row["finding"]]
+        for row in tables["shifts"].iter_rows(named=True)
+    ]  # fmt: skip
+    return "\n\n".join(
+        [
+            "## On several corpora",
+            "Corpora differ in their share of labels, so that what is compared is not bare accuracy but how much "
+            "more often a labeler is right than its own answers, shuffled, would be.",
+            table(["labeler", "corpus", "n", "accuracy", "majority share", "above chance", "standing"], rows),
+            table(["labeler", "from one to the other", "change", "p (Holm)", "finding"], shifts),
+        ]
+    )
+
+
+def speed_section(session: Mapping[str, Any]) -> str:
+    """What a probe of each labeler took, measured side by side in one session."""
+    body = [
+        [one["reader"], str(one["questions"]), f"{one['seconds']:.1f}", _number(one["tokens_per_second"]),
+         _number(one["seconds_per_1000"]), f"{one['memory'] / 1e6:.0f} MB", _money(one["usd_per_1000"])]
+        for one in session["speeds"]
+    ]  # fmt: skip
+    header = ["labeler", "questions timed", "seconds", "tokens/s", "seconds for 1,000 questions", "memory"]
+    header.append("money for 1,000 questions")
+    return "\n\n".join(
+        [
+            "## Speed and cost",
+            f"Three votes a question, one labeler after the other on the same questions, {session['started']}, "
+            f"{session['machine']['cpus']} CPUs; after one question to warm up. Memory is what loading and asking "
+            "added to the process. Money is the time at the machine's hourly price in the price table.",
+            table(header, body),
+        ]
+    )
+
+
+def _number(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.0f}"
+
+
+def _money(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f} USD"

@@ -1,0 +1,89 @@
+"""The report's sections on a sweep: what every cell answers, and what every setting retrieves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from results.report.text.markdown import UNKNOWN, Tables, cut_of, interval, number, p_value, share, table
+
+BASELINE_NAMES = {"closed_book": "closed book", "document": "whole document"}
+RETRIEVAL_NAMES = {
+    "hit": "hit",
+    "recall": "recall",
+    "precision": "precision",
+    "reciprocal_rank": "MRR",
+    "ndcg": "nDCG",
+    "span_recall": "span recall",
+    "span_precision": "span precision",
+    "span_f1": "span F1",
+    "span_iou": "span IoU",
+}
+
+
+def sweep_section(tables: Tables) -> str:
+    """Every cell of every reader, below what it answers without context and with whole documents."""
+    parts = [
+        "## Sweep",
+        "Accuracy and macro scores of the answers. Gold: against the reader's own gold set. All: against the reference "
+        "labels of all its questions. Brackets hold intervals over resampled documents and votes. *p within*: of being "
+        "more than the margin worse than the reader's best cell (Holm). *Frontier*: no cell is as accurate for fewer "
+        "tokens. *Fragile*: share of answers so near a tie that another build could turn them.",
+    ]
+    header = ["setting", "read", "gold accuracy", "precision", "recall", "F1", "all accuracy", "chunks", "tokens read"]
+    header += ["p within", "frontier", "fragile", "failed"]
+    for (reader,), cells in tables["cells"].group_by(["reader"], maintain_order=True):
+        baselines = tables["baselines"].filter(pl.col("reader") == reader)
+        body = [_baseline_row(row) for row in baselines.iter_rows(named=True)]
+        body += [_cell_row(row) for row in cells.iter_rows(named=True)]
+        parts.append(f"### {reader}: {cells['gold_n'][0]} gold questions, {cells['all_n'][0]} with a reference label")
+        parts.append(table(header, body))
+    return "\n\n".join(parts)
+
+
+def _baseline_row(row: Mapping[str, Any]) -> list[str]:
+    unknown = [UNKNOWN] * 4
+    return ["(none)", BASELINE_NAMES[row["arm"]], *_answer_columns(row), *unknown, *_asked_columns(row)]
+
+
+def _cell_row(row: Mapping[str, Any]) -> list[str]:
+    cost = [number(row["n_chunks"], 1), number(row["n_context_tokens"])]
+    standing = [p_value(row["p_within"]), "yes" if row["is_pareto"] else ""]
+    return [row["setting"], cut_of(row), *_answer_columns(row), *cost, *standing, *_asked_columns(row)]
+
+
+def _asked_columns(row: Mapping[str, Any]) -> list[str]:
+    return [share(row["fragile"]), str(row["n_failed"])]
+
+
+def _answer_columns(row: Mapping[str, Any]) -> list[str]:
+    return [
+        interval(row, "gold_accuracy", "gold_accuracy_low", "gold_accuracy_high"),
+        *(share(row[f"gold_{name}"]) for name in ("precision", "recall")),
+        interval(row, "gold_f1", "gold_f1_low", "gold_f1_high"),
+        interval(row, "all_accuracy", "all_accuracy_low", "all_accuracy_high"),
+    ]
+
+
+def retrieval_section(tables: Tables) -> str:
+    """What every setting retrieves under every cut; the same whoever reads."""
+    means = tables["retrieval_means"]
+    known = [name for name in RETRIEVAL_NAMES if name in means.columns and means[name].null_count() < len(means)]
+    has_spans = any(name.startswith("span") for name in known)
+    header = ["setting", "read", "questions", *(["with evidence"] if has_spans else []), "tokens read"]
+    body = [
+        [row["setting"], cut_of(row), str(row["n"]), *([str(row["n_spans"])] if has_spans else []),
+         number(row["n_context_tokens"]), *(interval(row, name, f"{name}_low", f"{name}_high") for name in known)]
+        for row in means.iter_rows(named=True)
+    ]  # fmt: skip
+    spans = " Span scores are of the evidence, in tokens, over the questions that have any." if has_spans else ""
+    return "\n\n".join(
+        [
+            "## Retrieval",
+            "Over all questions, whoever reads. Hit, recall, precision, MRR and nDCG are of the gold documents."
+            f"{spans} Brackets hold bootstrap intervals, clustered by document.",
+            table([*header, *(RETRIEVAL_NAMES[name] for name in known)], body),
+        ]
+    )

@@ -1,0 +1,146 @@
+"""Answer scores: accuracy, and macro and per-class precision, recall and F1 (scikit-learn)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
+
+from corpora.schema import LabelSet
+from results.stats.resampling import Array, Law, Outcomes, counted, draw_weights, effective_questions, one_hot, share_interval
+from results.stats.statistics import Interval
+
+NO_ANSWER = "(no answer)"  # a failed vote is a wrong answer of its own kind, not a missing row
+PER_CLASS = pl.Schema(
+    {
+        "label": pl.String(),
+        "precision": pl.Float64(),
+        "recall": pl.Float64(),
+        "f1": pl.Float64(),
+        "n": pl.Int64(),
+        "n_answered": pl.Int64(),
+    }
+)
+
+
+class AnswerScores(NamedTuple):
+    """Scores over some questions; macro means are over the labels that the right answers hold."""
+
+    n: int
+    accuracy: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+
+
+class Macro(NamedTuple):
+    """Macro precision, recall and F1, each with its interval."""
+
+    precision: Interval
+    recall: Interval
+    f1: Interval
+
+
+def kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
+    """Cohen's kappa of two columns of labels; None where both say one and the same throughout: it is undefined."""
+    return None if len({*a, *b}) == 1 else float(cohen_kappa_score(a, b))
+
+
+def score_answers(right: Sequence[str], answered: Sequence[str | None], labels: LabelSet) -> AnswerScores:
+    """Score answers against what counts as right.
+
+    A label that is never the right one has no recall to average, and is left out of the macro means; answering it
+    still costs the precision of nobody but the recall of the label that was right.
+    """
+    if not right:
+        nan = float("nan")
+        return AnswerScores(0, nan, nan, nan, nan)
+    present = [label for label in labels if label in set(right)]
+    given = [label if label is not None else NO_ANSWER for label in answered]
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        list(right), given, labels=present, average="macro", zero_division=0.0
+    )
+    accuracy = sum(a == b for a, b in zip(right, given, strict=True)) / len(right)
+    return AnswerScores(len(right), accuracy, float(precision), float(recall), float(f1))
+
+
+def score_classes(right: Sequence[str], answered: Sequence[str | None], labels: LabelSet) -> pl.DataFrame:
+    """Precision, recall and F1 of each label; frame of schema `PER_CLASS`, in label order."""
+    if not right:
+        return pl.DataFrame([(label, 0.0, 0.0, 0.0, 0, 0) for label in labels], schema=PER_CLASS, orient="row")
+    given = [label if label is not None else NO_ANSWER for label in answered]
+    precision, recall, f1, support = precision_recall_fscore_support(
+        list(right), given, labels=list(labels), average=None, zero_division=0.0
+    )
+    n_answered = [given.count(label) for label in labels]
+    rows = zip(labels, precision, recall, f1, support, n_answered, strict=True)
+    return pl.DataFrame([tuple(row) for row in rows], schema=PER_CLASS, orient="row")
+
+
+def resample_macro(
+    given: Outcomes, law: Law, n_labels: int, n_resamples: int, confidence: float, seed: int
+) -> list[Macro]:
+    """Macro precision, recall and F1 of columns of answers, with intervals over documents and votes.
+
+    The labels averaged are those of `score_answers`; one that a resample does not hold is left out of its mean. The
+    interval is that of a share, `share_interval`, with the standard error of the resampled score: percentiles of a
+    score that is biased by as much as macro F1 count the bias twice, and are too narrow where a label is rare.
+
+    Args:
+        given: shape (questions, columns): index of the label given, -1 for none.
+        law: what counts as right.
+        n_labels: size of the label set.
+        n_resamples: how many.
+        confidence: of the intervals.
+        seed: of the draws.
+
+    Returns:
+        One a column, NaN throughout where no question counts.
+    """
+    observed = one_hot(law.observed, n_labels)
+    present = np.flatnonzero(observed.sum(axis=0))
+    if not len(present):
+        unknown = Interval(float("nan"), float("nan"), float("nan"))
+        return [Macro(unknown, unknown, unknown)] * given.shape[1]
+    said = (given[:, None, :] == np.arange(n_labels)[None, :, None]).astype(np.float64)
+    estimates = _macro(observed[None], said, present)[0]
+    parts = [_macro(weights, said, present) for weights in draw_weights(law, n_resamples, seed)]
+    errors = np.nanstd(np.concatenate(parts), axis=0, ddof=1)
+    rows = counted(law)
+    n, n_clusters = len(rows), len({law.clusters[row] for row in rows})
+
+    def interval(estimate: float, error: float) -> Interval:
+        n_effective = effective_questions(estimate, error, n, n_clusters)
+        return share_interval(estimate, n_effective, n_clusters, confidence)
+
+    return [
+        Macro(*(interval(float(estimate), float(error)) for estimate, error in zip(*of_column, strict=True)))
+        for of_column in zip(estimates, errors, strict=True)
+    ]
+
+
+def _macro(weights: Array, said: Array, present: Outcomes) -> Array:
+    """Macro precision, recall and F1, shape (resamples, columns, 3).
+
+    Args:
+        weights: shape (resamples, questions, labels): how much each question counts with each right label.
+        said: shape (questions, labels, columns): 1 where a column's answer is that label.
+        present: labels that are averaged.
+    """
+    totals = weights.sum(axis=2)
+    parts = []
+    for label in present:
+        held = weights[:, :, label].sum(axis=1)[:, None]
+        hits, answered = weights[:, :, label] @ said[:, label], totals @ said[:, label]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = np.where(answered > 0, hits / answered, 0.0)
+            one = np.stack([precision, hits / held, 2 * hits / (held + answered)], axis=2)
+        parts.append(np.where(held[:, :, None] > 0, one, np.nan))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a resample without any of the labels is NaN, as it should be
+        means: Array = np.nanmean(np.stack(parts), axis=0)
+    return means

@@ -1,0 +1,76 @@
+"""How well each setting retrieves under each cut, over all questions: it does not depend on who reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from corpora.schema import Corpus
+from results.readers.answers import question_facts
+from results.config import ScoringConfig
+from results.stats.resampling import fixed_law, percentile, resample_means, share_of
+from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.settings import CUT, CUT_SCHEMA, SETTING, SETTING_SCHEMA, name_settings, with_interval
+
+COST = "n_context_tokens"
+RETRIEVAL_MEANS = pl.Schema(
+    {
+        **SETTING_SCHEMA,
+        **CUT_SCHEMA,
+        "setting": pl.String(),
+        "n": pl.Int64(),
+        "n_spans": pl.Int64(),
+        COST: pl.Float64(),
+        **with_interval(*DOCUMENT_SCORES, *SPAN_SCORES),
+    }
+)
+
+
+def mean_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfig) -> pl.DataFrame:
+    """Mean retrieval scores with bootstrap intervals clustered by document; schema `RETRIEVAL_MEANS`.
+
+    Args:
+        corpus: gives the clusters.
+        retrieval: columns `SETTING`, `CUT`, question_id, n_context_tokens and the retrieval scores; span scores are
+            null where a question has no evidence.
+        config: confidence, resamples, seed.
+    """
+    key = [*SETTING, *CUT]
+    places = retrieval.select(key).unique().sort(key)
+    facts = question_facts(corpus).sort("question_id")
+    means = places.join(retrieval.group_by(key).agg(pl.mean(COST)), on=key, how="left", maintain_order="left")
+    for scores, count in ((DOCUMENT_SCORES, "n"), (SPAN_SCORES, "n_spans")):
+        known = retrieval.filter(pl.col(scores[0]).is_not_null())
+        asked = facts.join(known, on="question_id", how="semi", maintain_order="left")
+        means = means.with_columns(pl.lit(len(asked), dtype=pl.Int64()).alias(count))
+        if len(asked):
+            means = means.with_columns(*_columns(known, places, asked, scores, config))
+    names = name_settings(places)
+    means = means.join(names, on=SETTING, how="left", maintain_order="left")
+    missing = [pl.lit(None, kind).alias(name) for name, kind in RETRIEVAL_MEANS.items() if name not in means.columns]
+    return means.with_columns(missing).select(RETRIEVAL_MEANS.names()).cast(RETRIEVAL_MEANS)
+
+
+def _columns(
+    known: pl.DataFrame, places: pl.DataFrame, asked: pl.DataFrame, scores: tuple[str, ...], config: ScoringConfig
+) -> list[pl.Series]:
+    """Each score with the ends of its interval, a row a place; all share the resamples."""
+    n_questions, n_places = len(asked), len(places)
+    grid = places.join(asked.select("question_id"), how="cross", maintain_order="left_right")
+    lined_up = grid.join(known, on=[*SETTING, *CUT, "question_id"], how="left", maintain_order="left")
+    # Shape (questions, places * scores).
+    values = lined_up.select(scores).to_numpy().reshape(n_places, n_questions, len(scores)).transpose(1, 0, 2)
+    law = fixed_law(np.zeros(n_questions, dtype=np.int64), 1, asked["cluster"].to_list())
+    means = resample_means(values.reshape(n_questions, 1, -1), law, config.n_resamples, config.seed)
+    # A share of questions is often that of all of them, where percentiles would shrink to a point. Hits are shares, and
+    # so is every score that happens to be 0 or 1 of each question, such as recall where one document is gold.
+    is_share = np.asarray(np.isin(values, (0.0, 1.0)).all(axis=0))
+    found = []
+    for at, score in enumerate(scores):
+        intervals = [
+            (share_of if is_share[place, at] else percentile)(means, place * len(scores) + at, config.confidence)
+            for place in range(n_places)
+        ]
+        for end, position in (("", 0), ("_low", 1), ("_high", 2)):
+            found.append(pl.Series(score + end, [interval[position] for interval in intervals], dtype=pl.Float64()))
+    return found

@@ -1,0 +1,117 @@
+"""The result frames of a sweep: scores of every cell, comparisons between settings, where losses come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from corpora.schema import Corpus
+from labeling.votes.consensus import Rule
+from results.sweep.arms import resample_arms
+from results.sweep.attribution import LADDER, climb
+from results.sweep.cells import (
+    BASELINES,
+    CELLS,
+    CLASSES,
+    QUESTIONS,
+    Scores,
+    macro_scores,
+    score_baselines,
+    score_cell_classes,
+    score_cells,
+)
+from results.config import ScoringConfig
+from results.sweep.interaction import INTERACTIONS, interact
+from results.sweep.judged import Judged, line_up
+from results.readers.labeling_tables import ReaderVotes
+from results.sweep.pairwise import COMPARISONS, compare_columns
+from results.settings import CELL, CUT, SETTING, name_settings
+
+
+class Scored(NamedTuple):
+    """The result frames of a sweep; their schemas are beside the functions that fill them.
+
+    Attributes:
+        cells: a row a cell.
+        baselines: a row a reader and arm that no cell changes: closed book, whole document.
+        classes: a row a cell and label.
+        comparisons: a row a pair of settings under one cut.
+        ladder: a row a cell, on gold and on all questions: where its losses come from.
+        interactions: a row a pair of readers and cut: whether they want different chunk sizes.
+    """
+
+    cells: pl.DataFrame
+    baselines: pl.DataFrame
+    classes: pl.DataFrame
+    comparisons: pl.DataFrame
+    ladder: pl.DataFrame
+    interactions: pl.DataFrame
+
+
+def score_sweep(
+    corpus: Corpus, answers: pl.DataFrame, readers: Sequence[ReaderVotes], rule: Rule, config: ScoringConfig
+) -> Scored:
+    """Score the answers of every reader in every cell and arm.
+
+    Args:
+        corpus: gives references and clusters (a question's first gold document).
+        answers: frame of schema `ANSWERS`.
+        readers: with their gold sets and the votes behind these; the smallest model first.
+        rule: the consensus rule of the gold sets.
+        config: confidence, resamples, margin, seed.
+
+    Returns:
+        Frames sorted by cell; empty ones where there is no reader.
+    """
+    names = name_settings(answers.filter(pl.col("arm") == "retrieved"))
+    judged = [line_up(corpus, reader, answers, rule) for reader in readers]
+    parts: dict[str, list[pl.DataFrame]] = {
+        "cells": [pl.DataFrame(schema=CELLS)],
+        "baselines": [pl.DataFrame(schema=BASELINES)],
+        "classes": [pl.DataFrame(schema=CLASSES)],
+        "comparisons": [pl.DataFrame(schema=COMPARISONS)],
+        "ladder": [pl.DataFrame(schema=LADDER)],
+    }
+    for one in judged:
+        for name, frame in _score(one, corpus, names, config).items():
+            parts[name].append(frame)
+    found = {name: pl.concat(frames) for name, frames in parts.items()}
+    for name, key in (("cells", CELL), ("classes", CELL), ("ladder", ("questions", *CELL))):
+        found[name] = found[name].sort(key, maintain_order=True)
+    interactions = interact(judged, corpus.labels, config) if len(judged) > 1 else pl.DataFrame(schema=INTERACTIONS)
+    return Scored(**found, interactions=interactions)
+
+
+def _score(judged: Judged, corpus: Corpus, names: pl.DataFrame, config: ScoringConfig) -> dict[str, pl.DataFrame]:
+    n_labels = len(corpus.labels)
+    scores = {
+        questions: Scores(
+            resample_arms(judged, questions, n_labels, config), macro_scores(judged, questions, n_labels, config)
+        )
+        for questions in QUESTIONS
+    }
+    return {
+        "cells": score_cells(judged, scores, names, config),
+        "baselines": score_baselines(judged, scores, config.confidence),
+        "classes": score_cell_classes(judged, corpus.labels),
+        "comparisons": _compare(judged, scores, names, config),
+        "ladder": climb(judged, scores, names, config),
+    }
+
+
+def _compare(judged: Judged, scores: Mapping[str, Scores], names: pl.DataFrame, config: ScoringConfig) -> pl.DataFrame:
+    """All pairs of settings under the same cut, on the gold set."""
+    arms = scores["gold"].arms
+    parts = [pl.DataFrame(schema=COMPARISONS)]
+    if arms.means.n:
+        named = judged.cells.with_row_index("number").join(names, on=SETTING, how="left", maintain_order="left")
+        for (cut, amount), cells in named.sort(*CUT, "setting").group_by(CUT, maintain_order=True):
+            columns = [arms.places["retrieved", number] for number in cells["number"]]
+            pairs = compare_columns(
+                cells["setting"].to_list(), columns, arms.means, arms.right, arms.clusters, config.confidence
+            )
+            place = {"reader": judged.reader, "cut": cut, "amount": amount}
+            parts.append(pl.DataFrame([place | pair for pair in pairs], schema=COMPARISONS))
+    return pl.concat(parts)
