@@ -43,7 +43,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.sweep --save results/published/sweep
 
 readme: $(READY)
-	$(BIN)/python -m flows.readme
+	$(BIN)/python -m flows.cli.readme
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

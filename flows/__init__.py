@@ -1,1 +1,5 @@
-"""The only orchestrating layer: experiment config, the flows label / sweep / compare, the command line."""
+"""The only layer that puts the stages in order. `label`, `sweep` and `compare` are the three flows, each on one screen.
+
+The layers, from the lowest: `session/`, `stages/`, the three flows, `planning/`, `run/`, `runners/`, `serving/`, `cli/`.
+Only `runners/` and `serving/` import Prefect.
+"""

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import settings
 
-from flows.cli import main
+from flows.cli.main import main
 from labeling.models.registry import find_model
 from retrieval.tokens import EmbedderTokenizer
 
@@ -125,7 +125,9 @@ def fresh_process_caches():
 
 
 def forget() -> None:
-    from flows import asking, providers, workspace
+    from flows.stages import asking
+    from flows.session import providers
+    from flows.session import workspace
 
     asking.close_model()
     for cached in (

@@ -26,8 +26,8 @@ import psutil
 
 from corpora.schema import Corpus
 from corpora.load import load_corpus
-from flows.experiment import EXPERIMENTS, load_experiment
-from flows.workspace import open_embedder
+from flows.session.experiment import EXPERIMENTS, load_experiment
+from flows.session.workspace import open_embedder
 from retrieval.chunking.chunks import chunk_documents
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.embedder import Embedder, Place

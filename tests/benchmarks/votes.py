@@ -177,11 +177,11 @@ def time_table(summed: Mapping[str, Mapping[str, float]]) -> str:
 
 def ask_through_flow(corpus: Corpus, config: LabelerConfig) -> None:
     """Ask three votes a question as the label flow does: in shards, into the ledger of a store."""
-    from flows.asking import ask
-    from flows.experiment import ReaderConfig
+    from flows.stages.asking import ask
+    from flows.session.experiment import ReaderConfig
     from flows.label import document_prompts
-    from flows.shards import cut_shards
-    from flows.workspace import Workspace, release_ledgers
+    from flows.stages.shards import cut_shards
+    from flows.session.workspace import Workspace, release_ledgers
 
     reader = ReaderConfig.model_validate(config.model_dump())
     with TemporaryDirectory() as store:

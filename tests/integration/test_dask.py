@@ -161,8 +161,8 @@ def test_the_address_in_the_form_runs_the_same_flow_on_the_workers(tmp_path):
 def test_a_run_whose_cluster_is_gone_ends_with_one_line(tmp_path, monkeypatch, killed, told):
     from distributed import Client
 
-    from flows import dask_runner
-    from flows.progress import Quiet
+    from flows.runners import dask_runner
+    from flows.stages.progress import Quiet
 
     monkeypatch.setattr(dask_runner, "ALONE_SECONDS", 1.0)
     monkeypatch.setattr(dask_runner, "LOOK_SECONDS", 0.2)

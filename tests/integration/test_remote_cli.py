@@ -219,7 +219,7 @@ def watch(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
         print(event, arguments[1:], file=log)
 sys.addaudithook(watch)
-from flows.cli import main
+from flows.cli.main import main
 try:
     main(sys.argv[1:], prog_name="tercet")
 finally:

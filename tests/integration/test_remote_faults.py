@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from flows.cli import main
+from flows.cli.main import main
 from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.votes.ledger import Ledger
 from labeling.models.prices import Price

@@ -35,7 +35,7 @@ def runs(tmp_path_factory):
     """The experiment with all controls, and then without any in the same store."""
     from click.testing import CliRunner
 
-    from flows.cli import main
+    from flows.cli.main import main
 
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
+from flows.cli.main import main
 from results.settings import CUT, SETTING
 from tests.conftest import needs_model
 
@@ -66,7 +66,7 @@ def test_bm25_by_itself_embeds_nothing(swept, tmp_path):
 
 
 def test_questions_in_blocks_are_ranked_as_they_are_together(swept, tmp_path, monkeypatch):
-    monkeypatch.setattr("flows.indexing.QUESTIONS_A_BLOCK", 7)  # of 20
+    monkeypatch.setattr("flows.stages.indexing.QUESTIONS_A_BLOCK", 7)  # of 20
     (tmp_path / "settings.toml").write_text(EXPERIMENT, encoding="utf-8")
     store, _, tables, _ = swept
     shutil.copytree(store / "embeddings", tmp_path / "store" / "embeddings")

@@ -3,11 +3,11 @@
 import pytest
 
 from corpora.errors import InputError
-from flows.progress import Quiet
+from flows.stages.progress import Quiet
 
 distributed = pytest.importorskip("distributed")
 
-from flows.dask_runner import DaskRunner  # noqa: E402  (needs the package)
+from flows.runners.dask_runner import DaskRunner  # noqa: E402  (needs the package)
 
 
 class Client:
@@ -59,7 +59,7 @@ def test_what_stays_here_is_done_shard_by_shard_as_batches_want_it():
 
 
 def test_a_scheduler_that_goes_away_is_one_line(monkeypatch):
-    monkeypatch.setattr("flows.dask_runner.ELSEWHERE", (print,))
+    monkeypatch.setattr("flows.runners.dask_runner.ELSEWHERE", (print,))
     with pytest.raises(InputError, match="the Dask scheduler is gone"):
         Runner(Client()).each("label", 1, print, iter([(1, ())]))
 

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from corpora.errors import InputError
 from corpora.load import CorpusConfig
-from flows.experiment import EXPERIMENTS, check_experiment, load_experiment
-from flows.forms import FORMS, CompareForm, LabelForm, SweepForm, filled_in
-from flows.names import SERVED
+from flows.session.experiment import EXPERIMENTS, check_experiment, load_experiment
+from flows.serving.forms import FORMS, CompareForm, LabelForm, SweepForm, filled_in
+from flows.runners.names import SERVED
 
 DEMO = load_experiment(Path("demo"))
 
@@ -94,7 +94,7 @@ def test_another_path_replaces_the_files_that_the_experiment_names_one_by_one():
 def test_an_experiment_that_is_being_edited_stops_no_run_of_another(tmp_path):
     (tmp_path / "half.toml").write_text('name = "ha', encoding="utf-8")
     served = os.pathsep.join([str(EXPERIMENTS / "demo.toml"), str(tmp_path / "half.toml")])
-    code = "from flows.forms import LabelForm; print(LabelForm().readers)"
+    code = "from flows.serving.forms import LabelForm; print(LabelForm().readers)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {SERVED: served}, capture_output=True, text=True, check=False
     )
@@ -153,7 +153,7 @@ def test_readers_are_chosen_from_the_registry_and_from_the_experiments_that_are_
         'base_url = "http://127.0.0.1:9/v1"\n',
         encoding="utf-8",
     )
-    code = "from flows.forms import SweepForm; print(SweepForm.model_json_schema()['properties']['readers']['items'])"
+    code = "from flows.serving.forms import SweepForm; print(SweepForm.model_json_schema()['properties']['readers']['items'])"
     environment = os.environ | {"TERCET_EXPERIMENTS": str(tmp_path / "far.toml")}
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert "'our server'" in told.stdout

@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from flows import live
-from flows.live import describe_progress
-from flows.names import slug
+from flows.runners import live
+from flows.runners.live import describe_progress
+from flows.runners.names import slug
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from flows import providers
-from flows.providers import begin_spending
-from flows.workspace import Workspace
+from flows.session import providers
+from flows.session.providers import begin_spending
+from flows.session.workspace import Workspace
 
 
 def test_a_free_server_that_is_asked_in_between_does_not_start_the_count_again(tmp_path):

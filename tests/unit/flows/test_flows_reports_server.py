@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from flows.reports_server import reports_shown
+from flows.serving.reports_server import reports_shown
 
 
 @pytest.fixture

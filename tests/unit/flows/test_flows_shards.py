@@ -4,9 +4,9 @@ import heapq
 
 import pytest
 
-from flows.asking import Asked
-from flows.runner import Runner
-from flows.shards import MOST_QUESTIONS, SHARD_SECONDS, ask_in_shards, cut_shards
+from flows.stages.asking import Asked
+from flows.stages.runner import Runner
+from flows.stages.shards import MOST_QUESTIONS, SHARD_SECONDS, ask_in_shards, cut_shards
 from labeling.votes.vote import Prompt
 
 

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from corpora.errors import InputError
-from flows.experiment import parse_experiment
+from flows.session.experiment import parse_experiment
 from labeling.prompting.labeler import LabelerConfig
 from labeling.prompting.remote_config import RemoteConfig
 

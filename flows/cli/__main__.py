@@ -1,0 +1,5 @@
+"""`python -m flows.cli`: the same as the command `tercet`."""
+
+from flows.cli.main import main
+
+main()

@@ -1,0 +1,85 @@
+"""`tercet batches`: submit tonight, look and collect tomorrow, on this machine or another with the same store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli.options import ask_user, max_cost_option, store_option
+
+if TYPE_CHECKING:
+    from corpora.storage import StorePath
+
+
+@click.group()
+def batches() -> None:
+    """Submit, list, collect and cancel the batches of remote readers.
+
+    Their state lies in the store beside the votes, so that any machine with the store and the key can go on with them.
+    """
+
+
+@batches.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@store_option
+@max_cost_option
+def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
+    """Submit the votes of an EXPERIMENT's batch readers and do not wait; `tercet label` goes on with them later."""
+    from flows.planning.batch_jobs import submit as submit_batches
+    from flows.session.experiment import experiment_file, load_experiment
+    from flows.session.workspace import Workspace
+
+    loaded = load_experiment(experiment).with_settings(max_cost=max_cost)
+    workspace = Workspace(store, experiment_file(experiment).resolve().parent)
+    for line in submit_batches(loaded, workspace, ask_user):
+        click.echo(line)
+
+
+@batches.command("list")
+@store_option
+def list_batches(store: StorePath) -> None:
+    """List the batches that this store knows, without asking the provider."""
+    from flows.planning.batch_jobs import describe_jobs
+
+    for line in list(describe_jobs(store)) or [f"No batches in {store}."]:
+        click.echo(line)
+
+
+@batches.command()
+@store_option
+@click.option("--wait", is_flag=True, help="Wait until all batches have ended.")
+def collect(store: StorePath, wait: bool) -> None:
+    """Put the votes of all finished batches into the ledger."""
+    from flows.planning.batch_jobs import collect_jobs
+
+    for line in collect_jobs(store, wait=wait):
+        click.echo(line)
+
+
+@batches.command()
+@click.argument("part")
+@store_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def forget(part: str, store: StorePath, yes: bool) -> None:
+    """Forget the batch with this PART id, whose results the provider no longer has: its votes are paid for again."""
+    from flows.planning.batch_jobs import forget_part
+
+    if not yes:
+        click.confirm("Its votes will be asked for and paid again. Forget it?", abort=True, err=True)
+    click.echo(forget_part(store, part))
+
+
+@batches.command()
+@store_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def cancel(store: StorePath, yes: bool) -> None:
+    """Cancel all batches under way; what was answered by then can still be collected."""
+    from flows.planning.batch_jobs import cancel_jobs, count_open
+
+    n = count_open(store)
+    if n and not yes:
+        click.confirm(f"Cancel {n} batches?", abort=True, err=True)
+    for line in cancel_jobs(store):
+        click.echo(line)

@@ -1,0 +1,291 @@
+"""The command line. Heavy modules are imported inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.cli.batches import batches
+from flows.cli.options import (
+    StorePathType,
+    ask_user,
+    batch_option,
+    dask_option,
+    max_cost_option,
+    prefect_option,
+    quiet_option,
+    store_option,
+    threads_option,
+)
+
+if TYPE_CHECKING:
+    from corpora.storage import StorePath
+    from flows.run.manifest import Kind
+
+EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
+EXIT_INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """A group that turns errors of the user's input into one line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Invoke a command."""
+        from corpora.errors import InputError
+
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"tercet: {error}", err=True)
+            ctx.exit(EXIT_INPUT)
+        except KeyboardInterrupt:
+            click.echo("tercet: interrupted; what was answered is kept, run again to go on.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        except OSError as error:
+            # A full or read-only disk wherever no stage could say it better; anything else is a bug and shows itself.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            click.echo(
+                f"tercet: {error.filename or 'file'}: {error.strerror or error}; put that right and run again.",
+                err=True,
+            )
+            ctx.exit(EXIT_INPUT)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="tercet", prog_name="tercet")
+def main() -> None:
+    """Which chunk size should a RAG system use, and why?
+
+    Tercet asks a reader every question three times with the whole document before it, keeps the questions that all
+    three votes agree on, and then scores every chunk size against that gold set.
+    """
+
+
+def experiment_command(kind: Kind, text: str) -> None:
+    """Register a command that runs an experiment."""
+
+    @main.command(kind, help=text)
+    @click.argument("experiment", type=click.Path(path_type=Path))
+    @store_option
+    @threads_option
+    @batch_option
+    @max_cost_option
+    @prefect_option
+    @dask_option
+    @quiet_option
+    def command(experiment: Path, store: StorePath, prefect: bool, dask: str, quiet: bool, **settings: Any) -> None:
+        _execute(experiment, kind, store, settings, prefect=prefect, dask=dask, quiet=quiet)
+
+
+experiment_command("run", "Label, sweep and compare: the whole experiment of a TOML file (or a bundled name).")
+experiment_command("label", "Ask every reader three times and build the gold sets.")
+experiment_command("sweep", "Sweep chunk sizes against the gold sets; labels first where votes are missing.")
+experiment_command("compare", "Compare the readers of an experiment as labelers of the same questions.")
+
+
+@main.command()
+@store_option
+@quiet_option
+def demo(store: StorePath, quiet: bool) -> None:
+    """Run the bundled demonstration: a handbook of 36 documents, two readers, four chunk sizes."""
+    _execute(Path("demo"), "run", store, {}, quiet=quiet)
+
+
+def _execute(
+    path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], *, prefect: bool = False, dask: str = "",
+    quiet: bool,
+) -> None:  # fmt: skip
+    from flows.session.experiment import experiment_file, load_experiment
+    from flows.run.pipeline import execute
+    from flows.stages.progress import Bars, Quiet
+    from flows.stages.runner import Runner
+    from flows.session.workspace import Workspace
+
+    experiment = load_experiment(path).with_settings(**settings)
+    workspace = Workspace(store, experiment_file(path).resolve().parent)
+    if prefect or dask:
+        # Before Prefect is imported: the server that it may start would otherwise report on itself.
+        os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        os.environ.setdefault("DO_NOT_TRACK", "1")
+        from flows.serving.prefect_flows import execute_as_flow
+
+        outcome = execute_as_flow(experiment, kind, workspace, ask_user, dask)
+    else:
+        outcome = execute(experiment, kind, workspace, Runner(Quiet() if quiet else Bars()), ask_user)
+    if not quiet:
+        click.echo(outcome.report)
+    click.echo(outcome.line)
+    click.echo(f"Report and tables: {outcome.folder}")
+
+
+@main.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@click.option(
+    "--for",
+    "kind",
+    type=click.Choice(["run", "label", "sweep", "compare"]),
+    default="run",
+    show_default=True,
+    help="Which command to plan.",
+)
+@store_option
+def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
+    """Say what a run would ask, how long it would take and what it would cost, before anything is asked."""
+    from flows.session.experiment import experiment_file, load_experiment
+    from flows.stages.measure import price_file
+    from flows.planning.plan import plan as make_plan
+    from flows.planning.plan import render_plan
+    from flows.planning.quote import quote, render_quotes
+    from flows.session.workspace import Workspace
+
+    loaded = load_experiment(experiment)
+    workspace = Workspace(store, experiment_file(experiment).resolve().parent)
+    workspace = workspace._replace(prices=price_file(loaded, workspace))
+    quotes = quote(loaded, workspace, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
+    texts = (render_plan(make_plan(loaded, kind, workspace)), render_quotes(quotes))
+    click.echo("\n".join(filter(None, texts)) or "Nothing to ask: the experiment has no readers.")
+
+
+@main.command()
+@click.argument("run", type=StorePathType())
+def report(run: StorePath) -> None:
+    """Render the report of a finished RUN folder from its tables."""
+    from flows.run.pipeline import render_again
+
+    outcome = render_again(run)
+    click.echo(outcome.report)
+    click.echo(outcome.line)
+
+
+@main.command()
+@click.argument("runs", nargs=2, type=StorePathType())
+def diff(runs: tuple[StorePath, StorePath]) -> None:
+    """Count the labels that differ between two RUNS of one experiment, and say how fragile they were.
+
+    For runs on other threads, with another batch size, or with another build of llama.cpp.
+    """
+    from flows.run.pipeline import render_difference
+
+    click.echo(render_difference(*runs))
+
+
+@main.group()
+def corpora() -> None:
+    """Look at corpora."""
+
+
+@corpora.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most problems shown.")
+def check(path: Path, limit: int) -> None:
+    """Check the corpus at PATH: a folder, a file, or an experiment's .toml.
+
+    A file that does not parse ends the check at its first bad row; of one that does, all problems are listed.
+    """
+    from itertools import islice
+
+    from corpora.load import guess_config, read_source
+    from corpora.validate import find_problems
+    from flows.session.experiment import load_experiment
+
+    config = load_experiment(path).corpus.resolved(path.parent) if path.suffix == ".toml" else guess_config(path)
+    corpus = read_source(config)
+    problems = find_problems(corpus)
+    shown = list(islice(problems, limit))
+    for problem in shown:
+        click.echo(f"tercet: {problem}", err=True)
+    more = sum(1 for _ in problems)
+    if more:
+        click.echo(f"tercet: and {more} more problems; --limit shows more.", err=True)
+    if shown:
+        sys.exit(EXIT_INPUT)
+    click.echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, sound.")
+
+
+@main.group()
+def models() -> None:
+    """List and fetch models."""
+
+
+@models.command("list")
+def list_models() -> None:
+    """List the models that Tercet knows by name."""
+    from labeling.models.registry import registry
+
+    for model in registry().values():
+        here = "here" if model.path.is_file() else "-"
+        size = f"{model.bytes / 1e6:.0f} MB" if model.bytes else "?"
+        pinned = model.sha256[:12] or "recorded at first fetch"
+        click.echo(f"{model.name:20} {model.kind:9} {size:>8}  {here:5} {model.licence:20} {pinned}")
+
+
+@models.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--from", "source", type=click.Choice(["auto", "mirror", "hub"]), default="auto", show_default=True)
+@quiet_option
+def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
+    """Fetch models by NAME and verify their digests."""
+    from labeling.models.fetch import fetch_model
+    from labeling.models.registry import find_model
+
+    for model in [find_model(name) for name in names]:
+        fetch_model(model, source, (lambda _: None) if quiet else lambda line: click.echo(line, err=True))
+
+
+@models.command("check")
+@click.argument("experiment", type=click.Path(path_type=Path))
+def check_models(experiment: Path) -> None:
+    """Check that every reader of an EXPERIMENT can be asked: its file is here, or its provider serves its model."""
+    from flows.session.experiment import load_experiment
+    from flows.planning.reader_check import check_reader
+
+    checks = [check_reader(reader) for reader in load_experiment(experiment).readers]
+    for one in checks:
+        click.echo(one.line, err=not one.is_fine)
+    if not all(one.is_fine for one in checks):
+        sys.exit(EXIT_INPUT)
+
+
+@models.command("import")
+@click.argument("modelfile", type=click.Path(path_type=Path))
+@click.option("--name", help="How reports call the reader; the folder's or file's name by default.")
+def import_modelfile(modelfile: Path, name: str | None) -> None:
+    """Turn an Ollama MODELFILE into a [[readers]] section for an experiment.
+
+    The section goes to standard output; a line for everything that cannot be honoured goes to standard error.
+    """
+    from labeling.models.ollama.modelfile import read_modelfile, render_reader
+
+    imported = read_modelfile(modelfile)
+    for note in imported.notes:
+        click.echo(f"note: {note}", err=True)
+    stem = modelfile.resolve().parent.name if modelfile.name == "Modelfile" else modelfile.stem
+    click.echo(render_reader(imported, name or stem), nl=False)
+
+
+@main.command()
+@click.argument("experiments", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the server.")
+@click.option("--limit", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time; others wait.")
+@store_option
+def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath) -> None:
+    """Register label, sweep and compare with a Prefect server, a form each, and run what is asked for there.
+
+    The forms are filled in as EXPERIMENTS say: TOML files or bundled names; `demo` where none is given. A server of
+    this machine is used where one answers, else one is started, and stopped again. Reports of finished runs are shown
+    on the port after the server's. Everything listens on 127.0.0.1 only.
+    """
+    from flows.serving.serve import serve_flows
+
+    serve_flows(experiments or (Path("demo"),), port, store, limit)
+
+
+main.add_command(batches)
+

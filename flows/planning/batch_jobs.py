@@ -1,0 +1,143 @@
+"""The batch jobs of a store: submitted without waiting, listed, collected, cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from corpora.errors import InputError
+from corpora.storage import StorePath, require_folder
+from flows.planning.authorise import authorise
+from flows.session.experiment import Experiment
+from flows.planning.first_asks import submit_all
+from flows.stages.measure import price_file
+from flows.session.providers import begin_spending, known_api, open_desk
+from flows.session.workspace import Workspace
+from labeling.remote.jobs.desk import BatchDesk
+from labeling.remote.jobs.job import BATCH, LABELER, PAID, read_labeler
+from labeling.remote.jobs.parts import load_parts
+
+
+def submit(experiment: Experiment, workspace: Workspace, confirm: Callable[[str], bool]) -> Iterator[str]:
+    """Submit the votes on whole documents of every batch reader; a line each.
+
+    Raises:
+        InputError: no reader is asked in batches, it would cost more than was allowed, or the provider refuses.
+    """
+    readers = tuple(reader for reader in experiment.readers if reader.remote.api_first == "batch")
+    if not readers:
+        raise InputError(
+            f"experiment {experiment.name!r} without a reader that is asked in batches",
+            "a reader with remote.provider groq or openai",
+            "add one, or run `tercet label`",
+        )
+    batched = experiment.model_copy(update={"readers": readers})
+    workspace = workspace._replace(prices=price_file(experiment, workspace))
+    workspace = authorise(batched, workspace, confirm, all_corpora=False, reads=False)
+    begin_spending(workspace)
+    lines = 0
+    for line in submit_all(batched, workspace, all_corpora=False):
+        lines += 1
+        yield line
+    for reader in readers:
+        if known_api(reader.remote) == "direct":
+            lines += 1
+            yield f"{reader.label}: this plan of {reader.remote.provider} has no batches; `tercet label` makes calls"
+    if not lines:
+        yield "Nothing to submit: the ledger has every vote."
+
+
+def _folders(store: StorePath) -> list[Path]:
+    """Folders of the batch jobs of a store."""
+    folder = require_folder(Workspace(store).ledger, PAID)
+    return sorted(file.parent for file in folder.glob(f"*/{BATCH}/{LABELER}"))
+
+
+def count_open(store: StorePath) -> int:
+    """How many batches may still give votes."""
+    return sum(part.is_open for folder in _folders(store) for part in load_parts(folder))
+
+
+def describe_jobs(store: StorePath) -> Iterator[str]:
+    """A line a batch: whose it is, how far it has come, and what it gave."""
+    for folder in _folders(store):
+        name = read_labeler(folder)[0].label
+        for part in load_parts(folder):
+            gave = ", ".join(f"{n} {what}" for what, n in part.counts.items() if n)
+            made = datetime.fromtimestamp(part.created_at, UTC).isoformat(" ", "minutes") if part.created_at else "-"
+            yield (
+                f"{name}  {part.id}  {part.batch_id or '-'}  {made}  {part.n_requests} requests  {part.step}"
+                f"{f' ({part.status})' if part.status else ''}{f': {gave}' if gave else ''}"
+            )
+
+
+def collect_jobs(store: StorePath, *, wait: bool) -> Iterator[str]:
+    """Collect what has finished, or everything; a line a batch, and one for what is still under way.
+
+    Raises:
+        InputError: a key is missing, or the provider refuses; after the other jobs were collected.
+    """
+    yield from _each(store, lambda name, desk: _collect(name, desk, wait=wait))
+
+
+def _collect(name: str, desk: BatchDesk, *, wait: bool) -> Iterator[str]:
+    for part in desk.finished(submits=False) if wait else desk.poll():
+        results = desk.collect(part.id)
+        if part.id not in desk.problems:
+            yield f"{name}: {len(results.new)} votes of batch {part.batch_id} ({part.status})"
+    parts = desk.open_parts()
+    for left, how in (
+        ([part for part in parts if part.may_have_a_batch], "under way"),
+        ([part for part in parts if not part.may_have_a_batch], "not submitted yet: run `tercet label` to go on"),
+    ):
+        if left:
+            yield f"{name}: {len(left)} batches with {sum(part.n_requests for part in left)} requests are {how}"
+    if desk.problems:
+        raise next(iter(desk.problems.values()))
+
+
+def cancel_jobs(store: StorePath) -> Iterator[str]:
+    """Cancel everything that is under way; a line a labeler.
+
+    Raises:
+        InputError: a key is missing, or the provider refuses; after the other jobs were cancelled.
+    """
+
+    def cancel(name: str, desk: BatchDesk) -> Iterator[str]:
+        yield f"{name}: {desk.cancel()} batches cancelled; `tercet batches collect` fetches what they gave"
+
+    yield from _each(store, cancel)
+
+
+def _each(store: StorePath, work: Callable[[str, BatchDesk], Iterator[str]]) -> Iterator[str]:
+    """Work on every job with open parts; one that cannot be worked on does not keep back the others."""
+    problems: list[InputError] = []
+    n_jobs = 0
+    for folder in _folders(store):
+        if not any(part.is_open for part in load_parts(folder)):
+            continue
+        n_jobs += 1
+        try:
+            config, labels = read_labeler(folder)
+            yield from work(config.label, open_desk(config, labels, Workspace(store)))
+        except InputError as error:
+            problems.append(error)
+    if not n_jobs:
+        yield f"No batches are open in {store}."
+    if problems:
+        raise problems[0]
+
+
+def forget_part(store: StorePath, part_id: str) -> str:
+    """Forget an open batch, so that its votes are asked for again; a line about it.
+
+    Raises:
+        InputError: no such part, its batch is at work, or a key is missing.
+    """
+    for folder in _folders(store):
+        if any(part.id == part_id for part in load_parts(folder)):
+            config, labels = read_labeler(folder)
+            if open_desk(config, labels, Workspace(store)).forget(part_id):
+                return f"{config.label}: batch {part_id} is forgotten; the next run asks for its votes again"
+    raise InputError(f"no open batch {part_id!r}", "an id of `tercet batches list`", "correct it")

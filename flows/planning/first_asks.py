@@ -1,0 +1,73 @@
+"""What remote readers are asked before anything is retrieved: quoted and submitted together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from corpora.schema import Corpus
+from corpora.load import load_corpus
+from flows.stages.asking import PromptGroups
+from flows.session.experiment import Experiment, ReaderConfig
+from flows.label import document_prompts, reader_corpus, tune_corpus
+from flows.session.providers import fall_back, find_api
+from flows.stages.remote_asking import is_answered, submit_batches
+from flows.session.workspace import Workspace
+from labeling.remote.jobs.desk import NoBatchesError
+from labeling.remote.spending import LimitError
+
+
+class FirstAsk(NamedTuple):
+    """What a remote reader is asked before anything is retrieved: a stage, its corpus and its prompts."""
+
+    reader: ReaderConfig
+    stage: str
+    corpus: Corpus
+    groups: PromptGroups
+
+
+def first_asks(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> Iterator[FirstAsk]:
+    """The votes that the label flow asks of remote readers, on the first corpus or on all."""
+    configs = [experiment.corpus, *(experiment.other_corpora if all_corpora else ())]
+    for number, config in enumerate(configs):
+        corpus = load_corpus(config.resolved(workspace.base), workspace.samples)
+        where = f" {corpus.name}" if number else ""
+        tune, _ = tune_corpus(experiment, corpus)
+        for reader in experiment.remote_readers:
+            mine = reader_corpus(corpus, reader, experiment.corpus.seed)
+            yield _first_ask(reader, f"label{where}", mine)
+            if tune is not None and reader.gives_distributions:
+                yield _first_ask(reader, f"calibrate{where}", tune)
+
+
+def _first_ask(reader: ReaderConfig, stage: str, corpus: Corpus) -> FirstAsk:
+    return FirstAsk(reader, stage, corpus, lambda: document_prompts(corpus, reader))
+
+
+def submit_all(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> Iterator[str]:
+    """Submit the votes of every reader that is asked in batches, so that all of them are under way together.
+
+    What the limit keeps back is submitted when its reader's turn comes and others have cost less than their worst.
+
+    Yields:
+        A line a reader and stage.
+    """
+    n_sent = 0
+    for ask in first_asks(experiment, workspace, all_corpora=all_corpora):
+        if is_answered(ask.reader, ask.corpus.labels, workspace, ask.groups):
+            continue
+        if find_api(ask.reader.remote) != "batch":
+            continue
+        try:
+            sent = submit_batches(ask.reader, ask.corpus.labels, workspace, ask.groups)
+        except NoBatchesError:
+            fall_back(ask.reader.remote)
+            continue
+        except LimitError:
+            if not n_sent:  # else there will be room once other readers' batches have cost less than their worst
+                raise
+            yield f"{ask.reader.label}, {ask.stage}: kept back by the limit of what may be spent"
+            continue
+        n_sent += sent.under_way
+        line = f"{ask.reader.label}, {ask.stage}: {sent.under_way} requests under way at {ask.reader.remote.provider}"
+        yield line + (f", {sent.kept_back} kept back by the limit of what may be spent" if sent.kept_back else "")

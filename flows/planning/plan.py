@@ -1,0 +1,216 @@
+"""The plan: what a run would ask, how long it would take and what it would cost, before anything is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from corpora.schema import Corpus, iter_questions
+from corpora.load import load_corpus
+from flows.stages.asking import close_model, open_labeler
+from flows.session.experiment import Experiment, ReaderConfig
+from flows.stages.indexing import check_sizes
+from flows.label import document_prompts, reader_corpus, tune_corpus
+from flows.run.manifest import Kind
+from flows.stages.measure import Speed, measure, price_file
+from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
+from flows.session.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
+from labeling.votes.consensus import check_rule
+from labeling.prompting.labeler import PromptWriter
+from labeling.models.prices import PriceTable, load_prices
+from labeling.engine.trie import build_trie
+from labeling.votes.vote import Labeler
+
+ANSWER_TOKENS = 2  # that a remote model writes for a bare label, about
+
+
+class Ask(NamedTuple):
+    """What one stage asks a reader.
+
+    Attributes:
+        stage: `label`, `calibrate` or `read`, with the corpus's name where it is not the first.
+        prompts: at most: two cells of a sweep may turn out to ask the same.
+        known: how many of them the ledger answers already; of retrieved chunks that shows only after retrieval.
+        tokens: their tokens, each prompt in full; counted with the model's tokenizer on whole documents, about on
+            retrieved chunks, where every chunk is taken as full.
+        shared: the same after prefix sharing.
+        left: of these, for the questions that the ledger does not answer.
+        written: most tokens that the reader may write in generate mode, for what is left.
+    """
+
+    stage: str
+    prompts: int
+    known: int
+    tokens: int
+    shared: int
+    left: int
+    written: int
+
+
+class Plan(NamedTuple):
+    """What one reader would be asked, with the speed of a short probe.
+
+    Attributes:
+        reader: its name.
+        questions: how many questions of the first corpus.
+        asks: stage by stage.
+        speed: the probe.
+        prices: the price table.
+    """
+
+    reader: str
+    questions: int
+    asks: list[Ask]
+    speed: Speed
+    prices: PriceTable
+
+    @property
+    def seconds(self) -> float | None:
+        """Asking time for what is left, generated answers taken at their greatest length; None if nothing fits."""
+        rate = self.speed.tokens_per_second
+        return sum(ask.left + ask.written for ask in self.asks) / rate if rate else None
+
+    @property
+    def usd(self) -> float | None:
+        """What that time costs on this machine."""
+        return None if self.seconds is None else self.prices.machine_cost(self.seconds)
+
+
+def plan(experiment: Experiment, kind: Kind, workspace: Workspace) -> list[Plan]:
+    """Plan every reader of an experiment that runs on this machine; `quote` does the others.
+
+    Loads each model and asks it a few questions, whose answers are not kept, to measure its speed.
+    """
+    sweeps = kind in ("sweep", "run")
+    if sweeps:
+        check_sizes(experiment, workspace)
+    prices = load_prices(price_file(experiment, workspace))
+    corpora = [experiment.corpus, *(experiment.other_corpora if kind in ("compare", "run") else ())]
+    loaded = [load_corpus(config.resolved(workspace.base), workspace.samples) for config in corpora]
+    for corpus in loaded:
+        check_rule(experiment.consensus, corpus.questions)
+    try:
+        local = [reader for reader in experiment.readers if not reader.remote.is_remote]
+        return [_plan(experiment, loaded, reader, workspace, prices, sweeps=sweeps) for reader in local]
+    finally:
+        close_model()
+
+
+def _plan(
+    experiment: Experiment, corpora: list[Corpus], reader: ReaderConfig, workspace: Workspace, prices: PriceTable,
+    *, sweeps: bool,
+) -> Plan:  # fmt: skip
+    first = reader_corpus(corpora[0], reader, experiment.corpus.seed)
+    speed = measure(reader, first.labels, document_prompts(first, reader))
+    asks = []
+    for number, corpus in enumerate(corpora):
+        where = f" {corpus.name}" if number else ""
+        mine = reader_corpus(corpus, reader, experiment.corpus.seed)
+        asks.append(_on_documents(f"label{where}", mine, reader, workspace))
+        tune, _ = tune_corpus(experiment, corpus)
+        if tune is not None and reader.mode == "label":
+            asks.append(_on_documents(f"calibrate{where}", tune, reader, workspace))
+    if sweeps:
+        asks.append(_on_chunks(experiment, first, reader, workspace))
+    return Plan(reader.label, len(first.questions), asks, speed, prices)
+
+
+def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, workspace: Workspace) -> Ask:
+    """The three votes on whole documents: tokens are counted prompt by prompt."""
+    labeler = open_labeler(reader, corpus.labels)
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(reader, corpus.labels))
+    prompts = known = tokens = shared = left = 0
+    ledger.look()
+    for group in document_prompts(corpus, reader):
+        sequences = [labeler.tokenize(prompt) for prompt in group]
+        evaluated = build_trie(sequences).count_tokens()
+        missing = len(ledger.missing(group, looks=False))
+        prompts, known = prompts + len(group), known + len(group) - missing
+        tokens, shared = tokens + sum(map(len, sequences)), shared + evaluated
+        left += evaluated if missing else 0
+    written = (prompts - known) * _written(reader)
+    return Ask(stage, prompts, known, tokens, shared, left, written)
+
+
+def _written(reader: ReaderConfig) -> int:
+    return reader.num_predict if reader.mode == "generate" else 0
+
+
+def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, workspace: Workspace) -> Ask:
+    """About how many model tokens the arms of a sweep take: chunks full, every distinct prompt with its own tail."""
+    labeler = open_labeler(reader, corpus.labels)
+    texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
+    counter = open_embedder(experiment.retrieval.embedders[0], workspace.embeddings).tokenizer
+    ratio, empty = _model_tokens(corpus, reader, labeler, texts, sum(counter.count_all(texts)))
+    sets = reading_lengths(experiment)
+    n_questions, n_prompts = len(corpus.questions), sum(map(len, sets))
+    # The prompts of a set are beginnings of each other: the longest is evaluated, and the tail of each.
+    full = n_questions * sum(length * ratio + empty for lengths in sets for length in lengths)
+    shared = n_questions * sum(max(lengths) * ratio + empty * len(lengths) for lengths in sets)
+    whole = [len(labeler.tokenize(prompt)) for prompt in whole_document_prompts(corpus, reader)]
+    prompts, full = n_questions * n_prompts + len(whole), full + sum(whole)
+    evaluated = math.ceil(shared) + sum(whole)
+    return Ask("read", prompts, 0, math.ceil(full), evaluated, evaluated, prompts * _written(reader))
+
+
+def _model_tokens(
+    corpus: Corpus, reader: ReaderConfig, labeler: Labeler, texts: list[str], n_embedder_tokens: int
+) -> tuple[float, int]:
+    """Tokens of the reader for one of the embedder's, and tokens of a prompt without any context."""
+    question = next(iter_questions(corpus.questions))
+    writer = PromptWriter(reader, corpus.labels)
+    empty = len(labeler.tokenize(writer.single(question, "retrieved", "")))
+    full = sum(len(labeler.tokenize(writer.single(question, "retrieved", text))) - empty for text in texts)
+    return full / n_embedder_tokens, empty
+
+
+def render_plan(plans: list[Plan]) -> str:
+    """The plan as text."""
+    return "\n".join(line for one in plans for line in _lines(one))
+
+
+def _lines(one: Plan) -> Iterator[str]:
+    yield f"{one.reader}: {one.questions} questions, local"
+    for ask in one.asks:
+        about = "at most " if ask.stage == "read" else ""
+        line = f"  {ask.stage}: {about}{ask.prompts} prompts"
+        line += "" if ask.stage == "read" else f" ({ask.known} answered in the ledger)"
+        line += f", {'about ' if about else ''}{ask.tokens} tokens, {ask.shared} after prefix sharing"
+        yield line + (f", at most {ask.written} written" if ask.written else "")
+    yield _time(one)
+    yield _money(one)
+    yield from _elsewhere(one)
+
+
+def _time(one: Plan) -> str:
+    if one.seconds is None or one.speed.tokens_per_second is None:
+        return "  time:  unknown, no question fits in num_ctx"
+    return (
+        f"  time:  about {one.seconds / 60:.1f} minutes of asking at {one.speed.tokens_per_second:.0f} measured "
+        f"tokens/s ({one.speed.memory / 1e6:.0f} MB); chunking and embedding come on top"
+    )
+
+
+def _money(one: Plan) -> str:
+    if one.usd is None:
+        return "  money: unknown"
+    hourly = one.prices.machine_usd_per_hour
+    if hourly == 0:
+        return "  money: none, on a machine that you own (else set [machine] usd_per_hour in a price table)"
+    return f"  money: about {one.usd:.2f} USD at {hourly:g} USD an hour"
+
+
+def _elsewhere(one: Plan) -> Iterator[str]:
+    """The same prompts on remote models that are still served, for comparison."""
+    today = datetime.now(UTC).strftime("%Y-%m")
+    served = [price for price in one.prices.models if price.retired is None or price.retired > today]
+    n_input = sum(ask.tokens for ask in one.asks)
+    n_output = sum(ask.written or ask.prompts * ANSWER_TOKENS for ask in one.asks)
+    for price in served:
+        direct, batch = (price.cost(n_input, n_output, batch=is_batch) for is_batch in (False, True))
+        yield (
+            f"  elsewhere: about {direct:.2f} USD ({batch:.2f} in a batch) on {price.provider} {price.model}, "
+            f"prices of {price.as_of}"
+        )

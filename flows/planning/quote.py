@@ -1,0 +1,187 @@
+"""What remote readers would cost, before anything is sent: tokens and money."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import reduce
+from typing import NamedTuple
+
+from corpora.schema import iter_questions
+from flows.session.experiment import Experiment, ReaderConfig
+from flows.planning.first_asks import FirstAsk, first_asks
+from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
+from flows.session.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
+from labeling.prompting.labeler import PromptWriter
+from labeling.votes.ledger import Ledger
+from labeling.models.prices import Price, load_prices
+from labeling.prompting.remote_config import Api
+from labeling.remote.jobs.job import batch_folder
+from labeling.remote.jobs.parts import load_parts
+from labeling.remote.spending import BYTES_PER_TOKEN, Usage, estimate
+from labeling.votes.vote import Prompt
+
+LABEL_TOKENS = 4  # that a model writes for a bare label, about
+REASONING_SHARE = 0.25  # of the longest answer, where a model may reason unseen and has not been asked yet
+
+
+class Quote(NamedTuple):
+    """What one stage asks a remote reader.
+
+    Attributes:
+        reader: its config.
+        stage: `label`, `calibrate` or `read`, with the corpus's name where it is not the first.
+        prompts: at most: two cells of a sweep may turn out to ask the same.
+        known: how many of them the ledger answers, or a batch under way will.
+        expected: tokens of what is left, about.
+        worst: tokens of what is left, at most, each answer at its greatest length.
+        under_way: tokens of the requests that batches under way hold, at most; of the whole labeler.
+        price: the model's; None where the table has none.
+        labeler: fingerprint of whoever `under_way` is of; empty where that was not looked at.
+    """
+
+    reader: ReaderConfig
+    stage: str
+    prompts: int
+    known: int
+    expected: Usage
+    worst: Usage
+    under_way: Usage
+    price: Price | None
+    labeler: str = ""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody is paid: a server that the price table does not know is the user's own."""
+        return self.price is None and self.reader.remote.provider == "server"
+
+    def usd(self, api: Api, *, worst: bool) -> float:
+        """Its cost in US dollars, 0 where the price is unknown."""
+        usage = self.worst if worst else self.expected
+        return 0.0 if self.price is None else usage.usd(self.price, batch=api == "batch")
+
+
+def quote(experiment: Experiment, workspace: Workspace, *, all_corpora: bool, reads: bool) -> list[Quote]:
+    """Quote every remote reader of an experiment; sends nothing.
+
+    Args:
+        experiment: with or without remote readers.
+        workspace: where the ledger and the price table are.
+        all_corpora: whether the other corpora are labeled too.
+        reads: whether retrieved chunks are read.
+    """
+    prices = load_prices(workspace.prices)
+    quotes = []
+    for ask in first_asks(experiment, workspace, all_corpora=all_corpora):
+        price = prices.find(ask.reader.remote.provider, ask.reader.model)
+        quotes.append(_quote_votes(ask, price, workspace))
+        if reads and ask.stage == "label":
+            quotes.append(_quote_reading(experiment, ask, price, workspace))
+    return quotes
+
+
+def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, ask.corpus.labels))
+    # A server has no batches, nor need its store be a folder of this machine.
+    job = [] if ask.reader.remote.provider == "server" else load_parts(batch_folder(ledger.folder))
+    parts = [part for part in job if part.may_have_a_batch]
+    under_way = {name for part in parts for name in part.vote_keys()}
+    held = reduce(Usage.plus, (part.worst_usage for part in parts), Usage())
+    prompts, left, n_written = 0, 0, _mean_written(ledger)
+    expected = worst = Usage()
+    ledger.look()
+    for group in ask.groups():
+        prompts += len(group)
+        for prompt in ledger.missing(group, looks=False):
+            if prompt.key.id in under_way:
+                continue
+            left += 1
+            expected = expected.plus(_expected(ask.reader, prompt, n_written))
+            worst = worst.plus(estimate(ask.reader, prompt))
+    return Quote(ask.reader, ask.stage, prompts, prompts - left, expected, worst, held, price, ledger.fingerprint)
+
+
+def _expected(reader: ReaderConfig, prompt: Prompt, n_written: float | None) -> Usage:
+    """Tokens of one request, about.
+
+    Args:
+        reader: its config.
+        prompt: what is asked.
+        n_written: mean length of the answers that the ledger has; None where it has none.
+    """
+    usage = estimate(reader, prompt, BYTES_PER_TOKEN)
+    if n_written is not None:
+        return usage._replace(output=min(math.ceil(n_written), usage.output))
+    if reader.mode == "generate":
+        return usage
+    says_it_at_once = reader.gives_distributions or reader.remote.reasoning_effort == "none"
+    share = 0 if says_it_at_once else math.ceil(REASONING_SHARE * usage.output)
+    return usage._replace(output=min(max(LABEL_TOKENS, share), usage.output))
+
+
+def _mean_written(ledger: Ledger) -> float | None:
+    mean = ledger.votes()["n_generated"].mean()
+    return float(mean) if isinstance(mean, int | float) else None
+
+
+def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
+    """About what the retrieved prompts take: every chunk full, its bytes reckoned from the first documents."""
+    corpus = ask.corpus
+    texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
+    counter = open_embedder(experiment.retrieval.embedders[0], workspace.embeddings).tokenizer
+    bytes_a_token = sum(len(text.encode()) for text in texts) / max(1, sum(counter.count_all(texts)))
+    writer = PromptWriter(ask.reader, corpus.labels)
+    question = max(iter_questions(corpus.questions), key=lambda one: len(one.text.encode()))
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, corpus.labels))
+    prompts, expected, worst, n_written = 0, Usage(), Usage(), _mean_written(ledger)
+    each = len(corpus.questions)
+    for length in (length for lengths in reading_lengths(experiment) for length in lengths):
+        prompt = writer.single(question, "retrieved", "x" * int(length * bytes_a_token))
+        prompts += each
+        expected = expected.plus(_times(_expected(ask.reader, prompt, n_written), each))
+        worst = worst.plus(_times(estimate(ask.reader, prompt), each))
+    for prompt in whole_document_prompts(corpus, ask.reader):
+        prompts += 1
+        expected = expected.plus(_expected(ask.reader, prompt, n_written))
+        worst = worst.plus(estimate(ask.reader, prompt))
+    return Quote(ask.reader, "read", prompts, 0, expected, worst, Usage(), price)
+
+
+def _times(usage: Usage, n: int) -> Usage:
+    return Usage(*(value * n for value in usage))
+
+
+def render_quotes(quotes: list[Quote]) -> str:
+    """The quotes as text, both ways of asking beside each other where there are two."""
+    return "\n".join(line for quote in quotes for line in _lines(quote))
+
+
+def _lines(one: Quote) -> Iterator[str]:
+    remote = one.reader.remote
+    about = "at most " if one.stage == "read" else ""
+    yield (
+        f"{one.reader.label} at {remote.base_url or remote.provider}, {one.stage}: {about}{one.prompts} requests "
+        f"({one.known} answered or under way), about {one.expected.input} tokens sent, at most "
+        f"{one.worst.output} written"
+    )
+    if one.is_free:
+        yield "  money: none (a server without an entry in the price table)"
+        return
+    if one.price is not None and one.price.retired is not None and one.price.retired <= f"{datetime.now(UTC):%Y-%m}":
+        yield f"  retired: {remote.provider} was to stop serving it in {one.price.retired}; see `tercet models check`"
+    if one.price is None:
+        yield f"  money: unknown ({remote.provider} {one.reader.model} is not in the price table: give `prices`)"
+        return
+    apis: list[Api] = ["batch", "direct"] if remote.provider in ("groq", "openai") else ["direct"]
+    costs = [
+        f"about {money(one.usd(api, worst=False))} (at most {money(one.usd(api, worst=True))}) "
+        + ("in batches" if api == "batch" else "call by call")
+        for api in apis
+    ]
+    yield f"  money: {' or '.join(costs)}, prices of {one.price.as_of}"
+
+
+def money(usd: float) -> str:
+    """An amount in US dollars, small ones with the digits that tell them from nothing."""
+    return f"{usd:.2f} USD" if usd >= 1 or usd == 0 else f"{usd:.4f} USD"

@@ -1,0 +1,143 @@
+"""What a run is and how it was made: the manifest's content, and the one line that a user wants to see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from corpora.digest import sha256_text
+from corpora.schema import Corpus
+from flows.stages.asking import Asked
+from flows.compare import Compared
+from flows.session.experiment import Experiment, ReaderConfig
+from flows.label import Labeled, reader_corpus
+from flows.stages.runner import Runner
+from flows.sweep import Swept
+from flows.session.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
+from labeling.prompting.labeler import PromptWriter
+from labeling.remote.requests import labeler_identity
+from results.comparing.comparison import name_best
+from results.advice.guards import labeler_warnings
+from results.store import machine
+
+Kind = Literal["label", "sweep", "compare", "run"]
+
+
+def all_inputs(labeled: Labeled, compared: Compared | None) -> dict[str, str]:
+    """Digests of every file that was read, those of another corpus under its name."""
+    inputs = dict(labeled.corpus.inputs)
+    for name, there in compared.others.items() if compared else ():
+        inputs |= {f"{name}: {file}": digest for file, digest in there.corpus.inputs.items()}
+    return inputs
+
+
+def describe(
+    experiment: Experiment,
+    kind: Kind,
+    workspace: Workspace,
+    labeled: Labeled,
+    swept: Swept | None,
+    compared: Compared | None,
+) -> dict[str, Any]:
+    """What the run is: the part of the manifest that does not depend on when or how fast it was made."""
+    corpus = labeled.corpus
+    readers = {}
+    for reader in experiment.readers:
+        writer = PromptWriter(reader, corpus.labels)
+        readers[reader.label] = {
+            **describe_model(reader),
+            "labeler": labeler_fingerprint(reader, corpus.labels),
+            "reader": labeler_fingerprint(reader.as_reader(), corpus.labels),
+            "prompts": {one.name: sha256_text("\x1e".join(one[1:])) for one in writer.templates},
+            "questions": len(reader_corpus(corpus, reader, experiment.corpus.seed).questions),
+        }
+    manifest: dict[str, Any] = {
+        "name": experiment.name,
+        "kind": kind,
+        "corpus": describe_corpus(corpus),
+        "other_corpora": [describe_corpus(there.corpus) for there in compared.others.values()] if compared else [],
+        "readers": readers,
+        "verdicts": [verdict._asdict() for verdict in swept.verdicts] if swept else [],
+        "retrieval": [choice._asdict() for choice in swept.choices] if swept else [],
+        "recommendations": [one._asdict() for one in swept.recommendations] if swept else [],
+        "warnings": [
+            *(labeler_warnings(labeled.tables) if labeled.readers else []),
+            *(swept.warnings if swept else []),
+        ],
+    }
+    if swept:
+        opened = {one.label: open_embedder(one, workspace.embeddings) for one in experiment.retrieval.embedders}
+        manifest["embedders"] = {
+            name: {"weights": embedder.sha256, "with_all_that_changes_vectors": embedder.digest}
+            for name, embedder in opened.items()
+        }
+    manifest["headline"] = headline(manifest, labeled, compared)
+    return manifest
+
+
+def describe_model(reader: ReaderConfig) -> dict[str, Any]:
+    """What answers for a reader: the digest of its file, or who is asked and how."""
+    if not reader.remote.is_remote:
+        return {"sha256": model_file(reader.model).sha256}
+    return labeler_identity(reader)
+
+
+def describe_corpus(corpus: Corpus) -> dict[str, Any]:
+    """What a corpus is, and which of its questions were asked."""
+    return {
+        "name": corpus.name,
+        "documents": len(corpus.documents),
+        "questions": len(corpus.questions),
+        "split": " and ".join(sorted(corpus.questions["split"].unique())),
+        "labels": list(corpus.labels),
+        "inputs": dict(corpus.inputs),
+    }
+
+
+def describe_session(
+    started: datetime, runner: Runner, labeled: Labeled, swept: Swept | None, compared: Compared | None
+) -> dict[str, Any]:
+    """When this session worked, on what, for how long, and what it had to ask."""
+    asked = {"label": labeled.asked, "calibrate": labeled.calibrated, "read": swept.asked if swept else {}}
+    for name, there in compared.others.items() if compared else ():
+        asked |= {f"label {name}": there.asked, f"calibrate {name}": there.calibrated}
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "asked": {stage: [_asked(name, shards) for name, shards in of.items()] for stage, of in asked.items()},
+        "speeds": compared.speeds if compared else [],
+        "seconds": {name: round(seconds, 2) for name, seconds in runner.seconds.items()},
+        "machine": machine(),
+    }
+
+
+def _asked(reader: str, shards: list[Asked]) -> dict[str, Any]:
+    return {
+        "reader": reader,
+        "prompts": sum(one.n_prompts for one in shards),
+        "new": sum(one.n_new for one in shards),
+        "tokens": sum(one.n_tokens for one in shards),
+        "evaluated": sum(one.n_evaluated for one in shards),
+        "seconds": round(sum(one.seconds for one in shards), 2),
+        "written": sum(one.n_written for one in shards),
+        "broken_off": sum(one.n_broken_off for one in shards),
+        "usd": round(sum(one.usd for one in shards), 6),
+    }
+
+
+def headline(manifest: Mapping[str, Any], labeled: Labeled, compared: Compared | None) -> str:
+    """The one line that a user wants to see at the end."""
+    if manifest["recommendations"]:
+        return str(manifest["recommendations"][0]["line"])
+    if manifest["retrieval"] and not labeled.readers:
+        return str(manifest["retrieval"][0]["line"])
+    if compared:
+        return name_best(labeled.tables["labelers"], compared.tables["pairs"])
+    qualified = dict(labeled.tables["labelers"].select("reader", "qualified").iter_rows())
+    kept = "; ".join(
+        f"{name} keeps {gold['kept'].sum()} of {len(gold)}"
+        + (" (NOT QUALIFIED: not shown to beat always giving the majority label)" if qualified[name] is False else "")
+        for name, gold in labeled.golds.items()
+    )
+    return f"Gold sets: {kept}."

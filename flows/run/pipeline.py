@@ -1,0 +1,169 @@
+"""The main job: label, sweep, compare, and seal the run with its report and manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from corpora.errors import InputError
+from corpora.storage import StorePath, remove_leftovers
+from flows.stages.asking import close_model
+from flows.planning.authorise import authorise
+from flows.compare import compare
+from flows.session.experiment import Experiment
+from flows.planning.first_asks import submit_all
+from flows.stages.indexing import check_questions, check_sizes, needs_vectors
+from flows.label import label, load
+from flows.run.manifest import Kind, all_inputs, describe, describe_session
+from flows.stages.measure import price_file
+from flows.session.providers import begin_spending, known_api
+from flows.run.run_tables import Made, run_tables
+from flows.stages.runner import Finished, Runner
+from flows.sweep import sweep
+from flows.session.workspace import Workspace, model_file
+from results.comparing.agreement import compare_runs
+from results.report.documents import draw_plots, render_documents
+from results.report.html.page import HTML_REPORT, render_html
+from results.report.plots.plot import Plot
+from results.report.text.report import render_agreement, render_report
+from results.store import REPORT, RunFolder, check_format, read_manifest, read_tables
+
+
+class Outcome(NamedTuple):
+    """Where a finished run lies, its report, and its verdict in one line."""
+
+    folder: StorePath
+    report: str
+    line: str
+
+
+def refuse_to_ask(_: str) -> bool:
+    """The answer where nobody can be asked."""
+    return False
+
+
+def execute(
+    experiment: Experiment, kind: Kind, workspace: Workspace, runner: Runner,
+    confirm: Callable[[str], bool] = refuse_to_ask,
+) -> Outcome:  # fmt: skip
+    """Run an experiment: `label` alone, `sweep` or `compare` on top of it, or all of them with `run`.
+
+    Labels come first in every case; where the ledger has them already, that costs nothing.
+
+    Args:
+        experiment: what to run.
+        kind: how much of it.
+        workspace: where.
+        runner: runs the stages.
+        confirm: asks the user whether to spend more on remote readers than the experiment allows.
+
+    Raises:
+        InputError: whatever is wrong with the input, before anything is spent where it can be known before.
+    """
+    started = datetime.now(UTC)
+    sweeps = kind in ("sweep", "run")
+    compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
+    check_readers(experiment, kind)
+    for folder in (workspace.ledger, workspace.embeddings, workspace.samples):
+        remove_leftovers(folder)
+    runner.run("verify models", verify_models, experiment, workspace, sweeps)
+    corpus = load(experiment, workspace, runner)
+    if sweeps and needs_vectors(experiment, experiment.retrieval.retrievers):
+        check_questions(experiment, corpus, workspace)
+    if experiment.remote_readers:
+        workspace = workspace._replace(prices=price_file(experiment, workspace))
+        workspace = authorise(experiment, workspace, confirm, all_corpora=compares, reads=sweeps)
+        begin_spending(workspace)
+        for line in submit_all(experiment, workspace, all_corpora=compares):
+            runner.progress.say(line)
+    labeled = label(experiment, corpus, workspace, runner)
+    swept = sweep(experiment, labeled, workspace, runner) if sweeps else None
+    compared = compare(experiment, labeled, workspace, runner, probe=kind == "compare") if compares else None
+    close_model()
+    made = Made(labeled, swept, compared)
+    finished = seal_run(experiment, kind, workspace, made, describe_session(started, runner, *made))
+    runner.show(finished)
+    return Outcome(finished.folder, finished.report, finished.line)
+
+
+def seal_run(
+    experiment: Experiment, kind: Kind, workspace: Workspace, made: Made, session: dict[str, Any]
+) -> Finished:  # fmt: skip
+    """Write the run folder: tables, plots and reports, and the manifest last."""
+    tables = run_tables(experiment, made, workspace)
+    # What may be spent changes nothing about the results.
+    config = experiment.model_dump(mode="json", exclude={"max_cost"})
+    run = RunFolder(workspace.root, f"{experiment.name}-{kind}", config, all_inputs(made.labeled, made.compared))
+    session["apis"] = {one.label: known_api(one.remote) for one in experiment.remote_readers}
+    described = describe(experiment, kind, workspace, *made)
+    with run.held():
+        run.begin()
+        for name, frame in tables.items():
+            run.write_table(name, frame)
+        manifest = run.complete(described, session)
+        plots = draw_plots(tables)
+        report = write_reports(run, manifest, tables, plots)
+        run.seal(manifest)
+    return Finished(run.path, report, manifest["headline"], tables, plots)
+
+
+def write_reports(
+    run: RunFolder, manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame], plots: Sequence[Plot]
+) -> str:
+    """Write both reports and what lies beside them; returns the Markdown one."""
+    for name, text in render_documents(manifest, tables, plots).items():
+        run.write_text(name, text)
+    run.write_text(HTML_REPORT, render_html(manifest, tables, plots))
+    report = render_report(manifest, tables)
+    run.write_text(REPORT, report)
+    return report
+
+
+def check_readers(experiment: Experiment, kind: Kind) -> None:
+    """Refuse an experiment with fewer readers than its flow needs.
+
+    Raises:
+        InputError: as said.
+    """
+    if kind == "label" and not experiment.readers:
+        raise InputError("an experiment without readers", "one or more to label", "add a [[readers]] section")
+    if kind == "compare" and len(experiment.readers) < 2:
+        raise InputError(
+            f"an experiment with {len(experiment.readers)} readers",
+            "two or more to compare",
+            "add a [[readers]] section",
+        )
+
+
+def verify_models(experiment: Experiment, workspace: Workspace, sweeps: bool) -> None:
+    """Check that every model is here with the right digest, and that the embedder can read every size."""
+    for reader in experiment.readers:
+        if not reader.remote.is_remote:
+            model_file(reader.model)
+    if sweeps:
+        check_sizes(experiment, workspace)
+
+
+def render_again(folder: StorePath) -> Outcome:
+    """Render the report of a finished run from its tables.
+
+    Raises:
+        InputError: not the folder of a finished run.
+    """
+    manifest = read_manifest(folder)
+    check_format(folder, manifest)
+    tables = read_tables(folder, manifest)
+    return Outcome(folder, render_report(manifest, tables), str(manifest["headline"]))
+
+
+def render_difference(ours: StorePath, theirs: StorePath) -> str:
+    """The labels that differ between two finished runs, as a Markdown table.
+
+    Raises:
+        InputError: not the folders of finished runs.
+    """
+    tables = [read_tables(folder, read_manifest(folder)) for folder in (ours, theirs)]
+    return render_agreement(compare_runs(*tables))

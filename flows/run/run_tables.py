@@ -1,0 +1,70 @@
+"""The tables of a run: what its flows left behind, by the names that the run folder gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from flows.compare import Compared
+from flows.session.experiment import Experiment
+from flows.label import Labeled
+from flows.sweep import Swept
+from flows.session.workspace import Workspace
+from labeling.models.prices import load_prices
+from results.advice.examples import pick_examples
+from results.comparing.remote_readers import RemoteReader, describe_remote
+
+
+class Made(NamedTuple):
+    """What the flows of a run left behind; None for one that it did not have."""
+
+    labeled: Labeled
+    swept: Swept | None
+    compared: Compared | None
+
+
+def run_tables(experiment: Experiment, made: Made, workspace: Workspace) -> dict[str, pl.DataFrame]:
+    """All frames of a run."""
+    labeled, swept, compared = made
+    tables = {**label_tables(labeled), **labeled.tables, **(swept.tables if swept else {})}
+    tables |= remote_tables(experiment, labeled, workspace)
+    tables |= compare_tables(compared) if compared else {}
+    if swept and experiment.readers:
+        recommended = [one._asdict() for one in swept.recommendations]
+        tables["examples"] = pick_examples(labeled.corpus, tables, recommended)
+    return tables
+
+
+def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
+    """The frames votes, gold and questions of a run."""
+
+    def stacked(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        return pl.concat(frame.select(pl.lit(name).alias("reader"), pl.all()) for name, frame in frames.items())
+
+    if not labeled.readers:
+        return {"questions": labeled.corpus.questions}
+    # A gold set never goes without word of who made it.
+    qualified = labeled.tables["labelers"].select("reader", labeler_qualified="qualified")
+    gold = stacked(labeled.golds).join(qualified, on="reader", how="left", maintain_order="left")
+    return {"votes": stacked(labeled.votes), "gold": gold, "questions": labeled.corpus.questions}
+
+
+def compare_tables(compared: Compared) -> dict[str, pl.DataFrame]:
+    """The frames of a comparison; those of another corpus are named after it, as in `gold@handbook`."""
+    tables = dict(compared.tables)
+    for name, there in compared.others.items():
+        tables |= {f"{table}@{name}": frame for table, frame in label_tables(there).items()}
+        tables |= {f"{table}@{name}": there.tables[table] for table in ("labelers", "consensus", "unanimity")}
+    return tables
+
+
+def remote_tables(experiment: Experiment, labeled: Labeled, workspace: Workspace) -> dict[str, pl.DataFrame]:
+    """The frame remote, where there are remote readers."""
+    prices = load_prices(workspace.prices)
+    readers = [
+        RemoteReader(one.label, one.remote.provider, one.model, prices.find(one.remote.provider, one.model))
+        for one in experiment.remote_readers
+    ]
+    return {"remote": describe_remote(readers, labeled.votes)} if readers else {}

@@ -1,0 +1,204 @@
+"""Shards on a Dask cluster: models of the workers' machines answer; everything else stays in the flow's own process.
+
+A worker that dies takes nothing along but the shard under way: Dask gives that to another worker, and what the ledger
+knows already is not asked again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain
+from typing import Any, TypeVar
+
+import distributed
+from distributed.client import ClosedClientError
+
+from corpora.errors import InputError
+from flows.stages.asking import ask
+from flows.session.experiment import Experiment
+from flows.stages.indexing import embed, embed_late
+from flows.run.manifest import Kind
+from flows.stages.remote_asking import ask_directly, is_paid
+from flows.stages.shards import SHARDS_A_WORKER
+from flows.runners.task_runner import TaskRunner
+from flows.runners.workers import Told, check_workers, free_model, on_worker
+from flows.session.workspace import Workspace
+
+T = TypeVar("T")
+CONNECT_SECONDS = 30.0
+LOOK_SECONDS = 5.0  # between two looks at the workers
+ALONE_SECONDS = 120.0  # that a run waits for workers when all are gone
+ELSEWHERE = (ask, ask_directly, embed, embed_late)
+
+
+class ToldError(InputError):
+    """A mistake that another process has put into one line."""
+
+    def __init__(self, line: str) -> None:
+        self.found, self.expected, self.remedy = line, "", ""
+        Exception.__init__(self, line)
+
+
+class DaskRunner(TaskRunner):
+    """Runs shards on the workers of a Dask scheduler.
+
+    They are no Prefect tasks there: a worker need not reach the Prefect server, which may listen on loopback only.
+
+    Args:
+        client: of the scheduler.
+    """
+
+    def __init__(self, client: distributed.Client) -> None:
+        super().__init__()
+        self._client = client
+
+    @property
+    def n_workers(self) -> int:
+        """How many shards are worked on at a time."""
+        return max(1, self._count_workers())
+
+    def _count_workers(self) -> int:
+        with _reaching():
+            return len(self._client.nthreads())
+
+    def each(
+        self, name: str, total: int, stage: Callable[..., T], shards: Iterable[tuple[int, tuple[Any, ...]]]
+    ) -> list[T]:
+        """Run a stage once for each shard, on whichever worker is free; results are in the order of the shards.
+
+        Raises:
+            InputError: as the stage, or workers keep dying, or the scheduler is gone.
+        """
+        upcoming = iter(shards)
+        first = next(upcoming, None)
+        if first is None or not runs_elsewhere(stage, first[1]):
+            # Never all of them at once: a batch is looked for only after the one before was collected.
+            return super().each(name, total, stage, () if first is None else chain([first], upcoming))
+        started = time.perf_counter()
+        try:
+            with self.progress.stage(name, total) as advance:
+                return self._spread(stage, chain([first], upcoming), advance)
+        finally:
+            self._add(name, time.perf_counter() - started)
+
+    def _spread(
+        self, stage: Callable[..., T], shards: Iterator[tuple[int, tuple[Any, ...]]], advance: Callable[[int], None]
+    ) -> list[T]:
+        results: dict[int, T] = {}
+        under_way: dict[Any, tuple[int, int]] = {}  # future: number and steps of its shard
+        n_sent = 0
+        try:
+            while True:
+                for steps, args in shards:
+                    # Not pure: the same shard in another run is another one.
+                    with _reaching():
+                        under_way[self._client.submit(on_worker, stage, args, pure=False)] = (n_sent, steps)
+                    n_sent += 1
+                    if len(under_way) >= SHARDS_A_WORKER * self.n_workers:
+                        break
+                if not under_way:
+                    return [results[number] for number in sorted(results)]
+                for future in self._finished(list(under_way)):
+                    number, steps = under_way.pop(future)
+                    results[number] = _outcome(future)
+                    advance(steps)
+        finally:
+            with suppress(Exception):  # what the run has to say matters more
+                self._client.cancel(list(under_way))
+
+    def _finished(self, under_way: Sequence[distributed.Future[Any]]) -> list[distributed.Future[Any]]:
+        """Those that have ended, once there are any.
+
+        Raises:
+            InputError: all workers are gone, and none comes.
+        """
+        alone_since: float | None = None
+        while not (done := [future for future in under_way if future.done()]):
+            with self._client.as_current(), suppress(TimeoutError, distributed.CancelledError):
+                distributed.wait(under_way, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
+            if any(future.done() for future in under_way) or self._count_workers():
+                alone_since = None
+                continue
+            alone_since = alone_since or time.monotonic()
+            if time.monotonic() - alone_since > ALONE_SECONDS:
+                raise InputError(
+                    f"a Dask scheduler whose workers have been gone for {ALONE_SECONDS:.0f} s",
+                    "one or more",
+                    "start them and run again: what was answered is kept",
+                )
+        return done
+
+
+def runs_elsewhere(stage: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    """Whether a worker may run a shard: not where money is spent, which one process counts."""
+    if stage is ask_directly:
+        workspace, config = args[:2]
+        return not is_paid(config, workspace)
+    return stage in ELSEWHERE
+
+
+def _outcome(future: Any) -> Any:
+    try:
+        result = future.result()
+    except distributed.CancelledError as error:  # nobody here cancels what is waited for
+        raise _lost_scheduler(error) from error
+    except distributed.KilledWorker as error:
+        raise InputError(
+            f"a shard whose workers died one after the other ({error.task})".splitlines()[0],
+            "workers that live",
+            "look for the reason in the workers' logs, often memory, and run again: what was answered is kept",
+        ) from error
+    if isinstance(result, Told):
+        raise ToldError(result.line)
+    return result
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Speak to the scheduler; a client that has given up on it has none any more, nor a proper error for that."""
+    try:
+        yield
+    except (OSError, AttributeError, ClosedClientError) as error:
+        raise _lost_scheduler(error) from error
+
+
+def _lost_scheduler(error: Exception) -> InputError:
+    return InputError(
+        f"the Dask scheduler is gone ({type(error).__name__})",
+        "one that lives as long as the run",
+        "start it and its workers again, and run again: what was answered is kept",
+    )
+
+
+@contextmanager
+def dask_runner(address: str, experiment: Experiment, kind: Kind, workspace: Workspace) -> Iterator[DaskRunner]:
+    """A runner on the workers of a scheduler, once they are known to be able to do the work.
+
+    Args:
+        address: of the scheduler.
+        experiment: whose models the workers must have.
+        kind: how much of it is run.
+        workspace: whose store the workers must see.
+
+    Raises:
+        InputError: nobody answers there, or a worker lacks something.
+    """
+    try:
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {address} ({type(error).__name__})",
+            "one with at least one worker",
+            "start `dask scheduler` and `dask worker ADDRESS --nthreads 1`, or correct the address",
+        ) from error
+    with client:
+        runner = DaskRunner(client)
+        for line in check_workers(client, experiment, kind, workspace):
+            runner.progress.say(line)
+        try:
+            yield runner
+        finally:
+            with suppress(Exception):  # a run that is done stays done
+                client.run(free_model, on_error="ignore")

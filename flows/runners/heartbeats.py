@@ -1,0 +1,77 @@
+"""A run whose process is gone: its heartbeats stop, and the server marks it as crashed, so that it can be retried.
+
+One that only slept, with the laptop that it runs on, is marked too; it says so itself when it goes on.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.states import Running
+
+from flows.runners.names import HEARTBEAT_SECONDS, TAG
+
+SILENT_SECONDS = 3 * HEARTBEAT_SECONDS + 10
+NAME = "tercet: mark runs whose process is gone"
+_ENDED = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended", "Refused")
+
+
+def watch_heartbeats() -> None:
+    """Make the automation on the configured server, in place of one that an earlier version made.
+
+    The same one is left as it is: it knows which runs were under way when a server went down with them.
+    """
+    trigger = EventTrigger(
+        match={"prefect.resource.id": "prefect.flow-run.*"},
+        # On a server that others use too, their runs are none of our business.
+        match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
+        for_each={"prefect.resource.id"},
+        after={"prefect.flow-run.heartbeat"},
+        expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{state}" for state in _ENDED)},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=SILENT_SECONDS),
+    )
+    message = (
+        f"No sign of life for {SILENT_SECONDS} s: the process is gone, or its machine sleeps. "
+        "Retry goes on where it was, as votes are kept."
+    )
+    action = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
+    automation = AutomationCore(name=NAME, trigger=trigger, actions=[action], description=message)
+    with get_client(sync_client=True) as client:
+        known = client.read_automations_by_name(NAME)
+        if [_told(one) for one in known] == [_told(automation)]:
+            return
+        for one in known:
+            client.delete_automation(one.id)
+        client.create_automation(automation)
+
+
+def _told(automation: AutomationCore) -> dict[str, Any]:
+    """An automation without what the server adds."""
+    told = automation.model_dump(include={"description", "enabled", "trigger", "actions"})
+    told["trigger"].pop("id", None)
+    return told
+
+
+def show_life() -> None:
+    """Put the run that is under way back to Running, if the server took its process for gone.
+
+    Not an automation on the next heartbeat: that could come after the run has ended, and undo its last state. A Retry
+    that is asked for between the look and the change, some milliseconds, is forgotten; the run goes on as it is.
+    """
+    context = FlowRunContext.get()
+    if not context or not context.flow_run:
+        return
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(context.flow_run.id).state
+        if state and state.is_crashed():
+            client.set_flow_run_state(
+                context.flow_run.id, Running(message="It lives: its machine slept, or the server was away."), force=True
+            )

@@ -1,0 +1,1 @@
+"""`tercet serve`: forms, deployments and reports for the Prefect UI."""

@@ -1,0 +1,173 @@
+"""The flows label, sweep and compare as Prefect knows them: a form each, stages as tasks, results as artifacts.
+
+A task is a shard of work, never a question, and keeps no result: the ledger is the one source of truth, so that a
+retried run asks only what is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow, flow, get_client
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import get_current_settings
+from prefect.states import Failed
+
+from corpora.errors import InputError
+from corpora.storage import StorePath, absolute, open_store
+from flows.session.experiment import Experiment, check_experiment, experiment_file, load_experiment
+from flows.serving.forms import CompareForm, FormKind, LabelForm, SweepForm
+from flows.run.manifest import Kind
+from flows.run.pipeline import Outcome, execute, refuse_to_ask
+from flows.runners.task_runner import REFUSED, TaskRunner
+from flows.session.workspace import Workspace
+
+
+def _execute(kind: Kind, form: LabelForm, experiment: str, store: str) -> Any:
+    """The verdict in one line, or a failed state that says what the user can put right."""
+    try:
+        folder = experiment_file(Path(experiment)).resolve().parent
+        base = load_experiment(Path(experiment))
+        base = base.model_copy(update={"corpus": base.corpus.resolved(folder)})
+        made = check_experiment(form.experiment(base))
+        workspace = Workspace(_lasting(open_store(store), store), folder)
+        with runner_on(form.dask, made, kind, workspace) as runner:
+            return execute(made, kind, workspace, runner).line
+    except InputError as error:
+        # Prefect logs a traceback of whatever failed; of a mistake in a form it would bury the one line that helps.
+        logging.getLogger("prefect.flow_runs").addFilter(lambda record: not record.exc_info)
+        return Failed(name=REFUSED, message=str(error))
+
+
+def _lasting(path: StorePath, given: str) -> StorePath:
+    """Refuse a folder relative to where a flow happens to run: a work pool's may be gone after the run."""
+    if isinstance(path, Path) and not path.is_absolute():
+        raise InputError(
+            f"the store {given!r}", "a whole path, or an address such as s3://bucket/runs", "begin it with / or ~"
+        )
+    return path
+
+
+@flow(name="label", persist_result=False)
+def label(form: LabelForm = LabelForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (immutable; Prefect shows defaults in its form)
+    """Ask every reader three times with the whole document, and keep what all three votes agree on.
+
+    Args:
+        form: what to label, by whom, and what is kept.
+        experiment: the experiment file that gives what the form does not show; `tercet serve EXPERIMENT` fills it in.
+        store: folder of runs and votes, or an address such as s3://bucket/runs.
+    """
+    return _execute("label", form, experiment, store)
+
+
+@flow(name="sweep", persist_result=False)
+def sweep(form: SweepForm = SweepForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (as above)
+    """Chunk at every size, retrieve, let the readers answer, and say which size to use.
+
+    Args:
+        form: which chunk sizes to try, how chunks are found, and what the readers see.
+        experiment: the experiment file that gives what the form does not show; `tercet serve EXPERIMENT` fills it in.
+        store: folder of runs and votes, or an address such as s3://bucket/runs.
+    """
+    return _execute("sweep", form, experiment, store)
+
+
+@flow(name="compare", persist_result=False)
+def compare(form: CompareForm = CompareForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (as above)
+    """Compare readers as labelers of the same questions.
+
+    Args:
+        form: which labelers to compare, on what.
+        experiment: the experiment file that gives what the form does not show; `tercet serve EXPERIMENT` fills it in.
+        store: folder of runs and votes, or an address such as s3://bucket/runs.
+    """
+    return _execute("compare", form, experiment, store)
+
+
+FLOWS: dict[FormKind, Flow[..., Any]] = {"label": label, "sweep": sweep, "compare": compare}
+
+
+@contextmanager
+def runner_on(dask: str, experiment: Experiment, kind: Kind, workspace: Workspace) -> Iterator[TaskRunner]:
+    """What runs the stages: this process, or the workers of a Dask scheduler.
+
+    Raises:
+        InputError: as `dask_runner`, or its package is missing.
+    """
+    if not dask:
+        yield TaskRunner()
+        return
+    try:
+        # Imported here: only who has a cluster has the package.
+        from flows.runners.dask_runner import dask_runner
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"a Dask scheduler without the package {error.name}", "it installed", "run `pip install -e '.[dask]'`"
+        ) from error
+    with dask_runner(dask, experiment, kind, workspace) as runner:
+        yield runner
+
+
+def execute_as_flow(
+    experiment: Experiment, kind: Kind, workspace: Workspace, confirm: Callable[[str], bool] = refuse_to_ask,
+    dask: str = "",
+) -> Outcome:  # fmt: skip
+    """Run an experiment as a flow, on the configured Prefect API or on one that lives as long as the run.
+
+    Args:
+        experiment: what to run.
+        kind: how much of it.
+        workspace: where.
+        confirm: asks the user whether to spend more on remote readers than the experiment allows.
+        dask: address of a Dask scheduler; empty for this process alone.
+
+    Raises:
+        InputError: as `execute` and `runner_on`; or the configured API does not answer.
+    """
+    _check_server()
+    done: list[Outcome | InputError] = []
+    if dask:  # the workers have other current folders
+        workspace = workspace._replace(root=absolute(workspace.root))
+
+    @flow(name=kind, persist_result=False)
+    def started_here() -> Any:
+        try:
+            with runner_on(dask, experiment, kind, workspace) as runner:
+                done.append(execute(experiment, kind, workspace, runner, confirm))
+        except InputError as error:
+            done.append(error)
+            return Failed(name=REFUSED, message=str(error))
+
+    state: Any = started_here(return_state=True)
+    if not done:
+        state.result()
+    if isinstance(done[0], InputError):
+        raise done[0]
+    return done[0]
+
+
+def _check_server() -> None:
+    url = get_current_settings().api.url
+    if not url:
+        return  # one that lives as long as the run
+    with get_client(sync_client=True) as client:
+        if error := client.api_healthcheck():
+            raise InputError(
+                f"PREFECT_API_URL is {url!r}, but no Prefect server answers there ({type(error).__name__})",
+                "one",
+                "start it, or unset PREFECT_API_URL, in the environment and in the Prefect profile",
+            ) from error
+        try:
+            client.read_flow_runs(limit=1)  # its health is told to everybody
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code not in (401, 403):
+                raise
+            raise InputError(
+                f"the Prefect server at {url} refuses this key or password",
+                "one that it takes",
+                "set PREFECT_API_KEY, or PREFECT_API_AUTH_STRING for a server of your own",
+            ) from error

@@ -1,0 +1,214 @@
+"""An experiment: the sections of all stages, composed once and checked before any work starts."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from corpora.errors import InputError
+from corpora.schema import LabelSet
+from corpora.load import CorpusConfig
+from labeling.votes.calibration import CalibrationConfig
+from labeling.votes.consensus import ConsensusConfig
+from labeling.prompting.labeler import SYSTEM, LabelerConfig, check_diversity
+from labeling.prompting.prompts import load_prompt
+from labeling.remote.requests import check_remote
+from results.config import ScoringConfig
+from retrieval.config import RetrievalConfig
+from retrieval.context import check_budgets
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+class ReaderConfig(LabelerConfig):
+    """A labeler that also reads retrieved chunks."""
+
+    questions: int | None = Field(None, ge=1, description="ask it only so many of the questions, drawn by seed")
+
+
+class Experiment(BaseModel):
+    """Everything that a run depends on."""
+
+    # Who puts a key into an experiment by mistake must not find it in a log.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's folder")
+    corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="documents and questions")
+    readers: tuple[ReaderConfig, ...] = Field(
+        (ReaderConfig(),), description="each labels the questions and then reads the chunks; none: retrieval alone"
+    )
+    other_corpora: tuple[CorpusConfig, ...] = Field(
+        (), description="compare: the same readers on these corpora too, such as an artificial one"
+    )
+    calibration: CalibrationConfig = Field(
+        default_factory=CalibrationConfig, description="tune questions that label bias is measured on"
+    )
+    consensus: ConsensusConfig = Field(default_factory=ConsensusConfig, description="what makes up the gold set")
+    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="chunkings and cuts")
+    scoring: ScoringConfig = Field(default_factory=ScoringConfig, description="intervals, tests, margin")
+    max_cost: float | None = Field(
+        None, ge=0, allow_inf_nan=False,
+        description="US dollars that one run may spend on remote readers; empty: ask before the first",
+    )  # fmt: skip
+    prices: Path | None = Field(None, description="your price table, over the bundled one (see labeling/prices.toml)")
+
+    @property
+    def remote_readers(self) -> tuple[ReaderConfig, ...]:
+        """The readers that another machine answers for."""
+        return tuple(reader for reader in self.readers if reader.remote.is_remote)
+
+    def with_settings(
+        self, threads: int | None = None, n_batch: int | None = None, max_cost: float | None = None
+    ) -> Experiment:
+        """The same with other engine settings on every reader, and another limit; None leaves them."""
+        given = {name: value for name, value in (("threads", threads), ("n_batch", n_batch)) if value is not None}
+        readers = tuple(one.model_copy(update=given) for one in self.readers)
+        return self.model_copy(update={"readers": readers} | ({} if max_cost is None else {"max_cost": max_cost}))
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read and check an experiment.
+
+    Args:
+        path: a TOML file, or the name of a bundled experiment such as `demo`; see `experiment_file`.
+
+    Raises:
+        InputError: whatever is wrong with it, in one line.
+    """
+    file = experiment_file(path)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} does not parse ({error})", "TOML", "correct the file") from error
+    return check_experiment(parse_experiment(content, str(file)))
+
+
+def experiment_file(path: Path) -> Path:
+    """The TOML file of an experiment given by path or by the name of a bundled one; its paths are relative to it.
+
+    Raises:
+        InputError: no such file.
+    """
+    file = path if path.suffix == ".toml" else EXPERIMENTS / f"{path}.toml"
+    if not file.is_file():
+        known = ", ".join(sorted(one.stem for one in EXPERIMENTS.glob("*.toml")))
+        raise InputError(f"no experiment {path}", f"a .toml file, or one of {known}", "check the path")
+    return file
+
+
+def parse_experiment(content: dict[str, Any], where: str) -> Experiment:
+    """Build an experiment from plain values.
+
+    Raises:
+        InputError: an unknown key or a bad value, with its place.
+    """
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise _first_problem(error, where) from error
+
+
+def check_experiment(experiment: Experiment) -> Experiment:
+    """Refuse what only shows across fields, before any work starts.
+
+    Raises:
+        InputError: two readers of one name, votes that cannot differ, no cut, a budget below the largest size.
+    """
+    names = [reader.label for reader in experiment.readers]
+    doubled = {name for name in names if names.count(name) > 1}
+    if doubled:
+        raise InputError(
+            f"two readers are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
+        )
+    _check_corpora((experiment.corpus, *experiment.other_corpora))
+    _check_readers(experiment)
+    _check_retrieval(experiment.retrieval)
+    return experiment
+
+
+def _check_corpora(corpora: tuple[CorpusConfig, ...]) -> None:
+    names = [corpus.name or corpus.source for corpus in corpora]
+    doubled = {name for name in names if names.count(name) > 1}
+    if doubled:
+        raise InputError(
+            f"two corpora are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
+        )
+
+
+def _check_readers(experiment: Experiment) -> None:
+    for corpus in (experiment.corpus, *experiment.other_corpora):
+        labels = LabelSet(corpus.labels) if corpus.source == "tables" else LabelSet()
+        for reader in experiment.readers:
+            check_diversity(reader, labels)
+    for reader in experiment.readers:
+        check_remote(reader)
+        check_mode(reader, experiment.consensus)
+        for prompt in reader.prompts:
+            load_prompt(prompt)
+
+
+def _check_retrieval(retrieval: RetrievalConfig) -> None:
+    labels = [embedder.label for embedder in retrieval.embedders]
+    doubled = {label for label in labels if labels.count(label) > 1}
+    if doubled:
+        raise InputError(
+            f"two embedders are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
+        )
+    if not retrieval.cuts():
+        raise InputError("retrieval without k and without budgets", "at least one of them", "set `k` or `budgets`")
+    if min(retrieval.k, default=1) < 1 or min(retrieval.budgets, default=1) < 1:
+        raise InputError(f"k {retrieval.k}, budgets {retrieval.budgets}", "numbers above 0", "correct them")
+    for size in retrieval.sizes:
+        for overlap in retrieval.overlaps:
+            if not 0 <= overlap < size:
+                raise InputError(f"overlap {overlap} with chunk size {size}", "0 <= overlap < size", "lower it")
+    check_budgets(retrieval.cuts(), max(retrieval.sizes))
+
+
+def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
+    """Refuse what a reader's settings make impossible.
+
+    Raises:
+        InputError: a rule that needs distributions with a reader that gives none, an output that fills the context, a
+            system message that no model would see.
+    """
+    if not reader.gives_distributions and consensus.rule == "min_probability":
+        where = f"at {reader.remote.provider}" if reader.mode == "label" else "in generate mode"
+        raise InputError(
+            f"rule 'min_probability' with reader {reader.label!r} {where}",
+            "label probabilities, which it gives none of",
+            "use rule = 'unanimous' or 'majority', or a reader in label mode on this machine or a server",
+        )
+    if not reader.remote.is_remote and reader.mode == "generate" and reader.num_predict >= reader.num_ctx:
+        raise InputError(
+            f"reader {reader.label!r}: num_predict {reader.num_predict} with num_ctx {reader.num_ctx}",
+            "room for a prompt beside the output",
+            "lower num_predict or raise num_ctx",
+        )
+    if reader.system is not None and reader.frame is not None and SYSTEM not in reader.frame:
+        raise InputError(
+            f"reader {reader.label!r}: a system message and a frame without {SYSTEM}",
+            "a frame that shows it",
+            f"put {SYSTEM} into the frame, or remove `system`",
+        )
+
+
+def _first_problem(error: ValidationError, where: str) -> InputError:
+    problems = error.errors()
+    first = problems[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        found, expected, remedy = f"{where}: unknown key {place!r}", "a key of that section", "correct or remove it"
+        if "remote" in first["loc"]:
+            remedy += "; a key for a provider comes from the environment (remote.key_variable names its variable)"
+    elif "remote" in first["loc"]:  # somebody may have put a key there: it is not repeated
+        found, expected, remedy = f"{where}: {place}", first["msg"].removeprefix("Value error, "), "correct the value"
+    else:
+        found = f"{where}: {place} = {first['input']!r:.60}"
+        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        remedy = "correct the value"
+    more = len(problems) - 1
+    return InputError(found, expected, remedy + (f" ({more} more in the same file)" if more else ""))

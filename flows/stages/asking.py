@@ -1,0 +1,174 @@
+"""Asking a labeler: the prompts of some questions, less those that the ledger answers already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from corpora.schema import LabelSet
+from flows.session.workspace import Workspace, labeler_fingerprint, model_file, open_ledger
+from labeling.prompting.labeler import LabelerConfig
+from labeling.votes.ledger import Ledger
+from labeling.engine.llama import LlamaModel
+from labeling.engine.label_mode import LocalLabeler
+from labeling.engine.generate_mode import GeneratingLabeler
+from labeling.votes.vote import KEY, VOTES, Failure, Labeler, Prompt, Vote, votes_frame
+
+# A prompt that did not fit costs nothing to refuse again, and fits once num_ctx is raised.
+NOT_KEPT: Failure = "prompt_too_long"
+PromptGroups = Callable[[], Iterator[list[Prompt]]]  # the prompts of each question, written anew at every call
+
+
+class Asked(NamedTuple):
+    """What asking a shard took.
+
+    Attributes:
+        n_prompts: distinct prompts, without those left.
+        n_new: how many of them the ledger did not know.
+        n_evaluated: model tokens evaluated for them, after prefix sharing.
+        n_tokens: model tokens of them, each prompt counted in full.
+        seconds: wall-clock.
+        not_kept: failed votes that the ledger does not keep.
+        left: ids of questions that were being asked elsewhere.
+        n_written: tokens that a remote labeler wrote.
+        n_broken_off: calls to one that broke off after they were sent, and were made again: paid twice at worst.
+        usd: what it cost at the price table's prices, in US dollars.
+    """
+
+    n_prompts: int
+    n_new: int
+    n_evaluated: int
+    n_tokens: int
+    seconds: float
+    not_kept: tuple[Vote, ...]
+    n_written: int = 0
+    n_broken_off: int = 0
+    usd: float = 0.0
+    left: tuple[str, ...] = ()
+
+
+def ask(
+    workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
+) -> Asked:
+    """Ask a labeler the prompts of some questions and put its votes into the ledger.
+
+    The prompts of one question go to the model together and enter the ledger together, so that their order of
+    evaluation does not depend on shards or resumes.
+
+    Args:
+        workspace: where the ledger is.
+        config: the labeler.
+        labels: the allowed answers.
+        prompts: grouped by question.
+        waits: for questions that another run is asking; else they are left.
+
+    Raises:
+        InputError: the model is missing or broken, or the ledger cannot be written.
+    """
+    started = time.perf_counter()
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    n_new, evaluated, n_tokens, not_kept, left = 0, 0, 0, [], []
+    for question_id, group in groupby(ledger.missing(prompts), key=lambda prompt: prompt.question_id):
+        missing = list(group)
+        if not ledger.claim(question_id, wait=waits):
+            left.append(question_id)
+            continue
+        # Another run may have answered between the look at the ledger and the claim.
+        missing = ledger.missing(missing) if ledger.has_claims else missing
+        if not missing:
+            continue
+        votes, n_evaluated = _ask_model(config, labels, missing)
+        kept = [vote for vote in votes if vote.failure != NOT_KEPT]
+        if ledger.append(kept):
+            ledger.release()
+        n_new += len(missing)
+        evaluated += n_evaluated
+        n_tokens += sum(vote.n_prompt_tokens for vote in kept)
+        not_kept += [vote for vote in votes if vote.failure == NOT_KEPT]
+    return Asked(
+        n_prompts=count_prompts(prompts, left),
+        n_new=n_new,
+        n_evaluated=evaluated,
+        n_tokens=n_tokens,
+        seconds=time.perf_counter() - started,
+        not_kept=tuple(not_kept),
+        left=tuple(left),
+    )
+
+
+def count_prompts(prompts: Iterable[Prompt], left: Collection[str]) -> int:
+    """How many distinct prompts these are, without those of questions that are left to others."""
+    return len({(prompt.hash, prompt.vote) for prompt in prompts if prompt.question_id not in left})
+
+
+def claim_missing(ledger: Ledger, prompts: Sequence[Prompt], *, waits: bool) -> tuple[list[Prompt], list[str]]:
+    """Claim the questions of a shard together; those prompts that have no vote yet, and the questions of others."""
+    while True:
+        missing = ledger.missing(prompts)
+        questions = dict.fromkeys(prompt.question_id for prompt in missing)
+        busy = [one for one in questions if not ledger.claim(one)]
+        if not (busy and waits):
+            break
+        ledger.claim(busy[0], wait=True)
+    # Another run may have answered between the look at the ledger and the claims.
+    return ledger.missing([prompt for prompt in missing if prompt.question_id not in busy]), busy
+
+
+def _ask_model(config: LabelerConfig, labels: LabelSet, prompts: list[Prompt]) -> tuple[list[Vote], int]:
+    """The votes on the prompts of one question, and the tokens evaluated for them."""
+    labeler = open_labeler(config, labels)
+    before = labeler.n_evaluated
+    votes = labeler.ask(prompts)
+    return votes, labeler.n_evaluated - before
+
+
+def collect(
+    workspace: Workspace,
+    config: LabelerConfig,
+    labels: LabelSet,
+    prompts: Iterable[Prompt],
+    not_kept: Sequence[Vote] = (),
+) -> pl.DataFrame:
+    """The votes on these prompts; frame of schema `VOTES`, one row a distinct prompt, in a canonical order.
+
+    Of each prompt only its key is held, so that a generator of prompts costs no memory.
+    """
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    ledger.flush()
+    wanted = pl.DataFrame(
+        [(prompt.hash, prompt.arm, prompt.vote, prompt.seed) for prompt in prompts],
+        schema=pl.Schema({name: VOTES[name] for name in KEY[1:]}),
+        orient="row",
+    ).unique()
+    known = pl.concat([ledger.votes(), votes_frame(not_kept)]).unique(KEY, keep="first", maintain_order=True)
+    return known.join(wanted, on=list(KEY[1:]), how="semi").sort("question_id", *KEY[1:])
+
+
+class _Loaded(NamedTuple):
+    key: tuple[Path, int, int | None, int]
+    model: LlamaModel
+
+
+_loaded: list[_Loaded] = []  # at most one: two 8B models do not fit where one does
+
+
+def open_labeler(config: LabelerConfig, labels: LabelSet) -> Labeler:
+    """A local labeler; its model stays loaded until another one is asked for."""
+    file = model_file(config.model)
+    key = (file.path, config.num_ctx, config.threads, config.n_batch)
+    if not _loaded or _loaded[0].key != key:
+        close_model()
+        _loaded.append(_Loaded(key, LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch)))
+    kind = LocalLabeler if config.mode == "label" else GeneratingLabeler
+    return kind(config, labels, _loaded[0].model, file.sha256)
+
+
+def close_model() -> None:
+    """Free the loaded model, if there is one."""
+    while _loaded:
+        _loaded.pop().model.close()

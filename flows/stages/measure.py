@@ -1,0 +1,91 @@
+"""How fast a labeler is on this machine, how much memory it takes, and what that costs: a short probe."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from corpora.schema import LabelSet
+from flows.stages.asking import close_model, open_labeler
+from flows.session.experiment import Experiment
+from flows.session.workspace import Workspace
+from labeling.prompting.labeler import LabelerConfig
+from labeling.models.prices import PriceTable
+from labeling.votes.vote import Prompt
+
+QUESTIONS_MEASURED = 3  # after one that warms up
+LONG_QUESTION = 10.0  # seconds; beside it, what warming up takes is nothing, so that the first one is the measure
+
+
+def price_file(experiment: Experiment, workspace: Workspace) -> Path | None:
+    """The user's price table, its path relative to the experiment's file."""
+    return workspace.base / experiment.prices if experiment.prices else None
+
+
+class Speed(NamedTuple):
+    """What a probe of one labeler took.
+
+    Attributes:
+        reader: its name.
+        questions: how many were timed, three votes each; 0 where none fits in num_ctx.
+        seconds: wall-clock of these.
+        evaluated: model tokens evaluated for them, after prefix sharing, generated ones included.
+        memory: resident bytes that the model added: weights, KV cache, buffers.
+    """
+
+    reader: str
+    questions: int
+    seconds: float
+    evaluated: int
+    memory: int
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Evaluated tokens a second; None where nothing was timed."""
+        return self.evaluated / self.seconds if self.questions else None
+
+    def per_thousand(self, prices: PriceTable) -> dict[str, float | None]:
+        """Seconds and US dollars for 1,000 questions of this kind."""
+        if not self.questions:
+            return {"seconds_per_1000": None, "usd_per_1000": None}
+        seconds = 1000 * self.seconds / self.questions
+        return {"seconds_per_1000": seconds, "usd_per_1000": prices.machine_cost(seconds)}
+
+    def described(self, prices: PriceTable) -> dict[str, Any]:
+        """All of it, as JSON types."""
+        return {**self._asdict(), "tokens_per_second": self.tokens_per_second, **self.per_thousand(prices)}
+
+
+def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Prompt]]) -> Speed:
+    """Ask a labeler the prompts of a few questions and keep none of its answers.
+
+    The model is loaded anew, so that its memory shows, and closed by whoever asks next.
+
+    Args:
+        config: the labeler.
+        labels: the allowed answers.
+        groups: prompts by question; read until enough have been timed or 50 did not fit in the context.
+    """
+    close_model()
+    process = psutil.Process()
+    before = process.memory_info().rss
+    labeler = open_labeler(config, labels)
+    warm, questions, seconds, evaluated = False, 0, 0.0, 0
+    for group in itertools.islice(groups, 50):
+        tokens, started = labeler.n_evaluated, time.perf_counter()
+        labeler.ask(group)
+        took, done = time.perf_counter() - started, labeler.n_evaluated - tokens
+        if not done:
+            continue  # it did not fit
+        if not warm and took < LONG_QUESTION:
+            warm = True
+            continue
+        questions, seconds, evaluated = questions + 1, seconds + took, evaluated + done
+        if questions == QUESTIONS_MEASURED or took >= LONG_QUESTION:
+            break
+    return Speed(config.label, questions, seconds, evaluated, process.memory_info().rss - before)

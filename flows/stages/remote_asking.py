@@ -1,0 +1,231 @@
+"""Asking remote labelers: in batches where their plan has them, else call by call; within what may be spent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from corpora.errors import InputError
+from corpora.schema import Corpus, LabelSet
+from flows.stages.asking import Asked, PromptGroups, claim_missing, count_prompts
+from flows.session.providers import fall_back, find_api, meter_of, open_desk, open_pacer, open_provider
+from flows.stages.runner import Runner
+from flows.stages.shards import ask_in_shards
+from flows.session.workspace import Workspace, labeler_fingerprint, open_ledger
+from labeling.prompting.labeler import LabelerConfig
+from labeling.votes.ledger import Ledger
+from labeling.remote.jobs.desk import NoBatchesError
+from labeling.remote.direct import DirectLabeler
+from labeling.remote.jobs.job import batch_folder, direct_lock
+from labeling.remote.jobs.parts import load_parts
+from labeling.remote.spending import LimitError, Usage
+from labeling.votes.vote import Prompt
+
+FIRST_SHARD = 16  # questions: enough to keep all connections busy
+FLUSH_SECONDS = 5.0  # what was paid for is on disk soon
+
+
+class Submitted(NamedTuple):
+    """Requests of a batch job that are under way, and those that the limit of what may be spent keeps back for now."""
+
+    under_way: int
+    kept_back: int
+
+
+def submit_batches(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> Submitted:
+    """Plan and submit what the ledger lacks, without waiting.
+
+    Raises:
+        NoBatchesError: the plan has no batches after all.
+        InputError: as `BatchDesk.submit`.
+    """
+    desk = open_desk(config, labels, workspace)
+    desk.plan(prompt for group in groups() for prompt in group)
+    desk.submit()
+    parts = desk.open_parts()
+    return Submitted(*(sum(one.n_requests for one in parts if one.is_under_way is is_it) for is_it in (True, False)))
+
+
+def submit_reads(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> None:
+    """Submit what a reader is asked of retrieved chunks, if it is asked in batches.
+
+    What the limit keeps back, or a plan has no batches for, is left to the reader's turn.
+    """
+    if not is_answered(config, labels, workspace, groups) and find_api(config.remote) == "batch":
+        with suppress(LimitError, NoBatchesError):
+            submit_batches(config, labels, workspace, groups)
+
+
+def ask_remote(
+    stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, config: LabelerConfig, workspace: Workspace,
+    runner: Runner,
+) -> list[Asked]:  # fmt: skip
+    """Ask a remote labeler all prompts; whatever happens, what was answered is in the ledger.
+
+    Raises:
+        InputError: the provider refuses, the limit of what may be spent is near, or answers are still missing after
+            all attempts.
+    """
+    n_prompts, n_missing = _count(groups, config, corpus.labels, workspace)
+    if not n_missing:
+        return [Asked(n_prompts, 0, 0, 0, 0.0, ())]
+    if find_api(config.remote) == "batch":
+        try:
+            return _ask_in_batches(stage, groups, corpus, config, workspace, runner)
+        except NoBatchesError:
+            fall_back(config.remote)
+    if config.remote.api_first == "batch":
+        runner.progress.say(
+            f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call, full price."
+        )
+    if not is_paid(config, workspace):
+        workspace = workspace._replace(prices=None)  # another machine, which may ask, has no such file
+    return ask_in_shards(
+        stage, ask_directly, groups, n_questions, corpus.labels, config, workspace, runner, FIRST_SHARD
+    )
+
+
+def _refuse_twice(config: LabelerConfig, ledger: Ledger) -> None:
+    """Refuse to ask call by call what is planned or under way in batches: it would be paid twice."""
+    under_way = sum(part.n_requests for part in load_parts(batch_folder(ledger.folder)) if part.is_open)
+    if under_way:
+        raise InputError(
+            f"{config.label}: {under_way} requests are planned or under way in batches",
+            "none, to ask call by call and pay nothing twice",
+            "`tercet batches collect` fetches them, `tercet batches cancel` stops them",
+        )
+
+
+def is_answered(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> bool:
+    """Whether the ledger has every vote, so that nobody needs to be asked and no key is needed."""
+    return not _count(groups, config, labels, workspace)[1]
+
+
+def _count(groups: PromptGroups, config: LabelerConfig, labels: LabelSet, workspace: Workspace) -> tuple[int, int]:
+    """How many prompts there are, and how many of them the ledger does not answer."""
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    ledger.look()
+    counts = [(len(group), len(ledger.missing(group, looks=False))) for group in groups()]
+    return sum(n for n, _ in counts), sum(n for _, n in counts)
+
+
+def is_paid(config: LabelerConfig, workspace: Workspace) -> bool:
+    """Whether somebody is paid for answers: a server that the price table does not know is the user's own."""
+    return config.remote.provider != "server" or meter_of(config, workspace, "direct").price is not None
+
+
+def ask_directly(
+    workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
+) -> Asked:
+    """Ask call by call the prompts of some questions, several at a time; each vote enters the ledger as it comes.
+
+    Args:
+        workspace: where the ledger is.
+        config: the labeler.
+        labels: the allowed answers.
+        prompts: of whole questions.
+        waits: for questions that another run is asking, of a server that nobody is paid for; else they are left.
+
+    Raises:
+        InputError: as `ask_remote`.
+    """
+    started = time.perf_counter()
+    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    ledger.flush_seconds = min(ledger.flush_seconds, FLUSH_SECONDS)
+    left: list[str] = []
+    if is_paid(config, workspace):
+        # Two runs that pay take turns, shard by shard: the second finds what the first has paid for.
+        with direct_lock(ledger):
+            _refuse_twice(config, ledger)
+            missing = ledger.missing(prompts)
+            used, n_broken_off = _ask_missing(ledger, missing, workspace, config, labels)
+    else:
+        missing, left = claim_missing(ledger, prompts, waits=waits)
+        try:
+            used, n_broken_off = _ask_missing(ledger, missing, workspace, config, labels)
+        finally:
+            ledger.release()
+    return Asked(
+        n_prompts=count_prompts(prompts, left),
+        n_new=len(missing),
+        n_evaluated=used.input,
+        n_tokens=used.input,
+        seconds=time.perf_counter() - started,
+        not_kept=(),
+        n_written=used.output,
+        n_broken_off=n_broken_off,
+        usd=meter_of(config, workspace, "direct").usd(used),
+        left=tuple(left),
+    )
+
+
+def _ask_missing(
+    ledger: Ledger, prompts: Sequence[Prompt], workspace: Workspace, config: LabelerConfig, labels: LabelSet
+) -> tuple[Usage, int]:
+    """Ask; the tokens that it took, and how many calls broke off."""
+    if not prompts:
+        return Usage(), 0
+    provider, pacer = open_provider(config.remote), open_pacer(config.remote, config.model)
+    meter = meter_of(config, workspace, "direct")
+    labeler = DirectLabeler(config, labels, provider, pacer, meter, is_proven=not ledger.is_empty)
+    try:
+        labeler.ask(prompts, lambda vote: ledger.append([vote]))
+    except InputError as error:
+        if not labeler.n_broken_off:
+            raise
+        twice = (
+            f"{labeler.n_broken_off} calls broke off after they were sent and were made again, each paid twice at worst"
+        )
+        raise InputError(error.found, error.expected, f"{error.remedy} ({twice})") from error
+    finally:
+        ledger.flush()
+    return labeler.used, labeler.n_broken_off
+
+
+def _ask_in_batches(
+    stage: str, groups: PromptGroups, corpus: Corpus, config: LabelerConfig, workspace: Workspace, runner: Runner
+) -> list[Asked]:
+    desk = open_desk(config, corpus.labels, workspace, runner.progress.say)
+    asked: list[Asked] = []
+    in_vain = 0
+    while True:
+        missing = desk.plan(prompt for group in groups() for prompt in group)
+        under_way = desk.open_parts()
+        if not under_way:
+            return asked
+        if desk.is_cancelled:
+            raise InputError(
+                f"{config.label}: batches were cancelled, and {missing} votes are missing",
+                "them",
+                "run again to submit them again: everything so far is kept",
+            )
+        if in_vain == config.remote.max_attempts:
+            raise InputError(
+                f"{config.label}: {missing} votes are missing, and {in_vain} submissions in a row brought none of them"
+                + (f" (the last error: {desk.last_error.message})" if desk.last_error else ""),
+                "an answer to each",
+                "run again to submit them again: everything so far is kept",
+            )
+        calls = ((part.n_requests, (workspace, config, corpus.labels, part.id)) for part in desk.finished())
+        collected = runner.each(stage, sum(part.n_requests for part in under_way), collect_part, calls)
+        in_vain = 0 if any(one.n_new for one in collected) else in_vain + 1
+        asked += collected
+
+
+def collect_part(workspace: Workspace, config: LabelerConfig, labels: LabelSet, part_id: str) -> Asked:
+    """Put the votes of a finished part into the ledger."""
+    started = time.perf_counter()
+    desk = open_desk(config, labels, workspace)
+    results = desk.collect(part_id)
+    return Asked(
+        n_prompts=len(results.new),
+        n_new=len(results.new),
+        n_evaluated=results.used.input,
+        n_tokens=results.used.input,
+        seconds=time.perf_counter() - started,
+        not_kept=(),
+        n_written=results.used.output,
+        usd=meter_of(config, workspace, "batch").usd(results.used),
+    )

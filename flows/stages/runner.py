@@ -1,0 +1,91 @@
+"""How a flow runs its stages: called directly, or as Prefect tasks. The flows do not know which."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import polars as pl
+
+from corpora.storage import StorePath
+from flows.stages.progress import Progress, Quiet
+from results.report.plots.plot import Plot
+
+T = TypeVar("T")
+
+
+class Finished(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        folder: where it lies.
+        report: the Markdown report.
+        line: the verdict.
+        tables: frames by name.
+        plots: the most telling first.
+    """
+
+    folder: StorePath
+    report: str
+    line: str
+    tables: Mapping[str, pl.DataFrame]
+    plots: Sequence[Plot]
+
+
+class Runner:
+    """Calls stage functions directly, times them, and shows progress.
+
+    Args:
+        progress: where to show it; nowhere by default.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.progress: Progress = progress or Quiet()
+        self.seconds: dict[str, float] = {}
+
+    @property
+    def n_workers(self) -> int:
+        """How many shards are worked on at a time."""
+        return 1
+
+    def call(self, stage: Callable[..., T], *args: Any) -> T:
+        """Call a stage; a subclass may hand it to somebody else."""
+        return stage(*args)
+
+    def run(self, name: str, stage: Callable[..., T], *args: Any) -> T:
+        """Run one stage under a name."""
+        self.progress.say(name)
+        started = time.perf_counter()
+        try:
+            return self.call(stage, *args)
+        finally:
+            self._add(name, time.perf_counter() - started)
+
+    def each(
+        self, name: str, total: int, stage: Callable[..., T], shards: Iterable[tuple[int, tuple[Any, ...]]]
+    ) -> list[T]:
+        """Run a stage once for each shard.
+
+        Args:
+            name: what the progress bar says.
+            total: steps of all shards together.
+            stage: the stage function.
+            shards: steps and arguments of each shard.
+        """
+        started = time.perf_counter()
+        results = []
+        try:
+            with self.progress.stage(name, total) as advance:
+                for steps, args in shards:
+                    results.append(self.call(stage, *args))
+                    advance(steps)
+        finally:
+            self._add(name, time.perf_counter() - started)
+        return results
+
+    def show(self, finished: Finished) -> None:
+        """Show a finished run beside its folder; nowhere to, when called directly."""
+
+    def _add(self, name: str, seconds: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
