@@ -12,21 +12,21 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from corpora.digest import sha256_text
+from corpora.errors import InputError
+from corpora.schema import Corpus, LabelSet
+from corpora.shaping.distractors import add_distractors
+from corpora.shaping.selection import assign_split, sample_questions
+from corpora.shaping.stitch import stitch
 from corpora.sources.beir import read_beir
 from corpora.sources.bundled import read_sample
 from corpora.sources.chroma import read_chroma
-from corpora.digest import sha256_text
-from corpora.shaping.distractors import add_distractors
-from corpora.errors import InputError
 from corpora.sources.evidence_inference import read_evidence_inference
 from corpora.sources.generator import GeneratorConfig, generate_corpus
 from corpora.sources.pubmedqa import PARTS, read_pubmedqa
-from corpora.schema import Corpus, LabelSet
-from corpora.shaping.selection import assign_split, sample_questions
 from corpora.sources.squad import read_squad
-from corpora.shaping.stitch import stitch
-from corpora.storage import StorePath
 from corpora.sources.tables import DocumentColumns, QuestionColumns, find_table, read_tables
+from corpora.storage import StorePath
 from corpora.validate import validate
 
 Source = Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"]

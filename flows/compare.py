@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from corpora.schema import Corpus
-from flows.session.experiment import Experiment
 from flows.label import Labeled, document_prompts, label, load
+from flows.session.experiment import Experiment
+from flows.session.workspace import Workspace
 from flows.stages.measure import measure, price_file
 from flows.stages.runner import Runner
-from flows.session.workspace import Workspace
 from labeling.models.prices import load_prices
-from results.readers.answers import judge
 from results.comparing.comparison import compare_labelers
 from results.comparing.shift import OnCorpus, compare_corpora
+from results.readers.answers import judge
 from results.readers.slices import best_on_slices, slice_questions
 
 

@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 import polars as pl
 
+from corpora.load import load_corpus
 from corpora.schema import Corpus, Question, iter_questions
 from corpora.shaping.selection import balanced_sample, sample_questions
-from corpora.load import load_corpus
-from flows.stages.asking import Asked, PromptGroups, ask, collect
 from flows.session.experiment import Experiment, ReaderConfig
+from flows.session.workspace import Workspace
+from flows.stages.asking import Asked, PromptGroups, ask, collect
 from flows.stages.remote_asking import ask_remote
 from flows.stages.runner import Runner
 from flows.stages.shards import ask_in_shards
-from flows.session.workspace import Workspace
-from labeling.votes.consensus import build_gold, check_rule
 from labeling.prompting.labeler import LabelerConfig, PromptWriter
+from labeling.votes.consensus import build_gold, check_rule
 from labeling.votes.vote import Prompt
 from results.readers.labeling_tables import ReaderVotes, labeling_tables
 from retrieval.context import assemble

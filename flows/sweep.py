@@ -8,21 +8,30 @@ from typing import NamedTuple
 import polars as pl
 
 from corpora.schema import Corpus
-from flows.stages.asking import Asked, collect
-from flows.session.experiment import Experiment, ReaderConfig
-from flows.stages.indexing import Ranked, check_sizes, embed_all, kept_chunks, needs_vectors, rank, score_retrieval, split
 from flows.label import Labeled, ask_all, reader_corpus
+from flows.session.experiment import Experiment, ReaderConfig
+from flows.session.workspace import Workspace, by_size, open_embedder
+from flows.stages.asking import Asked, collect
+from flows.stages.indexing import (
+    Ranked,
+    check_sizes,
+    embed_all,
+    kept_chunks,
+    needs_vectors,
+    rank,
+    score_retrieval,
+    split,
+)
 from flows.stages.reading import Contexts, Reading, build_contexts, join_answers
 from flows.stages.remote_asking import submit_reads
 from flows.stages.runner import Runner
-from flows.session.workspace import Workspace, by_size, open_embedder
 from results.advice.guards import counted_differently, find_warnings, one_document
-from results.sweep.judged import ANSWERS
 from results.advice.recommendation import Recommendation, recommend
 from results.advice.retrieval_choice import Choice, choose_retrieval
+from results.advice.verdict import Verdict, reach_verdicts
+from results.sweep.judged import ANSWERS
 from results.sweep.retrieval_means import mean_retrieval
 from results.sweep.scoring import score_sweep
-from results.advice.verdict import Verdict, reach_verdicts
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.ranking.retrievers import Retriever
 

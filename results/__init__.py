@@ -1,5 +1,5 @@
 """Numbers and what they mean: scores, statistics, advice and reports, all from tables.
 
-The layers, from the lowest: `stats/`, `evidence/`, `readers/`, `comparing/`, `sweep/`, `advice/`, `report/`. Nothing here
-asks a model; what is published lies in `published/`.
+The layers, from the lowest: `stats/`, `evidence/`, `readers/`, `comparing/`, `sweep/`, `advice/`, `report/`. Nothing
+here asks a model; what is published lies in `published/`.
 """

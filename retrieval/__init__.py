@@ -1,3 +1,5 @@
-"""Chunks and hits: documents are split (`chunking/`), embedded (`embedding/`) and ranked (`ranking/`); a cut of a ranking
-becomes the context that a reader sees. Nothing here knows a reader or a score.
+"""Chunks and hits.
+
+Documents are split (`chunking/`), embedded (`embedding/`) and ranked (`ranking/`); a cut of a ranking becomes the
+context that a reader sees. Nothing here knows a reader or a score.
 """

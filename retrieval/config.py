@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from retrieval.chunking.splitters import Chunking, Splitter
 from retrieval.context import Cut
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.ranking.retrievers import Retriever
-from retrieval.chunking.splitters import Chunking, Splitter
 
 Control = Literal["closed_book", "random", "oracle_chunk"]
 

@@ -125,9 +125,8 @@ def fresh_process_caches():
 
 
 def forget() -> None:
+    from flows.session import providers, workspace
     from flows.stages import asking
-    from flows.session import providers
-    from flows.session import workspace
 
     asking.close_model()
     for cached in (

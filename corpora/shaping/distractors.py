@@ -10,9 +10,9 @@ import polars as pl
 
 from corpora.digest import sha256_file
 from corpora.errors import InputError
-from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.schema import Corpus
 from corpora.shaping.selection import id_hash
+from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.sources.tables import DocumentColumns, read_documents
 
 PREFIX = "distractor:"  # so that no id of the corpus can be meant

@@ -102,11 +102,11 @@ def _execute(
     path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], *, prefect: bool = False, dask: str = "",
     quiet: bool,
 ) -> None:  # fmt: skip
-    from flows.session.experiment import experiment_file, load_experiment
     from flows.run.pipeline import execute
+    from flows.session.experiment import experiment_file, load_experiment
+    from flows.session.workspace import Workspace
     from flows.stages.progress import Bars, Quiet
     from flows.stages.runner import Runner
-    from flows.session.workspace import Workspace
 
     experiment = load_experiment(path).with_settings(**settings)
     workspace = Workspace(store, experiment_file(path).resolve().parent)
@@ -138,12 +138,12 @@ def _execute(
 @store_option
 def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
     """Say what a run would ask, how long it would take and what it would cost, before anything is asked."""
-    from flows.session.experiment import experiment_file, load_experiment
-    from flows.stages.measure import price_file
     from flows.planning.plan import plan as make_plan
     from flows.planning.plan import render_plan
     from flows.planning.quote import quote, render_quotes
+    from flows.session.experiment import experiment_file, load_experiment
     from flows.session.workspace import Workspace
+    from flows.stages.measure import price_file
 
     loaded = load_experiment(experiment)
     workspace = Workspace(store, experiment_file(experiment).resolve().parent)
@@ -243,8 +243,8 @@ def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
 @click.argument("experiment", type=click.Path(path_type=Path))
 def check_models(experiment: Path) -> None:
     """Check that every reader of an EXPERIMENT can be asked: its file is here, or its provider serves its model."""
-    from flows.session.experiment import load_experiment
     from flows.planning.reader_check import check_reader
+    from flows.session.experiment import load_experiment
 
     checks = [check_reader(reader) for reader in load_experiment(experiment).readers]
     for one in checks:
@@ -288,4 +288,3 @@ def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath
 
 
 main.add_command(batches)
-

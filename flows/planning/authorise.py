@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from corpora.errors import InputError
+from flows.planning.quote import money, quote, render_quotes
 from flows.session.experiment import Experiment
 from flows.session.providers import find_api
-from flows.planning.quote import money, quote, render_quotes
 from flows.session.workspace import Workspace
 
 

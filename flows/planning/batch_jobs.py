@@ -9,11 +9,11 @@ from pathlib import Path
 from corpora.errors import InputError
 from corpora.storage import StorePath, require_folder
 from flows.planning.authorise import authorise
-from flows.session.experiment import Experiment
 from flows.planning.first_asks import submit_all
-from flows.stages.measure import price_file
+from flows.session.experiment import Experiment
 from flows.session.providers import begin_spending, known_api, open_desk
 from flows.session.workspace import Workspace
+from flows.stages.measure import price_file
 from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.jobs.job import BATCH, LABELER, PAID, read_labeler
 from labeling.remote.jobs.parts import load_parts

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from corpora.schema import Corpus
 from corpora.load import load_corpus
-from flows.stages.asking import PromptGroups
-from flows.session.experiment import Experiment, ReaderConfig
+from corpora.schema import Corpus
 from flows.label import document_prompts, reader_corpus, tune_corpus
+from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.providers import fall_back, find_api
-from flows.stages.remote_asking import is_answered, submit_batches
 from flows.session.workspace import Workspace
+from flows.stages.asking import PromptGroups
+from flows.stages.remote_asking import is_answered, submit_batches
 from labeling.remote.jobs.desk import NoBatchesError
 from labeling.remote.spending import LimitError
 

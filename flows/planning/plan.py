@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from corpora.schema import Corpus, iter_questions
 from corpora.load import load_corpus
-from flows.stages.asking import close_model, open_labeler
-from flows.session.experiment import Experiment, ReaderConfig
-from flows.stages.indexing import check_sizes
+from corpora.schema import Corpus, iter_questions
 from flows.label import document_prompts, reader_corpus, tune_corpus
 from flows.run.manifest import Kind
+from flows.session.experiment import Experiment, ReaderConfig
+from flows.session.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
+from flows.stages.asking import close_model, open_labeler
+from flows.stages.indexing import check_sizes
 from flows.stages.measure import Speed, measure, price_file
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
-from flows.session.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
-from labeling.votes.consensus import check_rule
-from labeling.prompting.labeler import PromptWriter
-from labeling.models.prices import PriceTable, load_prices
 from labeling.engine.trie import build_trie
+from labeling.models.prices import PriceTable, load_prices
+from labeling.prompting.labeler import PromptWriter
+from labeling.votes.consensus import check_rule
 from labeling.votes.vote import Labeler
 
 ANSWER_TOKENS = 2  # that a remote model writes for a bare label, about

@@ -9,17 +9,17 @@ from functools import reduce
 from typing import NamedTuple
 
 from corpora.schema import iter_questions
-from flows.session.experiment import Experiment, ReaderConfig
 from flows.planning.first_asks import FirstAsk, first_asks
-from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
+from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
-from labeling.prompting.labeler import PromptWriter
-from labeling.votes.ledger import Ledger
+from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from labeling.models.prices import Price, load_prices
+from labeling.prompting.labeler import PromptWriter
 from labeling.prompting.remote_config import Api
 from labeling.remote.jobs.job import batch_folder
 from labeling.remote.jobs.parts import load_parts
 from labeling.remote.spending import BYTES_PER_TOKEN, Usage, estimate
+from labeling.votes.ledger import Ledger
 from labeling.votes.vote import Prompt
 
 LABEL_TOKENS = 4  # that a model writes for a bare label, about

@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 from corpora.digest import sha256_text
 from corpora.schema import Corpus
-from flows.stages.asking import Asked
 from flows.compare import Compared
-from flows.session.experiment import Experiment, ReaderConfig
 from flows.label import Labeled, reader_corpus
+from flows.session.experiment import Experiment, ReaderConfig
+from flows.session.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
+from flows.stages.asking import Asked
 from flows.stages.runner import Runner
 from flows.sweep import Swept
-from flows.session.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
 from labeling.prompting.labeler import PromptWriter
 from labeling.remote.requests import labeler_identity
-from results.comparing.comparison import name_best
 from results.advice.guards import labeler_warnings
+from results.comparing.comparison import name_best
 from results.store import machine
 
 Kind = Literal["label", "sweep", "compare", "run"]

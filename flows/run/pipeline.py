@@ -10,20 +10,20 @@ import polars as pl
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, remove_leftovers
-from flows.stages.asking import close_model
-from flows.planning.authorise import authorise
 from flows.compare import compare
-from flows.session.experiment import Experiment
-from flows.planning.first_asks import submit_all
-from flows.stages.indexing import check_questions, check_sizes, needs_vectors
 from flows.label import label, load
+from flows.planning.authorise import authorise
+from flows.planning.first_asks import submit_all
 from flows.run.manifest import Kind, all_inputs, describe, describe_session
-from flows.stages.measure import price_file
-from flows.session.providers import begin_spending, known_api
 from flows.run.run_tables import Made, run_tables
+from flows.session.experiment import Experiment
+from flows.session.providers import begin_spending, known_api
+from flows.session.workspace import Workspace, model_file
+from flows.stages.asking import close_model
+from flows.stages.indexing import check_questions, check_sizes, needs_vectors
+from flows.stages.measure import price_file
 from flows.stages.runner import Finished, Runner
 from flows.sweep import sweep
-from flows.session.workspace import Workspace, model_file
 from results.comparing.agreement import compare_runs
 from results.report.documents import draw_plots, render_documents
 from results.report.html.page import HTML_REPORT, render_html

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import polars as pl
 
 from flows.compare import Compared
-from flows.session.experiment import Experiment
 from flows.label import Labeled
-from flows.sweep import Swept
+from flows.session.experiment import Experiment
 from flows.session.workspace import Workspace
+from flows.sweep import Swept
 from labeling.models.prices import load_prices
 from results.advice.examples import pick_examples
 from results.comparing.remote_readers import RemoteReader, describe_remote

@@ -16,15 +16,15 @@ import distributed
 from distributed.client import ClosedClientError
 
 from corpora.errors import InputError
-from flows.stages.asking import ask
-from flows.session.experiment import Experiment
-from flows.stages.indexing import embed, embed_late
 from flows.run.manifest import Kind
-from flows.stages.remote_asking import ask_directly, is_paid
-from flows.stages.shards import SHARDS_A_WORKER
 from flows.runners.task_runner import TaskRunner
 from flows.runners.workers import Told, check_workers, free_model, on_worker
+from flows.session.experiment import Experiment
 from flows.session.workspace import Workspace
+from flows.stages.asking import ask
+from flows.stages.indexing import embed, embed_late
+from flows.stages.remote_asking import ask_directly, is_paid
+from flows.stages.shards import SHARDS_A_WORKER
 
 T = TypeVar("T")
 CONNECT_SECONDS = 30.0

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, forget_listings
-from flows.stages.asking import close_model
-from flows.session.experiment import Experiment
 from flows.run.manifest import Kind
+from flows.session.experiment import Experiment
 from flows.session.workspace import Workspace, find_embedder, forget_ledgers, model_file, release_ledgers
+from flows.stages.asking import close_model
 from retrieval.embedding.embedder_config import EmbedderConfig
 
 _one_at_a_time = threading.Lock()  # models and ledgers are not shared by threads

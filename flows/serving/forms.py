@@ -16,14 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 
 from corpora.errors import InputError
 from corpora.load import CorpusConfig, Source
-from flows.session.experiment import EXPERIMENTS, Experiment, ReaderConfig, load_experiment
 from flows.runners.names import SERVED
-from labeling.votes.consensus import Rule
+from flows.session.experiment import EXPERIMENTS, Experiment, ReaderConfig, load_experiment
 from labeling.models.registry import find_model, registry
+from labeling.votes.consensus import Rule
+from retrieval.chunking.splitters import Splitter
 from retrieval.config import Control
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.ranking.retrievers import Retriever
-from retrieval.chunking.splitters import Splitter
 
 MOST_TOKENS = 32_768
 

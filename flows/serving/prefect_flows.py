@@ -19,11 +19,11 @@ from prefect.states import Failed
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, absolute, open_store
-from flows.session.experiment import Experiment, check_experiment, experiment_file, load_experiment
-from flows.serving.forms import CompareForm, FormKind, LabelForm, SweepForm
 from flows.run.manifest import Kind
 from flows.run.pipeline import Outcome, execute, refuse_to_ask
 from flows.runners.task_runner import REFUSED, TaskRunner
+from flows.serving.forms import CompareForm, FormKind, LabelForm, SweepForm
+from flows.session.experiment import Experiment, check_experiment, experiment_file, load_experiment
 from flows.session.workspace import Workspace
 
 

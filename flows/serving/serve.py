@@ -18,9 +18,9 @@ import click
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, absolute
-from flows.session.experiment import Experiment, experiment_file, load_experiment
 from flows.runners.names import HEARTBEAT_SECONDS, REPORTS, SERVED, TAG
 from flows.serving.reports_server import LOOPBACK, reports_shown
+from flows.session.experiment import Experiment, experiment_file, load_experiment
 
 START_SECONDS, STOP_SECONDS = 90.0, 20.0
 NO_ANALYTICS = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}

@@ -9,13 +9,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.errors import InputError
-from corpora.schema import LabelSet
 from corpora.load import CorpusConfig
-from labeling.votes.calibration import CalibrationConfig
-from labeling.votes.consensus import ConsensusConfig
+from corpora.schema import LabelSet
 from labeling.prompting.labeler import SYSTEM, LabelerConfig, check_diversity
 from labeling.prompting.prompts import load_prompt
 from labeling.remote.requests import check_remote
+from labeling.votes.calibration import CalibrationConfig
+from labeling.votes.consensus import ConsensusConfig
 from results.config import ScoringConfig
 from retrieval.config import RetrievalConfig
 from retrieval.context import check_budgets

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from flows.session.workspace import Workspace, labeler_fingerprint, open_ledger
-from labeling.prompting.labeler import LabelerConfig
 from labeling.models.prices import load_prices
-from labeling.remote.jobs.desk import BatchDesk
-from labeling.remote.client import Provider, ProviderError
+from labeling.prompting.labeler import LabelerConfig
 from labeling.prompting.remote_config import Api, RemoteConfig
+from labeling.remote.client import Provider, ProviderError
+from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.pacing import Pacer, insist
 from labeling.remote.spending import Meter, Spending
 

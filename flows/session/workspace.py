@@ -14,12 +14,12 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from corpora.storage import StorePath
 from labeling.models import registry as models
-from labeling.prompting.labeler import LabelerConfig, fingerprint
-from labeling.votes.ledger import FLUSH_SECONDS, Ledger
 from labeling.models.registry import ModelFile, file_digest, find_model, registry, resolve_model
+from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.remote.requests import labeler_identity
-from retrieval.embedding.embedder_config import EmbedderConfig
+from labeling.votes.ledger import FLUSH_SECONDS, Ledger
 from retrieval.embedding.embedder import Embedder
+from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.hub import hub_folder, is_hub_id
 
 Reader = TypeVar("Reader", bound=LabelerConfig)

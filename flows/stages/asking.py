@@ -12,11 +12,11 @@ import polars as pl
 
 from corpora.schema import LabelSet
 from flows.session.workspace import Workspace, labeler_fingerprint, model_file, open_ledger
+from labeling.engine.generate_mode import GeneratingLabeler
+from labeling.engine.label_mode import LocalLabeler
+from labeling.engine.llama import LlamaModel
 from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.ledger import Ledger
-from labeling.engine.llama import LlamaModel
-from labeling.engine.label_mode import LocalLabeler
-from labeling.engine.generate_mode import GeneratingLabeler
 from labeling.votes.vote import KEY, VOTES, Failure, Labeler, Prompt, Vote, votes_frame
 
 # A prompt that did not fit costs nothing to refuse again, and fits once num_ctx is raised.

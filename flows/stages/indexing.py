@@ -13,18 +13,18 @@ import polars as pl
 
 from corpora.schema import Corpus, Question, iter_questions
 from flows.session.experiment import Experiment
-from flows.stages.runner import Runner
 from flows.session.workspace import Workspace, open_embedder
+from flows.stages.runner import Runner
 from results.evidence.retrieval_metrics import DocumentScorer, SpanScorer
 from results.settings import CHUNKING, CUT, SETTING, SETTING_SCHEMA
 from retrieval.chunking.chunks import CHUNKS, chunk_documents
+from retrieval.chunking.splitters import Chunking, check_chunking
 from retrieval.context import cut_ranking, depth_for
-from retrieval.embedding.embedder_config import EmbedderConfig, Role
 from retrieval.embedding.embedder import Place, Vectors
+from retrieval.embedding.embedder_config import EmbedderConfig, Role
 from retrieval.oracle import GoldChunk, order_chunks
 from retrieval.ranking.hits import HITS
 from retrieval.ranking.retrievers import Questions, Rankers, Retriever
-from retrieval.chunking.splitters import Chunking, check_chunking
 
 TEXTS_A_SHARD = 1024
 DOCUMENTS_A_SHARD = 64

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import psutil
 
 from corpora.schema import LabelSet
-from flows.stages.asking import close_model, open_labeler
 from flows.session.experiment import Experiment
 from flows.session.workspace import Workspace
-from labeling.prompting.labeler import LabelerConfig
+from flows.stages.asking import close_model, open_labeler
 from labeling.models.prices import PriceTable
+from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.vote import Prompt
 
 QUESTIONS_MEASURED = 3  # after one that warms up

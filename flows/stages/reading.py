@@ -13,8 +13,8 @@ from flows.session.workspace import Workspace, open_embedder
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.vote import Arm, Prompt
 from results.readers.answers import document_answers
-from results.sweep.judged import ANSWERS
 from results.settings import CHUNKING, CUT, SETTING
+from results.sweep.judged import ANSWERS
 from retrieval.context import assemble, cut_ranking
 from retrieval.random_context import RandomContexts
 

@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet
-from flows.stages.asking import Asked, PromptGroups, claim_missing, count_prompts
 from flows.session.providers import fall_back, find_api, meter_of, open_desk, open_pacer, open_provider
+from flows.session.workspace import Workspace, labeler_fingerprint, open_ledger
+from flows.stages.asking import Asked, PromptGroups, claim_missing, count_prompts
 from flows.stages.runner import Runner
 from flows.stages.shards import ask_in_shards
-from flows.session.workspace import Workspace, labeler_fingerprint, open_ledger
 from labeling.prompting.labeler import LabelerConfig
-from labeling.votes.ledger import Ledger
-from labeling.remote.jobs.desk import NoBatchesError
 from labeling.remote.direct import DirectLabeler
+from labeling.remote.jobs.desk import NoBatchesError
 from labeling.remote.jobs.job import batch_folder, direct_lock
 from labeling.remote.jobs.parts import load_parts
 from labeling.remote.spending import LimitError, Usage
+from labeling.votes.ledger import Ledger
 from labeling.votes.vote import Prompt
 
 FIRST_SHARD = 16  # questions: enough to keep all connections busy

@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Any
 
 from corpora.schema import LabelSet
+from flows.session.workspace import Workspace, release_ledgers
 from flows.stages.asking import Asked, PromptGroups
 from flows.stages.runner import Runner
-from flows.session.workspace import Workspace, release_ledgers
 from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.vote import Prompt
 

@@ -1,3 +1,5 @@
-"""Readers on this machine: llama.cpp with shared prefixes, labels read from the next-token distribution, and generated
-answers under a grammar. Nothing here reaches the network.
+"""Readers on this machine.
+
+Llama.cpp with shared prefixes, labels read from the next-token distribution, and generated answers under a grammar.
+Nothing here reaches the network.
 """

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from corpora.errors import InputError
-from labeling.prompting.labeler import MESSAGE, SYSTEM, LabelerConfig
 from labeling.engine.llama import LlamaModel
+from labeling.prompting.labeler import MESSAGE, SYSTEM, LabelerConfig
 from labeling.votes.vote import Prompt
 
 # What stands in for the user's message while the chat template is rendered; no template trims or escapes it.

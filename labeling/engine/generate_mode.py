@@ -12,8 +12,8 @@ from dataclasses import replace
 from corpora.schema import LabelSet
 from labeling.engine.chat import ChatFrame
 from labeling.engine.generation import MAX_TOGETHER, Decoding, Generated, Generator, Tokens
-from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.engine.llama import LlamaModel
+from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.votes.parsing import MARKER, answer_grammar, label_grammar, parse_answer
 from labeling.votes.vote import Prompt, Vote, failed_vote
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from corpora.schema import LabelSet
 from labeling.engine.chat import ChatFrame
-from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.engine.labels import build_label_reader
 from labeling.engine.llama import LlamaModel, Logprobs
+from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.votes.sampling import draw, top_two_margin
 from labeling.votes.vote import Prompt, Vote, failed_vote
 

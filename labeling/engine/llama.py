@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.errors import InputError
-from labeling.votes.sampling import Sampling
 from labeling.engine.trie import TrieNode, build_trie
+from labeling.votes.sampling import Sampling
 
 Logprobs = npt.NDArray[np.float64]
 

@@ -1,1 +1,4 @@
-"""A reader as the user describes it: model, prompt, sampling, and where it is asked; and the prompts that follow from it."""
+"""A reader as the user describes it.
+
+Model, prompt, sampling, and where it is asked; and the prompts that follow from it.
+"""

@@ -1,1 +1,4 @@
-"""Readers at a provider: requests and answers, clients and their limits, and what may be spent. Batch jobs are in `jobs/`."""
+"""Readers at a provider: requests and answers, clients and their limits, and what may be spent.
+
+Batch jobs are in `jobs/`.
+"""

@@ -15,8 +15,8 @@ import numpy as np
 
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import LabelerConfig
-from labeling.votes.parsing import Parsed, parse_answer, parse_label
 from labeling.remote.client import ProviderError
+from labeling.votes.parsing import Parsed, parse_answer, parse_label
 from labeling.votes.sampling import Probabilities, draw, top_two_margin
 from labeling.votes.vote import Failure, Vote, VoteKey, failed_vote
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from corpora.errors import InputError
-from labeling.prompting.labeler import LabelerConfig
 from labeling.models.prices import Price
+from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.requests import output_limit, request_body
 from labeling.votes.vote import Prompt
 

@@ -1,3 +1,5 @@
-"""Votes: one answer to one prompt, the law that they are drawn by, the ledger that keeps them, and the gold set that they
-make up. Nothing here knows a model or a provider.
+"""Votes.
+
+One answer to one prompt, the law that they are drawn by, the ledger that keeps them, and the gold set that they make
+up. Nothing here knows a model or a provider.
 """

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import Corpus
-from results.readers.answers import question_facts
 from results.config import ScoringConfig
-from results.sweep.pairwise import shown_within
-from results.stats.resampling import fixed_law, resample_means
+from results.readers.answers import question_facts
 from results.settings import CUT, SETTING, name_settings
+from results.stats.resampling import fixed_law, resample_means
+from results.sweep.pairwise import shown_within
 
 ON_SPANS, ON_DOCUMENTS = "span_recall", "ndcg"
 SPOKEN = {ON_SPANS: "span recall", ON_DOCUMENTS: "nDCG"}

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from labeling.votes.consensus import Rule
-from results.config import ScoringConfig
 from results.advice.recommendation import COST_ORDER, unqualified
+from results.config import ScoringConfig
 from results.settings import CUT
 from results.stats.statistics import detectable_difference
 

@@ -12,10 +12,11 @@ import numpy.typing as npt
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from results.stats.answer_metrics import NO_ANSWER, kappa, score_answers, score_classes
-from results.readers.answers import hits, judge
+from results.advice.verdict import missed
 from results.config import ScoringConfig
+from results.readers.answers import hits, judge
 from results.readers.labelers import no_nan
+from results.stats.answer_metrics import NO_ANSWER, kappa, score_answers, score_classes
 from results.stats.statistics import (
     agreement_against_chance,
     compare_paired,
@@ -25,7 +26,6 @@ from results.stats.statistics import (
     p_above_chance,
     wilson_clustered,
 )
-from results.advice.verdict import missed
 
 Flags = npt.NDArray[np.bool_]
 

@@ -11,10 +11,10 @@ from results.report.plots.interaction_plots import plot_interactions
 from results.report.plots.ladder_plots import plot_ladder
 from results.report.plots.pareto_plots import plot_pareto
 from results.report.plots.plot import Plot, described, plot_risk_coverage, plot_vote_curves
-from results.report.text.report import labeler_marks, mark_tables
+from results.report.plots.sweep_plots import plot_accuracy, plot_retrieval
 from results.report.text.labelers import CURVES_PLOT, EXCLUDED_FILE, RISK_PLOT
 from results.report.text.markdown import Tables, code, share, table
-from results.report.plots.sweep_plots import plot_accuracy, plot_retrieval
+from results.report.text.report import labeler_marks, mark_tables
 
 
 def render_documents(

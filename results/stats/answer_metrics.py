@@ -11,7 +11,16 @@ import polars as pl
 from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
 from corpora.schema import LabelSet
-from results.stats.resampling import Array, Law, Outcomes, counted, draw_weights, effective_questions, one_hot, share_interval
+from results.stats.resampling import (
+    Array,
+    Law,
+    Outcomes,
+    counted,
+    draw_weights,
+    effective_questions,
+    one_hot,
+    share_interval,
+)
 from results.stats.statistics import Interval
 
 NO_ANSWER = "(no answer)"  # a failed vote is a wrong answer of its own kind, not a missing row

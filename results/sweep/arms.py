@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from results.config import ScoringConfig
-from results.sweep.judged import BASELINE_ARMS, CELL_ARMS, NO_LABEL, Judged
 from results.stats.resampling import Array, Resampled, counted, resample_means
+from results.sweep.judged import BASELINE_ARMS, CELL_ARMS, NO_LABEL, Judged
 
 HARM = "harm"
 

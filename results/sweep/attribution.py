@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from results.config import ScoringConfig
+from results.settings import CELL_SCHEMA, SETTING, with_interval
+from results.stats.resampling import Array, share_of, student_quantile
+from results.stats.statistics import Interval
 from results.sweep.arms import HARM, ArmMeans
 from results.sweep.cells import QUESTIONS, Scores, interval_columns
-from results.config import ScoringConfig
 from results.sweep.judged import Judged
 from results.sweep.pairwise import difference
-from results.stats.resampling import Array, share_of, student_quantile
-from results.settings import CELL_SCHEMA, SETTING, with_interval
-from results.stats.statistics import Interval
 
 ARMS = ("closed_book", "random", "document", "oracle_chunk", "retrieved")
 LADDER = pl.Schema(

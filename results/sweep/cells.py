@@ -10,15 +10,15 @@ import polars as pl
 
 from corpora.schema import LabelSet
 from labeling.votes.vote import Failure
-from results.stats.answer_metrics import PER_CLASS, Macro, resample_macro, score_classes
-from results.readers.answers import FRAGILE_MARGIN
-from results.sweep.arms import ArmMeans
 from results.config import ScoringConfig
+from results.readers.answers import FRAGILE_MARGIN
+from results.settings import CELL_SCHEMA, CUT, SETTING, with_interval
+from results.stats.answer_metrics import PER_CLASS, Macro, resample_macro, score_classes
+from results.stats.resampling import share_of
+from results.stats.statistics import Interval
+from results.sweep.arms import ArmMeans
 from results.sweep.judged import BASELINE_ARMS, Judged
 from results.sweep.pairwise import shown_within
-from results.stats.resampling import share_of
-from results.settings import CELL_SCHEMA, CUT, SETTING, with_interval
-from results.stats.statistics import Interval
 
 TOO_LONG: Failure = "prompt_too_long"  # the one failure that depends on the size of a chunk
 ANSWER_SCORES = ("accuracy", "precision", "recall", "f1")

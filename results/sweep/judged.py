@@ -10,10 +10,10 @@ import polars as pl
 from corpora.schema import Corpus, LabelSet
 from labeling.votes.consensus import Rule
 from results.readers.answers import question_facts
-from results.sweep.gold_law import gold_law, label_indices
 from results.readers.labeling_tables import ReaderVotes
-from results.stats.resampling import Array, Law, Outcomes, fixed_law
 from results.settings import CELL_SCHEMA, CUT, SETTING
+from results.stats.resampling import Array, Law, Outcomes, fixed_law
+from results.sweep.gold_law import gold_law, label_indices
 
 NO_LABEL = -1
 CELL_ARMS = ("retrieved", "oracle_chunk", "random")

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student
 
-from results.stats.resampling import Array, Difference, Resampled, difference_interval, with_half_questions
 from results.settings import CUT_SCHEMA
+from results.stats.resampling import Array, Difference, Resampled, difference_interval, with_half_questions
 from results.stats.statistics import cluster_sums, holm, mcnemar_exact, sign_flip
 
 COMPARISONS = pl.Schema(

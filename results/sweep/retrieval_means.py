@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import Corpus
-from results.readers.answers import question_facts
 from results.config import ScoringConfig
-from results.stats.resampling import fixed_law, percentile, resample_means, share_of
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.readers.answers import question_facts
 from results.settings import CUT, CUT_SCHEMA, SETTING, SETTING_SCHEMA, name_settings, with_interval
+from results.stats.resampling import fixed_law, percentile, resample_means, share_of
 
 COST = "n_context_tokens"
 RETRIEVAL_MEANS = pl.Schema(

@@ -9,6 +9,9 @@ import polars as pl
 
 from corpora.schema import Corpus
 from labeling.votes.consensus import Rule
+from results.config import ScoringConfig
+from results.readers.labeling_tables import ReaderVotes
+from results.settings import CELL, CUT, SETTING, name_settings
 from results.sweep.arms import resample_arms
 from results.sweep.attribution import LADDER, climb
 from results.sweep.cells import (
@@ -22,12 +25,9 @@ from results.sweep.cells import (
     score_cell_classes,
     score_cells,
 )
-from results.config import ScoringConfig
 from results.sweep.interaction import INTERACTIONS, interact
 from results.sweep.judged import Judged, line_up
-from results.readers.labeling_tables import ReaderVotes
 from results.sweep.pairwise import COMPARISONS, compare_columns
-from results.settings import CELL, CUT, SETTING, name_settings
 
 
 class Scored(NamedTuple):

@@ -1,1 +1,4 @@
-"""Splitters: documents to chunks, each an exact slice of its document. The semantic one embeds sentences."""
+"""Splitters: documents to chunks, each an exact slice of its document.
+
+The semantic one embeds sentences.
+"""

@@ -11,8 +11,8 @@ import numpy as np
 
 from retrieval.chunking.blocks import Slice, count_all
 from retrieval.chunking.breakpoints import Counts, Distances, best_cut, gap_distances
-from retrieval.embedding.embedder import Vectors
 from retrieval.chunking.sentences import find_sentences, sentence_windows
+from retrieval.embedding.embedder import Vectors
 from retrieval.tokens import EmbedderTokenizer
 
 Embed = Callable[[Sequence[str]], Vectors]

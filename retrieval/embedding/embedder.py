@@ -16,8 +16,8 @@ from retrieval.batches import batches
 from retrieval.embedding.embedder_config import EmbedderConfig, Role, check_installed
 from retrieval.embedding.late_chunking import OVERLAP, Place, place_key, pool_documents, read_document
 from retrieval.embedding.model_folder import check_late, fingerprint, prompt_of, window_of
-from retrieval.tokens import EmbedderTokenizer
 from retrieval.embedding.vector_cache import VectorCache, Vectors
+from retrieval.tokens import EmbedderTokenizer
 
 if TYPE_CHECKING:
     from retrieval.embedding.encoder import Encoder

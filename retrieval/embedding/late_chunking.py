@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from corpora.digest import sha256_text
 from retrieval.batches import batches
-from retrieval.tokens import EmbedderTokenizer
 from retrieval.embedding.vector_cache import Vectors
+from retrieval.tokens import EmbedderTokenizer
 
 # Neighbouring windows share this part of a window or more.
 OVERLAP = 0.25

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import faiss
 import numpy as np
 
-from retrieval.ranking.index import DenseIndex
-from retrieval.ranking.hits import Ranking, Scores
 from retrieval.embedding.vector_cache import Vectors
+from retrieval.ranking.hits import Ranking, Scores
+from retrieval.ranking.index import DenseIndex
 
 
 class HNSW(NamedTuple):

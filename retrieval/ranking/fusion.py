@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from retrieval.ranking.bm25 import BM25Index
-from retrieval.ranking.index import DenseIndex
-from retrieval.ranking.hits import Integers, Ranking, Scores, blocks, empty_ranking, top_chunks
 from retrieval.embedding.vector_cache import Vectors
+from retrieval.ranking.bm25 import BM25Index
+from retrieval.ranking.hits import Integers, Ranking, Scores, blocks, empty_ranking, top_chunks
+from retrieval.ranking.index import DenseIndex
 
 K = 60
 # Fused scores of neighbours lie close together, and are sums of two fractions, exact to about 17 decimals.

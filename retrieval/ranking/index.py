@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from retrieval.embedding.vector_cache import Vectors
 from retrieval.ranking.hits import (
     DECIMALS,
     Integers,
@@ -22,7 +23,6 @@ from retrieval.ranking.hits import (
     sort_keys,
     top_chunks,
 )
-from retrieval.embedding.vector_cache import Vectors
 
 SPARE = 16  # entries searched beyond the depth, so that a short tie at the cut needs no second search
 SHARE = 32  # a search for more than one entry in so many gives way to scoring all: one matrix product is faster then

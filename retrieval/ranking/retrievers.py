@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
+from retrieval.embedding.vector_cache import Vectors
 from retrieval.ranking.approximate import DEFAULT_HNSW, HNSW, ApproximateIndex, recall_against_exact
 from retrieval.ranking.bm25 import BM25Index
 from retrieval.ranking.fusion import rank_fused
-from retrieval.ranking.index import DenseIndex
 from retrieval.ranking.hits import Ranking, Scores, ranking_hits
-from retrieval.embedding.vector_cache import Vectors
+from retrieval.ranking.index import DenseIndex
 
 Retriever = Literal["dense", "bm25", "hybrid", "approximate"]
 

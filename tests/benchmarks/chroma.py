@@ -31,16 +31,16 @@ import click
 import numpy as np
 import polars as pl
 
-from corpora.sources.chroma import read_chroma
 from corpora.digest import sha256_text
 from corpora.schema import Corpus, Question, iter_questions
+from corpora.sources.chroma import read_chroma
 from labeling.models.registry import resolve_model
 from results.evidence.retrieval_metrics import SpanScorer
 from retrieval.chunking.chunks import CHUNKS, chunk_documents
-from retrieval.embedding.embedder_config import EmbedderConfig
-from retrieval.embedding.embedder import Embedder
-from retrieval.ranking.index import DenseIndex
 from retrieval.chunking.splitters import Chunking
+from retrieval.embedding.embedder import Embedder
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.ranking.index import DenseIndex
 
 SIZE, TOP_K = 250, 5
 

@@ -24,13 +24,13 @@ import click
 import polars as pl
 import psutil
 
-from corpora.schema import Corpus
 from corpora.load import load_corpus
+from corpora.schema import Corpus
 from flows.session.experiment import EXPERIMENTS, load_experiment
 from flows.session.workspace import open_embedder
 from retrieval.chunking.chunks import chunk_documents
-from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.embedder import Embedder, Place
+from retrieval.embedding.embedder_config import EmbedderConfig
 
 EXPERIMENT = Path("pubmedqa-splitters")
 ROUNDS = 2

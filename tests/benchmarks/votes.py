@@ -27,13 +27,13 @@ from typing import Any, NamedTuple
 import click
 
 from corpora.errors import InputError
-from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.schema import Corpus, LabelSet, Question, iter_questions
 from corpora.shaping.selection import sample_questions
-from labeling.prompting.labeler import LabelerConfig, PromptWriter
-from labeling.engine.llama import LlamaModel
+from corpora.sources.pubmedqa import read_pubmedqa
 from labeling.engine.label_mode import LocalLabeler
+from labeling.engine.llama import LlamaModel
 from labeling.models.registry import resolve_model
+from labeling.prompting.labeler import LabelerConfig, PromptWriter
 from labeling.votes.vote import Prompt
 from retrieval.context import assemble
 
@@ -177,11 +177,11 @@ def time_table(summed: Mapping[str, Mapping[str, float]]) -> str:
 
 def ask_through_flow(corpus: Corpus, config: LabelerConfig) -> None:
     """Ask three votes a question as the label flow does: in shards, into the ledger of a store."""
-    from flows.stages.asking import ask
-    from flows.session.experiment import ReaderConfig
     from flows.label import document_prompts
-    from flows.stages.shards import cut_shards
+    from flows.session.experiment import ReaderConfig
     from flows.session.workspace import Workspace, release_ledgers
+    from flows.stages.asking import ask
+    from flows.stages.shards import cut_shards
 
     reader = ReaderConfig.model_validate(config.model_dump())
     with TemporaryDirectory() as store:

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
-from labeling.prompting.labeler import LabelerConfig
-from labeling.engine.llama import LlamaModel
 from labeling.engine.label_mode import LocalLabeler
+from labeling.engine.llama import LlamaModel
 from labeling.models.registry import resolve_model
+from labeling.prompting.labeler import LabelerConfig
 from tests.benchmarks import votes
 from tests.conftest import ROOT, needs_model
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from flows.session.experiment import EXPERIMENTS, load_experiment
-from flows.run.pipeline import render_again
 from flows.cli.readme import PUBLISHED, ROOT, render_block, rewrite
+from flows.run.pipeline import render_again
+from flows.session.experiment import EXPERIMENTS, load_experiment
 from results.store import REPORT
 
 RUNS = sorted(manifest.parent for manifest in PUBLISHED.glob("*/manifest.json"))

@@ -19,14 +19,14 @@ from click.testing import CliRunner
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from flows.cli.main import main
-from labeling.prompting.labeler import LabelerConfig, fingerprint
-from labeling.votes.ledger import Ledger
 from labeling.models.prices import Price
-from labeling.remote.jobs.desk import BatchDesk
-from labeling.remote.client import Provider
+from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.prompting.remote_config import RemoteConfig
+from labeling.remote.client import Provider
+from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import LimitError, Meter, Spending
+from labeling.votes.ledger import Ledger
 from labeling.votes.vote import KEY, VOTES, Prompt, vote_id
 from tests.conftest import BATCHES, forget, write_remote
 from tests.conftest import REMOTE_MODEL as MODEL

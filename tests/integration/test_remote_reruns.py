@@ -8,17 +8,17 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.prompting.labeler import LabelerConfig, fingerprint
-from labeling.votes.ledger import Ledger
 from labeling.models.prices import Price
-from labeling.remote.jobs.desk import BatchDesk
-from labeling.remote.client import Provider
+from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.prompting.remote_config import RemoteConfig
+from labeling.remote.client import Provider
 from labeling.remote.direct import DirectLabeler
-from labeling.remote.pacing import Pacer
+from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.jobs.parts import load_parts
+from labeling.remote.pacing import Pacer
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import Meter, Spending
+from labeling.votes.ledger import Ledger
 from labeling.votes.vote import Prompt
 from tests.doubles.provider import Fault, ProviderDouble
 

@@ -5,8 +5,8 @@ import json
 import polars as pl
 import pytest
 
-from results.sweep.attribution import ARMS
 from results.settings import CUT, SETTING
+from results.sweep.attribution import ARMS
 from tests.conftest import needs_model
 
 EXPERIMENT = """

@@ -11,15 +11,15 @@ from scipy.optimize import brentq
 
 from labeling.votes.calibration import calibrate
 from labeling.votes.consensus import GOLD
-from labeling.votes.vote_law import Distributions
 from labeling.votes.vote import N_VOTES
-from results.readers.answers import question_facts
+from labeling.votes.vote_law import Distributions
 from results.comparing.comparison import compare_labelers
+from results.readers.answers import question_facts
 from results.readers.label_bias import correct_calibration, score_calibration
 from results.readers.labelers import summarise_labeler
 from results.readers.qualification import correct
-from results.sweep.scoring import ScoringConfig
 from results.readers.unanimity import Cast, read_cast, summarise_unanimity
+from results.sweep.scoring import ScoringConfig
 
 N_REPLICATES = 500
 N_OF_UNANIMITY = 1500

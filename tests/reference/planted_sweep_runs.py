@@ -11,14 +11,14 @@ import polars as pl
 from planted_labelers import LABELS
 from planted_sweeps import CELLS, Planted, simulate, true_cells
 
-from results.sweep.arms import resample_arms
-from results.config import ScoringConfig
-from results.sweep.judged import line_up
-from results.readers.labelers import LABELERS
-from results.sweep.pairwise import shown_within
 from results.advice.recommendation import recommend
-from results.sweep.scoring import score_sweep
 from results.advice.verdict import reach_verdicts
+from results.config import ScoringConfig
+from results.readers.labelers import LABELERS
+from results.sweep.arms import resample_arms
+from results.sweep.judged import line_up
+from results.sweep.pairwise import shown_within
+from results.sweep.scoring import score_sweep
 
 SEED = 1
 # A standard error over 400 resamples is off by 3.5 %, which takes .1 points from the coverage of a 95 % interval.

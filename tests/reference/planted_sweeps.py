@@ -28,8 +28,8 @@ from scipy.stats import multivariate_normal, norm
 
 from corpora.schema import Corpus, Question, documents_frame, questions_frame
 from labeling.votes.consensus import ConsensusConfig, build_gold
-from results.sweep.judged import ANSWERS
 from results.readers.labeling_tables import ReaderVotes
+from results.sweep.judged import ANSWERS
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -1,1 +1,4 @@
-"""Ollama's files: a Modelfile becomes a reader of an experiment. Nothing here is needed to ask one."""
+"""Ollama's files: a Modelfile becomes a reader of an experiment.
+
+Nothing here is needed to ask one.
+"""

@@ -10,9 +10,9 @@ from typing import Any
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.client import Provider, ProviderError
-from labeling.remote.pacing import insist
 from labeling.remote.jobs.parts import Part
 from labeling.remote.jobs.results import Results, read_lines, read_results
+from labeling.remote.pacing import insist
 
 DOWNLOADS = 3  # of a file with broken lines, before they count as what the provider has
 

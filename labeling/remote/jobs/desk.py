@@ -18,15 +18,15 @@ from filelock import FileLock, Timeout
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import LabelerConfig
-from labeling.votes.ledger import Ledger
 from labeling.remote.client import Provider, ProviderError
 from labeling.remote.jobs.collection import Collection
 from labeling.remote.jobs.job import batch_folder, direct_lock, write_labeler
 from labeling.remote.jobs.parts import Part, load_parts, plan_parts
 from labeling.remote.jobs.results import Results
-from labeling.remote.spending import LimitError, Meter, Usage
 from labeling.remote.jobs.submission import PartCounter, Submission
 from labeling.remote.jobs.watch import Watch
+from labeling.remote.spending import LimitError, Meter, Usage
+from labeling.votes.ledger import Ledger
 from labeling.votes.vote import Prompt
 
 CANCELLED = ("cancelling", "cancelled")

@@ -11,8 +11,8 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from corpora.storage import StorePath, require_folder
 from labeling.prompting.labeler import LabelerConfig
-from labeling.votes.ledger import Ledger
 from labeling.remote.jobs.parts import write_json
+from labeling.votes.ledger import Ledger
 
 LABELER = "labeler.json"
 BATCH = "batch"  # folder of a labeler's batch job, in its ledger's

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from labeling.remote.client import TOO_MANY, Provider, ProviderError
-from labeling.remote.pacing import FREE_CALLS_TRIED, LONGEST_WAIT, insist, pause_after
 from labeling.remote.jobs.parts import REQUESTS, Part
+from labeling.remote.pacing import FREE_CALLS_TRIED, LONGEST_WAIT, insist, pause_after
 from labeling.remote.requests import ENDPOINT
 from labeling.remote.spending import Meter, Usage
 

@@ -11,10 +11,10 @@ from corpora.errors import InputError
 from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.client import NOT_FOUND, Provider, ProviderError
 from labeling.remote.jobs.collection import batch_error
-from labeling.remote.pacing import insist
 from labeling.remote.jobs.parts import Part
-from labeling.remote.spending import Usage
 from labeling.remote.jobs.submission import PartCounter, Submission
+from labeling.remote.pacing import insist
+from labeling.remote.spending import Usage
 
 ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
 

@@ -11,7 +11,6 @@ from results.report.documents import excluded_questions
 from results.report.html.blocks import Block, Limits, Prose, Section, Shelf, Table, head_of
 from results.report.html.prose import literal, literal_values, split_section
 from results.report.plots.plot import thinned
-from results.report.text.report import compared_sections, mark_tables
 from results.report.text.comparison import corpora_section, speed_section
 from results.report.text.labelers import (
     CURVES_PLOT,
@@ -28,6 +27,7 @@ from results.report.text.labelers import (
 )
 from results.report.text.markdown import UNKNOWN, Tables, interval, marked, share
 from results.report.text.remote import remote_section
+from results.report.text.report import compared_sections, mark_tables
 
 REPORT = "report.md"
 

@@ -28,8 +28,8 @@ from results.report.html.sweep_sections import (
     verdict_section,
 )
 from results.report.plots.plot import Plot
-from results.report.text.report import labeler_marks, legend_of, mark_tables
 from results.report.text.markdown import Tables, cut_of, marked
+from results.report.text.report import labeler_marks, legend_of, mark_tables
 
 __all__ = ["HTML_REPORT", "render_html"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import InputError, RowError
-from corpora.sources.evidence_inference import ANNOTATIONS, LABELS, PROMPTS, TEXTS, read_evidence_inference
 from corpora.schema import Section, Span, iter_documents, iter_questions
+from corpora.sources.evidence_inference import ANNOTATIONS, LABELS, PROMPTS, TEXTS, read_evidence_inference
 from corpora.validate import find_problems
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "evidence_inference"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import InputError, RowError
-from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.schema import iter_questions
+from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.validate import validate
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "pubmedqa"

@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from corpora.sources.bundled import FOLDER, read_sample
 from corpora.errors import InputError
 from corpora.schema import iter_questions
 from corpora.shaping.selection import assign_split
+from corpora.sources.bundled import FOLDER, read_sample
 from corpora.validate import validate
 
 

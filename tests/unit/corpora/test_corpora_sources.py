@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from corpora.errors import InputError
-from corpora.sources.generator import GeneratorConfig
-from corpora.shaping.selection import hashed_split
 from corpora.load import CorpusConfig, guess_config, load_corpus, read_source
+from corpora.shaping.selection import hashed_split
+from corpora.sources.generator import GeneratorConfig
 
 ITEM = {"QUESTION": "Is it?", "CONTEXTS": ["It is."], "LABELS": ["RESULTS"], "final_decision": "yes"}
 GENERATED = CorpusConfig(source="generated", generator=GeneratorConfig(n_documents=40, words=60))

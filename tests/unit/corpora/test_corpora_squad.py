@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
-from corpora.schema import Span, iter_questions
 from corpora.load import CorpusConfig, load_corpus
+from corpora.schema import Span, iter_questions
 from corpora.sources.squad import read_squad
 from corpora.validate import find_problems, validate
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.shaping.distractors import PREFIX, add_distractors
 from corpora.errors import InputError
-from corpora.sources.generator import GeneratorConfig
+from corpora.load import CorpusConfig, load_corpus
 from corpora.schema import (
     Corpus,
     Document,
@@ -22,8 +21,9 @@ from corpora.schema import (
     iter_questions,
     questions_frame,
 )
-from corpora.load import CorpusConfig, load_corpus
+from corpora.shaping.distractors import PREFIX, add_distractors
 from corpora.shaping.stitch import BREAK, stitch
+from corpora.sources.generator import GeneratorConfig
 from corpora.sources.tables import DocumentColumns
 from corpora.validate import find_problems
 

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from corpora.errors import InputError
 from corpora.load import CorpusConfig
-from flows.session.experiment import EXPERIMENTS, check_experiment, load_experiment
-from flows.serving.forms import FORMS, CompareForm, LabelForm, SweepForm, filled_in
 from flows.runners.names import SERVED
+from flows.serving.forms import FORMS, CompareForm, LabelForm, SweepForm, filled_in
+from flows.session.experiment import EXPERIMENTS, check_experiment, load_experiment
 
 DEMO = load_experiment(Path("demo"))
 
@@ -153,7 +153,9 @@ def test_readers_are_chosen_from_the_registry_and_from_the_experiments_that_are_
         'base_url = "http://127.0.0.1:9/v1"\n',
         encoding="utf-8",
     )
-    code = "from flows.serving.forms import SweepForm; print(SweepForm.model_json_schema()['properties']['readers']['items'])"
+    code = (
+        "from flows.serving.forms import SweepForm as F; print(F.model_json_schema()['properties']['readers']['items'])"
+    )
     environment = os.environ | {"TERCET_EXPERIMENTS": str(tmp_path / "far.toml")}
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert "'our server'" in told.stdout

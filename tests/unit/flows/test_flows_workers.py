@@ -7,11 +7,11 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from flows.runners.workers import Told, check_workers, free_model, look_around, on_worker
+from flows.session.experiment import Experiment, ReaderConfig
+from flows.session.workspace import Workspace, open_ledger
 from flows.stages import asking
 from flows.stages.asking import ask
-from flows.session.experiment import Experiment, ReaderConfig
-from flows.runners.workers import Told, check_workers, free_model, look_around, on_worker
-from flows.session.workspace import Workspace, open_ledger
 from labeling.votes.vote import Prompt, Vote
 from retrieval.embedding.embedder_config import EmbedderConfig
 from tests.conftest import needs_model

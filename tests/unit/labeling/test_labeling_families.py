@@ -6,8 +6,8 @@ import pytest
 import labeling
 from corpora.errors import InputError
 from labeling.models.families import FAMILIES, family_preset, presets
-from labeling.prompting.labeler import LabelerConfig
 from labeling.models.registry import registry
+from labeling.prompting.labeler import LabelerConfig
 
 
 def test_qwen3_samples_as_its_card_says_for_thinking():

@@ -3,11 +3,11 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.prompting.labeler import LabelerConfig, PromptWriter
-from labeling.engine.llama import LlamaModel
 from labeling.engine.label_mode import LocalLabeler
-from labeling.votes.sampling import Sampling, draw, top_two_margin
+from labeling.engine.llama import LlamaModel
 from labeling.engine.trie import build_trie
+from labeling.prompting.labeler import LabelerConfig, PromptWriter
+from labeling.votes.sampling import Sampling, draw, top_two_margin
 
 pytestmark = pytest.mark.model
 

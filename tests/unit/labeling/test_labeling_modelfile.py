@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError
+from labeling.models.ollama.blobs import parse_name
 from labeling.models.ollama.go_template import UntranslatableError, frame_of
 from labeling.models.ollama.modelfile import PARAMETERS, Imported, read_modelfile, render_reader
 from labeling.models.registry import registry, resolve_model
-from labeling.models.ollama.blobs import parse_name
 
 LLAMA = """{{ if .System }}<|start_header_id|>system<|end_header_id|>
 

@@ -4,11 +4,11 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.engine.generation import MAX_TOGETHER, Decoding, Generator
-from labeling.prompting.labeler import LabelerConfig, PromptWriter, fingerprint
-from labeling.engine.llama import LlamaModel
-from labeling.votes.parsing import label_grammar, parse_answer
 from labeling.engine.generate_mode import GeneratingLabeler
+from labeling.engine.generation import MAX_TOGETHER, Decoding, Generator
+from labeling.engine.llama import LlamaModel
+from labeling.prompting.labeler import LabelerConfig, PromptWriter, fingerprint
+from labeling.votes.parsing import label_grammar, parse_answer
 from labeling.votes.sampling import Sampling
 
 pytestmark = pytest.mark.model

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labeling.votes.sampling import Sampling, draw, sampled_distribution
-from labeling.votes.vote_law import distributions, vote_law
 from labeling.votes.vote import N_VOTES, VOTES, Vote, vote_seed, votes_frame
+from labeling.votes.vote_law import distributions, vote_law
 
 SURE = (0.6, 0.3, 0.1)
 SAMPLINGS = st.builds(

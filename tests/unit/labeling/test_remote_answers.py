@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import LabelerConfig
+from labeling.prompting.remote_config import RemoteConfig
 from labeling.remote.answers import MalformedAnswerError, label_distribution, read_vote, refusal
 from labeling.remote.client import ProviderError
-from labeling.prompting.remote_config import RemoteConfig
 from labeling.votes.vote import Vote, VoteKey, votes_frame
 
 LABELS = LabelSet()

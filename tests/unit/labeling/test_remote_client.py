@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpora.errors import InputError
-from labeling.remote.client import Provider, ProviderError, parse_seconds
 from labeling.prompting.remote_config import RemoteConfig
+from labeling.remote.client import Provider, ProviderError, parse_seconds
 from labeling.remote.requests import ENDPOINT
 from tests.doubles.provider import Fault, ProviderDouble, Refusal, Reply
 

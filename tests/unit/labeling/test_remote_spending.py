@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError
-from labeling.prompting.labeler import LabelerConfig
 from labeling.models.prices import Price
+from labeling.prompting.labeler import LabelerConfig
 from labeling.prompting.remote_config import RemoteConfig
 from labeling.remote.spending import LimitError, Meter, Spending, Usage, estimate, estimate_body
 from labeling.votes.vote import Prompt

@@ -11,15 +11,15 @@ from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame
 from labeling.votes.consensus import GOLD, ConsensusConfig, Rule, build_gold
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import Vote, votes_frame
+from results.advice.verdict import Verdict, reach_verdicts
 from results.config import ScoringConfig
-from results.sweep.judged import ANSWERS, BASELINE_ARMS
+from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.readers.labelers import LABELERS
 from results.readers.labeling_tables import ReaderVotes, labeling_tables
-from results.sweep.retrieval_means import mean_retrieval
-from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
-from results.sweep.scoring import Scored, score_sweep
 from results.readers.unanimity import Cast, read_cast
-from results.advice.verdict import Verdict, reach_verdicts
+from results.sweep.judged import ANSWERS, BASELINE_ARMS
+from results.sweep.retrieval_means import mean_retrieval
+from results.sweep.scoring import Scored, score_sweep
 from retrieval.tokens import EmbedderTokenizer
 
 CONFIG = ScoringConfig(n_resamples=400)

@@ -8,8 +8,8 @@ from corpora.schema import Corpus, LabelSet, Question, documents_frame, question
 from labeling.votes.consensus import GOLD
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import votes_frame
-from results.sweep.judged import ANSWERS
 from results.readers.labeling_tables import ReaderVotes
+from results.sweep.judged import ANSWERS
 
 Flags = Sequence[bool | int]
 LABELS = LabelSet()

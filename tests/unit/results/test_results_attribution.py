@@ -4,8 +4,8 @@ import pytest
 from judged_by_hand import answers_by_hand, first, questions_by_hand, reader_by_hand
 from scipy.stats import t as student
 
-from results.sweep.attribution import LADDER, fieller
 from results.config import ScoringConfig
+from results.sweep.attribution import LADDER, fieller
 from results.sweep.scoring import score_sweep
 
 N = 60

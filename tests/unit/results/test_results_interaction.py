@@ -6,9 +6,9 @@ from scipy.stats import bootstrap
 from scipy.stats import t as student
 
 from results.config import ScoringConfig
+from results.stats.statistics import holm
 from results.sweep.interaction import INTERACTIONS
 from results.sweep.scoring import score_sweep
-from results.stats.statistics import holm
 
 N = 90
 CONFIG = ScoringConfig(n_resamples=4000)

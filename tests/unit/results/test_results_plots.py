@@ -10,8 +10,8 @@ import pytest
 
 from labeling.votes.sampling import Sampling
 from results.readers.labelers import LABELERS
-from results.report.plots.plot import COLOURS, DASHES, SHAPES, WIDTH, plot_risk_coverage, plot_vote_curves
 from results.readers.unanimity import GRID, RISK_COVERAGE, risk_coverage, vote_curves
+from results.report.plots.plot import COLOURS, DASHES, SHAPES, WIDTH, plot_risk_coverage, plot_vote_curves
 
 NAMES = ["small", "a|b $1 \\0", 'x < y & "z"']
 MARKS = {"small": "†", NAMES[1]: "‡"}

@@ -4,12 +4,12 @@ import polars as pl
 import pytest
 from scipy.stats import norm
 
-from results.sweep.attribution import LADDER
-from results.sweep.cells import CELLS
+from results.advice.recommendation import Recommendation, more_questions, name_cell, recommend
 from results.config import ScoringConfig
 from results.readers.labelers import LABELERS
+from results.sweep.attribution import LADDER
+from results.sweep.cells import CELLS
 from results.sweep.pairwise import COMPARISONS
-from results.advice.recommendation import Recommendation, more_questions, name_cell, recommend
 
 CONFIG = ScoringConfig()
 

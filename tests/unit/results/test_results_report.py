@@ -7,21 +7,21 @@ import pytest
 from corpora.schema import LabelSet
 from labeling.votes.consensus import ConsensusConfig
 from labeling.votes.vote import Vote, votes_frame
-from results.comparing.agreement import AGREEMENT
-from results.readers.answers import judge, question_facts
-from results.comparing.comparison import compare_labelers
-from results.config import ScoringConfig
-from results.report.documents import render_documents
-from results.readers.labelers import LABELERS, attrition, compare_rules, summarise_labeler
-from results.sweep.pairwise import COMPARISONS
-from results.readers.qualification import correct
 from results.advice.recommendation import recommend
-from results.report.text.report import render_agreement, render_report
 from results.advice.retrieval_choice import choose_retrieval
-from results.evidence.retrieval_metrics import SPAN_SCORES
-from results.comparing.shift import OnCorpus, compare_corpora
-from results.readers.slices import best_on_slices, slice_questions
 from results.advice.verdict import reach_verdicts
+from results.comparing.agreement import AGREEMENT
+from results.comparing.comparison import compare_labelers
+from results.comparing.shift import OnCorpus, compare_corpora
+from results.config import ScoringConfig
+from results.evidence.retrieval_metrics import SPAN_SCORES
+from results.readers.answers import judge, question_facts
+from results.readers.labelers import LABELERS, attrition, compare_rules, summarise_labeler
+from results.readers.qualification import correct
+from results.readers.slices import best_on_slices, slice_questions
+from results.report.documents import render_documents
+from results.report.text.report import render_agreement, render_report
+from results.sweep.pairwise import COMPARISONS
 
 BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"
 UNKNOWN = "cannot tell"

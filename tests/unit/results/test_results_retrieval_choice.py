@@ -2,8 +2,8 @@ import numpy as np
 import polars as pl
 from judged_by_hand import first, questions_by_hand
 
-from results.config import ScoringConfig
 from results.advice.retrieval_choice import Choice, choose_retrieval
+from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 
 N = 300

@@ -6,9 +6,9 @@ from scipy.stats import bootstrap, norm
 from scipy.stats import t as student
 
 from results.config import ScoringConfig
+from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.stats.resampling import share_interval
 from results.sweep.retrieval_means import RETRIEVAL_MEANS, mean_retrieval
-from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 
 N = 60
 CONFIG = ScoringConfig(n_resamples=4000)

@@ -4,17 +4,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from results.stats.answer_metrics import resample_macro
-from results.sweep.attribution import LADDER
-from results.sweep.cells import BASELINES, CELLS, CLASSES
 from results.config import ScoringConfig
-from results.sweep.interaction import INTERACTIONS
-from results.sweep.pairwise import COMPARISONS
-from results.stats.resampling import fixed_law, share_interval
-from results.sweep.retrieval_means import RETRIEVAL_MEANS
 from results.evidence.retrieval_metrics import SPAN_SCORES
 from results.settings import CELL
+from results.stats.answer_metrics import resample_macro
+from results.stats.resampling import fixed_law, share_interval
 from results.stats.statistics import mcnemar_exact
+from results.sweep.attribution import LADDER
+from results.sweep.cells import BASELINES, CELLS, CLASSES
+from results.sweep.interaction import INTERACTIONS
+from results.sweep.pairwise import COMPARISONS
+from results.sweep.retrieval_means import RETRIEVAL_MEANS
 
 A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
 

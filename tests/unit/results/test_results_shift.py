@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from scipy.stats import ttest_ind_from_stats
 
-from results.readers.labelers import LABELERS
 from results.comparing.shift import CORPORA, SHIFTS, OnCorpus, compare_corpora
+from results.readers.labelers import LABELERS
 from results.stats.statistics import above_chance, holm
 
 BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"

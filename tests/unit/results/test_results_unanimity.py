@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from corpora.schema import LabelSet
 from labeling.votes.sampling import Sampling, sampled_distribution
-from results.stats.statistics import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
 from results.readers.unanimity import (
     GRID,
     LAW,
@@ -22,6 +21,7 @@ from results.readers.unanimity import (
     summarise_unanimity,
     vote_curves,
 )
+from results.stats.statistics import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
 
 LABELS = LabelSet()
 DESIGN = (0.6, 0.3, 0.1)

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from retrieval.ranking.approximate import HNSW, ApproximateIndex, recall_against_exact
-from retrieval.ranking.index import DenseIndex
 from retrieval.ranking.hits import Ranking
+from retrieval.ranking.index import DenseIndex
 from tests.doubles.chunk_frames import chunks, ids_of, unit_vectors
 
 N = 1500

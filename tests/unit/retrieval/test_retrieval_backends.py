@@ -9,8 +9,8 @@ import pytest
 
 import retrieval.embedding.embedder
 from corpora.errors import InputError
-from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.embedder import Embedder, Place
+from retrieval.embedding.embedder_config import EmbedderConfig
 
 TEXTS = [
     "Aspirin lowers the risk of stroke in patients with atrial fibrillation.",

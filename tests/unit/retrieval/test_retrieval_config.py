@@ -1,9 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
+from retrieval.chunking.splitters import Chunking
 from retrieval.config import RetrievalConfig
 from retrieval.context import Cut
-from retrieval.chunking.splitters import Chunking
 
 
 def test_every_combination_is_one_chunking_without_repeats():

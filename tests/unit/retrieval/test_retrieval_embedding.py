@@ -7,8 +7,8 @@ import pytest
 
 import retrieval.embedding.embedder
 from corpora.errors import InputError
-from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.embedder import Embedder, Place
+from retrieval.embedding.embedder_config import EmbedderConfig
 
 TEXTS = ["the cat sat", "a dog ran home", "one", "the cat sat", "two three four five six seven", "one"]
 N_DISTINCT = 4

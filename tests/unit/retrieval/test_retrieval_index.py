@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.ranking import index as dense
-from retrieval.ranking.index import DenseIndex
 from retrieval.ranking.hits import DECIMALS, HITS
+from retrieval.ranking.index import DenseIndex
 from tests.doubles.chunk_frames import brute_force, chunks, hits_of, ids_of, unit_vectors
 
 

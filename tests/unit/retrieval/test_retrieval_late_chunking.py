@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import retrieval.embedding.embedder
-from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.embedder import Embedder, Place
-from retrieval.embedding.late_chunking import OVERLAP, place_key, pool_chunks, read_document, spread_windows, token_range
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.late_chunking import (
+    OVERLAP,
+    place_key,
+    pool_chunks,
+    read_document,
+    spread_windows,
+    token_range,
+)
 
 LATE = EmbedderConfig(late=True, backend="torch")
 # Window 40 with [CLS] and [SEP]: a document of more than 38 words is read in several windows.

@@ -5,8 +5,8 @@ import pytest
 
 from retrieval.ranking import retrievers
 from retrieval.ranking.bm25 import BM25Index
-from retrieval.ranking.index import DenseIndex
 from retrieval.ranking.hits import HITS
+from retrieval.ranking.index import DenseIndex
 from retrieval.ranking.retrievers import Questions, Rankers, Retriever
 from tests.doubles.chunk_frames import chunks, hits_of, ids_of, unit_vectors
 

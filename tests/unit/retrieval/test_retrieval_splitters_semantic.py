@@ -4,9 +4,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from retrieval.embedding.embedder_config import EmbedderConfig
-from retrieval.embedding.embedder import Embedder
 from retrieval.chunking.splitters import Chunking, split_text, split_texts
+from retrieval.embedding.embedder import Embedder
+from retrieval.embedding.embedder_config import EmbedderConfig
 
 CATS = ["The cat sat.", "A cat ran.", "The cat ran on.", "One cat sat."]
 DOGS = ["The dog sat.", "A dog ran.", "The dog ran on.", "One dog sat."]

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from results.report.documents import draw_plots
 from results.advice.examples import pick_examples
+from results.report.documents import draw_plots
 from results.report.html.page import render_html
 from results.report.html.prose import literal, split_section
 

@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from results.report.documents import draw_plots, render_documents
 from results.advice.examples import pick_examples
-from results.report.html.page import MOST_BYTES, render_html
+from results.report.documents import draw_plots, render_documents
 from results.report.html.blocks import Limits, Shelf, inlined
+from results.report.html.page import MOST_BYTES, render_html
 from results.report.plots.plot import described
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
