@@ -12,7 +12,6 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpora.digest import sha256_text
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet
 from corpora.shaping.distractors import add_distractors
@@ -26,7 +25,7 @@ from corpora.sources.generator import GeneratorConfig, generate_corpus
 from corpora.sources.pubmedqa import PARTS, read_pubmedqa
 from corpora.sources.squad import read_squad
 from corpora.sources.tables import DocumentColumns, QuestionColumns, find_table, read_tables
-from corpora.storage import StorePath
+from corpora.storage import StorePath, sha256_text
 from corpora.validate import validate
 
 Source = Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"]

@@ -6,6 +6,7 @@ Files appear whole or not at all: they are written beside their place under a hi
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 import uuid
@@ -18,6 +19,23 @@ from fsspec import get_filesystem_class
 from upath import UPath
 
 from corpora.errors import InputError
+
+_BLOCK = 1 << 20  # bytes read at a time
+
+
+def sha256_file(path: StorePath) -> str:
+    """Hex sha256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    """Hex sha256 of a text's UTF-8 bytes."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
 
 StorePath = Path | UPath
 LEFT_SECONDS = 24 * 3600.0  # no file takes so long to write: whoever was writing it is gone

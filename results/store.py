@@ -15,9 +15,8 @@ from typing import Any
 import polars as pl
 from filelock import FileLock
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError
-from corpora.storage import StorePath, files_in, read_frame, write_frame, written_whole
+from corpora.storage import StorePath, files_in, read_frame, sha256_file, write_frame, written_whole
 
 MANIFEST = "manifest.json"
 REPORT = "report.md"

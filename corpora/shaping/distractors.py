@@ -8,12 +8,12 @@ from pathlib import Path
 
 import polars as pl
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError
 from corpora.schema import Corpus
 from corpora.shaping.selection import id_hash
 from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.sources.tables import DocumentColumns, read_documents
+from corpora.storage import sha256_file
 
 PREFIX = "distractor:"  # so that no id of the corpus can be meant
 

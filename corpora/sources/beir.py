@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.schema import Corpus, Document, LabelSet, Question, Section, documents_frame, questions_frame
 from corpora.sources.fields import REMEDY, id_of, text_of
 from corpora.sources.tables import read_rows
+from corpora.storage import sha256_file
 
 CORPUS, QUERIES, QRELS, TEST = "corpus.jsonl", "queries.jsonl", "qrels", "test.tsv"
 HEADER = ("query-id", "corpus-id", "score")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from corpora.digest import sha256_file, sha256_text
 from corpora.errors import InputError
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
+from corpora.storage import sha256_file, sha256_text
 
 FOLDER = Path(__file__).parents[1] / "sample"
 

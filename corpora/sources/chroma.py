@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
 from corpora.sources.fields import REMEDY, of_kind, span_of, text_of
 from corpora.sources.tables import read_rows
+from corpora.storage import sha256_file
 
 QUESTIONS, TEXTS = "questions_df.csv", "corpora"
 ENDINGS = (".md", ".txt")

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.digest import sha256_file, sha256_text
 from corpora.errors import InputError, RowError
 from corpora.schema import (
     Corpus,
@@ -27,6 +26,7 @@ from corpora.schema import (
     documents_frame,
     questions_frame,
 )
+from corpora.storage import sha256_file, sha256_text
 
 PROMPTS, ANNOTATIONS, TEXTS = "prompts_merged.csv", "v2_annotations.csv", "txt_files"
 SPLITS: dict[str, Split] = {"ev2_train_article_ids.txt": "tune", "ev2_validation_article_ids.txt": "held_out"}

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.schema import Corpus, Document, LabelSet, Question, Section, Split, documents_frame, questions_frame
+from corpora.storage import sha256_file
 
 SECTION_BREAK = "\n\n"
 TEST_IDS = "test_ground_truth.json"

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
 from corpora.sources.fields import REMEDY, id_of, of_kind, span_of, text_of
+from corpora.storage import sha256_file
 
 IMPOSSIBLE = "impossible"
 

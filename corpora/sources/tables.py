@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
+from corpora.storage import sha256_file
 
 FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
 SPLITS = ("tune", "held_out")

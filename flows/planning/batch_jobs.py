@@ -8,8 +8,8 @@ from pathlib import Path
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, require_folder
-from flows.planning.authorise import authorise
 from flows.planning.first_asks import submit_all
+from flows.planning.quote import authorise
 from flows.session.experiment import Experiment
 from flows.session.providers import begin_spending, known_api, open_desk
 from flows.session.workspace import Workspace

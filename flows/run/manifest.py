@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from corpora.digest import sha256_text
 from corpora.schema import Corpus
+from corpora.storage import sha256_text
 from flows.compare import Compared
 from flows.label import Labeled, reader_corpus
 from flows.session.experiment import Experiment, ReaderConfig

@@ -12,8 +12,8 @@ from corpora.errors import InputError
 from corpora.storage import StorePath, remove_leftovers
 from flows.compare import compare
 from flows.label import label, load
-from flows.planning.authorise import authorise
 from flows.planning.first_asks import submit_all
+from flows.planning.quote import authorise
 from flows.run.manifest import Kind, all_inputs, describe, describe_session
 from flows.run.run_tables import Made, run_tables
 from flows.session.experiment import Experiment

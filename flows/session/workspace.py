@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from corpora.digest import sha256_text
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from corpora.storage import StorePath
+from corpora.storage import StorePath, sha256_text
 from labeling.models import registry as models
 from labeling.models.registry import ModelFile, file_digest, find_model, registry, resolve_model
 from labeling.prompting.labeler import LabelerConfig, fingerprint

@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError
+from corpora.storage import sha256_file
 
 REGISTRY = Path(__file__).with_name("models.toml")
 

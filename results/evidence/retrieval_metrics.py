@@ -13,8 +13,7 @@ import ir_measures
 import polars as pl
 
 from corpora.schema import Corpus
-from results.evidence.identical import first_of_same_text
-from results.evidence.span_metrics import SPAN_SCORES, SpanScorer
+from results.evidence.span_metrics import SPAN_SCORES, SpanScorer, first_of_same_text
 
 __all__ = ["DOCUMENT_SCORES", "SPAN_SCORES", "DocumentScorer", "SpanScorer", "document_scores"]
 

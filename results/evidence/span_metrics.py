@@ -28,9 +28,30 @@ import numpy.typing as npt
 import polars as pl
 
 from corpora.schema import Corpus, Question, Span, iter_questions
-from results.evidence.identical import first_of_same_text, occurrences
 from results.evidence.token_axis import Integers, Intervals, TokenAxis, count_shared, union
 from retrieval.tokens import EmbedderTokenizer
+
+
+def first_of_same_text(documents: pl.DataFrame) -> dict[str, str]:
+    """The documents that repeat the whole text of an earlier one.
+
+    Args:
+        documents: columns document_id, text.
+
+    Returns:
+        The first document of that text, by the id of every later one; a document that repeats none is not in it.
+    """
+    firsts = documents.select("document_id", first=pl.col("document_id").first().over("text"))
+    return dict(firsts.filter(pl.col("document_id") != pl.col("first")).iter_rows())
+
+
+def occurrences(passage: str, text: str) -> Iterator[int]:
+    """Offsets at which a passage stands in a text, character by character the same; they may overlap."""
+    at = text.find(passage)
+    while at >= 0:
+        yield at
+        at = text.find(passage, at + 1)
+
 
 SPAN_SCORES = ("span_recall", "span_precision", "span_f1", "span_iou")
 # Shorter text recurs by chance and in other senses: names, numbers, "no", "there was no significant difference". Of the

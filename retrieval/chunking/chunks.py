@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from corpora.digest import sha256_text
 from corpora.errors import InputError
+from corpora.storage import sha256_text
 from retrieval.chunking.blocks import Slice, count_all
 from retrieval.chunking.splitters import Chunking, Embed, split_texts
 from retrieval.tokens import EmbedderTokenizer

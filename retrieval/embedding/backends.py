@@ -24,8 +24,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from transformers.utils import logging
 
-from corpora.digest import sha256_file, sha256_text
 from corpora.errors import InputError
+from corpora.storage import sha256_file, sha256_text
 from retrieval.embedding.embedder_config import EmbedderConfig, Precision
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.model_folder import ONNX_FILE

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from corpora.digest import sha256_text
 from corpora.errors import InputError
-from corpora.storage import StorePath, require_folder
-from retrieval.batches import batches
+from corpora.storage import StorePath, require_folder, sha256_text
 from retrieval.embedding.embedder_config import EmbedderConfig, Role, check_installed
 from retrieval.embedding.late_chunking import OVERLAP, Place, place_key, pool_documents, read_document
 from retrieval.embedding.model_folder import check_late, fingerprint, prompt_of, window_of
 from retrieval.embedding.vector_cache import VectorCache, Vectors
-from retrieval.tokens import EmbedderTokenizer
+from retrieval.tokens import EmbedderTokenizer, batches
 
 if TYPE_CHECKING:
     from retrieval.embedding.encoder import Encoder

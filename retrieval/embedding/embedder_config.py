@@ -8,8 +8,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from corpora.digest import sha256_text
 from corpora.errors import InputError
+from corpora.storage import sha256_text
 
 Backend = Literal["torch", "onnx", "openvino"]
 Precision = Literal["float32", "bfloat16"]

@@ -18,10 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from corpora.digest import sha256_text
-from retrieval.batches import batches
+from corpora.storage import sha256_text
 from retrieval.embedding.vector_cache import Vectors
-from retrieval.tokens import EmbedderTokenizer
+from retrieval.tokens import EmbedderTokenizer, batches
 
 # Neighbouring windows share this part of a window or more.
 OVERLAP = 0.25

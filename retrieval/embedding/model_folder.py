@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from corpora.digest import sha256_file, sha256_text
 from corpora.errors import InputError
+from corpora.storage import sha256_file, sha256_text
 from retrieval.embedding.embedder_config import EmbedderConfig, Role
 
 ONNX_FILE = Path("onnx/model.onnx")

@@ -31,9 +31,9 @@ import click
 import numpy as np
 import polars as pl
 
-from corpora.digest import sha256_text
 from corpora.schema import Corpus, Question, iter_questions
 from corpora.sources.chroma import read_chroma
+from corpora.storage import sha256_text
 from labeling.models.registry import resolve_model
 from results.evidence.retrieval_metrics import SpanScorer
 from retrieval.chunking.chunks import CHUNKS, chunk_documents

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from corpora.digest import sha256_text
+from corpora.storage import sha256_text
 from retrieval.chunking.chunks import CHUNKS
 from retrieval.ranking.hits import DECIMALS
 

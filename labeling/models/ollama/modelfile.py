@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from corpora.errors import InputError
 from labeling.models.ollama.blobs import OllamaName, parse_name, stored_model
-from labeling.models.ollama.go_template import SYSTEM_SLOT, UntranslatableError, frame_of
-from labeling.models.ollama.syntax import Instruction, parse_modelfile
+from labeling.models.ollama.syntax import SYSTEM_SLOT, Instruction, UntranslatableError, frame_of, parse_modelfile
 from labeling.models.registry import Model, find_ollama_model, registry
 
 Setting = float | int | tuple[str, ...]

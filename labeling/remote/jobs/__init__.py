@@ -1,1 +1,1 @@
-"""Batch jobs: planned, submitted, watched and collected, with their state on disk, so that nothing is paid for twice."""
+"""Batch jobs: planned, submitted, watched and collected; their state is on disk, so that nothing is paid for twice."""

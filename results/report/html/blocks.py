@@ -134,6 +134,6 @@ def inlined(plot: Plot, number: int) -> Figure:
     svg = plot.svg
     for mark in ('id="', "url(#"):
         svg = svg.replace(f"{mark}clip", f"{mark}p{number}-clip")
-    # Drawn by Vega, which escapes every text; the title and the description are escaped by `results.report.plots.plot.described`.
+    # Drawn by Vega, which escapes every text; the title and the description are escaped by `plots.plot.described`.
     width = _WIDTH.search(svg)
     return Figure(Markup(svg), width is not None and int(width[1]) > WIDE)  # noqa: S704  # drawn by Vega, which escapes

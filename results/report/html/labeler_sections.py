@@ -26,8 +26,8 @@ from results.report.text.labelers import (
     unanimity_section,
 )
 from results.report.text.markdown import UNKNOWN, Tables, interval, marked, share
-from results.report.text.remote import remote_section
 from results.report.text.report import compared_sections, mark_tables
+from results.report.text.session import remote_section
 
 REPORT = "report.md"
 

@@ -5,18 +5,19 @@ It renders tables and manifest, and computes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from results.report.documents import draw_plots
-from results.report.html.blocks import Block, Examples, Heading, Limits, Prose, Section, Shelf
-from results.report.html.environment import environment
+from results.report.html.blocks import Block, Examples, Heading, Limits, Prose, Section, Shelf, Table
 from results.report.html.example_view import view_example
 from results.report.html.labeler_sections import excluded_section, labeler_sections
-from results.report.html.made_section import made_section
+from results.report.html.prose import literal_values, split_section
 from results.report.html.sweep_sections import (
     accuracy_section,
     class_section,
@@ -30,6 +31,51 @@ from results.report.html.sweep_sections import (
 from results.report.plots.plot import Plot
 from results.report.text.markdown import Tables, cut_of, marked
 from results.report.text.report import labeler_marks, legend_of, mark_tables
+from results.report.text.session import made_section as made_markdown
+from results.report.visible import visible
+
+
+def made_section(manifest: Mapping[str, Any]) -> Section:
+    """Sessions as the Markdown report tells them, then digests and seeds as the manifest has them."""
+    written = dict(manifest) | {"sessions": literal_values(manifest["sessions"])}
+    title, html = split_section(made_markdown(written))
+    blocks: list[Block] = [Prose(html)]
+    digests = [
+        *_leaves(manifest.get("readers", {}), "reader"),
+        *_leaves(manifest["corpus"].get("inputs", {}), "input"),
+        *_leaves(manifest.get("embedder", {}), "embedder"),
+        *_leaves(manifest.get("embedders", {}), "embedder"),
+        *((name, value) for name, value in _leaves(manifest.get("config", {}), "config") if name.endswith("seed")),
+    ]
+    if digests:
+        blocks.append(Table("Digests and seeds", ["what", "value"], [list(pair) for pair in digests]))
+    return Section("made", title, blocks)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Everything that is not a dictionary or a list of such, with the path to it."""
+    if isinstance(value, Mapping):
+        for name, of in value.items():
+            yield from _leaves(of, f"{path}, {name}")
+    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        for number, one in enumerate(value, 1):
+            yield from _leaves(one, f"{path} {number}")
+    elif value is not None:
+        yield path, str(value)
+
+
+@cache
+def environment() -> Environment:
+    """The environment of the report's templates."""
+    return Environment(
+        loader=PackageLoader("results.report.html"), autoescape=True, finalize=_finalize, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def _finalize(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
 
 __all__ = ["HTML_REPORT", "render_html"]
 

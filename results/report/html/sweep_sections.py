@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from results.advice.recommended import is_recommended
+from results.advice.recommendation import is_recommended
 from results.report.html.blocks import Block, Heading, Limits, Lines, Prose, Section, Shelf, Table, head_of
 from results.report.plots.pareto_plots import LEVELS, frontier
 from results.report.text.ladder import ARM_NAMES, LOSSES, sum_of_losses

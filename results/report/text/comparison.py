@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import polars as pl
+
 from results.report.text.markdown import UNKNOWN, Tables, code, interval, p_value, share, table
+
+
+def render_agreement(agreement: pl.DataFrame) -> str:
+    """The table of `compare_runs`."""
+    header = ["table", "reader", "in both", "in one only", "labels differ", "largest margin of those"]
+    header += ["largest change of a probability"]
+    body = [
+        [row["table"], row["reader"], str(row["n"]), str(row["only_in_one"]), str(row["differ"]),
+         share(row["largest_margin"]), share(row["largest_change"])]
+        for row in agreement.iter_rows(named=True)
+    ]  # fmt: skip
+    return table(header, body)
 
 
 def pair_section(tables: Tables) -> str:

@@ -7,8 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from results.report.text.agreement import render_agreement
-from results.report.text.comparison import best_section, corpora_section, pair_section, score_section, speed_section
+from results.report.text.comparison import (
+    best_section,
+    corpora_section,
+    pair_section,
+    render_agreement,
+    score_section,
+    speed_section,
+)
 from results.report.text.labelers import (
     annotator_section,
     calibration_section,
@@ -21,10 +27,8 @@ from results.report.text.labelers import (
 )
 from results.report.text.ladder import interaction_section, ladder_section
 from results.report.text.markdown import Tables
-from results.report.text.remote import remote_section
-from results.report.text.session import made_section
-from results.report.text.sweep import retrieval_section, sweep_section
-from results.report.text.verdict import verdict_section
+from results.report.text.session import made_section, remote_section
+from results.report.text.sweep import retrieval_section, sweep_section, verdict_section
 
 __all__ = ["compared_sections", "labeler_marks", "legend_of", "mark_tables", "render_agreement", "render_report"]
 

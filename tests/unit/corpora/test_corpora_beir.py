@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.load import CorpusConfig, load_corpus
 from corpora.schema import iter_questions
 from corpora.sources.beir import read_beir
+from corpora.storage import sha256_file
 from corpora.validate import find_problems, validate
 
 DOCUMENTS = (

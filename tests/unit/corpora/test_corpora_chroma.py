@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.load import CorpusConfig, load_corpus
 from corpora.schema import Span, iter_questions
 from corpora.sources.chroma import read_chroma
+from corpora.storage import sha256_file
 from corpora.validate import validate
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "chroma_chunking"

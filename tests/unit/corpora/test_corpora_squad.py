@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.load import CorpusConfig, load_corpus
 from corpora.schema import Span, iter_questions
 from corpora.sources.squad import read_squad
+from corpora.storage import sha256_file
 from corpora.validate import find_problems, validate
 
 FERRY = "The ferry leaves at nine. It returns at nine."

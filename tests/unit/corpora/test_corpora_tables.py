@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError, RowError
 from corpora.schema import LabelSet, Span, iter_questions
 from corpora.sources.tables import DocumentColumns, QuestionColumns, find_table, read_tables
+from corpora.storage import sha256_file
 from corpora.validate import validate
 
 # No deadline: a shared machine that is busy must not fail a property.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.engine.labels import build_label_reader
+from labeling.engine.label_mode import build_label_reader
 
 YES_NO_MAYBE = LabelSet()
 NO_DIFFERENCE = LabelSet(("yes", "no", "no difference"))

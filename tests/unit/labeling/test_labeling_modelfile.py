@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from labeling.models.ollama.blobs import parse_name
-from labeling.models.ollama.go_template import UntranslatableError, frame_of
 from labeling.models.ollama.modelfile import PARAMETERS, Imported, read_modelfile, render_reader
+from labeling.models.ollama.syntax import UntranslatableError, frame_of
 from labeling.models.registry import registry, resolve_model
 
 LLAMA = """{{ if .System }}<|start_header_id|>system<|end_header_id|>

@@ -4,8 +4,8 @@ import tomllib
 
 import pytest
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError
+from corpora.storage import sha256_file
 from labeling.models import registry as models
 from labeling.models.registry import (
     REGISTRY,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.engine.generation import Decoding, Generator
+from labeling.engine.generate_mode import Decoding, Generator
 from labeling.votes.parsing import answer_grammar, label_grammar, parse_answer, parse_label
 from labeling.votes.sampling import Sampling
 

@@ -4,8 +4,7 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.engine.generate_mode import GeneratingLabeler
-from labeling.engine.generation import MAX_TOGETHER, Decoding, Generator
+from labeling.engine.generate_mode import MAX_TOGETHER, Decoding, GeneratingLabeler, Generator
 from labeling.engine.llama import LlamaModel
 from labeling.prompting.labeler import LabelerConfig, PromptWriter, fingerprint
 from labeling.votes.parsing import label_grammar, parse_answer

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from labeling.votes.vote import Vote, votes_frame
-from results.readers.generation import GENERATION, PROBLEMS, describe_generation
+from results.readers.labeling_tables import GENERATION, PROBLEMS, describe_generation
 
 # question, label, failure, how it was read, what was wrong before a repair, tokens
 WRITTEN = [

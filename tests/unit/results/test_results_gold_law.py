@@ -6,7 +6,7 @@ from corpora.schema import LabelSet
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import Vote, votes_frame
 from results.stats.resampling import EXCLUDED
-from results.sweep.gold_law import gold_law, label_indices
+from results.sweep.judged import gold_law, label_indices
 
 LABELS = LabelSet()
 FACTS = pl.DataFrame(

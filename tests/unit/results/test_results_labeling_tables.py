@@ -11,10 +11,9 @@ from corpora.schema import LabelSet
 from labeling.votes.sampling import Sampling
 from results.readers.annotators import ANNOTATORS, HUMAN_CONSENSUS
 from results.readers.diversity import DIVERSITY
-from results.readers.generation import GENERATION
 from results.readers.label_bias import CALIBRATION, LABEL_BIAS
 from results.readers.labelers import ATTRITION, CONSENSUS, LABELERS
-from results.readers.labeling_tables import label_shares
+from results.readers.labeling_tables import GENERATION, label_shares
 from results.readers.slices import SLICES
 from results.readers.unanimity import LAW, RISK_COVERAGE, UNANIMITY, VOTE_CURVES
 from results.report.documents import render_documents

@@ -6,8 +6,8 @@ import resource
 import polars as pl
 import pytest
 
-from corpora.digest import sha256_file
 from corpora.errors import InputError
+from corpora.storage import sha256_file
 from results.store import MANIFEST, PACKAGES, RunFolder, machine, package_versions, read_manifest, read_tables
 
 TABLE = pl.DataFrame({"question_id": ["q1", "q2"], "score": [0.5, None]})

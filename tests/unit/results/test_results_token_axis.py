@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpora.schema import Corpus, Document, LabelSet, documents_frame, questions_frame
-from results.evidence.identical import first_of_same_text, occurrences
+from results.evidence.span_metrics import first_of_same_text, occurrences
 from results.evidence.token_axis import Intervals, TokenAxis, count_shared, union
 
 pairs = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 8)).map(lambda one: (one[0], sum(one))), max_size=8)

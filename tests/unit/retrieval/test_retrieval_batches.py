@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.batches import batches
+from retrieval.tokens import batches
 
 
 def test_batches_hold_as_many_items_as_fit_padded():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from retrieval.chunking.breakpoints import best_cut, gap_distances
+from retrieval.chunking.semantic import best_cut, gap_distances
 
 EAST, NORTH, NORTH_EAST = (1.0, 0.0), (0.0, 1.0), (0.5**0.5, 0.5**0.5)
 
@@ -43,7 +43,7 @@ def test_distances_agree_whatever_batch_a_gap_falls_in(monkeypatch):
     vectors = np.random.default_rng(5).standard_normal((40, 8)).astype(np.float32)
     rows = np.random.default_rng(6).integers(0, 40, 100)
     whole = gap_distances(vectors, rows)
-    monkeypatch.setattr("retrieval.chunking.breakpoints._BATCH", 7)
+    monkeypatch.setattr("retrieval.chunking.semantic._BATCH", 7)
     assert (gap_distances(vectors, rows) == whole).all()
 
 

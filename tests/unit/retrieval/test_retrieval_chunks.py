@@ -2,8 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from corpora.digest import sha256_text
 from corpora.errors import InputError
+from corpora.storage import sha256_text
 from retrieval.chunking.chunks import CHUNKS, chunk_documents
 from retrieval.chunking.splitters import Chunking
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corpora.digest import sha256_text
+from corpora.storage import sha256_text
 from retrieval.chunking.splitters import Chunking, split_text
 
 SPLITTERS = ("tokens", "sentences", "recursive", "semantic")

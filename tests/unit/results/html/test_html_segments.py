@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.advice.excerpts import Stretch, choose_stretches
+from results.advice.examples import Stretch, choose_stretches
 from results.report.html.example_view import split_segments, view_document
 
 PLACES = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda pair: (min(pair), max(pair) + 1))

@@ -13,8 +13,14 @@ from results.report.plots.interaction_plots import plot_interactions
 from results.report.plots.ladder_plots import PARTS, plot_ladder
 from results.report.plots.pareto_plots import frontier, plot_pareto
 from results.report.plots.plot import COLOURS, tenths
-from results.report.plots.sweep_plots import plot_accuracy, plot_retrieval
-from results.report.plots.sweep_series import MOST_SERIES, ONLY, series_groups, with_series
+from results.report.plots.sweep_plots import (
+    MOST_SERIES,
+    ONLY,
+    plot_accuracy,
+    plot_retrieval,
+    series_groups,
+    with_series,
+)
 
 
 def texts(svg):
