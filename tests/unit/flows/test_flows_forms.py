@@ -153,6 +153,8 @@ def test_readers_are_chosen_from_the_registry_and_from_the_experiments_that_are_
         'base_url = "http://127.0.0.1:9/v1"\n',
         encoding="utf-8",
     )
+    code = (
+        "from flows.serving.forms import SweepForm as F; print(F.model_json_schema()['properties']['readers']['items'])"
     )
     environment = os.environ | {"TERCET_EXPERIMENTS": str(tmp_path / "far.toml")}
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
