@@ -10,10 +10,9 @@ import polars as pl
 from corpora.schema import Corpus
 from flows.label import Labeled, document_prompts, label, load
 from flows.session.experiment import Experiment
-from flows.session.workspace import Workspace
-from flows.stages.measure import measure, price_file
+from flows.session.session import Session
+from flows.stages.measure import measure
 from flows.stages.runner import Runner
-from labeling.models.prices import load_prices
 from results.comparing.comparison import compare_labelers
 from results.comparing.shift import OnCorpus, compare_corpora
 from results.readers.answers import judge
@@ -35,13 +34,13 @@ class Compared(NamedTuple):
     speeds: list[dict[str, Any]]
 
 
-def compare(experiment: Experiment, labeled: Labeled, workspace: Workspace, runner: Runner, *, probe: bool) -> Compared:
+def compare(experiment: Experiment, labeled: Labeled, session: Session, runner: Runner, *, probe: bool) -> Compared:
     """Compare the readers of an experiment, from votes that the label flow has collected.
 
     Args:
         experiment: with at least two readers.
         labeled: its first corpus.
-        workspace: where the votes on the other corpora go.
+        session: opens readers and ledgers.
         runner: runs the stages.
         probe: whether to measure each labeler's speed and memory on a few questions.
     """
@@ -52,12 +51,12 @@ def compare(experiment: Experiment, labeled: Labeled, workspace: Workspace, runn
     others = {}
     for config in experiment.other_corpora:
         elsewhere = experiment.model_copy(update={"corpus": config})
-        there = label(elsewhere, load(elsewhere, workspace, runner), workspace, runner)
+        there = label(elsewhere, load(elsewhere, session, runner), session, runner)
         others[there.corpus.name] = there
     if others:
         every = [_on_corpus(one) for one in (labeled, *others.values())]
         tables |= runner.run("compare corpora", compare_corpora, every, how.confidence)
-    speeds = runner.run("measure speed", measure_all, experiment, corpus, workspace) if probe else []
+    speeds = runner.run("measure speed", measure_all, experiment, corpus, session) if probe else []
     return Compared(tables, others, speeds)
 
 
@@ -66,9 +65,8 @@ def _on_corpus(labeled: Labeled) -> OnCorpus:
     return OnCorpus(labeled.corpus.name, labeled.tables["labelers"], judged)
 
 
-def measure_all(experiment: Experiment, corpus: Corpus, workspace: Workspace) -> list[dict[str, Any]]:
+def measure_all(experiment: Experiment, corpus: Corpus, session: Session) -> list[dict[str, Any]]:
     """Probe every labeler of this machine on the same questions, one after the other; remote ones would cost money."""
-    prices = load_prices(price_file(experiment, workspace))
     local = [reader for reader in experiment.readers if not reader.remote.is_remote]
-    speeds = [measure(reader, corpus.labels, document_prompts(corpus, reader)) for reader in local]
-    return [speed.described(prices) for speed in speeds]
+    speeds = [measure(reader, corpus.labels, document_prompts(corpus, reader), session) for reader in local]
+    return [speed.described(session.prices) for speed in speeds]

@@ -11,7 +11,7 @@ from corpora.load import load_corpus
 from corpora.schema import Corpus, Question, iter_questions
 from corpora.shaping.selection import balanced_sample, sample_questions
 from flows.session.experiment import Experiment, ReaderConfig
-from flows.session.workspace import Workspace
+from flows.session.session import Session
 from flows.stages.asking import Asked, PromptGroups, ask, collect
 from flows.stages.remote_asking import ask_remote
 from flows.stages.runner import Runner
@@ -51,24 +51,26 @@ class Labeled(NamedTuple):
         return {name: reader.gold for name, reader in self.readers.items()}
 
 
-def load(experiment: Experiment, workspace: Workspace, runner: Runner) -> Corpus:
+def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
     """Load the corpus of an experiment, and refuse a rule that it cannot serve."""
-    corpus = runner.run("load corpus", load_corpus, experiment.corpus.resolved(workspace.base), workspace.samples)
+    workspace = session.workspace
+    config = experiment.corpus.resolved(workspace.base)
+    corpus = runner.run("load corpus", load_corpus, config, workspace.samples)
     check_rule(experiment.consensus, corpus.questions)
     return corpus
 
 
-def label(experiment: Experiment, corpus: Corpus, workspace: Workspace, runner: Runner) -> Labeled:
+def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Labeled:
     """Ask every reader three times, build the gold sets, and summarise the labelers."""
     tune, no_tune = tune_corpus(experiment, corpus)
     readers, asked, calibrated = {}, {}, {}
     for reader in experiment.readers:
         name = reader.label
         mine = reader_corpus(corpus, reader, experiment.corpus.seed)
-        votes, asked[name] = vote(f"label: {name}", mine, reader, workspace, runner)
+        votes, asked[name] = vote(f"label: {name}", mine, reader, session, runner)
         of_tune = None
         if tune is not None and reader.gives_distributions:
-            of_tune, calibrated[name] = vote(f"calibrate: {name}", tune, reader, workspace, runner)
+            of_tune, calibrated[name] = vote(f"calibrate: {name}", tune, reader, session, runner)
         gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus)
         readers[name] = ReaderVotes(name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune)
     how = (experiment.consensus, experiment.scoring.confidence, no_tune)
@@ -96,17 +98,17 @@ def tune_corpus(experiment: Experiment, corpus: Corpus) -> tuple[Corpus | None, 
 
 
 def vote(
-    stage: str, corpus: Corpus, reader: ReaderConfig, workspace: Workspace, runner: Runner
+    stage: str, corpus: Corpus, reader: ReaderConfig, session: Session, runner: Runner
 ) -> tuple[pl.DataFrame, list[Asked]]:
     """Ask a reader its three prompts on every question of a corpus; the votes, and what each shard took."""
 
     def groups() -> Iterator[list[Prompt]]:
         return document_prompts(corpus, reader)
 
-    asked = ask_all(stage, groups, len(corpus.questions), corpus, reader, workspace, runner)
+    asked = ask_all(stage, groups, len(corpus.questions), corpus, reader, session, runner)
     failed = [vote for one in asked for vote in one.not_kept]
     prompts = (prompt for group in groups() for prompt in group)
-    return collect(workspace, reader, corpus.labels, prompts, failed), asked
+    return collect(session, reader, corpus.labels, prompts, failed), asked
 
 
 def document_prompts(corpus: Corpus, reader: ReaderConfig) -> Iterator[list[Prompt]]:
@@ -121,10 +123,10 @@ def document_prompts(corpus: Corpus, reader: ReaderConfig) -> Iterator[list[Prom
 
 
 def ask_all(
-    stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, reader: LabelerConfig, workspace: Workspace,
+    stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, reader: LabelerConfig, session: Session,
     runner: Runner,
 ) -> list[Asked]:  # fmt: skip
     """Ask a reader all prompts, shard by shard; whatever happens, what was answered is in the ledger."""
     if reader.remote.is_remote:
-        return ask_remote(stage, groups, n_questions, corpus, reader, workspace, runner)
-    return ask_in_shards(stage, ask, groups, n_questions, corpus.labels, reader, workspace, runner)
+        return ask_remote(stage, groups, n_questions, corpus, reader, session, runner)
+    return ask_in_shards(stage, ask, groups, n_questions, corpus.labels, reader, session, runner)

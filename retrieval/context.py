@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -60,6 +60,39 @@ def cut_ranking(ranked: pl.DataFrame, cut: Cut) -> pl.DataFrame:
     if cut.kind == "k":
         return ranked.filter(pl.col("rank") <= cut.amount)
     return ranked.filter(pl.col("n_tokens").cum_sum().over("question_id") <= cut.amount)
+
+
+def each_cut(
+    ranked: pl.DataFrame, key: Sequence[str], cuts: Sequence[Cut]
+) -> Iterator[tuple[tuple[Any, ...], Cut, pl.DataFrame]]:
+    """Every cut of the rankings of every setting.
+
+    Args:
+        ranked: hits joined with their chunks, as `cut_ranking` takes them, of several settings.
+        key: the columns that name a setting.
+        cuts: how much is read.
+
+    Yields:
+        The values of `key`, the cut, and what the cut shows.
+    """
+    for values, of_setting in ranked.group_by(key, maintain_order=True):
+        for cut in cuts:
+            yield values, cut, cut_ranking(of_setting, cut)
+
+
+def shown_by_any(ranked: pl.DataFrame, cuts: Sequence[Cut]) -> pl.DataFrame:
+    """Of rankings that are deep enough for any cut, what at least one of these cuts shows.
+
+    A ranking is as deep as its shortest chunks may be many in a budget; few questions have that many short ones.
+
+    Args:
+        ranked: as `cut_ranking` takes it.
+        cuts: how much is read.
+    """
+    most_chunks = max((cut.amount for cut in cuts if cut.kind == "k"), default=0)
+    most_tokens = max((cut.amount for cut in cuts if cut.kind == "budget"), default=0)
+    in_budget = pl.col("n_tokens").cum_sum().over("question_id") <= most_tokens
+    return ranked.filter((pl.col("rank") <= most_chunks) | in_budget)
 
 
 def assemble(texts: Sequence[str]) -> str:

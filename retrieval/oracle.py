@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from corpora.schema import Question, iter_questions
+from retrieval.embedding.vector_cache import Vectors
+from retrieval.ranking.hits import HITS
 
 Interval = tuple[int, int]
 
@@ -24,6 +31,47 @@ class GoldChunk(NamedTuple):
     start: int
     end: int
     score: float
+
+
+def rank_oracle(
+    questions: pl.DataFrame, chunks: pl.DataFrame, vectors: Vectors, of_questions: Vectors, depth: int
+) -> pl.DataFrame:
+    """The chunks of each question's gold documents, best first.
+
+    Args:
+        questions: the questions of a corpus, one or more.
+        chunks: frame of schema `CHUNKS` of one chunking.
+        vectors: shape (chunks, dimensions), unit length.
+        of_questions: shape (questions, dimensions), unit length.
+        depth: how many chunks are wanted for each question.
+
+    Returns:
+        Frame of schema `HITS`; the score is the similarity to the question.
+    """
+    gold_ids = questions["document_ids"].explode().unique()
+    rows = chunks.with_row_index("row").select("document_id", "row", "chunk_id", "start", "end")
+    rows = rows.filter(pl.col("document_id").is_in(gold_ids.implode()))
+    by_document = rows.partition_by("document_id", as_dict=True)
+    name, found = chunks["chunking"][0], []
+    for question, vector in zip(iter_questions(questions), of_questions, strict=True):
+        gold = _gold_chunks(question, by_document, vectors, vector)
+        evidence = [(span.document_id, span.start, span.end) for span in question.evidence]
+        for rank, chunk in enumerate(order_chunks(gold, evidence, depth), 1):
+            found.append((name, question.id, rank, chunk.chunk_id, chunk.score))
+    return pl.DataFrame(found, schema=HITS, orient="row")
+
+
+def _gold_chunks(
+    question: Question, by_document: Mapping[tuple[object, ...], pl.DataFrame], vectors: Vectors, vector: Vectors
+) -> list[GoldChunk]:
+    gold = []
+    for document_id in question.document_ids:
+        of_document = by_document.get((document_id,))
+        if of_document is not None:
+            scores = np.round(vectors[of_document["row"].to_numpy()].astype(np.float64) @ vector.astype(np.float64), 6)
+            places = of_document.select("chunk_id", "document_id", "start", "end").with_columns(score=pl.Series(scores))
+            gold += [GoldChunk(*place) for place in places.iter_rows()]
+    return gold
 
 
 def order_chunks(chunks: Sequence[GoldChunk], evidence: Sequence[tuple[str, int, int]], depth: int) -> list[GoldChunk]:

@@ -14,7 +14,7 @@ from corpora.storage import sha256_file
 Item = TypeVar("Item")
 
 
-def batches(items: Iterable[Item], size: Callable[[Item], int], budget: int) -> Iterator[list[Item]]:
+def minibatches(items: Iterable[Item], size: Callable[[Item], int], budget: int) -> Iterator[list[Item]]:
     """Cut a stream into batches whose widest item, padding counted, stays within a budget.
 
     Args:

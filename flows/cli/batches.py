@@ -29,12 +29,13 @@ def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
     """Submit the votes of an EXPERIMENT's batch readers and do not wait; `tercet label` goes on with them later."""
     from flows.planning.batch_jobs import submit as submit_batches
     from flows.session.experiment import experiment_file, load_experiment
-    from flows.session.workspace import Workspace
+    from flows.session.session import Session
+    from flows.session.workspace import workspace_of
 
     loaded = load_experiment(experiment).with_settings(max_cost=max_cost)
-    workspace = Workspace(store, experiment_file(experiment).resolve().parent)
-    for line in submit_batches(loaded, workspace, ask_user):
-        click.echo(line)
+    with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent)) as session:
+        for line in submit_batches(loaded, session, ask_user):
+            click.echo(line)
 
 
 @batches.command("list")

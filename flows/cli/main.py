@@ -26,7 +26,7 @@ from flows.cli.options import (
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
-    from flows.run.manifest import Kind
+    from flows.session.experiment import Kind
 
 EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
 EXIT_INTERRUPTED = 130
@@ -104,12 +104,13 @@ def _execute(
 ) -> None:  # fmt: skip
     from flows.run.pipeline import execute
     from flows.session.experiment import experiment_file, load_experiment
-    from flows.session.workspace import Workspace
+    from flows.session.session import Session
+    from flows.session.workspace import workspace_of
     from flows.stages.progress import Bars, Quiet
     from flows.stages.runner import Runner
 
     experiment = load_experiment(path).with_settings(**settings)
-    workspace = Workspace(store, experiment_file(path).resolve().parent)
+    workspace = workspace_of(experiment, store, experiment_file(path).resolve().parent)
     if prefect or dask:
         # Before Prefect is imported: the server that it may start would otherwise report on itself.
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -118,7 +119,8 @@ def _execute(
 
         outcome = execute_as_flow(experiment, kind, workspace, ask_user, dask)
     else:
-        outcome = execute(experiment, kind, workspace, Runner(Quiet() if quiet else Bars()), ask_user)
+        with Session(workspace) as session:
+            outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
     if not quiet:
         click.echo(outcome.report)
     click.echo(outcome.line)
@@ -142,14 +144,13 @@ def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
     from flows.planning.plan import render_plan
     from flows.planning.quote import quote, render_quotes
     from flows.session.experiment import experiment_file, load_experiment
-    from flows.session.workspace import Workspace
-    from flows.stages.measure import price_file
+    from flows.session.session import Session
+    from flows.session.workspace import workspace_of
 
     loaded = load_experiment(experiment)
-    workspace = Workspace(store, experiment_file(experiment).resolve().parent)
-    workspace = workspace._replace(prices=price_file(loaded, workspace))
-    quotes = quote(loaded, workspace, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
-    texts = (render_plan(make_plan(loaded, kind, workspace)), render_quotes(quotes))
+    with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent)) as session:
+        quotes = quote(loaded, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
+        texts = (render_plan(make_plan(loaded, kind, session)), render_quotes(quotes))
     click.echo("\n".join(filter(None, texts)) or "Nothing to ask: the experiment has no readers.")
 
 
@@ -245,8 +246,12 @@ def check_models(experiment: Path) -> None:
     """Check that every reader of an EXPERIMENT can be asked: its file is here, or its provider serves its model."""
     from flows.planning.reader_check import check_reader
     from flows.session.experiment import load_experiment
+    from flows.session.session import Session
+    from flows.session.workspace import Workspace
 
-    checks = [check_reader(reader) for reader in load_experiment(experiment).readers]
+    loaded = load_experiment(experiment)
+    with Session(Workspace(Path())) as session:  # nothing is written
+        checks = [check_reader(reader, session) for reader in loaded.readers]
     for one in checks:
         click.echo(one.line, err=not one.is_fine)
     if not all(one.is_fine for one in checks):

@@ -11,15 +11,14 @@ from corpora.storage import StorePath, require_folder
 from flows.planning.first_asks import submit_all
 from flows.planning.quote import authorise
 from flows.session.experiment import Experiment
-from flows.session.providers import begin_spending, known_api, open_desk
+from flows.session.session import Session
 from flows.session.workspace import Workspace
-from flows.stages.measure import price_file
 from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.jobs.job import BATCH, LABELER, PAID, read_labeler
 from labeling.remote.jobs.parts import load_parts
 
 
-def submit(experiment: Experiment, workspace: Workspace, confirm: Callable[[str], bool]) -> Iterator[str]:
+def submit(experiment: Experiment, session: Session, confirm: Callable[[str], bool]) -> Iterator[str]:
     """Submit the votes on whole documents of every batch reader; a line each.
 
     Raises:
@@ -33,15 +32,13 @@ def submit(experiment: Experiment, workspace: Workspace, confirm: Callable[[str]
             "add one, or run `tercet label`",
         )
     batched = experiment.model_copy(update={"readers": readers})
-    workspace = workspace._replace(prices=price_file(experiment, workspace))
-    workspace = authorise(batched, workspace, confirm, all_corpora=False, reads=False)
-    begin_spending(workspace)
+    session.begin_spending(authorise(batched, session, confirm, all_corpora=False, reads=False))
     lines = 0
-    for line in submit_all(batched, workspace, all_corpora=False):
+    for line in submit_all(batched, session, all_corpora=False):
         lines += 1
         yield line
     for reader in readers:
-        if known_api(reader.remote) == "direct":
+        if session.providers.known_api(reader.remote) == "direct":
             lines += 1
             yield f"{reader.label}: this plan of {reader.remote.provider} has no batches; `tercet label` makes calls"
     if not lines:
@@ -120,7 +117,8 @@ def _each(store: StorePath, work: Callable[[str, BatchDesk], Iterator[str]]) -> 
         n_jobs += 1
         try:
             config, labels = read_labeler(folder)
-            yield from work(config.label, open_desk(config, labels, Workspace(store)))
+            with Session(Workspace(store)) as session:
+                yield from work(config.label, session.desk(config, labels))
         except InputError as error:
             problems.append(error)
     if not n_jobs:
@@ -138,6 +136,8 @@ def forget_part(store: StorePath, part_id: str) -> str:
     for folder in _folders(store):
         if any(part.id == part_id for part in load_parts(folder)):
             config, labels = read_labeler(folder)
-            if open_desk(config, labels, Workspace(store)).forget(part_id):
+            with Session(Workspace(store)) as session:
+                forgotten = session.desk(config, labels).forget(part_id)
+            if forgotten:
                 return f"{config.label}: batch {part_id} is forgotten; the next run asks for its votes again"
     raise InputError(f"no open batch {part_id!r}", "an id of `tercet batches list`", "correct it")

@@ -9,8 +9,7 @@ from corpora.load import load_corpus
 from corpora.schema import Corpus
 from flows.label import document_prompts, reader_corpus, tune_corpus
 from flows.session.experiment import Experiment, ReaderConfig
-from flows.session.providers import fall_back, find_api
-from flows.session.workspace import Workspace
+from flows.session.session import Session
 from flows.stages.asking import PromptGroups
 from flows.stages.remote_asking import is_answered, submit_batches
 from labeling.remote.jobs.desk import NoBatchesError
@@ -26,11 +25,11 @@ class FirstAsk(NamedTuple):
     groups: PromptGroups
 
 
-def first_asks(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> Iterator[FirstAsk]:
+def first_asks(experiment: Experiment, session: Session, *, all_corpora: bool) -> Iterator[FirstAsk]:
     """The votes that the label flow asks of remote readers, on the first corpus or on all."""
     configs = [experiment.corpus, *(experiment.other_corpora if all_corpora else ())]
     for number, config in enumerate(configs):
-        corpus = load_corpus(config.resolved(workspace.base), workspace.samples)
+        corpus = load_corpus(config.resolved(session.workspace.base), session.workspace.samples)
         where = f" {corpus.name}" if number else ""
         tune, _ = tune_corpus(experiment, corpus)
         for reader in experiment.remote_readers:
@@ -44,7 +43,7 @@ def _first_ask(reader: ReaderConfig, stage: str, corpus: Corpus) -> FirstAsk:
     return FirstAsk(reader, stage, corpus, lambda: document_prompts(corpus, reader))
 
 
-def submit_all(experiment: Experiment, workspace: Workspace, *, all_corpora: bool) -> Iterator[str]:
+def submit_all(experiment: Experiment, session: Session, *, all_corpora: bool) -> Iterator[str]:
     """Submit the votes of every reader that is asked in batches, so that all of them are under way together.
 
     What the limit keeps back is submitted when its reader's turn comes and others have cost less than their worst.
@@ -53,15 +52,15 @@ def submit_all(experiment: Experiment, workspace: Workspace, *, all_corpora: boo
         A line a reader and stage.
     """
     n_sent = 0
-    for ask in first_asks(experiment, workspace, all_corpora=all_corpora):
-        if is_answered(ask.reader, ask.corpus.labels, workspace, ask.groups):
+    for ask in first_asks(experiment, session, all_corpora=all_corpora):
+        if is_answered(ask.reader, ask.corpus.labels, session, ask.groups):
             continue
-        if find_api(ask.reader.remote) != "batch":
+        if session.providers.find_api(ask.reader.remote) != "batch":
             continue
         try:
-            sent = submit_batches(ask.reader, ask.corpus.labels, workspace, ask.groups)
+            sent = submit_batches(ask.reader, ask.corpus.labels, session, ask.groups)
         except NoBatchesError:
-            fall_back(ask.reader.remote)
+            session.providers.fall_back(ask.reader.remote)
             continue
         except LimitError:
             if not n_sent:  # else there will be room once other readers' batches have cost less than their worst

@@ -10,15 +10,13 @@ from typing import NamedTuple
 from corpora.load import load_corpus
 from corpora.schema import Corpus, iter_questions
 from flows.label import document_prompts, reader_corpus, tune_corpus
-from flows.run.manifest import Kind
-from flows.session.experiment import Experiment, ReaderConfig
-from flows.session.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
-from flows.stages.asking import close_model, open_labeler
-from flows.stages.indexing import check_sizes
-from flows.stages.measure import Speed, measure, price_file
+from flows.session.experiment import Experiment, Kind, ReaderConfig
+from flows.session.session import Session
+from flows.stages.indexing import check_sizes, needs_vectors
+from flows.stages.measure import Speed, measure
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from labeling.engine.trie import build_trie
-from labeling.models.prices import PriceTable, load_prices
+from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import check_rule
 from labeling.votes.vote import Labeler
@@ -78,49 +76,48 @@ class Plan(NamedTuple):
         return None if self.seconds is None else self.prices.machine_cost(self.seconds)
 
 
-def plan(experiment: Experiment, kind: Kind, workspace: Workspace) -> list[Plan]:
+def plan(experiment: Experiment, kind: Kind, session: Session) -> list[Plan]:
     """Plan every reader of an experiment that runs on this machine; `quote` does the others.
 
     Loads each model and asks it a few questions, whose answers are not kept, to measure its speed.
     """
     sweeps = kind in ("sweep", "run")
     if sweeps:
-        check_sizes(experiment, workspace)
-    prices = load_prices(price_file(experiment, workspace))
+        embeds = needs_vectors(experiment.retrieval.retrievers, wants_oracle=experiment.wants_oracle)
+        check_sizes(experiment.retrieval, session, embeds=embeds)
     corpora = [experiment.corpus, *(experiment.other_corpora if kind in ("compare", "run") else ())]
-    loaded = [load_corpus(config.resolved(workspace.base), workspace.samples) for config in corpora]
+    loaded = [load_corpus(config.resolved(session.workspace.base), session.workspace.samples) for config in corpora]
     for corpus in loaded:
         check_rule(experiment.consensus, corpus.questions)
     try:
         local = [reader for reader in experiment.readers if not reader.remote.is_remote]
-        return [_plan(experiment, loaded, reader, workspace, prices, sweeps=sweeps) for reader in local]
+        return [_plan(experiment, loaded, reader, session, sweeps=sweeps) for reader in local]
     finally:
-        close_model()
+        session.readers.close()
 
 
 def _plan(
-    experiment: Experiment, corpora: list[Corpus], reader: ReaderConfig, workspace: Workspace, prices: PriceTable,
-    *, sweeps: bool,
+    experiment: Experiment, corpora: list[Corpus], reader: ReaderConfig, session: Session, *, sweeps: bool,
 ) -> Plan:  # fmt: skip
     first = reader_corpus(corpora[0], reader, experiment.corpus.seed)
-    speed = measure(reader, first.labels, document_prompts(first, reader))
+    speed = measure(reader, first.labels, document_prompts(first, reader), session)
     asks = []
     for number, corpus in enumerate(corpora):
         where = f" {corpus.name}" if number else ""
         mine = reader_corpus(corpus, reader, experiment.corpus.seed)
-        asks.append(_on_documents(f"label{where}", mine, reader, workspace))
+        asks.append(_on_documents(f"label{where}", mine, reader, session))
         tune, _ = tune_corpus(experiment, corpus)
         if tune is not None and reader.mode == "label":
-            asks.append(_on_documents(f"calibrate{where}", tune, reader, workspace))
+            asks.append(_on_documents(f"calibrate{where}", tune, reader, session))
     if sweeps:
-        asks.append(_on_chunks(experiment, first, reader, workspace))
-    return Plan(reader.label, len(first.questions), asks, speed, prices)
+        asks.append(_on_chunks(experiment, first, reader, session))
+    return Plan(reader.label, len(first.questions), asks, speed, session.prices)
 
 
-def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, workspace: Workspace) -> Ask:
+def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, session: Session) -> Ask:
     """The three votes on whole documents: tokens are counted prompt by prompt."""
-    labeler = open_labeler(reader, corpus.labels)
-    ledger = open_ledger(workspace.ledger, labeler_fingerprint(reader, corpus.labels))
+    labeler = session.labeler(reader, corpus.labels)
+    ledger = session.ledger(reader, corpus.labels)
     prompts = known = tokens = shared = left = 0
     ledger.look()
     for group in document_prompts(corpus, reader):
@@ -138,13 +135,13 @@ def _written(reader: ReaderConfig) -> int:
     return reader.num_predict if reader.mode == "generate" else 0
 
 
-def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, workspace: Workspace) -> Ask:
+def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, session: Session) -> Ask:
     """About how many model tokens the arms of a sweep take: chunks full, every distinct prompt with its own tail."""
-    labeler = open_labeler(reader, corpus.labels)
+    labeler = session.labeler(reader, corpus.labels)
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
-    counter = open_embedder(experiment.retrieval.embedders[0], workspace.embeddings).tokenizer
+    counter = session.embedder(experiment.retrieval.embedders[0]).tokenizer
     ratio, empty = _model_tokens(corpus, reader, labeler, texts, sum(counter.count_all(texts)))
-    sets = reading_lengths(experiment)
+    sets = reading_lengths(experiment.retrieval)
     n_questions, n_prompts = len(corpus.questions), sum(map(len, sets))
     # The prompts of a set are beginnings of each other: the longest is evaluated, and the tail of each.
     full = n_questions * sum(length * ratio + empty for lengths in sets for length in lengths)

@@ -12,10 +12,9 @@ from corpora.errors import InputError
 from corpora.schema import iter_questions
 from flows.planning.first_asks import FirstAsk, first_asks
 from flows.session.experiment import Experiment, ReaderConfig
-from flows.session.providers import find_api
-from flows.session.workspace import Workspace, labeler_fingerprint, open_embedder, open_ledger
+from flows.session.session import Session
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
-from labeling.models.prices import Price, load_prices
+from labeling.models.prices import Price
 from labeling.prompting.labeler import PromptWriter
 from labeling.prompting.remote_config import Api
 from labeling.remote.jobs.job import batch_folder
@@ -26,13 +25,13 @@ from labeling.votes.vote import Prompt
 
 
 def authorise(
-    experiment: Experiment, workspace: Workspace, confirm: Callable[[str], bool], *, all_corpora: bool, reads: bool
-) -> Workspace:
-    """The workspace with the limit of what the run may spend, after asking where the user has not said.
+    experiment: Experiment, session: Session, confirm: Callable[[str], bool], *, all_corpora: bool, reads: bool
+) -> float | None:
+    """The limit of what the run may spend in US dollars, after asking where the user has not said; None for no limit.
 
     Args:
         experiment: its `max_cost` is what may be spent without asking.
-        workspace: without a limit.
+        session: as `quote`.
         confirm: asks the user; false where nobody can be asked.
         all_corpora: as `quote`.
         reads: as `quote`.
@@ -40,9 +39,9 @@ def authorise(
     Raises:
         InputError: it would cost more than was allowed, or nobody knows what.
     """
-    quotes = [one for one in quote(experiment, workspace, all_corpora=all_corpora, reads=reads) if not one.is_free]
+    quotes = [one for one in quote(experiment, session, all_corpora=all_corpora, reads=reads) if not one.is_free]
     if not quotes:
-        return workspace
+        return None
     left = [one for one in quotes if one.worst.requests]
     unknown = {one.reader.label for one in left if one.price is None}
     limit = experiment.max_cost
@@ -51,16 +50,16 @@ def authorise(
     allowed = sum(held.values())
     # What is read shows only after retrieval: a run whose labels are all there is stopped then, if it costs anything.
     if not unknown and all(one.stage == "read" for one in left):
-        return workspace._replace(max_cost=allowed if limit is None else limit)
-    asked = [(one, find_api(one.reader.remote)) for one in left]
+        return allowed if limit is None else limit
+    asked = [(one, session.providers.find_api(one.reader.remote)) for one in left]
     expected, worst = (sum(one.usd(api, worst=is_worst) for one, api in asked) for is_worst in (False, True))
     if not unknown and limit is not None and expected <= limit:
-        return workspace._replace(max_cost=limit)
+        return limit
     found = f"a cost of about {money(expected)}, at most {money(worst)}"
     found += f", and an unknown one of {', '.join(sorted(unknown))}" if unknown else ""
     if confirm(f"{render_quotes(quotes)}\nThat is {found}. Go on?"):
         # Who confirms an unknown price has no limit for it, and keeps the one given for the others.
-        return workspace._replace(max_cost=limit if unknown else max(worst + allowed, limit or 0.0))
+        return limit if unknown else max(worst + allowed, limit or 0.0)
     raise InputError(
         found,
         "a price of every model" if unknown else f"at most {money(limit or 0)}",
@@ -110,27 +109,26 @@ class Quote(NamedTuple):
         return 0.0 if self.price is None else usage.usd(self.price, batch=api == "batch")
 
 
-def quote(experiment: Experiment, workspace: Workspace, *, all_corpora: bool, reads: bool) -> list[Quote]:
+def quote(experiment: Experiment, session: Session, *, all_corpora: bool, reads: bool) -> list[Quote]:
     """Quote every remote reader of an experiment; sends nothing.
 
     Args:
         experiment: with or without remote readers.
-        workspace: where the ledger and the price table are.
+        session: opens the ledgers, and knows the prices.
         all_corpora: whether the other corpora are labeled too.
         reads: whether retrieved chunks are read.
     """
-    prices = load_prices(workspace.prices)
     quotes = []
-    for ask in first_asks(experiment, workspace, all_corpora=all_corpora):
-        price = prices.find(ask.reader.remote.provider, ask.reader.model)
-        quotes.append(_quote_votes(ask, price, workspace))
+    for ask in first_asks(experiment, session, all_corpora=all_corpora):
+        price = session.prices.find(ask.reader.remote.provider, ask.reader.model)
+        quotes.append(_quote_votes(ask, price, session))
         if reads and ask.stage == "label":
-            quotes.append(_quote_reading(experiment, ask, price, workspace))
+            quotes.append(_quote_reading(experiment, ask, price, session))
     return quotes
 
 
-def _quote_votes(ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
-    ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, ask.corpus.labels))
+def _quote_votes(ask: FirstAsk, price: Price | None, session: Session) -> Quote:
+    ledger = session.ledger(ask.reader, ask.corpus.labels)
     # A server has no batches, nor need its store be a folder of this machine.
     job = [] if ask.reader.remote.provider == "server" else load_parts(batch_folder(ledger.folder))
     parts = [part for part in job if part.may_have_a_batch]
@@ -173,18 +171,18 @@ def _mean_written(ledger: Ledger) -> float | None:
     return float(mean) if isinstance(mean, int | float) else None
 
 
-def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, workspace: Workspace) -> Quote:
+def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, session: Session) -> Quote:
     """About what the retrieved prompts take: every chunk full, its bytes reckoned from the first documents."""
     corpus = ask.corpus
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
-    counter = open_embedder(experiment.retrieval.embedders[0], workspace.embeddings).tokenizer
+    counter = session.embedder(experiment.retrieval.embedders[0]).tokenizer
     bytes_a_token = sum(len(text.encode()) for text in texts) / max(1, sum(counter.count_all(texts)))
     writer = PromptWriter(ask.reader, corpus.labels)
     question = max(iter_questions(corpus.questions), key=lambda one: len(one.text.encode()))
-    ledger = open_ledger(workspace.ledger, labeler_fingerprint(ask.reader, corpus.labels))
+    ledger = session.ledger(ask.reader, corpus.labels)
     prompts, expected, worst, n_written = 0, Usage(), Usage(), _mean_written(ledger)
     each = len(corpus.questions)
-    for length in (length for lengths in reading_lengths(experiment) for length in lengths):
+    for length in (length for lengths in reading_lengths(experiment.retrieval) for length in lengths):
         prompt = writer.single(question, "retrieved", "x" * int(length * bytes_a_token))
         prompts += each
         expected = expected.plus(_times(_expected(ask.reader, prompt, n_written), each))

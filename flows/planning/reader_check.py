@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from corpora.errors import InputError
 from flows.session.experiment import ReaderConfig
-from flows.session.providers import open_provider
-from flows.session.workspace import model_file
-from labeling.remote.client import ProviderError
+from flows.session.session import Session
+from labeling.remote.client import Provider, ProviderError
 from labeling.remote.pacing import insist
 
 NEAREST = 5
@@ -24,20 +23,20 @@ class Check(NamedTuple):
     line: str
 
 
-def check_reader(reader: ReaderConfig) -> Check:
+def check_reader(reader: ReaderConfig, session: Session) -> Check:
     """Look for a reader's model on this machine, or ask its provider for the models that it serves."""
     try:
-        return _ask_provider(reader) if reader.remote.is_remote else _look_here(reader)
+        return _ask_provider(reader, session) if reader.remote.is_remote else _look_here(reader, session)
     except InputError as error:
         return Check(False, f"{reader.label}: {error}")
 
 
-def _look_here(reader: ReaderConfig) -> Check:
-    return Check(True, f"{reader.label}: on this machine, sha256 {model_file(reader.model).sha256[:12]}")
+def _look_here(reader: ReaderConfig, session: Session) -> Check:
+    return Check(True, f"{reader.label}: on this machine, sha256 {session.readers.sha256(reader.model)[:12]}")
 
 
-def _ask_provider(reader: ReaderConfig) -> Check:
-    provider = open_provider(reader.remote)
+def _ask_provider(reader: ReaderConfig, session: Session) -> Check:
+    provider = session.providers.client(reader.remote)
     try:
         served = insist(provider.models, sleep=time.sleep, tries=TRIES)
     except ProviderError as error:
@@ -47,16 +46,15 @@ def _ask_provider(reader: ReaderConfig) -> Check:
     near = difflib.get_close_matches(reader.model, served, NEAREST, cutoff=0.3) or sorted(served)[:NEAREST]
     return Check(
         False,
-        f"{reader.label}: {provider.name} does not serve {reader.model!r}{_reason(reader)}; it serves "
+        f"{reader.label}: {provider.name} does not serve {reader.model!r}{_reason(provider, reader.model)}; it serves "
         f"{len(served)} models, such as {', '.join(near) or 'none'}: change `model`",
     )
 
 
-def _reason(reader: ReaderConfig) -> str:
+def _reason(provider: Provider, model: str) -> str:
     """What the provider says about the missing model, which may name another in its place."""
-    provider = open_provider(reader.remote)
     try:
-        provider.model(reader.model)
+        provider.model(model)
     except ProviderError as error:
         return f" ({error.message})"
     return ""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from corpora.schema import Corpus
 from corpora.storage import sha256_text
 from flows.compare import Compared
 from flows.label import Labeled, reader_corpus
-from flows.session.experiment import Experiment, ReaderConfig
-from flows.session.workspace import Workspace, labeler_fingerprint, model_file, open_embedder
+from flows.session.experiment import Experiment, Kind, ReaderConfig
+from flows.session.session import Session
 from flows.stages.asking import Asked
 from flows.stages.runner import Runner
 from flows.sweep import Swept
@@ -20,8 +20,6 @@ from labeling.remote.requests import labeler_identity
 from results.advice.guards import labeler_warnings
 from results.comparing.comparison import name_best
 from results.store import machine
-
-Kind = Literal["label", "sweep", "compare", "run"]
 
 
 def all_inputs(labeled: Labeled, compared: Compared | None) -> dict[str, str]:
@@ -35,7 +33,7 @@ def all_inputs(labeled: Labeled, compared: Compared | None) -> dict[str, str]:
 def describe(
     experiment: Experiment,
     kind: Kind,
-    workspace: Workspace,
+    session: Session,
     labeled: Labeled,
     swept: Swept | None,
     compared: Compared | None,
@@ -46,9 +44,9 @@ def describe(
     for reader in experiment.readers:
         writer = PromptWriter(reader, corpus.labels)
         readers[reader.label] = {
-            **describe_model(reader),
-            "labeler": labeler_fingerprint(reader, corpus.labels),
-            "reader": labeler_fingerprint(reader.as_reader(), corpus.labels),
+            **describe_model(reader, session),
+            "labeler": session.fingerprint(reader, corpus.labels),
+            "reader": session.fingerprint(reader.as_reader(), corpus.labels),
             "prompts": {one.name: sha256_text("\x1e".join(one[1:])) for one in writer.templates},
             "questions": len(reader_corpus(corpus, reader, experiment.corpus.seed).questions),
         }
@@ -67,7 +65,7 @@ def describe(
         ],
     }
     if swept:
-        opened = {one.label: open_embedder(one, workspace.embeddings) for one in experiment.retrieval.embedders}
+        opened = {one.label: session.embedder(one) for one in experiment.retrieval.embedders}
         manifest["embedders"] = {
             name: {"weights": embedder.sha256, "with_all_that_changes_vectors": embedder.digest}
             for name, embedder in opened.items()
@@ -76,10 +74,10 @@ def describe(
     return manifest
 
 
-def describe_model(reader: ReaderConfig) -> dict[str, Any]:
+def describe_model(reader: ReaderConfig, session: Session) -> dict[str, Any]:
     """What answers for a reader: the digest of its file, or who is asked and how."""
     if not reader.remote.is_remote:
-        return {"sha256": model_file(reader.model).sha256}
+        return {"sha256": session.readers.sha256(reader.model)}
     return labeler_identity(reader)
 
 

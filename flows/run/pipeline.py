@@ -14,14 +14,11 @@ from flows.compare import compare
 from flows.label import label, load
 from flows.planning.first_asks import submit_all
 from flows.planning.quote import authorise
-from flows.run.manifest import Kind, all_inputs, describe, describe_session
+from flows.run.manifest import all_inputs, describe, describe_session
 from flows.run.run_tables import Made, run_tables
-from flows.session.experiment import Experiment
-from flows.session.providers import begin_spending, known_api
-from flows.session.workspace import Workspace, model_file
-from flows.stages.asking import close_model
+from flows.session.experiment import Experiment, Kind
+from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, needs_vectors
-from flows.stages.measure import price_file
 from flows.stages.runner import Finished, Runner
 from flows.sweep import sweep
 from results.comparing.agreement import compare_runs
@@ -46,7 +43,7 @@ def refuse_to_ask(_: str) -> bool:
 
 
 def execute(
-    experiment: Experiment, kind: Kind, workspace: Workspace, runner: Runner,
+    experiment: Experiment, kind: Kind, session: Session, runner: Runner,
     confirm: Callable[[str], bool] = refuse_to_ask,
 ) -> Outcome:  # fmt: skip
     """Run an experiment: `label` alone, `sweep` or `compare` on top of it, or all of them with `run`.
@@ -56,7 +53,7 @@ def execute(
     Args:
         experiment: what to run.
         kind: how much of it.
-        workspace: where.
+        session: where, and what is kept open.
         runner: runs the stages.
         confirm: asks the user whether to spend more on remote readers than the experiment allows.
 
@@ -67,43 +64,46 @@ def execute(
     sweeps = kind in ("sweep", "run")
     compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
     check_readers(experiment, kind)
+    workspace = session.workspace
     for folder in (workspace.ledger, workspace.embeddings, workspace.samples):
         remove_leftovers(folder)
-    runner.run("verify models", verify_models, experiment, workspace, sweeps)
-    corpus = load(experiment, workspace, runner)
-    if sweeps and needs_vectors(experiment, experiment.retrieval.retrievers):
-        check_questions(experiment, corpus, workspace)
+    runner.run("verify models", verify_models, experiment, session, sweeps)
+    corpus = load(experiment, session, runner)
+    retrieval = experiment.retrieval
+    if sweeps and needs_vectors(retrieval.retrievers, wants_oracle=experiment.wants_oracle):
+        check_questions(retrieval, corpus, session)
     if experiment.remote_readers:
-        workspace = workspace._replace(prices=price_file(experiment, workspace))
-        workspace = authorise(experiment, workspace, confirm, all_corpora=compares, reads=sweeps)
-        begin_spending(workspace)
-        for line in submit_all(experiment, workspace, all_corpora=compares):
+        session.begin_spending(authorise(experiment, session, confirm, all_corpora=compares, reads=sweeps))
+        for line in submit_all(experiment, session, all_corpora=compares):
             runner.progress.say(line)
-    labeled = label(experiment, corpus, workspace, runner)
-    swept = sweep(experiment, labeled, workspace, runner) if sweeps else None
-    compared = compare(experiment, labeled, workspace, runner, probe=kind == "compare") if compares else None
-    close_model()
+    labeled = label(experiment, corpus, session, runner)
+    swept = sweep(experiment, labeled, session, runner) if sweeps else None
+    compared = compare(experiment, labeled, session, runner, probe=kind == "compare") if compares else None
+    session.readers.close()
     made = Made(labeled, swept, compared)
-    finished = seal_run(experiment, kind, workspace, made, describe_session(started, runner, *made))
+    finished = seal_run(experiment, kind, session, made, describe_session(started, runner, *made))
     runner.show(finished)
     return Outcome(finished.folder, finished.report, finished.line)
 
 
 def seal_run(
-    experiment: Experiment, kind: Kind, workspace: Workspace, made: Made, session: dict[str, Any]
+    experiment: Experiment, kind: Kind, session: Session, made: Made, worked: dict[str, Any]
 ) -> Finished:  # fmt: skip
     """Write the run folder: tables, plots and reports, and the manifest last."""
-    tables = run_tables(experiment, made, workspace)
+    tables = run_tables(experiment, made, session)
     # What may be spent changes nothing about the results.
     config = experiment.model_dump(mode="json", exclude={"max_cost"})
-    run = RunFolder(workspace.root, f"{experiment.name}-{kind}", config, all_inputs(made.labeled, made.compared))
-    session["apis"] = {one.label: known_api(one.remote) for one in experiment.remote_readers}
-    described = describe(experiment, kind, workspace, *made)
+    run = RunFolder(
+        session.workspace.root, f"{experiment.name}-{kind}", config, all_inputs(made.labeled, made.compared)
+    )
+    remote = experiment.remote_readers
+    worked["apis"] = {one.label: session.providers.known_api(one.remote) for one in remote}
+    described = describe(experiment, kind, session, *made)
     with run.held():
         run.begin()
         for name, frame in tables.items():
             run.write_table(name, frame)
-        manifest = run.complete(described, session)
+        manifest = run.complete(described, worked)
         plots = draw_plots(tables)
         report = write_reports(run, manifest, tables, plots)
         run.seal(manifest)
@@ -138,13 +138,14 @@ def check_readers(experiment: Experiment, kind: Kind) -> None:
         )
 
 
-def verify_models(experiment: Experiment, workspace: Workspace, sweeps: bool) -> None:
+def verify_models(experiment: Experiment, session: Session, sweeps: bool) -> None:
     """Check that every model is here with the right digest, and that the embedder can read every size."""
     for reader in experiment.readers:
         if not reader.remote.is_remote:
-            model_file(reader.model)
+            session.readers.sha256(reader.model)
     if sweeps:
-        check_sizes(experiment, workspace)
+        embeds = needs_vectors(experiment.retrieval.retrievers, wants_oracle=experiment.wants_oracle)
+        check_sizes(experiment.retrieval, session, embeds=embeds)
 
 
 def render_again(folder: StorePath) -> Outcome:

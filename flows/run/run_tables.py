@@ -10,9 +10,8 @@ import polars as pl
 from flows.compare import Compared
 from flows.label import Labeled
 from flows.session.experiment import Experiment
-from flows.session.workspace import Workspace
+from flows.session.session import Session
 from flows.sweep import Swept
-from labeling.models.prices import load_prices
 from results.advice.examples import pick_examples
 from results.comparing.remote_readers import RemoteReader, describe_remote
 
@@ -25,11 +24,11 @@ class Made(NamedTuple):
     compared: Compared | None
 
 
-def run_tables(experiment: Experiment, made: Made, workspace: Workspace) -> dict[str, pl.DataFrame]:
+def run_tables(experiment: Experiment, made: Made, session: Session) -> dict[str, pl.DataFrame]:
     """All frames of a run."""
     labeled, swept, compared = made
     tables = {**label_tables(labeled), **labeled.tables, **(swept.tables if swept else {})}
-    tables |= remote_tables(experiment, labeled, workspace)
+    tables |= remote_tables(experiment, labeled, session)
     tables |= compare_tables(compared) if compared else {}
     if swept and experiment.readers:
         recommended = [one._asdict() for one in swept.recommendations]
@@ -60,11 +59,10 @@ def compare_tables(compared: Compared) -> dict[str, pl.DataFrame]:
     return tables
 
 
-def remote_tables(experiment: Experiment, labeled: Labeled, workspace: Workspace) -> dict[str, pl.DataFrame]:
+def remote_tables(experiment: Experiment, labeled: Labeled, session: Session) -> dict[str, pl.DataFrame]:
     """The frame remote, where there are remote readers."""
-    prices = load_prices(workspace.prices)
     readers = [
-        RemoteReader(one.label, one.remote.provider, one.model, prices.find(one.remote.provider, one.model))
+        RemoteReader(one.label, one.remote.provider, one.model, session.prices.find(one.remote.provider, one.model))
         for one in experiment.remote_readers
     ]
     return {"remote": describe_remote(readers, labeled.votes)} if readers else {}

@@ -16,10 +16,10 @@ import distributed
 from distributed.client import ClosedClientError
 
 from corpora.errors import InputError
-from flows.run.manifest import Kind
 from flows.runners.task_runner import TaskRunner
 from flows.runners.workers import Told, check_workers, free_model, on_worker
-from flows.session.experiment import Experiment
+from flows.session.experiment import Experiment, Kind
+from flows.session.session import Session
 from flows.session.workspace import Workspace
 from flows.stages.asking import ask
 from flows.stages.indexing import embed, embed_late
@@ -64,8 +64,9 @@ class DaskRunner(TaskRunner):
             return len(self._client.nthreads())
 
     def each(
-        self, name: str, total: int, stage: Callable[..., T], shards: Iterable[tuple[int, tuple[Any, ...]]]
-    ) -> list[T]:
+        self, name: str, total: int, stage: Callable[..., T], session: Session,
+        shards: Iterable[tuple[int, tuple[Any, ...]]],
+    ) -> list[T]:  # fmt: skip
         """Run a stage once for each shard, on whichever worker is free; results are in the order of the shards.
 
         Raises:
@@ -73,19 +74,20 @@ class DaskRunner(TaskRunner):
         """
         upcoming = iter(shards)
         first = next(upcoming, None)
-        if first is None or not runs_elsewhere(stage, first[1]):
+        if first is None or not runs_elsewhere(stage, session, first[1]):
             # Never all of them at once: a batch is looked for only after the one before was collected.
-            return super().each(name, total, stage, () if first is None else chain([first], upcoming))
+            return super().each(name, total, stage, session, () if first is None else chain([first], upcoming))
         started = time.perf_counter()
         try:
             with self.progress.stage(name, total) as advance:
-                return self._spread(stage, chain([first], upcoming), advance)
+                return self._spread(stage, session.workspace, chain([first], upcoming), advance)
         finally:
             self._add(name, time.perf_counter() - started)
 
     def _spread(
-        self, stage: Callable[..., T], shards: Iterator[tuple[int, tuple[Any, ...]]], advance: Callable[[int], None]
-    ) -> list[T]:
+        self, stage: Callable[..., T], workspace: Workspace, shards: Iterator[tuple[int, tuple[Any, ...]]],
+        advance: Callable[[int], None],
+    ) -> list[T]:  # fmt: skip
         results: dict[int, T] = {}
         under_way: dict[Any, tuple[int, int]] = {}  # future: number and steps of its shard
         n_sent = 0
@@ -94,7 +96,7 @@ class DaskRunner(TaskRunner):
                 for steps, args in shards:
                     # Not pure: the same shard in another run is another one.
                     with _reaching():
-                        under_way[self._client.submit(on_worker, stage, args, pure=False)] = (n_sent, steps)
+                        under_way[self._client.submit(on_worker, stage, workspace, args, pure=False)] = (n_sent, steps)
                     n_sent += 1
                     if len(under_way) >= SHARDS_A_WORKER * self.n_workers:
                         break
@@ -131,11 +133,10 @@ class DaskRunner(TaskRunner):
         return done
 
 
-def runs_elsewhere(stage: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+def runs_elsewhere(stage: Callable[..., Any], session: Session, args: tuple[Any, ...]) -> bool:
     """Whether a worker may run a shard: not where money is spent, which one process counts."""
     if stage is ask_directly:
-        workspace, config = args[:2]
-        return not is_paid(config, workspace)
+        return not is_paid(args[0], session)
     return stage in ELSEWHERE
 
 
@@ -173,14 +174,14 @@ def _lost_scheduler(error: Exception) -> InputError:
 
 
 @contextmanager
-def dask_runner(address: str, experiment: Experiment, kind: Kind, workspace: Workspace) -> Iterator[DaskRunner]:
+def dask_runner(address: str, experiment: Experiment, kind: Kind, session: Session) -> Iterator[DaskRunner]:
     """A runner on the workers of a scheduler, once they are known to be able to do the work.
 
     Args:
         address: of the scheduler.
         experiment: whose models the workers must have.
         kind: how much of it is run.
-        workspace: whose store the workers must see.
+        session: whose store the workers must see, and whose models they must have.
 
     Raises:
         InputError: nobody answers there, or a worker lacks something.
@@ -195,7 +196,7 @@ def dask_runner(address: str, experiment: Experiment, kind: Kind, workspace: Wor
         ) from error
     with client:
         runner = DaskRunner(client)
-        for line in check_workers(client, experiment, kind, workspace):
+        for line in check_workers(client, experiment, kind, session.workspace, session.readers):
             runner.progress.say(line)
         try:
             yield runner

@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+from distributed import get_worker
+
 from corpora.errors import InputError
 from corpora.storage import StorePath, forget_listings
-from flows.run.manifest import Kind
-from flows.session.experiment import Experiment
-from flows.session.workspace import Workspace, find_embedder, forget_ledgers, model_file, release_ledgers
-from flows.stages.asking import close_model
+from flows.session.embedders import find_embedder
+from flows.session.experiment import Experiment, Kind
+from flows.session.session import Session
+from flows.session.workspace import Workspace
+from labeling.engine.local_readers import LocalReaders, Readers
 from retrieval.embedding.embedder_config import EmbedderConfig
-
-_one_at_a_time = threading.Lock()  # models and ledgers are not shared by threads
 
 
 class Told(NamedTuple):
@@ -28,37 +29,66 @@ class Told(NamedTuple):
     line: str
 
 
-def on_worker(stage: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """Run a stage on a worker; a user's mistake comes back as what it tells."""
-    with _one_at_a_time:
+class WorkerState:
+    """What a worker keeps open: a session for each store that it has seen, all of which share one loaded model.
+
+    Args:
+        readers: opens the readers of the worker's machine; llama.cpp by default.
+    """
+
+    def __init__(self, readers: Readers | None = None) -> None:
+        self.readers: Readers = readers or LocalReaders()
+        self._sessions: dict[str, Session] = {}
+        self._one_at_a_time = threading.Lock()  # models and ledgers are not shared by threads
+
+    def run(self, stage: Callable[..., Any], workspace: Workspace, args: tuple[Any, ...]) -> Any:
+        """Run a stage; a user's mistake comes back as what it tells."""
+        with self._one_at_a_time:
+            try:
+                with self._session(workspace) as session:
+                    return stage(session, *args)
+            except InputError as error:
+                return Told(str(error))
+
+    def free_model(self) -> None:
+        """Free the loaded model, unless another run is using it."""
+        if self._one_at_a_time.acquire(blocking=False):
+            try:
+                self.readers.close()
+            finally:
+                self._one_at_a_time.release()
+
+    @contextmanager
+    def _session(self, workspace: Workspace) -> Iterator[Session]:
+        """A store's session. What was asked is on disk when a shard ends, however it ends: the flow reads it there."""
+        # Only what is free is asked here, and the user's price table lies on another machine.
+        mine = workspace._replace(prices=None)
+        session = self._sessions.setdefault(str(workspace.root), Session(mine, self.readers))
         try:
-            with _votes_kept():
-                return stage(*args)
-        except InputError as error:
-            return Told(str(error))
-
-
-@contextmanager
-def _votes_kept() -> Iterator[None]:
-    """What was asked is on disk when a shard ends, however it ends: the flow's own process reads it there."""
-    try:
-        yield
-    finally:
-        try:
-            release_ledgers()
-        except InputError:
-            # A worker outlives runs: what it cannot write must not stand in the way of the next one.
-            forget_ledgers()
-            raise
-
-
-def free_model() -> None:
-    """Free the model that a worker holds, unless another run is using it."""
-    if _one_at_a_time.acquire(blocking=False):
-        try:
-            close_model()
+            yield session
         finally:
-            _one_at_a_time.release()
+            try:
+                session.release_ledgers()
+            except InputError:
+                # A worker outlives runs: what it cannot write must not stand in the way of the next one.
+                session.abandon_ledgers()
+                raise
+
+
+def state_of(worker: Any) -> WorkerState:
+    """What a Dask worker keeps open, in the worker object itself, so that it lives as long as the worker."""
+    state: WorkerState = vars(worker).setdefault("tercet", WorkerState())
+    return state
+
+
+def on_worker(stage: Callable[..., Any], workspace: Workspace, args: tuple[Any, ...]) -> Any:
+    """Run a stage on the worker that this is called on."""
+    return state_of(get_worker()).run(stage, workspace, args)
+
+
+def free_model(dask_worker: Any) -> None:
+    """Free the model that a worker holds, unless another run is using it."""
+    state_of(dask_worker).free_model()
 
 
 class Worker(NamedTuple):
@@ -77,18 +107,19 @@ class Worker(NamedTuple):
     models: dict[str, str]
 
 
-def look_around(sign: StorePath, models: Sequence[str | EmbedderConfig]) -> Worker:
-    """Describe the worker that this runs on.
+def look_around(sign: StorePath, models: Sequence[str | EmbedderConfig], dask_worker: Any) -> Worker:
+    """Describe the worker that this is called on.
 
     Args:
         sign: a file that was written into the store.
         models: of the experiment's readers, and its embedders.
+        dask_worker: filled in by Dask.
     """
     forget_listings(sign)
-    found = {}
+    readers, found = state_of(dask_worker).readers, {}
     for model in models:
         try:
-            found[_name(model)] = _digest(model)
+            found[_name(model)] = _digest(model, readers)
         except InputError as error:
             found[_name(model)] = str(error)
     return Worker(socket.gethostname(), version("tercet"), sign.is_file(), found)
@@ -98,11 +129,13 @@ def _name(model: str | EmbedderConfig) -> str:
     return model if isinstance(model, str) else model.model
 
 
-def _digest(model: str | EmbedderConfig) -> str:
-    return model_file(model).sha256 if isinstance(model, str) else find_embedder(model)[1]
+def _digest(model: str | EmbedderConfig, readers: Readers) -> str:
+    return readers.sha256(model) if isinstance(model, str) else find_embedder(model)[1]
 
 
-def check_workers(client: Any, experiment: Experiment, kind: Kind, workspace: Workspace) -> Iterator[str]:
+def check_workers(
+    client: Any, experiment: Experiment, kind: Kind, workspace: Workspace, readers: Readers
+) -> Iterator[str]:
     """Refuse workers that would answer otherwise than this machine; gives lines about what may be slow.
 
     Args:
@@ -110,6 +143,7 @@ def check_workers(client: Any, experiment: Experiment, kind: Kind, workspace: Wo
         experiment: whose local models are needed.
         kind: how much of it is run.
         workspace: whose store they share.
+        readers: of this machine.
 
     Raises:
         InputError: no worker, another version of Tercet, a store that is not shared, a model that is not there or
@@ -118,7 +152,7 @@ def check_workers(client: Any, experiment: Experiment, kind: Kind, workspace: Wo
     local = [reader for reader in experiment.readers if not reader.remote.is_remote]
     embedders = experiment.retrieval.embedders if kind in ("sweep", "run") else ()
     needed: list[str | EmbedderConfig] = [*(reader.model for reader in local), *embedders]
-    mine = {_name(model): _digest(model) for model in needed}
+    mine = {_name(model): _digest(model, readers) for model in needed}
     workspace.root.mkdir(parents=True, exist_ok=True)
     sign = workspace.root / f".seen-by-workers-{uuid.uuid4().hex}"
     sign.write_text("")

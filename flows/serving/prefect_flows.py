@@ -19,12 +19,12 @@ from prefect.states import Failed
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, absolute, open_store
-from flows.run.manifest import Kind
 from flows.run.pipeline import Outcome, execute, refuse_to_ask
 from flows.runners.task_runner import REFUSED, TaskRunner
 from flows.serving.forms import CompareForm, FormKind, LabelForm, SweepForm
-from flows.session.experiment import Experiment, check_experiment, experiment_file, load_experiment
-from flows.session.workspace import Workspace
+from flows.session.experiment import Experiment, Kind, check_experiment, experiment_file, load_experiment
+from flows.session.session import Session
+from flows.session.workspace import Workspace, workspace_of
 
 
 def _execute(kind: Kind, form: LabelForm, experiment: str, store: str) -> Any:
@@ -34,9 +34,9 @@ def _execute(kind: Kind, form: LabelForm, experiment: str, store: str) -> Any:
         base = load_experiment(Path(experiment))
         base = base.model_copy(update={"corpus": base.corpus.resolved(folder)})
         made = check_experiment(form.experiment(base))
-        workspace = Workspace(_lasting(open_store(store), store), folder)
-        with runner_on(form.dask, made, kind, workspace) as runner:
-            return execute(made, kind, workspace, runner).line
+        workspace = workspace_of(made, _lasting(open_store(store), store), folder)
+        with Session(workspace) as session, runner_on(form.dask, made, kind, session) as runner:
+            return execute(made, kind, session, runner).line
     except InputError as error:
         # Prefect logs a traceback of whatever failed; of a mistake in a form it would bury the one line that helps.
         logging.getLogger("prefect.flow_runs").addFilter(lambda record: not record.exc_info)
@@ -92,7 +92,7 @@ FLOWS: dict[FormKind, Flow[..., Any]] = {"label": label, "sweep": sweep, "compar
 
 
 @contextmanager
-def runner_on(dask: str, experiment: Experiment, kind: Kind, workspace: Workspace) -> Iterator[TaskRunner]:
+def runner_on(dask: str, experiment: Experiment, kind: Kind, session: Session) -> Iterator[TaskRunner]:
     """What runs the stages: this process, or the workers of a Dask scheduler.
 
     Raises:
@@ -108,7 +108,7 @@ def runner_on(dask: str, experiment: Experiment, kind: Kind, workspace: Workspac
         raise InputError(
             f"a Dask scheduler without the package {error.name}", "it installed", "run `pip install -e '.[dask]'`"
         ) from error
-    with dask_runner(dask, experiment, kind, workspace) as runner:
+    with dask_runner(dask, experiment, kind, session) as runner:
         yield runner
 
 
@@ -136,8 +136,8 @@ def execute_as_flow(
     @flow(name=kind, persist_result=False)
     def started_here() -> Any:
         try:
-            with runner_on(dask, experiment, kind, workspace) as runner:
-                done.append(execute(experiment, kind, workspace, runner, confirm))
+            with Session(workspace) as session, runner_on(dask, experiment, kind, session) as runner:
+                done.append(execute(experiment, kind, session, runner, confirm))
         except InputError as error:
             done.append(error)
             return Failed(name=REFUSED, message=str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,8 @@ from retrieval.config import RetrievalConfig
 from retrieval.context import check_budgets
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+Kind = Literal["label", "sweep", "compare", "run"]  # how much of an experiment is run
 
 
 class ReaderConfig(LabelerConfig):
@@ -59,6 +61,11 @@ class Experiment(BaseModel):
     def remote_readers(self) -> tuple[ReaderConfig, ...]:
         """The readers that another machine answers for."""
         return tuple(reader for reader in self.readers if reader.remote.is_remote)
+
+    @property
+    def wants_oracle(self) -> bool:
+        """Whether readers are shown the best chunks of the gold documents."""
+        return bool(self.readers) and "oracle_chunk" in self.retrieval.controls
 
     def with_settings(
         self, threads: int | None = None, n_batch: int | None = None, max_cost: float | None = None

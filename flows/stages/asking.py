@@ -5,16 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from corpora.schema import LabelSet
-from flows.session.workspace import Workspace, labeler_fingerprint, model_file, open_ledger
-from labeling.engine.generate_mode import GeneratingLabeler
-from labeling.engine.label_mode import LocalLabeler
-from labeling.engine.llama import LlamaModel
+from flows.session.session import Session
 from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.ledger import Ledger
 from labeling.votes.vote import KEY, VOTES, Failure, Labeler, Prompt, Vote, votes_frame
@@ -53,7 +49,7 @@ class Asked(NamedTuple):
 
 
 def ask(
-    workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
+    session: Session, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
 ) -> Asked:
     """Ask a labeler the prompts of some questions and put its votes into the ledger.
 
@@ -61,8 +57,8 @@ def ask(
     evaluation does not depend on shards or resumes.
 
     Args:
-        workspace: where the ledger is.
-        config: the labeler.
+        session: opens the ledger and the reader.
+        config: the reader.
         labels: the allowed answers.
         prompts: grouped by question.
         waits: for questions that another run is asking; else they are left.
@@ -71,7 +67,7 @@ def ask(
         InputError: the model is missing or broken, or the ledger cannot be written.
     """
     started = time.perf_counter()
-    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    ledger = session.ledger(config, labels)
     n_new, evaluated, n_tokens, not_kept, left = 0, 0, 0, [], []
     for question_id, group in groupby(ledger.missing(prompts), key=lambda prompt: prompt.question_id):
         missing = list(group)
@@ -82,7 +78,7 @@ def ask(
         missing = ledger.missing(missing) if ledger.has_claims else missing
         if not missing:
             continue
-        votes, n_evaluated = _ask_model(config, labels, missing)
+        votes, n_evaluated = _ask_model(session.labeler(config, labels), missing)
         kept = [vote for vote in votes if vote.failure != NOT_KEPT]
         if ledger.append(kept):
             ledger.release()
@@ -119,16 +115,15 @@ def claim_missing(ledger: Ledger, prompts: Sequence[Prompt], *, waits: bool) -> 
     return ledger.missing([prompt for prompt in missing if prompt.question_id not in busy]), busy
 
 
-def _ask_model(config: LabelerConfig, labels: LabelSet, prompts: list[Prompt]) -> tuple[list[Vote], int]:
+def _ask_model(labeler: Labeler, prompts: list[Prompt]) -> tuple[list[Vote], int]:
     """The votes on the prompts of one question, and the tokens evaluated for them."""
-    labeler = open_labeler(config, labels)
     before = labeler.n_evaluated
     votes = labeler.ask(prompts)
     return votes, labeler.n_evaluated - before
 
 
 def collect(
-    workspace: Workspace,
+    session: Session,
     config: LabelerConfig,
     labels: LabelSet,
     prompts: Iterable[Prompt],
@@ -138,7 +133,7 @@ def collect(
 
     Of each prompt only its key is held, so that a generator of prompts costs no memory.
     """
-    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    ledger = session.ledger(config, labels)
     ledger.flush()
     wanted = pl.DataFrame(
         [(prompt.hash, prompt.arm, prompt.vote, prompt.seed) for prompt in prompts],
@@ -147,28 +142,3 @@ def collect(
     ).unique()
     known = pl.concat([ledger.votes(), votes_frame(not_kept)]).unique(KEY, keep="first", maintain_order=True)
     return known.join(wanted, on=list(KEY[1:]), how="semi").sort("question_id", *KEY[1:])
-
-
-class _Loaded(NamedTuple):
-    key: tuple[Path, int, int | None, int]
-    model: LlamaModel
-
-
-_loaded: list[_Loaded] = []  # at most one: two 8B models do not fit where one does
-
-
-def open_labeler(config: LabelerConfig, labels: LabelSet) -> Labeler:
-    """A local labeler; its model stays loaded until another one is asked for."""
-    file = model_file(config.model)
-    key = (file.path, config.num_ctx, config.threads, config.n_batch)
-    if not _loaded or _loaded[0].key != key:
-        close_model()
-        _loaded.append(_Loaded(key, LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch)))
-    kind = LocalLabeler if config.mode == "label" else GeneratingLabeler
-    return kind(config, labels, _loaded[0].model, file.sha256)
-
-
-def close_model() -> None:
-    """Free the loaded model, if there is one."""
-    while _loaded:
-        _loaded.pop().model.close()

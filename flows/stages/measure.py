@@ -5,26 +5,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
 from corpora.schema import LabelSet
-from flows.session.experiment import Experiment
-from flows.session.workspace import Workspace
-from flows.stages.asking import close_model, open_labeler
+from flows.session.session import Session
 from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.vote import Prompt
 
 QUESTIONS_MEASURED = 3  # after one that warms up
 LONG_QUESTION = 10.0  # seconds; beside it, what warming up takes is nothing, so that the first one is the measure
-
-
-def price_file(experiment: Experiment, workspace: Workspace) -> Path | None:
-    """The user's price table, its path relative to the experiment's file."""
-    return workspace.base / experiment.prices if experiment.prices else None
 
 
 class Speed(NamedTuple):
@@ -61,7 +53,7 @@ class Speed(NamedTuple):
         return {**self._asdict(), "tokens_per_second": self.tokens_per_second, **self.per_thousand(prices)}
 
 
-def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Prompt]]) -> Speed:
+def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Prompt]], session: Session) -> Speed:
     """Ask a labeler the prompts of a few questions and keep none of its answers.
 
     The model is loaded anew, so that its memory shows, and closed by whoever asks next.
@@ -70,11 +62,12 @@ def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Promp
         config: the labeler.
         labels: the allowed answers.
         groups: prompts by question; read until enough have been timed or 50 did not fit in the context.
+        session: opens the reader.
     """
-    close_model()
+    session.readers.close()
     process = psutil.Process()
     before = process.memory_info().rss
-    labeler = open_labeler(config, labels)
+    labeler = session.labeler(config, labels)
     warm, questions, seconds, evaluated = False, 0, 0.0, 0
     for group in itertools.islice(groups, 50):
         tokens, started = labeler.n_evaluated, time.perf_counter()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from corpora.schema import Corpus, Question, iter_questions
-from flows.session.experiment import Experiment, ReaderConfig
-from flows.session.workspace import Workspace, open_embedder
+from flows.session.experiment import ReaderConfig
+from flows.session.session import Session
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.vote import Arm, Prompt
 from results.readers.answers import document_answers
 from results.settings import CHUNKING, CUT, SETTING
 from results.sweep.judged import ANSWERS
-from retrieval.context import assemble, cut_ranking
+from retrieval.config import RetrievalConfig
+from retrieval.context import Cut, assemble, each_cut
 from retrieval.random_context import RandomContexts
 
 NO_CONTEXT = "(none)"  # what a reader sees closed book, where the prompt would show a text
@@ -39,34 +40,39 @@ class Contexts(NamedTuple):
 
 
 def build_contexts(
-    experiment: Experiment, corpus: Corpus, hits: pl.DataFrame, oracle: pl.DataFrame, workspace: Workspace
+    retrieval: RetrievalConfig, corpus: Corpus, hits: pl.DataFrame, oracle: pl.DataFrame, seed: int, session: Session
 ) -> Contexts:
-    """The context of every setting, cut and question, in every arm that is asked for."""
-    retrieval = experiment.retrieval
+    """The context of every setting, cut and question, in every arm that is asked for.
+
+    Args:
+        retrieval: gives the cuts and the arms.
+        corpus: gives the texts.
+        hits: rankings, see `Ranked`.
+        oracle: the same of the oracle.
+        seed: of the random texts.
+        session: opens the embedders, whose tokens are counted.
+    """
     sources = None
     if "random" in retrieval.controls:
         sources = {
-            config.label: RandomContexts(
-                corpus.texts, open_embedder(config, workspace.embeddings).tokenizer, experiment.scoring.seed
-            )
+            config.label: RandomContexts(corpus.texts, session.embedder(config).tokenizer, seed)
             for config in retrieval.embedders
         }
     return Contexts(
-        _cut_all(experiment, hits, SETTING),
-        _cut_all(experiment, oracle, INDEX) if "oracle_chunk" in retrieval.controls else None,
+        _cut_all(hits, SETTING, retrieval.cuts()),
+        _cut_all(oracle, INDEX, retrieval.cuts()) if "oracle_chunk" in retrieval.controls else None,
         sources,
     )
 
 
-def _cut_all(experiment: Experiment, hits: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
+def _cut_all(hits: pl.DataFrame, key: tuple[str, ...], cuts: Sequence[Cut]) -> pl.DataFrame:
     hits = hits.with_columns(place=pl.struct("document_id", "start", "end"))
     parts = []
-    for values, ranked in hits.group_by(key, maintain_order=True):
-        for cut in experiment.retrieval.cuts():
-            grouped = cut_ranking(ranked, cut).group_by("question_id", maintain_order=True)
-            context = grouped.agg("place", n_chunks=pl.len().cast(pl.Int64), n_context_tokens=pl.sum("n_tokens"))
-            places = dict(zip((*key, *CUT), (*values, *cut), strict=True))
-            parts.append(context.select(*(pl.lit(v).alias(k) for k, v in places.items()), pl.all()))
+    for values, cut, shown in each_cut(hits, key, cuts):
+        grouped = shown.group_by("question_id", maintain_order=True)
+        context = grouped.agg("place", n_chunks=pl.len().cast(pl.Int64), n_context_tokens=pl.sum("n_tokens"))
+        places = dict(zip((*key, *CUT), (*values, *cut), strict=True))
+        parts.append(context.select(*(pl.lit(v).alias(k) for k, v in places.items()), pl.all()))
     return pl.concat(parts).with_columns(pl.col("n_context_tokens").cast(pl.Int64))
 
 
@@ -118,13 +124,12 @@ class Reading:
         return asking
 
 
-def reading_lengths(experiment: Experiment) -> list[list[int]]:
+def reading_lengths(retrieval: RetrievalConfig) -> list[list[int]]:
     """About how long the contexts of one question are, in the embedder's tokens, every chunk taken as full.
 
     Returns:
         Lists of lengths; the contexts of one list are taken as beginnings of the longest.
     """
-    retrieval = experiment.retrieval
     each = [
         [cut.amount * chunking.size if cut.kind == "k" else cut.amount for cut in retrieval.cuts()]
         for chunking in retrieval.chunkings()

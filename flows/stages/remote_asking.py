@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet
-from flows.session.providers import fall_back, find_api, meter_of, open_desk, open_pacer, open_provider
-from flows.session.workspace import Workspace, labeler_fingerprint, open_ledger
+from flows.session.session import Session
 from flows.stages.asking import Asked, PromptGroups, claim_missing, count_prompts
 from flows.stages.runner import Runner
 from flows.stages.shards import ask_in_shards
@@ -34,32 +33,32 @@ class Submitted(NamedTuple):
     kept_back: int
 
 
-def submit_batches(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> Submitted:
+def submit_batches(config: LabelerConfig, labels: LabelSet, session: Session, groups: PromptGroups) -> Submitted:
     """Plan and submit what the ledger lacks, without waiting.
 
     Raises:
         NoBatchesError: the plan has no batches after all.
         InputError: as `BatchDesk.submit`.
     """
-    desk = open_desk(config, labels, workspace)
+    desk = session.desk(config, labels)
     desk.plan(prompt for group in groups() for prompt in group)
     desk.submit()
     parts = desk.open_parts()
     return Submitted(*(sum(one.n_requests for one in parts if one.is_under_way is is_it) for is_it in (True, False)))
 
 
-def submit_reads(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> None:
+def submit_reads(config: LabelerConfig, labels: LabelSet, session: Session, groups: PromptGroups) -> None:
     """Submit what a reader is asked of retrieved chunks, if it is asked in batches.
 
     What the limit keeps back, or a plan has no batches for, is left to the reader's turn.
     """
-    if not is_answered(config, labels, workspace, groups) and find_api(config.remote) == "batch":
+    if not is_answered(config, labels, session, groups) and session.providers.find_api(config.remote) == "batch":
         with suppress(LimitError, NoBatchesError):
-            submit_batches(config, labels, workspace, groups)
+            submit_batches(config, labels, session, groups)
 
 
 def ask_remote(
-    stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, config: LabelerConfig, workspace: Workspace,
+    stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, config: LabelerConfig, session: Session,
     runner: Runner,
 ) -> list[Asked]:  # fmt: skip
     """Ask a remote labeler all prompts; whatever happens, what was answered is in the ledger.
@@ -68,23 +67,19 @@ def ask_remote(
         InputError: the provider refuses, the limit of what may be spent is near, or answers are still missing after
             all attempts.
     """
-    n_prompts, n_missing = _count(groups, config, corpus.labels, workspace)
+    n_prompts, n_missing = _count(groups, config, corpus.labels, session)
     if not n_missing:
         return [Asked(n_prompts, 0, 0, 0, 0.0, ())]
-    if find_api(config.remote) == "batch":
+    if session.providers.find_api(config.remote) == "batch":
         try:
-            return _ask_in_batches(stage, groups, corpus, config, workspace, runner)
+            return _ask_in_batches(stage, groups, corpus, config, session, runner)
         except NoBatchesError:
-            fall_back(config.remote)
+            session.providers.fall_back(config.remote)
     if config.remote.api_first == "batch":
         runner.progress.say(
             f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call, full price."
         )
-    if not is_paid(config, workspace):
-        workspace = workspace._replace(prices=None)  # another machine, which may ask, has no such file
-    return ask_in_shards(
-        stage, ask_directly, groups, n_questions, corpus.labels, config, workspace, runner, FIRST_SHARD
-    )
+    return ask_in_shards(stage, ask_directly, groups, n_questions, corpus.labels, config, session, runner, FIRST_SHARD)
 
 
 def _refuse_twice(config: LabelerConfig, ledger: Ledger) -> None:
@@ -98,31 +93,31 @@ def _refuse_twice(config: LabelerConfig, ledger: Ledger) -> None:
         )
 
 
-def is_answered(config: LabelerConfig, labels: LabelSet, workspace: Workspace, groups: PromptGroups) -> bool:
+def is_answered(config: LabelerConfig, labels: LabelSet, session: Session, groups: PromptGroups) -> bool:
     """Whether the ledger has every vote, so that nobody needs to be asked and no key is needed."""
-    return not _count(groups, config, labels, workspace)[1]
+    return not _count(groups, config, labels, session)[1]
 
 
-def _count(groups: PromptGroups, config: LabelerConfig, labels: LabelSet, workspace: Workspace) -> tuple[int, int]:
+def _count(groups: PromptGroups, config: LabelerConfig, labels: LabelSet, session: Session) -> tuple[int, int]:
     """How many prompts there are, and how many of them the ledger does not answer."""
-    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    ledger = session.ledger(config, labels)
     ledger.look()
     counts = [(len(group), len(ledger.missing(group, looks=False))) for group in groups()]
     return sum(n for n, _ in counts), sum(n for _, n in counts)
 
 
-def is_paid(config: LabelerConfig, workspace: Workspace) -> bool:
+def is_paid(config: LabelerConfig, session: Session) -> bool:
     """Whether somebody is paid for answers: a server that the price table does not know is the user's own."""
-    return config.remote.provider != "server" or meter_of(config, workspace, "direct").price is not None
+    return config.remote.provider != "server" or session.meter(config, "direct").price is not None
 
 
 def ask_directly(
-    workspace: Workspace, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
+    session: Session, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
 ) -> Asked:
     """Ask call by call the prompts of some questions, several at a time; each vote enters the ledger as it comes.
 
     Args:
-        workspace: where the ledger is.
+        session: opens the ledger and the provider's client.
         config: the labeler.
         labels: the allowed answers.
         prompts: of whole questions.
@@ -132,19 +127,19 @@ def ask_directly(
         InputError: as `ask_remote`.
     """
     started = time.perf_counter()
-    ledger = open_ledger(workspace.ledger, labeler_fingerprint(config, labels))
+    ledger = session.ledger(config, labels)
     ledger.flush_seconds = min(ledger.flush_seconds, FLUSH_SECONDS)
     left: list[str] = []
-    if is_paid(config, workspace):
+    if is_paid(config, session):
         # Two runs that pay take turns, shard by shard: the second finds what the first has paid for.
         with direct_lock(ledger):
             _refuse_twice(config, ledger)
             missing = ledger.missing(prompts)
-            used, n_broken_off = _ask_missing(ledger, missing, workspace, config, labels)
+            used, n_broken_off = _ask_missing(ledger, missing, session, config, labels)
     else:
         missing, left = claim_missing(ledger, prompts, waits=waits)
         try:
-            used, n_broken_off = _ask_missing(ledger, missing, workspace, config, labels)
+            used, n_broken_off = _ask_missing(ledger, missing, session, config, labels)
         finally:
             ledger.release()
     return Asked(
@@ -156,19 +151,19 @@ def ask_directly(
         not_kept=(),
         n_written=used.output,
         n_broken_off=n_broken_off,
-        usd=meter_of(config, workspace, "direct").usd(used),
+        usd=session.meter(config, "direct").usd(used),
         left=tuple(left),
     )
 
 
 def _ask_missing(
-    ledger: Ledger, prompts: Sequence[Prompt], workspace: Workspace, config: LabelerConfig, labels: LabelSet
+    ledger: Ledger, prompts: Sequence[Prompt], session: Session, config: LabelerConfig, labels: LabelSet
 ) -> tuple[Usage, int]:
     """Ask; the tokens that it took, and how many calls broke off."""
     if not prompts:
         return Usage(), 0
-    provider, pacer = open_provider(config.remote), open_pacer(config.remote, config.model)
-    meter = meter_of(config, workspace, "direct")
+    provider = session.providers.client(config.remote)
+    pacer, meter = session.providers.pacer(config.remote, config.model), session.meter(config, "direct")
     labeler = DirectLabeler(config, labels, provider, pacer, meter, is_proven=not ledger.is_empty)
     try:
         labeler.ask(prompts, lambda vote: ledger.append([vote]))
@@ -185,9 +180,9 @@ def _ask_missing(
 
 
 def _ask_in_batches(
-    stage: str, groups: PromptGroups, corpus: Corpus, config: LabelerConfig, workspace: Workspace, runner: Runner
+    stage: str, groups: PromptGroups, corpus: Corpus, config: LabelerConfig, session: Session, runner: Runner
 ) -> list[Asked]:
-    desk = open_desk(config, corpus.labels, workspace, runner.progress.say)
+    desk = session.desk(config, corpus.labels, runner.progress.say)
     asked: list[Asked] = []
     in_vain = 0
     while True:
@@ -208,16 +203,16 @@ def _ask_in_batches(
                 "an answer to each",
                 "run again to submit them again: everything so far is kept",
             )
-        calls = ((part.n_requests, (workspace, config, corpus.labels, part.id)) for part in desk.finished())
-        collected = runner.each(stage, sum(part.n_requests for part in under_way), collect_part, calls)
+        calls = ((part.n_requests, (config, corpus.labels, part.id)) for part in desk.finished())
+        collected = runner.each(stage, sum(part.n_requests for part in under_way), collect_part, session, calls)
         in_vain = 0 if any(one.n_new for one in collected) else in_vain + 1
         asked += collected
 
 
-def collect_part(workspace: Workspace, config: LabelerConfig, labels: LabelSet, part_id: str) -> Asked:
+def collect_part(session: Session, config: LabelerConfig, labels: LabelSet, part_id: str) -> Asked:
     """Put the votes of a finished part into the ledger."""
     started = time.perf_counter()
-    desk = open_desk(config, labels, workspace)
+    desk = session.desk(config, labels)
     results = desk.collect(part_id)
     return Asked(
         n_prompts=len(results.new),
@@ -227,5 +222,5 @@ def collect_part(workspace: Workspace, config: LabelerConfig, labels: LabelSet, 
         seconds=time.perf_counter() - started,
         not_kept=(),
         n_written=results.used.output,
-        usd=meter_of(config, workspace, "batch").usd(results.used),
+        usd=session.meter(config, "batch").usd(results.used),
     )

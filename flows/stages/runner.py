@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import polars as pl
 
 from corpora.storage import StorePath
+from flows.session.session import Session
 from flows.stages.progress import Progress, Quiet
 from results.report.plots.plot import Plot
 
@@ -63,22 +64,24 @@ class Runner:
             self._add(name, time.perf_counter() - started)
 
     def each(
-        self, name: str, total: int, stage: Callable[..., T], shards: Iterable[tuple[int, tuple[Any, ...]]]
-    ) -> list[T]:
+        self, name: str, total: int, stage: Callable[..., T], session: Session,
+        shards: Iterable[tuple[int, tuple[Any, ...]]],
+    ) -> list[T]:  # fmt: skip
         """Run a stage once for each shard.
 
         Args:
             name: what the progress bar says.
             total: steps of all shards together.
-            stage: the stage function.
-            shards: steps and arguments of each shard.
+            stage: the stage function; its first argument is a session.
+            session: this process's; a stage that runs on another machine is given one of that machine.
+            shards: steps and further arguments of each shard.
         """
         started = time.perf_counter()
         results = []
         try:
             with self.progress.stage(name, total) as advance:
                 for steps, args in shards:
-                    results.append(self.call(stage, *args))
+                    results.append(self.call(stage, session, *args))
                     advance(steps)
         finally:
             self._add(name, time.perf_counter() - started)

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from corpora.schema import LabelSet
-from flows.session.workspace import Workspace, release_ledgers
+from flows.session.session import Session
 from flows.stages.asking import Asked, PromptGroups
 from flows.stages.runner import Runner
 from labeling.prompting.labeler import LabelerConfig
@@ -19,13 +19,13 @@ SHARD_SECONDS = 15.0  # that a shard should take: a task costs Prefect some 20 m
 SHARDS_A_WORKER = 2  # of several: one is worked on, and the next is there already
 MOST_QUESTIONS = 64  # of a shard
 
-# Workspace, labeler, labels, prompts, and whether it waits for questions that another run is asking or leaves them.
-Ask = Callable[[Workspace, LabelerConfig, LabelSet, Sequence[Prompt], bool], Asked]
+# Session, reader, labels, prompts, and whether it waits for questions that another run is asking or leaves them.
+Ask = Callable[[Session, LabelerConfig, LabelSet, Sequence[Prompt], bool], Asked]
 
 
 def ask_in_shards(
     stage: str, ask: Ask, groups: PromptGroups, n_questions: int, labels: LabelSet, config: LabelerConfig,
-    workspace: Workspace, runner: Runner, first: int = 1,
+    session: Session, runner: Runner, first: int = 1,
 ) -> list[Asked]:  # fmt: skip
     """Ask a labeler all prompts, shard by shard; whatever happens, what was answered is in the ledger.
 
@@ -36,27 +36,27 @@ def ask_in_shards(
         n_questions: how many questions these are.
         labels: the allowed answers.
         config: the labeler.
-        workspace: where the ledger is.
+        session: opens the ledger and the reader.
         runner: runs the shards.
         first: questions of the first shard.
     """
 
     def calls(groups: Iterable[Sequence[Prompt]], n: int, waits: bool) -> Iterator[tuple[int, tuple[Any, ...]]]:
         for shard in cut_shards(groups, n, first, runner.n_workers):
-            yield len({prompt.question_id for prompt in shard}), (workspace, config, labels, shard, waits)
+            yield len({prompt.question_id for prompt in shard}), (config, labels, shard, waits)
 
     try:
-        asked = runner.each(stage, n_questions, ask, calls(groups(), n_questions, False))
+        asked = runner.each(stage, n_questions, ask, session, calls(groups(), n_questions, False))
         left = {question_id for one in asked for question_id in one.left}
         if left:
-            release_ledgers()  # or the other run might wait for this one
+            session.release_ledgers()  # or the other run might wait for this one
             runner.progress.say(f"{stage}: coming back to {len(left)} questions that were being asked elsewhere")
             # Written anew: of the prompts that were left only the questions are remembered.
             upcoming = (group for group in groups() if group and group[0].question_id in left)
-            asked += runner.each(stage, len(left), ask, calls(upcoming, len(left), True))
+            asked += runner.each(stage, len(left), ask, session, calls(upcoming, len(left), True))
         return asked
     finally:
-        release_ledgers()
+        session.release_ledgers()
 
 
 def cut_shards(

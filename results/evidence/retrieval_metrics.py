@@ -1,4 +1,4 @@
-"""Retrieval scores of a cut of a ranking on documents; those on evidence spans are in `results.evidence.span_metrics`.
+"""Retrieval scores of cuts of rankings: on documents here, on evidence spans by `results.evidence.span_metrics`.
 
 They come from ir-measures (https://ir-measur.es). Documents are ordered by their best chunk, and documents of
 identical text are one document: a copy of a gold document counts as found, at the best rank of them all, and several
@@ -8,14 +8,18 @@ copies count once, right or wrong. A question without hits scores 0.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import ir_measures
 import polars as pl
 
 from corpora.schema import Corpus
 from results.evidence.span_metrics import SPAN_SCORES, SpanScorer, first_of_same_text
+from results.settings import CUT, SETTING
+from retrieval.context import Cut, each_cut
+from retrieval.tokens import EmbedderTokenizer
 
-__all__ = ["DOCUMENT_SCORES", "SPAN_SCORES", "DocumentScorer", "SpanScorer", "document_scores"]
+__all__ = ["DOCUMENT_SCORES", "SPAN_SCORES", "DocumentScorer", "SpanScorer", "document_scores", "score_retrieval"]
 
 # The cut itself is the cutoff, so that none is named where the measure can do without; the one that cannot gets one
 # deeper than any cut.
@@ -71,3 +75,30 @@ class DocumentScorer:
 def document_scores(corpus: Corpus, cut_hits: pl.DataFrame) -> pl.DataFrame:
     """What a new `DocumentScorer` says of one cut."""
     return DocumentScorer(corpus).scores(cut_hits)
+
+
+def score_retrieval(
+    corpus: Corpus, rankings: Sequence[pl.DataFrame], cuts: Sequence[Cut], tokenizer: EmbedderTokenizer
+) -> pl.DataFrame:
+    """Score every cut of every ranking, on documents and on evidence spans.
+
+    Args:
+        corpus: gives gold documents and evidence.
+        rankings: hits joined with their chunks; columns `SETTING`, question_id, document_id, start, end, rank and
+            n_tokens.
+        cuts: how much is read.
+        tokenizer: of the embedder, in whose tokens spans are measured.
+
+    Returns:
+        Columns `SETTING`, `CUT`, question_id, `DOCUMENT_SCORES`, `SPAN_SCORES` (null where a question has no evidence)
+        and n_context_tokens.
+    """
+    documents, spans = DocumentScorer(corpus), SpanScorer(corpus, tokenizer)
+    parts = []
+    for values, cut, shown in (one for hits in rankings for one in each_cut(hits, SETTING, cuts)):
+        tokens = shown.group_by("question_id").agg(n_context_tokens=pl.sum("n_tokens").cast(pl.Int64))
+        scores = documents.scores(shown).join(spans.scores(shown), on="question_id", how="left")
+        scores = scores.join(tokens, on="question_id", how="left").with_columns(pl.col("n_context_tokens").fill_null(0))
+        places = dict(zip((*SETTING, *CUT), (*values, *cut), strict=True))
+        parts.append(scores.select(*(pl.lit(v).alias(k) for k, v in places.items()), pl.all()))
+    return pl.concat(parts).sort(*SETTING, *CUT, "question_id")

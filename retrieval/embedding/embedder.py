@@ -15,7 +15,7 @@ from retrieval.embedding.embedder_config import EmbedderConfig, Role, check_inst
 from retrieval.embedding.late_chunking import OVERLAP, Place, place_key, pool_documents, read_document
 from retrieval.embedding.model_folder import check_late, fingerprint, prompt_of, window_of
 from retrieval.embedding.vector_cache import VectorCache, Vectors
-from retrieval.tokens import EmbedderTokenizer, batches
+from retrieval.tokens import EmbedderTokenizer, minibatches
 
 if TYPE_CHECKING:
     from retrieval.embedding.encoder import Encoder
@@ -212,7 +212,7 @@ class Embedder:
         counts = self._counts(texts, role)
         # Sorted by length, so that a batch holds little padding; by digest within, so that batches are repeatable.
         order = sorted(texts, key=lambda key: (-counts[key], key))
-        for batch in batches(order, counts.__getitem__, _BATCH_TOKENS):
+        for batch in minibatches(order, counts.__getitem__, _BATCH_TOKENS):
             yield batch, self._encoder.encode([texts[key] for key in batch], self.prompts[role])
 
     def _pool(self, documents: Mapping[str, str], places: Mapping[str, Place]) -> Computed:

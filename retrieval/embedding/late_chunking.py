@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from corpora.storage import sha256_text
 from retrieval.embedding.vector_cache import Vectors
-from retrieval.tokens import EmbedderTokenizer, batches
+from retrieval.tokens import EmbedderTokenizer, minibatches
 
 # Neighbouring windows share this part of a window or more.
 OVERLAP = 0.25
@@ -180,9 +180,9 @@ def pool_documents(
     Yields:
         For each document `pool_chunks` of its chunks.
     """
-    for group in batches(documents, lambda one: sum(map(len, one[0].rows())), budget):
+    for group in minibatches(documents, lambda one: sum(map(len, one[0].rows())), budget):
         rows = [row for document, _ in group for row in document.rows()]
-        embeddings = [read for batch in batches(rows, len, budget) for read in encode_tokens(batch)]
+        embeddings = [read for batch in minibatches(rows, len, budget) for read in encode_tokens(batch)]
         for document, chunks in group:
             own, embeddings = embeddings[: len(document.windows)], embeddings[len(document.windows) :]
             yield pool_chunks(document, own, chunks, pools_prompt)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -30,6 +32,18 @@ class Questions(NamedTuple):
     ids: Sequence[str]
     texts: Sequence[str]
     vectors: Vectors | None = None
+
+    def blocks(self, most: int) -> Iterator[Questions]:
+        """The questions in blocks of about the same size: FAISS adds up differently, in the last digit, for very few.
+
+        Args:
+            most: questions of a block.
+        """
+        n_blocks = max(1, math.ceil(len(self.ids) / most))
+        ends = [len(self.ids) * at // n_blocks for at in range(n_blocks + 1)]
+        for start, end in pairwise(ends):
+            vectors = None if self.vectors is None else self.vectors[start:end]
+            yield Questions(self.ids[start:end], self.texts[start:end], vectors)
 
 
 class Ranked(NamedTuple):

@@ -1,0 +1,47 @@
+"""Finding an embedder: by registry name, folder or hub id, with the digest of its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from corpora.errors import InputError
+from corpora.storage import sha256_text
+from labeling.models.registry import file_digest, find_model, registry, resolve_model
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.hub import hub_folder, is_hub_id
+
+
+def find_embedder(config: EmbedderConfig) -> tuple[Path, str]:
+    """The folder of an embedder, and the digest of its weights; the hub is asked only for what is not here yet.
+
+    Raises:
+        InputError: the name is unknown, the model is not fetched, or it is not an embedder.
+    """
+    name = config.model
+    if name in registry():
+        model = find_model(name)
+        if model.kind != "embedder":
+            raise InputError(f"model {name!r} is a {model.kind}", "an embedder", "see `tercet models list`")
+        found = resolve_model(name)
+        return found.path.parent, found.sha256
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if not is_hub_id(name):
+            find_model(name)  # raises, with the nearest name
+        folder = hub_folder(name, onnx=config.backend == "onnx")
+    return folder, weights_digest(folder)
+
+
+def weights_digest(folder: Path) -> str:
+    """Digest of a model folder's weights; of several files, the digest of their digests.
+
+    Raises:
+        InputError: the folder holds no weights.
+    """
+    files = sorted(folder.glob("model*.safetensors"))
+    if not files:
+        raise InputError(
+            f"no {folder / 'model.safetensors'}", "a sentence-transformers folder", "check the path of the embedder"
+        )
+    digests = [file_digest(file) for file in files]
+    return digests[0] if len(digests) == 1 else sha256_text(" ".join(digests))

@@ -1,0 +1,177 @@
+"""What one process keeps open while it works on a store: readers, ledgers, embedders, providers, and what it spends."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from corpora.errors import InputError
+from corpora.schema import LabelSet
+from flows.session.embedders import find_embedder
+from flows.session.providers import Providers
+from flows.session.workspace import Workspace
+from labeling.engine.local_readers import LocalReaders, Readers
+from labeling.models.prices import PriceTable, load_prices
+from labeling.models.registry import cache_folder
+from labeling.prompting.labeler import LabelerConfig, fingerprint
+from labeling.prompting.remote_config import Api
+from labeling.remote.jobs.desk import BatchDesk
+from labeling.remote.requests import labeler_identity
+from labeling.remote.spending import Meter, Spending
+from labeling.votes.ledger import FLUSH_SECONDS, Ledger
+from labeling.votes.vote import Labeler
+from retrieval.embedding.embedder import Embedder
+from retrieval.embedding.embedder_config import EmbedderConfig
+
+Reader = TypeVar("Reader", bound=LabelerConfig)
+OpenEmbedder = Callable[[EmbedderConfig, Workspace], Embedder]
+
+
+def open_embedder(config: EmbedderConfig, workspace: Workspace) -> Embedder:
+    """An embedder with the embedding cache of a store.
+
+    Raises:
+        InputError: as `find_embedder`, or the model cannot embed as the config says.
+    """
+    # Conversions lie with the fetched models: one serves every store of this machine.
+    return Embedder(config, *find_embedder(config), workspace.embeddings, cache_folder() / "converted")
+
+
+class Session:
+    """Everything that a process keeps open. It is passed to whoever needs it, and closed by whoever opened it.
+
+    Args:
+        workspace: the store, and the files that the experiment names.
+        readers: opens the readers of this machine; llama.cpp by default.
+        open_embedder: opens an embedder with the store's cache.
+    """
+
+    def __init__(
+        self, workspace: Workspace, readers: Readers | None = None, open_embedder: OpenEmbedder = open_embedder
+    ) -> None:
+        self.workspace = workspace
+        self.readers: Readers = readers or LocalReaders()
+        self.providers = Providers()
+        self._open_embedder = open_embedder
+        self._embedders: dict[EmbedderConfig, Embedder] = {}
+        self._ledgers: dict[str, Ledger] = {}
+        self._prices: PriceTable | None = None
+        self._spending = Spending(None)
+        self._desks: dict[str, BatchDesk] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            self.close()
+        except InputError:
+            if kind is None:  # an error under way is not hidden by another one
+                raise
+
+    @property
+    def prices(self) -> PriceTable:
+        """The price table: the user's entries over the bundled ones.
+
+        Raises:
+            InputError: the user's table is missing or wrong.
+        """
+        if self._prices is None:
+            self._prices = load_prices(self.workspace.prices)
+        return self._prices
+
+    def labeler(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
+        """A reader of this machine, ready to be asked.
+
+        Raises:
+            InputError: its model is missing or broken.
+        """
+        return self.readers.open(config, labels)
+
+    def fingerprint(self, config: LabelerConfig, labels: LabelSet) -> str:
+        """Digest of a reader: with this machine's model file, or as a provider is asked.
+
+        Raises:
+            InputError: its model is missing or broken.
+        """
+        is_remote = config.remote.is_remote
+        return fingerprint(config, labels, labeler_identity(config) if is_remote else self.readers.sha256(config.model))
+
+    def by_size(self, readers: Sequence[Reader]) -> list[Reader]:
+        """Readers with the smallest model first; those that another machine answers for come last, as given."""
+        return sorted(readers, key=lambda one: math.inf if one.remote.is_remote else self.readers.n_bytes(one.model))
+
+    def ledger(self, config: LabelerConfig, labels: LabelSet) -> Ledger:
+        """A reader's ledger in the store; it stays open, and `release_ledgers` writes what it holds."""
+        return self.ledger_of(self.fingerprint(config, labels))
+
+    def ledger_of(self, labeler: str) -> Ledger:
+        """The ledger of the reader with this fingerprint."""
+        if labeler not in self._ledgers:
+            seconds = float(os.environ.get("TERCET_FLUSH_SECONDS", FLUSH_SECONDS))
+            self._ledgers[labeler] = Ledger(self.workspace.ledger, labeler, seconds)
+        return self._ledgers[labeler]
+
+    def release_ledgers(self) -> None:
+        """Write every open shard, and let other runs ask what this one does not ask any more.
+
+        Raises:
+            InputError: a shard cannot be written.
+        """
+        for ledger in self._ledgers.values():
+            ledger.release()
+
+    def abandon_ledgers(self) -> None:
+        """Close every ledger as it is: what could not be written is lost, and will be asked again."""
+        while self._ledgers:
+            self._ledgers.popitem()[1].abandon()
+
+    def embedder(self, config: EmbedderConfig) -> Embedder:
+        """An embedder, opened once.
+
+        Raises:
+            InputError: as `open_embedder`.
+        """
+        if config not in self._embedders:
+            self._embedders[config] = self._open_embedder(config, self.workspace)
+        return self._embedders[config]
+
+    def begin_spending(self, limit: float | None) -> None:
+        """Count what is spent from nothing, with a limit in US dollars; None for no limit."""
+        self._spending = Spending(limit)
+        self._desks.clear()
+
+    def meter(self, config: LabelerConfig, api: Api) -> Meter:
+        """Spending at the price of a reader; nothing where its price is unknown, which the user was asked about."""
+        price = self.prices.find(config.remote.provider, config.model)
+        return Meter(self._spending, price, config.label, batch=api == "batch")
+
+    def desk(self, config: LabelerConfig, labels: LabelSet, say: Callable[[str], None] | None = None) -> BatchDesk:
+        """The batch job of a reader, open as long as the run.
+
+        Args:
+            config: the reader.
+            labels: the allowed answers.
+            say: told what is out of the ordinary from now on.
+        """
+        labeler = self.fingerprint(config, labels)
+        if labeler not in self._desks:
+            provider, meter = self.providers.client(config.remote), self.meter(config, "batch")
+            self._desks[labeler] = BatchDesk(config, labels, self.ledger_of(labeler), provider, meter)
+        self._desks[labeler].say = say or self._desks[labeler].say
+        return self._desks[labeler]
+
+    def close(self) -> None:
+        """Free the loaded model, and write and close the ledgers.
+
+        Raises:
+            InputError: a shard cannot be written; its votes will be asked again.
+        """
+        self.readers.close()
+        try:
+            self.release_ledgers()
+        finally:
+            self.abandon_ledgers()
