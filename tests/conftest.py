@@ -114,26 +114,3 @@ def write_remote(file: Path, remote: str = BATCHES, reader: str = f'model = "{RE
         encoding="utf-8",
     )
     return file
-
-
-@pytest.fixture
-def fresh_process_caches():
-    """Forget what a process keeps open (models, ledgers), before and after a test that swaps the files beneath."""
-    forget()
-    yield
-    forget()
-
-
-def forget() -> None:
-    from flows.session import providers, workspace
-    from flows.stages import asking
-
-    asking.close_model()
-    for cached in (
-        workspace.model_file, workspace.open_ledger, workspace.open_embedder,
-        providers.open_provider, providers.open_pacer,
-    ):  # fmt: skip
-        cached.cache_clear()
-    workspace._open_ledgers.clear()
-    providers._apis.clear()
-    providers._runs.clear()

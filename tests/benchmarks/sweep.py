@@ -27,7 +27,8 @@ import psutil
 from corpora.load import load_corpus
 from corpora.schema import Corpus
 from flows.session.experiment import EXPERIMENTS, load_experiment
-from flows.session.workspace import open_embedder
+from flows.session.session import open_embedder
+from flows.session.workspace import Workspace
 from retrieval.chunking.chunks import chunk_documents
 from retrieval.embedding.embedder import Embedder, Place
 from retrieval.embedding.embedder_config import EmbedderConfig
@@ -64,7 +65,7 @@ def chunks_of(corpus: Corpus, n_documents: int) -> tuple[dict[str, str], list[Pl
     retrieval = load_experiment(EXPERIMENT).retrieval
     documents = corpus.documents.head(n_documents)
     with TemporaryDirectory() as cache:
-        tokenizer = open_embedder(EmbedderConfig(), Path(cache)).tokenizer
+        tokenizer = open_embedder(EmbedderConfig(), Workspace(Path(cache))).tokenizer
     frames = [chunk_documents(documents, chunking, tokenizer) for chunking in retrieval.chunkings()]
     distinct = pl.concat(frames).unique("text_sha256", maintain_order=True)
     places = [Place(*place) for place in distinct.select("document_id", "start", "end").iter_rows()]
@@ -96,8 +97,7 @@ def _fresh() -> Iterator[tuple[str, Embedder]]:
     """Each arm's embedder with an empty cache; converted models are kept, as they are made once a machine."""
     for arm, config in ARMS.items():
         with TemporaryDirectory() as cache:
-            open_embedder.cache_clear()
-            yield arm, open_embedder(config, Path(cache))
+            yield arm, open_embedder(config, Workspace(Path(cache)))
 
 
 def measure_sweep() -> dict[str, Any]:

@@ -179,15 +179,15 @@ def ask_through_flow(corpus: Corpus, config: LabelerConfig) -> None:
     """Ask three votes a question as the label flow does: in shards, into the ledger of a store."""
     from flows.label import document_prompts
     from flows.session.experiment import ReaderConfig
-    from flows.session.workspace import Workspace, release_ledgers
+    from flows.session.session import Session
+    from flows.session.workspace import Workspace
     from flows.stages.asking import ask
     from flows.stages.shards import cut_shards
 
     reader = ReaderConfig.model_validate(config.model_dump())
-    with TemporaryDirectory() as store:
+    with TemporaryDirectory() as store, Session(Workspace(Path(store))) as session:
         for shard in cut_shards(document_prompts(corpus, reader), len(corpus.questions)):
-            ask(Workspace(Path(store)), reader, corpus.labels, shard)
-        release_ledgers()
+            ask(session, reader, corpus.labels, shard)
 
 
 def memory_table(arguments: Sequence[str]) -> str:

@@ -149,26 +149,26 @@ def label_with(model, tercet, tmp_path):
     return tercet("label", "e.toml", "--quiet")
 
 
-def test_a_model_with_the_wrong_digest_is_refused(planted_model, tercet, tmp_path, fresh_process_caches):
+def test_a_model_with_the_wrong_digest_is_refused(planted_model, tercet, tmp_path):
     with planted_model.open("r+b") as file:
         file.seek(50_000_000)
         file.write(b"spoilt")
     assert_one_line(label_with("smollm2-135m", tercet, tmp_path), "sha256", "tercet models fetch smollm2-135m")
 
 
-def test_a_registry_model_cut_short_is_refused(planted_model, tercet, tmp_path, fresh_process_caches):
+def test_a_registry_model_cut_short_is_refused(planted_model, tercet, tmp_path):
     with planted_model.open("r+b") as file:
         file.truncate(60_000_000)
     assert_one_line(label_with("smollm2-135m", tercet, tmp_path), "60000000 bytes", "98362432")
 
 
-def test_a_gguf_by_path_cut_short_is_refused(planted_model, tercet, tmp_path, fresh_process_caches):
+def test_a_gguf_by_path_cut_short_is_refused(planted_model, tercet, tmp_path):
     with planted_model.open("r+b") as file:
         file.truncate(60_000_000)
     assert_one_line(label_with(planted_model, tercet, tmp_path), "cannot load", "60000000 bytes")
 
 
-def test_a_file_that_is_no_gguf_is_refused(tercet, tmp_path, fresh_process_caches):
+def test_a_file_that_is_no_gguf_is_refused(tercet, tmp_path):
     (tmp_path / "poem.gguf").write_text("roses are red")
     assert_one_line(label_with(tmp_path / "poem.gguf", tercet, tmp_path), "poem.gguf", "GGUF")
 

@@ -40,7 +40,7 @@ def test_models_are_listed_with_their_digests(tercet):
 
 
 @pytest.mark.model
-def test_a_run_ends_with_a_verdict_and_its_report_can_be_rendered_again(tercet, small_experiment, fresh_process_caches):
+def test_a_run_ends_with_a_verdict_and_its_report_can_be_rendered_again(tercet, small_experiment):
     result = tercet("run", small_experiment, "--quiet")
     assert result.exit_code == 0, result.output
     verdict, where = result.stdout.strip().splitlines()
@@ -54,7 +54,7 @@ def test_a_run_ends_with_a_verdict_and_its_report_can_be_rendered_again(tercet, 
 
 
 @pytest.mark.model
-def test_plan_counts_what_is_left_to_ask(tercet, small_experiment, fresh_process_caches):
+def test_plan_counts_what_is_left_to_ask(tercet, small_experiment):
     before = tercet("plan", small_experiment)
     assert before.exit_code == 0, before.output
     assert "9 prompts (0 answered in the ledger)" in before.output
@@ -63,7 +63,7 @@ def test_plan_counts_what_is_left_to_ask(tercet, small_experiment, fresh_process
 
 
 @pytest.mark.model
-def test_the_same_experiment_runs_as_a_prefect_flow(tercet, small_experiment, tmp_path, fresh_process_caches):
+def test_the_same_experiment_runs_as_a_prefect_flow(tercet, small_experiment, tmp_path):
     needs_model("smollm2-135m")
     direct = tercet("label", small_experiment, "--quiet", "--store", tmp_path / "direct")
     flow = tercet("label", small_experiment, "--quiet", "--prefect", "--store", tmp_path / "flow")

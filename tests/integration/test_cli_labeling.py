@@ -71,7 +71,7 @@ def tables(folder: Path) -> dict[str, pl.DataFrame]:
 
 
 @pytest.mark.model
-def test_labelers_are_compared_on_several_corpora(tercet, tmp_path, fresh_process_caches):
+def test_labelers_are_compared_on_several_corpora(tercet, tmp_path):
     needs_model("smollm2-135m")
     (tmp_path / "two.toml").write_text(TWO_READERS)
     folder = finished(tercet("compare", "two.toml", "--quiet"))
@@ -104,7 +104,7 @@ def test_labelers_are_compared_on_several_corpora(tercet, tmp_path, fresh_proces
 
 
 @pytest.mark.model
-def test_a_second_run_asks_nothing_and_changes_no_table(tercet, tmp_path, fresh_process_caches):
+def test_a_second_run_asks_nothing_and_changes_no_table(tercet, tmp_path):
     needs_model("smollm2-135m")
     (tmp_path / "two.toml").write_text(TWO_READERS)
     folder = finished(tercet("compare", "two.toml", "--quiet"))
@@ -116,7 +116,7 @@ def test_a_second_run_asks_nothing_and_changes_no_table(tercet, tmp_path, fresh_
 
 
 @pytest.mark.model
-def test_generated_votes_are_counted_by_how_they_were_read(tercet, tmp_path, fresh_process_caches):
+def test_generated_votes_are_counted_by_how_they_were_read(tercet, tmp_path):
     needs_model("smollm2-135m")
     (tmp_path / "writing.toml").write_text(WRITING)
     folder = finished(tercet("label", "writing.toml", "--quiet"))
@@ -131,7 +131,7 @@ def test_generated_votes_are_counted_by_how_they_were_read(tercet, tmp_path, fre
 
 
 @pytest.mark.model
-def test_a_modelfile_becomes_a_reader_that_runs(tercet, tmp_path, fresh_process_caches):
+def test_a_modelfile_becomes_a_reader_that_runs(tercet, tmp_path):
     needs_model("smollm2-135m")
     (tmp_path / "Modelfile").write_text(MODELFILE)
     imported = tercet("models", "import", "Modelfile", "--name", "mine")
@@ -147,7 +147,7 @@ def test_a_modelfile_becomes_a_reader_that_runs(tercet, tmp_path, fresh_process_
 
 
 @pytest.mark.model
-def test_the_plan_quotes_the_users_price_of_this_machine(tercet, tmp_path, fresh_process_caches):
+def test_the_plan_quotes_the_users_price_of_this_machine(tercet, tmp_path):
     needs_model("smollm2-135m")
     (tmp_path / "prices.toml").write_text("[machine]\nusd_per_hour = 3.5\n")
     (tmp_path / "writing.toml").write_text('prices = "prices.toml"\n' + WRITING)

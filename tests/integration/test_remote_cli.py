@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.conftest import BATCHES, forget, needs_model, write_remote
+from tests.conftest import BATCHES, needs_model, write_remote
 from tests.conftest import REMOTE_MODEL as MODEL
 from tests.doubles.provider import MODELS, Fault, ProviderDouble, Refusal
 
@@ -38,7 +38,7 @@ def write_prices(file: Path, model: str = MODEL) -> Path:
 
 
 @pytest.fixture
-def double(monkeypatch, fresh_process_caches):
+def double(monkeypatch):
     """A provider that behaves, until a test tells it otherwise."""
     with ProviderDouble() as served:
         monkeypatch.setenv("GROQ_API_KEY", KEY)
@@ -429,7 +429,6 @@ def test_the_check_with_a_wrong_key_or_none_is_one_line_a_reader(tercet, double,
     assert wrong.exit_code == 2
     assert wrong.stderr.splitlines() == [f"{MODEL}: {wrong.stderr.strip().partition(': ')[2]}"]
     assert "GROQ_API_KEY" in wrong.stderr
-    forget()
     monkeypatch.delenv("GROQ_API_KEY")
     missing = tercet("models", "check", "far.toml")
     assert missing.exit_code == 2

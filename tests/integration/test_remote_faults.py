@@ -28,7 +28,7 @@ from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import LimitError, Meter, Spending
 from labeling.votes.ledger import Ledger
 from labeling.votes.vote import KEY, VOTES, Prompt, vote_id
-from tests.conftest import BATCHES, forget, write_remote
+from tests.conftest import BATCHES, write_remote
 from tests.conftest import REMOTE_MODEL as MODEL
 from tests.doubles.provider import CHAT, HTTP_FAULTS, NO_FAULTS, Fault, Faults, ProviderDouble, simulated_label
 
@@ -61,7 +61,7 @@ def point_to(double: ProviderDouble, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def double(monkeypatch, fresh_process_caches):
+def double(monkeypatch):
     """A provider that behaves, until a test tells it otherwise."""
     with ProviderDouble() as served:
         point_to(served, monkeypatch)
@@ -78,14 +78,12 @@ def experiment(tmp_path):
 def undisturbed(tmp_path_factory):
     """The votes of a run without disturbance."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    forget()
     with pytest.MonkeyPatch.context() as monkeypatch, ProviderDouble() as served:
         point_to(served, monkeypatch)
         file = write_remote(folder / "far.toml")
         done = CliRunner().invoke(main, ["label", str(file), "--store", str(folder / "runs"), "--max-cost", "1"])
         assert done.exit_code == 0, done.output
         assert sum(served.tags.values()) == PARTS
-    forget()
     return ledger(folder / "runs")
 
 
@@ -349,7 +347,6 @@ def test_killed_between_ledger_and_state_the_votes_are_not_written_twice(tercet,
     finish(tercet)
     for state in Path("runs").glob("ledger/*/batch/*/state.json"):
         state.write_text(json.dumps(json.loads(state.read_text()) | {"step": "finished", "counts": {}}))
-    forget()
     done = tercet("batches", "collect")
     assert done.exit_code == 0, done.output
     assert_once(double, ledger(Path("runs")))
@@ -358,7 +355,6 @@ def test_killed_between_ledger_and_state_the_votes_are_not_written_twice(tercet,
 
 def test_a_finished_run_asks_nothing_and_needs_no_key(tercet, double, experiment, monkeypatch):
     finish(tercet)
-    forget()
     before = double.requests.copy()
     monkeypatch.delenv("GROQ_API_KEY")
     done = tercet("label", "far.toml", "--quiet")
@@ -518,7 +514,6 @@ def test_submitted_here_and_collected_from_a_copy_of_the_store(
 def test_what_was_submitted_is_not_asked_again_by_the_run_that_follows(tercet, double, experiment, undisturbed):
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
-    forget()
     done = tercet("label", "far.toml", "--quiet")  # no --max-cost: what is under way costs nothing more
     assert done.exit_code == 0, done.output
     assert_once(double, ledger(Path("runs")))
@@ -577,7 +572,6 @@ def test_cancelled_then_labeled_only_what_is_missing_is_submitted(tercet, double
     assert f"{PARTS} batches cancelled" in cancelled.stdout
     assert sorted(double.canceled) == sorted(double.batches)
     double.latency = 0.0
-    forget()
     finish(tercet)
     assert_once(double, ledger(Path("runs")))
     assert ledger(Path("runs")).equals(undisturbed)
@@ -591,7 +585,6 @@ def test_batches_that_the_provider_has_no_more_can_be_given_up(tercet, double, e
     """As after a month, or with the key of another project."""
     double.latency = 3600.0
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
-    forget()
     with ProviderDouble() as another:
         point_to(another, monkeypatch)
         for _ in range(PARTS):
@@ -606,7 +599,6 @@ def test_batches_that_the_provider_has_no_more_can_be_given_up(tercet, double, e
 def test_cancelling_what_the_provider_has_no_more_says_what_to_do(tercet, double, experiment, monkeypatch):
     double.latency = 3600.0
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
-    forget()
     with ProviderDouble() as another:
         point_to(another, monkeypatch)
         assert_one_line(tercet("batches", "cancel", "--yes"), "does not know batch", "tercet batches forget")
@@ -648,7 +640,6 @@ def test_a_run_pays_for_its_own_questions_only(tercet, double, tmp_path):
     write_prices(tmp_path / "prices.toml", 0, 1e6)
     large = write_remote(tmp_path / "far.toml", head=PRICY)
     assert tercet("batches", "submit", "far.toml", "--max-cost", "900").exit_code == 0
-    forget()
     (tmp_path / "few.toml").write_text(large.read_text().replace("sample = 6", "sample = 1").replace(PRICY, ""))
     done = tercet("label", "few.toml", "--max-cost", "1", "--quiet")
     assert done.exit_code == 0, done.output
@@ -659,7 +650,6 @@ def test_collecting_spends_nothing_that_was_not_allowed(tercet, double, tmp_path
     write_prices(tmp_path / "prices.toml", 0, 1e6)
     write_remote(tmp_path / "far.toml", head=PRICY)
     assert tercet("batches", "submit", "far.toml", "--max-cost", "900").exit_code == 0
-    forget()
     tercet("batches", "collect", "--wait")
     assert len(double.batches) == 1, "the limit was 900 USD, and the next batches could cost more"
 
@@ -712,7 +702,6 @@ def test_a_days_calls_used_up_end_in_one_line_and_keep_everything(tercet, double
     assert 0 < answered < REQUESTS
     assert len(ledger(Path("runs"))) == answered
     double.rate_headers = None
-    forget()
     finish(tercet)
     assert sorted(double.billed_chat.values()) == [1] * REQUESTS
     assert ledger(Path("runs")).equals(undisturbed)
@@ -730,7 +719,6 @@ def test_a_retry_after_of_hours_ends_in_one_line_and_keeps_everything(tercet, do
     assert_one_line(label(tercet, "--quiet"), "2.0 hours", "kept")
     double.on_request = None
     assert len(ledger(Path("runs"))) == double.billed_chat.total() == 5
-    forget()
     finish(tercet)
     assert sorted(double.billed_chat.values()) == [1] * REQUESTS
     assert ledger(Path("runs")).equals(undisturbed)
@@ -750,7 +738,6 @@ def test_the_limit_is_never_passed_and_raising_it_goes_on(connections, cut, terc
     assert 0 < kept <= answered < REQUESTS
     assert answered - kept <= double.given[Fault.CUT_BODY], "arrived and was not kept"
     double.faults = NO_FAULTS
-    forget()
     done = tercet("label", "far.toml", "--max-cost", "1e9", "--quiet")
     assert done.exit_code == 0, done.output
     assert sorted(double.billed_chat.values()) == [1] * REQUESTS
@@ -773,7 +760,6 @@ def test_what_is_under_way_in_batches_is_not_paid_again_call_by_call(tercet, dou
     double.latency = 3600.0
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0
     write_remote(experiment, CALLS)
-    forget()
     done = label(tercet, "--quiet")
     double.latency = 0.0
     double.settle()
@@ -824,7 +810,6 @@ def test_a_server_without_logprobs_says_so_and_can_be_asked_without(tercet, doub
     assert_one_line(done, "`logprobs` is not supported with this model", "settings")
     assert ledger(Path("runs")).is_empty()
     assert tuple(RemoteConfig.model_fields["logprobs"].annotation.__args__) == ("auto", "on", "off")
-    forget()
     write_remote(tmp_path / "far.toml", LOGPROBS.replace("URL", double.url) + '\nlogprobs = "off"')
     finish(tercet)
     assert ledger(Path("runs")).drop("labeler").equals(undisturbed.drop("labeler"))

@@ -1,13 +1,19 @@
 """What a runner on Dask does in its own process, and what it says when the cluster is gone."""
 
+from pathlib import Path
+
 import pytest
 
 from corpora.errors import InputError
+from flows.session.session import Session
+from flows.session.workspace import Workspace
 from flows.stages.progress import Quiet
 
 distributed = pytest.importorskip("distributed")
 
 from flows.runners.dask_runner import DaskRunner  # noqa: E402  (needs the package)
+
+SESSION = Session(Workspace(Path()))
 
 
 class Client:
@@ -40,7 +46,7 @@ class Runner(DaskRunner):
         super().__init__(client)
         self.progress = Quiet()
 
-    def call(self, stage, *args):
+    def call(self, stage, session, *args):
         return stage(*args)
 
 
@@ -53,19 +59,19 @@ def test_what_stays_here_is_done_shard_by_shard_as_batches_want_it():
             yield 1, (part,)
 
     runner = Runner(Client())
-    runner.each("label", 3, collected.append, finished())
+    runner.each("label", 3, collected.append, SESSION, finished())
     assert collected == [0, 1, 2]
-    assert runner.each("label", 0, collected.append, iter(())) == []
+    assert runner.each("label", 0, collected.append, SESSION, iter(())) == []
 
 
 def test_a_scheduler_that_goes_away_is_one_line(monkeypatch):
     monkeypatch.setattr("flows.runners.dask_runner.ELSEWHERE", (print,))
     with pytest.raises(InputError, match="the Dask scheduler is gone"):
-        Runner(Client()).each("label", 1, print, iter([(1, ())]))
+        Runner(Client()).each("label", 1, print, SESSION, iter([(1, ())]))
 
     class Lost(Client):
         def nthreads(self):
             return {"tcp://127.0.0.1:1": 1}
 
     with pytest.raises(InputError, match="the Dask scheduler is gone"):
-        Runner(Lost()).each("label", 1, print, iter([(1, ())]))
+        Runner(Lost()).each("label", 1, print, SESSION, iter([(1, ())]))

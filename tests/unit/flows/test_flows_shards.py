@@ -4,6 +4,8 @@ import heapq
 
 import pytest
 
+from flows.session.session import Session
+from flows.session.workspace import Workspace
 from flows.stages.asking import Asked
 from flows.stages.runner import Runner
 from flows.stages.shards import MOST_QUESTIONS, SHARD_SECONDS, ask_in_shards, cut_shards
@@ -55,7 +57,7 @@ def test_each_of_eight_workers_has_its_share(seconds_a_question):
     assert found[-1] <= 2, "the others wait for the last"
 
 
-def test_questions_that_were_being_asked_elsewhere_are_come_back_to_and_their_prompts_written_anew():
+def test_questions_that_were_being_asked_elsewhere_are_come_back_to_and_their_prompts_written_anew(tmp_path):
     written, calls = [], []
 
     def groups():
@@ -63,11 +65,11 @@ def test_questions_that_were_being_asked_elsewhere_are_come_back_to_and_their_pr
             written.append(number)
             yield [Prompt(f"q{number}", "document", vote, vote, "", "Is it?") for vote in (0, 1, 2)]
 
-    def ask(_workspace, _config, _labels, prompts, waits):
+    def ask(_session, _config, _labels, prompts, waits):
         calls.append((sorted({prompt.question_id for prompt in prompts}), len(prompts), waits))
         left = () if waits else tuple({one.question_id for one in prompts} & {"q1", "q3"})
         return Asked(len(prompts), 0, 0, 0, 0.0, (), left=left)
 
-    ask_in_shards("label", ask, groups, 4, None, None, None, Runner(), first=4)
+    ask_in_shards("label", ask, groups, 4, None, None, Session(Workspace(tmp_path)), Runner(), first=4)
     assert calls == [(["q0", "q1", "q2", "q3"], 12, False), (["q1", "q3"], 6, True)]
     assert written == [0, 1, 2, 3] * 2

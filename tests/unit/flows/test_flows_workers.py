@@ -7,11 +7,12 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from flows.runners.workers import Told, check_workers, free_model, look_around, on_worker
+from flows.runners.workers import Told, WorkerState, check_workers, free_model, look_around, state_of
 from flows.session.experiment import Experiment, ReaderConfig
-from flows.session.workspace import Workspace, open_ledger
-from flows.stages import asking
+from flows.session.workspace import Workspace
 from flows.stages.asking import ask
+from labeling.engine import local_readers
+from labeling.engine.local_readers import LocalReaders
 from labeling.votes.vote import Prompt, Vote
 from retrieval.embedding.embedder_config import EmbedderConfig
 from tests.conftest import needs_model
@@ -19,6 +20,10 @@ from tests.conftest import needs_model
 pytest.importorskip("distributed")
 READER = ReaderConfig(model="smollm2-135m", num_ctx=512, threads=1)
 LABELS = LabelSet(("yes", "no", "maybe"))
+
+
+class Worker:
+    """A Dask worker, as far as it is looked at: an object that lives as long as the worker."""
 
 
 class Client:
@@ -31,7 +36,7 @@ class Client:
         if self._changed.get("none"):
             return {}
         changed = {name: value for name, value in self._changed.items() if name != "none"}
-        return {"tcp://127.0.0.1:1": look_around(sign, models)._replace(**changed)}
+        return {"tcp://127.0.0.1:1": look_around(sign, models, Worker())._replace(**changed)}
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def experiment():
 
 
 def check(experiment, store, kind="run", **changed):
-    return list(check_workers(Client(**changed), experiment, kind, Workspace(store)))
+    return list(check_workers(Client(**changed), experiment, kind, Workspace(store), LocalReaders()))
 
 
 def test_a_worker_like_this_machine_will_do_and_nothing_is_left_in_the_store(experiment, tmp_path):
@@ -67,7 +72,7 @@ def test_what_a_worker_lacks_is_one_line_before_anything_is_asked(experiment, tm
 
 def test_a_worker_without_the_embedder_is_refused_by_a_sweep_and_will_do_for_labels(experiment, tmp_path):
     (model,) = {reader.model for reader in experiment.readers}
-    mine = look_around(tmp_path, [model, EmbedderConfig()]).models
+    mine = look_around(tmp_path, [model, EmbedderConfig()], Worker()).models
     without = mine | {"all-minilm-l6-v2": "not fetched"}
     assert check(experiment, tmp_path, "label", models=without)
     with pytest.raises(InputError, match="no model 'all-minilm-l6-v2'"):
@@ -78,31 +83,34 @@ def test_a_worker_without_the_embedder_is_refused_by_a_sweep_and_will_do_for_lab
 def test_a_model_is_loaded_once_for_all_shards_and_votes_are_on_disk_when_a_shard_ends(tmp_path, monkeypatch):
     needs_model("smollm2-135m")
     loaded = []
-    load = asking.LlamaModel
-    monkeypatch.setattr(asking, "LlamaModel", lambda *how: loaded.append(how) or load(*how))
+    load = local_readers.LlamaModel
+    monkeypatch.setattr(local_readers, "LlamaModel", lambda *how: loaded.append(how) or load(*how))
     monkeypatch.setenv("TERCET_FLUSH_SECONDS", "1000000")
+    worker = Worker()
+    state = state_of(worker)
     try:
         for shard in range(3):
-            assert on_worker(ask, (Workspace(tmp_path), READER, LABELS, prompts_of(shard), False)).n_new == 3
+            assert state.run(ask, Workspace(tmp_path), (READER, LABELS, prompts_of(shard), False)).n_new == 3
             assert len(votes(tmp_path)) == 3 * (shard + 1)
         # A worker outlives the stores that it has seen.
         shutil.rmtree(tmp_path / "ledger")
-        assert on_worker(ask, (Workspace(tmp_path), READER, LABELS, prompts_of(0), False)).n_new == 3
+        assert state.run(ask, Workspace(tmp_path), (READER, LABELS, prompts_of(0), False)).n_new == 3
         assert len(votes(tmp_path)) == 3
     finally:
-        free_model()
+        free_model(worker)
+    assert state_of(worker) is state
     assert len(loaded) == 1
 
 
 def test_what_was_answered_before_a_shard_failed_is_on_disk(tmp_path, monkeypatch):
     monkeypatch.setenv("TERCET_FLUSH_SECONDS", "1000000")
 
-    def fails_on_the_way(workspace):
-        open_ledger(workspace.ledger, "f1").append([vote_of(prompt) for prompt in prompts_of(0)])
+    def fails_on_the_way(session):
+        session.ledger_of("f1").append([vote_of(prompt) for prompt in prompts_of(0)])
         raise RuntimeError("llama_decode answered -3")
 
     with pytest.raises(RuntimeError, match="llama_decode"):
-        on_worker(fails_on_the_way, (Workspace(tmp_path),))
+        WorkerState().run(fails_on_the_way, Workspace(tmp_path), ())
     assert len(votes(tmp_path)) == 3
 
 
@@ -123,9 +131,10 @@ def votes(store):
 def test_a_mistake_on_a_worker_comes_back_as_its_line(tmp_path):
     (tmp_path / "ledger").write_text("in the way", encoding="utf-8")
     needs_model("smollm2-135m")
+    state = WorkerState()
     try:
-        told = on_worker(ask, (Workspace(tmp_path), READER, LABELS, prompts_of(0), False))
+        told = state.run(ask, Workspace(tmp_path), (READER, LABELS, prompts_of(0), False))
     finally:
-        free_model()
+        state.free_model()
     assert isinstance(told, Told)
     assert "ledger" in told.line
