@@ -9,14 +9,13 @@ import polars as pl
 
 from corpora.load import load_corpus
 from corpora.schema import Corpus, Question, iter_questions
-from corpora.shaping.selection import balanced_sample, sample_questions
+from corpora.shaping.selection import balanced_sample
 from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
-from flows.stages.asking import Asked, PromptGroups, ask, collect
-from flows.stages.remote_asking import ask_remote
+from flows.stages.asking import Asked, collect
+from flows.stages.remote_asking import ask_all
 from flows.stages.runner import Runner
-from flows.stages.shards import ask_in_shards
-from labeling.prompting.labeler import LabelerConfig, PromptWriter
+from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import build_gold, check_rule
 from labeling.votes.vote import Prompt
 from results.readers.labeling_tables import ReaderVotes, labeling_tables
@@ -66,7 +65,7 @@ def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runn
     readers, asked, calibrated = {}, {}, {}
     for reader in experiment.readers:
         name = reader.label
-        mine = reader_corpus(corpus, reader, experiment.corpus.seed)
+        mine = reader.corpus_of(corpus, experiment.corpus.seed)
         votes, asked[name] = vote(f"label: {name}", mine, reader, session, runner)
         of_tune = None
         if tune is not None and reader.gives_distributions:
@@ -77,13 +76,6 @@ def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runn
     each = list(readers.values())
     tables = runner.run("summarise labelers", labeling_tables, corpus, each, *how) if each else {}
     return Labeled(corpus, readers, tables, asked, calibrated)
-
-
-def reader_corpus(corpus: Corpus, reader: ReaderConfig, seed: int) -> Corpus:
-    """The corpus with the questions that this reader is asked, drawn by the corpus's seed."""
-    if reader.questions is None:
-        return corpus
-    return corpus.with_questions(sample_questions(corpus.questions, reader.questions, seed))
 
 
 def tune_corpus(experiment: Experiment, corpus: Corpus) -> tuple[Corpus | None, str]:
@@ -120,13 +112,3 @@ def document_prompts(corpus: Corpus, reader: ReaderConfig) -> Iterator[list[Prom
 
     for question in iter_questions(corpus.questions):
         yield writer.votes(question, "document", context(question))
-
-
-def ask_all(
-    stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, reader: LabelerConfig, session: Session,
-    runner: Runner,
-) -> list[Asked]:  # fmt: skip
-    """Ask a reader all prompts, shard by shard; whatever happens, what was answered is in the ledger."""
-    if reader.remote.is_remote:
-        return ask_remote(stage, groups, n_questions, corpus, reader, session, runner)
-    return ask_in_shards(stage, ask, groups, n_questions, corpus.labels, reader, session, runner)

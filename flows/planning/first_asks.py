@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from corpora.load import load_corpus
 from corpora.schema import Corpus
-from flows.label import document_prompts, reader_corpus, tune_corpus
+from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import PromptGroups
@@ -33,7 +33,7 @@ def first_asks(experiment: Experiment, session: Session, *, all_corpora: bool) -
         where = f" {corpus.name}" if number else ""
         tune, _ = tune_corpus(experiment, corpus)
         for reader in experiment.remote_readers:
-            mine = reader_corpus(corpus, reader, experiment.corpus.seed)
+            mine = reader.corpus_of(corpus, experiment.corpus.seed)
             yield _first_ask(reader, f"label{where}", mine)
             if tune is not None and reader.gives_distributions:
                 yield _first_ask(reader, f"calibrate{where}", tune)

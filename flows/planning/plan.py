@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from corpora.load import load_corpus
 from corpora.schema import Corpus, iter_questions
-from flows.label import document_prompts, reader_corpus, tune_corpus
+from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.stages.indexing import check_sizes, needs_vectors
@@ -99,12 +99,12 @@ def plan(experiment: Experiment, kind: Kind, session: Session) -> list[Plan]:
 def _plan(
     experiment: Experiment, corpora: list[Corpus], reader: ReaderConfig, session: Session, *, sweeps: bool,
 ) -> Plan:  # fmt: skip
-    first = reader_corpus(corpora[0], reader, experiment.corpus.seed)
+    first = reader.corpus_of(corpora[0], experiment.corpus.seed)
     speed = measure(reader, first.labels, document_prompts(first, reader), session)
     asks = []
     for number, corpus in enumerate(corpora):
         where = f" {corpus.name}" if number else ""
-        mine = reader_corpus(corpus, reader, experiment.corpus.seed)
+        mine = reader.corpus_of(corpus, experiment.corpus.seed)
         asks.append(_on_documents(f"label{where}", mine, reader, session))
         tune, _ = tune_corpus(experiment, corpus)
         if tune is not None and reader.mode == "label":

@@ -9,7 +9,7 @@ from typing import Any
 from corpora.schema import Corpus
 from corpora.storage import sha256_text
 from flows.compare import Compared
-from flows.label import Labeled, reader_corpus
+from flows.label import Labeled
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import Asked
@@ -48,7 +48,7 @@ def describe(
             "labeler": session.fingerprint(reader, corpus.labels),
             "reader": session.fingerprint(reader.as_reader(), corpus.labels),
             "prompts": {one.name: sha256_text("\x1e".join(one[1:])) for one in writer.templates},
-            "questions": len(reader_corpus(corpus, reader, experiment.corpus.seed).questions),
+            "questions": len(reader.corpus_of(corpus, experiment.corpus.seed).questions),
         }
     manifest: dict[str, Any] = {
         "name": experiment.name,

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.errors import InputError
 from corpora.load import CorpusConfig
-from corpora.schema import LabelSet
+from corpora.schema import Corpus, LabelSet
+from corpora.shaping.selection import sample_questions
 from labeling.prompting.labeler import SYSTEM, LabelerConfig, check_diversity
 from labeling.prompting.prompts import load_prompt
 from labeling.remote.requests import check_remote
@@ -29,6 +30,12 @@ class ReaderConfig(LabelerConfig):
     """A labeler that also reads retrieved chunks."""
 
     questions: int | None = Field(None, ge=1, description="ask it only so many of the questions, drawn by seed")
+
+    def corpus_of(self, corpus: Corpus, seed: int) -> Corpus:
+        """The corpus with the questions that this reader is asked, drawn by the corpus's seed."""
+        if self.questions is None:
+            return corpus
+        return corpus.with_questions(sample_questions(corpus.questions, self.questions, seed))
 
 
 class Experiment(BaseModel):

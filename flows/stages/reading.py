@@ -85,7 +85,7 @@ class Reading:
     """
 
     def __init__(self, corpus: Corpus, reader: ReaderConfig, contexts: Contexts, controls: tuple[str, ...]) -> None:
-        self._corpus, self._reader, self._controls = corpus, reader, controls
+        self.corpus, self._reader, self._controls = corpus, reader, controls
         self._retrieved = contexts.retrieved.partition_by("question_id", as_dict=True)
         oracle = contexts.oracle
         self._oracle = None if oracle is None else oracle.partition_by("question_id", as_dict=True)
@@ -94,13 +94,13 @@ class Reading:
 
     def prompts(self) -> Iterator[list[Prompt]]:
         """Those of each question, each distinct one once."""
-        for question in iter_questions(self._corpus.questions):
+        for question in iter_questions(self.corpus.questions):
             yield self._ask(question).prompts
 
     def requests(self) -> pl.DataFrame:
         """Columns of `ANSWERS` but for the answer: one row an arm, cell and question."""
         schema = pl.Schema({name: kind for name, kind in ANSWERS.items() if name not in ("label", "failure", "margin")})
-        asked = (self._ask(question).rows for question in iter_questions(self._corpus.questions))
+        asked = (self._ask(question).rows for question in iter_questions(self.corpus.questions))
         frames = [pl.DataFrame(schema=schema), *(pl.DataFrame(rows, schema=schema) for rows in asked)]
         return pl.concat(frames, rechunk=True)
 
@@ -108,15 +108,15 @@ class Reading:
         """Write the prompts of one question."""
         asking = _Asking(self._writer, self._reader.label, question)
         if not self._reader.gives_distributions:
-            asking.add("document", assemble([self._corpus.texts[one] for one in question.document_ids]), {})
+            asking.add("document", assemble([self.corpus.texts[one] for one in question.document_ids]), {})
         cells = self._retrieved[(question.id,)].rows(named=True)
         for cell in cells:
-            asking.add("retrieved", _shown(self._corpus, cell), cell)
+            asking.add("retrieved", _shown(self.corpus, cell), cell)
         if self._oracle is not None:
             best = {_index(row): row for row in self._oracle[(question.id,)].iter_rows(named=True)}
             for cell in cells:
                 row = best[_index(cell)]
-                asking.add("oracle_chunk", _shown(self._corpus, row), row | {"retriever": cell["retriever"]})
+                asking.add("oracle_chunk", _shown(self.corpus, row), row | {"retriever": cell["retriever"]})
         if self._random is not None:
             _add_random(asking, question, cells, self._random)
         if "closed_book" in self._controls:

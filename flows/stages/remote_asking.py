@@ -10,7 +10,7 @@ from typing import NamedTuple
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet
 from flows.session.session import Session
-from flows.stages.asking import Asked, PromptGroups, claim_missing, count_prompts
+from flows.stages.asking import Asked, PromptGroups, ask, claim_missing, count_prompts
 from flows.stages.runner import Runner
 from flows.stages.shards import ask_in_shards
 from labeling.prompting.labeler import LabelerConfig
@@ -80,6 +80,16 @@ def ask_remote(
             f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call, full price."
         )
     return ask_in_shards(stage, ask_directly, groups, n_questions, corpus.labels, config, session, runner, FIRST_SHARD)
+
+
+def ask_all(
+    stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, reader: LabelerConfig, session: Session,
+    runner: Runner,
+) -> list[Asked]:  # fmt: skip
+    """Ask a reader all prompts, shard by shard; whatever happens, what was answered is in the ledger."""
+    if reader.remote.is_remote:
+        return ask_remote(stage, groups, n_questions, corpus, reader, session, runner)
+    return ask_in_shards(stage, ask, groups, n_questions, corpus.labels, reader, session, runner)
 
 
 def _refuse_twice(config: LabelerConfig, ledger: Ledger) -> None:

@@ -1,0 +1,108 @@
+"""Everything of a sweep up to the rankings: chunk, embed, index, rank and score, one embedder after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from corpora.schema import Corpus
+from flows.session.session import Session
+from flows.stages.indexing import Ranked, embed_all, kept_chunks, needs_vectors, rank, split
+from flows.stages.runner import Runner
+from results.config import ScoringConfig
+from results.evidence.retrieval_metrics import score_retrieval
+from results.sweep.retrieval_means import mean_retrieval
+from retrieval.config import RetrievalConfig
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.ranking.retrievers import Retriever
+
+
+class Retrieved(NamedTuple):
+    """What retrieval leaves behind.
+
+    Attributes:
+        tables: the frames chunks, hits, retrieval, retrieval_means and index_recall.
+        hits: the rankings of every setting, see `Ranked`.
+        oracle: the same of the oracle.
+        counting: digest of each embedder's tokenizer, by its name.
+        left_out: what would have been ranked twice, a line each.
+    """
+
+    tables: Mapping[str, pl.DataFrame]
+    hits: pl.DataFrame
+    oracle: pl.DataFrame
+    counting: Mapping[str, str]
+    left_out: list[str]
+
+
+def retrieve(
+    retrieval: RetrievalConfig, corpus: Corpus, scoring: ScoringConfig, session: Session, runner: Runner,
+    *, wants_oracle: bool,
+) -> Retrieved:  # fmt: skip
+    """Rank every setting once for each question, and score every cut.
+
+    Args:
+        retrieval: the settings and cuts.
+        corpus: documents and questions.
+        scoring: how the means are resampled.
+        session: opens the embedders.
+        runner: runs the stages.
+        wants_oracle: whether the chunks of the gold documents are ranked too.
+    """
+    each = _retrievers_by_embedder(retrieval, session)
+    ranked: list[Ranked] = []
+    chunked, scores = [], []
+    for config, retrievers in each.items():
+        chunks = [
+            runner.run(f"chunk: {chunking.name}", split, corpus, chunking, config, session)
+            for chunking in retrieval.chunkings()
+        ]
+        if needs_vectors(retrievers, wants_oracle=wants_oracle):
+            embed_all(corpus, chunks, config, session, runner)
+        found = [
+            runner.run("index and rank", rank, retrieval, corpus, one, config, retrievers, session, wants_oracle)
+            for one in chunks
+        ]
+        rankings, tokenizer = [one.hits for one in found], session.embedder(config).tokenizer
+        scores.append(runner.run("score retrieval", score_retrieval, corpus, rankings, retrieval.cuts(), tokenizer))
+        chunked += [kept_chunks(one) for one in chunks]
+        ranked += found
+    hits, scored = pl.concat([one.hits for one in ranked]), pl.concat(scores)
+    tables = {
+        "chunks": pl.concat(chunked),
+        "hits": hits.select("embedder", "retriever", "chunking", "question_id", "rank", "chunk_id", "score"),
+        "retrieval": scored,
+        "retrieval_means": runner.run("average retrieval", mean_retrieval, corpus, scored, scoring),
+        "index_recall": pl.concat([one.recalls for one in ranked]),
+    }
+    counting = {config.label: session.embedder(config).tokenizer.digest for config in retrieval.embedders}
+    return Retrieved(tables, hits, pl.concat([one.oracle for one in ranked]), counting, _left_out(retrieval, each))
+
+
+def _retrievers_by_embedder(
+    retrieval: RetrievalConfig, session: Session
+) -> dict[EmbedderConfig, list[Retriever]]:  # fmt: skip
+    """Each embedder's retrievers; BM25, which needs no vector, once for embedders that make the same chunks."""
+    found, counted = {}, set()
+    for config in retrieval.embedders:
+        # The semantic splitter's chunks depend on the vectors of sentences too, which are never pooled late.
+        embedder = session.embedder(config.model_copy(update={"late": False}))
+        counting = embedder.tokenizer.digest + (embedder.digest if "semantic" in retrieval.splitters else "")
+        twice = counting in counted
+        counted.add(counting)
+        mine = [one for one in dict.fromkeys(retrieval.retrievers) if not (twice and one == "bm25")]
+        if mine:
+            found[config] = mine
+    return found
+
+
+def _left_out(retrieval: RetrievalConfig, each: Mapping[EmbedderConfig, list[Retriever]]) -> list[str]:
+    if "bm25" not in retrieval.retrievers:
+        return []
+    return [
+        f"{config.label}: BM25 ranks the same chunks as under an embedder named before it, and is listed there only."
+        for config in retrieval.embedders
+        if "bm25" not in each.get(config, [])
+    ]
