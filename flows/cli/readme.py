@@ -1,10 +1,10 @@
-"""Renders what published runs found into README.md, in short, and docs/index.md, in full: no number is typed by hand."""
+"""Renders what published runs found, short for README.md and in full for docs/index.md: no number is typed by hand."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,12 @@ def render_short(published: Path = PUBLISHED) -> str:
         f"* [{folder.name}]({where}/{folder.name}/report.md): {_finding(folder, read_manifest(folder))}"
         for folder in _runs(published)
     ]
-    short = {VOTES: _votes_short, REMOTE: _remote_short, CHROMA: _chroma_short, SWEEP: _sweep_short}
+    short: dict[str, Callable[[Any], str]] = {
+        VOTES: _votes_short,
+        REMOTE: _remote_short,
+        CHROMA: _chroma_short,
+        SWEEP: _sweep_short,
+    }
     items += [f"* [{name}]({where}/{name}.md): {short[name](found)}" for name, found in _measured(published)]
     return "\n".join(items) + "\n"
 
@@ -42,7 +47,7 @@ def render_full(published: Path = PUBLISHED) -> str:
             f"* [{manifest['name']}]({where}/{folder.name}/report.md), {corpus['questions']} questions on "
             f"{corpus['documents']} documents of `{corpus['name']}`: {manifest['headline']}"
         )
-    full = {VOTES: _votes, REMOTE: _remote, CHROMA: _chroma, SWEEP: _sweep}
+    full: dict[str, Callable[[Any, str], str]] = {VOTES: _votes, REMOTE: _remote, CHROMA: _chroma, SWEEP: _sweep}
     items += [full[name](found, f"{where}/{name}.md") for name, found in _measured(published)]
     return "\n".join(items) + "\n"
 
@@ -75,12 +80,12 @@ def _finding(folder: Path, manifest: Mapping[str, Any]) -> str:
 
 def _of_gold(folder: Path) -> str:
     """What the gold sets of a run keep, and how many of its readers are qualified."""
-    kept = pl.read_parquet(folder / "gold.parquet").group_by("reader").agg(pl.sum("kept"), n=pl.len())
-    qualified = pl.read_parquet(folder / "labelers.parquet")["qualified"].sum()
-    fewest, most = kept["kept"].min(), kept["kept"].max()
+    golds = pl.read_parquet(folder / "gold.parquet").partition_by("reader")
+    kept = [int(gold["kept"].sum()) for gold in golds]
+    qualified = int(pl.read_parquet(folder / "labelers.parquet")["qualified"].sum())
     return (
-        f"the gold sets of {len(kept)} readers keep {fewest} to {most} of {kept['n'].max()} questions; "
-        f"{qualified or 'none'} of the readers {'is' if qualified in (0, 1) else 'are'} shown to beat always giving the "
+        f"the gold sets of {len(kept)} readers keep {min(kept)} to {max(kept)} of {max(map(len, golds))} questions; "
+        f"{qualified or 'none'} of the readers {'are' if qualified > 1 else 'is'} shown to beat always giving the "
         "majority label."
     )
 
