@@ -1,6 +1,7 @@
 # make demo   sets everything up and runs the main job on the bundled sample
 # make test   sets up what is missing and runs the tests
-# make check  ruff, mypy strict, import-linter
+# make check  ruff, mypy strict, import-linter, and the site of docs/
+# make docs   builds the site of docs/ into site/; a dead link fails
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ TEST_MODELS := $(MODELS) smollm2-135m
 
 PUBMEDQA ?= ../shared/data/pubmedqa
 
-.PHONY: setup models demo test check bench readme clean
+.PHONY: setup models demo test check docs bench readme clean
 
 setup: $(READY)
 
@@ -30,11 +31,14 @@ test: $(READY)
 	$(BIN)/tercet models fetch $(TEST_MODELS)
 	$(BIN)/python -m pytest
 
-check: $(READY)
+check: $(READY) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . site
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(PUBMEDQA) --save results/published/votes
@@ -46,4 +50,4 @@ readme: $(READY)
 	$(BIN)/python -m flows.cli.readme
 
 clean:
-	rm -rf $(VENV) runs build dist *.egg-info
+	rm -rf $(VENV) runs site build dist *.egg-info

@@ -26,7 +26,7 @@ store_option = click.option(
     default="runs",
     show_default=True,
     envvar="TERCET_STORE",
-    help="Folder of runs, votes and caches; or an address such as s3://bucket/runs (see the README).",
+    help="Folder of runs, votes and caches; or an address such as s3://bucket/runs (see docs/many-machines.md).",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the readers.")
@@ -40,7 +40,7 @@ dask_option = click.option(
     "--dask",
     default="",
     metavar="ADDRESS",
-    help="Let the workers of this Dask scheduler (tcp://...) ask readers and embed (see the README).",
+    help="Let the workers of this Dask scheduler (tcp://...) ask readers and embed (see docs/many-machines.md).",
 )
 prefect_option = click.option("--prefect", is_flag=True, help="Run as a Prefect flow, with task states and artifacts.")
 

@@ -1,100 +1,178 @@
-"""Renders the README's block of published results from their manifests: no number in it is typed by hand."""
+"""Renders what published runs found, short for README.md and in full for docs/index.md: no number is typed by hand."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from results.store import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "results" / "published"
-VOTES, REMOTE, CHROMA, SWEEP = "votes.json", "remote.json", "chroma.json", "sweep.json"
+README, OVERVIEW = ROOT / "README.md", ROOT / "docs" / "index.md"
+VOTES, REMOTE, CHROMA, SWEEP = "votes", "remote", "chroma", "sweep"
 BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)", re.DOTALL)
 
 
-def render_block(published: Path = PUBLISHED) -> str:
-    """What the published runs say, one item a run: its headline verdict and where its report is."""
-    items = []
-    for manifest_file in sorted(published.glob("*/manifest.json")):
-        manifest = read_manifest(manifest_file.parent)
-        corpus = manifest["corpus"]
-        where = f"results/published/{manifest_file.parent.name}"
-        items.append(
-            f"* [{manifest['name']}]({where}/report.md), {corpus['questions']} questions on {corpus['documents']} "
-            f"documents of `{corpus['name']}`: {manifest['headline']}"
-        )
-    if (published / VOTES).is_file():
-        items.append(_cost_of_votes(json.loads((published / VOTES).read_text(encoding="utf-8"))))
-    if (published / REMOTE).is_file():
-        items.append(_batch_job(json.loads((published / REMOTE).read_text(encoding="utf-8"))[-1]))
-    if (published / CHROMA).is_file():
-        items.append(_chroma(json.loads((published / CHROMA).read_text(encoding="utf-8"))))
-    if (published / SWEEP).is_file():
-        items.append(_sweep(json.loads((published / SWEEP).read_text(encoding="utf-8"))))
+def render_short(published: Path = PUBLISHED) -> str:
+    """One line for each published run or measurement, for the README: what it found and where its report is."""
+    where = "results/published"
+    items = [
+        f"* [{folder.name}]({where}/{folder.name}/report.md): {_finding(folder, read_manifest(folder))}"
+        for folder in _runs(published)
+    ]
+    short: dict[str, Callable[[Any], str]] = {
+        VOTES: _votes_short,
+        REMOTE: _remote_short,
+        CHROMA: _chroma_short,
+        SWEEP: _sweep_short,
+    }
+    items += [f"* [{name}]({where}/{name}.md): {short[name](found)}" for name, found in _measured(published)]
     return "\n".join(items) + "\n"
 
 
-def _cost_of_votes(summed: Mapping[str, Mapping[str, float]]) -> str:
+def render_full(published: Path = PUBLISHED) -> str:
+    """The same for the overview in docs/, each run with its whole headline."""
+    where = "../results/published"
+    items = []
+    for folder in _runs(published):
+        manifest = read_manifest(folder)
+        corpus = manifest["corpus"]
+        items.append(
+            f"* [{manifest['name']}]({where}/{folder.name}/report.md), {corpus['questions']} questions on "
+            f"{corpus['documents']} documents of `{corpus['name']}`: {manifest['headline']}"
+        )
+    full: dict[str, Callable[[Any, str], str]] = {VOTES: _votes, REMOTE: _remote, CHROMA: _chroma, SWEEP: _sweep}
+    items += [full[name](found, f"{where}/{name}.md") for name, found in _measured(published)]
+    return "\n".join(items) + "\n"
+
+
+def _runs(published: Path) -> list[Path]:
+    return sorted(file.parent for file in published.glob("*/manifest.json"))
+
+
+def _measured(published: Path) -> list[tuple[str, Any]]:
+    """What the benchmarks saved, by name; of the remote one the largest job."""
+    files = {name: published / f"{name}.json" for name in (VOTES, REMOTE, CHROMA, SWEEP)}
+    found = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()}
+    return [(name, one[-1] if name == REMOTE else one) for name, one in found.items()]
+
+
+def _finding(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """What a run found, in a few words."""
+    if manifest.get("recommendations"):
+        first = manifest["recommendations"][0]
+        if first["setting"] is None:
+            return f"on {first['n_gold']} gold questions, it cannot tell what to use with {first['reader']}."
+        return f"use `{first['setting']}` at {first['cut']} with {first['reader']}."
+    if manifest.get("retrieval"):
+        choice = manifest["retrieval"][0]
+        if choice["recommended"] is None:
+            return f"it cannot tell which setting retrieves best at {choice['cut']}."
+        return f"retrieve with `{choice['recommended']}` at {choice['cut']}."
+    return _of_gold(folder) if manifest["kind"] == "label" else str(manifest["headline"])
+
+
+def _of_gold(folder: Path) -> str:
+    """What the gold sets of a run keep, and how many of its readers are qualified."""
+    golds = pl.read_parquet(folder / "gold.parquet").partition_by("reader")
+    kept = [int(gold["kept"].sum()) for gold in golds]
+    qualified = int(pl.read_parquet(folder / "labelers.parquet")["qualified"].sum())
+    return (
+        f"the gold sets of {len(kept)} readers keep {min(kept)} to {max(kept)} of {max(map(len, golds))} questions; "
+        f"{qualified or 'none'} of the readers {'are' if qualified > 1 else 'is'} shown to beat always giving the "
+        "majority label."
+    )
+
+
+def _ratio(summed: Mapping[str, Mapping[str, float]], arm: str) -> str:
+    return f"{summed[arm]['seconds_ratio']:.2f}"
+
+
+def _votes_short(summed: Mapping[str, Mapping[str, float]]) -> str:
+    once, permuted = (_ratio(summed, f"label mode, 3 votes, {how}") for how in ("resample", "permute"))
+    return f"three votes take {once} times as long as one, or {permuted} times with the labels permuted."
+
+
+def _votes(summed: Mapping[str, Mapping[str, float]], report: str) -> str:
     """What three votes cost, from the figures that `tests/benchmarks/votes.py` saved."""
-
-    def ratio(arm: str) -> str:
-        return f"{summed[arm]['seconds_ratio']:.2f}"
-
     return (
-        f"* [What three votes cost](results/published/{VOTES.replace('.json', '.md')}), in the time of one: "
-        f"{ratio('label mode, 3 votes, resample')} from one prompt, {ratio('label mode, 3 votes, permute')} permuted, "
-        f"{ratio('label mode, 3 votes, paraphrase')} paraphrased. llama-cpp-python's `create_chat_completion`: "
-        f"{ratio('chat completion, 1 call')} once, {ratio('chat completion, 3 calls, resample')} three times in a row, "
-        f"{ratio('chat completion, 3 passes')} in three passes over the corpus."
+        f"* [What three votes cost]({report}), as a multiple of the time of one: "
+        f"{_ratio(summed, 'label mode, 3 votes, resample')} from one prompt, "
+        f"{_ratio(summed, 'label mode, 3 votes, permute')} permuted, "
+        f"{_ratio(summed, 'label mode, 3 votes, paraphrase')} paraphrased. llama-cpp-python's "
+        f"`create_chat_completion`: {_ratio(summed, 'chat completion, 1 call')} once, "
+        f"{_ratio(summed, 'chat completion, 3 calls, resample')} three times in a row, "
+        f"{_ratio(summed, 'chat completion, 3 passes')} in three passes over the corpus."
     )
 
 
-def _batch_job(job: Mapping[str, float]) -> str:
+def _twice(job: Mapping[str, float]) -> str:
+    return "none" if job["billed"] == job["votes"] and job["most_billed"] == 1 else "SOME"
+
+
+def _remote_short(job: Mapping[str, float]) -> str:
+    return f"of {job['distinct_votes']} votes from a provider that misbehaves, {_twice(job)} was paid for twice."
+
+
+def _remote(job: Mapping[str, float], report: str) -> str:
     """What came of the largest batch job that `tests/benchmarks/remote.py` saved."""
-    twice = "none" if job["billed"] == job["votes"] and job["most_billed"] == 1 else "SOME"
     return (
-        f"* [A batch job through a provider that misbehaves](results/published/{REMOTE.replace('.json', '.md')}), "
-        f"{job['questions']} questions three times: {job['distinct_votes']} votes, {twice} paid twice, in "
-        f"{job['seconds']:.0f} s, {job['under_way']:.0f} of them with a batch under way; {job['cpu_seconds']:.0f} s of "
-        "CPU."
+        f"* [A batch job through a provider that misbehaves]({report}), {job['questions']} questions three times: "
+        f"{job['distinct_votes']} votes, {_twice(job)} paid for twice, in {job['seconds']:.0f} s, for "
+        f"{job['under_way']:.0f} s of which a batch was under way; {job['cpu_seconds']:.0f} s of CPU."
     )
 
 
-def _chroma(arms: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """Chroma's table beside ours, from the figures that `tests/benchmarks/chroma.py` saved."""
+def _chroma_short(arms: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    pairs = ", ".join(
+        f"{arms['theirs'][at]['recall']:.1f} % (published: {arms['published'][at]['recall']:.1f} %)"
+        for at in ("125", "0")
+    )
+    return f"Chroma's chunking evaluation, scored as they score it: recall {pairs}."
+
+
+def _chroma(arms: Mapping[str, Mapping[str, Mapping[str, float]]], report: str) -> str:
+    """Chroma's table and ours, from the figures that `tests/benchmarks/chroma.py` saved."""
 
     def cell(arm: str, overlap: str) -> str:
         return " / ".join(f"{arms[arm][overlap][name]:.1f}" for name in ("recall", "precision", "iou"))
 
     windows = "; ".join(f"250/{at}: {cell('theirs', at)}, published {cell('published', at)}" for at in ("125", "0"))
     return (
-        f"* [Chroma's chunking evaluation]({'results/published/' + CHROMA.replace('.json', '.md')}) with our reader, "
-        f"retrieval and scorer in its convention, recall / precision / IoU in percent: {windows}."
+        f"* [Chroma's chunking evaluation]({report}) with our code for reading, retrieval and scoring in its "
+        f"convention, recall / precision / IoU in percent: {windows}."
     )
 
 
-def _sweep(found: Mapping[str, Any]) -> str:
+def _sweep_short(found: Mapping[str, Any]) -> str:
+    whole = found["sweep"]
+    return f"{whole['chunkings']} chunkings of 1000 abstracts in {whole['seconds']:.0f} s on {whole['cpus']} CPUs."
+
+
+def _sweep(found: Mapping[str, Any], report: str) -> str:
     """What a sweep without readers takes, from the figures that `tests/benchmarks/sweep.py` saved."""
     whole, arms = found["sweep"], found["arms"]
     faster = ", ".join(
         f"{arm} {arms[arm]['ratio']:.1f}" for arm in ("openvino float32", "openvino bfloat16", "late, openvino float32")
     )
     return (
-        f"* [A sweep without readers](results/published/{SWEEP.replace('.json', '.md')}), {whole['chunkings']} "
-        f"chunkings of 1000 abstracts, {whole['distinct']} distinct chunks: {whole['seconds']:.0f} s on "
-        f"{whole['cpus']} CPUs. Times faster than torch float32 at embedding: {faster}."
+        f"* [A sweep without readers]({report}), {whole['chunkings']} chunkings of 1000 abstracts, "
+        f"{whole['distinct']} distinct chunks: {whole['seconds']:.0f} s on {whole['cpus']} CPUs. Times faster than "
+        f"torch float32 at embedding: {faster}."
     )
 
 
 def rewrite(text: str, block: str) -> str:
-    """The README's text with another block."""
+    """A page's text with another block."""
     return BLOCK.sub(lambda match: match.group(1) + block + match.group(2), text)
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(rewrite(readme.read_text(encoding="utf-8"), render_block()), encoding="utf-8")
+    for page, block in ((README, render_short()), (OVERVIEW, render_full())):
+        page.write_text(rewrite(page.read_text(encoding="utf-8"), block), encoding="utf-8")

@@ -1,6 +1,6 @@
 """What a user does in the Prefect UI: edits chunk sizes, submits, watches, and reads verdict, table, plots and report.
 
-With `TERCET_SCREENSHOTS=FOLDER` the screenshots are kept there; those of the README are made so.
+With `TERCET_SCREENSHOTS=FOLDER` the screenshots are kept there; those in results/published/ui are made so.
 """
 
 import os
