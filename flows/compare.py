@@ -1,4 +1,4 @@
-"""The compare flow: several labelers on the same questions, on one corpus or several, and what tells them apart."""
+"""The compare flow: several readers on the same questions, on one corpus or more, and how they differ."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from results.readers.slices import best_on_slices, slice_questions
 
 
 class Compared(NamedTuple):
-    """What the compare flow leaves behind.
+    """The result of the compare flow.
 
     Attributes:
         tables: result frames by name: pairs, own_gold, label_classes, best_on_slice; corpora and shifts with several
             corpora, and then the votes, gold sets and labelers of each other corpus under its name.
         others: the other corpora, labeled, by name.
-        speeds: what a probe of each labeler took, as JSON types; empty where none was asked for.
+        speeds: what a probe of each reader measured, as JSON types; empty if there was no probe.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -42,10 +42,10 @@ def compare(experiment: Experiment, labeled: Labeled, session: Session, runner: 
         labeled: its first corpus.
         session: opens readers and ledgers.
         runner: runs the stages.
-        probe: whether to measure each labeler's speed and memory on a few questions.
+        probe: whether to measure each reader's speed and memory on a few questions.
     """
     corpus, how = labeled.corpus, experiment.scoring
-    tables = runner.run("compare labelers", compare_labelers, corpus, labeled.votes, labeled.golds, how)
+    tables = runner.run("compare readers", compare_labelers, corpus, labeled.votes, labeled.golds, how)
     judged = {name: judge(corpus, votes) for name, votes in labeled.votes.items()}
     tables["best_on_slice"] = best_on_slices(judged, slice_questions(corpus), how.confidence)
     others = {}
@@ -66,7 +66,7 @@ def _on_corpus(labeled: Labeled) -> OnCorpus:
 
 
 def measure_all(experiment: Experiment, corpus: Corpus, session: Session) -> list[dict[str, Any]]:
-    """Probe every labeler of this machine on the same questions, one after the other; remote ones would cost money."""
+    """Probe every reader of this machine on the same questions, one after the other; remote ones would cost money."""
     local = [reader for reader in experiment.readers if not reader.remote.is_remote]
     speeds = [measure(reader, corpus.labels, document_prompts(corpus, reader), session) for reader in local]
     return [speed.described(session.prices) for speed in speeds]

@@ -23,14 +23,14 @@ from retrieval.context import assemble
 
 
 class Labeled(NamedTuple):
-    """What the label flow leaves behind.
+    """The result of the label flow.
 
     Attributes:
         corpus: the documents and the selected questions.
-        readers: each labeler with its votes and gold set.
+        readers: each reader with its votes and gold set.
         tables: result frames by name, see `results.readers.labeling_tables`; none without readers.
-        asked: what each shard took, by reader.
-        calibrated: what each shard of tune questions took, by reader.
+        asked: the cost of each shard, by reader.
+        calibrated: the cost of each shard of tune questions, by reader.
     """
 
     corpus: Corpus
@@ -41,17 +41,17 @@ class Labeled(NamedTuple):
 
     @property
     def votes(self) -> dict[str, pl.DataFrame]:
-        """Votes of the document arm, by reader."""
+        """The votes on whole documents, by reader."""
         return {name: reader.votes for name, reader in self.readers.items()}
 
     @property
     def golds(self) -> dict[str, pl.DataFrame]:
-        """Gold set, by reader."""
+        """The gold sets, by reader."""
         return {name: reader.gold for name, reader in self.readers.items()}
 
 
 def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
-    """Load the corpus of an experiment, and refuse a rule that it cannot serve."""
+    """Load the corpus of an experiment, and refuse a consensus rule that it lacks the reference labels for."""
     workspace = session.workspace
     config = experiment.corpus.resolved(workspace.base)
     corpus = runner.run("load corpus", load_corpus, config, workspace.samples)
@@ -60,7 +60,7 @@ def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
 
 
 def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Labeled:
-    """Ask every reader three times, build the gold sets, and summarise the labelers."""
+    """Ask every reader three times, build the gold sets, and summarise the readers."""
     tune, no_tune = tune_corpus(experiment, corpus)
     readers, asked, calibrated = {}, {}, {}
     for reader in experiment.readers:
@@ -74,17 +74,17 @@ def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runn
         readers[name] = ReaderVotes(name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune)
     how = (experiment.consensus, experiment.scoring.confidence, no_tune)
     each = list(readers.values())
-    tables = runner.run("summarise labelers", labeling_tables, corpus, each, *how) if each else {}
+    tables = runner.run("summarise readers", labeling_tables, corpus, each, *how) if each else {}
     return Labeled(corpus, readers, tables, asked, calibrated)
 
 
 def tune_corpus(experiment: Experiment, corpus: Corpus) -> tuple[Corpus | None, str]:
-    """The corpus with the tune questions for calibration, or None and the reason why there are none."""
+    """The corpus with the tune questions for calibration; None with the reason if there are none."""
     per_label = experiment.calibration.per_label
     if per_label == 0:
         return None, "off (calibration.per_label = 0)"
     if corpus.tune is None or corpus.tune.is_empty():
-        return None, "no tune questions beside those asked (split = 'held_out' leaves some)"
+        return None, "no tune questions apart from those asked (split = 'held_out' leaves some)"
     drawn = balanced_sample(corpus.tune, per_label, len(corpus.labels), experiment.corpus.seed)
     return corpus.with_questions(drawn), ""
 
@@ -92,7 +92,7 @@ def tune_corpus(experiment: Experiment, corpus: Corpus) -> tuple[Corpus | None, 
 def vote(
     stage: str, corpus: Corpus, reader: ReaderConfig, session: Session, runner: Runner
 ) -> tuple[pl.DataFrame, list[Asked]]:
-    """Ask a reader its three prompts on every question of a corpus; the votes, and what each shard took."""
+    """Ask a reader its three prompts on every question of a corpus; returns the votes and the cost of each shard."""
 
     def groups() -> Iterator[list[Prompt]]:
         return document_prompts(corpus, reader)

@@ -23,7 +23,7 @@ from results.sweep.scoring import score_sweep
 
 
 class Swept(NamedTuple):
-    """What the sweep flow leaves behind.
+    """The result of the sweep flow.
 
     Attributes:
         tables: result frames by name: chunks, hits, retrieval, retrieval_means, index_recall, and with readers
@@ -31,8 +31,8 @@ class Swept(NamedTuple):
         verdicts: one a reader and cut, the headline first.
         recommendations: one a reader.
         choices: which setting retrieves best, one a cut.
-        warnings: why the sweep may say less than it seems to.
-        asked: what each shard took, by reader.
+        warnings: why the sweep may tell less than it seems to.
+        asked: the cost of each shard, by reader.
     """
 
     tables: Mapping[str, pl.DataFrame]

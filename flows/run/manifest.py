@@ -1,4 +1,4 @@
-"""What a run is and how it was made: the manifest's content, and the one line that a user wants to see."""
+"""The content of a manifest: what a run is, how it was made, and its headline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from results.store import machine
 
 
 def all_inputs(labeled: Labeled, compared: Compared | None) -> dict[str, str]:
-    """Digests of every file that was read, those of another corpus under its name."""
+    """The digest of every file that was read; files of another corpus are prefixed with its name."""
     inputs = dict(labeled.corpus.inputs)
     for name, there in compared.others.items() if compared else ():
         inputs |= {f"{name}: {file}": digest for file, digest in there.corpus.inputs.items()}
@@ -38,7 +38,7 @@ def describe(
     swept: Swept | None,
     compared: Compared | None,
 ) -> dict[str, Any]:
-    """What the run is: the part of the manifest that does not depend on when or how fast it was made."""
+    """The part of the manifest that does not depend on when or how fast the run was made."""
     corpus = labeled.corpus
     readers = {}
     for reader in experiment.readers:
@@ -75,14 +75,14 @@ def describe(
 
 
 def describe_model(reader: ReaderConfig, session: Session) -> dict[str, Any]:
-    """What answers for a reader: the digest of its file, or who is asked and how."""
+    """What answers for a reader: the digest of its model file, or the provider and how it is asked."""
     if not reader.remote.is_remote:
         return {"sha256": session.readers.sha256(reader.model)}
     return labeler_identity(reader)
 
 
 def describe_corpus(corpus: Corpus) -> dict[str, Any]:
-    """What a corpus is, and which of its questions were asked."""
+    """The corpus, and which of its questions were asked."""
     return {
         "name": corpus.name,
         "documents": len(corpus.documents),
@@ -96,7 +96,7 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
 def describe_session(
     started: datetime, runner: Runner, labeled: Labeled, swept: Swept | None, compared: Compared | None
 ) -> dict[str, Any]:
-    """When this session worked, on what, for how long, and what it had to ask."""
+    """When and on which machine this start of the run worked, for how long, and what it had to ask."""
     asked = {"label": labeled.asked, "calibrate": labeled.calibrated, "read": swept.asked if swept else {}}
     for name, there in compared.others.items() if compared else ():
         asked |= {f"label {name}": there.asked, f"calibrate {name}": there.calibrated}
@@ -125,7 +125,7 @@ def _asked(reader: str, shards: list[Asked]) -> dict[str, Any]:
 
 
 def headline(manifest: Mapping[str, Any], labeled: Labeled, compared: Compared | None) -> str:
-    """The one line that a user wants to see at the end."""
+    """The line that a user wants to see at the end."""
     if manifest["recommendations"]:
         return str(manifest["recommendations"][0]["line"])
     if manifest["retrieval"] and not labeled.readers:

@@ -1,4 +1,4 @@
-"""The main job: label, sweep, compare, and seal the run with its report and manifest."""
+"""A whole run: label, sweep and compare, and then its report and its manifest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from results.store import REPORT, RunFolder, check_format, read_manifest, read_t
 
 
 class Outcome(NamedTuple):
-    """Where a finished run lies, its report, and its verdict in one line."""
+    """The folder of a finished run, its report, and its headline in one line."""
 
     folder: StorePath
     report: str
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
 
 def refuse_to_ask(_: str) -> bool:
-    """The answer where nobody can be asked."""
+    """The answer when there is nobody to ask."""
     return False
 
 
@@ -48,17 +48,17 @@ def execute(
 ) -> Outcome:  # fmt: skip
     """Run an experiment: `label` alone, `sweep` or `compare` on top of it, or all of them with `run`.
 
-    Labels come first in every case; where the ledger has them already, that costs nothing.
+    Labels always come first; if the ledger already has them, that costs nothing.
 
     Args:
         experiment: what to run.
         kind: how much of it.
-        session: where, and what is kept open.
+        session: the store, and what is kept open.
         runner: runs the stages.
         confirm: asks the user whether to spend more on remote readers than the experiment allows.
 
     Raises:
-        InputError: whatever is wrong with the input, before anything is spent where it can be known before.
+        InputError: something is wrong with the input; said before anything is spent, if it can be known by then.
     """
     started = datetime.now(UTC)
     sweeps = kind in ("sweep", "run")
@@ -113,7 +113,7 @@ def seal_run(
 def write_reports(
     run: RunFolder, manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame], plots: Sequence[Plot]
 ) -> str:
-    """Write both reports and what lies beside them; returns the Markdown one."""
+    """Write both reports and the files that belong to them; returns the Markdown report."""
     for name, text in render_documents(manifest, tables, plots).items():
         run.write_text(name, text)
     run.write_text(HTML_REPORT, render_html(manifest, tables, plots))
@@ -129,11 +129,11 @@ def check_readers(experiment: Experiment, kind: Kind) -> None:
         InputError: as said.
     """
     if kind == "label" and not experiment.readers:
-        raise InputError("an experiment without readers", "one or more to label", "add a [[readers]] section")
+        raise InputError("an experiment without readers", "at least one reader", "add a [[readers]] section")
     if kind == "compare" and len(experiment.readers) < 2:
         raise InputError(
             f"an experiment with {len(experiment.readers)} readers",
-            "two or more to compare",
+            "at least two readers to compare",
             "add a [[readers]] section",
         )
 

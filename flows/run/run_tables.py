@@ -1,4 +1,4 @@
-"""The tables of a run: what its flows left behind, by the names that the run folder gives them."""
+"""The tables of a run, by their names in the run folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from results.comparing.remote_readers import RemoteReader, describe_remote
 
 
 class Made(NamedTuple):
-    """What the flows of a run left behind; None for one that it did not have."""
+    """The results of a run's flows; None for a flow that it did not have."""
 
     labeled: Labeled
     swept: Swept | None
@@ -44,7 +44,7 @@ def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
 
     if not labeled.readers:
         return {"questions": labeled.corpus.questions}
-    # A gold set never goes without word of who made it.
+    # A gold set always says whether the reader that made it is qualified.
     qualified = labeled.tables["labelers"].select("reader", labeler_qualified="qualified")
     gold = stacked(labeled.golds).join(qualified, on="reader", how="left", maintain_order="left")
     return {"votes": stacked(labeled.votes), "gold": gold, "questions": labeled.corpus.questions}

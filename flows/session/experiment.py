@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ Kind = Literal["label", "sweep", "compare", "run"]  # how much of an experiment 
 
 
 class ReaderConfig(LabelerConfig):
-    """A labeler that also reads retrieved chunks."""
+    """A reader: it labels whole documents, and then reads retrieved chunks."""
 
     questions: int | None = Field(None, ge=1, description="ask it only so many of the questions, drawn by seed")
 
@@ -41,13 +42,13 @@ class ReaderConfig(LabelerConfig):
 class Experiment(BaseModel):
     """Everything that a run depends on."""
 
-    # Who puts a key into an experiment by mistake must not find it in a log.
+    # A key that somebody puts into an experiment by mistake must not end up in a log.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's folder")
     corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="documents and questions")
     readers: tuple[ReaderConfig, ...] = Field(
-        (ReaderConfig(),), description="each labels the questions and then reads the chunks; none: retrieval alone"
+        (ReaderConfig(),), description="each labels the questions and then reads the chunks; empty for retrieval alone"
     )
     other_corpora: tuple[CorpusConfig, ...] = Field(
         (), description="compare: the same readers on these corpora too, such as an artificial one"
@@ -60,13 +61,15 @@ class Experiment(BaseModel):
     scoring: ScoringConfig = Field(default_factory=ScoringConfig, description="intervals, tests, margin")
     max_cost: float | None = Field(
         None, ge=0, allow_inf_nan=False,
-        description="US dollars that one run may spend on remote readers; empty: ask before the first",
+        description="US dollars that one run may spend on remote readers; if empty, you are asked first",
     )  # fmt: skip
-    prices: Path | None = Field(None, description="your price table, over the bundled one (see labeling/prices.toml)")
+    prices: Path | None = Field(
+        None, description="your price table, read over the bundled one (labeling/models/prices.toml)"
+    )
 
     @property
     def remote_readers(self) -> tuple[ReaderConfig, ...]:
-        """The readers that another machine answers for."""
+        """The readers that answer on another machine."""
         return tuple(reader for reader in self.readers if reader.remote.is_remote)
 
     @property
@@ -77,31 +80,33 @@ class Experiment(BaseModel):
     def with_settings(
         self, threads: int | None = None, n_batch: int | None = None, max_cost: float | None = None
     ) -> Experiment:
-        """The same with other engine settings on every reader, and another limit; None leaves them."""
+        """A copy with other engine settings for every reader, and another limit; None leaves a setting as it is."""
         given = {name: value for name, value in (("threads", threads), ("n_batch", n_batch)) if value is not None}
         readers = tuple(one.model_copy(update=given) for one in self.readers)
         return self.model_copy(update={"readers": readers} | ({} if max_cost is None else {"max_cost": max_cost}))
 
 
 def load_experiment(path: Path) -> Experiment:
-    """Read and check an experiment.
+    """Read an experiment and check it.
 
     Args:
         path: a TOML file, or the name of a bundled experiment such as `demo`; see `experiment_file`.
 
     Raises:
-        InputError: whatever is wrong with it, in one line.
+        InputError: the file is missing or wrong, in one line.
     """
     file = experiment_file(path)
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} does not parse ({error})", "TOML", "correct the file") from error
+        raise InputError(f"{file} is not valid TOML ({error})", "a TOML file", "correct the file") from error
     return check_experiment(parse_experiment(content, str(file)))
 
 
 def experiment_file(path: Path) -> Path:
-    """The TOML file of an experiment given by path or by the name of a bundled one; its paths are relative to it.
+    """The TOML file of an experiment, given by its path or by the name of a bundled one.
+
+    Relative paths in the experiment start from the folder of that file.
 
     Raises:
         InputError: no such file.
@@ -126,29 +131,26 @@ def parse_experiment(content: dict[str, Any], where: str) -> Experiment:
 
 
 def check_experiment(experiment: Experiment) -> Experiment:
-    """Refuse what only shows across fields, before any work starts.
+    """Refuse mistakes that only show across fields, before any work starts.
 
     Raises:
-        InputError: two readers of one name, votes that cannot differ, no cut, a budget below the largest size.
+        InputError: two readers have one name, votes cannot differ, there is no cut, or a budget is below the largest
+            size.
     """
-    names = [reader.label for reader in experiment.readers]
-    doubled = {name for name in names if names.count(name) > 1}
-    if doubled:
-        raise InputError(
-            f"two readers are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
-        )
-    _check_corpora((experiment.corpus, *experiment.other_corpora))
+    corpora = (experiment.corpus, *experiment.other_corpora)
+    _check_names("readers", [reader.label for reader in experiment.readers])
+    _check_names("corpora", [corpus.name or corpus.source for corpus in corpora])
+    _check_names("embedders", [embedder.label for embedder in experiment.retrieval.embedders])
     _check_readers(experiment)
     _check_retrieval(experiment.retrieval)
     return experiment
 
 
-def _check_corpora(corpora: tuple[CorpusConfig, ...]) -> None:
-    names = [corpus.name or corpus.source for corpus in corpora]
+def _check_names(what: str, names: Sequence[str]) -> None:
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
         raise InputError(
-            f"two corpora are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
+            f"two {what} are called {min(doubled)!r}", "a different name for each", "set `name` on one of them"
         )
 
 
@@ -165,47 +167,43 @@ def _check_readers(experiment: Experiment) -> None:
 
 
 def _check_retrieval(retrieval: RetrievalConfig) -> None:
-    labels = [embedder.label for embedder in retrieval.embedders]
-    doubled = {label for label in labels if labels.count(label) > 1}
-    if doubled:
-        raise InputError(
-            f"two embedders are called {min(doubled)!r}", "a name of its own for each", "set `name` on one of them"
-        )
     if not retrieval.cuts():
-        raise InputError("retrieval without k and without budgets", "at least one of them", "set `k` or `budgets`")
+        raise InputError("retrieval without k and without budgets", "at least one k or budget", "set `k` or `budgets`")
     if min(retrieval.k, default=1) < 1 or min(retrieval.budgets, default=1) < 1:
-        raise InputError(f"k {retrieval.k}, budgets {retrieval.budgets}", "numbers above 0", "correct them")
+        raise InputError(f"k {retrieval.k}, budgets {retrieval.budgets}", "numbers above 0", "correct the numbers")
     for size in retrieval.sizes:
         for overlap in retrieval.overlaps:
             if not 0 <= overlap < size:
-                raise InputError(f"overlap {overlap} with chunk size {size}", "0 <= overlap < size", "lower it")
+                raise InputError(
+                    f"overlap {overlap} with chunk size {size}", "0 <= overlap < size", "lower the overlap"
+                )
     check_budgets(retrieval.cuts(), max(retrieval.sizes))
 
 
 def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
-    """Refuse what a reader's settings make impossible.
+    """Refuse settings of a reader that contradict each other or the consensus rule.
 
     Raises:
-        InputError: a rule that needs distributions with a reader that gives none, an output that fills the context, a
-            system message that no model would see.
+        InputError: the rule needs label probabilities and the reader gives none, the output fills the context, or no
+            model would see the system message.
     """
     if not reader.gives_distributions and consensus.rule == "min_probability":
         where = f"at {reader.remote.provider}" if reader.mode == "label" else "in generate mode"
         raise InputError(
             f"rule 'min_probability' with reader {reader.label!r} {where}",
-            "label probabilities, which it gives none of",
+            "a reader that gives label probabilities",
             "use rule = 'unanimous' or 'majority', or a reader in label mode on this machine or a server",
         )
     if not reader.remote.is_remote and reader.mode == "generate" and reader.num_predict >= reader.num_ctx:
         raise InputError(
             f"reader {reader.label!r}: num_predict {reader.num_predict} with num_ctx {reader.num_ctx}",
-            "room for a prompt beside the output",
+            "room for a prompt as well as the output",
             "lower num_predict or raise num_ctx",
         )
     if reader.system is not None and reader.frame is not None and SYSTEM not in reader.frame:
         raise InputError(
             f"reader {reader.label!r}: a system message and a frame without {SYSTEM}",
-            "a frame that shows it",
+            "a frame that shows the system message",
             f"put {SYSTEM} into the frame, or remove `system`",
         )
 
@@ -215,10 +213,14 @@ def _first_problem(error: ValidationError, where: str) -> InputError:
     first = problems[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        found, expected, remedy = f"{where}: unknown key {place!r}", "a key of that section", "correct or remove it"
+        found, expected, remedy = (
+            f"{where}: unknown key {place!r}",
+            "a key of that section",
+            "correct the key or remove it",
+        )
         if "remote" in first["loc"]:
             remedy += "; a key for a provider comes from the environment (remote.key_variable names its variable)"
-    elif "remote" in first["loc"]:  # somebody may have put a key there: it is not repeated
+    elif "remote" in first["loc"]:  # the value may be a secret key that was put there by mistake: do not repeat it
         found, expected, remedy = f"{where}: {place}", first["msg"].removeprefix("Value error, "), "correct the value"
     else:
         found = f"{where}: {place} = {first['input']!r:.60}"

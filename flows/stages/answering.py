@@ -31,7 +31,7 @@ def answer_all(
         runner: runs the stages.
 
     Returns:
-        The answers, frame of schema `ANSWERS`; and what each shard took, by reader.
+        The answers, frame of schema `ANSWERS`; and the cost of each shard, by reader.
     """
 
     def reading_of(reader: ReaderConfig) -> Reading:

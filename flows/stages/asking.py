@@ -1,4 +1,4 @@
-"""Asking a labeler: the prompts of some questions, less those that the ledger answers already."""
+"""Asking a reader on this machine, except for what the ledger already answers."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ PromptGroups = Callable[[], Iterator[list[Prompt]]]  # the prompts of each quest
 
 
 class Asked(NamedTuple):
-    """What asking a shard took.
+    """The cost of asking a shard, and what it left undone.
 
     Attributes:
-        n_prompts: distinct prompts, without those left.
-        n_new: how many of them the ledger did not know.
+        n_prompts: distinct prompts, not counting those of questions that were left.
+        n_new: how many of them the ledger had no vote for.
         n_evaluated: model tokens evaluated for them, after prefix sharing.
-        n_tokens: model tokens of them, each prompt counted in full.
+        n_tokens: their model tokens, each prompt counted in full.
         seconds: wall-clock.
         not_kept: failed votes that the ledger does not keep.
-        left: ids of questions that were being asked elsewhere.
-        n_written: tokens that a remote labeler wrote.
-        n_broken_off: calls to one that broke off after they were sent, and were made again: paid twice at worst.
-        usd: what it cost at the price table's prices, in US dollars.
+        left: ids of questions that another run was asking.
+        n_written: tokens that a remote reader wrote.
+        n_broken_off: calls that broke off after they were sent and were made again; in the worst case paid twice.
+        usd: the cost in US dollars, at the price table's prices.
     """
 
     n_prompts: int
@@ -51,7 +51,7 @@ class Asked(NamedTuple):
 def ask(
     session: Session, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
 ) -> Asked:
-    """Ask a labeler the prompts of some questions and put its votes into the ledger.
+    """Ask a reader the prompts of some questions and put its votes into the ledger.
 
     The prompts of one question go to the model together and enter the ledger together, so that their order of
     evaluation does not depend on shards or resumes.
@@ -61,7 +61,7 @@ def ask(
         config: the reader.
         labels: the allowed answers.
         prompts: grouped by question.
-        waits: for questions that another run is asking; else they are left.
+        waits: whether to wait for questions that another run is asking; otherwise they are left.
 
     Raises:
         InputError: the model is missing or broken, or the ledger cannot be written.
@@ -98,12 +98,16 @@ def ask(
 
 
 def count_prompts(prompts: Iterable[Prompt], left: Collection[str]) -> int:
-    """How many distinct prompts these are, without those of questions that are left to others."""
+    """How many distinct prompts these are, without those of questions that are left to other runs."""
     return len({(prompt.hash, prompt.vote) for prompt in prompts if prompt.question_id not in left})
 
 
 def claim_missing(ledger: Ledger, prompts: Sequence[Prompt], *, waits: bool) -> tuple[list[Prompt], list[str]]:
-    """Claim the questions of a shard together; those prompts that have no vote yet, and the questions of others."""
+    """Claim the questions of a shard together.
+
+    Returns:
+        The prompts that have no vote yet, and the ids of questions that other runs are asking.
+    """
     while True:
         missing = ledger.missing(prompts)
         questions = dict.fromkeys(prompt.question_id for prompt in missing)
@@ -131,7 +135,7 @@ def collect(
 ) -> pl.DataFrame:
     """The votes on these prompts; frame of schema `VOTES`, one row a distinct prompt, in a canonical order.
 
-    Of each prompt only its key is held, so that a generator of prompts costs no memory.
+    Only the key of each prompt is held, so that a generator of prompts costs no memory.
     """
     ledger = session.ledger(config, labels)
     ledger.flush()

@@ -24,7 +24,7 @@ from retrieval.ranking.retrievers import Questions, Rankers, Retriever
 
 TEXTS_A_SHARD = 1024
 DOCUMENTS_A_SHARD = 64
-QUESTIONS_A_BLOCK = 2048  # ranked at a time: rankings are as deep as short chunks may be many in a budget
+QUESTIONS_A_BLOCK = 2048  # ranked at a time; a budget may hold many short chunks, which makes rankings deep
 PLACE = ("document_id", "start", "end", "n_tokens")  # what a ranking knows of each chunk
 
 INDEX_RECALL = pl.Schema({**SETTING_SCHEMA, "recall": pl.Float64()})
@@ -35,8 +35,8 @@ class Ranked(NamedTuple):
 
     Attributes:
         hits: schema `HITS` with `SETTING` and the columns `PLACE`.
-        oracle: the gold documents' chunks in the oracle's order, the same columns; retriever is null.
-        recalls: columns `SETTING` and recall: of each approximate ranking against the exact one, by question.
+        oracle: the same columns for the gold documents' chunks, in the oracle's order; retriever is null.
+        recalls: columns `SETTING` and recall, of each approximate ranking against the exact one, one row a question.
     """
 
     hits: pl.DataFrame
@@ -121,7 +121,7 @@ def embed_late(session: Session, config: EmbedderConfig, documents: pl.DataFrame
 
 
 def needs_vectors(retrievers: Sequence[Retriever], *, wants_oracle: bool) -> bool:
-    """Whether chunks and questions must be embedded: BM25 by itself counts words."""
+    """Whether chunks and questions must be embedded: BM25 alone only counts words."""
     return set(retrievers) != {"bm25"} or wants_oracle
 
 

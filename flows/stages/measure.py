@@ -1,4 +1,4 @@
-"""How fast a labeler is on this machine, how much memory it takes, and what that costs: a short probe."""
+"""How fast a reader is on this machine, how much memory it takes, and what that costs: a short probe."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.vote import Prompt
 
-QUESTIONS_MEASURED = 3  # after one that warms up
-LONG_QUESTION = 10.0  # seconds; beside it, what warming up takes is nothing, so that the first one is the measure
+QUESTIONS_MEASURED = 3  # after one to warm up
+LONG_QUESTION = 10.0  # seconds; compared with that, warming up takes no time, so the first question is timed
 
 
 class Speed(NamedTuple):
-    """What a probe of one labeler took.
+    """What a probe of one reader measured.
 
     Attributes:
         reader: its name.
-        questions: how many were timed, three votes each; 0 where none fits in num_ctx.
-        seconds: wall-clock of these.
+        questions: how many were timed, three votes each; 0 if none fits in num_ctx.
+        seconds: wall-clock time of these questions.
         evaluated: model tokens evaluated for them, after prefix sharing, generated ones included.
-        memory: resident bytes that the model added: weights, KV cache, buffers.
+        memory: resident bytes that the model added, for weights, KV cache and buffers.
     """
 
     reader: str
@@ -38,11 +38,11 @@ class Speed(NamedTuple):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Evaluated tokens a second; None where nothing was timed."""
+        """Evaluated tokens a second; None if nothing was timed."""
         return self.evaluated / self.seconds if self.questions else None
 
     def per_thousand(self, prices: PriceTable) -> dict[str, float | None]:
-        """Seconds and US dollars for 1,000 questions of this kind."""
+        """Seconds and US dollars for 1,000 questions like these."""
         if not self.questions:
             return {"seconds_per_1000": None, "usd_per_1000": None}
         seconds = 1000 * self.seconds / self.questions
@@ -54,12 +54,12 @@ class Speed(NamedTuple):
 
 
 def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Prompt]], session: Session) -> Speed:
-    """Ask a labeler the prompts of a few questions and keep none of its answers.
+    """Ask a reader the prompts of a few questions and keep none of its answers.
 
-    The model is loaded anew, so that its memory shows, and closed by whoever asks next.
+    The model is loaded again, so that its memory can be measured; opening another reader closes it.
 
     Args:
-        config: the labeler.
+        config: the reader.
         labels: the allowed answers.
         groups: prompts by question; read until enough have been timed or 50 did not fit in the context.
         session: opens the reader.
@@ -74,7 +74,7 @@ def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Promp
         labeler.ask(group)
         took, done = time.perf_counter() - started, labeler.n_evaluated - tokens
         if not done:
-            continue  # it did not fit
+            continue  # the prompt did not fit
         if not warm and took < LONG_QUESTION:
             warm = True
             continue

@@ -11,14 +11,14 @@ Advance = Callable[[int], None]
 
 
 class Progress(Protocol):
-    """Where stages report to."""
+    """What stages report their progress to."""
 
     def stage(self, name: str, total: int) -> AbstractContextManager[Advance]:
-        """Open a stage of `total` steps; gives what to call with the number of steps done."""
+        """Open a stage of `total` steps; yields a function to call with the number of steps that were done."""
         ...
 
     def say(self, line: str) -> None:
-        """Tell one line."""
+        """Show one line."""
         ...
 
 
@@ -35,7 +35,7 @@ class Quiet:
 
 
 class Bars:
-    """Bars on standard error; where that is no terminal, lines."""
+    """Bars on standard error, or lines if that is not a terminal."""
 
     def __init__(self) -> None:
         # Imported here: `tercet --help` needs no bars.
@@ -64,7 +64,7 @@ class Bars:
             yield lambda steps: rich.advance(task, steps)
 
     def _lines(self, name: str, total: int) -> Advance:
-        """Where bars cannot be drawn (a log file), a line at every tenth of the way."""
+        """Where bars cannot be drawn, as in a log file: a line at every tenth of the way."""
         done, started = 0, time.monotonic()
 
         def advance(steps: int) -> None:

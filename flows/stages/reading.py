@@ -19,8 +19,8 @@ from retrieval.config import RetrievalConfig
 from retrieval.context import Cut, assemble, each_cut
 from retrieval.random_context import RandomContexts
 
-NO_CONTEXT = "(none)"  # what a reader sees closed book, where the prompt would show a text
-DOCUMENTS_MEASURED = 50  # to learn what one of the embedder's tokens is to a reader
+NO_CONTEXT = "(none)"  # what a closed-book prompt shows in place of a context
+DOCUMENTS_MEASURED = 50  # to learn how many of a reader's tokens make one of the embedder's
 INDEX = (*CHUNKING, "embedder")
 
 
@@ -30,8 +30,8 @@ class Contexts(NamedTuple):
     Attributes:
         retrieved: columns `SETTING`, `CUT`, question_id, place (of each chunk in its document), n_chunks,
             n_context_tokens.
-        oracle: the same without a retriever, whose rankings it does not depend on; None where it is not asked for.
-        random: a source of texts by embedder name; None where it is not asked for.
+        oracle: the same columns without a retriever, since it does not depend on one; None if the arm is not asked.
+        random: a source of texts by embedder name; None if the arm is not asked.
     """
 
     retrieved: pl.DataFrame
@@ -42,14 +42,14 @@ class Contexts(NamedTuple):
 def build_contexts(
     retrieval: RetrievalConfig, corpus: Corpus, hits: pl.DataFrame, oracle: pl.DataFrame, seed: int, session: Session
 ) -> Contexts:
-    """The context of every setting, cut and question, in every arm that is asked for.
+    """The context of every setting, cut and question, in every arm that is asked.
 
     Args:
         retrieval: gives the cuts and the arms.
         corpus: gives the texts.
-        hits: rankings, see `Ranked`.
-        oracle: the same of the oracle.
-        seed: of the random texts.
+        hits: the rankings, see `Ranked`.
+        oracle: the oracle's rankings.
+        seed: seed of the random texts.
         session: opens the embedders, whose tokens are counted.
     """
     sources = None
@@ -79,8 +79,8 @@ def _cut_all(hits: pl.DataFrame, key: tuple[str, ...], cuts: Sequence[Cut]) -> p
 class Reading:
     """What a reader is asked in all arms.
 
-    The prompts are written anew whenever they are asked for, one question at a time: together they would not fit into
-    memory. The whole document is asked here only of readers without label probabilities: of the others, the most
+    The prompts are written again each time they are needed, one question at a time, because together they would not fit
+    into memory. The whole document is asked again only of readers without label probabilities; for the others, the most
     probable label of the first vote is the answer that they would give.
     """
 
@@ -93,12 +93,12 @@ class Reading:
         self._writer = PromptWriter(reader, corpus.labels)
 
     def prompts(self) -> Iterator[list[Prompt]]:
-        """Those of each question, each distinct one once."""
+        """The prompts of each question, each distinct one once."""
         for question in iter_questions(self.corpus.questions):
             yield self._ask(question).prompts
 
     def requests(self) -> pl.DataFrame:
-        """Columns of `ANSWERS` but for the answer: one row an arm, cell and question."""
+        """The columns of `ANSWERS` without the answer: one row for each arm, cell and question."""
         schema = pl.Schema({name: kind for name, kind in ANSWERS.items() if name not in ("label", "failure", "margin")})
         asked = (self._ask(question).rows for question in iter_questions(self.corpus.questions))
         frames = [pl.DataFrame(schema=schema), *(pl.DataFrame(rows, schema=schema) for rows in asked)]
@@ -125,10 +125,10 @@ class Reading:
 
 
 def reading_lengths(retrieval: RetrievalConfig) -> list[list[int]]:
-    """About how long the contexts of one question are, in the embedder's tokens, every chunk taken as full.
+    """Roughly how long the contexts of one question are, in the embedder's tokens, if every chunk is full.
 
     Returns:
-        Lists of lengths; the contexts of one list are taken as beginnings of the longest.
+        Lists of lengths; within a list, each context is assumed to be the beginning of the longest one.
     """
     each = [
         [cut.amount * chunking.size if cut.kind == "k" else cut.amount for cut in retrieval.cuts()]
@@ -147,7 +147,7 @@ def reading_lengths(retrieval: RetrievalConfig) -> list[list[int]]:
 
 
 def whole_document_prompts(corpus: Corpus, reader: ReaderConfig) -> Iterator[Prompt]:
-    """What a sweep asks once more on whole documents: of readers without label probabilities, each question."""
+    """The prompts that a sweep asks once more on whole documents, of readers without label probabilities."""
     writer = PromptWriter(reader, corpus.labels)
     if not reader.gives_distributions:
         for question in iter_questions(corpus.questions):
@@ -174,7 +174,7 @@ def _add_random(
 
 
 class _Asking:
-    """What is asked of one question; a prompt that two cells or arms share is asked once."""
+    """The prompts of one question; a prompt that two cells or arms share is asked once."""
 
     def __init__(self, writer: PromptWriter, reader: str, question: Question) -> None:
         self._writer, self._reader, self._question = writer, reader, question

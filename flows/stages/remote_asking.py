@@ -1,4 +1,4 @@
-"""Asking remote labelers: in batches where their plan has them, else call by call; within what may be spent."""
+"""Asking remote readers: in batches if their plan has them, otherwise call by call; within the limit on spending."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ FLUSH_SECONDS = 5.0  # what was paid for is on disk soon
 
 
 class Submitted(NamedTuple):
-    """Requests of a batch job that are under way, and those that the limit of what may be spent keeps back for now."""
+    """How many requests of a batch job are under way, and how many the limit on spending holds back for now."""
 
     under_way: int
     kept_back: int
 
 
 def submit_batches(config: LabelerConfig, labels: LabelSet, session: Session, groups: PromptGroups) -> Submitted:
-    """Plan and submit what the ledger lacks, without waiting.
+    """Plan and submit the requests whose votes the ledger lacks, without waiting for answers.
 
     Raises:
-        NoBatchesError: the plan has no batches after all.
+        NoBatchesError: the provider's plan turns out to have no batches.
         InputError: as `BatchDesk.submit`.
     """
     desk = session.desk(config, labels)
@@ -48,9 +48,9 @@ def submit_batches(config: LabelerConfig, labels: LabelSet, session: Session, gr
 
 
 def submit_reads(config: LabelerConfig, labels: LabelSet, session: Session, groups: PromptGroups) -> None:
-    """Submit what a reader is asked of retrieved chunks, if it is asked in batches.
+    """Submit a reader's prompts on retrieved chunks, if it is asked in batches.
 
-    What the limit keeps back, or a plan has no batches for, is left to the reader's turn.
+    Whatever the limit holds back, or the plan has no batches for, is asked when the reader's turn comes.
     """
     if not is_answered(config, labels, session, groups) and session.providers.find_api(config.remote) == "batch":
         with suppress(LimitError, NoBatchesError):
@@ -61,11 +61,11 @@ def ask_remote(
     stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, config: LabelerConfig, session: Session,
     runner: Runner,
 ) -> list[Asked]:  # fmt: skip
-    """Ask a remote labeler all prompts; whatever happens, what was answered is in the ledger.
+    """Ask a remote reader all prompts; whatever happens, every answer that came is in the ledger.
 
     Raises:
-        InputError: the provider refuses, the limit of what may be spent is near, or answers are still missing after
-            all attempts.
+        InputError: the provider refuses, the limit on spending is reached, or answers are still missing after all
+            attempts.
     """
     n_prompts, n_missing = _count(groups, config, corpus.labels, session)
     if not n_missing:
@@ -77,7 +77,7 @@ def ask_remote(
             session.providers.fall_back(config.remote)
     if config.remote.api_first == "batch":
         runner.progress.say(
-            f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call, full price."
+            f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call at full price."
         )
     return ask_in_shards(stage, ask_directly, groups, n_questions, corpus.labels, config, session, runner, FIRST_SHARD)
 
@@ -86,20 +86,33 @@ def ask_all(
     stage: str, groups: PromptGroups, n_questions: int, corpus: Corpus, reader: LabelerConfig, session: Session,
     runner: Runner,
 ) -> list[Asked]:  # fmt: skip
-    """Ask a reader all prompts, shard by shard; whatever happens, what was answered is in the ledger."""
+    """Ask a reader all prompts, shard by shard; whatever happens, every answer that came is in the ledger.
+
+    Args:
+        stage: the name that progress is shown under.
+        groups: gives the prompts of each question.
+        n_questions: how many questions there are.
+        corpus: gives the label set.
+        reader: on this machine or remote.
+        session: opens readers and ledgers.
+        runner: runs the shards.
+
+    Raises:
+        InputError: as `ask` and `ask_remote`.
+    """
     if reader.remote.is_remote:
         return ask_remote(stage, groups, n_questions, corpus, reader, session, runner)
     return ask_in_shards(stage, ask, groups, n_questions, corpus.labels, reader, session, runner)
 
 
 def _refuse_twice(config: LabelerConfig, ledger: Ledger) -> None:
-    """Refuse to ask call by call what is planned or under way in batches: it would be paid twice."""
+    """Refuse to ask call by call what is planned or under way in batches: it would be paid for twice."""
     under_way = sum(part.n_requests for part in load_parts(batch_folder(ledger.folder)) if part.is_open)
     if under_way:
         raise InputError(
             f"{config.label}: {under_way} requests are planned or under way in batches",
-            "none, to ask call by call and pay nothing twice",
-            "`tercet batches collect` fetches them, `tercet batches cancel` stops them",
+            "no open batches, since asking call by call as well would pay twice",
+            "run `tercet batches collect` to fetch their answers, or `tercet batches cancel` to stop them",
         )
 
 
@@ -117,21 +130,22 @@ def _count(groups: PromptGroups, config: LabelerConfig, labels: LabelSet, sessio
 
 
 def is_paid(config: LabelerConfig, session: Session) -> bool:
-    """Whether somebody is paid for answers: a server that the price table does not know is the user's own."""
+    """Whether answers cost money: a server that is not in the price table is taken to be the user's own."""
     return config.remote.provider != "server" or session.meter(config, "direct").price is not None
 
 
 def ask_directly(
     session: Session, config: LabelerConfig, labels: LabelSet, prompts: Sequence[Prompt], waits: bool = False
 ) -> Asked:
-    """Ask call by call the prompts of some questions, several at a time; each vote enters the ledger as it comes.
+    """Ask the prompts of some questions call by call, several at a time; each vote enters the ledger as it comes.
 
     Args:
         session: opens the ledger and the provider's client.
-        config: the labeler.
+        config: the reader.
         labels: the allowed answers.
-        prompts: of whole questions.
-        waits: for questions that another run is asking, of a server that nobody is paid for; else they are left.
+        prompts: all prompts of some questions.
+        waits: whether to wait for questions that another run is asking of the same free server; otherwise they are
+            left.
 
     Raises:
         InputError: as `ask_remote`.
@@ -141,7 +155,7 @@ def ask_directly(
     ledger.flush_seconds = min(ledger.flush_seconds, FLUSH_SECONDS)
     left: list[str] = []
     if is_paid(config, session):
-        # Two runs that pay take turns, shard by shard: the second finds what the first has paid for.
+        # Two runs that pay take turns, shard by shard, so that the second finds what the first has paid for.
         with direct_lock(ledger):
             _refuse_twice(config, ledger)
             missing = ledger.missing(prompts)
@@ -169,7 +183,7 @@ def ask_directly(
 def _ask_missing(
     ledger: Ledger, prompts: Sequence[Prompt], session: Session, config: LabelerConfig, labels: LabelSet
 ) -> tuple[Usage, int]:
-    """Ask; the tokens that it took, and how many calls broke off."""
+    """Ask, and return the tokens used and how many calls broke off."""
     if not prompts:
         return Usage(), 0
     provider = session.providers.client(config.remote)
@@ -180,9 +194,7 @@ def _ask_missing(
     except InputError as error:
         if not labeler.n_broken_off:
             raise
-        twice = (
-            f"{labeler.n_broken_off} calls broke off after they were sent and were made again, each paid twice at worst"
-        )
+        twice = f"{labeler.n_broken_off} calls broke off after they were sent and were made again; each may have been paid twice"
         raise InputError(error.found, error.expected, f"{error.remedy} ({twice})") from error
     finally:
         ledger.flush()
@@ -203,15 +215,15 @@ def _ask_in_batches(
         if desk.is_cancelled:
             raise InputError(
                 f"{config.label}: batches were cancelled, and {missing} votes are missing",
-                "them",
-                "run again to submit them again: everything so far is kept",
+                "a vote for each prompt",
+                "run again to submit the missing ones; everything so far is kept",
             )
         if in_vain == config.remote.max_attempts:
             raise InputError(
-                f"{config.label}: {missing} votes are missing, and {in_vain} submissions in a row brought none of them"
+                f"{config.label}: {missing} votes are missing, and the last {in_vain} submissions brought no new vote"
                 + (f" (the last error: {desk.last_error.message})" if desk.last_error else ""),
-                "an answer to each",
-                "run again to submit them again: everything so far is kept",
+                "a vote for each prompt",
+                "run again to submit the missing ones; everything so far is kept",
             )
         calls = ((part.n_requests, (config, corpus.labels, part.id)) for part in desk.finished())
         collected = runner.each(stage, sum(part.n_requests for part in under_way), collect_part, session, calls)

@@ -1,4 +1,4 @@
-"""How a flow runs its stages: called directly, or as Prefect tasks. The flows do not know which."""
+"""How a flow runs its stages: called directly, or as Prefect tasks. The flows do not know which way it is."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Finished(NamedTuple):
     """A finished run.
 
     Attributes:
-        folder: where it lies.
+        folder: the run's folder.
         report: the Markdown report.
-        line: the verdict.
+        line: the headline, in one line.
         tables: frames by name.
-        plots: the most telling first.
+        plots: the most important one first.
     """
 
     folder: StorePath
@@ -38,7 +38,7 @@ class Runner:
     """Calls stage functions directly, times them, and shows progress.
 
     Args:
-        progress: where to show it; nowhere by default.
+        progress: where progress is shown; nowhere by default.
     """
 
     def __init__(self, progress: Progress | None = None) -> None:
@@ -51,7 +51,7 @@ class Runner:
         return 1
 
     def call(self, stage: Callable[..., T], *args: Any) -> T:
-        """Call a stage; a subclass may hand it to somebody else."""
+        """Call a stage; a subclass may hand it to something else."""
         return stage(*args)
 
     def run(self, name: str, stage: Callable[..., T], *args: Any) -> T:
@@ -70,7 +70,7 @@ class Runner:
         """Run a stage once for each shard.
 
         Args:
-            name: what the progress bar says.
+            name: the name that progress is shown under.
             total: steps of all shards together.
             stage: the stage function; its first argument is a session.
             session: this process's; a stage that runs on another machine is given one of that machine.
@@ -88,7 +88,7 @@ class Runner:
         return results
 
     def show(self, finished: Finished) -> None:
-        """Show a finished run beside its folder; nowhere to, when called directly."""
+        """Show a finished run in a user interface; there is none when stages are called directly."""
 
     def _add(self, name: str, seconds: float) -> None:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds

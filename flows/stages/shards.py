@@ -1,4 +1,4 @@
-"""A stage's questions in shards: those that another run is asking come last, once it is done with them or gone."""
+"""A stage's questions in shards; those that another run is asking come last, once that run is done or gone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from flows.stages.runner import Runner
 from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.vote import Prompt
 
-SHARD_SECONDS = 15.0  # that a shard should take: a task costs Prefect some 20 ms
-SHARDS_A_WORKER = 2  # of several: one is worked on, and the next is there already
-MOST_QUESTIONS = 64  # of a shard
+SHARD_SECONDS = 15.0  # the time that a shard should take; a task costs Prefect some 20 ms
+SHARDS_A_WORKER = 2  # one is being worked on, and the next is already waiting
+MOST_QUESTIONS = 64  # in a shard
 
-# Session, reader, labels, prompts, and whether it waits for questions that another run is asking or leaves them.
+# Arguments: session, reader, labels, prompts, and whether to wait for questions that another run is asking.
 Ask = Callable[[Session, LabelerConfig, LabelSet, Sequence[Prompt], bool], Asked]
 
 
@@ -27,18 +27,18 @@ def ask_in_shards(
     stage: str, ask: Ask, groups: PromptGroups, n_questions: int, labels: LabelSet, config: LabelerConfig,
     session: Session, runner: Runner, first: int = 1,
 ) -> list[Asked]:  # fmt: skip
-    """Ask a labeler all prompts, shard by shard; whatever happens, what was answered is in the ledger.
+    """Ask a reader all prompts, shard by shard; whatever happens, every answer that came is in the ledger.
 
     Args:
-        stage: what the progress bar says.
+        stage: the name that progress is shown under.
         ask: asks the prompts of one shard.
         groups: gives the prompts of each question.
-        n_questions: how many questions these are.
+        n_questions: how many questions there are.
         labels: the allowed answers.
-        config: the labeler.
+        config: the reader.
         session: opens the ledger and the reader.
         runner: runs the shards.
-        first: questions of the first shard.
+        first: how many questions the first shard has.
     """
 
     def calls(groups: Iterable[Sequence[Prompt]], n: int, waits: bool) -> Iterator[tuple[int, tuple[Any, ...]]]:
@@ -50,8 +50,8 @@ def ask_in_shards(
         left = {question_id for one in asked for question_id in one.left}
         if left:
             session.release_ledgers()  # or the other run might wait for this one
-            runner.progress.say(f"{stage}: coming back to {len(left)} questions that were being asked elsewhere")
-            # Written anew: of the prompts that were left only the questions are remembered.
+            runner.progress.say(f"{stage}: coming back to {len(left)} questions that another run was asking")
+            # The prompts are written again: only the ids of the questions that were left are remembered.
             upcoming = (group for group in groups() if group and group[0].question_id in left)
             asked += runner.each(stage, len(left), ask, session, calls(upcoming, len(left), True))
         return asked
@@ -63,15 +63,15 @@ def cut_shards(
     groups: Iterable[Sequence[Prompt]], n_questions: int, first: int = 1, n_workers: int = 1,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[list[Prompt]]:  # fmt: skip
-    """The prompts of some questions at a time: as many as take some seconds, so that progress shows and tasks pay.
+    """Cut the prompts into shards that take some seconds each: long enough to be worth a task, short enough to show.
 
     Args:
         groups: the prompts of each question.
-        n_questions: how many these are.
-        first: questions of the first shard; each later one has so many as the time that the one before took allows,
-            twice as many at most.
-        n_workers: how many work at a time; each has its share to the end.
-        clock: tells seconds.
+        n_questions: how many questions there are.
+        first: how many questions the first shard has; each later one is sized by how long the one before took, and has
+            at most about twice as many.
+        n_workers: how many shards are worked on at a time; towards the end each worker still gets its share.
+        clock: gives the time in seconds.
     """
     upcoming, size, n_shards, left = iter(groups), first, 0, n_questions
     while True:
@@ -84,6 +84,6 @@ def cut_shards(
         yield shard
         left, n_shards = left - n_now, n_shards + 1
         if n_workers > 1 and n_shards <= SHARDS_A_WORKER * n_workers:
-            continue  # taken without being waited for, so that the clock tells nothing
+            continue  # taken at once, without waiting, so the clock says nothing
         took = (clock() - started) * n_workers
         size = max(1, min(MOST_QUESTIONS, round(n_now * SHARD_SECONDS / max(took, SHARD_SECONDS / 2))))
