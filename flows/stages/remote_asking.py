@@ -194,7 +194,8 @@ def _ask_missing(
     except InputError as error:
         if not labeler.n_broken_off:
             raise
-        twice = f"{labeler.n_broken_off} calls broke off after they were sent and were made again; each may have been paid twice"
+        n_broken = labeler.n_broken_off
+        twice = f"{n_broken} calls broke off after they were sent and were made again; each may be paid twice"
         raise InputError(error.found, error.expected, f"{error.remedy} ({twice})") from error
     finally:
         ledger.flush()
