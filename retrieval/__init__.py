@@ -1,5 +1,5 @@
-"""Chunks and hits.
+"""From documents to what a reader sees of them.
 
 Documents are split (`chunking/`), embedded (`embedding/`) and ranked (`ranking/`); a cut of a ranking becomes the
-context that a reader sees. Nothing here knows a reader or a score.
+context that a reader sees. Nothing here knows about readers or scores.
 """

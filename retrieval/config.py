@@ -1,4 +1,4 @@
-"""The retrieval section of an experiment: which settings and cuts a sweep covers, and what else its readers see."""
+"""The retrieval section of an experiment: the settings and cuts of a sweep, and what else its readers are shown."""
 
 from __future__ import annotations
 
@@ -23,24 +23,26 @@ class RetrievalConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    splitters: tuple[Splitter, ...] = Field(("tokens",), min_length=1, description="how documents are split")
+    splitters: tuple[Splitter, ...] = Field(("tokens",), min_length=1, description="how documents are cut into chunks")
     sizes: tuple[int, ...] = Field(
-        (32, 64, 128, 256), min_length=1, description="in the embedder's tokens, its special tokens included"
+        (32, 64, 128, 256), min_length=1, description="chunk sizes in the embedder's tokens, special tokens included"
     )
-    overlaps: tuple[int, ...] = Field((0,), min_length=1, description="tokens that neighbouring chunks may share")
+    overlaps: tuple[int, ...] = Field((0,), min_length=1, description="how many tokens neighbouring chunks may share")
     embedders: tuple[EmbedderConfig, ...] = Field(
-        (EmbedderConfig(),), min_length=1, description="what embeds chunks and questions, and whose tokens are counted"
+        (EmbedderConfig(),),
+        min_length=1,
+        description="models that embed chunks and questions; sizes and budgets are counted in their tokens",
     )
     retrievers: tuple[Retriever, ...] = Field(
         ("dense",),
         min_length=1,
-        description="dense: exact FAISS; bm25; hybrid: both by reciprocal rank; approximate: HNSW",
+        description="dense: exact FAISS; bm25; hybrid: both, fused by reciprocal rank; approximate: HNSW",
     )
-    k: tuple[int, ...] = Field((1, 3, 5), description="read so many chunks")
-    budgets: tuple[int, ...] = Field((256,), description="read as many chunks as fit in so many tokens")
+    k: tuple[int, ...] = Field((1, 3, 5), description="how many chunks the reader sees")
+    budgets: tuple[int, ...] = Field((256,), description="token budgets: the reader sees as many chunks as fit")
     controls: tuple[Control, ...] = Field(
         ("closed_book", "random", "oracle_chunk"),
-        description="what else each reader is shown, to tell whose a loss is; fewer take less time",
+        description="what else each reader is shown, to find out where accuracy is lost; fewer controls take less time",
     )
 
     @field_validator("embedders", mode="before")

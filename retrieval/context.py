@@ -1,4 +1,4 @@
-"""What the reader gets to see: a cut of a ranking, under a number of chunks or a token budget."""
+"""What the reader sees: a cut of a ranking, by a number of chunks or by a token budget."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ class Cut(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As in `k=3` or `budget=256`."""
+        """For example `k=3` or `budget=256`."""
         return f"{self.kind}={self.amount}"
 
 
 def depth_for(cuts: Sequence[Cut], chunks: pl.DataFrame) -> int:
-    """How deep a ranking must go so that every cut can be made of it, whatever is ranked first."""
+    """How deep a ranking must go for every cut to be made from it, whichever chunks come first."""
     smallest_first = np.sort(chunks["n_tokens"].to_numpy()).cumsum()
     fits = [int(np.searchsorted(smallest_first, cut.amount, side="right")) for cut in cuts if cut.kind == "budget"]
     return max([cut.amount for cut in cuts if cut.kind == "k"] + fits)
 
 
 def check_budgets(cuts: Sequence[Cut], largest_size: int) -> None:
-    """Refuse a budget that could not hold one chunk of the largest size.
+    """Reject a budget that could not hold one chunk of the largest size.
 
     Raises:
-        InputError: with both numbers.
+        InputError: a budget is too small; the message gives both numbers.
     """
     for cut in cuts:
         if cut.kind == "budget" and cut.amount < largest_size:
             raise InputError(
-                f"token budget {cut.amount} with chunk size {largest_size}",
-                "a budget of at least the largest size",
-                "raise the budget or drop the size",
+                f"token budget {cut.amount} with chunks of up to {largest_size} tokens",
+                "a budget that holds at least one chunk of the largest size",
+                "raise the budget or remove the largest size",
             )
 
 
 def cut_ranking(ranked: pl.DataFrame, cut: Cut) -> pl.DataFrame:
     """The head of each question's ranking.
 
-    A budget takes whole chunks from the top and stops at the first that does not fit: skipping it for a smaller one
-    further down would read what was ranked lower.
+    A budget takes whole chunks from the top and stops at the first that does not fit: skipping that one
+    for a smaller one further down would let a lower-ranked chunk take its place.
 
     Args:
         ranked: hits joined with their chunks: question_id, rank, n_tokens, sorted by rank within a question.
-        cut: how much.
+        cut: how much of it to keep.
     """
     if cut.kind == "k":
         return ranked.filter(pl.col("rank") <= cut.amount)
@@ -96,5 +96,5 @@ def shown_by_any(ranked: pl.DataFrame, cuts: Sequence[Cut]) -> pl.DataFrame:
 
 
 def assemble(texts: Sequence[str]) -> str:
-    """Chunks as the reader sees them: in rank order, so that fewer chunks are a prefix of more."""
+    """Chunks as the reader sees them: in rank order, so that a context of fewer chunks is a prefix of one of more."""
     return CHUNK_BREAK.join(texts)

@@ -1,4 +1,4 @@
-"""The oracle: the best chunks of the gold documents, as a retriever that knows the answer's place would rank them."""
+"""The oracle: the best chunks of the gold documents, as a retriever that knew where the answer is would rank them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GoldChunk(NamedTuple):
         chunk_id: its id.
         document_id: its document.
         start: character offset of its first character.
-        end: character offset behind its last character.
+        end: character offset just past its last character.
         score: similarity to the question.
     """
 
@@ -77,14 +77,15 @@ def _gold_chunks(
 def order_chunks(chunks: Sequence[GoldChunk], evidence: Sequence[tuple[str, int, int]], depth: int) -> list[GoldChunk]:
     """The chunks in the order in which they help most.
 
-    Greedily, the chunk that shows most of the evidence not shown yet comes next: the share of that evidence, or of
-    the chunk where the evidence is longer, in tenths, so that among chunks that are all evidence the most similar one
-    comes first. After the evidence, and where there is none, the most similar come first; ties go by chunk id.
+    Greedily, the chunk that shows the most evidence not yet shown comes next. What it shows is measured as a share of
+    that evidence, or of the chunk where the evidence is longer, and rounded to tenths, so that among chunks that are
+    all evidence the most similar comes first. After the evidence, and where there is none, the most similar come
+    first; ties go by chunk id.
 
     Args:
-        chunks: of the gold documents.
+        chunks: the chunks of the gold documents.
         evidence: document id, start, end of each span.
-        depth: how many are wanted.
+        depth: how many chunks to return.
     """
     hidden: dict[str, list[Interval]] = {}
     for document_id, start, end in evidence:
@@ -97,7 +98,7 @@ def order_chunks(chunks: Sequence[GoldChunk], evidence: Sequence[tuple[str, int,
         best = max(gains)
         if best == 0:
             break
-        chosen = left.pop(gains.index(best))  # the first of equal ones is the most similar
+        chosen = left.pop(gains.index(best))  # of equal gains, the first is the most similar chunk's
         ordered.append(chosen)
         spans = hidden.get(chosen.document_id, [])
         hidden[chosen.document_id] = _without(spans, chosen.start, chosen.end)
@@ -110,7 +111,7 @@ def _gain(chunk: GoldChunk, hidden: dict[str, list[Interval]]) -> float:
     if not shown:
         return 0.0
     left = sum(end - start for of in hidden.values() for start, end in of)
-    # What shows anything at all is more than nothing.
+    # A chunk that shows any evidence at all beats one that shows none.
     return max(0.01, round(shown / min(left, chunk.end - chunk.start), 1))
 
 

@@ -1,4 +1,4 @@
-"""Text that has nothing to do with a question, as long as what was retrieved for it: a floor for every cell."""
+"""Text unrelated to a question, as long as what was retrieved for it: the floor for every cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Piece(NamedTuple):
     spans: TokenSpans
 
     def head(self, length: int) -> str:
-        """The first so many tokens; one less or two where a character would be parted."""
+        """The first `length` tokens; one or two fewer where a character would be split."""
         starts, ends = self.spans.starts, self.spans.ends
         if length >= len(ends):
             return self.text
@@ -25,12 +25,12 @@ class _Piece(NamedTuple):
 
 
 class RandomContexts:
-    """Cuts texts of any length out of documents that are no question's own.
+    """Cuts texts of any length out of documents other than the question's own.
 
     Args:
         texts: document texts by id.
-        tokenizer: counts.
-        seed: of the draw of the documents.
+        tokenizer: counts the tokens.
+        seed: seed for drawing the documents.
     """
 
     def __init__(self, texts: Mapping[str, str], tokenizer: EmbedderTokenizer, seed: int) -> None:
@@ -38,15 +38,15 @@ class RandomContexts:
         self._ids = sorted(texts)
 
     def cut(self, question_id: str, gold: Collection[str], lengths: Sequence[int]) -> list[str]:
-        """Texts of so many tokens from documents drawn for this question, each a beginning of the longer ones.
+        """Texts of the given lengths from documents drawn for this question, each a prefix of the longer ones.
 
-        Shorter ones are prefixes, so that a reader evaluates the longest only. Where all other documents together are
-        shorter, the text is as long as they are; empty where there is no other document. A character of several tokens
-        is shown only where all of them fit.
+        As shorter texts are prefixes, a reader evaluates only the longest. If all other documents together are shorter
+        than a text should be, it is as long as they are; it is empty if there is no other document. A character made
+        of several tokens is shown only if all of them fit.
 
         Args:
             question_id: seeds the draw.
-            gold: ids of the question's own documents, which are not shown, nor are copies of them.
+            gold: ids of the question's own documents; neither they nor copies of them are shown.
             lengths: in the embedder's tokens.
         """
         own = {self._texts[one] for one in gold if one in self._texts}

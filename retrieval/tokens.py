@@ -1,4 +1,4 @@
-"""The embedder's own tokenizer: the unit in which sizes, overlaps and budgets are counted."""
+"""The embedder's own tokenizer: sizes, overlaps and budgets are counted in its tokens."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Item = TypeVar("Item")
 
 
 def minibatches(items: Iterable[Item], size: Callable[[Item], int], budget: int) -> Iterator[list[Item]]:
-    """Cut a stream into batches whose widest item, padding counted, stays within a budget.
+    """Cut a stream into minibatches that stay within a token budget, padding included.
 
     Args:
-        items: kept in their order; sorted by size, they need little padding.
-        size: tokens of an item.
-        budget: most tokens of a batch; an item that alone has more makes a batch of its own.
+        items: their order is kept; sorted by size, they need little padding.
+        size: gives the number of tokens of an item.
+        budget: maximum tokens per minibatch; an item with more makes one of its own.
 
     Yields:
-        Batches, none of them empty.
+        Minibatches, none of them empty.
     """
     held: list[Item] = []
     widest = 0
@@ -42,8 +42,8 @@ class TokenSpans(NamedTuple):
 
     Attributes:
         starts: character offset of each token's first character.
-        ends: character offset behind each token's last character.
-        words: number of the word that each token belongs to; a slice between two words tokenizes as it does in place.
+        ends: character offset just past each token's last character.
+        words: number of the word each token belongs to; a slice cut between words tokenizes as it does in the text.
     """
 
     starts: list[int]
@@ -52,33 +52,33 @@ class TokenSpans(NamedTuple):
 
 
 class EmbedderTokenizer:
-    """Counts and places tokens as the embedder sees them, without truncation; `digest` tells two of them apart.
+    """Counts and locates tokens as the embedder sees them, without truncation; `digest` identifies the tokenizer.
 
     Raises:
-        InputError: the folder holds no `tokenizer.json`.
+        InputError: the folder has no `tokenizer.json`.
     """
 
     def __init__(self, folder: Path) -> None:
         file = folder / "tokenizer.json"
         if not file.is_file():
-            raise InputError(f"no {file}", "a sentence-transformers model folder", "check the embedder's path")
+            raise InputError(f"no file {file}", "a sentence-transformers model folder", "check the embedder's path")
         self.raw = Tokenizer.from_file(str(file))
         self.raw.no_truncation()
         self.raw.no_padding()
         self.digest = sha256_file(file)
-        # [CLS] and [SEP] take room in the embedder's window as text does.
+        # [CLS] and [SEP] take up room in the embedder's window, as text does.
         self.n_special = int(self.raw.num_special_tokens_to_add(is_pair=False))
 
     def count(self, text: str) -> int:
-        """Number of tokens of a text, special tokens left out."""
+        """Number of tokens in a text, not counting special tokens."""
         return len(self.raw.encode(text, add_special_tokens=False))
 
     def count_all(self, texts: Sequence[str]) -> list[int]:
-        """Number of tokens of each text, special tokens left out."""
+        """Number of tokens in each text, not counting special tokens."""
         return [len(one) for one in self.raw.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def spans(self, text: str) -> TokenSpans:
-        """Where each token of a text stands in it."""
+        """Where each token is in a text."""
         encoded = self.raw.encode(text, add_special_tokens=False)
         offsets = encoded.offsets
         return TokenSpans([start for start, _ in offsets], [end for _, end in offsets], list(encoded.word_ids))

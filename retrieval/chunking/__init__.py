@@ -1,4 +1,4 @@
-"""Splitters: documents to chunks, each an exact slice of its document.
+"""Splitters cut documents into chunks, each an exact slice of its document.
 
-The semantic one embeds sentences.
+The semantic splitter embeds sentences to choose its cuts.
 """

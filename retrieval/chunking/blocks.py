@@ -1,4 +1,4 @@
-"""Blocks: a long text in parts, so that reading its tokens takes memory for one part and not for all of it."""
+"""Blocks: a long text in parts, so that tokenizing it takes memory for one part, not for all of it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from retrieval.tokens import EmbedderTokenizer
 
 Slice = tuple[int, int]
 
-# A tokenizer takes some 500 bytes a token while it works, and a character is at most a few tokens.
+# A tokenizer uses about 500 bytes per token while it works, and a character is at most a few tokens.
 BLOCK = 1_000_000
-# Where words end for every tokenizer in use: before white space, else before what is neither letter nor digit.
+# Where words end for every tokenizer in use: before white space, or else before what is neither a letter nor a digit.
 _PLACES = (re.compile(r"\s"), re.compile(r"[^\w\s]"))
 
 
 def blocks(text: str) -> Iterator[Slice]:
     """Blocks of at most `BLOCK` characters that cover a text, cut between words.
 
-    Only a run of letters longer than half a block is cut within.
+    Only a run of letters longer than half a block is itself cut.
 
     Returns:
         Character slices (start, end), each starting where the one before ends.
@@ -40,7 +40,7 @@ def _cut(text: str, earliest: int, latest: int) -> int:
 
 
 def count_all(texts: Sequence[str], tokenizer: EmbedderTokenizer) -> list[int]:
-    """Number of tokens of each text, special tokens left out, with at most a few blocks in memory."""
+    """Number of tokens in each text, not counting special tokens, with at most a few blocks in memory."""
     counts: list[int] = []
     batch: list[str] = []
     size = 0

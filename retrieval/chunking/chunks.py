@@ -1,4 +1,4 @@
-"""Chunks: slices of documents, `document.text[start:end] == chunk.text`, always."""
+"""Chunks: slices of documents; `document.text[start:end] == chunk.text` always holds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNKS = pl.Schema(
 )
 _WITH_TEXT = pl.Schema({**CHUNKS, "text": pl.String()})
 
-# Documents are split together up to so many characters: many sentences to embed at once, and bounded memory.
+# Up to this many characters of documents are split together: many sentences to embed at once, in bounded memory.
 _SHARD = 4_000_000
 
 
@@ -36,16 +36,16 @@ def chunk_documents(
 
     Args:
         documents: columns document_id and text.
-        chunking: how.
+        chunking: how to split them.
         tokenizer: the embedder's.
-        embed: gives sentences their vectors, for the semantic splitter; asked once for some four million characters.
+        embed: embeds sentences, for the semantic splitter; called once for about four million characters.
 
     Returns:
-        Frame of schema `CHUNKS` with an extra column `text`; `n_tokens` leaves special tokens out.
+        Frame of schema `CHUNKS` with an extra column `text`; `n_tokens` does not count special tokens.
 
     Raises:
         InputError: a document yields no chunk (it has no token), or a chunk is longer than the size.
-        ValueError: the semantic splitter without `embed`.
+        ValueError: the semantic splitter was given no `embed`.
     """
     frames = []
     for shard in _shards(documents):
@@ -55,7 +55,7 @@ def chunk_documents(
 
 
 def _shards(documents: pl.DataFrame) -> Iterator[list[tuple[str, str]]]:
-    """Documents (id, text) in order, together as many as have the characters of a shard."""
+    """Documents (id, text) in order, in shards of at most `_SHARD` characters, or of one longer document."""
     shard: list[tuple[str, str]] = []
     size = 0
     for document_id, text in documents.select("document_id", "text").iter_rows():
@@ -99,12 +99,14 @@ def _check(frame: pl.DataFrame, shard: list[tuple[str, str]], chunking: Chunking
     for document_id, _ in shard:
         if document_id not in chunked:
             raise InputError(
-                f"document {document_id!r} has no token for this embedder", "some text", "remove the document"
+                f"document {document_id!r} has no token for this embedder",
+                "a document with some text",
+                "remove this document",
             )
     longest = int(frame["n_tokens"].to_numpy().max()) + tokenizer.n_special
     if longest > chunking.size:
         raise InputError(
             f"{chunking.name} made a chunk of {longest} tokens",
-            f"at most {chunking.size}",
-            "choose another splitter; this one cannot cut this text small enough",
+            f"chunks of at most {chunking.size}",
+            "choose another splitter, as this one cannot cut this text small enough",
         )

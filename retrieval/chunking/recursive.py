@@ -12,25 +12,25 @@ from retrieval.chunking.blocks import Slice
 from retrieval.tokens import EmbedderTokenizer
 
 _LONG = 20_000  # characters; longer texts are split in windows
-_BLANK_LINES = 100  # with more of them in a row, what follows is split by itself
-_SHORTEST = 2_000  # characters of a window
-_CHARACTERS_A_TOKEN = 32  # so many for each token of the size make a window, of which chunks fill an eighth or so
+_BLANK_LINES = 100  # with more of them in a row, what follows is split separately
+_SHORTEST = 2_000  # characters in a window
+_CHARACTERS_A_TOKEN = 32  # in a window, per token of the size: a chunk fills about an eighth of it
 
 
 def recursive(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
     """Largest structural units that fit: paragraphs, then sentences, words, characters.
 
-    The library tokenizes, for each chunk, all that stands before the next boundary of each kind. Where one is far away
-    (Chinese without spaces, a single blank line at the end) its time grows with the square of the length. So a
-    long text is split in windows. What stands before a chunk decides only where it starts, and of what follows only as
-    much counts as could fit in it: a window's last chunks are dropped, and the next window starts with the last chunk
-    that was kept. The slices are those that the library makes of the whole text. Only where more than a hundred lines
-    in a row are blank, for which its time grows likewise, no slice reaches from one side to the other.
+    For each chunk, the library tokenizes everything up to the next boundary of each kind. Where one is far away
+    (Chinese without spaces, a single blank line at the end), its time grows with the square of the length, so a long
+    text is split in windows. The text before a chunk decides only where the chunk starts, and the text after it matters
+    only as far as it could fit into the chunk. So a window's last chunks are dropped, and the next window starts with
+    the last chunk that was kept. The slices are the ones that the library makes of the whole text, with one exception:
+    no slice reaches across more than a hundred blank lines in a row, where its time grows in the same way.
 
     Args:
         text: any text.
-        room: most tokens of a slice, special tokens left out.
-        overlap: most tokens that a slice repeats of the one before.
+        room: maximum tokens per slice, not counting special tokens.
+        overlap: maximum tokens that a slice repeats from the one before.
         tokenizer: the embedder's.
 
     Returns:
@@ -59,7 +59,7 @@ def _in_windows(text: str, room: int, splitter: TextSplitter, tokenizer: Embedde
     while True:
         found, is_rest = _window(text, start, room, splitter, tokenizer)
         if last is not None and found[0] != last:
-            start, last = last[1], None  # this chunk would have come out otherwise: go on behind it
+            start, last = last[1], None  # this chunk would have come out differently: continue after it
             continue
         yield from found if last is None else found[1:]
         if is_rest:
@@ -71,12 +71,12 @@ def _in_windows(text: str, room: int, splitter: TextSplitter, tokenizer: Embedde
 def _window(
     text: str, start: int, room: int, splitter: TextSplitter, tokenizer: EmbedderTokenizer
 ) -> tuple[list[Slice], bool]:
-    """The next chunks of a text, at least two of them, or all the rest; and whether it is the rest."""
+    """The next chunks of a text, at least two or all that are left, and whether they are all that are left."""
     width = max(_SHORTEST, _CHARACTERS_A_TOKEN * room)
     while len(text) - start > max(_LONG, width):
         end = start + width
         dropped = end - width // 4
-        # Behind the last chunk kept there is more than fits in one, as there is in the whole text.
+        # After the last chunk kept there is more text than fits into one, as there is in the whole text.
         if tokenizer.count(text[dropped:end]) > room:
             found = [one for one in _split(text, start, end, splitter) if one[0] < dropped]
             if len(found) > 1:

@@ -18,7 +18,7 @@ from retrieval.tokens import EmbedderTokenizer
 Distances = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-NEIGHBOURS = 3  # sentences on either side of a gap that are compared
+NEIGHBOURS = 3  # sentences compared on either side of a gap
 # Distances that agree to this many decimals are ties: below that, they depend on how the sums were ordered.
 DECIMALS = 6
 _BATCH = 4096  # gaps compared at once
@@ -27,7 +27,7 @@ _BATCH = 4096  # gaps compared at once
 def gap_distances(vectors: Vectors, rows: Counts) -> Distances:
     """Distance at each gap between neighbouring sentences.
 
-    It is the cosine distance between the mean of the three sentences before the gap and that of the three behind it,
+    It is the cosine distance between the mean of the three sentences before the gap and that of the three after it,
     fewer at the ends, rounded. A mean of length 0 is at distance 1 from everything.
 
     Args:
@@ -43,10 +43,10 @@ def gap_distances(vectors: Vectors, rows: Counts) -> Distances:
 
 
 def _batch(vectors: Vectors, rows: Counts, first: int, last: int) -> Distances:
-    """Distances of the gaps from `first` to before `last`; gap g stands between sentences g and g + 1."""
+    """Distances of the gaps from `first` up to but not including `last`; gap g is between sentences g and g + 1."""
     before, after = (np.zeros((last - first, vectors.shape[1])) for _ in range(2))
     gaps = np.arange(first, last)
-    # Sums in place of means: the cosine does not see the length. Added one by one, so that equal sentences sum equally.
+    # Sums instead of means, as the cosine ignores length; added one by one, so that equal sentences give equal sums.
     for step in range(NEIGHBOURS):
         there = gaps - step >= 0
         before[there] += vectors[rows[gaps[there] - step]]
@@ -60,17 +60,17 @@ def _batch(vectors: Vectors, rows: Counts, first: int, last: int) -> Distances:
 
 
 def best_cut(distances: Distances, totals: Counts, first: int, last: int, least: int) -> int:
-    """Where a stretch of sentences is cut in two.
+    """Where to cut a stretch of sentences in two.
 
     Args:
-        distances: shape (sentences - 1,), as `gap_distances` gives them.
-        totals: shape (sentences + 1,), tokens before each sentence and, last, of all.
+        distances: shape (sentences - 1,), from `gap_distances`.
+        totals: shape (sentences + 1,), tokens before each sentence and, at the end, of all.
         first: the stretch's first sentence.
-        last: the sentence behind it; at least two after `first`.
-        least: tokens to be left on either side, where a gap leaves so many.
+        last: the sentence after its last one; at least `first` + 2.
+        least: tokens to leave on either side, if any gap allows it.
 
     Returns:
-        The sentence before which to cut: at the greatest distance, of equal ones next to the middle, then the first.
+        The sentence to cut before: at the greatest distance; among ties the nearest to the middle, then the first.
     """
     gaps = np.arange(first + 1, last)
     left, right = totals[gaps] - totals[first], totals[last] - totals[gaps]
@@ -91,32 +91,32 @@ def semantic_slices(
     """Split texts where neighbouring sentences are least alike.
 
     The distance at a gap between two sentences is the cosine distance between the mean vectors of the three sentences
-    before it and of the three behind it. A stretch of sentences that does not fit in the size is cut at its greatest
-    distance, and its parts likewise, until each fits. A cut leaves at least a quarter of the size on either side where
-    there is such a gap; of equal distances, the one next to the middle is taken. A sentence longer than the
-    size is cut into token windows; it stands alone, so it needs no vector. Before a piece, whole sentences of
-    at most `overlap` tokens are repeated; what they take, up to half of the size, is left free when cutting.
+    before it and of the three after it. A stretch of sentences that does not fit in the size is cut at its greatest
+    distance, then its parts in the same way, until each fits. A cut leaves at least a quarter of the size on either
+    side if there is such a gap; of equal distances, the one nearest the middle is taken. A sentence longer than the
+    size is cut into token windows; it is on its own, so it needs no vector. Before a piece, whole sentences of at most
+    `overlap` tokens are repeated; room for them, up to half of the size, is left free when cutting.
 
     After Greg Kamradt's semantic chunking ("5 Levels of Text Splitting", level 4, 2024), which embeds each sentence
     together with its neighbours; comparing the blocks on both sides of a gap is Hearst's (TextTiling, Computational
     Linguistics 23(1), 1997). Both cut wherever the distance passes a threshold taken from the document (a
-    percentile; a mean less a deviation), so that a chunk has any length. Here it is top-down: the size is a maximum and
-    decides how many cuts there are. Means of sentence vectors stand for the vector of the combined text, so that a
-    sentence is embedded once for all sizes and overlaps.
+    percentile; a mean minus a deviation), so that a chunk can have any length. Here cutting is top-down: the size is a
+    maximum and decides how many cuts there are. Means of sentence vectors stand in for the vector of the combined text,
+    so that a sentence is embedded once for all sizes and overlaps.
 
     Args:
         texts: any texts.
-        room: most tokens of a slice, special tokens left out.
-        overlap: most tokens that a slice repeats of the one before.
+        room: maximum tokens per slice, not counting special tokens.
+        overlap: maximum tokens that a slice repeats from the one before.
         tokenizer: the embedder's.
-        embed: gives distinct texts of at most `room` tokens their vectors; asked once, or not at all.
+        embed: embeds distinct texts of at most `room` tokens; called once, or not at all.
 
     Returns:
-        For each text its character slices (start, end), in order.
+        For each text, its character slices (start, end), in order.
     """
     cutter = _Cutter(room, overlap, tokenizer)
     outlines = [list(cutter.runs(text)) for text in texts]
-    rows: dict[str, int] = {}  # of the distinct sentences where a choice is to be made
+    rows: dict[str, int] = {}  # row of each distinct sentence, where there is a choice to make
     for run in (run for runs in outlines for run in runs if run.fate == "cut"):
         for sentence in run.texts():
             rows.setdefault(sentence, len(rows))
@@ -130,8 +130,8 @@ class _Run(NamedTuple):
     Attributes:
         text: the whole text.
         sentences: the run's slices of it.
-        totals: shape (sentences + 1,), tokens before each sentence and, last, of all.
-        fate: it stays whole, it is cut between sentences, or it is one sentence that is cut within.
+        totals: shape (sentences + 1,), tokens before each sentence and, at the end, of all.
+        fate: the run stays whole, is cut between sentences, or is one sentence that is itself cut.
     """
 
     text: str
@@ -151,7 +151,7 @@ class _Run(NamedTuple):
 
 @dataclass(frozen=True)
 class _Cutter:
-    """Cuts runs into pieces, and pieces with what they repeat into slices."""
+    """Cuts runs into pieces; a slice is a piece together with what it repeats."""
 
     room: int
     overlap: int
@@ -159,7 +159,7 @@ class _Cutter:
 
     @property
     def beside_overlap(self) -> int:
-        """Most tokens of a piece that has another before it."""
+        """Maximum tokens of a piece that follows another."""
         return max(self.room - self.overlap, (self.room + 1) // 2)
 
     def runs(self, text: str) -> Iterator[_Run]:
@@ -178,13 +178,13 @@ class _Cutter:
         elif run.fate == "whole":
             yield run.span(0, len(run.sentences))
         else:
-            before = 0  # first sentence of the piece before
+            before = 0  # first sentence of the previous piece
             for first, last in self._pieces(run, gap_distances(vectors, np.array([rows[one] for one in run.texts()]))):
                 yield run.span(self._repeated_from(run, before, first, last), last)
                 before = first
 
     def _pieces(self, run: _Run, distances: Distances) -> Iterator[Slice]:
-        """Pieces (first sentence, the one behind the last), in order."""
+        """Pieces (first sentence, the one after the last), in order."""
         stack = [(0, len(run.sentences))]
         while stack:
             first, last = stack.pop()
@@ -199,7 +199,7 @@ class _Cutter:
         return run.n_tokens(first, last) <= room and self._count(run, first, last) <= self.room
 
     def _repeated_from(self, run: _Run, before: int, first: int, last: int) -> int:
-        """The sentence from which a piece repeats the one before it, of which it never repeats all."""
+        """The sentence from which a piece repeats the previous piece, but never all of it."""
         space = min(self.overlap, self.room - run.n_tokens(first, last))
         back = first
         while back - 1 > before and run.n_tokens(back - 1, first) <= space:
@@ -209,6 +209,6 @@ class _Cutter:
         return back
 
     def _count(self, run: _Run, first: int, last: int) -> int:
-        """Tokens of a slice as it stands; some tokenizers make more of it than of its sentences."""
+        """Tokens of a slice as one text; some tokenizers make more tokens of it than of its sentences one by one."""
         start, end = run.span(first, last)
         return self.tokenizer.count(run.text[start:end])

@@ -11,18 +11,19 @@ from retrieval.chunking.blocks import Slice, blocks, count_all
 from retrieval.chunking.token_windows import token_windows
 from retrieval.tokens import EmbedderTokenizer
 
-# Where a space beyond ASCII, such as the no-break one, parts an initial or an abbreviation from its full stop ("vitamin
-# D ."), sentencex panics, which is no Exception. It is shown a plain space, a character for a character: offsets stay.
+# Where a non-ASCII space, such as a no-break space, separates an initial or an abbreviation from its full stop
+# ("vitamin D ."), sentencex panics, and a panic is not an Exception. It is shown a plain space instead, which is one
+# character too, so offsets stay the same.
 _SPACE_BEFORE_STOP, _UNUSUAL = re.compile(r"(?<!\s)\s+(?=\.)"), re.compile(r"[^\S\x00-\x7f]")
 
 
 def packed_sentences(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
-    """Whole sentences, as many as fit; a sentence that does not fit alone is cut into token windows.
+    """Whole sentences, as many as fit; a sentence too long to fit on its own is cut into token windows.
 
     Args:
         text: any text.
-        room: most tokens of a slice, special tokens left out.
-        overlap: whole sentences of at most so many tokens are repeated.
+        room: maximum tokens per slice, not counting special tokens.
+        overlap: maximum tokens of the whole sentences that are repeated.
         tokenizer: the embedder's.
 
     Returns:
@@ -49,7 +50,7 @@ def packed_sentences(text: str, room: int, overlap: int, tokenizer: EmbedderToke
         while back - 1 > first and kept + counts[back - 1] <= overlap:
             back -= 1
             kept += counts[back]
-        # The repeated sentences must leave room for a new one, or nothing would be gained.
+        # The repeated sentences must leave room for a new one, or the slice would show nothing new.
         while back < last and kept + counts[last] > room:
             kept -= counts[back]
             back += 1
@@ -59,7 +60,7 @@ def packed_sentences(text: str, room: int, overlap: int, tokenizer: EmbedderToke
 def sentence_windows(
     text: str, sentence: Slice, room: int, overlap: int, tokenizer: EmbedderTokenizer
 ) -> Iterator[Slice]:
-    """Token windows of one sentence of a text."""
+    """Token windows over one sentence of a text."""
     start, end = sentence
     for inner_start, inner_end in token_windows(text[start:end], room, overlap, tokenizer):
         yield start + inner_start, start + inner_end

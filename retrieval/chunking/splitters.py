@@ -1,7 +1,7 @@
-"""Splitters: a document's text into chunks, always as exact slices of it.
+"""Splitters: they cut a document's text into chunks, always exact slices of it.
 
-Sizes and overlaps are counted in the embedder's tokens. A size is what the embedder reads, its special tokens ([CLS]
-and [SEP]) included, so that size 256 just fits an embedder that stops at 256.
+Sizes and overlaps are counted in the embedder's tokens. A size is all that the embedder reads, special tokens
+([CLS] and [SEP]) included, so a chunk of size 256 just fits an embedder that stops reading at 256.
 """
 
 from __future__ import annotations
@@ -31,43 +31,43 @@ class Chunking(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name with its parameters, as in `tokens(size=64,overlap=0)`."""
+        """Name with its parameters, such as `tokens(size=64,overlap=0)`."""
         return f"{self.splitter}(size={self.size},overlap={self.overlap})"
 
 
 def check_chunking(chunking: Chunking, limit: int | None, n_special: int) -> None:
-    """Refuse sizes that the embedder would cut short or that leave no room.
+    """Reject sizes that the embedder would cut short or that leave no room for text.
 
     Args:
         chunking: the splitter with its size and overlap.
-        limit: most tokens that the embedder reads, special tokens included; None where it reads chunks of any length.
+        limit: maximum tokens that the embedder reads, special tokens included; None if it reads chunks of any length.
         n_special: how many of them are special.
 
     Raises:
-        InputError: with the numbers.
+        InputError: the size or the overlap is out of range; the message gives the numbers.
     """
     if limit is not None and chunking.size > limit:
         raise InputError(
             f"chunk size {chunking.size}",
-            f"at most {limit}, where this embedder stops reading (special tokens included)",
-            "choose smaller sizes or an embedder with a longer window",
+            f"at most {limit} tokens, where this embedder stops reading (special tokens included)",
+            "choose smaller sizes, or an embedder with a longer window",
         )
     if chunking.size <= n_special:
         raise InputError(
             f"chunk size {chunking.size}",
-            f"more than {n_special}, the embedder's special tokens",
+            f"a size of more than {n_special}, the number of the embedder's special tokens",
             "choose a larger size",
         )
     if not 0 <= chunking.overlap < chunking.size - n_special:
         raise InputError(
             f"overlap {chunking.overlap} with chunk size {chunking.size}",
-            f"0 <= overlap < {chunking.size - n_special} (the size without {n_special} special tokens)",
+            f"an overlap from 0 to below {chunking.size - n_special}, the size without {n_special} special tokens",
             "lower the overlap or raise the size",
         )
 
 
 def split_text(text: str, chunking: Chunking, tokenizer: EmbedderTokenizer, embed: Embed | None = None) -> list[Slice]:
-    """Split a text; as `split_texts` of it alone."""
+    """Split one text, as `split_texts` does."""
     return split_texts([text], chunking, tokenizer, embed)[0]
 
 
@@ -78,16 +78,16 @@ def split_texts(
 
     Args:
         texts: any texts.
-        chunking: how.
+        chunking: how to split them.
         tokenizer: the embedder's.
-        embed: gives sentences their vectors, asked once for all texts; only the semantic splitter needs it.
+        embed: embeds sentences, called once for all texts; only the semantic splitter needs it.
 
     Returns:
-        For each text its character slices (start, end), in order, not empty, each of at most `size` tokens with the
-        special ones.
+        For each text, its character slices (start, end) in order, none empty, each of at most `size` tokens, special
+        tokens included.
 
     Raises:
-        ValueError: the semantic splitter without `embed`.
+        ValueError: the semantic splitter was given no `embed`.
     """
     room = chunking.size - tokenizer.n_special
     if chunking.splitter == "semantic":

@@ -11,7 +11,7 @@ from retrieval.tokens import EmbedderTokenizer
 
 
 class _Places(NamedTuple):
-    """Where the tokens of a text stand: first character, character behind the last, and whether a word starts there."""
+    """Where the tokens of a text are: first character, character after the last, and whether a word starts there."""
 
     starts: array[int]
     ends: array[int]
@@ -23,8 +23,8 @@ def token_windows(text: str, room: int, overlap: int, tokenizer: EmbedderTokeniz
 
     Args:
         text: any text.
-        room: most tokens of a window, special tokens left out.
-        overlap: most tokens that a window repeats of the one before.
+        room: maximum tokens per window, not counting special tokens.
+        overlap: maximum tokens that a window repeats from the one before.
         tokenizer: the embedder's.
 
     Returns:
@@ -37,7 +37,7 @@ def token_windows(text: str, room: int, overlap: int, tokenizer: EmbedderTokeniz
         last = min(first + room, n_tokens)
         if last < n_tokens:
             last = _word_start(places.opens, last, shown)
-        # A slice within a word may tokenize into more pieces than it had in place: drop new tokens, then repeated ones.
+        # A slice that cuts a word may have more tokens than it had in the text: drop new tokens, then repeated ones.
         while tokenizer.count(text[places.starts[first] : places.ends[last - 1]]) > room:
             if last > shown + 1:
                 last -= 1
@@ -46,9 +46,9 @@ def token_windows(text: str, room: int, overlap: int, tokenizer: EmbedderTokeniz
             else:
                 break
         while last < n_tokens and places.starts[last] < places.ends[last - 1]:
-            last += 1  # one character of several tokens is not torn apart
+            last += 1  # a character made of several tokens is not split
         start = places.starts[first] if first else len(text) - len(text.lstrip())
-        # Up to the next token: what makes no token (a combining mark) stays with what it belongs to.
+        # Up to the next token: a character without a token (a combining mark) stays with the one it belongs to.
         shown_text = text[start : places.starts[last] if last < n_tokens else None]
         yield start, start + len(shown_text.rstrip())
         first, shown = _repeated_from(places, first, last, overlap), last
@@ -67,18 +67,18 @@ def _places(text: str, tokenizer: EmbedderTokenizer) -> _Places:
 
 
 def _repeated_from(places: _Places, first: int, last: int, overlap: int) -> int:
-    """Where the next window starts: at most `overlap` tokens back, at a word where there is one."""
+    """Where the next window starts: at most `overlap` tokens back, at the start of a word if possible."""
     earliest = max(last - overlap, first + 1)
     for place in range(earliest, last):
         if places.opens[place]:
             return place
     while 0 < earliest < last and places.starts[earliest] < places.ends[earliest - 1]:
-        earliest += 1  # not within a character
+        earliest += 1  # not inside a character
     return earliest
 
 
 def _word_start(opens: array[int], at: int, above: int) -> int:
-    """The last place not after `at` where a word starts; `at` itself when there is none after `above`."""
+    """The last place up to `at` where a word starts; `at` itself if there is none after `above`."""
     place = at
     while place > above and not opens[place]:
         place -= 1

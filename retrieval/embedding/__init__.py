@@ -1,1 +1,1 @@
-"""Embedders: texts to vectors, each distinct text once, kept on disk by digest."""
+"""Embedders turn texts into vectors: each distinct text once, cached on disk by digest."""

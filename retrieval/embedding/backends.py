@@ -1,7 +1,7 @@
-"""Loading an embedder for a backend: sentence-transformers' own model, whose transformer runs elsewhere if asked.
+"""Loads an embedder for a backend: sentence-transformers' own model, whose transformer can run on another library.
 
-Sentence-transformers' ONNX and OpenVINO backends need `optimum`, which cannot be installed beside the transformers
-that we use. So only the transformer itself is converted; tokenizing, prompts, pooling and Dense layers stay its own.
+Sentence-transformers' ONNX and OpenVINO backends need `optimum`, which cannot be installed with the transformers
+that we use. So only the transformer itself is converted; the rest (tokenizing, prompts, pooling, Dense layers) stays.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ Run = Callable[[Inputs], npt.NDArray[np.float32]]
 
 
 def load_encoder(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> Encoder:
-    """Load a model from its local folder; the network is never asked.
+    """Load a model from its local folder; the network is never used.
 
     Args:
-        config: for backend and precision.
+        config: gives backend and precision.
         folder: the model's folder.
         weights: digest of its weights.
-        converted: folder that keeps converted models, each under a name that tells its content.
+        converted: folder for converted models, each under a name that identifies its content.
 
     Raises:
-        InputError: the folder's files make no model, or the backend cannot run this kind of model.
+        InputError: the folder's files do not make up a model, or the backend cannot run this kind of model.
     """
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no annotation there
     try:
-        # In float32 whatever the file holds: the precision is the config's to say. A GPU is torch's alone.
+        # In float32 whatever the file holds: the config decides the precision. Only torch uses a GPU.
         model = SentenceTransformer(
             str(folder),
             device=None if config.backend == "torch" else "cpu",
@@ -58,7 +58,7 @@ def load_encoder(config: EmbedderConfig, folder: Path, weights: str, converted: 
     except (OSError, ValueError, ImportError) as error:
         raise InputError(
             f"cannot load the embedder in {folder} ({error})",
-            "a sentence-transformers model without code of its own",
+            "a sentence-transformers model that needs no code of its own",
             "choose another embedder",
         ) from error
     if config.backend == "torch" and config.precision == "float32":
@@ -90,7 +90,7 @@ def _transformer(model: SentenceTransformer, config: EmbedderConfig) -> Any:  # 
 
 
 class _LastHidden(torch.nn.Module):
-    """A transformer that takes two tensors and gives one, as converters want it."""
+    """A transformer that takes two tensors and returns one, as converters require."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class _Autocast(torch.nn.Module):
 
 
 class _Elsewhere(torch.nn.Module):
-    """Stands in a transformer's place and has its work done by another library."""
+    """Takes a transformer's place and has another library do its work."""
 
     def __init__(self, config: Any, run: Run) -> None:
         super().__init__()
@@ -129,18 +129,18 @@ class _Elsewhere(torch.nn.Module):
 
 
 def _openvino(model: torch.nn.Module, converted: Path, precision: Precision) -> Run:
-    # OpenVINO reports its use over the network unless this package is missing; it then takes its own stub.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how Python marks it so
+    # OpenVINO reports its use over the network unless this package is missing; then it falls back on a stub.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None marks it as missing
     openvino = importlib.import_module("openvino")  # optional, and without types
 
     def convert(target: Path) -> None:
         with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # the tracer warns of every branch on a shape
+            warnings.simplefilter("ignore")  # the tracer warns about every branch on a shape
             graph = openvino.convert_model(_LastHidden(model), example_input=_example())
         openvino.save_model(graph, target / "model.xml", compress_to_fp16=False)
 
     file = _keep(converted.with_name(f"{converted.name}-{openvino.__version__.split('-')[0]}"), convert) / "model.xml"
-    # The hint is given in both cases: left out, the plugin takes bfloat16 where the processor has it.
+    # The hint is given in both cases: without it, the plugin uses bfloat16 where the processor supports it.
     options = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
         "INFERENCE_NUM_THREADS": _cpus(),
@@ -177,7 +177,7 @@ def _onnx(model: torch.nn.Module, converted: Path, folder: Path) -> Run:
     hidden = next((name for name in given if name in ("last_hidden_state", "token_embeddings")), given[0])
 
     def run(inputs: Inputs) -> npt.NDArray[np.float32]:
-        # A single text is the first segment throughout.
+        # Inputs not given are the segments: a single text is the first segment (0) throughout.
         filled = {name: inputs.get(name, np.zeros_like(inputs["input_ids"])) for name in wanted}
         return np.asarray(session.run([hidden], filled)[0], dtype=np.float32)
 
@@ -185,7 +185,7 @@ def _onnx(model: torch.nn.Module, converted: Path, folder: Path) -> Run:
 
 
 def _keep(target: Path, convert: Callable[[Path], None]) -> Path:
-    """The folder of a converted model, made once for all processes; a name tells its content."""
+    """The folder of a converted model, made once for all processes; its name identifies its content."""
     if target.is_dir():
         return target
     partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
@@ -195,10 +195,10 @@ def _keep(target: Path, convert: Callable[[Path], None]) -> Path:
         if not target.is_dir():
             partial.rename(target)
     except OSError as error:
-        # Another process may have been first: its folder is as good.
+        # Another process may have been first: its folder will do.
         if not target.is_dir():
             raise InputError(
-                f"cannot keep the converted embedder in {target.parent} ({error})",
+                f"cannot save the converted embedder in {target.parent} ({error})",
                 "a writable folder with free space",
                 "free some space and run again, or use the backend torch",
             ) from error
@@ -208,12 +208,12 @@ def _keep(target: Path, convert: Callable[[Path], None]) -> Path:
 
 
 def _example() -> dict[str, torch.Tensor]:
-    """Two texts of different length, so that tracing meets a mask that hides something."""
+    """Two texts of different length, so that tracing sees a mask that hides something."""
     mask = torch.ones(2, 8, dtype=torch.long)
     mask[1, 5:] = 0
     return {"input_ids": torch.ones(2, 8, dtype=torch.long), "attention_mask": mask}
 
 
 def _cpus() -> int:
-    """Processors that this process may use."""
+    """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

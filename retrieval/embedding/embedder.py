@@ -1,4 +1,4 @@
-"""Embedding: each distinct text once per model and role, longest together, cached by digest."""
+"""Embedding: each distinct text once per model and role, batched by length, cached by digest."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Progress = Callable[[int], None]
 Computed = Iterator[tuple[list[str], Vectors]]
 Item = TypeVar("Item", str, Place)
 
-_SHARD = 4096  # vectors computed between two writes to the cache, about
-_BATCH_TOKENS = 8192  # of a forward pass, padding included
+_SHARD = 4096  # about this many vectors are computed between two writes to the cache
+_BATCH_TOKENS = 8192  # per forward pass, padding included
 
 
 class Embedder:
@@ -38,10 +38,10 @@ class Embedder:
         folder: the model's folder.
         sha256: digest of its weights.
         cache: folder of the embedding cache.
-        converted: folder that keeps models converted for a backend; None for one beside the cached embeddings.
+        converted: folder for models converted for a backend; None for one next to the cached embeddings.
 
     Raises:
-        InputError: the backend's package is missing, the model cannot be chunked late, or a prompt fills its window.
+        InputError: the backend's package is missing, the model cannot do late chunking, or a prompt fills its window.
     """
 
     def __init__(
@@ -69,32 +69,32 @@ class Embedder:
 
     @property
     def limit(self) -> int | None:
-        """Most tokens that a chunk may have: special tokens included, room for the prompt set aside.
+        """Maximum tokens of a chunk, special tokens included, with room set aside for the prompt.
 
-        None where there is no limit: chunked late, a chunk may be longer than the model's window, for its tokens are
-        then read in several windows.
+        None if there is no limit: with late chunking, a chunk may be longer than the model's window, because its tokens
+        are then read in several windows.
         """
         return None if self.config.late else self._room("passage")
 
     def embed(self, texts: Sequence[str], role: Role, progress: Progress | None = None) -> Vectors:
-        """Embed texts, each by itself.
+        """Embed texts, each on its own.
 
         Args:
             texts: one or more; equal ones are embedded once.
-            role: whose prompt is put before each.
-            progress: told how many distinct texts were done since the last call.
+            role: decides which prompt is put before each.
+            progress: called with the number of distinct texts done since the last call.
 
         Returns:
             Shape (texts, dimensions), unit length, float32.
 
         Raises:
-            InputError: a text is longer than the model reads; it would be cut short without a word.
+            InputError: a text is longer than the model's window, and would silently be cut short.
         """
         keys = [sha256_text(text) for text in texts]
         return self._complete(keys, texts, self._texts[role], lambda lacking: self._forward(lacking, role), progress)
 
     def fill(self, texts: Sequence[str], role: Role) -> None:
-        """Embed those texts that the cache lacks; reads no vector back.
+        """Embed the texts that the cache lacks; reads no vectors back.
 
         Raises:
             InputError: as `embed`.
@@ -104,7 +104,7 @@ class Embedder:
         self._drain(self._kept(self._forward(lacking, role), self._texts[role]))
 
     def check(self, texts: Sequence[str], role: Role) -> None:
-        """Refuse texts that this embedder would cut short, before any work starts; embeds nothing.
+        """Reject texts that this embedder would cut short, before any work starts; embeds nothing.
 
         Raises:
             InputError: as `embed`.
@@ -114,21 +114,21 @@ class Embedder:
     def embed_chunks(
         self, documents: Mapping[str, str], places: Sequence[Place], progress: Progress | None = None
     ) -> Vectors:
-        """Embed chunks, of any number of chunkings: late if the config says so, else each by itself as a passage.
+        """Embed chunks of any number of chunkings: late if the config says so, else each on its own as a passage.
 
-        Late, a document is read once, however many its chunks; token embeddings are held for one document, or for a
-        few short ones, at a time.
+        With late chunking, a document is read once however many chunks it has; token embeddings are held for one
+        document, or for a few short ones, at a time.
 
         Args:
             documents: text of each document by its id.
             places: one or more chunks.
-            progress: told how many distinct chunks were done since the last call.
+            progress: called with the number of distinct chunks done since the last call.
 
         Returns:
             Shape (places, dimensions), unit length, float32.
 
         Raises:
-            InputError: not late, a chunk is longer than the model reads.
+            InputError: without late chunking, a chunk is longer than the model's window.
         """
         if not self.config.late:
             return self.embed(_texts_at(documents, places), "passage", progress)
@@ -136,7 +136,7 @@ class Embedder:
         return self._complete(keys, places, self._late, lambda lacking: self._pool(documents, lacking), progress)
 
     def fill_chunks(self, documents: Mapping[str, str], places: Sequence[Place]) -> None:
-        """Embed those chunks that the cache lacks, as `embed_chunks`; reads no vector back.
+        """Embed the chunks that the cache lacks, as `embed_chunks`; reads no vectors back.
 
         Raises:
             InputError: as `embed_chunks`.
@@ -149,14 +149,14 @@ class Embedder:
         self._drain(self._kept(self._pool(documents, lacking), self._late))
 
     def chunk_keys(self, documents: Mapping[str, str], places: Sequence[Place]) -> list[str]:
-        """What names the vector of each chunk: chunks with equal keys have one vector.
+        """The key of each chunk's vector: chunks with equal keys share one vector.
 
         Args:
             documents: text of each document by its id.
             places: the chunks.
 
         Returns:
-            The sha256 of each chunk's text; late, that of its document's text and its place in it.
+            The sha256 of each chunk's text; with late chunking, of its document's text and its place in it.
         """
         if not self.config.late:
             return [sha256_text(text) for text in _texts_at(documents, places)]
@@ -182,7 +182,7 @@ class Embedder:
         return np.stack([known[key] for key in keys])
 
     def _kept(self, computed: Computed, cache: VectorCache, progress: Progress | None = None) -> Computed:
-        """The same vectors in shards, each written before it is given on."""
+        """The same vectors in shards, each written before it is passed on."""
         held: list[str] = []
         parts: list[Vectors] = []
         for keys, vectors in computed:
@@ -208,9 +208,9 @@ class Embedder:
             pass
 
     def _forward(self, texts: Mapping[str, str], role: Role) -> Computed:
-        """Vectors of texts by key, batch by batch, all checked before the first."""
+        """Vectors of texts by key, batch by batch; all texts are checked before the first batch."""
         counts = self._counts(texts, role)
-        # Sorted by length, so that a batch holds little padding; by digest within, so that batches are repeatable.
+        # Sorted by length, so that a batch holds little padding, then by digest, so that batches are repeatable.
         order = sorted(texts, key=lambda key: (-counts[key], key))
         for batch in minibatches(order, counts.__getitem__, _BATCH_TOKENS):
             yield batch, self._encoder.encode([texts[key] for key in batch], self.prompts[role])
@@ -240,15 +240,15 @@ class Embedder:
         return _load(self.config, self.folder, self.sha256, self._converted)
 
     def _counts(self, texts: Mapping[str, str], role: Role) -> dict[str, int]:
-        """Tokens of each text with its prompt and the special tokens; refuses what would be cut short."""
+        """Tokens of each text with its prompt and the special tokens; rejects texts that would be cut short."""
         prompted = [self.prompts[role] + text for text in texts.values()]
         counts = [n + self.tokenizer.n_special for n in self.tokenizer.count_all(prompted)]
         longest = max(counts, default=0)
         if longest > self.window:
             raise InputError(
                 f"a text of {longest} tokens ({prompted[counts.index(longest)]!r:.50})",
-                f"at most {self.window}, where this embedder stops reading (prompt and special tokens included)",
-                "shorten it or choose an embedder with a longer window",
+                f"at most {self.window} tokens, where this embedder stops reading (prompt and special tokens included)",
+                "shorten the text, or choose an embedder with a longer window",
             )
         return dict(zip(texts, counts, strict=True))
 
@@ -259,7 +259,7 @@ class Embedder:
         if self._room(role) <= self.tokenizer.n_special:
             raise InputError(
                 f"{role} prompt {self.prompts[role]!r:.50} of {self.tokenizer.count(self.prompts[role])} tokens",
-                f"room for a text in the embedder's window of {self.window}",
+                f"a prompt that leaves room for text in the embedder's window of {self.window} tokens",
                 "shorten the prompt",
             )
 

@@ -16,13 +16,13 @@ Precision = Literal["float32", "bfloat16"]
 Role = Literal["query", "passage"]
 _PACKAGES: dict[Backend, tuple[str, ...]] = {
     "torch": (),
-    "onnx": ("onnxruntime", "onnx"),  # the second is asked for by torch's exporter
+    "onnx": ("onnxruntime", "onnx"),  # torch's exporter needs the second
     "openvino": ("openvino",),
 }
 
 
 class EmbedderConfig(BaseModel):
-    """What makes an embedder: any two configs that differ here may give different vectors.
+    """Everything that defines an embedder: configs that differ here may give different vectors.
 
     Raises:
         InputError: a combination that no backend offers.
@@ -33,25 +33,27 @@ class EmbedderConfig(BaseModel):
     model: str = Field(
         "all-minilm-l6-v2",
         min_length=1,
-        description="an embedder of `tercet models list`, a sentence-transformers folder, or a hub id like `org/name`"
+        description="an embedder from `tercet models list`, a sentence-transformers folder, or a hub id like `org/name`"
         " or `org/name@revision`",
     )
-    name: str = Field("", description="how reports call it; empty: made of the model and of what else differs")
+    name: str = Field(
+        "", description="its name in reports; empty: made from the model and the settings that differ from the defaults"
+    )
     backend: Backend = Field(
         "openvino",
-        description="what runs the model: openvino or onnx (ONNX Runtime), fast on a CPU, or torch, which takes a GPU",
+        description="what runs the model: openvino or onnx (ONNX Runtime), fast on a CPU; or torch, for a GPU",
     )
     precision: Precision = Field(
-        "float32", description="of the model's arithmetic; bfloat16 is faster and a little less exact"
+        "float32", description="precision of the model's arithmetic; bfloat16 is faster and slightly less exact"
     )
     query_prompt: str | None = Field(
-        None, description="put before every question; empty text: nothing; left out: what the model's own files say"
+        None, description="text put before every question; empty: none; left out: the prompt in the model's own files"
     )
     passage_prompt: str | None = Field(
-        None, description="put before every chunk; empty text: nothing; left out: what the model's own files say"
+        None, description="text put before every chunk; empty: none; left out: the prompt in the model's own files"
     )
     late: bool = Field(
-        False, description="late chunking: read the whole document once, then pool each chunk's tokens from that"
+        False, description="late chunking: read the whole document once, then pool the tokens of each chunk"
     )
 
     @model_validator(mode="after")
@@ -59,7 +61,7 @@ class EmbedderConfig(BaseModel):
         if self.backend == "onnx" and self.precision == "bfloat16":
             raise InputError(
                 "embedder backend 'onnx' with precision 'bfloat16'",
-                "float32, the only precision that ONNX Runtime computes in on a CPU",
+                "precision 'float32', the only one in which ONNX Runtime computes on a CPU",
                 "choose float32, or the backend openvino or torch",
             )
         return self
@@ -79,15 +81,15 @@ class EmbedderConfig(BaseModel):
 
 
 def check_installed(config: EmbedderConfig) -> None:
-    """Refuse a backend whose package is missing, before there is anything to wait for.
+    """Reject a backend whose package is missing, before any work starts.
 
     Raises:
-        InputError: with the command that installs it.
+        InputError: the package is missing; the message gives the command that installs it.
     """
     for package in _PACKAGES[config.backend]:
         if find_spec(package) is None:
             raise InputError(
                 f"embedder backend {config.backend!r} without the package {package}",
-                "the package installed",
+                "that package to be installed",
                 f"run `pip install tercet[{config.backend}]`, or choose another backend",
             )

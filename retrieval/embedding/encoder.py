@@ -1,4 +1,4 @@
-"""A loaded sentence-transformers model: from texts to vectors, or in two steps, tokens first and pooling later."""
+"""A loaded sentence-transformers model: texts to vectors in one step, or in two, tokens first and pooling later."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retrieval.embedding.vector_cache import Vectors
 
 
 class Encoder:
-    """Runs a model whose transformer may live on any backend; pooling and what follows are the model's own.
+    """Runs a model whose transformer may run on any backend; pooling and what follows it are the model's own.
 
     Args:
         model: its first module maps token ids to token embeddings.
@@ -24,14 +24,14 @@ class Encoder:
         self._model = model.eval()
 
     def pools_prompt(self, prompt: str) -> bool:
-        """Whether what stands before a text counts in its mean; without a prompt, [CLS] always does."""
+        """Whether what comes before a text counts towards its mean; without a prompt, [CLS] always does."""
         return not prompt or bool(getattr(self._modules[1], "include_prompt", True))
 
     def encode(self, texts: Sequence[str], prompt: str) -> Vectors:
         """Embed texts in one forward pass.
 
         Args:
-            texts: not longer than the model's window together with the prompt.
+            texts: none, together with the prompt, longer than the model's window.
             prompt: put before each of them; empty for none.
 
         Returns:
@@ -50,7 +50,7 @@ class Encoder:
             rows: token ids, special tokens included.
 
         Returns:
-            For each row an array of shape (its tokens, dimensions of a token).
+            For each row, an array of shape (its tokens, dimensions of a token).
         """
         width = max(len(row) for row in rows)
         ids = torch.full((len(rows), width), self._padding, dtype=torch.long)
@@ -65,7 +65,7 @@ class Encoder:
 
     @torch.inference_mode()
     def finish(self, means: npt.NDArray[np.float64]) -> Vectors:
-        """What the model does behind its pooling (a Dense layer, say), and unit length.
+        """Apply what follows the model's pooling (a Dense layer, say), and scale to unit length.
 
         Args:
             means: shape (texts, dimensions of a token).

@@ -1,4 +1,4 @@
-"""Embedders by hub id: from the local hub cache if they are there, else from the hub."""
+"""Embedders by hub id: from the local hub cache if they are in it, else from the hub."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def is_hub_id(name: str) -> bool:
 
 
 def hub_folder(name: str, onnx: bool) -> Path:
-    """Folder of a hub model; the network is asked only for what the local hub cache lacks.
+    """Folder of a hub model; the network is used only for what the local hub cache lacks.
 
     Args:
         name: `org/name` or `org/name@revision`.
-        onnx: fetch the authors' ONNX file too, if they give one.
+        onnx: fetch the authors' ONNX file too, if they publish one.
 
     Raises:
-        InputError: not there and not to be had, or without safetensors weights.
+        InputError: the model is neither in the cache nor to be had from the hub, or has no safetensors weights.
     """
     # Imported here: huggingface_hub is slow to import and only this path needs it.
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its transport's, not in __all__
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of its transport, not in __all__
 
     repository, _, revision = name.partition("@")
     patterns = [*_PATTERNS, "onnx/model.onnx"] if onnx else list(_PATTERNS)
@@ -50,9 +50,9 @@ def hub_folder(name: str, onnx: bool) -> Path:
         folder = snapshot(local=False)
     except (HTTPError, OSError, ValueError) as error:
         raise InputError(
-            f"embedder {name!r} is not in the hub cache, and the hub did not give it ({type(error).__name__})",
-            "a reachable hub that has it",
-            "check the id and the network (HF_TOKEN for a gated model), or give the path of a model folder",
+            f"embedder {name!r} is not in the hub cache, and the hub did not provide it ({type(error).__name__})",
+            "a hub that can be reached and has this model",
+            "check the id and the network (set HF_TOKEN for a gated model), or give the path of a model folder",
         ) from error
     if not _is_whole(folder):
         raise InputError(

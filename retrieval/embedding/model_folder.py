@@ -11,21 +11,21 @@ from corpora.storage import sha256_file, sha256_text
 from retrieval.embedding.embedder_config import EmbedderConfig, Role
 
 ONNX_FILE = Path("onnx/model.onnx")
-# The keys under which sentence-transformers looks for a role's prompt, in its order.
+# The keys under which sentence-transformers looks for a role's prompt, in this order.
 _PROMPT_KEYS: dict[Role, tuple[str, ...]] = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 
 def window_of(folder: Path) -> int:
-    """Most tokens that the model reads, special tokens included, as sentence-transformers applies it.
+    """Maximum tokens that the model reads, special tokens included, as sentence-transformers determines it.
 
     Raises:
-        InputError: no file of the folder says it.
+        InputError: no file in the folder says so.
     """
     for file in sorted(folder.glob("sentence_*_config.json")):
         limit = _read(file).get("max_seq_length")
         if limit:
             return int(limit)
-    # A tokenizer without a limit of its own says 10**30; a model of relative positions says nothing, or -1.
+    # A tokenizer without a limit of its own says 10**30; a model with relative positions says nothing, or -1.
     limits = [
         _read(folder / "tokenizer_config.json").get("model_max_length"),
         _read(folder / "config.json").get("max_position_embeddings"),
@@ -33,15 +33,15 @@ def window_of(folder: Path) -> int:
     known = [int(limit) for limit in limits if limit and 0 < limit < 10**9]
     if not known:
         raise InputError(
-            f"no file of {folder} says how many tokens the model reads",
+            f"no file in {folder} says how many tokens the model reads",
             "max_seq_length in sentence_bert_config.json",
-            "add it, as the model's authors state it",
+            "add the number that the model's authors state",
         )
     return min(known)
 
 
 def prompt_of(folder: Path, config: EmbedderConfig, role: Role) -> str:
-    """What is put before a text: the config's prompt, else the model's own for that role, else its default one."""
+    """What is put before a text: the config's prompt, else the model's own for that role, else its default."""
     given = config.query_prompt if role == "query" else config.passage_prompt
     if given is not None:
         return given
@@ -54,13 +54,13 @@ def prompt_of(folder: Path, config: EmbedderConfig, role: Role) -> str:
 
 
 def fingerprint(folder: Path, config: EmbedderConfig, weights: str) -> str:
-    """Digest of all that changes the vectors but the prompts.
+    """Digest of everything that changes the vectors, except the prompts.
 
-    Weights alone are not the model: another tokenizer, pooling, Dense layer or precision makes other vectors.
+    The weights alone are not enough: another tokenizer, pooling, Dense layer or precision gives different vectors.
 
     Args:
         folder: the model's folder.
-        config: for backend and precision.
+        config: gives backend and precision.
         weights: digest of the weights.
     """
     names = ["tokenizer.json", "tokenizer_config.json", "config.json", "modules.json"]
@@ -75,14 +75,14 @@ def fingerprint(folder: Path, config: EmbedderConfig, weights: str) -> str:
 
 
 def check_late(folder: Path) -> None:
-    """Refuse late chunking with a model whose text vector is not the mean of its token vectors.
+    """Reject late chunking with a model whose text vector is not the mean of its token vectors.
 
     Raises:
-        InputError: another pooling, or none that stands right behind the transformer.
+        InputError: the model pools in another way, or does not pool right after the transformer.
     """
     modules = _modules(folder)
     if not modules:
-        return  # Sentence-transformers gives a bare transformer mean pooling.
+        return  # Sentence-transformers adds mean pooling to a bare transformer.
     types = [str(module.get("type", "")).rsplit(".", 1)[-1] for module in modules]
     found = f"modules {', '.join(types)}"
     if types[:2] == ["Transformer", "Pooling"]:
@@ -93,8 +93,8 @@ def check_late(folder: Path) -> None:
         found = f"pooling by {' and '.join(modes)}"
     raise InputError(
         f"late chunking with {folder.name}, which has {found}",
-        "a transformer whose tokens are pooled by their mean",
-        "choose another embedder, or leave late chunking off",
+        "a transformer followed by mean pooling",
+        "choose another embedder, or turn late chunking off",
     )
 
 

@@ -1,4 +1,4 @@
-"""Vectors on disk: Parquet shards in one folder, each vector under a key that names what it was made of."""
+"""Vectors on disk: Parquet shards in one folder, each vector under a key that names what it was made from."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Vectors = npt.NDArray[np.float32]
 
 
 class VectorCache:
-    """The vectors of one embedder in one role; several processes may read and add at a time.
+    """The vectors of one embedder in one role; several processes may read and add at the same time.
 
     Args:
-        folder: where the shards lie; its name must tell the embedder, for the keys tell only the texts.
+        folder: where the shards are; its name must identify the embedder, as the keys identify only the texts.
     """
 
     def __init__(self, folder: StorePath) -> None:
         self.folder = folder
         self._shards: dict[str, StorePath] = {}  # those whose keys were read, by name
-        self._where: dict[str, str] = {}  # name of the shard that has a key
+        self._where: dict[str, str] = {}  # key to the name of the shard that has it
 
     def read(self, keys: set[str]) -> dict[str, Vectors]:
-        """Those of the vectors that are there, by key; each of shape (dimensions,)."""
+        """The vectors that are in the cache, by key; each of shape (dimensions,)."""
         self._look()
         wanted: dict[str, list[str]] = {}
         for key in keys & self._where.keys():
@@ -40,19 +40,19 @@ class VectorCache:
         return found
 
     def missing(self, keys: Iterable[str]) -> set[str]:
-        """Those of the keys that have no vector yet; reads no vector, and no shard twice."""
+        """The keys that have no vector yet; reads no vectors, and no shard twice."""
         self._look()
         return set(keys) - self._where.keys()
 
     def _look(self) -> None:
-        """Learn which keys the shards have that were written since the last look."""
+        """Learn the keys of the shards that were written since the last look."""
         shards = {shard.name: shard for shard in files_in(self.folder, "*.parquet")}
         if not self._shards.keys() <= shards.keys():  # somebody has emptied the store
             self._shards.clear()
             self._where.clear()
         for name in shards.keys() - self._shards.keys():
             for key in read_frame(shards[name], columns=["key"])["key"]:
-                # Two processes may both have made a vector, unlike in the last digit: all read the same one of them.
+                # Two processes may both have made a vector, differing in the last digit: all of them read the same one.
                 self._where[key] = min(name, self._where.get(key, name))
             self._shards[name] = shards[name]
 
@@ -60,7 +60,7 @@ class VectorCache:
         """Add a shard, whole or not at all.
 
         Args:
-            keys: one a row.
+            keys: one per row.
             vectors: shape (keys, dimensions).
 
         Raises:
@@ -75,5 +75,5 @@ class VectorCache:
             raise InputError(
                 f"cannot write embeddings to {self.folder} ({error})",
                 "a writable folder with free space",
-                "free some space and run again: finished shards are kept",
+                "free some space and run again, as finished shards are kept",
             ) from error

@@ -1,4 +1,4 @@
 """Rankers: dense (exact or approximate), BM25, and both fused.
 
-Chunks come as tables and vectors, hits go out.
+Chunks come in as tables and vectors; hits go out.
 """

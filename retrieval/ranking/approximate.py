@@ -15,10 +15,10 @@ from retrieval.ranking.index import DenseIndex
 
 
 class HNSW(NamedTuple):
-    """Parameters of a hierarchical navigable small world graph; more of each finds more and takes longer.
+    """Parameters of a hierarchical navigable small world graph; larger values find more and take longer.
 
     Attributes:
-        m: neighbours of a node (twice as many on the ground layer).
+        m: neighbours of a node (twice as many in the bottom layer).
         ef_construction: candidates kept while a node is inserted.
         ef_search: candidates kept while a question is searched; FAISS keeps at least the depth.
     """
@@ -35,11 +35,11 @@ class ApproximateIndex:
     """The entries of a dense index in an HNSW graph (Malkov and Yashunin 2018).
 
     The graph is built in one thread, from entries in the order of their keys: FAISS does not promise the same graph
-    when several threads insert. On another kind of processor it may still differ, since sums are rounded otherwise.
+    when several threads insert. On another kind of processor it may still differ, since sums are rounded differently.
 
     Args:
         exact: the index whose entries are searched.
-        parameters: of the graph.
+        parameters: the graph's parameters.
     """
 
     def __init__(self, exact: DenseIndex, parameters: HNSW = DEFAULT_HNSW) -> None:
@@ -53,7 +53,7 @@ class ApproximateIndex:
     def top(self, vectors: Vectors, depth: int) -> Ranking:
         """Rank what the graph finds for each question; scores are exact, ties among what is found are broken by id.
 
-        A question for which the graph yields fewer than were asked for is ranked exactly, so that depth holds.
+        A question for which the graph finds too few is ranked exactly, so that every ranking reaches the depth.
 
         Args:
             vectors: shape (questions, dimensions), unit length, float32.
@@ -68,13 +68,13 @@ class ApproximateIndex:
 
 
 def recall_against_exact(approximate: Ranking, exact: Ranking) -> Scores:
-    """The share of the exact ranking's places that the approximate one fills with chunks as good.
+    """The share of the exact ranking's places that the approximate one fills with equally good chunks.
 
-    A found chunk counts if its score reaches the last one of the exact ranking: among ties, any is right.
+    A found chunk counts if its score reaches the last score of the exact ranking: among ties, any will do.
 
     Args:
-        approximate: of some questions at some depth, with exact scores.
-        exact: of the same questions at the same depth.
+        approximate: ranking of some questions at some depth, with exact scores.
+        exact: ranking of the same questions at the same depth.
 
     Returns:
         Shape (questions,), from 0 to 1.

@@ -12,8 +12,8 @@ import polars as pl
 from retrieval.ranking.hits import Ranking, Scores, blocks, empty_ranking, top_chunks
 
 K1, B = 1.5, 0.75
-# Words of letters, marks, digits and underscores; Han and Hiragana by the character, since they stand without spaces.
-# This is what Lucene's standard tokenizer does with them. Thai, Lao, Khmer and Burmese stay whole phrases.
+# Words of letters, marks, digits and underscores; Han and Hiragana by character, as they have no spaces.
+# This is what Lucene's standard tokenizer does with them. Thai, Lao, Khmer and Burmese remain whole phrases.
 WORD = r"[\p{Han}\p{Hiragana}]|[\w--\p{Han}--\p{Hiragana}]+"
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs every index that it builds
@@ -22,7 +22,7 @@ logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs every index that
 def tokenize(texts: Sequence[str]) -> list[list[str]]:
     """Lower-case words of texts in any script, after compatibility composition (NFKC); no stop words, no stemming.
 
-    Neither of the two suits every language, and BM25 gives frequent words little weight by itself.
+    Neither of the two suits every language, and BM25 gives frequent words little weight anyway.
     """
     texts_normal = pl.Series(texts, dtype=pl.String()).str.to_lowercase().str.normalize("NFKC")
     return texts_normal.str.extract_all(WORD).to_list()
@@ -34,7 +34,7 @@ class BM25Index:
     The score of a chunk is the sum over the question's tokens t (repeated ones count again) of
     ln(1 + (N - df + .5) / (df + .5)) * tf / (tf + k1 * (1 - b + b * length / mean length)), where N is the number of
     chunks, df the number of those with t, tf how often the chunk has t, and lengths are in tokens. Lucene rounds
-    lengths, which is left out here: it is the variant "Lucene (accurate)" of Kamphuis et al., "Which BM25 do you
+    lengths, which is not done here: this is the variant "Lucene (accurate)" of Kamphuis et al., "Which BM25 do you
     mean?", ECIR 2020.
 
     Args:

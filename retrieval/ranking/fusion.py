@@ -46,7 +46,7 @@ def rank_fused(dense: DenseIndex, bm25: BM25Index, texts: Sequence[str], vectors
     """Fuse the dense and the BM25 ranking of the same chunks.
 
     Both rank all chunks, so that the fused ranking is exact and does not depend on the depth asked for: fusing lists
-    cut at some depth would treat what one of them ranks just behind the cut as if it were not ranked at all. This costs
+    cut at some depth would treat what one of them ranks just below the cut as if it were not ranked at all. This costs
     time in proportion to the number of chunks; memory is bounded by blocks of questions.
 
     Args:
@@ -60,7 +60,7 @@ def rank_fused(dense: DenseIndex, bm25: BM25Index, texts: Sequence[str], vectors
     ranking = empty_ranking(len(texts), min(depth, n_chunks))
     for some in blocks(np.arange(len(texts)), n_chunks):
         lexical = bm25.scores([texts[at] for at in some])
-        # BM25 does not retrieve a chunk that shares no word with the question: among such, only the id gives a place.
+        # BM25 does not retrieve a chunk that shares no word with the question: only its id would give it a place.
         retrieved = np.where(lexical > 0, ranks_of(lexical), np.inf)
         fused = reciprocal_rank_fusion([ranks_of(dense.scores(vectors[some])), retrieved])
         ranking.chunks[some], ranking.scores[some] = top_chunks(fused, ranking.chunks.shape[1], DECIMALS)

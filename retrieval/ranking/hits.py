@@ -20,7 +20,7 @@ HITS = pl.Schema(
 )
 # Scores that agree to this many decimals are ties: below that, they depend on how the sums were ordered.
 DECIMALS = 6
-# Numbers held at once for a block of questions, which bounds memory: 16 MiB an array.
+# Numbers held at once for a block of questions, which bounds memory: 16 MiB per array.
 BLOCK = 2**21
 
 Integers = npt.NDArray[np.int64]
@@ -28,7 +28,7 @@ Scores = npt.NDArray[np.float64]
 
 
 class Ranking(NamedTuple):
-    """The best chunks of some questions, best first; ties stand in the order of the chunk ids.
+    """The best chunks of some questions, best first; ties are in the order of the chunk ids.
 
     Attributes:
         chunks: shape (questions, depth); chunks by number, counted from 0 in the order of their ids.
@@ -60,14 +60,14 @@ def sort_keys(scores: Scores, chunks: Integers, n_chunks: int, decimals: int = D
         scores: any shape.
         chunks: chunk numbers, of a shape that broadcasts with `scores`.
         n_chunks: how many chunks there are.
-        decimals: that scores are rounded to.
+        decimals: how many decimals scores are rounded to.
     """
     keys: Integers = -np.rint(scores * 10.0**decimals).astype(np.int64) * n_chunks + chunks
     return keys
 
 
 def read_keys(keys: Integers, n_chunks: int, decimals: int = DECIMALS) -> Ranking:
-    """The chunk numbers and the rounded scores that `sort_keys` put together."""
+    """The chunk numbers and the rounded scores that `sort_keys` combined."""
     return Ranking(keys % n_chunks, 0.0 - keys // n_chunks / 10.0**decimals)
 
 
@@ -75,7 +75,7 @@ def first_keys(keys: Integers, depth: int) -> Integers:
     """The smallest keys of each row, sorted.
 
     Args:
-        keys: shape (questions, at least depth); put into another order.
+        keys: shape (questions, at least depth); reordered in place.
         depth: how many.
     """
     if depth < keys.shape[1]:
@@ -89,7 +89,7 @@ def top_chunks(scores: Scores, depth: int, decimals: int = DECIMALS) -> Ranking:
     Args:
         scores: shape (questions, chunks); chunks in the order of their ids.
         depth: how many are kept, at most all.
-        decimals: that scores are rounded to.
+        decimals: how many decimals scores are rounded to.
     """
     n_chunks = scores.shape[1]
     return read_keys(first_keys(sort_keys(scores, np.arange(n_chunks), n_chunks, decimals), depth), n_chunks, decimals)
@@ -99,8 +99,8 @@ def ranking_hits(ranking: Ranking, question_ids: Sequence[str], chunks: pl.DataF
     """A ranking as a table.
 
     Args:
-        ranking: one row a question.
-        question_ids: one id a row of the ranking.
+        ranking: one row per question.
+        question_ids: one id per row of the ranking.
         chunks: chunks of one chunking, sorted by chunk_id.
 
     Returns:

@@ -25,7 +25,7 @@ from retrieval.ranking.hits import (
 )
 
 SPARE = 16  # entries searched beyond the depth, so that a short tie at the cut needs no second search
-SHARE = 32  # a search for more than one entry in so many gives way to scoring all: one matrix product is faster then
+SHARE = 32  # to find more than one entry in this many, all are scored: one matrix product is then faster
 TILE = 4096  # entries whose vectors are held in double precision at once
 
 
@@ -33,7 +33,7 @@ class DenseIndex:
     """Chunks of one chunking under one embedder.
 
     Args:
-        chunks: frame of schema `CHUNKS`. Chunks with the same `embedding_key` (where there is such a column, else the
+        chunks: frame of schema `CHUNKS`. Chunks with the same `embedding_key` (if there is such a column, else the
             same `text_sha256`) have the same vector.
         vectors: shape (chunks, dimensions), unit length, float32.
 
@@ -45,7 +45,7 @@ class DenseIndex:
     def __init__(self, chunks: pl.DataFrame, vectors: Vectors) -> None:
         order = chunks["chunk_id"].arg_sort().to_numpy()
         self.chunks = chunks[order]
-        # Chunks that share a vector are one entry, so that they tie exactly and are never told apart by rounding.
+        # Chunks that share a vector are one entry, so that they tie exactly and rounding never separates them.
         key = "embedding_key" if "embedding_key" in chunks.columns else "text_sha256"
         entries = self.chunks[key].rank("dense").to_numpy().astype(np.int64) - 1
         _, firsts, counts = np.unique(entries, return_index=True, return_counts=True)
@@ -57,10 +57,10 @@ class DenseIndex:
         self._index.add(self.vectors)
 
     def rank(self, question_ids: Sequence[str], vectors: Vectors, depth: int) -> pl.DataFrame:
-        """Rank the chunks for each question once, deep enough for every cut that is made of it.
+        """Rank the chunks for each question once, deep enough for every cut that is made from it.
 
         Args:
-            question_ids: one id a row of `vectors`.
+            question_ids: one id per row of `vectors`.
             vectors: shape (questions, dimensions), unit length, float32.
             depth: how many chunks, at least 1; all of them if there are fewer.
 
@@ -70,7 +70,7 @@ class DenseIndex:
         return ranking_hits(self.top(vectors, depth), question_ids, self.chunks)
 
     def top(self, vectors: Vectors, depth: int) -> Ranking:
-        """As `rank`, by number; only questions whose tie goes on beyond what was searched are searched on."""
+        """As `rank`, by number; only questions whose tie extends beyond what was searched are searched further."""
         depth = min(depth, len(self.chunks))
         ranking = empty_ranking(len(vectors), depth)
         waiting, width = np.arange(len(vectors)), depth + SPARE
@@ -110,7 +110,7 @@ class DenseIndex:
     def _settle(self, vectors: Vectors, found: Integers, depth: int) -> tuple[Ranking, npt.NDArray[np.bool_]]:
         scores = self._rescore(vectors, found)
         ranking = self._rank_scored(scores, found, depth)
-        # Settled where what was found reaches below the cut: what was not found lies lower still.
+        # Settled if what was found reaches below the cut: what was not found scores lower still.
         return ranking, scores.min(axis=1) < ranking.scores[:, -1] - 2 * 10**-DECIMALS
 
     def _rescore(self, vectors: Vectors, found: Integers) -> Scores:
@@ -134,6 +134,6 @@ class DenseIndex:
         return read_keys(first_keys(keys, depth), len(self.chunks))
 
     def _most_members(self, width: int, depth: int) -> int:
-        """The most chunks that so many entries can have, as far as they can matter."""
+        """The most chunks that `width` entries can have, counting at most `depth` of each."""
         counts = np.minimum(self._counts, depth)
         return int(np.partition(counts, len(counts) - width)[-width:].sum())

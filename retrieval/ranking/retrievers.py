@@ -1,4 +1,4 @@
-"""The retrievers by name, over the same chunks; each index is built once, when it is first asked for."""
+"""The retrievers by name, over the same chunks; each index is built once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Retriever = Literal["dense", "bm25", "hybrid", "approximate"]
 
 
 class Questions(NamedTuple):
-    """What is retrieved for.
+    """The questions for which chunks are retrieved.
 
     Attributes:
-        ids: one a question.
-        texts: one a question, in the user's words.
-        vectors: shape (questions, dimensions), unit length, float32; None where only `bm25` is asked.
+        ids: one per question.
+        texts: one per question, in the user's words.
+        vectors: shape (questions, dimensions), unit length, float32; None if only `bm25` is used.
     """
 
     ids: Sequence[str]
@@ -51,7 +51,7 @@ class Ranked(NamedTuple):
 
     Attributes:
         hits: frame of schema `HITS`, sorted by question (in the given order) and rank (from 1).
-        recall_against_exact: shape (questions,); of `approximate` at the full depth, None for the others.
+        recall_against_exact: shape (questions,); for `approximate`, at the full depth; None for the others.
     """
 
     hits: pl.DataFrame
@@ -62,9 +62,9 @@ class Rankers:
     """Every retriever over the chunks of one chunking.
 
     Args:
-        chunks: frame of schema `CHUNKS` with texts; `embedding_key` may say which chunks have the same vector, else
-            those with the same text have.
-        vectors: shape (chunks, dimensions), unit length, float32; None where only `bm25` is asked.
+        chunks: frame of schema `CHUNKS` with texts; `embedding_key` may say which chunks have the same vector; without
+            it, those with the same text do.
+        vectors: shape (chunks, dimensions), unit length, float32; None if only `bm25` is used.
         hnsw: parameters of the approximate index.
     """
 
@@ -73,10 +73,10 @@ class Rankers:
         self._by_id = chunks.select("chunking", "chunk_id").sort("chunk_id")
 
     def rank(self, retriever: Retriever, questions: Questions, depth: int) -> Ranked:
-        """Rank the chunks for each question once, deep enough for every cut that is made of it.
+        """Rank the chunks for each question once, deep enough for every cut that is made from it.
 
         Args:
-            retriever: by name.
+            retriever: its name.
             questions: with vectors, unless the retriever is `bm25`.
             depth: how many chunks, at least 1; all of them if there are fewer.
 

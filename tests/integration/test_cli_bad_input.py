@@ -116,7 +116,7 @@ def test_a_question_beyond_the_embedder_is_refused_before_any_vote(tercet, tmp_p
     text = '[corpus]\nsource = "tables"\npath = "."\nsplit = "all"\n[[readers]]\nmodel = "smollm2-135m"\n'
     (tmp_path / "e.toml").write_text(text)
     result = tercet("sweep", tmp_path / "e.toml", "--quiet")
-    assert_one_line(result, "a text of 6", "Is the gate closed", "at most 256", "shorten it")
+    assert_one_line(result, "a text of 6", "Is the gate closed", "at most 256", "shorten the text")
     assert not list((tmp_path / "runs").glob("ledger/*/*"))
 
 

@@ -72,7 +72,7 @@ def test_chunk_ids_are_distinct(splitter, size, overlap, tiny):
 
 def test_a_text_that_cannot_be_cut_small_enough_is_refused_with_the_numbers(tiny):
     # One syllable is three tokens, and no slice is shorter than a character.
-    with pytest.raises(InputError, match=r"chunk of 5 tokens: expected at most 3"):
+    with pytest.raises(InputError, match=r"chunk of 5 tokens: expected chunks of at most 3"):
         chunk_documents(documents(d="강남 강남"), Chunking("tokens", 3, 0), tiny, embed)
 
 

@@ -282,7 +282,7 @@ def test_the_smallest_size_is_one_token_and_the_special_ones():
         (Chunking("recursive", 2, 0), ["size 2", "more than 2"]),
         (Chunking("sentences", 0, 0), ["size 0", "more than 2"]),
         (Chunking("tokens", 64, 62), ["62", "64", "2 special"]),
-        (Chunking("tokens", 64, 64), ["64", "< 62"]),
+        (Chunking("tokens", 64, 64), ["64", "below 62"]),
         (Chunking("tokens", 64, -1), ["-1", "64"]),
     ],
 )
