@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def batches() -> None:
     """Submit, list, collect and cancel the batches of remote readers.
 
-    Their state lies in the store beside the votes, so that any machine with the store and the key can go on with them.
+    Their state is kept in the store with the votes, so any machine that has the store and the key can continue.
     """
 
 
@@ -26,7 +26,10 @@ def batches() -> None:
 @store_option
 @max_cost_option
 def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
-    """Submit the votes of an EXPERIMENT's batch readers and do not wait; `tercet label` goes on with them later."""
+    """Submit the batches of an EXPERIMENT without waiting.
+
+    They ask its batch readers for their votes on whole documents; `tercet label` continues from there.
+    """
     from flows.planning.batch_jobs import submit as submit_batches
     from flows.session.experiment import experiment_file, load_experiment
     from flows.session.session import Session
@@ -41,7 +44,7 @@ def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
 @batches.command("list")
 @store_option
 def list_batches(store: StorePath) -> None:
-    """List the batches that this store knows, without asking the provider."""
+    """List the batches in this store, without asking the provider."""
     from flows.planning.batch_jobs import describe_jobs
 
     for line in list(describe_jobs(store)) or [f"No batches in {store}."]:
@@ -62,21 +65,27 @@ def collect(store: StorePath, wait: bool) -> None:
 @batches.command()
 @click.argument("part")
 @store_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def forget(part: str, store: StorePath, yes: bool) -> None:
-    """Forget the batch with this PART id, whose results the provider no longer has: its votes are paid for again."""
+    """Forget a batch whose results the provider no longer has.
+
+    PART is its id in `tercet batches list`. Its votes will be asked for and paid for again.
+    """
     from flows.planning.batch_jobs import forget_part
 
     if not yes:
-        click.confirm("Its votes will be asked for and paid again. Forget it?", abort=True, err=True)
+        click.confirm("Its votes will be asked for and paid for again. Forget it?", abort=True, err=True)
     click.echo(forget_part(store, part))
 
 
 @batches.command()
 @store_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def cancel(store: StorePath, yes: bool) -> None:
-    """Cancel all batches under way; what was answered by then can still be collected."""
+    """Cancel all batches under way.
+
+    Answers that were ready by then can still be collected.
+    """
     from flows.planning.batch_jobs import cancel_jobs, count_open
 
     n = count_open(store)

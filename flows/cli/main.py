@@ -33,7 +33,7 @@ EXIT_INTERRUPTED = 130
 
 
 class Commands(click.Group):
-    """A group that turns errors of the user's input into one line and exit code 2."""
+    """A group that turns errors in the user's input into one line and exit code 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Invoke a command."""
@@ -45,14 +45,14 @@ class Commands(click.Group):
             click.echo(f"tercet: {error}", err=True)
             ctx.exit(EXIT_INPUT)
         except KeyboardInterrupt:
-            click.echo("tercet: interrupted; what was answered is kept, run again to go on.", err=True)
+            click.echo("tercet: interrupted; the answers so far are kept. Run the command again to continue.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except OSError as error:
-            # A full or read-only disk wherever no stage could say it better; anything else is a bug and shows itself.
+            # A full or read-only disk that no stage could report better; anything else is a bug, shown as one.
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
             click.echo(
-                f"tercet: {error.filename or 'file'}: {error.strerror or error}; put that right and run again.",
+                f"tercet: {error.filename or 'file'}: {error.strerror or error}; fix that and run again.",
                 err=True,
             )
             ctx.exit(EXIT_INPUT)
@@ -63,8 +63,8 @@ class Commands(click.Group):
 def main() -> None:
     """Which chunk size should a RAG system use, and why?
 
-    Tercet asks a reader every question three times with the whole document before it, keeps the questions that all
-    three votes agree on, and then scores every chunk size against that gold set.
+    Tercet asks a reader every question three times, showing it the whole document, keeps the questions on which all
+    three votes agree, and then scores every chunk size against that gold set.
     """
 
 
@@ -84,17 +84,22 @@ def experiment_command(kind: Kind, text: str) -> None:
         _execute(experiment, kind, store, settings, prefect=prefect, dask=dask, quiet=quiet)
 
 
-experiment_command("run", "Label, sweep and compare: the whole experiment of a TOML file (or a bundled name).")
+experiment_command(
+    "run", "Run a whole experiment: label, sweep and compare. EXPERIMENT is a TOML file or a bundled name."
+)
 experiment_command("label", "Ask every reader three times and build the gold sets.")
-experiment_command("sweep", "Sweep chunk sizes against the gold sets; labels first where votes are missing.")
-experiment_command("compare", "Compare the readers of an experiment as labelers of the same questions.")
+experiment_command("sweep", "Score every chunk size against the gold sets. Missing votes are asked for first.")
+experiment_command("compare", "Compare the readers of an experiment on the same questions.")
 
 
 @main.command()
 @store_option
 @quiet_option
 def demo(store: StorePath, quiet: bool) -> None:
-    """Run the bundled demonstration: a handbook of 36 documents, two readers, four chunk sizes."""
+    """Run the bundled demonstration.
+
+    It has a handbook of 36 documents, two readers and four chunk sizes.
+    """
     _execute(Path("demo"), "run", store, {}, quiet=quiet)
 
 
@@ -112,7 +117,7 @@ def _execute(
     experiment = load_experiment(path).with_settings(**settings)
     workspace = workspace_of(experiment, store, experiment_file(path).resolve().parent)
     if prefect or dask:
-        # Before Prefect is imported: the server that it may start would otherwise report on itself.
+        # Set before Prefect is imported: a server that it starts would otherwise send usage reports.
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         os.environ.setdefault("DO_NOT_TRACK", "1")
         from flows.serving.prefect_flows import execute_as_flow
@@ -135,11 +140,14 @@ def _execute(
     type=click.Choice(["run", "label", "sweep", "compare"]),
     default="run",
     show_default=True,
-    help="Which command to plan.",
+    help="The command to plan.",
 )
 @store_option
 def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
-    """Say what a run would ask, how long it would take and what it would cost, before anything is asked."""
+    """Show what a run would ask, how long it would take and its cost.
+
+    Nothing is asked but a few questions that measure the speed of local readers.
+    """
     from flows.planning.plan import plan as make_plan
     from flows.planning.plan import render_plan
     from flows.planning.quote import quote, render_quotes
@@ -157,7 +165,10 @@ def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
 @main.command()
 @click.argument("run", type=StorePathType())
 def report(run: StorePath) -> None:
-    """Render the report of a finished RUN folder from its tables."""
+    """Render the report of a finished run again.
+
+    RUN is the folder of the run, whose tables are used.
+    """
     from flows.run.pipeline import render_again
 
     outcome = render_again(run)
@@ -168,9 +179,10 @@ def report(run: StorePath) -> None:
 @main.command()
 @click.argument("runs", nargs=2, type=StorePathType())
 def diff(runs: tuple[StorePath, StorePath]) -> None:
-    """Count the labels that differ between two RUNS of one experiment, and say how fragile they were.
+    """Count the labels that differ between two RUNS of one experiment.
 
-    For runs on other threads, with another batch size, or with another build of llama.cpp.
+    It also says how fragile they were. Use it for runs with different numbers of threads, batch sizes or builds of
+    llama.cpp.
     """
     from flows.run.pipeline import render_difference
 
@@ -179,16 +191,18 @@ def diff(runs: tuple[StorePath, StorePath]) -> None:
 
 @main.group()
 def corpora() -> None:
-    """Look at corpora."""
+    """Inspect corpora."""
 
 
 @corpora.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most problems shown.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of problems to show."
+)
 def check(path: Path, limit: int) -> None:
     """Check the corpus at PATH: a folder, a file, or an experiment's .toml.
 
-    A file that does not parse ends the check at its first bad row; of one that does, all problems are listed.
+    A file that cannot be parsed ends the check at its first bad row; otherwise all problems are listed.
     """
     from itertools import islice
 
@@ -204,15 +218,15 @@ def check(path: Path, limit: int) -> None:
         click.echo(f"tercet: {problem}", err=True)
     more = sum(1 for _ in problems)
     if more:
-        click.echo(f"tercet: and {more} more problems; --limit shows more.", err=True)
+        click.echo(f"tercet: and {more} more problems; raise --limit to see more of them.", err=True)
     if shown:
         sys.exit(EXIT_INPUT)
-    click.echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, sound.")
+    click.echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, no problems.")
 
 
 @main.group()
 def models() -> None:
-    """List and fetch models."""
+    """List, fetch, check and import models."""
 
 
 @models.command("list")
@@ -243,7 +257,10 @@ def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
 @models.command("check")
 @click.argument("experiment", type=click.Path(path_type=Path))
 def check_models(experiment: Path) -> None:
-    """Check that every reader of an EXPERIMENT can be asked: its file is here, or its provider serves its model."""
+    """Check that every reader of an EXPERIMENT can be asked.
+
+    Its model must be on this machine, or its provider must serve it.
+    """
     from flows.planning.reader_check import check_reader
     from flows.session.experiment import load_experiment
     from flows.session.session import Session
@@ -260,11 +277,11 @@ def check_models(experiment: Path) -> None:
 
 @models.command("import")
 @click.argument("modelfile", type=click.Path(path_type=Path))
-@click.option("--name", help="How reports call the reader; the folder's or file's name by default.")
+@click.option("--name", help="The reader's name in reports; by default the name of the folder or file.")
 def import_modelfile(modelfile: Path, name: str | None) -> None:
     """Turn an Ollama MODELFILE into a [[readers]] section for an experiment.
 
-    The section goes to standard output; a line for everything that cannot be honoured goes to standard error.
+    The section goes to standard output; whatever cannot be honoured is listed on standard error, one line each.
     """
     from labeling.models.ollama.modelfile import read_modelfile, render_reader
 
@@ -278,14 +295,16 @@ def import_modelfile(modelfile: Path, name: str | None) -> None:
 @main.command()
 @click.argument("experiments", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the server.")
-@click.option("--limit", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time; others wait.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=1, show_default=True, help="How many runs at a time; others wait."
+)
 @store_option
 def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath) -> None:
-    """Register label, sweep and compare with a Prefect server, a form each, and run what is asked for there.
+    """Offer label, sweep and compare as forms in the Prefect UI.
 
-    The forms are filled in as EXPERIMENTS say: TOML files or bundled names; `demo` where none is given. A server of
-    this machine is used where one answers, else one is started, and stopped again. Reports of finished runs are shown
-    on the port after the server's. Everything listens on 127.0.0.1 only.
+    What is submitted there is run here. EXPERIMENTS (TOML files or bundled names; `demo` if none is given) fill in the
+    forms. If a Prefect server answers on this machine, it is used; otherwise one is started, and stopped at the end.
+    Reports of finished runs are shown on the port after the server's. Everything listens on 127.0.0.1 only.
     """
     from flows.serving.serve import serve_flows
 

@@ -26,11 +26,11 @@ store_option = click.option(
     default="runs",
     show_default=True,
     envvar="TERCET_STORE",
-    help="Folder of runs, votes and caches; or an address such as s3://bucket/runs (see docs/many-machines.md).",
+    help="Folder for runs, votes and caches, or an address such as s3://bucket/runs (see docs/many-machines.md).",
 )
-quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
-threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the readers.")
-batch_option = click.option("--n-batch", type=click.IntRange(min=32), help="Most tokens evaluated in one call.")
+quiet_option = click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
+threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads for local readers.")
+batch_option = click.option("--n-batch", type=click.IntRange(min=32), help="Maximum tokens evaluated in one call.")
 max_cost_option = click.option(
     "--max-cost",
     type=click.FloatRange(min=0),
@@ -40,11 +40,11 @@ dask_option = click.option(
     "--dask",
     default="",
     metavar="ADDRESS",
-    help="Let the workers of this Dask scheduler (tcp://...) ask readers and embed (see docs/many-machines.md).",
+    help="Let the workers of this Dask scheduler (tcp://...) run the readers and embed (see docs/many-machines.md).",
 )
 prefect_option = click.option("--prefect", is_flag=True, help="Run as a Prefect flow, with task states and artifacts.")
 
 
 def ask_user(question: str) -> bool:
-    """Ask on a terminal; no where there is nobody to ask."""
+    """Ask on a terminal; without one there is nobody to ask, and the answer is no."""
     return sys.stdin.isatty() and click.confirm(question, err=True)

@@ -121,7 +121,7 @@ def _remote_short(job: Mapping[str, float]) -> str:
 
 
 def _remote(job: Mapping[str, float], report: str) -> str:
-    """What came of the largest batch job that `tests/benchmarks/remote.py` saved."""
+    """The result of the largest batch job that `tests/benchmarks/remote.py` saved."""
     return (
         f"* [A batch job through a provider that misbehaves]({report}), {job['questions']} questions three times: "
         f"{job['distinct_votes']} votes, {_twice(job)} paid for twice, in {job['seconds']:.0f} s, for "
@@ -156,7 +156,7 @@ def _sweep_short(found: Mapping[str, Any]) -> str:
 
 
 def _sweep(found: Mapping[str, Any], report: str) -> str:
-    """What a sweep without readers takes, from the figures that `tests/benchmarks/sweep.py` saved."""
+    """How long a sweep without readers takes, from the figures that `tests/benchmarks/sweep.py` saved."""
     whole, arms = found["sweep"], found["arms"]
     faster = ", ".join(
         f"{arm} {arms[arm]['ratio']:.1f}" for arm in ("openvino float32", "openvino bfloat16", "late, openvino float32")

@@ -1,1 +1,1 @@
-"""What a run would ask and cost, said before anything is asked; and batch jobs, which are submitted ahead."""
+"""What a run would ask and cost, worked out before anything is asked; and batch jobs, submitted in advance."""

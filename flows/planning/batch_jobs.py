@@ -19,15 +19,15 @@ from labeling.remote.jobs.parts import load_parts
 
 
 def submit(experiment: Experiment, session: Session, confirm: Callable[[str], bool]) -> Iterator[str]:
-    """Submit the votes on whole documents of every batch reader; a line each.
+    """Submit what every batch reader is asked about whole documents; one line each.
 
     Raises:
-        InputError: no reader is asked in batches, it would cost more than was allowed, or the provider refuses.
+        InputError: no reader is asked in batches, it would cost more than allowed, or the provider refuses.
     """
     readers = tuple(reader for reader in experiment.readers if reader.remote.api_first == "batch")
     if not readers:
         raise InputError(
-            f"experiment {experiment.name!r} without a reader that is asked in batches",
+            f"experiment {experiment.name!r} has no reader that is asked in batches",
             "a reader with remote.provider groq or openai",
             "add one, or run `tercet label`",
         )
@@ -40,24 +40,24 @@ def submit(experiment: Experiment, session: Session, confirm: Callable[[str], bo
     for reader in readers:
         if session.providers.known_api(reader.remote) == "direct":
             lines += 1
-            yield f"{reader.label}: this plan of {reader.remote.provider} has no batches; `tercet label` makes calls"
+            yield f"{reader.label}: this {reader.remote.provider} plan has no batches; `tercet label` asks call by call"
     if not lines:
         yield "Nothing to submit: the ledger has every vote."
 
 
 def _folders(store: StorePath) -> list[Path]:
-    """Folders of the batch jobs of a store."""
+    """Folders of a store's batch jobs."""
     folder = require_folder(Workspace(store).ledger, PAID)
     return sorted(file.parent for file in folder.glob(f"*/{BATCH}/{LABELER}"))
 
 
 def count_open(store: StorePath) -> int:
-    """How many batches may still give votes."""
+    """How many batches may still bring votes."""
     return sum(part.is_open for folder in _folders(store) for part in load_parts(folder))
 
 
 def describe_jobs(store: StorePath) -> Iterator[str]:
-    """A line a batch: whose it is, how far it has come, and what it gave."""
+    """One line per batch: whose it is, how far it has come, and what it brought."""
     for folder in _folders(store):
         name = read_labeler(folder)[0].label
         for part in load_parts(folder):
@@ -70,10 +70,10 @@ def describe_jobs(store: StorePath) -> Iterator[str]:
 
 
 def collect_jobs(store: StorePath, *, wait: bool) -> Iterator[str]:
-    """Collect what has finished, or everything; a line a batch, and one for what is still under way.
+    """Collect what has finished, or wait for everything; one line per batch, and one for what is still under way.
 
     Raises:
-        InputError: a key is missing, or the provider refuses; after the other jobs were collected.
+        InputError: a key is missing, or the provider refuses; raised after the other jobs were collected.
     """
     yield from _each(store, lambda name, desk: _collect(name, desk, wait=wait))
 
@@ -86,7 +86,7 @@ def _collect(name: str, desk: BatchDesk, *, wait: bool) -> Iterator[str]:
     parts = desk.open_parts()
     for left, how in (
         ([part for part in parts if part.may_have_a_batch], "under way"),
-        ([part for part in parts if not part.may_have_a_batch], "not submitted yet: run `tercet label` to go on"),
+        ([part for part in parts if not part.may_have_a_batch], "not submitted yet: run `tercet label` to continue"),
     ):
         if left:
             yield f"{name}: {len(left)} batches with {sum(part.n_requests for part in left)} requests are {how}"
@@ -95,20 +95,20 @@ def _collect(name: str, desk: BatchDesk, *, wait: bool) -> Iterator[str]:
 
 
 def cancel_jobs(store: StorePath) -> Iterator[str]:
-    """Cancel everything that is under way; a line a labeler.
+    """Cancel everything that is under way; one line per reader.
 
     Raises:
-        InputError: a key is missing, or the provider refuses; after the other jobs were cancelled.
+        InputError: a key is missing, or the provider refuses; raised after the other jobs were cancelled.
     """
 
     def cancel(name: str, desk: BatchDesk) -> Iterator[str]:
-        yield f"{name}: {desk.cancel()} batches cancelled; `tercet batches collect` fetches what they gave"
+        yield f"{name}: {desk.cancel()} batches cancelled; `tercet batches collect` fetches the answers that were ready"
 
     yield from _each(store, cancel)
 
 
 def _each(store: StorePath, work: Callable[[str, BatchDesk], Iterator[str]]) -> Iterator[str]:
-    """Work on every job with open parts; one that cannot be worked on does not keep back the others."""
+    """Work on every job with open parts; one that fails does not hold up the others."""
     problems: list[InputError] = []
     n_jobs = 0
     for folder in _folders(store):
@@ -128,7 +128,7 @@ def _each(store: StorePath, work: Callable[[str, BatchDesk], Iterator[str]]) -> 
 
 
 def forget_part(store: StorePath, part_id: str) -> str:
-    """Forget an open batch, so that its votes are asked for again; a line about it.
+    """Forget an open batch, so that its votes are asked for again; returns a line about it.
 
     Raises:
         InputError: no such part, its batch is at work, or a key is missing.
@@ -140,4 +140,4 @@ def forget_part(store: StorePath, part_id: str) -> str:
                 forgotten = session.desk(config, labels).forget(part_id)
             if forgotten:
                 return f"{config.label}: batch {part_id} is forgotten; the next run asks for its votes again"
-    raise InputError(f"no open batch {part_id!r}", "an id of `tercet batches list`", "correct it")
+    raise InputError(f"no open batch {part_id!r}", "an id from `tercet batches list`", "correct the id")

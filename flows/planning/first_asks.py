@@ -1,4 +1,4 @@
-"""What remote readers are asked before anything is retrieved: quoted and submitted together."""
+"""What remote readers are asked before anything is retrieved; it is quoted and submitted together."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def _first_ask(reader: ReaderConfig, stage: str, corpus: Corpus) -> FirstAsk:
 def submit_all(experiment: Experiment, session: Session, *, all_corpora: bool) -> Iterator[str]:
     """Submit the votes of every reader that is asked in batches, so that all of them are under way together.
 
-    What the limit keeps back is submitted when its reader's turn comes and others have cost less than their worst.
+    What the limit holds back is submitted when its reader's turn comes, once others have cost less than their maximum.
 
     Yields:
-        A line a reader and stage.
+        One line per reader and stage.
     """
     n_sent = 0
     for ask in first_asks(experiment, session, all_corpora=all_corpora):
@@ -63,10 +63,10 @@ def submit_all(experiment: Experiment, session: Session, *, all_corpora: bool) -
             session.providers.fall_back(ask.reader.remote)
             continue
         except LimitError:
-            if not n_sent:  # else there will be room once other readers' batches have cost less than their worst
+            if not n_sent:  # else there will be room once other readers' batches have cost less than their maximum
                 raise
-            yield f"{ask.reader.label}, {ask.stage}: kept back by the limit of what may be spent"
+            yield f"{ask.reader.label}, {ask.stage}: held back by the spending limit"
             continue
         n_sent += sent.under_way
         line = f"{ask.reader.label}, {ask.stage}: {sent.under_way} requests under way at {ask.reader.remote.provider}"
-        yield line + (f", {sent.kept_back} kept back by the limit of what may be spent" if sent.kept_back else "")
+        yield line + (f", {sent.kept_back} held back by the spending limit" if sent.kept_back else "")

@@ -21,7 +21,7 @@ from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import check_rule
 from labeling.votes.vote import Labeler
 
-ANSWER_TOKENS = 2  # that a remote model writes for a bare label, about
+ANSWER_TOKENS = 2  # about as many as a remote model writes for a bare label
 
 
 class Ask(NamedTuple):
@@ -29,13 +29,13 @@ class Ask(NamedTuple):
 
     Attributes:
         stage: `label`, `calibrate` or `read`, with the corpus's name where it is not the first.
-        prompts: at most: two cells of a sweep may turn out to ask the same.
-        known: how many of them the ledger answers already; of retrieved chunks that shows only after retrieval.
-        tokens: their tokens, each prompt in full; counted with the model's tokenizer on whole documents, about on
-            retrieved chunks, where every chunk is taken as full.
+        prompts: how many, at most: two cells of a sweep may turn out to ask the same.
+        known: how many of them the ledger already answers; for retrieved chunks, known only after retrieval.
+        tokens: their tokens, each prompt in full; counted with the model's tokenizer for whole documents, estimated for
+            retrieved chunks, taking every chunk as full.
         shared: the same after prefix sharing.
-        left: of these, for the questions that the ledger does not answer.
-        written: most tokens that the reader may write in generate mode, for what is left.
+        left: of these, the ones for questions that the ledger does not answer yet.
+        written: maximum tokens that the reader may write in generate mode, for what is left.
     """
 
     stage: str
@@ -48,13 +48,13 @@ class Ask(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What one reader would be asked, with the speed of a short probe.
+    """What one reader would be asked, and its speed in a short probe.
 
     Attributes:
         reader: its name.
-        questions: how many questions of the first corpus.
+        questions: how many questions of the first corpus it is asked.
         asks: stage by stage.
-        speed: the probe.
+        speed: as measured by the probe.
         prices: the price table.
     """
 
@@ -66,7 +66,7 @@ class Plan(NamedTuple):
 
     @property
     def seconds(self) -> float | None:
-        """Asking time for what is left, generated answers taken at their greatest length; None if nothing fits."""
+        """Time to ask what is left, with generated answers at full length; None if no question fits."""
         rate = self.speed.tokens_per_second
         return sum(ask.left + ask.written for ask in self.asks) / rate if rate else None
 
@@ -77,7 +77,7 @@ class Plan(NamedTuple):
 
 
 def plan(experiment: Experiment, kind: Kind, session: Session) -> list[Plan]:
-    """Plan every reader of an experiment that runs on this machine; `quote` does the others.
+    """Plan every reader of an experiment that runs on this machine; `quote` covers the others.
 
     Loads each model and asks it a few questions, whose answers are not kept, to measure its speed.
     """
@@ -136,14 +136,14 @@ def _written(reader: ReaderConfig) -> int:
 
 
 def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, session: Session) -> Ask:
-    """About how many model tokens the arms of a sweep take: chunks full, every distinct prompt with its own tail."""
+    """Estimated model tokens of a sweep's arms: full chunks, every distinct prompt with its own tail."""
     labeler = session.labeler(reader, corpus.labels)
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
     counter = session.embedder(experiment.retrieval.embedders[0]).tokenizer
     ratio, empty = _model_tokens(corpus, reader, labeler, texts, sum(counter.count_all(texts)))
     sets = reading_lengths(experiment.retrieval)
     n_questions, n_prompts = len(corpus.questions), sum(map(len, sets))
-    # The prompts of a set are beginnings of each other: the longest is evaluated, and the tail of each.
+    # The prompts of a set are prefixes of each other: the longest is evaluated, and the tail of each.
     full = n_questions * sum(length * ratio + empty for lengths in sets for length in lengths)
     shared = n_questions * sum(max(lengths) * ratio + empty * len(lengths) for lengths in sets)
     whole = [len(labeler.tokenize(prompt)) for prompt in whole_document_prompts(corpus, reader)]
@@ -155,7 +155,7 @@ def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, ses
 def _model_tokens(
     corpus: Corpus, reader: ReaderConfig, labeler: Labeler, texts: list[str], n_embedder_tokens: int
 ) -> tuple[float, int]:
-    """Tokens of the reader for one of the embedder's, and tokens of a prompt without any context."""
+    """Reader tokens per embedder token, and tokens of a prompt without any context."""
     question = next(iter_questions(corpus.questions))
     writer = PromptWriter(reader, corpus.labels)
     empty = len(labeler.tokenize(writer.single(question, "retrieved", "")))
@@ -183,10 +183,10 @@ def _lines(one: Plan) -> Iterator[str]:
 
 def _time(one: Plan) -> str:
     if one.seconds is None or one.speed.tokens_per_second is None:
-        return "  time:  unknown, no question fits in num_ctx"
+        return "  time:  unknown: no question fits in num_ctx"
     return (
-        f"  time:  about {one.seconds / 60:.1f} minutes of asking at {one.speed.tokens_per_second:.0f} measured "
-        f"tokens/s ({one.speed.memory / 1e6:.0f} MB); chunking and embedding come on top"
+        f"  time:  about {one.seconds / 60:.1f} minutes of asking at a measured {one.speed.tokens_per_second:.0f} "
+        f"tokens/s ({one.speed.memory / 1e6:.0f} MB), plus chunking and embedding"
     )
 
 
@@ -195,7 +195,7 @@ def _money(one: Plan) -> str:
         return "  money: unknown"
     hourly = one.prices.machine_usd_per_hour
     if hourly == 0:
-        return "  money: none, on a machine that you own (else set [machine] usd_per_hour in a price table)"
+        return "  money: none, on a machine that you own (otherwise set [machine] usd_per_hour in a price table)"
     return f"  money: about {one.usd:.2f} USD at {hourly:g} USD an hour"
 
 

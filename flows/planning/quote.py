@@ -27,17 +27,17 @@ from labeling.votes.vote import Prompt
 def authorise(
     experiment: Experiment, session: Session, confirm: Callable[[str], bool], *, all_corpora: bool, reads: bool
 ) -> float | None:
-    """The limit of what the run may spend in US dollars, after asking where the user has not said; None for no limit.
+    """The run's spending limit in US dollars, after asking the user if none was given; None for no limit.
 
     Args:
         experiment: its `max_cost` is what may be spent without asking.
         session: as `quote`.
-        confirm: asks the user; false where nobody can be asked.
+        confirm: asks the user; false if nobody can be asked.
         all_corpora: as `quote`.
         reads: as `quote`.
 
     Raises:
-        InputError: it would cost more than was allowed, or nobody knows what.
+        InputError: it would cost more than allowed, or an unknown amount.
     """
     quotes = [one for one in quote(experiment, session, all_corpora=all_corpora, reads=reads) if not one.is_free]
     if not quotes:
@@ -48,7 +48,7 @@ def authorise(
     # What is under way was allowed before: should it expire unanswered and unbilled, it may be submitted again.
     held = {one.labeler: one.price.cost(*one.under_way[1:], batch=True) for one in quotes if one.price and one.labeler}
     allowed = sum(held.values())
-    # What is read shows only after retrieval: a run whose labels are all there is stopped then, if it costs anything.
+    # What is read is known only after retrieval: a run that has all its labels is stopped then, if it costs anything.
     if not unknown and all(one.stage == "read" for one in left):
         return allowed if limit is None else limit
     asked = [(one, session.providers.find_api(one.reader.remote)) for one in left]
@@ -56,21 +56,21 @@ def authorise(
     if not unknown and limit is not None and expected <= limit:
         return limit
     found = f"a cost of about {money(expected)}, at most {money(worst)}"
-    found += f", and an unknown one of {', '.join(sorted(unknown))}" if unknown else ""
-    if confirm(f"{render_quotes(quotes)}\nThat is {found}. Go on?"):
-        # Who confirms an unknown price has no limit for it, and keeps the one given for the others.
+    found += f", and an unknown cost for {', '.join(sorted(unknown))}" if unknown else ""
+    if confirm(f"{render_quotes(quotes)}\nThat is {found}. Continue?"):
+        # Confirming an unknown price sets no limit for it; a limit that was given still holds for the others.
         return limit if unknown else max(worst + allowed, limit or 0.0)
     raise InputError(
         found,
-        "a price of every model" if unknown else f"at most {money(limit or 0)}",
-        "add the price to a file named as `prices`"
+        "a price for every model" if unknown else f"a cost of at most {money(limit or 0)}",
+        "add the price to a file and name it in `prices`"
         if unknown
-        else "allow more with --max-cost, or see `tercet plan` for what costs what",
+        else "allow more with --max-cost, or run `tercet plan` to see what costs what",
     )
 
 
-LABEL_TOKENS = 4  # that a model writes for a bare label, about
-REASONING_SHARE = 0.25  # of the longest answer, where a model may reason unseen and has not been asked yet
+LABEL_TOKENS = 4  # about as many as a model writes for a bare label
+REASONING_SHARE = 0.25  # of the longest answer, if a model may reason unseen and has not been asked yet
 
 
 class Quote(NamedTuple):
@@ -79,13 +79,13 @@ class Quote(NamedTuple):
     Attributes:
         reader: its config.
         stage: `label`, `calibrate` or `read`, with the corpus's name where it is not the first.
-        prompts: at most: two cells of a sweep may turn out to ask the same.
-        known: how many of them the ledger answers, or a batch under way will.
-        expected: tokens of what is left, about.
-        worst: tokens of what is left, at most, each answer at its greatest length.
-        under_way: tokens of the requests that batches under way hold, at most; of the whole labeler.
-        price: the model's; None where the table has none.
-        labeler: fingerprint of whoever `under_way` is of; empty where that was not looked at.
+        prompts: how many, at most: two cells of a sweep may turn out to ask the same.
+        known: how many of them the ledger answers already, or a batch under way will answer.
+        expected: estimated tokens of what is left.
+        worst: maximum tokens of what is left, each answer at full length.
+        under_way: maximum tokens of the requests in batches under way, for the whole reader.
+        price: the model's; None if the table has none.
+        labeler: fingerprint of the reader that `under_way` belongs to; empty if that was not looked up.
     """
 
     reader: ReaderConfig
@@ -100,11 +100,11 @@ class Quote(NamedTuple):
 
     @property
     def is_free(self) -> bool:
-        """Whether nobody is paid: a server that the price table does not know is the user's own."""
+        """Whether asking costs nothing: a server that is not in the price table is the user's own."""
         return self.price is None and self.reader.remote.provider == "server"
 
     def usd(self, api: Api, *, worst: bool) -> float:
-        """Its cost in US dollars, 0 where the price is unknown."""
+        """Its cost in US dollars, 0 if the price is unknown."""
         usage = self.worst if worst else self.expected
         return 0.0 if self.price is None else usage.usd(self.price, batch=api == "batch")
 
@@ -129,7 +129,7 @@ def quote(experiment: Experiment, session: Session, *, all_corpora: bool, reads:
 
 def _quote_votes(ask: FirstAsk, price: Price | None, session: Session) -> Quote:
     ledger = session.ledger(ask.reader, ask.corpus.labels)
-    # A server has no batches, nor need its store be a folder of this machine.
+    # A server has no batches, and its store need not be a folder on this machine.
     job = [] if ask.reader.remote.provider == "server" else load_parts(batch_folder(ledger.folder))
     parts = [part for part in job if part.may_have_a_batch]
     under_way = {name for part in parts for name in part.vote_keys()}
@@ -149,12 +149,12 @@ def _quote_votes(ask: FirstAsk, price: Price | None, session: Session) -> Quote:
 
 
 def _expected(reader: ReaderConfig, prompt: Prompt, n_written: float | None) -> Usage:
-    """Tokens of one request, about.
+    """Estimated tokens of one request.
 
     Args:
         reader: its config.
         prompt: what is asked.
-        n_written: mean length of the answers that the ledger has; None where it has none.
+        n_written: mean length of the answers in the ledger; None if it has none.
     """
     usage = estimate(reader, prompt, BYTES_PER_TOKEN)
     if n_written is not None:
@@ -172,7 +172,7 @@ def _mean_written(ledger: Ledger) -> float | None:
 
 
 def _quote_reading(experiment: Experiment, ask: FirstAsk, price: Price | None, session: Session) -> Quote:
-    """About what the retrieved prompts take: every chunk full, its bytes reckoned from the first documents."""
+    """Estimated tokens of the retrieved prompts: every chunk full, its bytes estimated from the first documents."""
     corpus = ask.corpus
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
     counter = session.embedder(experiment.retrieval.embedders[0]).tokenizer
@@ -199,7 +199,7 @@ def _times(usage: Usage, n: int) -> Usage:
 
 
 def render_quotes(quotes: list[Quote]) -> str:
-    """The quotes as text, both ways of asking beside each other where there are two."""
+    """The quotes as text, with both ways of asking side by side if there are two."""
     return "\n".join(line for quote in quotes for line in _lines(quote))
 
 
@@ -217,7 +217,7 @@ def _lines(one: Quote) -> Iterator[str]:
     if one.price is not None and one.price.retired is not None and one.price.retired <= f"{datetime.now(UTC):%Y-%m}":
         yield f"  retired: {remote.provider} was to stop serving it in {one.price.retired}; see `tercet models check`"
     if one.price is None:
-        yield f"  money: unknown ({remote.provider} {one.reader.model} is not in the price table: give `prices`)"
+        yield f"  money: unknown ({remote.provider} {one.reader.model} is not in the price table: set `prices`)"
         return
     apis: list[Api] = ["batch", "direct"] if remote.provider in ("groq", "openai") else ["direct"]
     costs = [
@@ -229,5 +229,5 @@ def _lines(one: Quote) -> Iterator[str]:
 
 
 def money(usd: float) -> str:
-    """An amount in US dollars, small ones with the digits that tell them from nothing."""
+    """An amount in US dollars, with more digits if it is small, to tell it from zero."""
     return f"{usd:.2f} USD" if usd >= 1 or usd == 0 else f"{usd:.4f} USD"

@@ -1,4 +1,4 @@
-"""What a finished run shows in the Prefect UI: the verdict, the sweep table, the plots, and where the report lies."""
+"""What a finished run shows in the Prefect UI: the verdict, the sweep table, the plots, and where the report is."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from results.report.html.page import HTML_REPORT
 from results.report.plots.plot import Plot
 from results.settings import CELL
 
-MOST_BYTES = 700_000  # of a plot: the UI shows pictures of less than 1 MB, in base64
-PLOT_SCALE = 2.0  # PNG pixels for each of the SVG's
+MOST_BYTES = 700_000  # per plot: the UI shows pictures of less than 1 MB, in base64
+PLOT_SCALE = 2.0  # PNG pixels per SVG pixel
 SCORES = {
     "gold_accuracy": "accuracy (%)",
     "gold_accuracy_low": "from",
@@ -48,13 +48,13 @@ def show_run(finished: Finished) -> None:
 
 
 def report_address(folder: StorePath) -> str | None:
-    """Where a browser finds the HTML report of a run; None where nobody shows it."""
+    """Where a browser finds the HTML report of a run; None if no server shows it."""
     reports = os.environ.get(REPORTS)
     return f"{reports}/{folder.name}/{HTML_REPORT}" if reports else None
 
 
 def without_pictures(report: str) -> str:
-    """A report without the pictures beside it, which the UI cannot reach."""
+    """A report without its picture files, which the UI cannot reach."""
     return re.sub(r"^!\[.*\]\(.*\)\n\n", "", report, flags=re.MULTILINE)
 
 
@@ -65,17 +65,17 @@ def shown_tables(tables: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, list
     elif "retrieval_means" in tables:
         yield "retrieval", plain_rows(tables["retrieval_means"]), "What every setting retrieves"
     if "labelers" in tables:
-        yield "labelers", plain_rows(tables["labelers"]), "The readers as labelers"
+        yield "labelers", plain_rows(tables["labelers"]), "The readers compared"
 
 
 def plain_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame as JSON has them: no number that is none, and not more digits than mean something."""
+    """The rows of a frame as JSON can hold them: without NaN, and with no more digits than are meaningful."""
     shares = [name for name, kind in frame.schema.items() if kind.is_float()]
     return frame.with_columns(pl.col(shares).fill_nan(None).round(4)).to_dicts()
 
 
 def sweep_rows(cells: pl.DataFrame) -> list[dict[str, Any]]:
-    """The sweep table, a row a cell; shares as percentages, what does not vary left out."""
+    """The sweep table, one row per cell, with shares as percentages and without columns that do not vary."""
     varying = [name for name in CELL if name == "size" or cells[name].n_unique() > 1]
     setting = [name for name in varying if name not in ("cut", "amount")]
     reads = pl.format("{}={}", "cut", "amount").alias("reads")

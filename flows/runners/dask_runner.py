@@ -1,7 +1,7 @@
-"""Shards on a Dask cluster: models of the workers' machines answer; everything else stays in the flow's own process.
+"""Shards on a Dask cluster: models on the workers' machines answer; everything else stays in the flow's own process.
 
-A worker that dies takes nothing along but the shard under way: Dask gives that to another worker, and what the ledger
-knows already is not asked again.
+A worker that dies loses only the shard under way: Dask gives it to another worker, and what is already in the ledger
+is not asked again.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from flows.stages.shards import SHARDS_A_WORKER
 T = TypeVar("T")
 CONNECT_SECONDS = 30.0
 LOOK_SECONDS = 5.0  # between two looks at the workers
-ALONE_SECONDS = 120.0  # that a run waits for workers when all are gone
+ALONE_SECONDS = 120.0  # how long a run waits for workers when all are gone
 ELSEWHERE = (ask, ask_directly, embed, embed_late)
 
 
 class ToldError(InputError):
-    """A mistake that another process has put into one line."""
+    """A user's mistake that another process has put into one line."""
 
     def __init__(self, line: str) -> None:
         self.found, self.expected, self.remedy = line, "", ""
@@ -44,10 +44,10 @@ class ToldError(InputError):
 class DaskRunner(TaskRunner):
     """Runs shards on the workers of a Dask scheduler.
 
-    They are no Prefect tasks there: a worker need not reach the Prefect server, which may listen on loopback only.
+    Shards are not Prefect tasks there: a worker need not reach the Prefect server, which may listen on loopback only.
 
     Args:
-        client: of the scheduler.
+        client: connected to the scheduler.
     """
 
     def __init__(self, client: distributed.Client) -> None:
@@ -75,7 +75,7 @@ class DaskRunner(TaskRunner):
         upcoming = iter(shards)
         first = next(upcoming, None)
         if first is None or not runs_elsewhere(stage, session, first[1]):
-            # Never all of them at once: a batch is looked for only after the one before was collected.
+            # Never all of them at once: a batch is looked for only after the previous one was collected.
             return super().each(name, total, stage, session, () if first is None else chain([first], upcoming))
         started = time.perf_counter()
         try:
@@ -94,7 +94,7 @@ class DaskRunner(TaskRunner):
         try:
             while True:
                 for steps, args in shards:
-                    # Not pure: the same shard in another run is another one.
+                    # Not pure: the same shard in another run is to run again.
                     with _reaching():
                         under_way[self._client.submit(on_worker, stage, workspace, args, pure=False)] = (n_sent, steps)
                     n_sent += 1
@@ -107,14 +107,14 @@ class DaskRunner(TaskRunner):
                     results[number] = _outcome(future)
                     advance(steps)
         finally:
-            with suppress(Exception):  # what the run has to say matters more
+            with suppress(Exception):  # the run's own error matters more
                 self._client.cancel(list(under_way))
 
     def _finished(self, under_way: Sequence[distributed.Future[Any]]) -> list[distributed.Future[Any]]:
-        """Those that have ended, once there are any.
+        """The futures that have ended, once there are any.
 
         Raises:
-            InputError: all workers are gone, and none comes.
+            InputError: all workers are gone, and none comes back.
         """
         alone_since: float | None = None
         while not (done := [future for future in under_way if future.done()]):
@@ -127,14 +127,14 @@ class DaskRunner(TaskRunner):
             if time.monotonic() - alone_since > ALONE_SECONDS:
                 raise InputError(
                     f"a Dask scheduler whose workers have been gone for {ALONE_SECONDS:.0f} s",
-                    "one or more",
-                    "start them and run again: what was answered is kept",
+                    "at least one worker",
+                    "start workers and run again, as the answers so far are kept",
                 )
         return done
 
 
 def runs_elsewhere(stage: Callable[..., Any], session: Session, args: tuple[Any, ...]) -> bool:
-    """Whether a worker may run a shard: not where money is spent, which one process counts."""
+    """Whether a worker may run a shard: not where money is spent, as one process counts it."""
     if stage is ask_directly:
         return not is_paid(args[0], session)
     return stage in ELSEWHERE
@@ -148,8 +148,8 @@ def _outcome(future: Any) -> Any:
     except distributed.KilledWorker as error:
         raise InputError(
             f"a shard whose workers died one after the other ({error.task})".splitlines()[0],
-            "workers that live",
-            "look for the reason in the workers' logs, often memory, and run again: what was answered is kept",
+            "workers that stay alive",
+            "look in the workers' logs for the reason (often memory), then run again: the answers so far are kept",
         ) from error
     if isinstance(result, Told):
         raise ToldError(result.line)
@@ -158,7 +158,7 @@ def _outcome(future: Any) -> Any:
 
 @contextmanager
 def _reaching() -> Iterator[None]:
-    """Speak to the scheduler; a client that has given up on it has none any more, nor a proper error for that."""
+    """Talk to the scheduler; a client that has given up on it no longer has one, nor a proper error for that."""
     try:
         yield
     except (OSError, AttributeError, ClosedClientError) as error:
@@ -168,14 +168,14 @@ def _reaching() -> Iterator[None]:
 def _lost_scheduler(error: Exception) -> InputError:
     return InputError(
         f"the Dask scheduler is gone ({type(error).__name__})",
-        "one that lives as long as the run",
-        "start it and its workers again, and run again: what was answered is kept",
+        "a scheduler that lasts as long as the run",
+        "restart it and its workers, then run again: the answers so far are kept",
     )
 
 
 @contextmanager
 def dask_runner(address: str, experiment: Experiment, kind: Kind, session: Session) -> Iterator[DaskRunner]:
-    """A runner on the workers of a scheduler, once they are known to be able to do the work.
+    """A runner on the workers of a scheduler, once it is clear that they can do the work.
 
     Args:
         address: of the scheduler.
@@ -184,14 +184,14 @@ def dask_runner(address: str, experiment: Experiment, kind: Kind, session: Sessi
         session: whose store the workers must see, and whose models they must have.
 
     Raises:
-        InputError: nobody answers there, or a worker lacks something.
+        InputError: no scheduler answers there, or a worker lacks something.
     """
     try:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {address} ({type(error).__name__})",
-            "one with at least one worker",
+            "a scheduler with at least one worker",
             "start `dask scheduler` and `dask worker ADDRESS --nthreads 1`, or correct the address",
         ) from error
     with client:

@@ -1,6 +1,6 @@
 """A run whose process is gone: its heartbeats stop, and the server marks it as crashed, so that it can be retried.
 
-One that only slept, with the laptop that it runs on, is marked too; it says so itself when it goes on.
+A run that only slept, with the laptop that it runs on, is marked too; it corrects that itself when it continues.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _ENDED = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused",
 
 
 def watch_heartbeats() -> None:
-    """Make the automation on the configured server, in place of one that an earlier version made.
+    """Create the automation on the configured server, in place of one that an earlier version created.
 
-    The same one is left as it is: it knows which runs were under way when a server went down with them.
+    An identical one is left as it is: it knows which runs were under way when a server went down with them.
     """
     trigger = EventTrigger(
         match={"prefect.resource.id": "prefect.flow-run.*"},
@@ -39,8 +39,8 @@ def watch_heartbeats() -> None:
         within=timedelta(seconds=SILENT_SECONDS),
     )
     message = (
-        f"No sign of life for {SILENT_SECONDS} s: the process is gone, or its machine sleeps. "
-        "Retry goes on where it was, as votes are kept."
+        f"No sign of life for {SILENT_SECONDS} s: the process is gone, or its machine is asleep. "
+        "Retry continues where it stopped, as votes are kept."
     )
     action = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
     automation = AutomationCore(name=NAME, trigger=trigger, actions=[action], description=message)
@@ -61,10 +61,10 @@ def _told(automation: AutomationCore) -> dict[str, Any]:
 
 
 def show_life() -> None:
-    """Put the run that is under way back to Running, if the server took its process for gone.
+    """Set the run that is under way back to Running, if the server thought its process was gone.
 
-    Not an automation on the next heartbeat: that could come after the run has ended, and undo its last state. A Retry
-    that is asked for between the look and the change, some milliseconds, is forgotten; the run goes on as it is.
+    This is not an automation on the next heartbeat, which could come after the run has ended and undo its last state. A
+    Retry requested in the few milliseconds between the look and the change is lost; the run continues as it is.
     """
     context = FlowRunContext.get()
     if not context or not context.flow_run:
@@ -73,5 +73,7 @@ def show_life() -> None:
         state = client.read_flow_run(context.flow_run.id).state
         if state and state.is_crashed():
             client.set_flow_run_state(
-                context.flow_run.id, Running(message="It lives: its machine slept, or the server was away."), force=True
+                context.flow_run.id,
+                Running(message="Still running: its machine slept, or the server was away."),
+                force=True,
             )

@@ -18,14 +18,14 @@ from flows.runners.names import slug
 from flows.stages.progress import Advance, Quiet
 
 UPDATE_SECONDS = 2.0  # between two updates: each is a call to the server
-# The server is away for a moment, or the run was deleted in the UI: neither stops work.
+# The server is away for a moment, or the run was deleted in the UI: neither stops the work.
 AWAY = (httpx.HTTPError, ObjectNotFound)
 LINES = 10  # of the log, for each stage
-RECENT = 16  # updates that the rate is taken over: what a resumed run finds answered goes by in no time
+RECENT = 16  # updates that the rate is taken over: a resumed run passes what is already answered in no time
 
 
 class Live(Quiet):
-    """Tells the flow run that is under way; outside of one there is nobody to tell."""
+    """Reports to the flow run that is under way; outside a flow run there is nothing to report to."""
 
     def say(self, line: str) -> None:
         """Log the line."""
@@ -40,7 +40,7 @@ class Live(Quiet):
 
 
 class _Shown:
-    """A stage as it stands in the UI."""
+    """A stage as the UI shows it."""
 
     def __init__(self, name: str, total: int, live: Live) -> None:
         self.name, self.total, self.done = name, total, 0
@@ -75,13 +75,13 @@ class _Shown:
 
 
 def describe_progress(done: int, total: int, seconds: float, rate: float) -> str:
-    """A stage in one line: how far it is, how long it may still take, and how fast it is; cards show its beginning.
+    """A stage in one line: how far it is, how long it may still take, how fast it is; cards show the line's start.
 
     Args:
         done: steps.
         total: steps.
         seconds: since it began.
-        rate: steps a second of late.
+        rate: recent steps per second.
     """
     line = f"{done} of {total}"
     if not done or rate <= 0:

@@ -16,7 +16,7 @@ from flows.runners.live import Live
 from flows.stages.runner import Finished, Runner
 
 T = TypeVar("T")
-REFUSED = "Refused"  # state of a stage that the user's input stopped
+REFUSED = "Refused"  # state of a stage that a mistake in the user's input stopped
 
 
 def as_task(stage: Callable[..., T], name: str) -> Any:
@@ -25,7 +25,7 @@ def as_task(stage: Callable[..., T], name: str) -> Any:
 
 
 def task_name(stage: Callable[..., Any]) -> str:
-    """How the UI calls a stage."""
+    """A stage's name in the UI."""
     return stage.__name__.replace("_", "-")
 
 
@@ -55,5 +55,5 @@ class TaskRunner(Runner):
         return result
 
     def show(self, finished: Finished) -> None:
-        """As artifacts of the flow run."""
+        """Show the run as artifacts of the flow run."""
         show_run(finished)

@@ -24,7 +24,7 @@ from retrieval.embedding.embedder_config import EmbedderConfig
 
 
 class Told(NamedTuple):
-    """A user's mistake, in its one line; an exception would have to be built again on the other side."""
+    """A user's mistake, in one line; an exception would have to be rebuilt on the other side."""
 
     line: str
 
@@ -39,10 +39,10 @@ class WorkerState:
     def __init__(self, readers: Readers | None = None) -> None:
         self.readers: Readers = readers or LocalReaders()
         self._sessions: dict[str, Session] = {}
-        self._one_at_a_time = threading.Lock()  # models and ledgers are not shared by threads
+        self._one_at_a_time = threading.Lock()  # threads must not share models and ledgers
 
     def run(self, stage: Callable[..., Any], workspace: Workspace, args: tuple[Any, ...]) -> Any:
-        """Run a stage; a user's mistake comes back as what it tells."""
+        """Run a stage; a user's mistake comes back as its message."""
         with self._one_at_a_time:
             try:
                 with self._session(workspace) as session:
@@ -60,8 +60,8 @@ class WorkerState:
 
     @contextmanager
     def _session(self, workspace: Workspace) -> Iterator[Session]:
-        """A store's session. What was asked is on disk when a shard ends, however it ends: the flow reads it there."""
-        # Only what is free is asked here, and the user's price table lies on another machine.
+        """A store's session. Votes are on disk when a shard ends, however it ends: the flow reads them there."""
+        # Only what is free is asked here, and the user's price table is on another machine.
         mine = workspace._replace(prices=None)
         session = self._sessions.setdefault(str(workspace.root), Session(mine, self.readers))
         try:
@@ -70,13 +70,13 @@ class WorkerState:
             try:
                 session.release_ledgers()
             except InputError:
-                # A worker outlives runs: what it cannot write must not stand in the way of the next one.
+                # A worker outlives runs: what it cannot write must not get in the way of the next run.
                 session.abandon_ledgers()
                 raise
 
 
 def state_of(worker: Any) -> WorkerState:
-    """What a Dask worker keeps open, in the worker object itself, so that it lives as long as the worker."""
+    """What a Dask worker keeps open, held by the worker object itself, so that it lasts as long as the worker."""
     state: WorkerState = vars(worker).setdefault("tercet", WorkerState())
     return state
 
@@ -92,7 +92,7 @@ def free_model(dask_worker: Any) -> None:
 
 
 class Worker(NamedTuple):
-    """What a worker told about itself.
+    """What a worker reported about itself.
 
     Attributes:
         host: its machine.
@@ -136,7 +136,7 @@ def _digest(model: str | EmbedderConfig, readers: Readers) -> str:
 def check_workers(
     client: Any, experiment: Experiment, kind: Kind, workspace: Workspace, readers: Readers
 ) -> Iterator[str]:
-    """Refuse workers that would answer otherwise than this machine; gives lines about what may be slow.
+    """Reject workers that would answer differently from this machine; yields lines about what may be slow.
 
     Args:
         client: a Dask client.
@@ -146,8 +146,8 @@ def check_workers(
         readers: of this machine.
 
     Raises:
-        InputError: no worker, another version of Tercet, a store that is not shared, a model that is not there or
-            another file.
+        InputError: there is no worker, or one has another version of Tercet, does not share the store, or lacks a model
+            or has another file for it.
     """
     local = [reader for reader in experiment.readers if not reader.remote.is_remote]
     embedders = experiment.retrieval.embedders if kind in ("sweep", "run") else ()
@@ -160,36 +160,42 @@ def check_workers(
         workers: dict[str, Worker] = client.run(look_around, sign, needed)
     except ModuleNotFoundError as error:
         raise InputError(
-            f"Dask workers that lack a module ({error})", "Tercet on each", "install it there and start them again"
+            f"Dask workers that lack a module ({error})",
+            "Tercet on every worker",
+            "install it there and restart the workers",
         ) from error
     finally:
         sign.unlink(missing_ok=True)
     if not workers:
-        raise InputError("a Dask scheduler without workers", "one or more", "start `dask worker ADDRESS --nthreads 1`")
+        raise InputError(
+            "a Dask scheduler without workers", "at least one worker", "start `dask worker ADDRESS --nthreads 1`"
+        )
     for address, worker in workers.items():
         _check_worker(f"the Dask worker {address} on {worker.host}", worker, mine, workspace)
     yield f"{len(workers)} Dask workers on {len({worker.host for worker in workers.values()})} machines"
     if local and any(reader.threads is None for reader in local):
         for host, n in Counter(worker.host for worker in workers.values()).items():
             if n > 1:
-                yield f"{n} workers share {host}, and each reader takes all of its cores: set threads to share them"
+                yield f"{n} workers share {host}, and each reader uses all of its cores: set threads to share them"
 
 
 def _check_worker(who: str, worker: Worker, mine: dict[str, str], workspace: Workspace) -> None:
     if worker.version != version("tercet"):
         raise InputError(
-            f"{who} has Tercet {worker.version}", f"{version('tercet')}, as here", "install the same version on both"
+            f"{who} has Tercet {worker.version}",
+            f"Tercet {version('tercet')}, as here",
+            "install the same version on both",
         )
     if not worker.sees_store:
         raise InputError(
             f"{who} does not see the store {workspace.root}",
             "a folder that all machines share, or an address such as s3://bucket/runs",
-            "give another --store",
+            "choose another --store",
         )
     for model, digest in mine.items():
         if worker.models[model] != digest:
             raise InputError(
                 f"{who} has no model {model!r} like the one here ({worker.models[model]:.200})",
-                f"sha256 {digest}",
+                f"a file with sha256 {digest}",
                 f"run `tercet models fetch {model}` there",
             )

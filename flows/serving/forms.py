@@ -1,7 +1,7 @@
 """The forms of the Prefect UI: what a user sets for one run. The rest comes from the experiment that is served.
 
-Every bound and choice that one field can state is in its JSON schema, so that the browser checks it. What only shows
-across fields is checked with the experiment that a form makes, before any work starts.
+Every bound and choice that one field can state is in its JSON schema, so that the browser checks it. Whatever involves
+several fields is checked on the experiment that the form makes, before any work starts.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ FormKind = Literal["label", "sweep", "compare"]
 
 
 def served_experiments() -> list[Path]:
-    """Files of the experiments that are served; the bundled demonstration where none is named."""
+    """Files of the experiments that are served; the bundled demonstration if none is named."""
     named = [Path(file) for file in os.environ.get(SERVED, "").split(os.pathsep) if file]
     return named or [EXPERIMENTS / "demo.toml"]
 
 
 def _offered(kind: str, of_experiments: Iterable[str]) -> list[str]:
-    """Names that a form offers: of the registry, and those that only an experiment knows."""
+    """Names that a form offers: those in the registry, and those that only an experiment defines."""
     known = [model.name for model in registry().values() if model.kind == kind]
     return list(dict.fromkeys([*of_experiments, *known]))
 
 
 def _loadable(files: Iterable[Path]) -> Iterator[Experiment]:
-    """The experiments of files; one that is being edited only offers no choices until it is whole again."""
+    """The experiments in these files; one that does not load, say while it is being edited, just offers no choices."""
     for file in files:
         with suppress(InputError):
             yield load_experiment(file)
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     ReaderName: TypeAlias = str
     EmbedderName: TypeAlias = str
 else:
-    # A choice in the browser only: a name that is unknown is told apart from the others when the experiment is made.
+    # The choice binds only the browser: an unknown name is reported when the experiment is made, with the nearest one.
     ReaderName = Annotated[str, WithJsonSchema({"type": "string", "enum": _READERS})]
     EmbedderName = Annotated[str, WithJsonSchema({"type": "string", "enum": _EMBEDDERS})]
 
@@ -72,12 +72,12 @@ def _seldom_changed_last(schema: dict[str, Any]) -> None:
 
 
 class LabelForm(BaseModel):
-    """What to label, by whom, and what is kept."""
+    """What to label, with which readers, and which questions to keep."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_seldom_changed_last)
 
     name: str = Field(
-        "demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", title="Name", description="Names the folder of the run."
+        "demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", title="Name", description="The name of the run's folder."
     )
     source: Source = Field(
         "sample",
@@ -87,54 +87,58 @@ class LabelForm(BaseModel):
     path: str = Field(
         "",
         title="Path",
-        description="Folder or file of the corpus, on the machine where `tercet serve` runs; empty for sample and "
-        "generated, and where the experiment names its files one by one.",
+        description="Folder or file of the corpus, on the machine where `tercet serve` runs. Leave it empty for "
+        "sample and generated, or if the experiment names its files one by one.",
     )
     questions: int = Field(
-        0, ge=0, title="Questions", description="Ask only so many questions, drawn by seed. 0: all of them."
+        0, ge=0, title="Questions", description="How many questions to ask, drawn by seed. 0: all of them."
     )
     readers: list[ReaderName] = Field(
         ["qwen2.5-coder-0.5b"],
         min_length=1,
         title="Readers",
-        description="Each votes three times on every question. Those of this machine must have been fetched: `tercet "
-        "models fetch NAME`.",
+        description="Each votes three times on every question. Local models must be fetched first: `tercet models "
+        "fetch NAME`.",
     )
     rule: Rule = Field(
         "unanimous_and_correct",
         title="Gold set",
-        description="Which questions are kept: all three votes agree; agree and match the corpus's own answer; two of "
-        "three agree; or the mean probability passes the threshold.",
+        description="Which questions are kept: those where all three votes agree; where they agree and match the "
+        "corpus's own answer; where two of three agree; or where the mean probability passes the threshold.",
     )
     min_probability: float = Field(
-        0.8, gt=0, le=1, title="Threshold", description="Of the mean probability, for the rule min_probability only."
+        0.8,
+        gt=0,
+        le=1,
+        title="Threshold",
+        description="Lowest mean probability to keep; for the rule min_probability only.",
     )
     max_cost: float = Field(
         0.0,
         ge=0,
-        title="Most to spend",
-        description="US dollars that this run may spend on remote readers, and again with each Retry. 0: nothing, and "
-        "such a run is refused.",
+        title="Spending limit",
+        description="US dollars that this run may spend on remote readers; each Retry may spend as much again. 0: "
+        "nothing, so a run that would cost money is refused.",
     )
     threads: int = Field(
         0,
         ge=0,
         le=1024,
         title="Threads",
-        description="CPU threads of local readers. 0: as in the experiment, or one a core.",
+        description="CPU threads of local readers. 0: as in the experiment, or one per core.",
     )
     dask: str = Field(
         "",
         pattern=r"^$|^(tcp|tls|ws|wss|ucx)://.+$",
         title="Dask scheduler",
-        description="Address such as tcp://127.0.0.1:8786, whose workers ask the readers. Empty: this machine asks.",
+        description="Its address, such as tcp://127.0.0.1:8786; its workers run the readers. Empty: this machine does.",
     )
 
     def experiment(self, base: Experiment) -> Experiment:
         """The experiment that this form makes.
 
         Args:
-            base: gives everything that the form does not show; its corpus's paths are whole ones.
+            base: gives everything that the form does not show; its corpus's paths are absolute.
 
         Raises:
             InputError: an unknown reader.
@@ -148,7 +152,7 @@ class LabelForm(BaseModel):
         path = Path(self.path).expanduser() if self.path else None
         changed: dict[str, Any] = {"path": path, "sample": self.questions or None}
         if path and path.resolve() != (base.path and base.path.resolve()):
-            changed |= {"documents": None, "questions": None, "name": None}  # they are of the corpus that was there
+            changed |= {"documents": None, "questions": None, "name": None}  # they belong to the corpus that was there
         # Columns, labels and the like belong to the corpus that the experiment names.
         kept = base if base.source == self.source else CorpusConfig(source=self.source, seed=base.seed)
         return kept.model_copy(update=changed)
@@ -160,13 +164,14 @@ class LabelForm(BaseModel):
 
 
 class CompareForm(LabelForm):
-    """Which labelers to compare, on what."""
+    """Which readers to compare, and on which questions."""
 
     readers: list[ReaderName] = Field(
         ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"],
         min_length=2,
         title="Readers",
-        description="Two or more, compared as labelers of the same questions; each must have been fetched.",
+        description="Two or more, compared on the same questions. Local models must be fetched first: `tercet models "
+        "fetch NAME`.",
     )
 
 
@@ -176,45 +181,48 @@ class SweepForm(LabelForm):
     readers: list[ReaderName] = Field(
         ["qwen2.5-coder-0.5b"],
         title="Readers",
-        description="Each makes its own gold set and then answers from chunks. None: sizes are compared by retrieval "
-        "alone. Those of this machine must have been fetched: `tercet models fetch NAME`.",
+        description="Each makes its own gold set and then answers from chunks. If there are none, sizes are compared "
+        "by retrieval alone. Local models must be fetched first: `tercet models fetch NAME`.",
     )
     sizes: list[Tokens] = Field(
         [16, 32, 64, 128],
         min_length=1,
         title="Chunk sizes",
-        description="In tokens of the embedder. all-minilm-l6-v2 reads at most 256.",
+        description="In the embedder's tokens. all-minilm-l6-v2 reads at most 256.",
     )
     overlaps: list[Annotated[int, Field(ge=0, le=MOST_TOKENS)]] = Field(
-        [0], min_length=1, title="Overlaps", description="Tokens that neighbouring chunks share; below every size."
+        [0],
+        min_length=1,
+        title="Overlaps",
+        description="How many tokens neighbouring chunks share; less than every size.",
     )
     splitters: list[Splitter] = Field(
         ["tokens"], min_length=1, title="Splitters", description="How documents are cut into chunks."
     )
     embedders: list[EmbedderName] = Field(
-        ["all-minilm-l6-v2"], min_length=1, title="Embedders", description="What finds chunks by meaning."
+        ["all-minilm-l6-v2"], min_length=1, title="Embedders", description="Models that find chunks by meaning."
     )
     retrievers: list[Retriever] = Field(
         ["dense"],
         min_length=1,
         title="Retrievers",
-        description="dense: exact FAISS; bm25: by words; hybrid: both by reciprocal rank; approximate: HNSW.",
+        description="dense: exact FAISS; bm25: by words; hybrid: both, fused by reciprocal rank; approximate: HNSW.",
     )
     k: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
         [1],
         title="Chunks read (k)",
-        description="The reader sees so many chunks; one reading for each number.",
+        description="How many chunks the reader sees; it answers once for each number.",
     )
     budgets: list[Tokens] = Field(
         [128],
         title="Token budgets",
-        description="The reader sees as many chunks as fit in so many tokens, which compares sizes at equal cost. Not "
-        "below the largest size.",
+        description="The reader sees as many chunks as fit into this many tokens, so that sizes are compared at equal "
+        "cost. No budget may be below the largest size.",
     )
     controls: list[Control] = Field(
         ["closed_book", "random", "oracle_chunk"],
         title="Controls",
-        description="What else each reader is shown, to tell whose a loss is; fewer take less time.",
+        description="What else each reader is shown, to find out where accuracy is lost; fewer take less time.",
     )
     margin: float = Field(
         0.05, ge=0, lt=1, title="Margin", description="How much worse than the best a cheaper setting may be."
@@ -236,15 +244,15 @@ FORMS: dict[FormKind, type[LabelForm]] = {"label": LabelForm, "sweep": SweepForm
 
 
 def filled_in(kind: FormKind, experiment: Experiment, folder: Path) -> LabelForm:
-    """The form of a flow, filled in as an experiment says.
+    """The form of a flow, filled in from an experiment.
 
     Args:
-        kind: of the flow.
+        kind: which flow.
         experiment: the one that is served.
-        folder: that relative paths of the experiment start from.
+        folder: the one that the experiment's relative paths start from.
 
     Raises:
-        InputError: the experiment says what the form does not allow.
+        InputError: the experiment sets something that the form does not allow.
     """
     corpus, consensus, retrieval = experiment.corpus.resolved(folder), experiment.consensus, experiment.retrieval
     threads = {reader.threads for reader in experiment.readers}
@@ -270,13 +278,13 @@ def filled_in(kind: FormKind, experiment: Experiment, folder: Path) -> LabelForm
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(
             f"experiment {experiment.name!r}: {where} {first['input']!r} ({first['msg']})",
-            f"what the form of {kind!r} allows",
-            "change it, or run this experiment from the command line",
+            f"a value that the form of {kind!r} allows",
+            "change the value, or run this experiment from the command line",
         ) from error
 
 
 def _enough(kind: FormKind, readers: list[str]) -> list[str]:
-    """The readers of an experiment; where a flow needs more, those of its form's default after them."""
+    """The readers of an experiment; if a flow needs more, its form's default readers follow."""
     needed = {"label": 1, "sweep": 0, "compare": 2}[kind]
     offered = [one for one in FORMS[kind]().readers if one not in readers]
     return readers + offered[: max(0, needed - len(readers))]

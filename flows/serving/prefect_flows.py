@@ -1,6 +1,6 @@
-"""The flows label, sweep and compare as Prefect knows them: a form each, stages as tasks, results as artifacts.
+"""The flows label, sweep and compare in Prefect: a form for each, stages as tasks, results as artifacts.
 
-A task is a shard of work, never a question, and keeps no result: the ledger is the one source of truth, so that a
+A task is a shard of work, never a single question, and keeps no result: the ledger is the only source of truth, so a
 retried run asks only what is missing.
 """
 
@@ -28,7 +28,7 @@ from flows.session.workspace import Workspace, workspace_of
 
 
 def _execute(kind: Kind, form: LabelForm, experiment: str, store: str) -> Any:
-    """The verdict in one line, or a failed state that says what the user can put right."""
+    """The verdict in one line, or a failed state that says what the user can fix."""
     try:
         folder = experiment_file(Path(experiment)).resolve().parent
         base = load_experiment(Path(experiment))
@@ -38,28 +38,28 @@ def _execute(kind: Kind, form: LabelForm, experiment: str, store: str) -> Any:
         with Session(workspace) as session, runner_on(form.dask, made, kind, session) as runner:
             return execute(made, kind, session, runner).line
     except InputError as error:
-        # Prefect logs a traceback of whatever failed; of a mistake in a form it would bury the one line that helps.
+        # Prefect logs a traceback of every failure; for a mistake in a form it would bury the one line that helps.
         logging.getLogger("prefect.flow_runs").addFilter(lambda record: not record.exc_info)
         return Failed(name=REFUSED, message=str(error))
 
 
 def _lasting(path: StorePath, given: str) -> StorePath:
-    """Refuse a folder relative to where a flow happens to run: a work pool's may be gone after the run."""
+    """Reject a folder relative to where a flow happens to run: a work pool's folder may be gone after the run."""
     if isinstance(path, Path) and not path.is_absolute():
         raise InputError(
-            f"the store {given!r}", "a whole path, or an address such as s3://bucket/runs", "begin it with / or ~"
+            f"the store {given!r}", "an absolute path, or an address such as s3://bucket/runs", "start it with / or ~"
         )
     return path
 
 
 @flow(name="label", persist_result=False)
 def label(form: LabelForm = LabelForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (immutable; Prefect shows defaults in its form)
-    """Ask every reader three times with the whole document, and keep what all three votes agree on.
+    """Ask every reader three times, showing it the whole document, and keep the questions on which the votes agree.
 
     Args:
-        form: what to label, by whom, and what is kept.
-        experiment: the experiment file that gives what the form does not show; `tercet serve EXPERIMENT` fills it in.
-        store: folder of runs and votes, or an address such as s3://bucket/runs.
+        form: what to label, with which readers, and which questions to keep.
+        experiment: the experiment file for all that the form does not show; `tercet serve EXPERIMENT` fills it in.
+        store: folder for runs and votes, or an address such as s3://bucket/runs.
     """
     return _execute("label", form, experiment, store)
 
@@ -70,20 +70,20 @@ def sweep(form: SweepForm = SweepForm(), experiment: str = "demo", store: str = 
 
     Args:
         form: which chunk sizes to try, how chunks are found, and what the readers see.
-        experiment: the experiment file that gives what the form does not show; `tercet serve EXPERIMENT` fills it in.
-        store: folder of runs and votes, or an address such as s3://bucket/runs.
+        experiment: the experiment file for all that the form does not show; `tercet serve EXPERIMENT` fills it in.
+        store: folder for runs and votes, or an address such as s3://bucket/runs.
     """
     return _execute("sweep", form, experiment, store)
 
 
 @flow(name="compare", persist_result=False)
 def compare(form: CompareForm = CompareForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (as above)
-    """Compare readers as labelers of the same questions.
+    """Compare readers on the same questions.
 
     Args:
-        form: which labelers to compare, on what.
-        experiment: the experiment file that gives what the form does not show; `tercet serve EXPERIMENT` fills it in.
-        store: folder of runs and votes, or an address such as s3://bucket/runs.
+        form: which readers to compare, and on which questions.
+        experiment: the experiment file for all that the form does not show; `tercet serve EXPERIMENT` fills it in.
+        store: folder for runs and votes, or an address such as s3://bucket/runs.
     """
     return _execute("compare", form, experiment, store)
 
@@ -102,11 +102,13 @@ def runner_on(dask: str, experiment: Experiment, kind: Kind, session: Session) -
         yield TaskRunner()
         return
     try:
-        # Imported here: only who has a cluster has the package.
+        # Imported here: only users with a cluster have the package.
         from flows.runners.dask_runner import dask_runner
     except ModuleNotFoundError as error:
         raise InputError(
-            f"a Dask scheduler without the package {error.name}", "it installed", "run `pip install -e '.[dask]'`"
+            f"a Dask scheduler without the package {error.name}",
+            "that package to be installed",
+            "run `pip install -e '.[dask]'`",
         ) from error
     with dask_runner(dask, experiment, kind, session) as runner:
         yield runner
@@ -116,12 +118,12 @@ def execute_as_flow(
     experiment: Experiment, kind: Kind, workspace: Workspace, confirm: Callable[[str], bool] = refuse_to_ask,
     dask: str = "",
 ) -> Outcome:  # fmt: skip
-    """Run an experiment as a flow, on the configured Prefect API or on one that lives as long as the run.
+    """Run an experiment as a flow, on the configured Prefect API or on one that lasts as long as the run.
 
     Args:
         experiment: what to run.
-        kind: how much of it.
-        workspace: where.
+        kind: how much of it to run.
+        workspace: where its store and caches are.
         confirm: asks the user whether to spend more on remote readers than the experiment allows.
         dask: address of a Dask scheduler; empty for this process alone.
 
@@ -130,7 +132,7 @@ def execute_as_flow(
     """
     _check_server()
     done: list[Outcome | InputError] = []
-    if dask:  # the workers have other current folders
+    if dask:  # the workers' current folders are different
         workspace = workspace._replace(root=absolute(workspace.root))
 
     @flow(name=kind, persist_result=False)
@@ -153,21 +155,21 @@ def execute_as_flow(
 def _check_server() -> None:
     url = get_current_settings().api.url
     if not url:
-        return  # one that lives as long as the run
+        return  # one that lasts as long as the run
     with get_client(sync_client=True) as client:
         if error := client.api_healthcheck():
             raise InputError(
                 f"PREFECT_API_URL is {url!r}, but no Prefect server answers there ({type(error).__name__})",
-                "one",
-                "start it, or unset PREFECT_API_URL, in the environment and in the Prefect profile",
+                "a running Prefect server",
+                "start it, or unset PREFECT_API_URL in the environment and in the Prefect profile",
             ) from error
         try:
-            client.read_flow_runs(limit=1)  # its health is told to everybody
+            client.read_flow_runs(limit=1)  # anybody may ask for its health
         except PrefectHTTPStatusError as error:
             if error.response.status_code not in (401, 403):
                 raise
             raise InputError(
                 f"the Prefect server at {url} refuses this key or password",
-                "one that it takes",
+                "one that it accepts",
                 "set PREFECT_API_KEY, or PREFECT_API_AUTH_STRING for a server of your own",
             ) from error

@@ -1,4 +1,4 @@
-"""The HTML reports of a store, shown to browsers of this machine only; nothing else of the store is."""
+"""Shows the HTML reports of a store, and nothing else of it, to browsers on this machine only."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from results.store import MANIFEST
 
 LOOPBACK = "127.0.0.1"
 _PATH = re.compile(rf"/([A-Za-z0-9][A-Za-z0-9_.-]*)/{re.escape(HTML_REPORT)}")
-# A report needs no script and no other place: whatever a corpus smuggled into one could do nothing.
+# A report needs no script and loads nothing from elsewhere: what a corpus smuggles into it can do nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 @contextmanager
 def reports_shown(store: StorePath, port: int = 0) -> Iterator[str]:
-    """Show the reports of a store for as long as the context lasts; gives the address, without a slash at its end.
+    """Show the reports of a store for as long as the context lasts; yields the address, without a trailing slash.
 
     Args:
         store: folder of runs.
-        port: to listen on, so that links of earlier runs lead somewhere; any free one where it is taken, or for 0.
+        port: port to listen on, so that links in earlier runs still work; any free one if it is taken, or for 0.
     """
 
     class Handler(_Reports):
@@ -53,13 +53,13 @@ class _Reports(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         host = self.headers.get("Host", "").rpartition(":")[0]
         found = _PATH.fullmatch(self.path)
-        # Another name for this machine would be a foreign page that had it point here.
+        # A request under another host name comes from a foreign page whose name was made to point here.
         if host not in (LOOPBACK, "localhost") or not found:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         folder = self.root / found[1]
         if not (folder / MANIFEST).is_file() or not (folder / HTML_REPORT).is_file():
-            self.send_error(HTTPStatus.NOT_FOUND, "No finished run of this name")
+            self.send_error(HTTPStatus.NOT_FOUND, "No finished run with this name")
             return
         body = (folder / HTML_REPORT).read_bytes()
         self.send_response(HTTPStatus.OK)

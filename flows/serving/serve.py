@@ -1,4 +1,4 @@
-"""Serving the flows: a loopback Prefect server, found or started, with label, sweep and compare registered."""
+"""Serves the flows: finds or starts a loopback Prefect server, and registers label, sweep and compare with it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ MOST_PORT = 65_535
 
 
 def serve_flows(experiments: Sequence[Path], port: int, store: StorePath, limit: int) -> None:
-    """Register the three flows and run what is asked for, until interrupted.
+    """Register the three flows and run what is submitted, until interrupted.
 
     Args:
-        experiments: files or bundled names; each gets deployments of its name, with forms filled in as it says.
-        port: of the server on 127.0.0.1; one that answers there is used, else one is started and stopped again. A
-            configured `PREFECT_API_URL` has precedence.
+        experiments: files or bundled names; each gets deployments under its name, with forms filled in from it.
+        port: port of the server on 127.0.0.1; a server that answers there is used, else one is started, and stopped at
+            the end. A configured `PREFECT_API_URL` takes precedence.
         store: folder of runs.
-        limit: most runs at a time.
+        limit: how many runs at a time.
 
     Raises:
-        InputError: an experiment is wrong, or the server does not come up.
+        InputError: an experiment has a mistake, or the server does not start.
     """
     for end in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends it as Ctrl-C does: nothing is left behind
         if signal.getsignal(end) != signal.SIG_IGN:  # as under nohup
@@ -51,7 +51,7 @@ def serve_flows(experiments: Sequence[Path], port: int, store: StorePath, limit:
         server(os.environ.get("PREFECT_API_URL") or f"http://{LOOPBACK}:{port}/api", port) as url,
         reports_shown(store, port + 1 if port < MOST_PORT else 0) as reports,
     ):
-        # Set before Prefect is imported, which reads its settings then; runs are child processes and have them too.
+        # Set before Prefect is imported, as it reads its settings then; runs are child processes and inherit them.
         os.environ |= {"PREFECT_API_URL": url, SERVED: os.pathsep.join(map(str, files)), REPORTS: reports}
         os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
         os.environ.setdefault("PREFECT_RUNNER_POLL_FREQUENCY", "2")  # seconds until a submitted run begins
@@ -62,7 +62,7 @@ def serve_flows(experiments: Sequence[Path], port: int, store: StorePath, limit:
         watch_heartbeats()
         deployments = [one for file, experiment in loaded.items() for one in _deployments(file, experiment, store)]
         click.echo(f"Open {url.removesuffix('/api')}/deployments to run label, sweep and compare; stop with Ctrl-C.")
-        with suppress(KeyboardInterrupt):  # where it comes before Prefect is ready for it
+        with suppress(KeyboardInterrupt):  # if it comes before Prefect is ready for it
             serve(*deployments, limit=limit)
 
 
@@ -78,7 +78,7 @@ def _deployments(file: Path, experiment: Experiment, store: StorePath) -> list[A
         one.to_deployment(
             name=experiment.name,
             tags=[TAG],
-            # By its module: files would be looked for in the current folder.
+            # By module: a file would be looked for in the current folder.
             entrypoint_type=EntrypointType.MODULE_PATH,
             parameters=given | {"form": filled_in(kind, experiment, file.parent).model_dump(mode="json")},
         )
@@ -89,7 +89,9 @@ def _deployments(file: Path, experiment: Experiment, store: StorePath) -> list[A
 def _check_names(names: Sequence[str]) -> None:
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
-        raise InputError(f"two experiments called {min(doubled)!r}", "a name of its own for each", "set `name` in one")
+        raise InputError(
+            f"two experiments called {min(doubled)!r}", "a different name for each", "change `name` in one"
+        )
 
 
 @contextmanager
@@ -100,12 +102,14 @@ def server(url: str, port: int) -> Iterator[str]:
         return
     if os.environ.get("PREFECT_API_URL"):
         raise InputError(
-            f"PREFECT_API_URL is {url!r}, but no Prefect server answers there", "one", "start it or unset the variable"
+            f"PREFECT_API_URL is {url!r}, but no Prefect server answers there",
+            "a running Prefect server",
+            "start it, or unset PREFECT_API_URL",
         )
-    # The server needs its own address too where the port is not the default one.
+    # The server needs its own address too, as the port may not be the default one.
     environment = os.environ | {"PREFECT_API_URL": url} | NO_ANALYTICS
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
-    # A session of its own: Ctrl-C is for the runs, which tell the server how they ended.
+    # In a process group of its own: Ctrl-C is for the runs, which then tell the server how they ended.
     process = subprocess.Popen(  # noqa: S603  (fixed command)
         command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
     )
@@ -126,7 +130,9 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     while not answers(url):
         if process.poll() is not None or time.monotonic() > deadline:
             raise InputError(
-                f"no Prefect server came up at {url}", f"one within {START_SECONDS:.0f} s", "try another --port"
+                f"no Prefect server came up at {url}",
+                f"a server that answers within {START_SECONDS:.0f} s",
+                "try another --port",
             )
         time.sleep(0.5)
 

@@ -356,7 +356,7 @@ def test_on_a_terminal_the_user_is_asked(double, experiment, tmp_path):
     os.close(theirs)
     assert done.returncode == 0, done.stderr
     assert f"{REQUESTS} requests" in done.stderr
-    assert re.search(r"a cost of about [\d.]+ USD, at most [\d.]+ USD. Go on\?", done.stderr)
+    assert re.search(r"a cost of about [\d.]+ USD, at most [\d.]+ USD. Continue\?", done.stderr)
     assert double.billed.total() == REQUESTS
 
 

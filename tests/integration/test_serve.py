@@ -69,7 +69,7 @@ def test_a_run_that_was_taken_for_dead_shows_as_running_again_and_ends(served):
     wait_until(lambda: any(key.startswith("progress-label") for key in served.artifacts(run)), 120)
     # As the automation does when a laptop has slept for longer than three heartbeats.
     served.api(f"flow_runs/{run}/set_state", {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True})
-    wait_until(lambda: "It lives" in (served.state(run)["message"] or ""), 120, told=served.log.read_text)
+    wait_until(lambda: "Still running" in (served.state(run)["message"] or ""), 120, told=served.log.read_text)
     assert served.wait_for_state(run, "Completed", "Failed", "Crashed")["name"] == "Completed"
 
 
