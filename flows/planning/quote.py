@@ -63,7 +63,7 @@ def authorise(
     raise InputError(
         found,
         "a price for every model" if unknown else f"a cost of at most {money(limit or 0)}",
-        "add the price to a file and name it in `prices`"
+        "add the price to a file and name that file in `prices`"
         if unknown
         else "allow more with --max-cost, or run `tercet plan` to see what costs what",
     )

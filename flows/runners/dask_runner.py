@@ -143,7 +143,7 @@ def runs_elsewhere(stage: Callable[..., Any], session: Session, args: tuple[Any,
 def _outcome(future: Any) -> Any:
     try:
         result = future.result()
-    except distributed.CancelledError as error:  # nobody here cancels what is waited for
+    except distributed.CancelledError as error:  # nothing here cancels a future that is waited for
         raise _lost_scheduler(error) from error
     except distributed.KilledWorker as error:
         raise InputError(

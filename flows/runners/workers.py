@@ -183,7 +183,7 @@ def _check_worker(who: str, worker: Worker, mine: dict[str, str], workspace: Wor
     if worker.version != version("tercet"):
         raise InputError(
             f"{who} has Tercet {worker.version}",
-            f"Tercet {version('tercet')}, as here",
+            f"Tercet {version('tercet')}, as on this machine",
             "install the same version on both",
         )
     if not worker.sees_store:

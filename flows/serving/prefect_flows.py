@@ -47,7 +47,9 @@ def _lasting(path: StorePath, given: str) -> StorePath:
     """Reject a folder relative to where a flow happens to run: a work pool's folder may be gone after the run."""
     if isinstance(path, Path) and not path.is_absolute():
         raise InputError(
-            f"the store {given!r}", "an absolute path, or an address such as s3://bucket/runs", "start it with / or ~"
+            f"the store {given!r}",
+            "an absolute path, or an address such as s3://bucket/runs",
+            "start the path with / or ~",
         )
     return path
 
@@ -170,6 +172,6 @@ def _check_server() -> None:
                 raise
             raise InputError(
                 f"the Prefect server at {url} refuses this key or password",
-                "one that it accepts",
+                "a key or password that it accepts",
                 "set PREFECT_API_KEY, or PREFECT_API_AUTH_STRING for a server of your own",
             ) from error

@@ -90,7 +90,7 @@ def _check_names(names: Sequence[str]) -> None:
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
         raise InputError(
-            f"two experiments called {min(doubled)!r}", "a different name for each", "change `name` in one"
+            f"two experiments called {min(doubled)!r}", "a different name for each", "change `name` in one of them"
         )
 
 

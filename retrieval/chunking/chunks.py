@@ -107,6 +107,6 @@ def _check(frame: pl.DataFrame, shard: list[tuple[str, str]], chunking: Chunking
     if longest > chunking.size:
         raise InputError(
             f"{chunking.name} made a chunk of {longest} tokens",
-            f"chunks of at most {chunking.size}",
+            f"chunks of at most {chunking.size} tokens",
             "choose another splitter, as this one cannot cut this text small enough",
         )

@@ -35,7 +35,7 @@ def window_of(folder: Path) -> int:
         raise InputError(
             f"no file in {folder} says how many tokens the model reads",
             "max_seq_length in sentence_bert_config.json",
-            "add the number that the model's authors state",
+            "add it there, with the number that the model's authors give",
         )
     return min(known)
 
