@@ -81,9 +81,9 @@ def each_cut(
 
 
 def shown_by_any(ranked: pl.DataFrame, cuts: Sequence[Cut]) -> pl.DataFrame:
-    """Of rankings that are deep enough for any cut, what at least one of these cuts shows.
+    """What at least one of these cuts shows of rankings that are deep enough for any cut.
 
-    A ranking is as deep as its shortest chunks may be many in a budget; few questions have that many short ones.
+    A ranking is deep enough to fill a budget with the shortest chunks; few questions rank that many short ones.
 
     Args:
         ranked: as `cut_ranking` takes it.

@@ -43,7 +43,7 @@ def rank_oracle(
         chunks: frame of schema `CHUNKS` of one chunking.
         vectors: shape (chunks, dimensions), unit length.
         of_questions: shape (questions, dimensions), unit length.
-        depth: how many chunks are wanted for each question.
+        depth: how many chunks to return for each question.
 
     Returns:
         Frame of schema `HITS`; the score is the similarity to the question.

@@ -34,10 +34,10 @@ class Questions(NamedTuple):
     vectors: Vectors | None = None
 
     def blocks(self, most: int) -> Iterator[Questions]:
-        """The questions in blocks of about the same size: FAISS adds up differently, in the last digit, for very few.
+        """The questions in blocks of about equal size: for very few, FAISS sums differ in the last digit.
 
         Args:
-            most: questions of a block.
+            most: maximum questions per block.
         """
         n_blocks = max(1, math.ceil(len(self.ids) / most))
         ends = [len(self.ids) * at // n_blocks for at in range(n_blocks + 1)]
