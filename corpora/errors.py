@@ -4,12 +4,14 @@ from __future__ import annotations
 
 
 class InputError(Exception):
-    """Something that the user gave is wrong; the command line prints it as one line and exits with code 2.
+    """Something in the user's input is wrong; the command line prints the error as one line and exits with code 2.
+
+    The line reads "FOUND: expected EXPECTED; REMEDY.", so each part is a phrase without a capital or a full stop.
 
     Args:
-        found: what was found, with the offending value and where it stands.
-        expected: what should have been there.
-        remedy: what the user can do about it.
+        found: what was found, with the offending value and its place.
+        expected: what is accepted, by its name ("a sha256 of 64 hexadecimal digits", never "them" or "one").
+        remedy: what the user can do about it, beginning with a verb.
     """
 
     def __init__(self, found: str, expected: str, remedy: str) -> None:

@@ -1,4 +1,4 @@
-"""From a corpus section of an experiment to a checked corpus: the one place that knows every source."""
+"""Loads and checks the corpus that an experiment describes: the one place that knows every source."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from corpora.storage import StorePath, sha256_text
 from corpora.validate import validate
 
 Source = Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"]
-# Sources that are read from a path and need nothing else.
+# The sources that need nothing but a path.
 _READERS: dict[str, Callable[[Path], Corpus]] = {
     "pubmedqa": read_pubmedqa,
     "evidence_inference": read_evidence_inference,
@@ -39,7 +39,7 @@ _READERS: dict[str, Callable[[Path], Corpus]] = {
 }
 
 
-# By which files a source is known.
+# The files by which a source is recognised.
 _FILES: dict[Source, tuple[str, ...]] = {
     "pubmedqa": PARTS,
     "evidence_inference": ("prompts_merged.csv",),
@@ -54,7 +54,9 @@ class CorpusConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="how reports call it; the source's name by default"
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="the name that reports use; the source's name by default",
     )
     source: Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"] = (
         Field(
@@ -65,42 +67,51 @@ class CorpusConfig(BaseModel):
     )
     path: Path | None = Field(
         None,
-        description="pubmedqa: folder or ori_pqal.json; squad: the .json; tables: folder with documents.* and "
-        "questions.*; else the source's folder",
+        description="pubmedqa: its folder or ori_pqal.json; squad: the .json file; tables: a folder with documents.* "
+        "and questions.*; other sources: their folder",
     )
-    documents: Path | None = Field(None, description="tables: the documents' file (JSONL, CSV, Parquet)")
-    questions: Path | None = Field(None, description="tables: the questions' file (JSONL, CSV, Parquet)")
+    documents: Path | None = Field(None, description="tables: the file of documents (JSONL, CSV or Parquet)")
+    questions: Path | None = Field(None, description="tables: the file of questions (JSONL, CSV or Parquet)")
     document_columns: DocumentColumns = Field(default_factory=DocumentColumns, description="tables: column names")
     question_columns: QuestionColumns = Field(default_factory=QuestionColumns, description="tables: column names")
     labels: tuple[str, ...] = Field(("yes", "no", "maybe"), description="tables: the allowed answers, 2 to 8")
     generator: GeneratorConfig = Field(default_factory=GeneratorConfig, description="generated: what to plant")
-    stitch: int = Field(1, ge=1, description="join so many documents into one long one, drawn by seed; 1 for none")
+    stitch: int = Field(
+        1, ge=1, description="how many documents to join into each long one, drawn by seed; 1 to join none"
+    )
     distractors: Path | None = Field(
-        None, description="documents that are only indexed: a table with id and text, or a PubMedQA .json"
+        None,
+        description="documents that are indexed and never asked about: a table with id and text, or a PubMedQA .json",
     )
-    n_distractors: int | None = Field(None, ge=1, description="so many of them, drawn by seed; all by default")
+    n_distractors: int | None = Field(
+        None, ge=1, description="how many distractors to add, drawn by seed; all by default"
+    )
     split: Literal["auto", "tune", "held_out", "all"] = Field(
-        "auto", description="which questions are asked; auto: the held-out ones where the source has a split, else all"
+        "auto", description="which questions to ask; auto: the held-out ones if the source has a split, otherwise all"
     )
-    held_out_fraction: float = Field(0.5, gt=0, lt=1, description="where the source has no split of its own")
-    sample: int | None = Field(None, ge=1, description="ask only so many questions of the split, drawn by seed")
-    seed: int = Field(0, description="seed of the sample and of the split")
+    held_out_fraction: float = Field(
+        0.5, gt=0, lt=1, description="share of the questions to hold out if the source has no split"
+    )
+    sample: int | None = Field(
+        None, ge=1, description="how many questions of the split to ask, drawn by seed; all by default"
+    )
+    seed: int = Field(0, description="seed of everything that is drawn: sample, split, joined documents, distractors")
 
     def resolved(self, base: Path) -> CorpusConfig:
-        """The same with its relative paths starting from `base`."""
+        """The same section, with relative paths taken from `base`."""
         given = {name: getattr(self, name) for name in ("path", "documents", "questions", "distractors")}
         return self.model_copy(update={name: base / path for name, path in given.items() if path is not None})
 
 
 def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
-    """Read, check, split and sample a corpus; all documents stay, questions are selected.
+    """Read, check, split and sample a corpus: all documents stay, only questions are selected.
 
     Args:
         config: the corpus section.
-        pins: a folder that remembers samples, so that a sample stays the same when its source grows.
+        pins: a folder in which samples are recorded, so that a sample stays the same when its source grows.
 
     Raises:
-        InputError: whatever is wrong with the input, in one line.
+        InputError: something is wrong with the input.
     """
     corpus = validate(read_source(config))
     split = config.split
@@ -111,23 +122,29 @@ def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     if split != "all":
         questions = questions.filter(pl.col("split") == split)
     if questions.is_empty():
-        raise InputError(f"{corpus.name}: no question in split {split!r}", "at least one", "choose another `split`")
+        raise InputError(
+            f"{corpus.name}: no questions in split {split!r}", "at least one question", "choose another `split`"
+        )
     if config.sample is not None:
         pin = pins / f"{corpus.name}-{config.sample}-{_draw_digest(config)}.json" if pins else None
         questions = sample_questions(questions, config.sample, config.seed, pin)
     selected = replace(corpus, name=config.name or corpus.name, questions=questions, tune=tune)
-    # Last, so that short and long documents are asked the same questions.
+    # Done last, so that the same questions are asked whether the documents are short or long.
     return lengthen(selected, config)
 
 
 def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
-    """The corpus with its distractors, its documents joined into longer ones.
+    """The corpus with distractors added and documents joined into longer ones.
 
     Raises:
-        InputError: as `add_distractors`, or `n_distractors` without a file.
+        InputError: as in `add_distractors`; also if `n_distractors` is set without a file.
     """
     if config.distractors is None and config.n_distractors is not None:
-        raise InputError(f"n_distractors {config.n_distractors} without distractors", "a file", "set `distractors`")
+        raise InputError(
+            f"n_distractors is {config.n_distractors}, but `distractors` is not set",
+            "a file of distractors",
+            "set `distractors`",
+        )
     if config.distractors is not None:
         columns = config.document_columns
         corpus = validate(add_distractors(corpus, config.distractors, config.n_distractors, columns, config.seed))
@@ -135,8 +152,8 @@ def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
 
 
 def _draw_digest(config: CorpusConfig) -> str:
-    """What a pinned sample belongs to: the source by its place, not by its content, which may grow."""
-    # Not by what is made of the documents either: the same questions are asked of short and of long ones.
+    """Digest that names a pinned sample; it covers where the source is, not its content, which may grow."""
+    # Nor does it cover what is made of the documents: short and long ones are asked the same questions.
     made = {"stitch", "distractors", "n_distractors"}
     left_out = {"name", "document_columns", "question_columns", "labels"} | made
     drawn_from = config.model_dump(mode="json", exclude=left_out)
@@ -144,13 +161,13 @@ def _draw_digest(config: CorpusConfig) -> str:
 
 
 def read_source(config: CorpusConfig) -> Corpus:
-    """Read a corpus as it is: not checked, not split, not sampled."""
-    # Compared with the default: a form sends every field, also those that nobody touched.
+    """Read a corpus as it is, without checking, splitting or sampling it."""
+    # Compared with the default because a web form sends every field, even those that nobody changed.
     if config.source != "tables" and config.labels != CorpusConfig.model_fields["labels"].default:
         raise InputError(
-            f"`labels` with source {config.source!r}",
-            "them with source 'tables' only",
-            "remove it, as it has its own",
+            f"`labels` is set for source {config.source!r}, which has its own labels",
+            "`labels` only with source 'tables'",
+            "remove `labels`",
         )
     if config.source == "sample":
         return read_sample()
@@ -163,13 +180,13 @@ def read_source(config: CorpusConfig) -> Corpus:
 
 
 def guess_config(path: Path) -> CorpusConfig:
-    """The corpus section for a bare path, told by the files that each source has.
+    """The corpus section for a bare path, recognised by the files that each source has.
 
     Raises:
-        InputError: nothing there that a reader knows.
+        InputError: the path holds nothing that a source can read.
     """
     if not path.exists():
-        raise InputError(f"no such path {path}", "a corpus folder or file", "check the path")
+        raise InputError(f"path {path} does not exist", "a corpus folder or file", "check the path")
     if path.suffix == ".json" and path.name not in PARTS:
         return CorpusConfig(source="squad" if _is_squad(path) else "pubmedqa", path=path, split="all")
     for source, names in _FILES.items():
@@ -178,15 +195,15 @@ def guess_config(path: Path) -> CorpusConfig:
     if path.is_dir() and find_table(path, "documents") and find_table(path, "questions"):
         return CorpusConfig(source="tables", path=path, split="all")
     raise InputError(
-        f"{path} holds no corpus that Tercet knows",
-        f"one of {', '.join(name for names in _FILES.values() for name in names)}; documents.* and questions.* "
-        "(JSONL, CSV, Parquet); a SQuAD-format .json; or an experiment's .toml file",
-        "point at the folder that holds them",
+        f"{path} holds no corpus that Tercet recognises",
+        f"one of the files {', '.join(name for names in _FILES.values() for name in names)}, or documents.* and "
+        "questions.* (JSONL, CSV, Parquet), or a SQuAD-format .json, or an experiment's .toml file",
+        "give the path of the folder that holds the corpus",
     )
 
 
 def _is_squad(file: Path) -> bool:
-    """Whether a JSON file opens as SQuAD's do, with the list `data`; PubMedQA's have ids there."""
+    """Whether a JSON file begins like SQuAD's, with the list `data`; PubMedQA's files begin with ids."""
     with file.open(encoding="utf-8", errors="replace") as content:
         opening = content.read(100_000)
     return re.search(r'"data"\s*:\s*\[', opening) is not None
@@ -194,7 +211,9 @@ def _is_squad(file: Path) -> bool:
 
 def _required(path: Path | None, name: str, source: str) -> Path:
     if path is None:
-        raise InputError(f"source {source!r} without `{name}`", f"a {name}", f"set `{name}` in the corpus section")
+        raise InputError(
+            f"source {source!r} without `{name}`", f"the {name} of its files", f"set `{name}` in the corpus section"
+        )
     return path
 
 
@@ -204,7 +223,7 @@ def _table_files(config: CorpusConfig) -> tuple[Path, Path]:
         file = given or (find_table(config.path, stem) if config.path else None)
         if file is None:
             raise InputError(
-                f"source 'tables' without {stem} (path {config.path})", f"a {stem} file", f"set `path` or `{stem}`"
+                f"source 'tables' without {stem} (path {config.path})", f"a file of {stem}", f"set `path` or `{stem}`"
             )
         files.append(file)
     return files[0], files[1]

@@ -79,7 +79,7 @@ class LabelSet:
     """The allowed answers, in their canonical order.
 
     Raises:
-        InputError: fewer than 2 or more than 8 labels, an empty one, or two that differ only in case.
+        InputError: fewer than 2 or more than 8 labels, an empty label, or two labels that differ only in case.
     """
 
     labels: tuple[str, ...] = ("yes", "no", "maybe")
@@ -87,16 +87,18 @@ class LabelSet:
     def __post_init__(self) -> None:
         if not 2 <= len(self.labels) <= 8:
             raise InputError(
-                f"label set {list(self.labels)} has {len(self.labels)} labels", "2 to 8", "merge or add labels"
+                f"label set {list(self.labels)} has {len(self.labels)} labels", "2 to 8 labels", "add or merge labels"
             )
         if any(ord(character) < 32 for label in self.labels for character in label):
             raise InputError(
-                f"label set {list(self.labels)}", "labels of one line without control characters", "rename the labels"
+                f"label set {list(self.labels)} holds a control character",
+                "labels of one line without control characters",
+                "rename the labels",
             )
         folded = [label.strip().casefold() for label in self.labels]
         if "" in folded or len(set(folded)) != len(folded):
             raise InputError(
-                f"label set {list(self.labels)}",
+                f"label set {list(self.labels)} holds an empty label or two that differ only in case",
                 "labels that are not empty and differ in more than case",
                 "rename the labels",
             )
@@ -108,7 +110,7 @@ class LabelSet:
         return len(self.labels)
 
     def index(self, label: str) -> int:
-        """Position of `label` in canonical order; ValueError when it is not in the set."""
+        """Position of `label` in canonical order; raises ValueError if it is not in the set."""
         return self.labels.index(label)
 
 
@@ -118,11 +120,11 @@ class Corpus:
 
     Attributes:
         name: short name, used in reports.
-        documents: frame of schema `DOCUMENTS`, one row a document, in the source's order.
-        questions: frame of schema `QUESTIONS`, one row a question, in the source's order.
+        documents: frame of schema `DOCUMENTS`, one row per document, in the source's order.
+        questions: frame of schema `QUESTIONS`, one row per question, in the source's order.
         labels: the allowed answers.
         inputs: sha256 of every file that was read, by file name.
-        tune: questions of the `tune` split, none of which is in `questions`; None where there are none to spare.
+        tune: questions of the `tune` split, none of which is in `questions`; None if there is no such reserve.
     """
 
     name: str
@@ -143,7 +145,7 @@ class Corpus:
 
 
 def documents_frame(documents: Iterable[Document]) -> pl.DataFrame:
-    """Frame of schema `DOCUMENTS`, one row a document."""
+    """Frame of schema `DOCUMENTS`, one row per document."""
     rows = [{"document_id": d.id, "text": d.text, "sections": [s._asdict() for s in d.sections]} for d in documents]
     return pl.DataFrame(rows, schema=DOCUMENTS)
 
@@ -156,7 +158,7 @@ def iter_documents(frame: pl.DataFrame) -> Iterator[Document]:
 
 
 def questions_frame(questions: Iterable[Question]) -> pl.DataFrame:
-    """Frame of schema `QUESTIONS`, one row a question."""
+    """Frame of schema `QUESTIONS`, one row per question."""
     rows = [
         {
             "question_id": q.id,

@@ -1,6 +1,6 @@
-"""Where runs are kept: a folder, or a place on any file system that fsspec knows, such as s3://bucket/runs.
+"""Where runs are kept: a folder, or an address on any file system that fsspec knows, such as s3://bucket/runs.
 
-Files appear whole or not at all: they are written beside their place under a hidden name, and moved there.
+Files appear whole or not at all: they are written under a hidden name in the same folder and then renamed.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def sha256_text(text: str) -> str:
 
 
 StorePath = Path | UPath
-LEFT_SECONDS = 24 * 3600.0  # no file takes so long to write: whoever was writing it is gone
+LEFT_SECONDS = 24 * 3600.0  # no file takes this long to write, so its writer must be gone
 
 
 def store_path(text: str | Path) -> StorePath:
-    """A path of this machine, or of the file system that an address such as s3://bucket/runs names.
+    """A path on this machine, or on the file system that an address such as s3://bucket/runs names.
 
     Raises:
-        InputError: a file system that fsspec does not know, or whose package is missing.
+        InputError: fsspec does not know the file system, or the package for it is missing.
     """
     if isinstance(text, Path) or "://" not in text:
         return Path(text).expanduser()
@@ -54,20 +54,21 @@ def store_path(text: str | Path) -> StorePath:
         get_filesystem_class(protocol)
     except (ImportError, ValueError) as error:
         raise InputError(
-            f"{text} ({str(error).splitlines()[0]})",
-            "a folder, or an address of an installed fsspec file system (s3://, gs://, sftp://)",
-            "install the package of that file system, or correct the address",
+            f"cannot open the address {text} ({str(error).splitlines()[0]})",
+            "a folder, or an address on an installed fsspec file system (s3://, gs://, sftp://)",
+            "install the package for that file system, or correct the address",
         ) from error
     path = UPath(text)
-    # file:///folder is a folder, with all that only folders have.
+    # file:///folder is a folder of this machine, with the locks that only such folders have.
     return Path(path.path) if isinstance(path, Path) or protocol in ("file", "local") else path
 
 
 def open_store(text: str | Path) -> StorePath:
-    """The path of a store that can be asked for files; it need not be there yet, but its bucket must.
+    """The path of a store that can be reached; the store need not exist yet, but its bucket must.
 
     Raises:
-        InputError: as `store_path`; a file; or a file system that does not answer, or has no such bucket.
+        InputError: as in `store_path`; also if the path is a file, or its file system does not answer or has no such
+            bucket.
     """
     path = store_path(text)
     bucket = "" if isinstance(path, Path) else path.path.partition("/")[0]
@@ -76,10 +77,10 @@ def open_store(text: str | Path) -> StorePath:
             path.fs.info(bucket)
         is_file = path.is_file()
     except FileNotFoundError as error:
-        # Writing would make the bucket: a slip of the pen should not.
-        found = f"the store {text}, and no bucket {bucket!r}"
-        raise InputError(found, "one that exists", "make it, or correct the address") from error
-    except Exception as error:  # each file system has errors of its own
+        # Writing would create the bucket, and a slip in the address should not do that.
+        found = f"the store {text} names the bucket {bucket!r}, which does not exist"
+        raise InputError(found, "an existing bucket", "create the bucket, or correct the address") from error
+    except Exception as error:  # each file system has its own errors
         raise InputError(
             f"the store {text} does not answer ({type(error).__name__}: {str(error).splitlines()[0]:.200})",
             "an address that can be reached",
@@ -91,34 +92,42 @@ def open_store(text: str | Path) -> StorePath:
 
 
 def absolute(path: StorePath) -> StorePath:
-    """The same path as it is called from any current folder."""
+    """The same path, valid from any current folder."""
     return path.resolve() if isinstance(path, Path) else path
 
 
 def is_folder(path: StorePath) -> bool:
-    """Whether a path is one of this machine, where files can be locked and synced to the disk."""
+    """Whether a path is on this machine, where files can be locked and synced to disk."""
     return isinstance(path, Path)
 
 
 def require_folder(path: StorePath, purpose: str) -> Path:
-    """The path as one of this machine.
+    """The path, if it is on this machine.
+
+    Args:
+        path: any path.
+        purpose: what needs a folder of this machine, as a noun for the message.
 
     Raises:
-        InputError: it is on another file system.
+        InputError: the path is on another file system.
     """
     if not isinstance(path, Path):
-        raise InputError(f"the store {path} with {purpose}", "a folder of this machine", "give another --store")
+        raise InputError(
+            f"the store {path} is not on this machine, as required for {purpose}",
+            "a folder of this machine",
+            "give another --store",
+        )
     return path
 
 
 def forget_listings(path: StorePath) -> None:
-    """Look at the file system anew next time: other machines write there too, and fsspec keeps what it has listed."""
+    """Make the next look list the folder again: other machines write there too, and fsspec caches its listings."""
     if isinstance(path, UPath):
         path.fs.invalidate_cache()
 
 
 def files_in(folder: StorePath, pattern: str) -> list[StorePath]:
-    """The files of a folder whose name matches, by name; none where there is no such folder."""
+    """The files of a folder whose names match, sorted by name; an empty list if there is no such folder."""
     forget_listings(folder)
     found: list[StorePath] = list(folder.glob(pattern))
     return sorted(found, key=lambda file: file.name)
@@ -126,10 +135,10 @@ def files_in(folder: StorePath, pattern: str) -> list[StorePath]:
 
 @contextlib.contextmanager
 def written_whole(target: StorePath) -> Iterator[IO[bytes]]:
-    """A file to write, which is there under its name once the block has ended without an error, and durable.
+    """A file to write, which appears under its name, durably, once the block has ended without an error.
 
     Raises:
-        OSError: it cannot be written; nothing of it is left then.
+        OSError: the file cannot be written; no part of it is left behind.
     """
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
@@ -142,7 +151,7 @@ def written_whole(target: StorePath) -> Iterator[IO[bytes]]:
     except BaseException as error:
         with contextlib.suppress(Exception):
             partial.unlink(missing_ok=True)
-        # Each other file system has errors of its own for a network that is away; Polars' are told as such.
+        # Every remote file system has its own errors for a lost network; Python's and Polars' pass as they are.
         is_told = type(error).__module__.partition(".")[0] in ("builtins", "polars")
         if isinstance(target, Path) or is_told or not isinstance(error, Exception):
             raise
@@ -150,11 +159,11 @@ def written_whole(target: StorePath) -> Iterator[IO[bytes]]:
 
 
 def remove_leftovers(folder: StorePath) -> None:
-    """Remove what processes that were killed had half written, anywhere below a folder of this machine."""
+    """Remove files that killed processes left half written, anywhere below a folder of this machine."""
     if not isinstance(folder, Path):
         return
     for partial in folder.rglob(f".*.{'[0-9a-f]' * 8}.partial"):
-        with contextlib.suppress(OSError):  # gone meanwhile, or not ours to remove
+        with contextlib.suppress(OSError):  # already gone, or not ours to remove
             if time.time() - partial.stat().st_mtime > LEFT_SECONDS:
                 partial.unlink()
 
@@ -170,10 +179,10 @@ def write_frame(target: StorePath, frame: pl.DataFrame) -> None:
     """Write a Parquet file, whole or not at all.
 
     Raises:
-        OSError, polars.exceptions.ComputeError: it cannot be written.
+        OSError, polars.exceptions.ComputeError: the file cannot be written.
     """
     with written_whole(target) as file:
-        # Without statistics, which hold nothing that is looked up here.
+        # No statistics: nothing here looks them up.
         frame.write_parquet(file, statistics=False)
 
 
@@ -186,5 +195,5 @@ def read_frame(path: StorePath, **options: Any) -> pl.DataFrame:
 
 
 def read_frames(paths: Sequence[StorePath], **options: Any) -> pl.DataFrame:
-    """Read Parquet files of one schema, one below the other."""
+    """Read Parquet files of one schema into one frame, in the order given."""
     return pl.concat([read_frame(path, **options) for path in paths])

@@ -1,4 +1,4 @@
-"""Checks that every corpus passes before anything is computed from it."""
+"""The checks that every corpus must pass before anything is computed from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def validate(corpus: Corpus) -> Corpus:
     """Return the corpus unchanged if it is sound.
 
     Raises:
-        InputError: for the first problem, with the number of the others.
+        InputError: the first problem, with the number of others.
     """
     problems = find_problems(corpus)
     first = next(problems, None)
@@ -33,20 +33,26 @@ def validate(corpus: Corpus) -> Corpus:
 def find_problems(corpus: Corpus) -> Iterator[InputError]:
     """Yield every problem of a corpus, documents first, each naming the row, the field and the remedy."""
     if corpus.documents.is_empty():
-        yield InputError(f"{corpus.name}: no documents", "at least one", "check the path and the column mapping")
+        yield InputError(
+            f"{corpus.name}: no documents", "at least one document", "check the path and the column mapping"
+        )
     if corpus.questions.is_empty():
-        yield InputError(f"{corpus.name}: no questions", "at least one", "check the path and the column mapping")
+        yield InputError(
+            f"{corpus.name}: no questions", "at least one question", "check the path and the column mapping"
+        )
     yield from _duplicates(corpus.name, corpus.documents, "document_id")
     for row, (document_id, text) in enumerate(corpus.documents.select("document_id", "text").iter_rows(), 1):
         if not document_id:
-            yield RowError(f"{corpus.name} documents", row, "id", "empty id", "a text", "give the document an id")
+            yield RowError(
+                f"{corpus.name} documents", row, "id", "empty id", "an id that is not empty", "give the document an id"
+            )
         if not text or text.isspace():
             yield RowError(
                 f"{corpus.name} documents",
                 f"{row} (id {document_id!r})",
                 "text",
                 "empty text",
-                "some text",
+                "a text that is not empty",
                 "remove the document or fill in its text",
             )
     yield from _duplicates(corpus.name, corpus.questions, "question_id")
@@ -64,16 +70,16 @@ def _duplicates(name: str, frame: pl.DataFrame, column: str) -> Iterator[InputEr
             "id",
             f"duplicate id {value!r}, first seen in row {at[0]}",
             "unique ids",
-            "rename or remove one of them",
+            "rename or remove one of the two",
         )
 
 
 def _question_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
     where, row = _place(corpus, question)
     if not question.id:
-        yield RowError(where, row, "id", "empty id", "a text", "give the question an id")
+        yield RowError(where, row, "id", "empty id", "an id that is not empty", "give the question an id")
     if not question.text or question.text.isspace():
-        yield RowError(where, row, "text", "empty text", "a question", "remove the row or fill in its text")
+        yield RowError(where, row, "text", "empty text", "the text of a question", "remove the row or fill in its text")
     if not question.document_ids:
         yield RowError(
             where,
@@ -86,15 +92,15 @@ def _question_problems(corpus: Corpus, question: Question) -> Iterator[InputErro
     twice = {one for one in question.document_ids if question.document_ids.count(one) > 1}
     if twice:
         found = f"document {min(twice)!r} is named twice"
-        yield RowError(where, row, "document_ids", found, "each gold document once", "remove the repetition")
+        yield RowError(where, row, "document_ids", found, "each gold document only once", "remove the repetition")
     for document_id in question.document_ids:
         if document_id not in corpus.texts:
             yield RowError(
                 where,
                 row,
                 "document_ids",
-                f"document {document_id!r} is missing",
-                f"one of the {len(corpus.texts)} document ids",
+                f"document {document_id!r} is not in the corpus",
+                f"a document id of the corpus ({len(corpus.texts)} in all)",
                 "add the document or correct the id",
             )
     yield from _label_problems(corpus, question)
@@ -112,7 +118,7 @@ def _label_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
                 name,
                 f"label {label!r}",
                 f"one of {', '.join(corpus.labels)}",
-                "correct the label, or name it in `labels`",
+                "correct the label, or add it to `labels`",
             )
 
 
@@ -125,8 +131,8 @@ def _span_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
                 where,
                 row,
                 "evidence",
-                f"span in document {span.document_id!r}",
-                "one of the question's documents",
+                f"a span in document {span.document_id!r}",
+                "spans in the question's own documents",
                 "correct the span's document_id",
             )
         elif not 0 <= span.start < span.end <= len(text):
@@ -135,7 +141,7 @@ def _span_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
                 row,
                 "evidence",
                 f"span {span.start}:{span.end} outside its document {span.document_id!r}",
-                f"0 <= start < end <= {len(text)}",
+                f"offsets with 0 <= start < end <= {len(text)}",
                 "correct the offsets (characters, end-exclusive)",
             )
 

@@ -1,5 +1,4 @@
-"""What is done to a corpus once it is read.
+"""What is done to a corpus after it is read.
 
-Questions are drawn, documents are stitched together, distractors are added. Nothing here reads a file format of its
-own.
+Questions are drawn, documents are stitched together, distractors are added. Nothing here has a file format of its own.
 """

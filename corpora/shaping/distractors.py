@@ -1,4 +1,4 @@
-"""Documents that no question is about: only indexed, to make retrieval harder."""
+"""Documents that no question is about: they are indexed only to make retrieval harder."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.sources.tables import DocumentColumns, read_documents
 from corpora.storage import sha256_file
 
-PREFIX = "distractor:"  # so that no id of the corpus can be meant
+PREFIX = "distractor:"  # keeps their ids apart from those of the corpus
 
 
 def add_distractors(corpus: Corpus, file: Path, n: int | None, columns: DocumentColumns, seed: int) -> Corpus:
-    """Add documents of another file to a corpus, behind its own.
+    """Append documents of another file to those of a corpus.
 
-    A document whose text the corpus has already is left out: it would answer a question and count as wrong.
+    A document whose text is already in the corpus is left out: it would answer a question and yet count as wrong.
 
     Args:
-        corpus: sound.
+        corpus: a corpus that has passed `validate`.
         file: documents as a table (JSONL, CSV, Parquet), or a PubMedQA file (.json).
-        n: how many, drawn by id and seed; all of them by default.
-        columns: the table's columns.
-        seed: of the draw.
+        n: how many to draw, by id and seed; None for all.
+        columns: the table's column names.
+        seed: seed of the draw.
 
     Raises:
-        InputError: the file is not what it should be, or has fewer than `n` other documents.
-        RowError: a bad row.
+        InputError: the file cannot be read as documents, or has fewer than `n` that the corpus does not have.
+        RowError: a row is bad.
     """
     found = read_pubmedqa(file).documents if file.suffix == ".json" else read_documents(file, columns)
     others = found.filter(pl.col("text").is_in(corpus.documents["text"].implode()).not_()).unique(
@@ -40,8 +40,8 @@ def add_distractors(corpus: Corpus, file: Path, n: int | None, columns: Document
     )
     if n is not None and len(others) < n:
         raise InputError(
-            f"{file} has {len(others)} documents that the corpus has not",
-            f"{n} distractors (n_distractors)",
+            f"{file} has {len(others)} documents that the corpus does not have",
+            f"at least {n} distractors (n_distractors)",
             "lower n_distractors or give another file",
         )
     drawn = others if n is None else others[sorted(_smallest(others["document_id"].to_list(), n, seed))]

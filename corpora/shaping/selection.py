@@ -21,21 +21,21 @@ def id_hash(seed: int, purpose: str, identifier: str) -> int:
 def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: StorePath | None = None) -> pl.DataFrame:
     """Draw `n` questions: the `n` smallest seeded hashes of their ids, kept in the frame's order.
 
-    The draw depends on ids only, so that the order of the file does not matter, and a question stays drawn unless a
-    newcomer displaces it (bottom-k sampling). With `pin`, the first draw is written there and repeated from then on,
-    so that the sample stays exactly the same when the file grows.
+    The draw depends on ids only: the order of the file does not matter, and a question stays drawn unless a newcomer
+    displaces it (bottom-k sampling). With `pin`, the first draw is written there and repeated from then on,
+    so that the sample stays exactly the same as the file grows.
 
     Args:
         questions: frame with a `question_id` column.
-        n: how many; all of them when the frame has fewer.
+        n: how many; all of them if the frame has fewer.
         seed: seed of the hash.
         pin: a JSON file that remembers the draw.
 
     Raises:
-        InputError: `n` below 1, a pinned question is gone from the frame, or the pin cannot be written.
+        InputError: `n` is below 1, a pinned question is no longer in the frame, or the pin cannot be written.
     """
     if n < 1:
-        raise InputError(f"sample of {n} questions", "at least 1", "raise `sample` or leave it out")
+        raise InputError(f"sample of {n} questions", "at least 1 question", "raise `sample` or leave it out")
     if pin is not None and pin.exists():
         return _pinned(questions, pin)
     hashes = [id_hash(seed, "sample", i) for i in questions["question_id"]]
@@ -55,13 +55,13 @@ def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: StorePath 
 
 
 def balanced_sample(questions: pl.DataFrame, per_label: int, n_labels: int, seed: int) -> pl.DataFrame:
-    """Draw so many questions of each reference label, or of all together where none has one.
+    """Draw the same number of questions for each reference label, or for all together if no question has one.
 
     Args:
         questions: frame of schema `QUESTIONS`.
-        per_label: how many of each; all of them where there are fewer.
+        per_label: how many for each label; all of them if there are fewer.
         n_labels: size of the label set.
-        seed: seed of the draw, that of `sample_questions` of each label.
+        seed: seed of the draw, as in `sample_questions`, for every label.
     """
     known = questions.filter(pl.col("reference").is_not_null())
     if known.is_empty():
@@ -77,19 +77,19 @@ def _pinned(questions: pl.DataFrame, pin: StorePath) -> pl.DataFrame:
     if gone:
         raise InputError(
             f"{len(gone)} questions of the pinned sample {pin} are no longer in the corpus (such as {min(gone)!r})",
-            "a corpus that only grew",
+            "a corpus that has only grown",
             "restore them, or delete the pin file to draw again",
         )
     return drawn
 
 
 def hashed_split(document_id: str, held_out_fraction: float, seed: int) -> Split:
-    """Split of a question from its first gold document, so that questions on one document never straddle."""
+    """Split of a question by its first gold document, so that all questions about a document are on one side."""
     return "held_out" if id_hash(seed, "split", document_id) < held_out_fraction * 2**64 else "tune"
 
 
 def assign_split(questions: pl.DataFrame, held_out_fraction: float = 0.5, seed: int = 0) -> pl.DataFrame:
-    """Fill in `split` where the source gives none; see `hashed_split`."""
+    """Fill in `split` where the source does not give it; see `hashed_split`."""
     assigned = [
         split or hashed_split(documents[0] if len(documents) else question_id, held_out_fraction, seed)
         for question_id, split, documents in questions.select("question_id", "split", "document_ids").iter_rows()

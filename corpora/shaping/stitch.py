@@ -1,4 +1,4 @@
-"""Long documents made of short ones: so that chunk size matters where a document is hardly longer than a chunk."""
+"""Long documents joined from short ones, so that chunk size matters even for documents as short as a chunk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BREAK = "\n\n"  # between two documents that are joined
 
 
 class Place(NamedTuple):
-    """Where a document stands in a joined one: characters from `start`, end-exclusive."""
+    """Where a document lies in a joined one: characters from `start`, end-exclusive."""
 
     document_id: str
     start: int
@@ -33,15 +33,15 @@ class Place(NamedTuple):
 def stitch(corpus: Corpus, n: int, seed: int) -> Corpus:
     """Join every `n` documents into one, and map sections, gold documents and evidence.
 
-    Which documents are joined is drawn by their ids and the seed, so that neighbours in a file, which may be on one
-    topic, are not joined for that. The last document holds fewer where `n` does not divide their number. A question
-    without evidence gets the places of its gold documents as evidence: they are what a chunk must hold of the long
-    document to answer it.
+    A draw on ids and seed decides which documents are joined, so that neighbours in a file, which may share a topic, do
+    not stay together. If `n` does not divide the number of documents, the last joined one holds fewer. A question
+    without evidence gets the places of its gold documents as evidence: the part of the long document that a chunk must
+    hold to answer it.
 
     Args:
-        corpus: sound; its questions, tune questions included, are mapped.
-        n: documents in a joined one; 1 changes nothing.
-        seed: of the draw.
+        corpus: a corpus that has passed `validate`; its questions, tune questions included, are mapped.
+        n: how many documents to join into one; 1 changes nothing.
+        seed: seed of the draw.
     """
     if n == 1:
         return corpus
@@ -64,7 +64,7 @@ def stitch(corpus: Corpus, n: int, seed: int) -> Corpus:
 
 
 def _join(document_id: str, group: Sequence[Document]) -> tuple[Document, dict[str, Place]]:
-    """One document of several, each of which is a section of it, and where each of them stands."""
+    """Several documents as one, each of them a section of it, and the place of each."""
     places: dict[str, Place] = {}
     sections: list[Section] = []
     start = 0

@@ -1,5 +1,5 @@
-"""One reader for each form that a corpus comes in.
+"""One module for each source that a corpus comes from.
 
-Tables, PubMedQA, Evidence Inference, SQuAD, BEIR, Chroma's, the bundled sample, the generator. A reader turns files
-into documents and questions and refuses what it cannot read exactly; it samples and joins nothing.
+Tables, PubMedQA, Evidence Inference, SQuAD, BEIR, Chroma's format, the bundled sample, the generator. A source turns
+files into documents and questions and refuses what it cannot read exactly; it does not sample or join anything.
 """

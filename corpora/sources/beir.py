@@ -24,7 +24,7 @@ TITLE_BREAK = "\n"
 
 
 class Judgement(NamedTuple):
-    """How relevant a document is to a query; 0 and less is not."""
+    """How relevant a document is to a query; 0 or less means that it is not relevant."""
 
     query_id: str
     document_id: str
@@ -34,14 +34,14 @@ class Judgement(NamedTuple):
 def read_beir(folder: Path) -> Corpus:
     """Read a folder in BEIR's format.
 
-    The text of a document is its title, a line end and its text, the title being a section; without a title it is the
-    text alone. The judgements are those of `qrels/test.tsv`, or of the only file in `qrels`. Gold documents of a query
-    are the ones with a score above 0, in the order of that file. A query that the file does not name belongs to another
-    split and is left out; one that it names with no score above 0 stays, without a gold document, which `validate`
-    refuses. There are no evidence spans and no reference labels.
+    A document's text is its title, a line end and its body, with the title as a section; without a title it is the body
+    alone. The judgements come from `qrels/test.tsv`, or from the only file in `qrels`. A query's gold documents are
+    those with a score above 0, in the order of that file. A query that the file does not name belongs to another split
+    and is left out; a query that it names without any score above 0 stays, has no gold document and is refused by
+    `validate`. There are no evidence spans and no reference labels.
 
     Raises:
-        InputError: a file is missing or does not parse, or several judgement files and no `test.tsv` among them.
+        InputError: a file is missing or does not parse, or there are several judgement files and none is `test.tsv`.
         RowError: a field is missing or of the wrong kind, a judgement names an unknown query or document, or two
             judgements contradict each other.
     """
@@ -62,12 +62,12 @@ def _find_qrels(folder: Path) -> Path:
     found = sorted((folder / QRELS).glob("*.tsv"))
     test = [file for file in found if file.name == TEST] or found
     if not test:
-        raise InputError(f"no judgements in {folder / QRELS}", f"{QRELS}/{TEST}", "fetch the corpus again")
+        raise InputError(f"no judgements in {folder / QRELS}", f"a file {QRELS}/{TEST}", "fetch the corpus again")
     if len(test) > 1:
         raise InputError(
             f"{folder / QRELS} holds {', '.join(file.name for file in found)}",
-            f"{TEST}, or a single file",
-            f"leave there the file to use, or name it {TEST}",
+            f"{TEST} among them, or a single file",
+            f"keep only the file to use there, or rename it to {TEST}",
         )
     return test[0]
 
@@ -95,10 +95,10 @@ def _gold(file: Path, query_ids: set[str], document_ids: set[str]) -> Mapping[st
     for number, judgement in _judgements(file):
         query_id, document_id, score = judgement
         if query_id not in query_ids:
-            raise RowError(str(file), number, HEADER[0], f"unknown query {query_id!r}", f"an id of {QUERIES}", REMEDY)
+            raise RowError(str(file), number, HEADER[0], f"unknown query {query_id!r}", f"an id from {QUERIES}", REMEDY)
         if document_id not in document_ids:
             raise RowError(
-                str(file), number, HEADER[1], f"unknown document {document_id!r}", f"an id of {CORPUS}", REMEDY
+                str(file), number, HEADER[1], f"unknown document {document_id!r}", f"an id from {CORPUS}", REMEDY
             )
         earlier = scores[query_id].setdefault(document_id, score)
         if earlier != score:
@@ -106,9 +106,9 @@ def _gold(file: Path, query_ids: set[str], document_ids: set[str]) -> Mapping[st
                 str(file),
                 number,
                 HEADER[2],
-                f"{score:g} for query {query_id!r} and document {document_id!r}, after {earlier:g}",
-                "one score a pair",
-                "remove one of them",
+                f"score {score:g} for query {query_id!r} and document {document_id!r}, after score {earlier:g}",
+                "the same score for a pair that is repeated",
+                "remove one of the two rows",
             )
     return {
         query_id: tuple(document_id for document_id, score in of_query.items() if score > 0)
@@ -117,15 +117,17 @@ def _gold(file: Path, query_ids: set[str], document_ids: set[str]) -> Mapping[st
 
 
 def _judgements(file: Path) -> Iterator[tuple[int, Judgement]]:
-    """Judgements with their row, the first after the header being row 1."""
+    """Judgements with their row numbers; the first row after the header is row 1."""
     try:
-        # Quoted as BEIR's own reader has it: an id with a quotation mark is written as in CSV.
+        # BEIR's own loader reads quotes as in CSV: an id may hold a quotation mark.
         with file.open(encoding="utf-8-sig", newline="") as lines:
             rows = csv.reader(lines, delimiter="\t", strict=True)
             header = next(rows, [])
             if tuple(header) != HEADER:
                 raise InputError(
-                    f"{file} starts with the columns {header}", f"the header {list(HEADER)}", "add or correct it"
+                    f"{file} starts with the columns {header}",
+                    f"the header {list(HEADER)}",
+                    "add or correct the header",
                 )
             for number, row in enumerate(filter(None, rows), 1):
                 yield number, _judgement(file, number, row)

@@ -13,13 +13,13 @@ FOLDER = Path(__file__).parents[1] / "sample"
 
 
 def read_sample(folder: Path = FOLDER) -> Corpus:
-    """Read the bundled sample: one text file a document, one JSON line a question.
+    """Read the bundled sample: one text file per document, one line of JSON per question.
 
     Each evidence span in `questions.jsonl` repeats its quote, so that an edited document cannot leave an offset
     pointing at the wrong words.
 
     Raises:
-        InputError: a quote does not stand at its offsets.
+        InputError: a quote is not at its offsets.
     """
     documents = [
         Document(file.stem, file.read_bytes().decode("utf-8")) for file in sorted((folder / "documents").glob("*.txt"))

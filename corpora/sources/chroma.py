@@ -25,15 +25,16 @@ COLUMNS = ("question", "references", "corpus_id")
 def read_chroma(folder: Path) -> Corpus:
     """Read a folder in the format of Chroma's chunking evaluation.
 
-    A document is a file `corpora/*.md` or `corpora/*.txt`, in the order of their names; its id is its name without the
-    ending, which `corpus_id` refers to. The id of a question is its document's id and its row in `questions_df.csv`,
-    counted from 1. Evidence are its distinct `references`, in the order of the file; offsets are Python string indices
-    into the text as it is, line ends included. There are no reference labels: the questions are open.
+    Each file `corpora/*.md` or `corpora/*.txt` is a document, in the order of their names; its id, which `corpus_id`
+    refers to, is its name without the ending. The id of a question is its document's id and its row in
+    `questions_df.csv`, counted from 1. Its evidence is its distinct `references`, in the order of the file; offsets are
+    Python string indices into the text as it is, line ends included. There are no reference labels: the questions are
+    open.
 
     Raises:
         InputError: a file is missing or does not parse, or two files have the same document id.
-        RowError: a field is missing or of the wrong kind, `corpus_id` is no document, or a reference's content is not
-            at its offsets.
+        RowError: a field is missing or of the wrong kind, `corpus_id` names no document, or a reference's content is
+            not at its offsets.
     """
     files = _find_texts(folder)
     documents = [Document(document_id, _read(file)) for document_id, file in files.items()]
@@ -52,7 +53,9 @@ def _find_texts(folder: Path) -> dict[str, Path]:
             continue
         if file.stem in found:
             raise InputError(
-                f"{found[file.stem]} and {file.name} are both document {file.stem!r}", "one file each", "rename one"
+                f"{found[file.stem]} and {file.name} are both document {file.stem!r}",
+                "a different name for each file",
+                "rename one of the two",
             )
         found[file.stem] = file
     if not found:
@@ -85,7 +88,7 @@ def _question(file: Path, number: int, row: Mapping[str, Any], texts: Mapping[st
     try:
         items = json.loads(references)
     except json.JSONDecodeError as error:
-        raise RowError(str(file), number, "references", f"{references!r:.60}", "JSON", REMEDY) from error
+        raise RowError(str(file), number, "references", f"{references!r:.60}", "valid JSON", REMEDY) from error
     spans = [
         _span(file, number, corpus_id, texts[corpus_id], item)
         for item in of_kind(file, number, "references", items, list)
@@ -104,7 +107,7 @@ def _span(file: Path, number: int, document_id: str, text: str, item: object) ->
             str(file),
             number,
             "end_index",
-            f"{given_end} for {len(content)} characters from {start}",
+            f"{given_end} for a content of {len(content)} characters from {start}",
             f"{end}",
             "correct the offset (characters, end-exclusive)",
         )

@@ -1,4 +1,4 @@
-"""Evidence Inference 2.0: articles on clinical trials, each with questions on what an intervention changed.
+"""Evidence Inference 2.0: articles on clinical trials, each with questions about what an intervention changed.
 
 Lehman et al. 2019, https://aclanthology.org/N19-1371; version 2.0: DeYoung et al. 2020,
 https://aclanthology.org/2020.bionlp-1.13. Reads the official layout: `prompts_merged.csv`, `v2_annotations.csv`,
@@ -42,12 +42,12 @@ _REMEDY = "correct the row or fetch the file again"
 
 
 class Annotation(NamedTuple):
-    """What one annotator says of a prompt.
+    """What one annotator says about a prompt.
 
     Attributes:
         user: the annotator.
-        label: in canonical spelling.
-        span: the evidence; None where the annotator marked none.
+        label: the label in its canonical spelling.
+        span: the evidence; None if the annotator marked none.
     """
 
     user: str
@@ -56,16 +56,16 @@ class Annotation(NamedTuple):
 
 
 def read_evidence_inference(folder: Path) -> Corpus:
-    """Read Evidence Inference from its official folder, or a part of it: the articles that are there.
+    """Read Evidence Inference from its official folder, or from a folder with a part of it.
 
-    A question is made of a prompt's outcome, intervention and comparator (`QUESTION`, blanks around each left out).
-    Only annotations whose label and reasoning were both found valid count, and only prompts on which these agree make
-    questions, as there is no right answer to the others; the annotators' labels and evidence stay with the question.
-    Articles of the official training list are `tune`, those of the validation list `held_out`.
+    A question is built from a prompt's outcome, intervention and comparator (see `QUESTION`), each without the blanks
+    around it. Only annotations whose label and reasoning were both judged valid count. Only prompts on which these
+    agree become questions, because the others have no right answer; the annotators' labels and evidence stay with the
+    question. Articles on the official training list are `tune`, those on the validation list `held_out`.
 
     Raises:
         InputError: a file is missing or does not parse.
-        RowError: a field is missing or bad, an article is not there, or evidence is not at its offsets.
+        RowError: a field is missing or bad, an article is missing, or evidence is not at its offsets.
     """
     files = [folder / PROMPTS, folder / ANNOTATIONS]
     splits = _splits(folder)
@@ -91,7 +91,7 @@ def _document_id(article: str) -> str:
 
 
 def _splits(folder: Path) -> dict[str, Split]:
-    """The split of each article, by its number."""
+    """The split of each article, by article number."""
     found: dict[str, Split] = {}
     for name, split in SPLITS.items():
         if (folder / name).is_file():
@@ -100,24 +100,24 @@ def _splits(folder: Path) -> dict[str, Split]:
 
 
 def _rows(file: Path, fields: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Rows of a CSV file with their number, the header being row 1; every field is there."""
+    """Rows of a CSV file with their numbers (the header is row 1), once every field is known to be there."""
     if not file.is_file():
         raise InputError(
-            f"no file {file}", f"a folder with {PROMPTS}, {ANNOTATIONS} and {TEXTS}/", "give its folder as `path`"
+            f"no file {file}", f"a folder with {PROMPTS}, {ANNOTATIONS} and {TEXTS}/", "give that folder as `path`"
         )
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             for number, row in enumerate(csv.DictReader(lines), 2):
                 for field in fields:
                     if row.get(field) is None:
-                        raise RowError(str(file), number, field, "nothing", "a value", _REMEDY)
+                        raise RowError(str(file), number, field, "no value", "a value", _REMEDY)
                 yield number, row
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} does not parse ({error})", "CSV in UTF-8", "fetch the file again") from error
 
 
 def _annotations(file: Path) -> dict[str, list[tuple[int, Annotation, str]]]:
-    """Valid annotations by prompt, each with its row and the text that it marks."""
+    """Valid annotations by prompt, each with its row and the text it marks."""
     found: dict[str, list[tuple[int, Annotation, str]]] = defaultdict(list)
     for number, row in _rows(file, (*_ANNOTATION_FIELDS, *_OFFSETS)):
         if row["Valid Label"] != "True" or row["Valid Reasoning"] != "True":
@@ -135,13 +135,13 @@ def _span(file: Path, number: int, row: Mapping[str, str]) -> tuple[int, int] | 
         start, end = (int(float(row[field])) for field in _OFFSETS)
     except ValueError as error:
         raise RowError(str(file), number, _OFFSETS[0], str(error), "a number", _REMEDY) from error
-    return (start, end) if start >= 0 else None  # -1: nothing marked
+    return (start, end) if start >= 0 else None  # -1 means that nothing is marked
 
 
 def _text(folder: Path, prompts: Path, number: int, article: str) -> str:
     file = folder / TEXTS / f"{_document_id(article)}.txt"
     if not file.is_file():
-        raise RowError(str(prompts), number, "PMCID", f"no {file}", "the article's text", "fetch the texts again")
+        raise RowError(str(prompts), number, "PMCID", f"no file {file}", "the article's text", "fetch the texts again")
     try:
         return file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -149,7 +149,7 @@ def _text(folder: Path, prompts: Path, number: int, article: str) -> str:
 
 
 def _sections(text: str) -> tuple[Section, ...]:
-    """Sections by their headings; a heading is no part of its section."""
+    """Sections by their headings; a heading is not part of its section."""
     headings = list(_HEADING.finditer(text))
     ends = [*(heading.start() for heading in headings[1:]), len(text)]
     return tuple(

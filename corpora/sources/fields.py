@@ -1,4 +1,4 @@
-"""Fields of a published corpus: of the kind that its format promises, or refused by file, row and name."""
+"""Checked fields of a published corpus: a field of the wrong kind is refused, with its file, row and name."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _T = TypeVar("_T", str, int, bool, list[Any], dict[str, Any])
 
 
 def of_kind(file: Path, row: int | str, name: str, value: object, kind: type[_T]) -> _T:
-    """The value, if it is of this kind; true and false are no numbers.
+    """The value, if it is of this kind; true and false do not count as numbers.
 
     Raises:
-        RowError: it is of another kind.
+        RowError: the value is of another kind.
     """
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise RowError(str(file), row, name, f"{value!r:.60}", _KINDS[kind], REMEDY)
@@ -24,10 +24,10 @@ def of_kind(file: Path, row: int | str, name: str, value: object, kind: type[_T]
 
 
 def text_of(file: Path, row: int | str, name: str, value: object) -> str:
-    """The value, if it is a text that UTF-8 can hold; it may be empty and is kept to the character.
+    """The value, if it is a text that UTF-8 can hold; it may be empty and is kept exactly.
 
     Raises:
-        RowError: it is no text, or has half of a surrogate pair.
+        RowError: the value is not a text, or holds half of a surrogate pair.
     """
     text = of_kind(file, row, name, value, str)
     try:
@@ -42,7 +42,7 @@ def id_of(file: Path, row: int | str, name: str, value: object) -> str:
     """The id as a text; it may be given as a whole number.
 
     Raises:
-        RowError: it is neither.
+        RowError: the value is neither a text nor a whole number.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -50,13 +50,13 @@ def id_of(file: Path, row: int | str, name: str, value: object) -> str:
 
 
 def span_of(file: Path, row: int | str, name: str, text: str, start: int, quote: str) -> tuple[int, int]:
-    """Start and end of a quote, if it stands at `start` of the text; characters, end-exclusive.
+    """Start and end of a quote that the text must have at `start`; characters, end-exclusive.
 
     Raises:
-        RowError: the quote is empty, or other words (or none) stand there.
+        RowError: the quote is empty, or the text has other words there, or none.
     """
     if not quote:
-        raise RowError(str(file), row, name, "an empty quote", "some text", REMEDY)
+        raise RowError(str(file), row, name, "an empty quote", "a quote that is not empty", REMEDY)
     if start < 0 or not text.startswith(quote, start):
         there = f"{text[start : start + len(quote)]!r:.60}" if 0 <= start < len(text) else "nothing"
         found = f"{quote!r:.60} is not at character {start}, where the document has {there}"

@@ -1,7 +1,7 @@
 """A corpus generator: evidence planted at known offsets in documents of known length, at any scale.
 
 Every document is invented filler around a few planted facts; each fact answers one question. How far apart the
-sentences of a fact stand is the setting that makes chunk size matter.
+sentences of a fact are is the setting that makes chunk size matter.
 """
 
 from __future__ import annotations
@@ -36,22 +36,26 @@ class GeneratorConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_documents: int = Field(20, ge=1, description="documents")
-    words: int = Field(400, ge=60, description="words a document, at least")
-    questions_per_document: int = Field(3, ge=1, le=20, description="planted facts, each with its question")
+    n_documents: int = Field(20, ge=1, description="how many documents")
+    words: int = Field(400, ge=60, description="fewest words in a document")
+    questions_per_document: int = Field(
+        3, ge=1, le=20, description="planted facts in a document, each with its question"
+    )
     shapes: tuple[Shape, ...] = Field(
-        ("one_sentence", "neighbouring", "far_apart"), min_length=1, description="how a fact's sentences lie, in turn"
+        ("one_sentence", "neighbouring", "far_apart"),
+        min_length=1,
+        description="how far apart the sentences of a fact are; facts take turns",
     )
     maybe_share: float = Field(0.0, ge=0, le=1, description="share of facts that the document leaves open")
-    seed: int = Field(0, description="seed of everything that is drawn")
+    seed: int = Field(0, description="seed of every draw")
 
     @model_validator(mode="after")
     def _room(self) -> Self:
-        """Facts need filler between them, or none of them is far apart."""
+        """Facts need filler between them, or their sentences cannot be far apart."""
         if self.words < WORDS_A_FACT * self.questions_per_document:
             raise ValueError(
-                f"{WORDS_A_FACT} words a question or more ({WORDS_A_FACT * self.questions_per_document} for "
-                f"{self.questions_per_document} questions a document, not {self.words})"
+                f"at least {WORDS_A_FACT} words per question ({WORDS_A_FACT * self.questions_per_document} for "
+                f"{self.questions_per_document} questions per document, not {self.words})"
             )
         return self
 
@@ -77,7 +81,7 @@ def generate_corpus(config: GeneratorConfig) -> Corpus:
 def generate_documents(config: GeneratorConfig) -> Iterator[tuple[Document, list[Question]]]:
     """Yield one document at a time with its questions, so that memory does not grow with the corpus."""
     for index in range(config.n_documents):
-        # A document's own generator: document 7 is the same in a corpus of 10 and in one of 100,000.
+        # Each document has its own generator: document 7 is the same in a corpus of 10 and in one of 100,000.
         rng = random.Random(f"{config.seed}/{index}")  # noqa: S311  (not for secrets)
         facts = [
             _fact(rng, config, index * config.questions_per_document + n, f"{index}-{n}")

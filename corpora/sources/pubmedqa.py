@@ -24,14 +24,15 @@ PARTS = ("ori_pqal.json", "ori_pqaa.json", "ori_pqau.json")
 
 
 def read_pubmedqa(path: Path) -> Corpus:
-    """Read PubMedQA from a folder with `ori_pqal.json` or from such a file.
+    """Read PubMedQA from a folder with `ori_pqal.json`, or from such a file.
 
-    The document of an item is its CONTEXTS, joined by a blank line, each a named section; question and document share
-    the PubMed id. LONG_ANSWER, the removed conclusion, is never read into a document. The official test ids
-    (`test_ground_truth.json` beside the file) are held out and the rest is `tune`; without that file no split is set.
+    The document of an item is its CONTEXTS, joined by blank lines, each a named section; question and document share
+    the PubMed id. LONG_ANSWER, the removed conclusion, never enters a document. The official test ids
+    (`test_ground_truth.json` in the same folder) are held out and the rest is `tune`; without that file no split is
+    set.
 
     Raises:
-        InputError: no such file, or not JSON of that layout.
+        InputError: there is no such file, or it is not JSON of that layout.
     """
     file = _find(path)
     items = _load(file)
@@ -55,7 +56,7 @@ def _find(path: Path) -> Path:
     if not found:
         raise InputError(
             f"no PubMedQA file at {path}",
-            f"a folder with {PARTS[0]}, or such a file",
+            f"a folder with {PARTS[0]}, or that file itself",
             "download it from the PubMedQA repository and give its folder as `path`",
         )
     return found[0]
@@ -68,20 +69,22 @@ def _load(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} does not parse ({error})", "UTF-8 JSON", "fetch the file again") from error
     if not isinstance(content, dict):
         raise InputError(
-            f"{file} holds a JSON {type(content).__name__}", "an object from PubMed id to item", "fetch it again"
+            f"{file} holds a JSON {type(content).__name__}",
+            "an object that maps PubMed ids to items",
+            "fetch the file again",
         )
     return content
 
 
 def _unique(file: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
-    """JSON keeps the last of two equal keys and says nothing: an item would vanish."""
+    """Refuse equal keys: Python's parser silently keeps the last of them, so an item would vanish."""
 
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
             keys = [key for key, _ in pairs]
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise RowError(str(file), twice, "id", f"duplicate id {twice!r}", "unique ids", "remove one of them")
+            raise RowError(str(file), twice, "id", f"duplicate id {twice!r}", "unique ids", "remove one of the two")
         return found
 
     return build
@@ -127,7 +130,7 @@ def _document(file: Path, pubmed_id: str, item: Any) -> Document:
             pubmed_id,
             "LABELS",
             f"{len(names)} labels for {len(contexts)} contexts",
-            "one label a context",
+            "one label per context",
             _REMEDY,
         )
     sections, start = [], 0

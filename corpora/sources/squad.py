@@ -1,4 +1,4 @@
-"""SQuAD's format: questions on paragraphs, with the answers marked in the text.
+"""SQuAD's format: questions about paragraphs, with the answers marked in the text.
 
 Rajpurkar et al. 2016, https://aclanthology.org/D16-1264; version 2.0, which adds questions that the paragraph does not
 answer: Rajpurkar et al. 2018, https://aclanthology.org/P18-2124. Many other corpora come in the same format.
@@ -23,15 +23,15 @@ IMPOSSIBLE = "impossible"
 def read_squad(path: Path) -> Corpus:
     """Read a file in the format of SQuAD 1.1 or 2.0.
 
-    A document is the context of a paragraph; its id is the article's title (the file's name where there is none) and
-    the number of the paragraph, counted through all articles of that title. A paragraph without questions stays, as a
-    distractor. Evidence are the distinct places of a question's answers, in the order of the file; `plausible_answers`
-    of an unanswerable question are none. Such a question carries the tag `impossible`. No question has a reference
-    label, as the answers are free text.
+    A document is the context of a paragraph; its id is the article's title (the file's name if it has none) and the
+    number of the paragraph, counted through all articles of that title. A paragraph without questions stays, as a
+    distractor. A question's evidence is the distinct places of its answers, in the order of the file; the
+    `plausible_answers` of an unanswerable question do not count. Such a question carries the tag `impossible`. No
+    question has a reference label, because the answers are free text.
 
     Raises:
-        InputError: no such file, or not JSON of that format.
-        RowError: a field is missing or of the wrong kind, an answer is not at its offset, or a question is said to be
+        InputError: there is no such file, or it is not JSON of that format.
+        RowError: a field is missing or of the wrong kind, an answer is not at its offset, or a question is marked as
             unanswerable and has an answer.
     """
     documents, questions = [], []
@@ -52,13 +52,13 @@ def _load(file: Path) -> list[Any]:
     articles = content.get("data") if isinstance(content, dict) else None
     if not isinstance(articles, list):
         raise InputError(
-            f"{file} has no list `data`", "SQuAD's format: an object whose `data` lists articles", "convert the file"
+            f"{file} has no list `data`", "an object whose `data` lists articles, as in SQuAD", "convert the file"
         )
     return articles
 
 
 def _paragraphs(file: Path, articles: list[Any]) -> Iterator[tuple[Document, list[Any]]]:
-    """Each paragraph as a document, with what is asked about it."""
+    """Each paragraph as a document, with the questions about it."""
     counts: Counter[str] = Counter()
     for number, article in enumerate(articles, 1):
         place = f"article {number}"
@@ -80,7 +80,12 @@ def _question(file: Path, document: Document, number: int, item: object) -> Ques
     answers = of_kind(file, question_id, "answers", fields.get("answers"), list)
     if impossible and answers:
         raise RowError(
-            str(file), question_id, "is_impossible", f"true beside {len(answers)} answers", "one of both", REMEDY
+            str(file),
+            question_id,
+            "is_impossible",
+            f"true for a question with {len(answers)} answers",
+            "no answers to an unanswerable question",
+            REMEDY,
         )
     return Question(
         id=question_id,

@@ -20,20 +20,20 @@ FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
 SPLITS = ("tune", "held_out")
 OPTIONAL = ("reference", "evidence", "split")
 _MAP_COLUMNS = "rename the column, or map it in the experiment's corpus section"
-csv.field_size_limit(sys.maxsize)  # a document is longer than the default 128 kB
+csv.field_size_limit(sys.maxsize)  # a document may be longer than the default limit of 128 kB
 
 
 class DocumentColumns(BaseModel):
-    """Which column of the documents' file holds what."""
+    """The column names of the documents file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field("id", description="unique id of the document (text or integer)")
-    text: str = Field("text", description="the document's text, kept to the character")
+    text: str = Field("text", description="the document's text, kept exactly as it is")
 
 
 class QuestionColumns(BaseModel):
-    """Which column of the questions' file holds what; the optional ones may be absent."""
+    """The column names of the questions file; the optional columns may be absent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,11 +53,11 @@ def read_tables(
     document_columns: DocumentColumns | None = None,
     question_columns: QuestionColumns | None = None,
 ) -> Corpus:
-    """Read documents and questions from two files; the format follows from the file's ending.
+    """Read documents and questions from two files; each file's ending gives its format.
 
     Raises:
-        InputError: a missing file, an unknown format, a file that does not parse, a missing column.
-        RowError: a field of the wrong kind, by file, row and field.
+        InputError: a file is missing, of unknown format or does not parse, or a column is missing.
+        RowError: a field is of the wrong kind.
     """
     return Corpus(
         name=documents.resolve().parent.name,
@@ -72,14 +72,14 @@ def read_documents(file: Path, columns: DocumentColumns) -> pl.DataFrame:
     """The documents of a table; frame of schema `DOCUMENTS`.
 
     Raises:
-        InputError: no such file, or none that can be read.
-        RowError: a bad row.
+        InputError: the file does not exist or cannot be read.
+        RowError: a row is bad.
     """
     return documents_frame(_documents(file, columns))
 
 
 def _digests(documents: Path, questions: Path) -> dict[str, str]:
-    """Digest by file name, or by role and name where both files have the same name."""
+    """Digest by file name, or by role and name if both files have the same name."""
     if documents.name == questions.name:
         return {
             f"documents/{documents.name}": sha256_file(documents),
@@ -100,7 +100,7 @@ def _documents(file: Path, columns: DocumentColumns) -> Iterator[Document]:
 
 
 def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
-    # A column that the user named must be there; one that merely has its default name may be absent.
+    # A column that the user named must exist; a column with its default name may be absent.
     named = [column for name in OPTIONAL if (column := getattr(columns, name)) != name]
     for number, row in read_rows(file, (columns.id, columns.text, columns.document_ids, *columns.tags, *named)):
         split = _optional_text(file, number, row, columns.split)
@@ -123,7 +123,7 @@ def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
 def read_rows(
     file: Path, required: tuple[str, ...], remedy: str = _MAP_COLUMNS
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Rows with their number in the file (JSONL: the line), after checking that the required columns exist.
+    """Rows with their numbers in the file (JSONL: the line), after checking that the required columns exist.
 
     Args:
         file: JSONL, CSV (where an empty field is None) or Parquet, by its ending.
@@ -131,14 +131,16 @@ def read_rows(
         remedy: what to do about a missing column.
 
     Raises:
-        InputError: a missing file, an unknown format, a file that does not parse, a missing column.
+        InputError: the file is missing, of unknown format or does not parse, or a column is missing.
     """
     if not file.is_file():
         raise InputError(f"no file {file}", "an existing file", "check the path")
     readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
     reader = readers.get(file.suffix.lower())
     if reader is None:
-        raise InputError(f"{file} ends in {file.suffix!r}", f"one of {', '.join(FORMATS)}", "convert the file")
+        raise InputError(
+            f"{file} ends in {file.suffix!r}", f"a file ending in {', '.join(FORMATS)}", "convert the file"
+        )
     try:
         for number, row in reader(file):
             missing = [column for column in required if column not in row]
@@ -154,7 +156,7 @@ def read_rows(
 
 
 def _jsonl(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    # newline="\n": a text is not re-encoded on the way in, and U+2028 does not end a line of JSON.
+    # newline="\n": line ends within a text stay as they are, and U+2028 does not end a line of JSON.
     with file.open(encoding="utf-8", newline="\n") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -164,12 +166,12 @@ def _jsonl(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             except json.JSONDecodeError as error:
                 raise InputError(
                     f"{file}, line {number} does not parse ({error.msg} at column {error.colno})",
-                    "one JSON object a line",
+                    "one JSON object per line",
                     "correct the line",
                 ) from error
             if not isinstance(row, dict):
                 raise InputError(
-                    f"{file}, line {number} holds a JSON {type(row).__name__}", "an object", "correct the line"
+                    f"{file}, line {number} holds a JSON {type(row).__name__}", "a JSON object", "correct the line"
                 )
             yield number, row
 
@@ -181,7 +183,7 @@ def _csv(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             for number, row in enumerate(reader, 1):
                 if None in row or None in row.values():
                     raise InputError(
-                        f"{file}, row {number} has another number of fields than the header",
+                        f"{file}, row {number} does not have as many fields as the header",
                         f"{len(reader.fieldnames or ())} fields",
                         "quote fields that hold commas or line ends",
                     )
@@ -196,7 +198,9 @@ def _parquet(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     try:
         frame = pl.read_parquet(file)
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"{file} does not read as Parquet ({error})", "a Parquet file", "write it again") from error
+        raise InputError(
+            f"{file} cannot be read as Parquet ({error})", "a Parquet file", "write the file again"
+        ) from error
     yield from enumerate(frame.iter_rows(named=True), 1)
 
 
@@ -210,7 +214,7 @@ def _id(file: Path, number: int, row: Mapping[str, Any], column: str) -> str:
 def _text(file: Path, number: int, row: Mapping[str, Any], column: str) -> str:
     value = row[column]
     if not isinstance(value, str) or not value.strip():
-        shown = "empty" if value is None or isinstance(value, str) else f"{value!r:.60}"
+        shown = "an empty field" if value is None or isinstance(value, str) else f"{value!r:.60}"
         raise RowError(str(file), number, column, shown, "a text that is not empty", "fill it in or remove the row")
     return _valid_unicode(file, number, column, value)
 
@@ -263,10 +267,10 @@ def _evidence(
                 number,
                 column,
                 f"{item!r:.80}",
-                "{document_id, start, end} with integer offsets of at least 0",
+                "an object {document_id, start, end} with integer offsets of at least 0",
                 "correct the span",
             )
-        # A question on one document need not repeat its id in every span.
+        # A question about one document need not repeat its id in every span.
         owner = item.get("document_id")
         document_id = document_ids[0] if owner is None else _id(file, number, {column: owner}, column)
         spans.append(Span(document_id, item["start"], item["end"]))
@@ -278,11 +282,11 @@ def _is_offset(value: object) -> bool:
 
 
 def _parsed(file: Path, number: int, row: Mapping[str, Any], column: str) -> Any:
-    """A nested field, as it is or spelt as JSON (in CSV there is no other way)."""
+    """A nested field, given as it is or written as JSON (the only way in CSV)."""
     value = row.get(column)
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
         return value
     try:
         return json.loads(value)
     except json.JSONDecodeError as error:
-        raise RowError(str(file), number, column, f"{value!r:.60}", "JSON", "correct the field") from error
+        raise RowError(str(file), number, column, f"{value!r:.60}", "valid JSON", "correct the field") from error

@@ -33,7 +33,7 @@ def assert_one_line(result, *expected):
 
 BAD_TABLES = {
     "wrong column": ([{"id": "d1", "body": "x"}], [QUESTION], ["'text'", "'body'", "row 1"]),
-    "missing document": ([DOCUMENT], [QUESTION | {"document_ids": "d9"}], ["'d9'", "'q1'", "missing"]),
+    "missing document": ([DOCUMENT], [QUESTION | {"document_ids": "d9"}], ["'d9'", "'q1'", "not in the corpus"]),
     "duplicate document ids": ([DOCUMENT, DOCUMENT], [QUESTION], ["duplicate id 'd1'", "row 2"]),
     "duplicate question ids": ([DOCUMENT], [QUESTION, QUESTION], ["duplicate id 'q1'"]),
     "empty text": ([DOCUMENT, {"id": "d2", "text": "  "}], [QUESTION], ["row 2", "'text'", "empty"]),

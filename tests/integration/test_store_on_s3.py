@@ -120,9 +120,9 @@ def test_a_bucket_that_is_not_there_is_one_line(bucket, tmp_path):
     s3, environment = bucket
     experiment = write_experiment(tmp_path / "small.toml")
     told = finish("label", experiment, "--store", "s3://nowhere/runs", code=2, environment=environment)
-    assert told.startswith("tercet: the store s3://nowhere/runs, and no bucket 'nowhere': expected one")
+    assert told.startswith("tercet: the store s3://nowhere/runs names the bucket 'nowhere', which does not exist:")
     assert len(told.splitlines()) == 1
-    assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == ["bucket"], "a slip of the pen made a bucket"
+    assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == ["bucket"], "a mistyped address made a bucket"
 
 
 def test_a_store_that_does_not_answer_is_one_line(bucket, tmp_path):

@@ -152,16 +152,20 @@ def test_judgements_with_windows_line_ends_a_byte_order_mark_and_blank_lines_are
 @pytest.mark.parametrize(
     ("line", "field", "said"),
     [
-        pytest.param("q9\td1\t1", "query-id", "unknown query 'q9': expected an id of queries.jsonl", id="query"),
+        pytest.param("q9\td1\t1", "query-id", "unknown query 'q9': expected an id from queries.jsonl", id="query"),
         pytest.param("q1 \td1\t1", "query-id", "unknown query 'q1 '", id="query with a blank"),
-        pytest.param("q1\td9\t1", "corpus-id", "unknown document 'd9': expected an id of corpus.jsonl", id="document"),
+        pytest.param(
+            "q1\td9\t1", "corpus-id", "unknown document 'd9': expected an id from corpus.jsonl", id="document"
+        ),
         pytest.param("q1\td9\t0", "corpus-id", "unknown document 'd9'", id="document that is not gold"),
         pytest.param("q1\td1\thigh", "score", "'high': expected a number", id="score is a word"),
         pytest.param("q1\td1\t", "score", "'': expected a number", id="no score"),
         pytest.param("q1\td1\tnan", "score", "'nan': expected a number", id="score is not a number"),
         pytest.param("q1\td1", "score", "2 columns: expected 3 columns", id="a column too few"),
         pytest.param("q1\t0\td1\t1", "score", "4 columns: expected 3 columns", id="TREC's four columns"),
-        pytest.param("q3\td2\t0", "score", "0 for query 'q3' and document 'd2', after 1", id="contradiction"),
+        pytest.param(
+            "q3\td2\t0", "score", "score 0 for query 'q3' and document 'd2', after score 1", id="contradiction"
+        ),
     ],
 )
 def test_a_bad_judgement_is_refused_with_file_row_and_field(tmp_path, line, field, said):
@@ -191,7 +195,9 @@ def test_judgements_that_do_not_parse_are_refused_by_name(tmp_path, content):
 
 def test_several_judgement_files_without_a_test_one_are_refused_with_their_names(tmp_path):
     write(tmp_path, split="train")
-    with pytest.raises(InputError, match=r"qrels holds dev\.tsv, train\.tsv: expected test\.tsv, or a single file"):
+    with pytest.raises(
+        InputError, match=r"qrels holds dev\.tsv, train\.tsv: expected test\.tsv among them, or a single file"
+    ):
         read_beir(write(tmp_path, split="dev"))
 
 

@@ -213,7 +213,7 @@ def test_any_stretch_of_any_text_is_sliced_out_by_its_span(tmp_path_factory, par
             row(corpus_id="sea"), "corpus_id", "unknown document 'sea': expected one of barn, ferry", id="sea"
         ),
         pytest.param(row(""), "references", "a text", id="no references"),
-        pytest.param(row("[{'content'"), "references", "expected JSON", id="Python instead of JSON"),
+        pytest.param(row("[{'content'"), "references", "expected valid JSON", id="Python instead of JSON"),
         pytest.param(row(quote()), "references", "a list", id="references are an object"),
         pytest.param(row(["at nine"]), "references", "an object", id="reference is a text"),
         pytest.param(row([quote(None)]), "content", "a text", id="content is null"),
@@ -229,8 +229,12 @@ def test_any_stretch_of_any_text_is_sliced_out_by_its_span(tmp_path_factory, par
             id="second reference one off",
         ),
         pytest.param(row([quote("nine.", -5, -1)]), "references", "has nothing", id="offsets from the end"),
-        pytest.param(row([quote(end=25)]), "end_index", "25 for 7 characters from 17: expected 24", id="end too far"),
-        pytest.param(row([quote("nine.", 41, 99)]), "end_index", "99 for 5 characters", id="end behind the text"),
+        pytest.param(
+            row([quote(end=25)]), "end_index", "25 for a content of 7 characters from 17: expected 24", id="end too far"
+        ),
+        pytest.param(
+            row([quote("nine.", 41, 99)]), "end_index", "99 for a content of 5 characters", id="end behind the text"
+        ),
         pytest.param(row([quote("It returns", 26, 36)]), "references", "has '\\nIt", id="line end counted as one"),
     ],
 )
@@ -249,7 +253,7 @@ def test_a_missing_column_is_refused_with_those_that_are_there(tmp_path):
 
 
 def test_a_row_of_another_length_is_refused(tmp_path):
-    with pytest.raises(InputError, match="row 2 has another number of fields"):
+    with pytest.raises(InputError, match="row 2 does not have as many fields as the header"):
         read(tmp_path, row(), row()[:2])
 
 

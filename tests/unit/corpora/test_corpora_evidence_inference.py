@@ -125,7 +125,7 @@ def test_a_file_that_is_missing_or_not_utf8_is_named(tmp_path, name):
 
 def test_a_row_without_a_field_is_named(tmp_path):
     write(tmp_path, GOOD, [["1", "7", "weight"]])
-    with pytest.raises(RowError, match=r"row 2, field 'Intervention': nothing"):
+    with pytest.raises(RowError, match=r"row 2, field 'Intervention': no value"):
         read_evidence_inference(tmp_path)
 
 

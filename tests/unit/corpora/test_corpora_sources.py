@@ -67,7 +67,7 @@ def test_documents_and_questions_may_have_different_formats(tmp_path):
 
 
 def test_a_path_that_is_not_there_is_refused_in_one_line(tmp_path):
-    with pytest.raises(InputError, match=r"no such path .*nowhere") as error:
+    with pytest.raises(InputError, match=r"path .*nowhere does not exist") as error:
         guess_config(tmp_path / "nowhere")
     assert len(str(error.value).splitlines()) == 1
 
@@ -75,12 +75,14 @@ def test_a_path_that_is_not_there_is_refused_in_one_line(tmp_path):
 @pytest.mark.parametrize("left_out", ["documents", "questions"])
 def test_a_folder_with_half_of_the_tables_is_refused_with_what_would_be_known(tmp_path, left_out):
     (write_tables(tmp_path) / f"{left_out}.jsonl").unlink()
-    with pytest.raises(InputError, match=r"no corpus that Tercet knows.*ori_pqal\.json.*documents\.\* and questions"):
+    with pytest.raises(
+        InputError, match=r"no corpus that Tercet recognises.*ori_pqal\.json.*documents\.\* and questions"
+    ):
         guess_config(tmp_path)
 
 
 def test_a_bare_table_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no corpus that Tercet knows"):
+    with pytest.raises(InputError, match="no corpus that Tercet recognises"):
         guess_config(write_tables(tmp_path) / "documents.jsonl")
 
 
@@ -230,7 +232,7 @@ def test_the_labels_of_tables_are_the_configured_ones(tmp_path):
 def test_a_corpus_is_checked_before_anything_is_selected(tmp_path):
     folder = write_tables(tmp_path)
     (folder / "documents.jsonl").write_text('{"id": "d0", "text": "Text 0."}', encoding="utf-8")
-    with pytest.raises(InputError, match=r"document 'd1' is missing.*18 more problems"):
+    with pytest.raises(InputError, match=r"document 'd1' is not in the corpus.*18 more problems"):
         load_corpus(CorpusConfig(source="tables", path=folder, sample=1))
 
 
@@ -256,7 +258,7 @@ def test_a_missing_path_is_refused_in_one_line(config, message):
 
 def test_a_split_without_questions_is_refused(tmp_path):
     (write_pubmedqa(tmp_path) / "test_ground_truth.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(InputError, match="no question in split 'held_out'"):
+    with pytest.raises(InputError, match="no questions in split 'held_out'"):
         load_corpus(CorpusConfig(source="pubmedqa", path=tmp_path))
 
 
@@ -291,7 +293,7 @@ def test_tables_without_a_split_are_asked_in_full(tmp_path):
 
 
 def test_what_is_only_there_to_tune_is_not_asked_by_default(tmp_path):
-    with pytest.raises(InputError, match="no question in split 'held_out'"):
+    with pytest.raises(InputError, match="no questions in split 'held_out'"):
         load_corpus(write_splits(tmp_path, ["tune", "tune"]))
 
 
@@ -303,7 +305,7 @@ def test_questions_beside_a_split_that_have_none_are_split_by_their_document(tmp
 
 @pytest.mark.parametrize("source", ["sample", "pubmedqa", "generated"])
 def test_labels_of_a_source_that_has_its_own_are_refused(tmp_path, source):
-    with pytest.raises(InputError, match=f"`labels` with source '{source}'") as error:
+    with pytest.raises(InputError, match=f"`labels` is set for source '{source}'") as error:
         load_corpus(CorpusConfig(source=source, path=write_pubmedqa(tmp_path), labels=("yes", "no")))
     assert len(str(error.value).splitlines()) == 1
 

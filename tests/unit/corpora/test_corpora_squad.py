@@ -213,7 +213,9 @@ def test_a_bad_paragraph_is_refused_with_file_document_and_field(tmp_path, conte
         pytest.param(qa("q2", answers=((".", -1),)), "q2", "answers", "has nothing", id="offset from the end"),
         pytest.param(qa("q2", answers=((".", 10**30),)), "q2", "answers", "has nothing", id="offset far behind"),
         pytest.param(qa("q2", answers=(("nine.", 41),)), "q2", "answers", "has 'ine.'", id="end cut off"),
-        pytest.param(qa("q2", is_impossible=True), "q2", "is_impossible", "beside 1 answers", id="both"),
+        pytest.param(
+            qa("q2", is_impossible=True), "q2", "is_impossible", "true for a question with 1 answers", id="both"
+        ),
         pytest.param(qa("q2", is_impossible="no"), "q2", "is_impossible", "true or false", id="flag is a text"),
         pytest.param(qa("q2", is_impossible=0), "q2", "is_impossible", "true or false", id="flag is a number"),
     ],

@@ -156,7 +156,9 @@ def test_so_many_are_drawn_by_id_and_stay_when_the_file_grows(others):
 
 
 def test_more_than_there_are_is_refused(others):
-    with pytest.raises(InputError, match=r"has 6 documents that the corpus has not: expected 7 distractors"):
+    with pytest.raises(
+        InputError, match=r"has 6 documents that the corpus does not have: expected at least 7 distractors"
+    ):
         add(corpus_of(["alpha"]), others, n=7)
 
 

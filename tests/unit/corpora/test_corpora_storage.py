@@ -73,7 +73,7 @@ def test_an_unknown_file_system_is_one_line(address):
 
 def test_what_needs_locks_refuses_another_file_system():
     assert require_folder(Path("runs"), "x") == Path("runs")
-    with pytest.raises(InputError, match=r"memory://.* with paid readers"):
+    with pytest.raises(InputError, match=r"memory://.* is not on this machine, as required for paid readers"):
         require_folder(store_path("memory://a"), "paid readers")
 
 

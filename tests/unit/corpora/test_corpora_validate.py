@@ -93,7 +93,7 @@ def test_a_corpus_without_documents_and_questions_has_both_problems():
             [GATE],
             [ask(document_ids=("gate", "wall"))],
             "mine questions, row id 'q1', field 'document_ids': ",
-            "document 'wall' is missing: expected one of the 1 document ids",
+            "document 'wall' is not in the corpus: expected a document id of the corpus (1 in all)",
             id="missing gold document",
         ),
         pytest.param(
@@ -114,14 +114,14 @@ def test_a_corpus_without_documents_and_questions_has_both_problems():
             [GATE, DOOR],
             [ask(evidence=(Span("door", 0, 3),))],
             "mine questions, row id 'q1', field 'evidence': ",
-            "span in document 'door'",
+            "a span in document 'door'",
             id="span in a document of another question",
         ),
         pytest.param(
             [GATE],
             [ask(evidence=(Span("wall", 0, 3),))],
             "mine questions, row id 'q1', field 'evidence': ",
-            "span in document 'wall'",
+            "a span in document 'wall'",
             id="span in a document that is not there",
         ),
     ],
@@ -137,7 +137,9 @@ def test_a_problem_is_found_once_with_its_row_and_field(documents, questions, pl
 )
 def test_a_span_outside_its_document_is_found(start, end):
     problem = the_only_problem([GATE], [ask(evidence=(Span("gate", start, end),))])
-    assert f"span {start}:{end} outside its document 'gate': expected 0 <= start < end <= {END}" in str(problem)
+    assert f"span {start}:{end} outside its document 'gate': expected offsets with 0 <= start < end <= {END}" in str(
+        problem
+    )
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (END - 1, END), (0, END)])
