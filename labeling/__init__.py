@@ -1,5 +1,5 @@
-"""Readers and their votes: what a reader is, how it is asked here or at a provider, and what its votes make up.
+"""Readers and their votes: what a reader is, how it is asked here or at a provider, and what its votes add up to.
 
-`votes/` is the lowest layer, then `models/`, `prompting/`, and beside each other `engine/` (this machine) and
-`remote/` (providers). Nothing here knows a chunk or a score.
+`votes/` is the lowest layer, followed by `models/` and `prompting/`. At the top, independent of each other, are
+`engine/` (this machine) and `remote/` (providers). Nothing here knows a chunk or a score.
 """

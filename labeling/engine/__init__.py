@@ -1,5 +1,6 @@
 """Readers on this machine.
 
-Llama.cpp with shared prefixes, labels read from the next-token distribution, and generated answers under a grammar.
+They run on llama.cpp with shared prefixes: labels read from the next-token distribution, or answers generated under a
+grammar.
 Nothing here reaches the network.
 """

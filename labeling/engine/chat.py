@@ -1,4 +1,4 @@
-"""From a prompt to tokens: the model's own chat template, one that the user gives, or none."""
+"""Turns a prompt into tokens: with the model's own chat template, with the user's frame, or plain."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from labeling.engine.llama import LlamaModel
 from labeling.prompting.labeler import MESSAGE, SYSTEM, LabelerConfig
 from labeling.votes.vote import Prompt
 
-# What stands in for the user's message while the chat template is rendered; no template trims or escapes it.
+# Takes the place of the user's message while the chat template is rendered; no template trims or escapes it.
 _SLOT = "\ue000"
-# Qwen3 and its like otherwise open a thinking block, in which no label comes next.
+# Otherwise Qwen3 and similar models open a thinking block, in which no label comes next.
 _NO_THINKING = {"enable_thinking": False}
-# Templates that name today's date would make another prompt every day, under one fingerprint.
+# Templates that name today's date would give another prompt every day under the same fingerprint.
 _TODAY = datetime(2024, 7, 26, tzinfo=UTC)
 
 
 class ChatFrame:
-    """What stands before and after the user's message.
+    """The text before and after the user's message.
 
     Args:
-        config: `template` and `frame`.
+        config: the reader, of which only `template` and `frame` matter here.
         llama: the open model, whose tokenizer and template are used.
 
     Raises:
-        InputError: a chat template is asked for and the model has none, or it does not render.
+        InputError: the settings ask for a chat template and the model has none, or the template does not render.
     """
 
     def __init__(self, config: LabelerConfig, llama: LlamaModel) -> None:
@@ -35,7 +35,7 @@ class ChatFrame:
         self._frame = self._find()
 
     def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
-        """Token ids of a prompt in its frame, whose control tokens are read; those in a user's text never."""
+        """Token ids of a prompt in its frame; control tokens are read in the frame, never in a user's text."""
         if self._frame is None:
             text = f"{prompt.system}\n\n{prompt.message}\n{prompt.start}"
             return tuple(self._llama.tokenize(text, special=False, add_bos=self._llama.adds_bos))
@@ -66,10 +66,10 @@ class ChatFrame:
         if template is None:
             raise InputError(
                 f"{self._llama.path.name} has no chat template",
-                "one, for template = 'chat'",
-                "use template = 'plain' (it is a base model)",
+                "a model with a chat template, for template = 'chat'",
+                "use template = 'plain', which suits a base model",
             )
-        # Imported here with llama_cpp itself; Jinja in a sandbox, as a template comes with the model file.
+        # Imported here like llama_cpp itself; Jinja runs in a sandbox, because a template comes with the model file.
         from jinja2 import TemplateError
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
@@ -83,14 +83,14 @@ class ChatFrame:
         except (ValueError, TypeError, TemplateError) as error:
             raise InputError(
                 f"the chat template of {self._llama.path.name} does not render ({error})",
-                "one that takes a user's message",
+                "a template that takes a user's message",
                 "use template = 'plain'",
             ) from error
         head, slot, tail = rendered.partition(_SLOT + "u")
         if not slot or _SLOT + "u" in tail:
             raise InputError(
-                f"the chat template of {self._llama.path.name} does not show the user's message once",
-                "one that does",
+                f"the chat template of {self._llama.path.name} does not show the user's message exactly once",
+                "a template that shows it once",
                 "use template = 'plain'",
             )
         return head, tail
@@ -101,9 +101,9 @@ class ChatFrame:
         user = {"role": "user", "content": _SLOT + "u"}
         try:
             rendered: str = formatter(messages=[system, user], **_NO_THINKING).prompt
-        except ValueError:  # a template's own raise_exception: Gemma's refuses system messages
+        except ValueError:  # a template's own raise_exception: Gemma's template refuses system messages
             rendered = ""
-        if _SLOT + "s" not in rendered:  # refused, or dropped without a word
+        if _SLOT + "s" not in rendered:  # refused, or silently dropped
             together = {"role": "user", "content": f"{_SLOT}s\n\n{_SLOT}u"}
             rendered = formatter(messages=[together], **_NO_THINKING).prompt
         return rendered

@@ -1,7 +1,7 @@
-"""The local labeler in generate mode: short reasoning and then a label, for models that need to write before they say.
+"""The local reader in generate mode: short reasoning, then a label, for models that must write before they answer.
 
-What comes out is text, so that it can fail to be an answer. Every failure has a name; one repair step lets the model
-finish with a label where its own output does not parse; a refusal is an answer of its own kind and is not argued with.
+The output is text, so it may fail to be an answer. Every failure has a name. If an output does not parse, one repair
+step lets the model finish with a label; a refusal is an answer of its own kind and is not repaired.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from labeling.votes.parsing import MARKER, answer_grammar, label_grammar, parse_
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import Prompt, Vote, failed_vote
 
-MAX_TOGETHER = 8  # prompts generated in step; each holds a sequence of the KV cache
+MAX_TOGETHER = 8  # prompts generated side by side; each takes a sequence of the KV cache
 
 Tokens = tuple[int, ...]
 
@@ -31,11 +31,11 @@ class Decoding(NamedTuple):
         sampling: truncation and temperature.
         repeat_penalty: 1 for none.
         num_predict: most tokens.
-        stop: texts that end it; not part of the output.
+        stop: texts that end the output and are not part of it.
         grammar: GBNF that the whole output follows; empty for none.
-        repair: text put behind an output that `accepts` refuses, once.
-        repair_grammar: GBNF that what comes then follows.
-        repair_predict: most tokens of that.
+        repair: text that is appended, once, to an output that `accepts` rejects.
+        repair_grammar: GBNF that the model's answer to the repair text follows.
+        repair_predict: most tokens of that answer.
     """
 
     sampling: Sampling
@@ -52,11 +52,11 @@ class Generated(NamedTuple):
     """One output.
 
     Attributes:
-        text: without the end-of-turn token and the stop text.
-        n_tokens: how many were generated, repair included.
-        truncated: whether num_predict ended it.
-        repair: what the model answered to the repair text; None where none was needed.
-        repair_truncated: whether repair_predict ended that.
+        text: the output without the end-of-turn token and the stop text.
+        n_tokens: number of tokens generated, repair included.
+        truncated: whether num_predict ended the output.
+        repair: the model's answer to the repair text; None if no repair was needed.
+        repair_truncated: whether repair_predict ended that answer.
     """
 
     text: str
@@ -68,7 +68,7 @@ class Generated(NamedTuple):
 
 @dataclass
 class _Stream:
-    """One output in the making."""
+    """One output while it is being generated."""
 
     sequence: int
     position: int
@@ -85,7 +85,7 @@ class _Stream:
 
 
 class Generator:
-    """Generates on an open model.
+    """Generates text with an open model.
 
     Args:
         llama: the model; its KV cache is cleared for every question.
@@ -95,7 +95,7 @@ class Generator:
         self._llama = llama
 
     def room_for(self, prompts: Sequence[Tokens], n_new: int) -> bool:
-        """Whether the prompts, what they share counted once, fit in the context with `n_new` tokens behind each."""
+        """Whether the prompts, their shared start counted once, fit in the context with `n_new` tokens after each."""
         shared = _shared(prompts)
         tails = sum(len(prompt) - shared + n_new for prompt in prompts)
         return shared + tails <= self._llama.num_ctx and len(prompts) <= MAX_TOGETHER
@@ -103,12 +103,12 @@ class Generator:
     def generate(
         self, prompts: Sequence[Tokens], seeds: Sequence[int], decoding: Decoding, accepts: Callable[[str], bool]
     ) -> list[Generated]:
-        """Generate one output a prompt.
+        """Generate one output per prompt.
 
         Args:
             prompts: token sequences; the caller has made sure that there is `room_for` them.
-            seeds: one a prompt.
-            decoding: how.
+            seeds: one per prompt.
+            decoding: how to generate.
             accepts: whether a text needs no repair.
         """
         llama = self._llama
@@ -132,7 +132,7 @@ class Generator:
         ]
 
     def _run(self, streams: Sequence[_Stream], decoding: Decoding) -> None:
-        """Decode all streams in step until each is done."""
+        """Decode all streams side by side until each is done."""
         while active := [stream for stream in streams if not stream.done]:
             self._llama.step([(stream.token, stream.position, stream.sequence) for stream in active])
             for at, stream in enumerate(active):
@@ -155,9 +155,9 @@ class Generator:
             stream.done = stream.truncated = True
 
     def _repaired(self, stream: _Stream, seed: int, decoding: Decoding) -> Generated:
-        """Put the repair text behind a stream and let the model answer it once."""
+        """Append the repair text to a stream and let the model answer it once."""
         behind = self._llama.tokenize(decoding.repair, special=False, add_bos=False)
-        # A stream that num_predict ended has its last token not evaluated yet.
+        # If num_predict ended a stream, its last token is not evaluated yet.
         pending = [stream.token] if stream.truncated else []
         self._llama.evaluate((*pending, *behind), stream.position, stream.sequence)
         short = decoding._replace(num_predict=decoding.repair_predict, stop=())
@@ -179,7 +179,7 @@ class Generator:
 
 
 def _shared(prompts: Sequence[Tokens]) -> int:
-    """Tokens that all prompts begin with, at least one token left to each."""
+    """Number of tokens that all prompts begin with; each keeps at least one token of its own."""
     most = min(len(prompt) for prompt in prompts) - 1
     at = 0
     while at < most and len({prompt[at] for prompt in prompts}) == 1:
@@ -193,14 +193,14 @@ class GeneratingLabeler:
     Args:
         config: prompt, sampling, length, grammar.
         labels: the allowed answers.
-        llama: the open model; labelers of one model share it.
-        model_sha256: digest of its file.
+        llama: the open model; readers with the same model share it.
+        model_sha256: digest of the model's file.
 
     Attributes:
-        room: tokens kept free behind every prompt, for the output and its repair.
+        room: tokens kept free after every prompt, for the output and its repair.
 
     Raises:
-        InputError: a chat template is asked for and the model has none.
+        InputError: the settings ask for a chat template and the model has none.
     """
 
     def __init__(self, config: LabelerConfig, labels: LabelSet, llama: LlamaModel, model_sha256: str) -> None:
@@ -217,7 +217,7 @@ class GeneratingLabeler:
             grammar=answer_grammar(labels) if config.grammar else "",
             repair=f"\n{MARKER}",
             repair_grammar=label_grammar(labels),
-            # A token is at least a byte: under the grammar a model may spell a label in other tokens than it reads.
+            # A token is at least one byte: under the grammar, a model may spell a label in other tokens than it reads.
             repair_predict=2 + max(len(label.encode()) for label in labels),
         )
         n_repair = len(llama.tokenize(self._decoding.repair, special=False, add_bos=False))
@@ -233,9 +233,9 @@ class GeneratingLabeler:
         return self._chat.tokenize(prompt)
 
     def ask(self, prompts: list[Prompt]) -> list[Vote]:
-        """Answer the prompts of one question, in step where they fit in the context together.
+        """Answer the prompts of one question, side by side as far as they fit in the context together.
 
-        A prompt that does not fit is a vote with the failure `prompt_too_long`, never a shorter prompt.
+        A prompt that does not fit is never shortened: its vote is the failure `prompt_too_long`.
         """
         tokens = [self.tokenize(prompt) for prompt in prompts]
         votes: dict[int, Vote] = {}
@@ -250,7 +250,7 @@ class GeneratingLabeler:
         ]
 
     def _groups(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
-        """Indices of prompts that are generated together; a prompt that fits nowhere is in no group."""
+        """Indices of prompts that are generated together; a prompt that does not fit even alone is in no group."""
         fitting = [at for at, one in enumerate(tokens) if self._generator.room_for([one], self.room)]
         group: list[int] = []
         for at in fitting:

@@ -1,4 +1,4 @@
-"""The local labeler: label mode on llama.cpp, where the answer is read from the next-token distribution."""
+"""The local reader in label mode: llama.cpp gives the next-token distribution, and the answer is read from it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Tokens = tuple[int, ...]
 class LabelReader:
     """Reads label probabilities from a model's next-token distributions.
 
-    Every way to write a label (its case, a leading space) is an alias. Where no first token of an alias could begin
-    another label, one look at the next token is enough; else the whole label is scored, token by token.
+    Every way to write a label (its case, a leading space) is an alias. If no alias begins with a token that could begin
+    another label, one look at the next token is enough; otherwise the whole label is scored, token by token.
 
     Attributes:
         aliases: per label, in canonical order, the token sequences that count for it.
-        continuations: token sequences to put behind a prompt, each of which needs one look; the empty one first.
+        continuations: token sequences to append to a prompt, each of which needs one look; the empty one comes first.
         wanted: token ids to read at each look.
     """
 
@@ -55,7 +55,7 @@ class LabelReader:
             return float(np.exp(sum(logprobs[row[alias[:at]], column[token]] for at, token in enumerate(alias))))
 
         scores = {alias: score(alias) for aliases in self.aliases for alias in aliases}
-        # "no" also begins "no difference": what goes on as a longer label is not the shorter one.
+        # "no" also begins "no difference": what continues as a longer label does not count for the shorter one.
         exact = {
             alias: value - sum(scores[longer] for longer in self._next_longer(alias, scores))
             for alias, value in scores.items()
@@ -76,8 +76,8 @@ def build_label_reader(labels: LabelSet, tokenize: Callable[[str], list[int]]) -
         tokenize: token ids of a plain text.
     """
     spelt = [_aliases(label, tokenize) for label in labels]
-    # Where a label is one token in some spelling, its spellings of several tokens add next to nothing, unless they
-    # begin as another label's do: then (a space and a digit, say) much of the mass may lie behind that common token.
+    # If some spelling of a label is a single token, its longer spellings add next to nothing, unless they begin like
+    # those of another label: then much of the mass may lie behind the shared token (a space before a digit, say).
     short: list[list[Tokens]] = [[a for a in aliases if len(a) == 1] or [a[:1] for a in aliases] for aliases in spelt]
     firsts = [{alias[0] for alias in aliases} for aliases in spelt]
     ambiguous = sum(len(first) for first in firsts) != len(set().union(*firsts))
@@ -103,11 +103,11 @@ class LocalLabeler:
     Args:
         config: prompt and sampling.
         labels: the allowed answers.
-        llama: the open model; labelers of one model share it.
-        model_sha256: digest of its file.
+        llama: the open model; readers with the same model share it.
+        model_sha256: digest of the model's file.
 
     Raises:
-        InputError: a chat template is asked for and the model has none.
+        InputError: the settings ask for a chat template and the model has none.
     """
 
     def __init__(self, config: LabelerConfig, labels: LabelSet, llama: LlamaModel, model_sha256: str) -> None:
@@ -129,7 +129,7 @@ class LocalLabeler:
     def ask(self, prompts: list[Prompt]) -> list[Vote]:
         """Answer the prompts of one question, sharing every common prefix.
 
-        A prompt that does not fit in the context is a vote with the failure `prompt_too_long`, never a shorter prompt.
+        A prompt that does not fit in the context is never shortened: its vote is the failure `prompt_too_long`.
         """
         tokens = [self.tokenize(prompt) for prompt in prompts]
         longest = max(map(len, self._reader.continuations))

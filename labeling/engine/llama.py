@@ -1,4 +1,4 @@
-"""A model file run by llama.cpp on its low-level API: tokens in, next-token log-probabilities out.
+"""Runs a model file through llama.cpp's low-level API: tokens in, next-token log-probabilities out.
 
 Prompts of one question are evaluated as a trie: every shared stretch once, its continuations forked in the unified KV
 cache (`llama_memory_seq_cp` copies no data there).
@@ -24,12 +24,12 @@ Logprobs = npt.NDArray[np.float64]
 
 MAX_FORKS = 32  # leaves decoded together; each needs a sequence id and a row of logits
 _RANDOM_SEED = 0xFFFFFFFF  # this one means "choose at random" to llama.cpp
-PENALTY_WINDOW = 64  # tokens that repeat_penalty looks back over, as is llama.cpp's default
+PENALTY_WINDOW = 64  # tokens that repeat_penalty looks back over; llama.cpp's default
 _DEPTH = 32  # forks of inner nodes that may be open at once, each holding a sequence id
 
 
 class Sampler(NamedTuple):
-    """llama.cpp's samplers of one output: the chain that draws, and the grammar that may forbid what is drawn."""
+    """llama.cpp's samplers for one output: the chain that draws, and the grammar that may forbid what is drawn."""
 
     chain: Any
     grammar: Any
@@ -41,11 +41,11 @@ class LlamaModel:
     Args:
         path: the GGUF file.
         num_ctx: tokens that the KV cache holds, shared by all prompts under evaluation.
-        threads: CPU threads; None for one a core.
+        threads: CPU threads; None for one per core.
         n_batch: most tokens evaluated in one call.
 
     Raises:
-        InputError: the file is not a whole GGUF file, or `num_ctx` does not fit in memory.
+        InputError: the file is not a complete GGUF file, or `num_ctx` does not fit in memory.
     """
 
     def __init__(self, path: Path, num_ctx: int = 4096, threads: int | None = None, n_batch: int = 512) -> None:
@@ -75,8 +75,8 @@ class LlamaModel:
         if not self._model:
             raise InputError(
                 f"llama.cpp cannot load {self.path} ({self.path.stat().st_size} bytes)",
-                "a whole GGUF file of an architecture that it knows",
-                "fetch the file again (`tercet models fetch`), or check it with its publisher's sha256",
+                "a complete GGUF file of an architecture that llama.cpp knows",
+                "fetch the file again (`tercet models fetch`), or check it against its publisher's sha256",
             )
 
     def _open_context(self, threads: int) -> None:
@@ -85,7 +85,7 @@ class LlamaModel:
         params.n_batch = params.n_ubatch = self.n_batch
         params.n_threads = params.n_threads_batch = threads
         params.n_seq_max = MAX_FORKS + _DEPTH
-        params.n_outputs_max = params.n_seq_max  # rows of logits kept; llama.cpp wants one a sequence
+        params.n_outputs_max = params.n_seq_max  # rows of logits kept; llama.cpp wants one per sequence
         params.kv_unified = True
         params.no_perf = True
         self._context = self._llama.llama_init_from_model(self._model, params)
@@ -117,7 +117,7 @@ class LlamaModel:
         return template.decode("utf-8") if template else None
 
     def token_text(self, token: int) -> str:
-        """The vocabulary's text of a special token, such as `<s>`; empty for none (-1)."""
+        """The vocabulary's text of a special token, such as `<s>`; empty for -1, which stands for none."""
         if token < 0:
             return ""
         text: bytes = self._llama.llama_vocab_get_text(self._vocab, token)
@@ -138,8 +138,8 @@ class LlamaModel:
 
         Args:
             text: any text.
-            special: read control tokens spelt out in the text, such as `<|im_start|>`; never for a user's text.
-            add_bos: put the beginning-of-sequence token first where the model wants one.
+            special: whether to read control tokens in the text, such as `<|im_start|>`; never for a user's text.
+            add_bos: whether to put the beginning-of-sequence token first, if the model wants one.
         """
         raw = text.encode("utf-8")
         room = len(raw) + 8
@@ -154,29 +154,29 @@ class LlamaModel:
         self._llama.llama_memory_clear(self._memory, False)
 
     def copy_sequence(self, source: int, target: int) -> None:
-        """Let another sequence share all that is evaluated of `source`; copies no data."""
+        """Let another sequence share everything evaluated for `source`; copies no data."""
         self._llama.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def evaluate(self, tokens: Sequence[int], position: int, sequence: int) -> None:
-        """Evaluate tokens of one sequence from a position on; the logits behind the last one can be sampled from."""
+        """Evaluate tokens of one sequence from a position on; the token after the last one can then be sampled."""
         for start in range(0, len(tokens), self.n_batch):
             piece = tokens[start : start + self.n_batch]
             self.step([(token, position + start + at, sequence) for at, token in enumerate(piece)], only_last=True)
 
     def step(self, entries: Sequence[tuple[int, int, int]], *, only_last: bool = False) -> None:
-        """Evaluate one batch of (token, position, sequence); all of them, or only the last, can be sampled from."""
+        """Evaluate entries (token, position, sequence) in one call; `sample` can then follow each, or only the last."""
         for at, (token, position, sequence) in enumerate(entries):
             self._put(at, token, position, sequence, not only_last or at == len(entries) - 1)
         self._evaluate_batch(len(entries))
 
     def sampler(self, sampling: Sampling, repeat_penalty: float, grammar: str, seed: int) -> Sampler:
-        """A chain of llama.cpp's samplers, to be given to `sample` and in the end to `free_sampler`.
+        """A chain of llama.cpp's samplers, to be passed to `sample` and finally to `free_sampler`.
 
         Args:
             sampling: truncation and temperature.
             repeat_penalty: 1 for none.
             grammar: GBNF that the output follows, its rule `root` first; empty for none.
-            seed: of the draws; llama.cpp takes 32 bits of it.
+            seed: seed of the draws; llama.cpp takes 32 bits of it.
 
         Raises:
             ValueError: llama.cpp cannot parse the grammar.
@@ -210,10 +210,10 @@ class LlamaModel:
             self._llama.llama_sampler_free(sampler.grammar)
 
     def sample(self, sampler: Sampler, at: int) -> int:
-        """Sample the token behind entry `at` of the last step; -1 for its last entry.
+        """Sample the token that follows entry `at` of the last step; -1 is the last entry.
 
-        The grammar is asked about the token drawn, and about the whole vocabulary only where it forbids that one: going
-        through 150,000 tokens at every step takes longer than the model itself.
+        The grammar is asked about the token drawn, and about the whole vocabulary only if it forbids that token: going
+        through 150,000 tokens at every step would take longer than the model itself.
         """
         lib = self._llama
         logits = lib.llama_get_logits_ith(self._context, at)
@@ -260,7 +260,7 @@ class LlamaModel:
         The prompts are evaluated together, in an order that depends on their tokens alone.
 
         Args:
-            prompts: token sequences, each at least one token and, with what it shares, at most `num_ctx` tokens.
+            prompts: token sequences, each of 1 to `num_ctx` tokens, shared ones included.
             wanted: token ids to read.
 
         Returns:
@@ -298,12 +298,12 @@ class LlamaModel:
             self._llama.llama_memory_seq_rm(self._memory, fork, -1, -1)
             free.append(fork)
         if inner:
-            # Nobody forks from this stretch any more, so the last child goes on in its sequence: a ranking of many
+            # Nothing forks from this stretch any more, so the last child continues its sequence: a ranking of many
             # chunks is a long chain, not a deep stack of forks.
             yield from self._visit(inner[-1], sequence, position, free)
 
     def _packed(self, leaves: Sequence[TrieNode], room: int) -> Iterator[list[TrieNode]]:
-        """Leaves that fit together in one call and in what is left of the cache."""
+        """Groups of leaves that fit together in one call and in the rest of the cache."""
         most = min(self.n_batch, room)
         pack: list[TrieNode] = []
         n_tokens = 0
@@ -356,7 +356,7 @@ class LlamaModel:
 
 
 def _load_library() -> Any:
-    # Imported here: loading the shared library takes longer than `tercet --help` may.
+    # Imported here: loading the shared library takes longer than `tercet --help` may take.
     import llama_cpp
 
     llama_cpp.llama_log_set(_SILENT, ctypes.c_void_p(0))

@@ -1,7 +1,7 @@
-"""The token trie of one question's prompts: what they have in common is evaluated once.
+"""The token trie of one question's prompts: the tokens they share are evaluated once.
 
-The order of evaluation is canonical: it follows from the token sequences alone, so that a question's numbers do not
-depend on the order of its cells, on the shard, on a resume or on the other questions.
+The order of evaluation is canonical: it follows from the token sequences alone, so a question's numbers do not depend
+on the order of its cells, on the shard, on resuming a run or on the other questions.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def build_trie(prompts: Sequence[Sequence[int]]) -> TrieNode:
     """Build the trie of token sequences; equal sequences share one read.
 
     Raises:
-        ValueError: no prompt, or an empty one.
+        ValueError: there are no prompts, or one of them is empty.
     """
     if not prompts or not all(prompts):
         raise ValueError("a trie needs at least one prompt, and every prompt at least one token")

@@ -1,5 +1,5 @@
-"""Models as files.
+"""Model files.
 
-The registry of known ones, how they are fetched and verified, their families' settings, their prices. Nothing here
-loads a model.
+The registry of known models, how they are fetched and verified, the settings of their families, and their prices.
+Nothing here loads a model.
 """

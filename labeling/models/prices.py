@@ -16,31 +16,31 @@ PRICES = Path(__file__).with_name("prices.toml")
 
 
 class Price(BaseModel):
-    """What a provider takes for a model, in US dollars a million tokens, and where and when that was read."""
+    """What a provider charges for a model, in US dollars per million tokens, and where and when that was read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     provider: str = Field(min_length=1, description="who serves it, such as groq")
     model: str = Field(min_length=1, description="the provider's id of the model")
-    usd_per_million_input: float = Field(ge=0, allow_inf_nan=False, description="for tokens sent")
-    usd_per_million_output: float = Field(ge=0, allow_inf_nan=False, description="for tokens written")
+    usd_per_million_input: float = Field(ge=0, allow_inf_nan=False, description="price of tokens sent")
+    usd_per_million_output: float = Field(ge=0, allow_inf_nan=False, description="price of tokens written")
     usd_per_million_cached_input: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="for tokens sent that the provider still has"
+        None, ge=0, allow_inf_nan=False, description="price of tokens sent that the provider has in its cache"
     )
-    batch_discount: float = Field(0.0, ge=0, le=1, description="share that the batch API takes off; 0 for none known")
+    batch_discount: float = Field(0.0, ge=0, le=1, description="share that the batch API takes off; 0 if none is known")
     retired: str | None = Field(
         None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="month in which the provider stops serving it"
     )
     source: str = Field("the user's price file", description="where the price was read, in words")
-    as_of: date = Field(description="when it was read")
+    as_of: date = Field(description="when the price was read")
 
     def cost(self, n_input: int, n_output: int, *, batch: bool) -> float:
-        """Price of so many tokens in US dollars, as if the provider had none of them in its cache.
+        """Price of these tokens in US dollars, as if the provider had none of them in its cache.
 
         Args:
             n_input: tokens sent.
             n_output: tokens written.
-            batch: sent through the batch API.
+            batch: whether they are sent through the batch API.
         """
         full = (n_input * self.usd_per_million_input + n_output * self.usd_per_million_output) / 1e6
         return full * (1 - self.batch_discount) if batch else full
@@ -52,15 +52,15 @@ class PriceTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     as_of: date = Field(description="date of the newest entry")
-    machine_usd_per_hour: float = Field(description="what an hour of this machine costs; 0 for one that you own")
-    models: tuple[Price, ...] = Field(description="one price a provider and model")
+    machine_usd_per_hour: float = Field(description="what an hour of this machine costs; 0 if you own it")
+    models: tuple[Price, ...] = Field(description="one price per provider and model")
 
     def find(self, provider: str, model: str) -> Price | None:
-        """The price of a provider's model; None where the table has none, so that its cost is unknown, not 0."""
+        """The price of a provider's model; None if the table has none, as its cost is then unknown, not 0."""
         return next((price for price in self.models if (price.provider, price.model) == (provider, model)), None)
 
     def machine_cost(self, seconds: float) -> float:
-        """Price of this machine for so many seconds, in US dollars."""
+        """Price of this machine for a number of seconds, in US dollars."""
         return seconds / 3600 * self.machine_usd_per_hour
 
 
@@ -71,7 +71,7 @@ class _Machine(BaseModel):
 
 
 class _PriceFile(BaseModel):
-    """A price file as it is written; a user's one may leave out any part."""
+    """A price file as it is written; a user's own file may leave out any part."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,13 +81,14 @@ class _PriceFile(BaseModel):
 
 
 def load_prices(path: Path | None = None) -> PriceTable:
-    """The bundled prices, or those with a user's file over them: the machine, and entries by provider and model.
+    """The bundled prices, overridden by a user's file: its machine, and its entries by provider and model.
 
     Args:
         path: the user's file.
 
     Raises:
-        InputError: no such file, not TOML, an unknown or missing key, a bad value, or two prices for one model.
+        InputError: there is no such file, it is not TOML, a key is unknown or missing, a value is bad, or a model has
+            two prices.
     """
     files = [_read(PRICES), *([] if path is None else [_read(path)])]
     prices = {(price.provider, price.model): price for file in files for price in file.models}
@@ -113,15 +114,15 @@ def _refuse_doubles(models: Sequence[Price], path: Path) -> None:
     names = [f"{price.provider} {price.model}" for price in models]
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
-        raise InputError(f"{path}: two prices for {min(doubled)}", "one", "remove the other")
+        raise InputError(f"{path}: two prices for {min(doubled)}", "one price per model", "remove one of the two")
 
 
 def _first_problem(error: ValidationError, path: Path) -> InputError:
-    # A misspelt key is also a missing one: its name says more.
+    # A misspelt key also leaves a key missing: the misspelt name says more.
     first: Any = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return InputError(f"{path}: unknown key {place!r}", "a key of the bundled file", "correct or remove it")
+        return InputError(f"{path}: unknown key {place!r}", "a key that the bundled file has", "correct or remove it")
     if first["type"] == "missing":
         return InputError(f"{path}: {place!r} is missing", "a value", "add it")
     expected = first["msg"].removeprefix("Input should be ")

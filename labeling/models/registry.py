@@ -1,4 +1,4 @@
-"""The model registry: a model by name is a file pinned by its digest, wherever it was fetched from."""
+"""The model registry: each name stands for a file that is pinned by its digest, wherever it comes from."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Mirror(BaseModel):
 
 
 class Model(BaseModel):
-    """A model of the registry: its official file, what the bytes must be, and where else they may be had."""
+    """A model of the registry: its official file, the digest of its bytes, and where else to get them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,7 +53,7 @@ class Model(BaseModel):
 
     @property
     def path(self) -> Path:
-        """Where the verified file lies once it is fetched."""
+        """Where the verified file is once it is fetched."""
         return cache_folder() / "models" / self.name / self.file
 
 
@@ -68,7 +68,7 @@ class ModelFile(BaseModel):
 
 
 def cache_folder() -> Path:
-    """Folder of fetched models: `$TERCET_CACHE`, else `tercet` in the user's cache folder."""
+    """Folder of fetched models: `$TERCET_CACHE`, or `tercet` in the user's cache folder."""
     given = os.environ.get("TERCET_CACHE")
     if given:
         return Path(given)
@@ -86,31 +86,31 @@ def find_model(name: str) -> Model:
     """The registry's model of that name.
 
     Raises:
-        InputError: no such model; the nearest name is suggested.
+        InputError: there is no such model; the nearest name is suggested.
     """
     model = registry().get(name)
     if model is None:
         near = difflib.get_close_matches(name, registry(), 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise InputError(
             f"model {name!r} is not in the registry",
-            "a name of `tercet models list`, or the path of a .gguf file",
-            f"{hint}correct the name",
+            "a name from `tercet models list`, or the path of a .gguf file",
+            f"correct the name{hint}",
         )
     return model
 
 
 def find_ollama_model(name: str) -> Model | None:
-    """The registry's model that Ollama's library has under this name; None where it is none of ours.
+    """The registry's model that Ollama's library has under this name; None if the registry does not have it.
 
     Args:
-        name: with its tag, such as `llama3.2:1b`; upper and lower case are the same, as they are to Ollama.
+        name: the name with its tag, such as `llama3.2:1b`; case does not matter, as in Ollama.
     """
     return next((model for model in registry().values() if name.lower() in model.ollama), None)
 
 
 def is_path(name: str) -> bool:
-    """Whether a model is given by its file and not by a name of the registry."""
+    """Whether a model is given by its file and not by a name from the registry."""
     return name.endswith(".gguf") or os.sep in name
 
 
@@ -118,7 +118,7 @@ def resolve_model(name: str) -> ModelFile:
     """The file of a model given by registry name or by path, verified.
 
     Raises:
-        InputError: unknown name, file not fetched yet, or bytes with another digest than the registry's.
+        InputError: the name is unknown, the file is not fetched yet, or its digest differs from the registry's.
     """
     if is_path(name):
         path = Path(name).expanduser()
@@ -129,31 +129,31 @@ def resolve_model(name: str) -> ModelFile:
     if not model.path.is_file():
         raise InputError(
             f"model {name!r} is not on this machine ({model.path})",
-            "its file",
+            "the model's file",
             f"fetch it with `tercet models fetch {name}`",
         )
     return ModelFile(name=name, path=model.path, sha256=verify(model, model.path))
 
 
 def verify(model: Model, path: Path) -> str:
-    """Digest of a model's file, checked against the registry; a digest that the registry lacks is taken as it is.
+    """Digest of a model's file, checked against the registry; where the registry has none, any digest is accepted.
 
     Raises:
-        InputError: size or digest differ.
+        InputError: the size or the digest differs.
     """
     size = path.stat().st_size
     if model.bytes and size != model.bytes:
         raise InputError(
             f"{path} has {size} bytes",
-            f"{model.bytes} for {model.name}",
-            f"it is cut short or another file: delete it and run `tercet models fetch {model.name}`",
+            f"{model.bytes} bytes for {model.name}",
+            f"delete it (it is cut short, or another file) and run `tercet models fetch {model.name}`",
         )
     digest = file_digest(path)
     expected = model.sha256 or recorded_digest(path)
     if expected and digest != expected:
         raise InputError(
             f"{path} has sha256 {digest}",
-            f"{expected} for {model.name}",
+            f"sha256 {expected} for {model.name}",
             f"delete it and run `tercet models fetch {model.name}`",
         )
     return digest
@@ -170,7 +170,7 @@ def file_digest(path: Path) -> str:
             read = json.loads(memory_file.read_text(encoding="utf-8"))
         except ValueError:
             read = None
-        # A broken memory costs a second of hashing, nothing else.
+        # A broken digests file costs a second of hashing, nothing else.
         memory = read if isinstance(read, dict) else {}
     if key not in memory:
         memory[key] = sha256_file(path)
@@ -182,6 +182,6 @@ def file_digest(path: Path) -> str:
 
 
 def recorded_digest(path: Path) -> str:
-    """The digest that the first fetch of a model without a known one wrote beside it; empty if there is none."""
+    """The digest that the first fetch recorded next to a model whose digest was unknown; empty if there is none."""
     record = path.with_name(path.name + ".sha256")
     return record.read_text(encoding="utf-8").strip() if record.is_file() else ""

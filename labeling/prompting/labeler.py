@@ -1,4 +1,4 @@
-"""A labeler: a model with its prompt and its sampling."""
+"""A reader: a model with its prompt and its sampling."""
 
 from __future__ import annotations
 
@@ -25,54 +25,61 @@ PARAPHRASES: dict[Mode, tuple[str, ...]] = {
     "label": ("one_word", "according", "judge"),
     "generate": ("reasoned", "reasoned_evidence", "reasoned_both_sides"),
 }
-SYSTEM, MESSAGE = "{system}", "{message}"  # what a `frame` stands around
+SYSTEM, MESSAGE = "{system}", "{message}"  # the two messages that a `frame` surrounds
 
 
 class LabelerConfig(BaseModel):
-    """A model with its prompt and its sampling; the parameters have llama.cpp's names."""
+    """A reader: a model with its prompt and its sampling parameters, which have llama.cpp's names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    model: str = Field("qwen2.5-coder-0.5b", description="a name of `tercet models list`, or the path of a .gguf file")
-    name: str | None = Field(None, description="how reports call it; the model's name by default")
+    model: str = Field(
+        "qwen2.5-coder-0.5b", description="a name from `tercet models list`, or the path of a .gguf file"
+    )
+    name: str | None = Field(None, description="the name that reports use; the model's name by default")
     mode: Mode = Field(
         "label",
         description="label: read the answer from the next-token distribution; generate: short reasoning, then a label",
     )
     diversity: Diversity = Field(
-        "resample", description="how three votes can differ: three draws, three label orders, or three prompts"
+        "resample", description="how the three votes may differ: three draws, three label orders, or three prompts"
     )
     prompts: tuple[str, ...] = Field(
         (), description="prompt names or .txt paths: one, or three for paraphrase; empty for the bundled ones"
     )
     template: Literal["auto", "chat", "plain"] = Field(
-        "auto", description="wrap the prompt in the model's own chat template; auto: where it has one"
+        "auto", description="wrap the prompt in the model's own chat template; auto: if it has one"
     )
     frame: str | None = Field(
-        None, description="text around {system} and {message}, in place of the model's chat template"
+        None, description="text around {system} and {message}, used in place of the model's chat template"
     )
-    system: str | None = Field(None, description="system message in place of the prompt's own")
+    system: str | None = Field(None, description="system message, used in place of the prompt's own")
     preset: Literal["none", "family"] = Field(
-        "none", description="family: its publisher's recommendation for each sampling parameter left at its default"
+        "none",
+        description="family: the publisher's recommendation for every sampling parameter that is left at its default",
     )
     temperature: float = Field(1.0, ge=0, le=5, description="0 always takes the most probable label")
-    top_k: int = Field(0, ge=0, description="draw among the k most probable labels; 0 for all")
-    top_p: float = Field(1.0, gt=0, le=1, description="draw among the most probable labels that make up this mass")
-    min_p: float = Field(0.0, ge=0, le=1, description="drop labels below this share of the most probable one")
+    top_k: int = Field(0, ge=0, description="draw from the k most probable labels; 0 for all")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="draw from the most probable labels that together have this probability"
+    )
+    min_p: float = Field(
+        0.0, ge=0, le=1, description="drop labels with less than this share of the highest probability"
+    )
     repeat_penalty: float = Field(
         1.0, gt=0, le=2, description="generate: penalty on tokens repeated in the output; 1 for none"
     )
     num_predict: int = Field(
-        160, ge=8, description="most tokens of one output: in generate mode, and of a remote labeler in both modes"
+        160, ge=8, description="most tokens in one output: in generate mode, and in both modes for a remote reader"
     )
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field((), description="generate: texts that end an output")
-    grammar: bool = Field(True, description="generate: hold the output to a few lines and then `Answer: LABEL`")
+    grammar: bool = Field(True, description="generate: force the output into a few lines followed by `Answer: LABEL`")
     seed: int = Field(0, description="seed of the draws")
-    num_ctx: int = Field(4096, ge=256, description="tokens that the context holds, on this machine")
-    threads: int | None = Field(None, ge=1, description="CPU threads; one a core by default")
+    num_ctx: int = Field(4096, ge=256, description="size of the context in tokens, on this machine")
+    threads: int | None = Field(None, ge=1, description="CPU threads; one per core by default")
     n_batch: int = Field(512, ge=32, description="most tokens evaluated in one call")
     remote: RemoteConfig = Field(
-        default_factory=RemoteConfig, description="a provider or server that answers in place of this machine"
+        default_factory=RemoteConfig, description="a provider or server that answers instead of this machine"
     )
 
     @model_validator(mode="before")
@@ -90,11 +97,11 @@ class LabelerConfig(BaseModel):
         if is_path(model):
             raise InputError(
                 f"preset 'family' with the model file {model}",
-                "a name of `tercet models list`, whose family is known",
+                "a name from `tercet models list`, whose family is known",
                 "set temperature, top_k, top_p and min_p yourself",
             )
         recommended = family_preset(find_model(model).family).parameters
-        # Compared with the default: a form sends every field, also those that nobody touched.
+        # Compared with the default because a web form sends every field, even those that nobody changed.
         return values | {
             name: value
             for name, value in recommended.items()
@@ -105,7 +112,7 @@ class LabelerConfig(BaseModel):
     @classmethod
     def _one_message(cls, frame: str | None) -> str | None:
         if frame is not None and frame.count(MESSAGE) != 1:
-            raise ValueError(f"a text with {MESSAGE} once, and {SYSTEM} where the system message goes")
+            raise ValueError(f"a text with {MESSAGE} exactly once, and {SYSTEM} where the system message goes")
         return frame
 
     @property
@@ -115,7 +122,7 @@ class LabelerConfig(BaseModel):
 
     @property
     def gives_distributions(self) -> bool:
-        """Whether its votes come with a distribution over the labels, as far as the config tells."""
+        """Whether its votes come with a distribution over the labels, as far as the settings tell."""
         return self.mode == "label" and (not self.remote.is_remote or self.remote.asks_logprobs)
 
     @property
@@ -124,50 +131,50 @@ class LabelerConfig(BaseModel):
         return Sampling(self.temperature, self.top_k, self.top_p, self.min_p)
 
     def as_reader(self) -> LabelerConfig:
-        """The same labeler as it answers from retrieved chunks: once, with its most probable label."""
+        """The same reader as it answers from retrieved chunks: once, with its most probable label."""
         return self.model_copy(update={"preset": "none", "temperature": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0})
 
 
 def check_diversity(config: LabelerConfig, labels: LabelSet) -> None:
-    """Refuse set-ups whose three votes could not differ.
+    """Refuse settings whose three votes could not differ.
 
     Raises:
-        InputError: with the reason.
+        InputError: they could not, for the reason that the message gives.
     """
     n_prompts = len(config.prompts) or (N_VOTES if config.diversity == "paraphrase" else 1)
-    # The most probable of n that are left has at least 1/n: a top_p up to there never lets another one in.
+    # The most probable of n labels has at least 1/n, so a top_p of at most that never lets a second label in.
     n_choices = len(labels) if config.mode == "label" else math.inf
     is_greedy = config.sampling.is_greedy or config.top_p <= 1 / min(n_choices, config.top_k or math.inf)
     if config.diversity == "resample" and is_greedy:
         raise InputError(
-            f"labeler {config.label!r}: 'resample' at temperature {config.temperature:g}, top_k {config.top_k}, "
+            f"reader {config.label!r}: 'resample' at temperature {config.temperature:g}, top_k {config.top_k}, "
             f"top_p {config.top_p:g}, min_p {config.min_p:g}",
-            "votes that can differ (identical prompts without chance make three copies of one vote)",
+            "votes that can differ (identical prompts without randomness give three copies of one vote)",
             "raise the temperature, or use 'permute' or 'paraphrase'",
         )
     if config.diversity == "permute" and len(labels) < N_VOTES and is_greedy:
         raise InputError(
-            f"labeler {config.label!r}: diversity 'permute' with {len(labels)} labels at temperature 0",
-            f"{N_VOTES} different label orders (2 labels have only 2, so that one vote would be a copy)",
+            f"reader {config.label!r}: diversity 'permute' with {len(labels)} labels at temperature 0",
+            f"{N_VOTES} different label orders (2 labels have only 2 orders, so one vote would be a copy)",
             "raise the temperature, or use 'paraphrase'",
         )
     wanted = N_VOTES if config.diversity == "paraphrase" else 1
     same = len(set(config.prompts)) != len(config.prompts)
     if n_prompts != wanted or same or _same_texts(config.prompts):
         raise InputError(
-            f"labeler {config.label!r}: diversity {config.diversity!r} with prompts {list(config.prompts)}",
-            f"{wanted} different prompt{'s' * (wanted > 1)}",
+            f"reader {config.label!r}: diversity {config.diversity!r} with prompts {list(config.prompts)}",
+            "1 prompt" if wanted == 1 else f"{wanted} different prompts",
             "correct `prompts`, or leave it out",
         )
 
 
 def _same_texts(prompts: tuple[str, ...]) -> bool:
-    """Whether two prompts differ in their names only."""
+    """Whether two prompts differ only in their names."""
     return len({load_prompt(name)[1:] for name in prompts}) != len(prompts)
 
 
 class PromptWriter:
-    """Writes a labeler's prompts; knows nothing of its model."""
+    """Writes a reader's prompts; knows nothing about its model."""
 
     def __init__(self, config: LabelerConfig, labels: LabelSet) -> None:
         self.config, self.labels = config, labels
@@ -191,20 +198,20 @@ class PromptWriter:
         message = template.fill(context, question.text, order)
         seed = vote_seed(config.seed, question.id, vote)
         system = template.system if config.system is None else config.system
-        # A generated answer begins with its reasoning, whatever a label-mode prompt would have it start with.
+        # A generated answer begins with its reasoning, whatever start a label-mode prompt gives it.
         start = template.start if config.mode == "label" else ""
         return Prompt(question.id, arm, vote, seed, system, message, start)
 
 
 def fingerprint(config: LabelerConfig, labels: LabelSet, model: str | Mapping[str, Any]) -> str:
-    """Digest of everything about a labeler that changes its votes, but for the prompt, which has its own.
+    """Digest of everything about a reader that changes its votes, except the prompt, which has its own digest.
 
-    Threads and batch size are left out: how much they change is measured and reported, not part of the identity.
+    Threads and batch size are left out: their effect is measured and reported, and is not part of the identity.
 
     Args:
-        config: the labeler.
+        config: the reader.
         labels: the allowed answers.
-        model: digest of its model file; of a remote labeler, who answers and how it is asked.
+        model: digest of the model file; for a remote reader, who answers and how it is asked.
     """
     identity: dict[str, Any] = {
         "model": model if isinstance(model, str) else dict(model),
@@ -214,7 +221,7 @@ def fingerprint(config: LabelerConfig, labels: LabelSet, model: str | Mapping[st
         "mode": "label/1",
     }
     if config.remote.is_remote:
-        # How it is asked is all there: the rest concerns this machine's engine.
+        # `model` already says how it is asked; the other settings concern this machine's engine.
         identity = {"model": identity["model"], "labels": list(labels), "sampling": config.sampling._asdict()}
         identity["mode"] = f"remote {config.mode}/1"
     elif config.mode == "generate":

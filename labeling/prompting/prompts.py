@@ -1,4 +1,4 @@
-"""Prompts as text files, and the three prompts that make three votes."""
+"""Prompts as text files, and the three prompts behind three votes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load_prompt(name: str) -> PromptTemplate:
     """Load a bundled prompt by name, or a prompt file by path.
 
     Raises:
-        InputError: no such prompt, or one without the separator or a placeholder, or with an unknown one.
+        InputError: there is no such prompt, or it lacks a separator or a placeholder, or has an unknown placeholder.
     """
     path = Path(name) if name.endswith(".txt") else FOLDER / f"{name}.txt"
     if not path.is_file():
@@ -46,7 +46,7 @@ def load_prompt(name: str) -> PromptTemplate:
     if len(parts) != 3:
         raise InputError(
             f"prompt {path} has {len(parts)} parts",
-            "3: system message, user message, start of the answer (may be empty), between lines '==='",
+            "3 parts between lines '===': system message, user message, start of the answer (may be empty)",
             "correct the file",
         )
     system, message, start = (part.strip("\n") for part in parts)
@@ -56,11 +56,13 @@ def load_prompt(name: str) -> PromptTemplate:
         raise InputError(
             f"prompt {path} has the placeholders {misplaced} outside the user message",
             "placeholders in the second part only",
-            "move them there",
+            "move them to the user message",
         )
     if sorted(found) != sorted(FIELDS):
         raise InputError(
-            f"prompt {path} has the placeholders {found}", f"each of {list(FIELDS)} once", "correct the placeholders"
+            f"prompt {path} has the placeholders {found}",
+            f"each of {list(FIELDS)} exactly once",
+            "correct the placeholders",
         )
     return PromptTemplate(name, system, message, start)
 
@@ -71,6 +73,6 @@ def spell_options(options: Sequence[str]) -> str:
 
 
 def rotations(labels: LabelSet, n: int) -> list[tuple[str, ...]]:
-    """The first `n` rotations of the label set: with three labels, each stands in each place once."""
+    """The first `n` rotations of the label set: with three labels, each takes each place once."""
     order = tuple(labels)
     return [order[shift % len(order) :] + order[: shift % len(order)] for shift in range(n)]

@@ -1,4 +1,4 @@
-"""Where a remote labeler answers, and how it is asked. Keys are named here, never held."""
+"""Where a remote reader answers, and how it is asked. Keys are named here, never stored."""
 
 from __future__ import annotations
 
@@ -11,47 +11,50 @@ Provider = Literal["groq", "openai", "server"]
 Api = Literal["batch", "direct"]
 
 KEY_VARIABLES: dict[str, str] = {"groq": "GROQ_API_KEY", "openai": "OPENAI_API_KEY"}
-MAX_LINES, MAX_BYTES = 50_000, 100_000_000  # of one batch file, as both providers take it
+MAX_LINES, MAX_BYTES = 50_000, 100_000_000  # limits of one batch file at both providers
 
 
 class RemoteConfig(BaseModel):
-    """A provider or server that answers in place of this machine; `provider = "none"` is this machine."""
+    """A provider or server that answers instead of this machine; `provider = "none"` means this machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     provider: Literal["none", "groq", "openai", "server"] = Field(
-        "none", description="none: this machine; groq, openai; server: any OpenAI-compatible one, by base_url"
+        "none", description="none: this machine; groq, openai; server: any OpenAI-compatible server, given by base_url"
     )
     api: Literal["auto", "batch", "direct"] = Field(
         "auto",
-        description="batch: files of requests, cheaper and slower; direct: one call a vote; auto: batch where there is "
-        "one, else direct (a plan without batches is found out and said)",
+        description="batch: files of requests, cheaper and slower; direct: one call per vote; auto: batch if the "
+        "provider has it, otherwise direct (a plan without batches is detected and reported)",
     )
     base_url: str | None = Field(
         None, description="address of the server, such as http://127.0.0.1:8080/v1; empty for the provider's own"
     )
     key_variable: str | None = Field(
         None,
-        pattern=r"^[A-Z_][A-Z0-9_]*$",  # small letters would let a key pass for a name
+        pattern=r"^[A-Z_][A-Z0-9_]*$",  # lower-case letters would let a key pass for a name
         description="environment variable that holds the key; by default GROQ_API_KEY or OPENAI_API_KEY, and no key "
         "for a server",
     )
     served_as: str | None = Field(
-        None, description="server: name what it serves, so that votes do not depend on its address"
+        None, description="server: a name for what it serves, so that votes do not depend on its address"
     )
     fixed_sampling: bool = Field(
-        False, description="the model takes no temperature, top_p or seed: send none (it samples at temperature 1)"
+        False,
+        description="send no temperature, top_p or seed, because the model takes none (it samples at temperature 1)",
     )
     reasoning_effort: Literal["default", "none", "minimal", "low", "medium", "high"] = Field(
-        "default", description="how long a reasoning model thinks, where it can be told; default sends nothing"
+        "default", description="how long a reasoning model thinks, if it has such a setting; default sends nothing"
     )
     logprobs: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="label mode: draw the label from the first token's distribution, as on this machine, and not read "
-        "it from the text; auto: of a server yes, of a provider no",
+        description="label mode: draw the label from the first token's distribution, as on this machine, instead of "
+        "reading it from the text; auto: yes for a server, no for a provider",
     )
     completion_window: str = Field(
-        "24h", pattern=r"^(24|48|72|96|120|144|168)h$|^[1-7]d$", description="groq: a batch may take 24h to 7d"
+        "24h",
+        pattern=r"^(24|48|72|96|120|144|168)h$|^[1-7]d$",
+        description="groq: how long a batch may take, 24h to 7d",
     )
     requests_per_batch: int = Field(1000, ge=1, le=MAX_LINES, description="most requests in one batch file")
     bytes_per_batch: int = Field(MAX_BYTES, ge=1, le=MAX_BYTES, description="most bytes in one batch file")
@@ -59,23 +62,23 @@ class RemoteConfig(BaseModel):
     max_attempts: int = Field(
         5,
         ge=1,
-        description="direct: tries of one call; batch: submissions in a row that bring none of the missing votes, "
-        "after which a run gives up",
+        description="direct: tries of one call; batch: submissions in a row without any of the missing votes after "
+        "which a run gives up",
     )
     connections: int = Field(4, ge=1, le=256, description="direct: calls at the same time")
-    timeout: float = Field(120.0, gt=0, description="seconds without a byte after which a call counts as broken off")
+    timeout: float = Field(120.0, gt=0, description="seconds without any data after which a call counts as broken off")
 
     @field_validator("base_url")
     @classmethod
     def _plain_address(cls, url: str | None) -> str | None:
-        """An address without secrets in it, as addresses stand in manifests and errors."""
+        """Accept only an address without secrets, because addresses appear in manifests and errors."""
         if url is None:
             return None
-        expected = "http://HOST or https://HOST with a port and a path, without user and password"
+        expected = "http://HOST or https://HOST, optionally with a port and a path, without user and password"
         try:
             parts = urlsplit(url)
             has_host = bool(parts.hostname) and parts.port != 0
-        except ValueError:  # its words hold what was given
+        except ValueError:  # its message repeats the address
             raise ValueError(expected) from None
         if parts.scheme not in ("http", "https") or not has_host or "@" in parts.netloc:
             raise ValueError(expected)
@@ -90,7 +93,7 @@ class RemoteConfig(BaseModel):
 
     @property
     def api_first(self) -> Api:
-        """How it is asked unless its plan has no batches."""
+        """How it is asked, unless its plan turns out to have no batches."""
         return "batch" if self.api != "direct" and self.provider in ("groq", "openai") else "direct"
 
     @property
@@ -100,5 +103,5 @@ class RemoteConfig(BaseModel):
 
     @property
     def key_name(self) -> str | None:
-        """Name of the environment variable with the key; None for a server that wants none."""
+        """Name of the environment variable that holds the key; None for a server that needs no key."""
         return self.key_variable or KEY_VARIABLES.get(self.provider)

@@ -1,7 +1,7 @@
-"""From a provider's chat completion to a vote.
+"""Turns a provider's chat completion into a vote.
 
-Where the server tells the distribution of the first token, the label is drawn from it as on this machine; else it is
-read from the text, which can fail to be an answer.
+If the server gives the distribution of the first token, the label is drawn from it, as on this machine; otherwise it is
+read from the text, which may fail to be an answer.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from labeling.votes.parsing import Parsed, parse_answer, parse_label
 from labeling.votes.sampling import Probabilities, draw, top_two_margin
 from labeling.votes.vote import Failure, Vote, VoteKey, failed_vote
 
-# Mass that may lie on tokens with which two labels begin before the distribution counts as unknown.
+# With more mass than this on tokens that begin two labels, the distribution counts as unknown.
 MAX_AMBIGUOUS = 1e-3
-MAX_COUNT = 2**31  # of tokens, as votes are stored
+MAX_COUNT = 2**31  # most tokens that a stored vote can count
 REFUSALS: tuple[Failure, ...] = ("prompt_too_long", "rejected")
 # How OpenAI, llama-server, llama-cpp-python and vLLM say that a prompt does not fit.
 _TOO_LONG = ("context_length", "context length", "context_size", "context size", "context window")
 
 
 class MalformedAnswerError(Exception):
-    """A body that is no chat completion."""
+    """A body that is not a chat completion."""
 
 
 def read_vote(config: LabelerConfig, labels: LabelSet, labeler: str, key: VoteKey, body: Mapping[str, Any]) -> Vote:
     """The vote that a chat completion gives.
 
     Args:
-        config: the labeler.
+        config: the reader.
         labels: the allowed answers.
-        labeler: its fingerprint.
+        labeler: the reader's fingerprint.
         key: which vote was asked for.
         body: the completion as JSON types.
 
     Raises:
-        MalformedAnswerError: there is no choice with a message in it.
+        MalformedAnswerError: the body has no choice with a message.
     """
     choice = _choice(body)
     parsed, text = _read_text(config, labels, choice)
@@ -77,7 +77,7 @@ def _read_text(config: LabelerConfig, labels: LabelSet, choice: Mapping[str, Any
 
 
 def _drawn(vote: Vote, p: Probabilities, config: LabelerConfig, labels: LabelSet) -> Vote:
-    """The vote drawn from the distribution, as on this machine: no parse can fail, and its law is known."""
+    """The vote drawn from the distribution, as on this machine: nothing is parsed, and its law is known."""
     return replace(
         vote,
         label=labels.labels[draw(p, config.sampling, vote.seed)],
@@ -104,21 +104,21 @@ def _count(usage: Any, name: str) -> int:
 
 
 def _served(body: Mapping[str, Any]) -> str | None:
-    """Model and build, as far as the provider tells."""
+    """Model and build, as far as the provider names them."""
     parts = [str(body[name]) for name in ("model", "system_fingerprint") if body.get(name)]
     return _storable(" ".join(parts)) or None
 
 
 def _storable(text: str) -> str:
-    """A text without halves of characters, which JSON may hold and no file of votes can."""
+    """The text without lone surrogates, which JSON may hold but a file of votes cannot."""
     return text.encode(errors="replace").decode()
 
 
 def refusal(labeler: str, key: VoteKey, error: ProviderError) -> Vote | None:
-    """The vote of a request that the provider refuses for what is in it, such as its length; its words are the text.
+    """The vote for a request that the provider refuses for its content, such as its length, with the provider's words.
 
     Returns:
-        None where the error says nothing about the request: it may pass, or it is about the key or the model.
+        None if the error is not about this request: it may be temporary, or concern the key or the model.
     """
     if error.status not in (400, 413, 422) or error.is_about_account:
         return None
@@ -130,13 +130,13 @@ def refusal(labeler: str, key: VoteKey, error: ProviderError) -> Vote | None:
 def label_distribution(logprobs: Any, labels: LabelSet) -> list[float] | None:
     """Probability of each label as the first token of an answer, from OpenAI's `logprobs` object.
 
-    Only the most probable tokens are told: a label that is not among them gets 0. A token counts for the one label
-    that begins with it, whatever its case; blank tokens before it are passed over. Not normalised: what is missing to
-    1 lies outside the labels.
+    Only the most probable tokens are given: a label that is not among them gets 0. A token counts for the only label
+    that begins with it, whatever its case; blank tokens before it are skipped. The result is not normalised: the rest
+    up to 1 lies outside the labels.
 
     Returns:
-        One probability a label in canonical order; None where there is no distribution, nothing of it lies on a label,
-        or more than `MAX_AMBIGUOUS` of it lies on tokens with which two labels begin.
+        One probability per label in canonical order; None if there is no distribution, if none of it lies on a label,
+        or if more than `MAX_AMBIGUOUS` of it lies on tokens that begin two labels.
     """
     looked = _first_look(logprobs)
     if looked is None:
@@ -146,7 +146,7 @@ def label_distribution(logprobs: Any, labels: LabelSet) -> list[float] | None:
     for token, logprob in looked:
         bare = token.strip().casefold()
         fitting = [at for at, label in enumerate(folded) if bare and label.startswith(bare)]
-        # "no" is the label "no", though "no change" begins with it too; the other way round nothing is known.
+        # "no" may be the label "no" or the beginning of "no change": the distribution does not tell.
         if bare in folded and len(fitting) > 1:
             return None
         if len(fitting) == 1:
@@ -157,10 +157,10 @@ def label_distribution(logprobs: Any, labels: LabelSet) -> list[float] | None:
 
 
 def _first_look(logprobs: Any) -> list[tuple[str, float]] | None:
-    """Tokens and log-probabilities at the first place that is not blank."""
+    """Tokens and log-probabilities at the first position that is not blank."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     for place in content if isinstance(content, list) else ():
-        # An empty token is part of a character, and no blank.
+        # An empty token is part of a character and does not count as blank.
         if isinstance(place, dict) and not str(place.get("token", "")).isspace():
             alternatives = place.get("top_logprobs")
             return list(_alternatives(alternatives)) or None if isinstance(alternatives, list) else None

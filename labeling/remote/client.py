@@ -1,7 +1,6 @@
-"""A provider through its official SDK, as far as labeling needs it: JSON types out, one kind of error.
+"""A provider, reached through its official SDK: JSON types out, one kind of error.
 
-The SDKs' own retries are off: which calls may be repeated, and which would be paid twice, is decided where they are
-made.
+The SDKs' own retries are off: whoever makes a call decides whether it may be repeated or would be paid for twice.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from labeling.remote.sdk import NO_KEY, find_key, open_groq, open_openai
 T = TypeVar("T")
 
 TOO_MANY, NOT_FOUND = 429, 404
-# Statuses after which the same call may go well later.
+# Statuses after which the same call may succeed later.
 _TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
-# Those of a gateway that gave up waiting: what is behind it may have done the work all the same.
+# Statuses of a gateway that gave up waiting: the server behind it may have done the work anyway.
 _GATEWAY = (408, 502, 504, 520, 522, 524)
 _OUT_OF_MONEY = (
     "insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached", "blocked_api_access",
     "organization_spend_limit_exceeded", "project_spend_limit_exceeded",
 )  # fmt: skip
-# About the account and not about a request, whatever the status.
+# Codes that concern the account and not the request, whatever the status.
 _ACCOUNT = ("organization_restricted", "unsupported_country_region_territory", "model_terms_required")
 _ACCOUNT_PREFIX = "model_permission_blocked"
 _MISSING_MODEL = ("model_not_found", "model_decommissioned", "model_deprecated", "model_not_active", "model_retired")
@@ -34,13 +33,13 @@ _MAX_MESSAGE = 400
 
 
 class ProviderError(Exception):
-    """What a provider answered in place of what was asked, or that it did not answer.
+    """An error that a provider answered with, or the lack of any answer.
 
     Attributes:
-        status: HTTP status; None where no whole answer came.
-        code: the provider's code for it, such as `model_not_found`; empty where it gives none.
+        status: HTTP status; None if no complete answer came.
+        code: the provider's code for the error, such as `model_not_found`; empty if it gives none.
         message: the provider's words, without the key.
-        retry_after: seconds after which it may be asked again, where it says.
+        retry_after: seconds after which it may be asked again; None if it does not say.
         sent: whether the request may have been worked on (and billed) although no answer came.
     """
 
@@ -52,23 +51,23 @@ class ProviderError(Exception):
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same call may go well by waiting."""
+        """Whether the same call may succeed after a wait."""
         return (self.status is None or self.status in _TRANSIENT) and not self.is_out_of_money
 
     @property
     def is_out_of_money(self) -> bool:
-        """Whether the account has nothing left to spend; OpenAI says so with the status of a passing limit."""
+        """Whether the account has nothing left to spend; OpenAI reports it with the status of a temporary limit."""
         return self.code in _OUT_OF_MONEY
 
     @property
     def is_about_account(self) -> bool:
-        """Whether every other request of this key would end the same way."""
+        """Whether every other request with this key would end the same way."""
         listed = self.code in _ACCOUNT or self.code.startswith(_ACCOUNT_PREFIX)
         return listed or self.is_out_of_money or self.is_missing_model or self.is_plan_gate or self.status in (401, 403)
 
     @property
     def is_plan_gate(self) -> bool:
-        """Whether the plan of this key does not have what was asked."""
+        """Whether the plan of this key does not include what was asked."""
         words = re.findall(r"[a-z]+", f"{self.code} {self.message}".lower())
         return self.status == 403 and not {"plan", "plans"}.isdisjoint(words)
 
@@ -89,7 +88,7 @@ class Provider:
     """One provider or server.
 
     Args:
-        remote: which one.
+        remote: which provider, and how to reach it.
 
     Raises:
         InputError: the SDK is not installed, the key is not in the environment, or the address cannot be right.
@@ -103,7 +102,7 @@ class Provider:
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """The name that messages use."""
         return self.remote.base_url or "server" if self.remote.provider == "server" else self.remote.provider
 
     def chat(self, body: Mapping[str, Any], idempotency_key: str) -> Reply:
@@ -111,8 +110,8 @@ class Provider:
 
         Args:
             body: the request.
-            idempotency_key: the same for every try of one request: where a server knows the header, a repeated
-                request is not worked on twice.
+            idempotency_key: the same for every try of one request: a server that knows the header does not work on a
+                repeated request twice.
         """
         headers = {"Idempotency-Key": idempotency_key}
         create = self._client.chat.completions.with_raw_response.create
@@ -127,20 +126,20 @@ class Provider:
         return [str(one["id"]) for one in self._json(raw).get("data") or () if isinstance(one, dict) and "id" in one]
 
     def model(self, name: str) -> dict[str, Any]:
-        """What the provider says of a model."""
+        """What the provider says about a model."""
         return self._json(self._call(lambda: self._client.models.with_raw_response.retrieve(name)))
 
     def upload(self, file: Path, name: str) -> str:
-        """Upload a batch file; its id."""
+        """Upload a batch file; returns its id."""
         with file.open("rb") as content:
             create = self._client.files.with_raw_response.create
             return self.id_of(self._json(self._call(lambda: create(file=(name, content), purpose="batch"))))
 
     def id_of(self, made: Mapping[str, Any]) -> str:
-        """The id of what a provider has made.
+        """The id of what a provider has created.
 
         Raises:
-            ProviderError: it names none, so that only its lists can tell what there is.
+            ProviderError: the answer has no id, so only the provider's lists can tell what was created.
         """
         if not isinstance(made.get("id"), str):
             raise ProviderError(self.clean(f"no id in {str(dict(made))!r}"), status=None, sent=True)
@@ -168,7 +167,7 @@ class Provider:
             partial.unlink(missing_ok=True)
 
     def files(self) -> dict[str, tuple[str, int]]:
-        """The batch files that were uploaded with this key: id and size in bytes by name, of one page."""
+        """The batch files uploaded with this key, from the first page of the list: id and size in bytes by name."""
         page = self._json(self._call(lambda: self._client.files.with_raw_response.list()))
         return {
             str(one.get("filename")): (str(one["id"]), int(one.get("bytes") or 0))
@@ -177,7 +176,7 @@ class Provider:
         }
 
     def create_batch(self, file_id: str, endpoint: str, metadata: Mapping[str, str]) -> dict[str, Any]:
-        """Create a batch of an uploaded file; to be called once only, as nothing keeps a second one from being made."""
+        """Create a batch from an uploaded file; call it only once, because nothing prevents a second batch."""
         create, window = self._client.batches.with_raw_response.create, self.remote.completion_window
         window = "24h" if self.remote.provider == "openai" else window
         raw = self._call(
@@ -186,11 +185,11 @@ class Provider:
         return self._json(raw)
 
     def batch(self, batch_id: str) -> dict[str, Any]:
-        """How a batch stands."""
+        """The current state of a batch."""
         return self._json(self._call(lambda: self._client.batches.with_raw_response.retrieve(batch_id)))
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
-        """Ask for a batch to be cancelled; how it stands."""
+        """Ask for a batch to be cancelled; returns its state."""
         return self._json(self._call(lambda: self._client.batches.with_raw_response.cancel(batch_id)))
 
     def batches(self) -> Iterator[dict[str, Any]]:
@@ -203,7 +202,7 @@ class Provider:
         while query is not None:
             page = self._page(query)
             listed = page.get("data")
-            if not isinstance(listed, list):  # a gateway's page: to take it for an empty list would make batches twice
+            if not isinstance(listed, list):  # a gateway's page: taken for an empty list, it would cause second batches
                 raise ProviderError(self.clean(f"no list of batches in {page!r}"), status=None, sent=True)
             mine = (one for one in listed if isinstance(one, dict) and isinstance(one.get("id"), str))
             new = [one for one in mine if one["id"] not in seen]
@@ -217,7 +216,7 @@ class Provider:
                 query = {"limit": 100, "after": new[-1]["id"]}
 
     def has_batches(self) -> bool:
-        """Whether the plan of this key has batches; asks for their list."""
+        """Whether the plan of this key includes batches, found out by asking for their list."""
         try:
             self._page({"limit": 1})
         except ProviderError as error:
@@ -232,7 +231,7 @@ class Provider:
     def _call(self, call: Callable[[], T]) -> T:
         """Make a call and give every error of the SDK the same shape.
 
-        The SDK's own exception is not chained: its text may hold what the provider echoes of the key.
+        The SDK's own exception is not chained: its text may repeat the key.
         """
         try:
             return call()
@@ -240,7 +239,7 @@ class Provider:
             raise self._refused(error) from None
         except self._errors.connection as error:
             cause = error.__cause__ or error
-            # Whether a connection was there at all decides whether the request can have been billed.
+            # Without a connection, the request cannot have been billed.
             unsent = type(cause).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
             text = self.clean(f"{type(cause).__name__}: {cause}")
             raise ProviderError(text, status=None, sent=not unsent) from None
@@ -260,7 +259,7 @@ class Provider:
         nested = body.get("error")
         inner = nested if isinstance(nested, dict) else body
         code = str(inner.get("code") or inner.get("type") or "")
-        # OpenAI's SDK has no words for a body of another shape, such as {"detail": ...} or a proxy's page.
+        # OpenAI's SDK has no message for a body of another shape, such as {"detail": ...} or a proxy's page.
         message = str(inner.get("message") or error.body or error.message)
         retry_after = parse_seconds(error.response.headers.get("retry-after"))
         return ProviderError(
@@ -276,38 +275,41 @@ class Provider:
     def explain(self, error: ProviderError, model: str) -> InputError:
         """What a user can do about an error that will not pass."""
         if error.status == 401:
+            key_name = self.remote.key_name
             return InputError(
-                f"{self.name} refuses the key in {self.remote.key_name or 'the request (none was sent)'}",
+                f"{self.name} refuses {f'the key in {key_name}' if key_name else 'a request without a key'}",
                 "a valid key",
-                f"set {self.remote.key_name or 'remote.key_variable to the name of its variable'}",
+                f"set {key_name or 'remote.key_variable to the name of the variable that holds it'}",
             )
         if error.is_missing_model:
             return InputError(
                 f"{self.name} does not serve {model!r} ({error.message})",
                 "a model that it serves",
-                "`tercet models check EXPERIMENT` lists them; change `model`",
+                "change `model` (`tercet models check EXPERIMENT` lists the models that it serves)",
             )
         if error.is_out_of_money:
             return InputError(
                 f"the account at {self.name} has nothing left to spend ({error.message})",
-                "credit",
+                "an account with credit",
                 "top it up and run again: everything so far is kept",
             )
         if error.status == TOO_MANY and error.retry_after is not None:
             return InputError(
                 f"{self.name} takes no more calls for {error.retry_after / 3600:.1f} hours ({error.message})",
-                "calls left",
-                "run again then: everything so far is kept",
+                "a limit with calls left",
+                "run again after that: everything so far is kept",
             )
         if error.is_transient:
             return InputError(
                 f"{self.name} does not answer ({error})", "an answer", "run again later: everything so far is kept"
             )
-        return InputError(f"{self.name} refuses the request ({error})", "one it takes", "correct the reader's settings")
+        return InputError(
+            f"{self.name} refuses the request ({error})", "a request that it accepts", "correct the reader's settings"
+        )
 
 
 def parse_seconds(value: str | None) -> float | None:
-    """Seconds of a `retry-after` header; None where it is missing or no number (a date is taken as none)."""
+    """Seconds of a `retry-after` header; None if it is missing or not a number (a date counts as missing)."""
     try:
         seconds = float(value) if value is not None else None
     except ValueError:

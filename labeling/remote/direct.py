@@ -1,4 +1,4 @@
-"""Asking one call a vote: several at a time, within the provider's limits, and again what did not go through."""
+"""Asks with one call per vote: several at a time, within the provider's limits, repeating what did not go through."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from labeling.remote.requests import labeler_identity, output_limit, request_bod
 from labeling.remote.spending import LimitError, Meter, Usage, estimate_body
 from labeling.votes.vote import Prompt, Vote
 
-_MOST_LIMITS = 100  # 429s of one request, before the provider is taken to be shut
-_MANY_REFUSED = 3  # questions, before anything was answered, mean settings
+_MOST_LIMITS = 100  # answers 429 to one request, after which the provider counts as closed
+_MANY_REFUSED = 3  # refused questions, before any answer, put the blame on the settings
 
 
 class DirectLabeler:
     """Answers prompts by calls to a provider or server.
 
     Args:
-        config: the labeler.
+        config: the reader.
         labels: the allowed answers.
         provider: the open provider.
         pacer: the provider's limits.
         meter: what may be spent.
-        is_proven: whether the provider has answered this labeler before, so that a refusal is about the question.
+        is_proven: whether the provider has answered this reader before, so that a refusal is about the question.
 
     Attributes:
-        used: tokens that answers stated.
+        used: tokens used, as the answers state them.
         n_broken_off: calls that broke off after they were sent: each may have been billed, and was made again.
     """
 
@@ -56,12 +56,12 @@ class DirectLabeler:
 
         Args:
             prompts: what to ask.
-            keep: gets each vote as soon as it is there, one at a time; also those of calls that were on their way
-                when the others were given up, as they cost what they cost.
+            keep: called with each vote as it arrives, one at a time; also with votes from calls that were under way
+                when the others were given up, because they are paid for.
 
         Raises:
-            InputError: the provider refuses the key, the model or the settings, does not answer, or the next request
-                might pass the limit of what may be spent.
+            InputError: the provider refuses the key, the model or the settings, or does not answer, or the next request
+                might exceed the spending limit.
         """
         stop = threading.Event()
         with ThreadPoolExecutor(self.config.remote.connections) as pool:
@@ -69,7 +69,7 @@ class DirectLabeler:
             try:
                 for call in as_completed(calls):
                     call.result()
-            except BaseException:  # Ctrl-C too: the pool waits for the calls on their way, and no other is begun
+            except BaseException:  # Ctrl-C too: the pool waits for the calls under way and starts no others
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -90,7 +90,7 @@ class DirectLabeler:
             self._refused.clear()
 
     def _hopeless(self) -> InputError:
-        """Refusals where nothing was ever answered: they are about the settings, not about the questions."""
+        """The error for refusals when nothing was ever answered: they concern the settings, not the questions."""
         return self._provider.explain(ProviderError(str(self._refused[0].text), status=400), self.config.model)
 
     def _ask(self, prompt: Prompt, stop: threading.Event) -> Vote:
@@ -112,20 +112,20 @@ class DirectLabeler:
             if gave_up or not outcome.is_transient:
                 raise self._provider.explain(outcome, self.config.model)
             if outcome.status == TOO_MANY:
-                self._pacer.hold(pause_after(n_limited, outcome))  # everybody's limit, not this request's
+                self._pacer.hold(pause_after(n_limited, outcome))  # the limit holds for every request
             else:
                 sleep(pause_after(n_failed, outcome), stop)
 
     def _try(self, prompt: Prompt, body: Mapping[str, Any], worst: Usage) -> Vote | ProviderError:
-        """Send a request once; what came of it, and what it cost, is settled."""
+        """Send a request once, settle what it cost, and return what came of it."""
         used = Usage()
         try:
-            # The labeler is part of it: another model's answer to the same prompt is another answer.
+            # The reader is part of the key: another model's answer to the same prompt is another answer.
             reply = self._provider.chat(body, f"{self.fingerprint}-{prompt.key.id}")
             self._pacer.learn(reply.headers)
             vote = read_vote(self.config, self.labels, self.fingerprint, prompt.key, reply.body)
         except ProviderError as error:
-            # One that broke off may have been billed: the limit holds only if it is taken as such.
+            # A call that broke off may have been billed: the limit holds only if it counts as billed.
             used = worst if error.sent else used
             self._count(Usage(), n_broken_off=int(error.sent))
             return error
@@ -134,17 +134,17 @@ class DirectLabeler:
             self._count(Usage(), n_broken_off=1)
             return ProviderError(self._provider.clean(str(error)), status=None, sent=True)
         else:
-            # Who does not say what it took is taken to have taken all.
+            # An answer that does not state its usage counts as the worst case.
             used = Usage(1, vote.n_prompt_tokens, vote.n_generated or 0) if vote.n_prompt_tokens else worst
             self._count(used)
             return vote
         finally:
             self._meter.settle(worst, used)
-            with self._lock:  # only then: who finds itself alone takes the limit at its word
+            with self._lock:  # only after settling: a call that finds itself alone trusts the limit
                 self._n_under_way -= 1
 
     def _set_aside(self, worst: Usage, stop: threading.Event) -> None:
-        """Set a call's worst case aside; where that is too much just now, wait for calls on their way to cost less."""
+        """Set a call's worst case aside; if that is too much just now, wait until calls under way turn out cheaper."""
         while True:
             with self._lock:
                 is_alone = self._n_under_way == 0

@@ -1,7 +1,7 @@
-"""When to ask a provider: within the limits that its answers tell, and again after what has passed.
+"""When to ask a provider: within the limits that its answers state, and again after a temporary error.
 
-Groq and OpenAI tell in every answer how many requests and tokens are left and when they are full again; a 429 says how
-long to wait, or nothing.
+Groq and OpenAI state in every answer how many requests and tokens are left and when the limits are full again; a 429
+says how long to wait, or nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from labeling.remote.client import ProviderError
 
 T = TypeVar("T")
 
-LONGEST_WAIT = 900.0  # seconds; who must wait longer (a day's requests are used up) is told instead
+LONGEST_WAIT = 900.0  # seconds; a longer wait (a day's requests are used up) is an error instead
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 FREE_CALLS_TRIED = 20  # about a quarter of an hour, with these pauses
 
@@ -28,14 +28,14 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
 
 
 def parse_duration(text: str | None) -> float | None:
-    """Seconds of a duration such as `2m59.56s`, `120ms` or `1h`; None where it is missing or something else."""
+    """Seconds of a duration such as `2m59.56s`, `120ms` or `1h`; None if it is missing or something else."""
     if not text or not re.fullmatch(rf"(?:{_DURATION.pattern})+", text):
         return None
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
 
 
 class StoppedError(Exception):
-    """Waiting was ended because the run ends."""
+    """A wait was cut short because the run is ending."""
 
 
 def sleep(seconds: float, stop: threading.Event) -> None:
@@ -52,8 +52,8 @@ class Pacer:
     """Keeps calls within a provider's limits; shared by the threads that call it.
 
     Args:
-        name: how messages call the provider.
-        clock: seconds that only go forward.
+        name: the provider's name in messages.
+        clock: a clock in seconds that never goes back.
     """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,7 +64,7 @@ class Pacer:
         self._full_at: dict[str, float] = {}
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """Take over what an answer's headers say is left."""
+        """Note what an answer's headers say is left."""
         with self._lock:
             for what in ("requests", "tokens"):
                 left = headers.get(f"x-ratelimit-remaining-{what}", "")
@@ -73,28 +73,28 @@ class Pacer:
                     self._left[what], self._full_at[what] = float(left), self._clock() + reset
 
     def hold(self, seconds: float) -> None:
-        """Let nobody call for so long."""
+        """Hold back all calls for a number of seconds."""
         with self._lock:
             self._free_at = max(self._free_at, self._clock() + seconds)
 
     def wait(self, n_tokens: int, stop: threading.Event) -> None:
-        """Wait until a call of so many tokens is within the limits, and count it.
+        """Wait until a call with this many tokens is within the limits, and count it.
 
         Raises:
-            InputError: that is longer than `LONGEST_WAIT`.
+            InputError: the wait is longer than `LONGEST_WAIT`.
             StoppedError: `stop` was set.
         """
         while (seconds := self._claim(n_tokens)) > 0:
             if seconds > LONGEST_WAIT:
                 raise InputError(
                     f"{self._name} takes no more calls for {seconds / 3600:.1f} hours",
-                    "calls left",
-                    "run again then: everything so far is kept",
+                    "a limit with calls left",
+                    "run again after that: everything so far is kept",
                 )
             sleep(seconds, stop)
 
     def _claim(self, n_tokens: int) -> float:
-        """Seconds to wait before asking again; 0 where the call is counted and may be made."""
+        """Seconds to wait before asking again; 0 if the call is counted and may be made."""
         with self._lock:
             now = self._clock()
             if now < self._free_at:
@@ -111,16 +111,17 @@ class Pacer:
 
 
 def pause_after(attempt: int, error: BaseException | None) -> float:
-    """Seconds to wait after a failed attempt, counted from 1: as long as the provider says, else ever longer."""
+    """Seconds to wait after a failed attempt, counted from 1: as long as the provider says, or longer each time."""
     told = error.retry_after if isinstance(error, ProviderError) else None
     return told if told is not None else min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))
 
 
 def insist(call: Callable[[], T], *, sleep: Callable[[float], None], tries: int = FREE_CALLS_TRIED) -> T:
-    """Make a call that costs nothing until it goes well.
+    """Repeat a call that costs nothing until it succeeds.
 
     Raises:
-        ProviderError: it will not pass, has not passed after so many tries, or not for longer than `LONGEST_WAIT`.
+        ProviderError: the error is not temporary, is still there after `tries` tries, or asks for a longer wait than
+            `LONGEST_WAIT`.
     """
 
     def wait(state: RetryCallState) -> float:

@@ -1,4 +1,4 @@
-"""The official SDKs, opened with a key from the environment; imported only where a remote labeler is asked."""
+"""The official SDKs, opened with a key from the environment; imported only when a remote reader is asked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from corpora.errors import InputError
 from labeling.prompting.remote_config import RemoteConfig
 
-NO_KEY = "none"  # for a server that wants no key: the SDK insists on one
+NO_KEY = "none"  # for a server that needs no key, because the SDK insists on a value
 
 
 class SdkErrors(NamedTuple):
-    """The exceptions of one SDK, and that of the HTTP library beneath it."""
+    """The exceptions of one SDK, and the one of the HTTP library beneath it."""
 
     any: type[Exception]
     status: type[Exception]
@@ -27,20 +27,22 @@ def find_key(remote: RemoteConfig) -> str:
     """The key of a provider, from the environment.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no key, or more than a key.
     """
     if remote.key_name is None:
         return NO_KEY
     key = os.environ.get(remote.key_name, "").strip()
     if not key:
         raise InputError(
-            f"no key for {remote.provider} in the environment variable {remote.key_name}", "one", "set it and run again"
+            f"no key for {remote.provider} in the environment variable {remote.key_name}",
+            "an API key",
+            "set the variable and run again",
         )
     if not re.fullmatch(r"[\x21-\x7e]+", key):
         raise InputError(
-            f"the environment variable {remote.key_name} holds more than a key (blanks, line breaks or other signs)",
+            f"the environment variable {remote.key_name} holds more than a key (blanks, line breaks or the like)",
             "the key alone",
-            "set it and run again",
+            "set the variable and run again",
         )
     return key
 
@@ -60,8 +62,8 @@ def open_groq(remote: RemoteConfig, key: str) -> tuple[Any, SdkErrors]:
     if url and urlsplit(url).path.rstrip("/").endswith("/openai/v1"):
         raise InputError(
             "the address of groq (remote.base_url or GROQ_BASE_URL) ends in /openai/v1",
-            "one without, as its SDK adds that",
-            "cut it off",
+            "an address without that path, because the SDK adds it",
+            "remove the path from the address",
         )
     client = groq.Groq(api_key=key, base_url=url, max_retries=0, timeout=remote.timeout)
     return client, SdkErrors(groq.APIError, groq.APIStatusError, groq.APIConnectionError, httpx.HTTPError)
@@ -78,9 +80,9 @@ def open_openai(remote: RemoteConfig, key: str) -> tuple[Any, SdkErrors]:
     except ImportError as error:
         raise _not_installed("openai") from error
     client = openai.OpenAI(api_key=key, base_url=remote.base_url, max_retries=0, timeout=remote.timeout)
-    if remote.provider == "server":  # who the user is to OpenAI is no business of another server
+    if remote.provider == "server":  # another server must not learn who the user is to OpenAI
         client.organization = client.project = client.admin_api_key = None
-        client._custom_headers = {}  # of OPENAI_CUSTOM_HEADERS, which may hold a key
+        client._custom_headers = {}  # from OPENAI_CUSTOM_HEADERS, which may hold a key
     return client, SdkErrors(
         openai.APIError, openai.APIStatusError, openai.APIConnectionError, _transport_error(openai)
     )
@@ -94,4 +96,5 @@ def _transport_error(sdk: Any) -> type[Exception]:
 
 
 def _not_installed(name: str) -> InputError:
-    return InputError(f"the package {name} is not installed", "it, for this reader", f"pip install 'tercet[{name}]'")
+    found = f"the package {name} is not installed"
+    return InputError(found, "that package, which this reader needs", f"run `pip install 'tercet[{name}]'`")

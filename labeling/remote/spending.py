@@ -1,8 +1,8 @@
-"""What remote labelers may cost and have cost: worst cases are set aside before a request is sent.
+"""What remote readers may cost and have cost: worst cases are set aside before a request is sent.
 
-A provider's tokenizer is not at hand, so that tokens are estimated from bytes. Prompts on PubMedQA's 500 held-out
+A provider's tokenizer is not available, so tokens are estimated from bytes. Prompts on PubMedQA's 500 held-out
 questions have 4.2 to 4.4 bytes a token in the vocabularies of Qwen2.5, SmolLM2 and Gemma 3, and none fewer than 2.8;
-other scripts have fewer. The bill itself is reckoned from the usage that answers state.
+other scripts have fewer. The bill itself is calculated from the usage that answers state.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.requests import output_limit, request_body
 from labeling.votes.vote import Prompt
 
-BYTES_PER_TOKEN = 4.0  # what a plan expects
-LEAST_BYTES_PER_TOKEN = 2.0  # what is set aside
-TOKENS_PER_MESSAGE = 10  # roles and separators around each, about
+BYTES_PER_TOKEN = 4.0  # for what a plan expects
+LEAST_BYTES_PER_TOKEN = 2.0  # for what is set aside
+TOKENS_PER_MESSAGE = 10  # roughly, for the role and separators around each
 
 
 class Usage(NamedTuple):
     """Tokens of some requests.
 
     Attributes:
-        requests: how many.
+        requests: how many requests.
         input: tokens sent.
         output: tokens written.
     """
@@ -37,32 +37,32 @@ class Usage(NamedTuple):
     output: int = 0
 
     def plus(self, other: Usage) -> Usage:
-        """Both together."""
+        """The sum of both."""
         return Usage(*(ours + theirs for ours, theirs in zip(self, other, strict=True)))
 
     def usd(self, price: Price, *, batch: bool) -> float:
-        """Their price."""
+        """Their price in US dollars."""
         return price.cost(self.input, self.output, batch=batch)
 
 
 def estimate(config: LabelerConfig, prompt: Prompt, bytes_per_token: float = LEAST_BYTES_PER_TOKEN) -> Usage:
-    """Tokens of one request, its answer taken at its greatest length."""
+    """Tokens of one request, with its answer at its greatest length."""
     return estimate_body(request_body(config, prompt), output_limit(config), bytes_per_token)
 
 
 def estimate_body(body: Mapping[str, Any], n_output: int, bytes_per_token: float = LEAST_BYTES_PER_TOKEN) -> Usage:
-    """As `estimate`, from a request's body."""
+    """As in `estimate`, from a request's body."""
     texts = [str(message["content"]) for message in body["messages"]]
     n_bytes = sum(len(text.encode()) for text in texts)
     return Usage(1, math.ceil(n_bytes / bytes_per_token) + TOKENS_PER_MESSAGE * len(texts), n_output)
 
 
 class LimitError(InputError):
-    """The next requests might pass the limit of what may be spent."""
+    """The next requests might exceed the spending limit."""
 
 
 class Spending:
-    """What a run spends on remote labelers, held below a limit; shared by threads.
+    """What a run spends on remote readers, kept below a limit; shared by threads.
 
     Args:
         limit: US dollars; None for no limit.
@@ -79,11 +79,11 @@ class Spending:
 
         Args:
             usd: the worst case.
-            who: whose request.
-            within_limit: false for what is under way already, and can only be counted.
+            who: name of the reader, for the message.
+            within_limit: False for a request that is already under way and can only be counted.
 
         Raises:
-            LimitError: the run could pass its limit; nothing of it is set aside.
+            LimitError: the run could exceed its limit; nothing is set aside for this request.
         """
         with self._lock:
             worst = self.spent + self._set_aside + usd
@@ -92,25 +92,25 @@ class Spending:
                 raise LimitError(
                     f"{who}: up to {worst:.4f} USD with the next requests ({self.spent:.4f} spent, "
                     f"{self._set_aside:.4f} set aside for those under way)",
-                    f"at most {self.limit:.4f}",
+                    f"at most {self.limit:.4f} USD",
                     "allow more with --max-cost and run again: everything so far is kept",
                 )
             self._set_aside += usd
 
     def settle(self, set_aside: float, usd: float) -> None:
-        """Put what requests cost in the place of what was set aside for them."""
+        """Replace what was set aside for requests by what they cost."""
         with self._lock:
             self._set_aside = max(0.0, self._set_aside - set_aside)
             self.spent += usd
 
 
 class Meter(NamedTuple):
-    """Spending at the price of one labeler.
+    """Spending at the price of one reader.
 
     Attributes:
-        spending: the run's.
-        price: of the labeler's model; None where it is unknown or nobody is paid.
-        who: how messages call the labeler.
+        spending: what the whole run spends.
+        price: price of the reader's model; None if it is unknown or nobody is paid.
+        who: the reader's name in messages.
         batch: whether it is asked in batches.
     """
 
@@ -120,13 +120,13 @@ class Meter(NamedTuple):
     batch: bool
 
     def usd(self, usage: Usage) -> float:
-        """Price of some requests; 0 where nobody is paid."""
+        """Price of some requests in US dollars; 0 if nobody is paid."""
         return 0.0 if self.price is None else usage.usd(self.price, batch=self.batch)
 
     def set_aside(self, usage: Usage, *, within_limit: bool = True) -> None:
-        """As `Spending.set_aside`."""
+        """As in `Spending.set_aside`."""
         self.spending.set_aside(self.usd(usage), self.who, within_limit=within_limit)
 
     def settle(self, set_aside: Usage, used: Usage) -> None:
-        """As `Spending.settle`."""
+        """As in `Spending.settle`."""
         self.spending.settle(self.usd(set_aside), self.usd(used))

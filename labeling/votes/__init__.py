@@ -1,5 +1,5 @@
 """Votes.
 
-One answer to one prompt, the law that they are drawn by, the ledger that keeps them, and the gold set that they make
-up. Nothing here knows a model or a provider.
+Each is one answer to one prompt. Here are the law by which they are drawn, the ledger that keeps them, and the gold set
+that they make up. Nothing here knows a model or a provider.
 """

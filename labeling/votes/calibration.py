@@ -1,9 +1,9 @@
-"""Calibration against label bias: a labeler's taste for a label, whatever it is asked, is divided out.
+"""Calibration against label bias: a reader's preference for a label, whatever it is asked, is divided out.
 
 Batch calibration (Zhou et al. 2023, arXiv:2309.17249, equation 4): the mean distribution over a batch of questions is
-the label prior of the prompt, and subtracting its logarithm from the log-probabilities removes it. Beside it stands the
-prior of a class-balanced batch, which is the labeler's alone and not also the corpus's. Deviation: each of the three
-prompts has a prior of its own, as another label order or wording has another bias.
+the label prior of the prompt, and subtracting its logarithm from the log-probabilities removes it. The prior of a
+class-balanced batch can be fitted too; it shows the reader alone and not the corpus as well. Deviation: each of the
+three prompts has its own prior, because another label order or wording has another bias.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from labeling.votes.sampling import Probabilities
 
-# A label that tune questions show next to no mass for is blown up so far and no further.
+# Limits how far a label with next to no probability on the tune questions is scaled up.
 LEAST_PRIOR = 1e-3
 
 
 class CalibrationConfig(BaseModel):
-    """Which tune questions the label bias of a labeler is measured on."""
+    """The tune questions on which the label bias of a reader is measured."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     per_label: int = Field(
-        16, ge=0, description="tune questions asked for each label, drawn by the corpus's seed; 0 for no calibration"
+        16, ge=0, description="tune questions to ask for each label, drawn by the corpus's seed; 0 for no calibration"
     )
 
 
@@ -39,14 +39,14 @@ def fit_prior(
         probabilities: shape (questions, votes, labels), of tune questions only; not normalised.
         references: shape (questions,): index of each question's reference label, so that every label that occurs
             weighs the same; None for the plain mean.
-        shares: shape (labels,): weight of each reference label instead, such as its share of a whole corpus that the
-            questions were drawn from with equal numbers of each label.
+        shares: shape (labels,): weight of each reference label in place of equal weights, such as its share of the
+            whole corpus when the questions were drawn with equal numbers for each label.
 
     Returns:
         Shape (votes, labels), each row sums to 1.
 
     Raises:
-        ValueError: no question.
+        ValueError: there are no questions.
     """
     if len(probabilities) == 0:
         raise ValueError("a prior needs at least one question")

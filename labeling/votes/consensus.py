@@ -35,21 +35,23 @@ class ConsensusConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rule: Rule = Field(
-        "unanimous", description="all three votes agree; ... and match the reference; two agree; mean probability"
+        "unanimous",
+        description="unanimous: all three votes agree; unanimous_and_correct: and match the reference; majority: two "
+        "agree; min_probability: the mean probability is high enough",
     )
     min_probability: float = Field(0.8, gt=0, le=1, description="threshold of the rule min_probability")
 
 
 def check_rule(config: ConsensusConfig, references: pl.DataFrame) -> None:
-    """Refuse a rule that this corpus cannot serve; known before anything is asked.
+    """Refuse a rule that cannot be applied to this corpus, before anything is asked.
 
     Raises:
-        InputError: the rule needs references and there is none.
+        InputError: the rule needs reference labels and there are none.
     """
     if config.rule == "unanimous_and_correct" and references["reference"].null_count() == len(references):
         raise InputError(
             "rule 'unanimous_and_correct' on a corpus without reference labels",
-            "reference labels",
+            "a corpus with reference labels",
             "use rule = 'unanimous'",
         )
 
@@ -61,16 +63,16 @@ def build_gold(
 
     Args:
         votes: frame of schema `VOTES` with the three votes of each question.
-        references: columns question_id and reference; every question of it gets a row, in its order.
+        references: columns question_id and reference; every question in it gets a row, in the same order.
         labels: the label set.
         config: the rule.
 
     Returns:
-        Frame of schema `GOLD`. `label` is the label that counts as right where `kept`, else null; `reason` says why a
+        Frame of schema `GOLD`. `label` is the label that counts as right if `kept`, otherwise null; `reason` says why a
         question is kept or not.
 
     Raises:
-        InputError: the rule needs references and there is none.
+        InputError: the rule needs reference labels and there are none.
     """
     check_rule(config, references)
     cast = {
@@ -120,6 +122,6 @@ def _by_probability(
     normalised = np.array([np.array(row) / sum(row) for row in probabilities])
     mean = normalised.mean(axis=0)
     best = int(mean.argmax())
-    if mean[best] < threshold - 1e-12:  # three times .7 has a mean a hair below .7
+    if mean[best] < threshold - 1e-12:  # the computed mean of three times 0.7 is a hair below 0.7
         return None, f"mean probability below {threshold:g}"
     return labels.labels[best], f"mean probability at least {threshold:g}"

@@ -1,11 +1,12 @@
 """The ledger: votes as evidence, append-only, so that nothing is asked twice and nothing finished is lost.
 
-One folder a labeler, one Parquet shard a flush. A shard appears by atomic rename, so that a killed run leaves either a
-whole shard or none. A local labeler's votes on one question enter the ledger together, so that they are evaluated
-together; those of a remote one as they arrive.
+One folder per reader, one Parquet shard per flush. A shard appears by atomic rename, so a killed run leaves either a
+whole shard or none. A local reader's votes on one question enter the ledger together, because they are evaluated
+together; a remote reader's votes enter as they arrive.
 
-Several processes may ask for one ledger at a time: each claims a question before it asks, and keeps the claim until its
-votes are on disk. Only a folder of this machine has claims; elsewhere two runs may both ask, and the first vote counts.
+Several processes may ask for one ledger at the same time: each claims a question before asking it and keeps the claim
+until its votes are on disk. Only a folder of this machine has claims; elsewhere two runs may both ask, and the first
+vote counts.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from corpora.errors import InputError
 from corpora.storage import StorePath, files_in, read_frame, read_frames, sha256_text, write_frame
 from labeling.votes.vote import KEY, VOTES, Prompt, Vote, vote_id, votes_frame
 
-SLOTS = 16_384  # lock files at most; two questions that share one are taken for the same
+SLOTS = 16_384  # most lock files; two questions that share a file are claimed together
 
 
 class Claims:
-    """Questions of one labeler, each claimed until all claims are released.
+    """Claims on the questions of one reader, held until all of them are released.
 
     A claim is a lock that the operating system holds for this process: it ends with the process, however that ends.
 
     Args:
-        folder: where the lock files lie.
+        folder: folder of the lock files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,14 +45,14 @@ class Claims:
         return len(self._held)
 
     def take(self, question_id: str, *, wait: bool = False) -> bool:
-        """Claim a question; false where another process has it.
+        """Claim a question; False if another process has it.
 
         Args:
             question_id: the question.
-            wait: until it is free. Whoever holds claims meanwhile may wait for somebody who waits for them.
+            wait: whether to wait until it is free. Hold no other claim then: two processes could wait for each other.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: the folder is not writable.
         """
         slot = int(sha256_text(question_id)[:8], 16) % SLOTS
         if slot in self._held:
@@ -77,11 +78,11 @@ MOST_CLAIMS = 256  # each is an open file
 
 
 class Ledger:
-    """The votes of one labeler.
+    """The votes of one reader.
 
     Args:
-        folder: the ledger's folder, shared by all labelers and runs.
-        fingerprint: the labeler's.
+        folder: the ledger's folder, shared by all readers and runs.
+        fingerprint: the reader's fingerprint.
         flush_seconds: most seconds between two shards while votes come in.
     """
 
@@ -99,25 +100,25 @@ class Ledger:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        # Also after an error: what was asked is kept.
+        # Also after an error: what was answered is kept.
         self.release()
 
     def votes(self) -> pl.DataFrame:
-        """All votes of this labeler on disk, one row a key, in a canonical order."""
+        """All votes of this reader on disk, one row per key, in a canonical order."""
         shards = files_in(self.folder, "*.parquet")
         if not shards:
             return pl.DataFrame(schema=VOTES)
         # A shard that an earlier version wrote lacks the columns that came later: they are null for its votes.
         frame = read_frames(shards, schema=VOTES, missing_columns="insert")
-        # Two runs at the same time may both have asked: the first shard counts.
+        # Two runs at once may both have asked: the first shard counts.
         return frame.unique(KEY, keep="first", maintain_order=True).sort(KEY)
 
     def missing(self, prompts: Sequence[Prompt], *, looks: bool = True) -> list[Prompt]:
-        """Those prompts that have no vote yet, on disk or in what this ledger holds unwritten; each key once, in order.
+        """The prompts that have no vote yet, neither on disk nor unwritten in this ledger; each key once, in order.
 
         Args:
-            prompts: of one question or several.
-            looks: first at what other processes wrote in the meantime, which lists the folder; see `look`.
+            prompts: prompts of one question or several.
+            looks: whether to look first for votes of other processes, which lists the folder; see `look`.
         """
         if looks:
             self.look()
@@ -134,16 +135,16 @@ class Ledger:
         return self._claims is not None
 
     def claim(self, question_id: str, *, wait: bool = False) -> bool:
-        """Claim a question until the next `release`, before its votes are asked; false where another process has it.
+        """Claim a question before asking for its votes, until the next `release`; False if another process has it.
 
-        What that process has answered meanwhile shows in `missing`, once the question is claimed.
+        Once the question is claimed, `missing` takes account of what that process has answered meanwhile.
 
         Args:
             question_id: the question.
-            wait: until it is free; all other claims are given back before.
+            wait: whether to wait until it is free; all other claims are given back first.
 
         Raises:
-            InputError: as `append`.
+            InputError: as in `append`.
         """
         if self._claims is None:
             return True
@@ -151,30 +152,30 @@ class Ledger:
             if self._claims.take(question_id):
                 return True
             if wait:
-                self.release()  # who waits holds nothing: two runs never wait for each other
+                self.release()  # a run holds nothing while it waits: two never wait for each other
             return wait and self._claims.take(question_id, wait=True)
         except OSError as error:
             raise _unwritable(self.folder, len(self._open), error) from error
 
     @property
     def is_empty(self) -> bool:
-        """Whether this labeler has no vote yet."""
+        """Whether this reader has no votes yet."""
         self.look()
         return not self._known
 
     def unknown(self, votes: Sequence[Vote]) -> list[Vote]:
-        """Those votes whose key has none yet."""
+        """The votes whose keys have no vote yet."""
         self.look()
         return [one for one in votes if vote_id(one.prompt_hash, one.arm, one.vote, one.seed) not in self._known]
 
     def append(self, votes: Sequence[Vote]) -> bool:
-        """Add votes; written with the next flush, at the latest after `flush_seconds`.
+        """Add votes; they are written with the next flush, at the latest after `flush_seconds`.
 
         Returns:
             Whether they are on disk now.
 
         Raises:
-            InputError: the disk is full or not writable; votes of earlier shards are kept.
+            InputError: the disk is full or not writable; the votes of earlier shards are kept.
         """
         self._open.extend(votes)
         self._known.update(_ids(votes))
@@ -185,10 +186,10 @@ class Ledger:
         return True
 
     def flush(self) -> None:
-        """Write the open shard, if it holds any vote.
+        """Write the open shard, if it holds any votes.
 
         Raises:
-            InputError: as `append`.
+            InputError: as in `append`.
         """
         self._flushed_at = time.monotonic()
         if not self._open:
@@ -206,14 +207,14 @@ class Ledger:
         """Write the open shard, and give back all claims.
 
         Raises:
-            InputError: as `append`; the claims are kept then, as nobody else can know of the votes.
+            InputError: as in `append`; the claims are then kept, because nobody else can know about the votes.
         """
         self.flush()
         if self._claims is not None:
             self._claims.release()
 
     def abandon(self) -> None:
-        """Drop what is not written, and give back all claims."""
+        """Drop all votes that are not written, and give back all claims."""
         self._open.clear()
         if self._claims is not None:
             self._claims.release()
@@ -222,7 +223,7 @@ class Ledger:
         """Read the shards that other processes wrote since the last look."""
         shards = {shard.name: shard for shard in files_in(self.folder, "*.parquet")}
         if not self._read <= shards.keys():
-            # A process may outlive a store: votes that somebody has removed are to be asked again.
+            # A process may outlive a store: votes that somebody has removed must be asked again.
             self._read.clear()
             self._known = set(_ids(self._open))
         for shard in (shard for name, shard in shards.items() if name not in self._read):

@@ -1,4 +1,4 @@
-"""From a generated text to a label, or to the name of what is wrong with it."""
+"""Reads the label in a generated text, or names what is wrong with the text."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _OPENING = r"(?:[\s:*_\"'`(\[]|[-\u2013\u2014]\s)*"
 _MARKER = re.compile(rf"\b(?:final\s+)?answer\b{_OPENING}(?:is\b)?{_OPENING}", re.IGNORECASE)
 _DECORATION = " \t\r\n*_\"'`.,;:!()[]{}<>#"
 _LIST_SIGN = re.compile(r"^[-\u2013\u2014\u2022]\s+")
-# What may follow a label that stands for itself, and not for the beginning of a phrase such as "no idea".
+# What may follow a label that stands alone, and does not begin a phrase such as "no idea".
 _ENDS = r"\s*(?:$|[\n.,;:!)\]}\"'`\u2013\u2014]|[-*_](?!\w))"
-# An output that opens like this answers nothing; further on, the same words may be about the text.
+# An output that begins like this is a refusal; later on, the same words may be about the text.
 _REFUSAL = re.compile(
     r"^\W*(?:(?:sorry|unfortunately|i\s+apologi[sz]e)\b[^.]{0,40})?"
     r"(?:i\s+(?:can(?:no|['\u2019])t|can\s+not|am\s+(?:sorry|unable|not\s+able)|won['\u2019]t|will\s+not"
@@ -37,14 +37,14 @@ class Parsed(NamedTuple):
 def parse_answer(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
     """Read the label of a generated text.
 
-    Strict: the last line is `Answer: LABEL`, letter by letter. Lenient: what follows the last "answer" begins with a
-    label that stands for itself, or the last line is one, whatever the case, quotes, markdown or full stop around it.
+    Strict: the last line is exactly `Answer: LABEL`. Lenient: what follows the last "answer" begins with a label that
+    stands alone, or the last line is a label, whatever its case and the quotes, Markdown or full stop around it.
 
     Args:
         text: the output.
         labels: the allowed answers.
-        truncated: whether the output was cut off at its greatest length; then a label at its very end, with which a
-            longer one begins, is none.
+        truncated: whether the output was cut off at its greatest length; then a label at its very end does not count
+            if a longer label begins with it.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
@@ -63,8 +63,8 @@ def parse_answer(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
 def parse_label(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
     """Read the label of a text that was asked for as a bare label.
 
-    Strict: the text is the label, letter by letter. Lenient: as `parse_answer` reads it, or the text begins with a
-    label that stands for itself, as in "Yes, because".
+    Strict: the text is exactly the label. Lenient: as in `parse_answer`, or the text begins with a label that stands
+    alone, as in "Yes, because".
 
     Args:
         text: the output.
@@ -83,7 +83,7 @@ def parse_label(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
 
 
 def _leading_label(said: str, labels: LabelSet) -> str | None:
-    """The label that a text begins with, the longest of those that fit; None where a second one follows at once."""
+    """The label that a text begins with, the longest if several fit; None if another label follows at once."""
     folded = said.lstrip(_DECORATION).casefold()
     fitting = [label for label in labels if re.match(re.escape(label.casefold()) + _ENDS, folded)]
     if not fitting:
@@ -107,12 +107,12 @@ def _is_cut(text: str, found: str, labels: LabelSet) -> bool:
 
 
 def answer_grammar(labels: LabelSet, n_lines: int = 3) -> str:
-    """GBNF of up to `n_lines` lines of reasoning and then the line `Answer: LABEL`."""
+    """GBNF for up to `n_lines` lines of reasoning, followed by the line `Answer: LABEL`."""
     return f'root ::= line{{0,{n_lines}}} {_literal(MARKER + " ")} label\nline ::= [^\\n]+ "\\n"\n{_label_rule(labels)}'
 
 
 def label_grammar(labels: LabelSet) -> str:
-    """GBNF of a space and a label."""
+    """GBNF for a space and a label."""
     return f'root ::= " " label\n{_label_rule(labels)}'
 
 

@@ -1,8 +1,8 @@
-"""From a distribution over labels to a vote: truncation, temperature, a seeded draw.
+"""Draws a vote from a distribution over labels: truncation, temperature, a seeded draw.
 
 Follows llama.cpp's default sampler order (common/common.h, `common_params_sampling::samplers`): top_k, top_p, min_p,
-then temperature; applied to the labels' distribution instead of the whole vocabulary's, because only labels can be
-drawn here.
+then temperature. They are applied to the labels' distribution instead of the whole vocabulary's, because only labels
+can be drawn here.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Sampling(NamedTuple):
 
 
 def sampled_distribution(probabilities: Probabilities, sampling: Sampling) -> Probabilities:
-    """Distribution that a draw follows.
+    """The distribution from which a label is drawn.
 
     Args:
         probabilities: shape (..., labels), not negative, no row all zero; rows need not be normalised.
-        sampling: how to truncate and to flatten it.
+        sampling: how to truncate and flatten the distribution.
 
     Returns:
-        Same shape, each row sums to 1. At temperature 0 all of it lies on the first of the most probable labels.
+        Same shape, each row sums to 1. At temperature 0 the first of the most probable labels has all of it.
     """
     p = probabilities / probabilities.sum(axis=-1, keepdims=True)
     n_labels = p.shape[-1]
@@ -49,10 +49,10 @@ def sampled_distribution(probabilities: Probabilities, sampling: Sampling) -> Pr
     keep = np.ones(p.shape, dtype=bool)
     if sampling.top_k > 0:
         keep[..., sampling.top_k :] = False
-    # top_p keeps the smallest head whose mass reaches top_p; the most probable label always stays.
+    # top_p keeps the fewest top labels whose mass reaches top_p; the most probable label always stays.
     kept_mass = np.where(keep, ranked, 0.0)
     before = (kept_mass / kept_mass.sum(axis=-1, keepdims=True)).cumsum(axis=-1)[..., :-1]
-    if sampling.top_p < 1:  # at 1 a sum that is rounded up to it would drop what is left
+    if sampling.top_p < 1:  # at 1, a sum that rounds up to 1 would drop the rest
         keep[..., 1:] &= before < sampling.top_p
     keep &= ranked >= sampling.min_p * ranked[..., :1]
     truncated = np.zeros(p.shape)
@@ -69,7 +69,7 @@ def draw(probabilities: Probabilities, sampling: Sampling, seed: int) -> int:
     distribution = sampled_distribution(probabilities, sampling)
     uniform = np.random.Generator(np.random.Philox(seed)).random()
     at = int(np.searchsorted(distribution.cumsum(), uniform, side="right"))
-    return min(at, len(distribution) - 1)  # the sum may fall short of 1 by rounding
+    return min(at, len(distribution) - 1)  # rounding may leave the sum short of 1
 
 
 def top_two_margin(probabilities: Probabilities) -> float:

@@ -1,4 +1,4 @@
-"""A vote: one answer of a labeler to one prompt, a label or a named failure, with the distribution behind it."""
+"""A vote: one answer of a reader to one prompt, a label or a named failure, with the distribution behind it."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ KEY = ("labeler", "prompt_hash", "arm", "vote", "seed")
 
 
 class VoteKey(NamedTuple):
-    """Which vote of a labeler it is.
+    """Which of a reader's votes this is.
 
     Attributes:
         prompt_hash: digest of the prompt.
-        arm: which context the labeler saw.
+        arm: which context the reader saw.
         vote: number of the vote.
         seed: seed of the draw.
-        question_id: whose question it is; follows from the prompt and the seed.
+        question_id: the question; it follows from the prompt and the seed.
     """
 
     prompt_hash: str
@@ -59,20 +59,20 @@ class VoteKey(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The same as 32 hexadecimal digits, to name it to a provider."""
+        """The key as 32 hexadecimal digits, to name it to a provider."""
         return vote_id(self.prompt_hash, self.arm, self.vote, self.seed).hex()
 
 
 def vote_id(prompt_hash: str, arm: str, vote: int, seed: int) -> bytes:
-    """A vote's key within one labeler in 16 bytes, short enough to keep millions in memory."""
+    """A vote's key within one reader as 16 bytes, short enough to keep millions in memory."""
     return hashlib.blake2b(f"{prompt_hash}\x1f{arm}\x1f{vote}\x1f{seed}".encode(), digest_size=16).digest()
 
 
 class Prompt(NamedTuple):
-    """One thing to ask: everything about it but the model.
+    """One prompt to ask: everything about it except the model.
 
     Attributes:
-        question_id: whose question it is.
+        question_id: the question that it asks.
         arm: which context it shows.
         vote: number of the vote, 0 to 2.
         seed: seed of the draw, from the experiment's seed, the question and the vote.
@@ -91,7 +91,7 @@ class Prompt(NamedTuple):
 
     @property
     def hash(self) -> str:
-        """Digest of what the model gets to see."""
+        """Digest of what the model sees."""
         return hashlib.sha256(f"{self.system}\x1e{self.message}\x1e{self.start}".encode()).hexdigest()[:32]
 
     @property
@@ -105,19 +105,19 @@ class Vote:
     """One answer; exactly one of `label` and `failure` is set.
 
     Attributes:
-        labeler: fingerprint of the labeler.
+        labeler: fingerprint of the reader.
         prompt_hash: digest of the prompt.
-        arm: which context the labeler saw.
+        arm: which context the reader saw.
         vote: number of the vote.
         seed: seed of the draw.
-        question_id: whose question it is.
+        question_id: the question.
         label: the label drawn, or None.
-        failure: why there is none, or None.
+        failure: why there is no label, or None.
         probabilities: probability of each label in canonical order, not normalised; empty on failure.
-        outside_mass: probability of everything that is no label.
-        margin: difference of the two largest probabilities, normalised over the labels; small means fragile.
-        n_prompt_tokens: length of the prompt in the model's tokens; 0 where a server does not say.
-        text: what was generated, or a provider's words on a rejected request; None in label mode on this machine, as
+        outside_mass: probability of everything that is not a label.
+        margin: difference between the two largest probabilities, normalised over the labels; small means fragile.
+        n_prompt_tokens: length of the prompt in the model's tokens; 0 if a server does not say.
+        text: what was generated, or a provider's words about a rejected request; None in label mode on this machine, as
             are the next three.
         parse: how the label was read: `strict`, `lenient` or `repaired`.
         problem: what was wrong with the text before a repair, if anything: empty, refused, truncated, off_label.
@@ -145,12 +145,12 @@ class Vote:
 
     @property
     def id(self) -> str:
-        """Its key, as `VoteKey.id`."""
+        """Its key, as in `VoteKey.id`."""
         return vote_id(self.prompt_hash, self.arm, self.vote, self.seed).hex()
 
 
 def failed_vote(labeler: str, key: VoteKey, failure: Failure, n_prompt_tokens: int) -> Vote:
-    """The vote that got no label and no distribution."""
+    """A vote without a label or a distribution."""
     return Vote(
         labeler=labeler,
         **key._asdict(),
@@ -164,11 +164,11 @@ def failed_vote(labeler: str, key: VoteKey, failure: Failure, n_prompt_tokens: i
 
 
 class Labeler(Protocol):
-    """What turns the prompts of one question into votes."""
+    """A reader that is ready to be asked: it turns the prompts of one question into votes."""
 
     @property
     def fingerprint(self) -> str:
-        """Digest of everything about the labeler that changes its votes."""
+        """Digest of everything about the reader that changes its votes."""
         ...
 
     @property
@@ -181,16 +181,16 @@ class Labeler(Protocol):
         ...
 
     def ask(self, prompts: list[Prompt]) -> list[Vote]:
-        """Answer the prompts of one question, in order; one vote each."""
+        """Answer the prompts of one question, in order, with one vote each."""
         ...
 
 
 def votes_frame(votes: Iterable[Vote]) -> pl.DataFrame:
-    """Frame of schema `VOTES`, one row a vote."""
+    """Frame of schema `VOTES`, one row per vote."""
     return pl.DataFrame([asdict(vote) for vote in votes], schema=VOTES)
 
 
 def vote_seed(seed: int, question_id: str, vote: int) -> int:
-    """A 63-bit seed for one draw, from the labeler's seed, the question and the number of the vote."""
+    """A 63-bit seed for one draw, from the reader's seed, the question and the number of the vote."""
     digest = hashlib.blake2b(f"{seed}\x1f{question_id}\x1f{vote}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

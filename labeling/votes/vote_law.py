@@ -1,7 +1,7 @@
 """The exact law of three votes: from the recorded label distributions, without drawing and without asking again.
 
-A vote draws from the recorded distribution after truncation and temperature, independently of the other two, so that
-the law of the three follows by multiplying: with one prompt, P(unanimous) is the sum of p^3 over the labels.
+A vote draws from the recorded distribution after truncation and temperature, independently of the other two, so the
+law of the three follows by multiplication: with one prompt, P(unanimous) is the sum of p^3 over the labels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class VoteLaw(NamedTuple):
     """Probabilities of what the three votes of each question say, in canonical label order.
 
     Attributes:
-        single: shape (questions, labels): a vote taken at random among the three says this label.
+        single: shape (questions, labels): a vote picked at random from the three says this label.
         unanimous: shape (questions, labels): all three say this label.
         majority: shape (questions, labels): at least two say this label.
         tie: shape (questions,): all three differ.
@@ -36,7 +36,7 @@ def vote_law(probabilities: Probabilities, sampling: Sampling) -> VoteLaw:
 
     Args:
         probabilities: shape (questions, 3, labels): the recorded distribution of each vote, not normalised.
-        sampling: truncation and temperature of the draws; need not be those that the votes were drawn with.
+        sampling: truncation and temperature of the draws, not necessarily those of the recorded votes.
     """
     drawn = sampled_distribution(probabilities, sampling)
     first, second, third = (drawn[:, vote, :] for vote in range(N_VOTES))
@@ -50,9 +50,9 @@ class Distributions(NamedTuple):
     """Recorded label distributions of questions whose three votes all have one.
 
     Attributes:
-        question_ids: one a question.
-        probabilities: shape (questions, 3, labels), not normalised: what is missing to 1 lies outside the labels.
-        n_unknown: questions left out: a vote of theirs failed, or was given without a distribution.
+        question_ids: their ids.
+        probabilities: shape (questions, 3, labels), not normalised: the rest up to 1 lies outside the labels.
+        n_unknown: number of questions left out because a vote failed or came without a distribution.
     """
 
     question_ids: list[str]

@@ -131,7 +131,7 @@ def test_a_missing_key_is_one_line_with_its_variable(provider, tercet, double, t
     monkeypatch.delenv(variable)
     model = {"groq": MODEL, "openai": "gpt-4.1-nano"}[provider]
     write_remote(tmp_path / "far.toml", f'provider = "{provider}"', reader=f'model = "{model}"')
-    assert_one_line(tercet("label", "far.toml", "--max-cost", "1", "--quiet"), variable, "set it")
+    assert_one_line(tercet("label", "far.toml", "--max-cost", "1", "--quiet"), variable, "set the variable")
     assert not double.requests
 
 

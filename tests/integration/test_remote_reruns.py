@@ -156,7 +156,7 @@ def test_a_batch_at_work_is_not_forgotten(double, tmp_path):
     desk.plan(PROMPTS)
     desk.submit()
     (part,) = desk.open_parts()
-    with pytest.raises(InputError, match="is at work"):
+    with pytest.raises(InputError, match="is still running"):
         desk.forget(part.id)
     assert [one.step for one in desk.parts()] == ["created"]
 
@@ -413,7 +413,7 @@ def test_a_batch_that_a_dying_run_made_is_not_forgotten_while_it_works(double, t
     desk.submit()
     (part,) = desk.open_parts()
     part.move("creating", batch_id=None)  # as a run that died before it heard of its batch
-    with pytest.raises(InputError, match="is at work"):
+    with pytest.raises(InputError, match="is still running"):
         desk.forget(part.id)
     double.latency = 0.0
     work(open_desk(tmp_path))

@@ -1,4 +1,4 @@
 """Ollama's files: a Modelfile becomes a reader of an experiment.
 
-Nothing here is needed to ask one.
+Nothing here is needed to ask that reader.
 """

@@ -18,7 +18,7 @@ DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 
 class OllamaName(NamedTuple):
-    """A model's name with every part that may be left out."""
+    """A model's full name, including the parts that may be left out."""
 
     host: str
     namespace: str
@@ -33,9 +33,9 @@ class OllamaName(NamedTuple):
 
 
 class StoredModel(NamedTuple):
-    """A model of the store: its GGUF file and what was packed with it; None or empty where it was not.
+    """A model of the store: its GGUF file and what was packed with it; None or empty for what was not.
 
-    `also` names what else it has that changes answers: adapter, message.
+    `also` names what else was packed that changes answers: adapter, message.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class StoredModel(NamedTuple):
 
 
 def store_folder() -> Path:
-    """Folder of Ollama's store: `$OLLAMA_MODELS`, else the user's own."""
+    """Folder of Ollama's store: `$OLLAMA_MODELS`, or the one in the user's home folder."""
     return Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama" / "models")
 
 
@@ -55,10 +55,10 @@ def parse_name(text: str, where: str) -> OllamaName:
 
     Args:
         text: the name.
-        where: file and line, for the message.
+        where: file and line, for the error message.
 
     Raises:
-        InputError: it is no name.
+        InputError: the text is not a model's name.
     """
     *owner, last = re.sub(r"^.*://", "", text).split("/")
     model, _, tag = last.partition(":")
@@ -68,16 +68,16 @@ def parse_name(text: str, where: str) -> OllamaName:
         raise InputError(
             f"{where}: {text!r} is neither a file nor a model's name",
             "the path of a .gguf file, or a name such as llama3.2:1b",
-            "correct it",
+            "correct the name",
         )
     return name
 
 
 def stored_model(name: OllamaName) -> StoredModel | None:
-    """The model of that name; None where the store has it not, or not its file.
+    """The model of that name; None if the store does not have it, or does not have its file.
 
     Raises:
-        InputError: the store does not read, or the model's file is in several pieces.
+        InputError: the store cannot be read, or the model's file is in several pieces.
     """
     manifest_file = store_folder().joinpath("manifests", *name)
     if not manifest_file.is_file():
@@ -86,13 +86,13 @@ def stored_model(name: OllamaName) -> StoredModel | None:
     files = [blob for kind, blob in layers if kind == "model"]
     if len(files) > 1:
         raise InputError(
-            f"{name} lies in Ollama's store in {len(files)} pieces",
+            f"{name} is in Ollama's store in {len(files)} pieces",
             "one GGUF file",
             "join them with llama.cpp's `llama-gguf-split --merge` and give the path of the result",
         )
     if not files or not files[0].is_file():
         return None
-    # An older name of the template's layer is `prompt`.
+    # The template's layer has an older name, `prompt`.
     texts = {kind: _text(blob) for kind, blob in layers if kind in ("template", "prompt", "system", "params")}
     return StoredModel(
         path=files[0],
@@ -110,7 +110,7 @@ def _layers(manifest_file: Path) -> list[tuple[str, Path]]:
         return [(str(layer["mediaType"]).removeprefix(LAYER), _blob(layer["digest"])) for layer in layers]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{manifest_file} does not read ({error!r})", "a manifest of Ollama", "pull the model again with Ollama"
+            f"{manifest_file} cannot be read ({error!r})", "a manifest of Ollama", "pull the model again with Ollama"
         ) from error
 
 
@@ -126,7 +126,7 @@ def _text(blob: Path) -> str:
         return blob.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{blob} does not read ({error})", "a layer of a model", "pull the model again with Ollama"
+            f"{blob} cannot be read ({error})", "a layer of a model", "pull the model again with Ollama"
         ) from error
 
 
@@ -136,5 +136,6 @@ def _parameters(text: str, name: OllamaName) -> Mapping[str, Any]:
     except ValueError:
         parameters = None
     if not isinstance(parameters, dict):
-        raise InputError(f"the parameters of {name} in Ollama's store do not read", "JSON", "pull the model again")
+        found = f"the parameters of {name} in Ollama's store cannot be read"
+        raise InputError(found, "a JSON object", "pull the model again with Ollama")
     return parameters

@@ -1,4 +1,4 @@
-"""Import of an Ollama Modelfile as a reader."""
+"""Imports an Ollama Modelfile as a reader."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ NUMBERS = {
     float: ("a number", re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")),
 }
 GENERATE_ONLY = ("repeat_penalty", "num_predict", "stop")
-# What Ollama means by a value below the least one that says how much.
+# The smallest value that is an amount, and what Ollama means by a value below it.
 LEAST = {
-    "num_ctx": (1, "what Ollama thinks best"),
+    "num_ctx": (1, "whatever Ollama thinks best"),
     "num_predict": (1, "an answer without limit, or as long as the context"),
     "seed": (0, "another seed every time"),
 }
 LEFT_OUT = {
-    "adapter": "Tercet loads no adapters, so that the base model answers",
-    "message": "Tercet's prompts hold no earlier talk",
+    "adapter": "Tercet loads no adapters, so the base model answers",
+    "message": "Tercet's prompts hold no earlier conversation",
     "license": "it does not change the answers",
     "renderer": "it names code inside Ollama",
     "parser": "it names code inside Ollama",
@@ -44,11 +44,11 @@ QUANTISED = re.compile(r"(-(instruct|it))?(-(q[0-9]\w*|fp16|bf16))?$", re.IGNORE
 
 
 class Imported(NamedTuple):
-    """What a Modelfile says about a reader, and a plain line for everything that is not honoured as it stands there.
+    """What a Modelfile says about a reader, and a plain line for everything that is not taken over as written.
 
-    `model` is the path of a GGUF file or a name of the registry. `frame` is what the TEMPLATE puts around the messages:
-    text with exactly one `{message}` and at most one `{system}`, in which every other brace is itself; None leaves it
-    to the model file's own chat template. `parameters` has keys of PARAMETERS only, and only those that were given.
+    `model` is the path of a GGUF file or a name from the registry. `frame` is what the TEMPLATE puts around the
+    messages: text with exactly one `{message}` and at most one `{system}`, in which every other brace is literal; if it
+    is None, the model file's own chat template is used. `parameters` holds only keys of PARAMETERS that were given.
     """
 
     model: str
@@ -77,14 +77,14 @@ class _Base(NamedTuple):
 
 
 def read_modelfile(path: Path) -> Imported:
-    """Read a Modelfile and find its model: a file, else in Ollama's store on this machine, else in the registry.
+    """Read a Modelfile and find its model: as a file, then in Ollama's store on this machine, then in the registry.
 
-    As for Ollama, what the Modelfile leaves open is as it was packed with the base model, and of an instruction given
-    twice the last one counts.
+    As in Ollama, what the Modelfile leaves open is taken from the base model's package, and if an instruction is given
+    twice, the last one counts.
 
     Raises:
-        InputError: no such file, not UTF-8, an unknown instruction, none or several FROM, an unclosed quote, a value
-            that is no number, or a model that cannot be found.
+        InputError: there is no such file, it is not UTF-8, an instruction is unknown, FROM is missing or repeated, a
+            quote is not closed, a value is not a number, or the model cannot be found.
     """
     instructions = parse_modelfile(path)
     base = _base(_only_from(instructions, path), path)
@@ -106,7 +106,7 @@ def read_modelfile(path: Path) -> Imported:
             *own_notes,
             *packed_notes,
             *frame_notes,
-            *(f"{key} counts in generate mode only." for key in GENERATE_ONLY if key in merged),
+            *(f"{key} applies in generate mode only." for key in GENERATE_ONLY if key in merged),
         ),
     )
 
@@ -118,7 +118,7 @@ def render_reader(imported: Imported, name: str) -> str:
 
     Args:
         imported: what was read.
-        name: how reports shall call the reader.
+        name: the name that reports use for the reader.
     """
     texts = {"name": name, "model": imported.model, "system": imported.system, "frame": imported.frame}
     lines = [f"{key} = {_toml_text(text)}" for key, text in texts.items() if text is not None]
@@ -131,13 +131,13 @@ def render_reader(imported: Imported, name: str) -> str:
 
 
 def _toml_text(text: str) -> str:
-    # JSON escapes what a basic string of TOML must escape, but for the delete character.
+    # JSON escapes what a basic string of TOML must escape, except the delete character.
     lines = [json.dumps(line, ensure_ascii=False)[1:-1].replace("\x7f", "\\u007f") for line in text.split("\n")]
     return f'"{lines[0]}"' if len(lines) == 1 else "\n".join(['"""', *lines]) + '"""'
 
 
 def _last(instructions: Sequence[Instruction], name: str) -> str | None:
-    """The value that counts; as for Ollama, an empty one leaves what the base model has."""
+    """The value that counts; as in Ollama, an empty value keeps what the base model has."""
     values = [one.value for one in instructions if one.name == name]
     return values[-1] if values and values[-1] else None
 
@@ -145,11 +145,11 @@ def _last(instructions: Sequence[Instruction], name: str) -> str | None:
 def _only_from(instructions: Sequence[Instruction], path: Path) -> Instruction:
     found = [one for one in instructions if one.name == "from"]
     if not found or not found[0].value:
-        raise InputError(f"{path} names no model", "a line FROM with a model", "add FROM and the path of a .gguf file")
+        raise InputError(f"{path} names no model", "a FROM line with a model", "add FROM and the path of a .gguf file")
     if len(found) > 1:
         raise InputError(
-            f"{path}, line {found[1].line}: a second FROM after that on line {found[0].line}",
-            "one (Ollama takes several files as the pieces of one model, and of several names the last)",
+            f"{path}, line {found[1].line}: a second FROM, after the one on line {found[0].line}",
+            "a single FROM (Ollama takes several files as the pieces of one model, and the last of several names)",
             "keep one; join a model in pieces with llama.cpp's `llama-gguf-split --merge`",
         )
     return found[0]
@@ -189,12 +189,14 @@ def _from_registry(name: OllamaName, where: str) -> _Base:
     model = _registered(name)
     if model is None:
         raise InputError(
-            f"{where}: {name} is not in Ollama's store on this machine and no model of the registry",
-            "a model that is here",
+            f"{where}: {name} is neither in Ollama's store on this machine nor in the registry",
+            "a model that is on this machine or in the registry",
             f"run `ollama pull {name}`, or set OLLAMA_MODELS if the store is elsewhere, or give the path of a .gguf "
-            "file or a name of `tercet models list`",
+            "file or a name from `tercet models list`",
         )
-    note = f"{name} is not in Ollama's store: {model.name} stands for it, maybe in another quantisation or release."
+    note = (
+        f"{name} is not in Ollama's store: {model.name} takes its place, possibly in another quantisation or release."
+    )
     return _Base(model.name, notes=(note,))
 
 
@@ -228,7 +230,7 @@ def _settings(given: Iterable[_Given], path: Path) -> tuple[dict[str, Setting], 
     for key, text, place in given:
         least, meaning = LEAST.get(key, (None, ""))
         if key not in PARAMETERS:
-            notes.append(f"PARAMETER {key} ({place}) is left out: Tercet has none of that name.")
+            notes.append(f"PARAMETER {key} ({place}) is left out: Tercet has no parameter of that name.")
         elif key == "stop":
             stops.append(text)
         elif least is not None and _number(key, text, f"{path}, {place}") < least:
@@ -257,4 +259,4 @@ def _frame(template: str | None) -> tuple[str | None, list[str]]:
         return None, [f"TEMPLATE {error}: the model file's own chat template is used instead."]
     if SYSTEM_SLOT in frame:
         return frame, []
-    return frame, ["TEMPLATE shows no system message, so that none reaches the model."]
+    return frame, ["TEMPLATE shows no system message, so none reaches the model."]

@@ -1,7 +1,7 @@
 """The syntax of Ollama's Modelfile: from text to instructions.
 
-Reads what Ollama's parser/parser.go reads: instructions in any case, comments on lines of their own, values in no,
-single or triple double quotes, the latter two over several lines and without escapes.
+Reads what Ollama's parser/parser.go reads: instructions in any case, comments on lines of their own, and values without
+quotes, in double quotes or in triple double quotes. Quoted values may span several lines and have no escapes.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import NamedTuple
 
 from corpora.errors import InputError
 
-# A frame is plain text in which these two stand for the messages. Every other brace is itself: a frame is filled by
-# replacing these two in one pass over the frame (a message may hold such a word too), never by str.format.
+# A frame is plain text in which these two stand for the messages. Every other brace is literal: a frame is filled by
+# replacing these two in one pass over the frame (a message may hold the same words), never by str.format.
 SYSTEM_SLOT, MESSAGE_SLOT = "{system}", "{message}"
 
 SLOTS = {".System": SYSTEM_SLOT, ".Prompt": MESSAGE_SLOT}
 CONDITIONS = ("if .System", "if .Prompt")
-# `{{- ` trims the white space before an action and ` -}}` that after it.
+# `{{- ` trims the white space before an action, and ` -}}` the white space after it.
 ACTION = re.compile(r"\{\{(?P<trim>-(?=[ \t\r\n]))?(?P<body>.*?)(?P<trim_next>(?<=[ \t\r\n])-)?\}\}", re.DOTALL)
 SPACE = " \t\r\n"
 
 
 class UntranslatableError(ValueError):
-    """A template does something that a frame cannot; the message says what, to come after the word TEMPLATE."""
+    """A template does something that a frame cannot; the message says what, and follows the word TEMPLATE."""
 
 
 def frame_of(template: str) -> str:
@@ -37,13 +37,13 @@ def frame_of(template: str) -> str:
             markers.
 
     Returns:
-        Text with exactly one `{message}` and at most one `{system}`; without the latter no system message is shown.
+        Text with exactly one `{message}` and at most one `{system}`; without `{system}`, no system message is shown.
 
     Raises:
-        UntranslatableError: it uses anything else, or does not show the user's message once.
+        UntranslatableError: the template uses anything else, or does not show the user's message exactly once.
     """
     parts: list[str] = []
-    branches: list[bool] = []  # of every open condition, whether its branch is the one that is rendered
+    branches: list[bool] = []  # for every open condition, whether the current branch is rendered
     answering = False
     for literal, action in _pieces(template):
         if all(branches) and not answering:
@@ -99,7 +99,7 @@ KEYED = ("parameter", "message")
 
 
 class Instruction(NamedTuple):
-    """One instruction: its name in lower case, a parameter's name or a message's role, the value, the line from 1."""
+    """One instruction: its lower-case name, a parameter's name or a message's role, its value, its line from 1."""
 
     name: str
     key: str
@@ -108,10 +108,11 @@ class Instruction(NamedTuple):
 
 
 def parse_modelfile(path: Path) -> list[Instruction]:
-    """The instructions of a Modelfile in their order.
+    """The instructions of a Modelfile in order.
 
     Raises:
-        InputError: no such file, not UTF-8, an unknown instruction, one without a value, or an unclosed quote.
+        InputError: there is no such file, it is not UTF-8, an instruction is unknown or has no value, or a quote is not
+            closed.
     """
     return list(_instructions(_read(path), path))
 
@@ -123,7 +124,7 @@ def _read(path: Path) -> str:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 ({error})", "UTF-8 text", "convert the file") from error
-    # Ollama drops what cannot be printed, by the same definition; a byte order mark is among it.
+    # Ollama drops characters that cannot be printed, by the same definition, such as a byte order mark.
     return "".join(char for char in text if char.isprintable() or char in "\t\r\n")
 
 
@@ -138,12 +139,15 @@ def _instructions(text: str, path: Path) -> Iterator[Instruction]:
         if name in KEYED:
             key, value = _first_word(value)
         if not value.rstrip("\r\n"):
-            raise InputError(f"{where}: {line.strip()!r} has no value", "one after it", "add it, or remove the line")
+            found = f"{where}: {line.strip()!r} has no value"
+            raise InputError(found, "a value at the end of the line", "add the value, or remove the line")
         while not _is_closed(value.strip()):
             _, following = next(numbered, (0, ""))
             if not following:
                 raise InputError(
-                    f"{where}: {word} opens a quote that nothing closes", "the same quote at the end", "close it"
+                    f"{where}: {word} opens a quote that is never closed",
+                    "the same quote at the end",
+                    "close the quote",
                 )
             value += following
         yield Instruction(name, key, _unquoted(value.strip()), number)
@@ -159,9 +163,9 @@ def _known(word: str, where: str) -> str:
     if word.lower() in INSTRUCTIONS:
         return word.lower()
     near = difflib.get_close_matches(word.lower(), INSTRUCTIONS, 1)
-    hint = f"did you mean {near[0].upper()}? " if near else ""
+    hint = f" (did you mean {near[0].upper()}?)" if near else ""
     known = ", ".join(INSTRUCTIONS).upper()
-    raise InputError(f"{where}: unknown instruction {word!r}", f"one of {known}", f"{hint}correct or remove it")
+    raise InputError(f"{where}: unknown instruction {word!r}", f"one of {known}", f"correct or remove it{hint}")
 
 
 def _quote(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Fetching what a finished batch gives: both its files, as often as it takes to have them whole."""
+"""Fetches the results of a finished batch: both its files, as often as it takes to get them complete."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from labeling.remote.jobs.parts import Part
 from labeling.remote.jobs.results import Results, read_lines, read_results
 from labeling.remote.pacing import insist
 
-DOWNLOADS = 3  # of a file with broken lines, before they count as what the provider has
+DOWNLOADS = 3  # downloads of a file with broken lines, before it counts as all that the provider has
 
 
 class Collection:
     """Fetches the results of parts.
 
     Args:
-        config: the labeler.
+        config: the reader.
         labels: the allowed answers.
-        labeler: its fingerprint.
+        labeler: the reader's fingerprint.
         provider: the open provider.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class Collection:
         self._provider, self._sleep = provider, sleep
 
     def fetch(self, part: Part) -> Results:
-        """The results of a part whose batch has ended; `completed` may come with either of its files missing.
+        """The results of a part whose batch has ended; a `completed` batch may lack either of its files.
 
         Raises:
-            ProviderError: the provider does not give them.
+            ProviderError: the provider does not deliver them.
         """
         batch = insist(lambda: self._provider.batch(str(part.batch_id)), sleep=self._sleep)
         for _ in range(DOWNLOADS):
             results = self._read(part, batch)
-            # A line that ends in its middle may be the download's fault; asking again costs nothing.
+            # A line that breaks off may be the download's fault; asking again costs nothing.
             if not results.broken:
                 break
         results.promised = _promised(batch)
@@ -63,7 +63,7 @@ class Collection:
 
 
 def _promised(batch: dict[str, Any]) -> int:
-    """How many requests the provider counts as answered; 0 where it does not say."""
+    """How many requests the provider counts as answered; 0 if it does not say."""
     counts = batch.get("request_counts")
     completed = counts.get("completed") if isinstance(counts, dict) else None
     return completed if isinstance(completed, int) else 0

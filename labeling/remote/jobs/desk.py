@@ -1,7 +1,7 @@
 """A batch job: submit tonight, collect tomorrow, never pay twice.
 
-Each part of a job takes its steps on disk before it takes them at the provider, so that a run that is killed anywhere
-finds out where it was, and another machine with the same store can go on.
+Each step of a part is written to disk before it is taken at the provider: a run that was killed at any point finds out
+where it was, and another machine with the same store can continue.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ from labeling.votes.ledger import Ledger
 from labeling.votes.vote import Prompt
 
 CANCELLED = ("cancelling", "cancelled")
-STAMP = "cancelled"  # when somebody did
+STAMP = "cancelled"  # file that says when somebody cancelled
 FIRST_PAUSE = 2.0
-LOCK_SECONDS = 5.0  # before another run that is at work on the same job is mentioned
-TOLD_SECONDS = 600.0  # between two lines about what is waited for
-MANY_REJECTED = 10  # questions of one batch, with no answer among them
-LOOKS = 3  # at a batch whose files lack what it counts as answered
+LOCK_SECONDS = 5.0  # before the user hears that another run is working on the same job
+TOLD_SECONDS = 600.0  # between two lines that say what the run is waiting for
+MANY_REJECTED = 10  # rejected questions of one batch, without a single answer in it
+LOOKS = 3  # at a batch whose files lack answers that it counts
 _PROMPTS_AT_ONCE = 512
 
 
 class NoBatchesError(Exception):
-    """The plan of this key has no batches."""
+    """The plan of this key does not include batches."""
 
 
 class BatchDesk:
-    """The batch job of one labeler, in its ledger's folder.
+    """The batch job of one reader, in its ledger's folder.
 
     Args:
-        config: the labeler.
+        config: the reader.
         labels: the allowed answers.
         ledger: where its votes go.
         provider: the open provider.
         meter: what may be spent.
-        say: told about what is found or done beyond the ordinary.
-        sleep: waits so many seconds.
+        say: called with a line about anything out of the ordinary.
+        sleep: waits for a number of seconds.
 
     Attributes:
-        last_error: of a request that got no answer.
-        problems: why a part's results cannot be had, by part.
+        last_error: the last error of a request that got no answer.
+        problems: why a part's results cannot be fetched, by part.
     """
 
     def __init__(
@@ -79,24 +79,24 @@ class BatchDesk:
         self._short: Counter[str] = Counter()  # looks at files that lack answers, by part
 
     def _tell(self, line: str) -> None:
-        self.say(line)  # to whom, changes from stage to stage
+        self.say(line)  # looked up at each call, because it changes from stage to stage
 
     def plan(self, prompts: Iterable[Prompt]) -> int:
-        """Write what the ledger lacks, and no open part asks for, into new parts; how many requests that makes.
+        """Write what the ledger lacks and no open part asks for into new parts; returns the number of requests.
 
         Args:
-            prompts: all that is wanted; the same one may come twice.
+            prompts: all prompts that are wanted; the same one may come twice.
 
         Raises:
-            InputError: a request larger than a file may be, or a disk that cannot be written.
+            InputError: a request is larger than a file may be, or the disk cannot be written.
         """
-        # Nobody asks call by call meanwhile: what is asked there would be planned here.
+        # Nobody may ask call by call meanwhile: the same votes would be planned here.
         with self._locked(), direct_lock(self.ledger):
             for stale in (*self.folder.glob(".making-*"), *self.folder.glob(".dropped-*")):
                 shutil.rmtree(stale, ignore_errors=True)
             write_labeler(self.folder, self.config, self.labels)
-            # What another run wanted and never had made is not this run's to pay for; where it is wanted again, the
-            # same part comes out again.
+            # This run must not pay for parts that another run planned and never submitted; if they are wanted again,
+            # the same parts are planned again.
             self._withdraw()
             parts = self.parts()
             asked = {name for part in parts if part.is_open for name in part.vote_keys()}
@@ -117,16 +117,16 @@ class BatchDesk:
         return load_parts(self.folder)
 
     def open_parts(self) -> list[Part]:
-        """The parts of which votes may still come."""
+        """The parts from which votes may still come."""
         return [part for part in self.parts() if part.is_open]
 
     def submit(self) -> None:
-        """Bring every part that is not there yet to the provider; what is there already is only taken note of.
+        """Submit every part that the provider does not have yet; a part that it already has is only noted.
 
         Raises:
-            NoBatchesError: the plan of this key has no batches; nothing was submitted.
-            LimitError: the next part might pass the limit of what may be spent, and nothing is under way that might
-                cost less than was set aside for it.
+            NoBatchesError: the plan of this key does not include batches; nothing was submitted.
+            LimitError: the next part might exceed the spending limit, and nothing is under way that might cost less
+                than was set aside for it.
             InputError: the provider refuses.
         """
         with self._locked():
@@ -135,7 +135,7 @@ class BatchDesk:
             for part in parts:
                 if part.is_under_way:
                     self._counter.set_aside(part, within_limit=False)
-            # First those that may have a batch already: the limit does not stop these.
+            # Parts that may have a batch already come first: the limit does not stop these.
             waiting = sorted((part for part in parts if not part.is_under_way), key=lambda one: one.step != "creating")
             if not waiting:
                 return
@@ -151,29 +151,29 @@ class BatchDesk:
                 raise self.provider.explain(error, self.config.model) from error
 
     def _withdraw(self) -> None:
-        """Take back what was planned and certainly has no batch."""
+        """Take back planned parts that certainly have no batch."""
         for part in self.parts():
             if part.step in ("planned", "uploaded"):
                 self._counter.settle(part, Usage())
                 part.drop()
 
     def poll(self) -> list[Part]:
-        """Look at every batch under way; the parts whose results can be collected now.
+        """Look at every batch under way; returns the parts whose results can be collected now.
 
         Raises:
-            InputError: nothing can be collected, and the provider refuses, does not know a batch any more, or has
-                failed one too often.
+            InputError: nothing can be collected, and the provider refuses, no longer knows a batch, or has failed one
+                too often.
         """
         problem: InputError | None = None
         with self._locked():
             parts = self.parts()
             for part in parts:
                 try:
-                    if part.step == "creating":  # a run was killed there, and the batch may be at work
+                    if part.step == "creating":  # a run was killed there, and the batch may be running
                         self._watch.find(part)
                     if part.step == "created":
                         self._watch.look(part, is_alone=sum(one.is_under_way for one in parts) == 1)
-                except InputError as error:  # of this batch: the others are looked at all the same
+                except InputError as error:  # of this batch only: the others are still looked at
                     problem = problem or error
             ready = [part for part in parts if part.step == "finished" and part.id not in self.problems]
         if problem is not None and not ready:
@@ -183,11 +183,12 @@ class BatchDesk:
     def collect(self, part_id: str) -> Results:
         """Fetch the results of a finished part and put its votes into the ledger.
 
-        Results that the provider does not give are a problem of this part, which `problems` tells, so that the others
-        are collected all the same.
+        If the provider does not deliver the results, that is kept in `problems` for this part, and the others are still
+        collected.
 
         Raises:
-            InputError: the provider does not give them all, refuses every request, or the disk cannot be written.
+            InputError: the provider does not deliver all of them, or refuses every request, or the disk cannot be
+                written.
         """
         with self._locked():
             part = next(one for one in self.parts() if one.id == part_id)
@@ -200,13 +201,13 @@ class BatchDesk:
                 return Results()
             if not results.n_lacking:
                 self._refuse_hopeless(part, results)
-            # A run that was killed after this step and before the next has them in the ledger already.
+            # If a run was killed between this step and the next, the ledger has them already.
             results.new = self.ledger.unknown([*results.votes, *results.refused])
             self.ledger.append(results.new)
             self.ledger.flush()
             if results.n_lacking:
                 self._refuse_short(part, results)
-                results.used = Usage()  # counted once, when they are all there
+                results.used = Usage()  # counted only once, when all of them are there
                 return results
             part.move("collected", counts=results.counts)
             part.forget_requests()
@@ -215,7 +216,7 @@ class BatchDesk:
             return results
 
     def _refuse_hopeless(self, part: Part, results: Results) -> None:
-        """Keep no refusals where nothing was answered: they are about settings or account, not about the questions."""
+        """Keep no refusals if nothing was answered: they concern the settings or the account, not the questions."""
         questions = {vote.question_id for vote in results.refused if vote.failure == "rejected"}
         is_hopeless = self.ledger.is_empty or len(questions) >= MANY_REJECTED
         if results.refused and not results.votes and is_hopeless:
@@ -224,19 +225,19 @@ class BatchDesk:
             raise self.provider.explain(ProviderError(str(results.refused[0].text), status=400), self.config.model)
 
     def _refuse_short(self, part: Part, results: Results) -> None:
-        """Note that files lack answers which the provider counts; they may come later.
+        """Note that files lack answers that the provider counts; they may come later.
 
         Raises:
-            InputError: they did not.
+            InputError: they have not come after `LOOKS` looks.
         """
         self._short[part.id] += 1
         if self._short[part.id] < LOOKS:
             return
         raise InputError(
-            f"{self.provider.name} counts {results.promised} answers in batch {part.batch_id}, and its files have "
+            f"{self.provider.name} counts {results.promised} answers in batch {part.batch_id}, but its files have "
             f"{results.promised - results.n_lacking}",
-            "all that was paid for (what is there is kept)",
-            f"run again later; or `tercet batches forget {part.id}`, and what is missing is asked for and paid again",
+            "all answers that were paid for (those that came are kept)",
+            f"run again later, or run `tercet batches forget {part.id}` to ask and pay again for what is missing",
         )
 
     def _note(self, part: Part, results: Results) -> None:
@@ -259,15 +260,15 @@ class BatchDesk:
         return when, frozenset(part.id for part in self.parts() if part.status in CANCELLED)
 
     def finished(self, *, submits: bool = True) -> Iterator[Part]:
-        """Submit and wait, ever longer, until every part is collected; gives out each part as it finishes.
+        """Submit and wait, longer each time, until every part is collected; yields each part as it finishes.
 
         The caller collects a part before it asks for the next one.
 
         Args:
-            submits: whether parts that are not under way yet are submitted, or left.
+            submits: whether to submit parts that are not under way yet, or to leave them.
 
         Raises:
-            NoBatchesError, InputError: as `submit`, `poll`.
+            NoBatchesError, InputError: as in `submit` and `poll`.
         """
         pause, told = FIRST_PAUSE, time.monotonic()
         while True:
@@ -290,14 +291,14 @@ class BatchDesk:
         try:
             self._sleep(seconds)
         except KeyboardInterrupt:
-            self.say(f"{n_left} batches go on at {self.provider.name}; `tercet batches cancel` would stop them.")
+            self.say(f"{n_left} batches continue at {self.provider.name}; `tercet batches cancel` would stop them.")
             raise
 
     def forget(self, part_id: str) -> bool:
-        """Give up a part of which the provider will give nothing more; whether there was such an open part.
+        """Give up a part from which nothing more will come; returns whether there was such an open part.
 
         Raises:
-            InputError: its batch is at work.
+            InputError: its batch is still running.
         """
         with self._locked():
             found = [part for part in self.open_parts() if part.id == part_id]
@@ -306,27 +307,29 @@ class BatchDesk:
                     self._watch.find(part, is_patient=True)
                 if part.step == "created" and self._watch.is_at_work(part):
                     raise InputError(
-                        f"batch {part.batch_id} is at work", "one that has ended", "use `tercet batches cancel` first"
+                        f"batch {part.batch_id} is still running",
+                        "a batch that has ended",
+                        "run `tercet batches cancel` first",
                     )
-                # Its folder stays, so that what is asked for again gets another name.
+                # Its folder stays, so that the same requests, asked again, get another name.
                 part.move("forgotten")
                 part.forget_requests()
             return bool(found)
 
     def cancel(self) -> int:
-        """Ask the provider to stop all batches under way, and drop the parts that it never saw; how many it stops.
+        """Ask the provider to stop all batches under way, drop the parts that it never saw, and count those it stops.
 
         What was answered before still comes with the next collection.
 
         Raises:
-            InputError: the provider refuses, or does not know a batch any more.
+            InputError: the provider refuses, or no longer knows a batch.
         """
         n_stopped, problem = 0, None
         with self._locked():
             for part in self.open_parts():
                 try:
                     n_stopped += self._watch.stop(part)
-                except InputError as error:  # of this batch: the others are stopped all the same
+                except InputError as error:  # of this batch only: the others are still stopped
                     problem = problem or error
             (self.folder / STAMP).write_text(f"{time.time_ns()}", encoding="utf-8")
         if problem is not None:
@@ -335,12 +338,12 @@ class BatchDesk:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Nobody else changes the parts meanwhile; the lock ends with the process that holds it."""
+        """Keep everybody else from changing the parts; the lock ends with the process that holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
-            self.say(f"{self.config.label}: another run is at work on its batches; waiting for it.")
+            self.say(f"{self.config.label}: another run is working on its batches; waiting for it.")
             self._lock.acquire()
         try:
             yield

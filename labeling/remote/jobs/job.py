@@ -1,4 +1,4 @@
-"""Where a batch job lies, and whose it is: written down, so that any machine with the store can go on with it."""
+"""Where a batch job is and whose it is, written down so that any machine with the store can continue it."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from labeling.remote.jobs.parts import write_json
 from labeling.votes.ledger import Ledger
 
 LABELER = "labeler.json"
-BATCH = "batch"  # folder of a labeler's batch job, in its ledger's
-PAID = "readers that are paid for, where locks keep two runs from paying twice"
+BATCH = "batch"  # folder of a reader's batch job, inside its ledger's folder
+PAID = "paid readers (its locks keep two runs from paying twice)"
 
 
 def batch_folder(ledger_folder: StorePath) -> Path:
-    """Where the batch job of a labeler lies, in its ledger's folder.
+    """Folder of the batch job of a reader, inside its ledger's folder.
 
     Raises:
-        InputError: the ledger is on another file system, which has neither locks nor steps that are taken as a whole.
+        InputError: the ledger is on another file system, which has neither locks nor atomic renames.
     """
     return require_folder(ledger_folder / BATCH, PAID)
 
 
 def direct_lock(ledger: Ledger) -> FileLock:
-    """Held by whoever asks a labeler call by call, for as long as a shard takes."""
+    """The lock held by whoever asks a reader call by call, for as long as one shard takes."""
     folder = require_folder(ledger.folder, PAID)
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / ".direct.lock")
 
 
 def write_labeler(folder: Path, config: LabelerConfig, labels: LabelSet) -> None:
-    """Write down whose batch job lies in a folder; names the key's variable, never the key.
+    """Write down whose batch job a folder holds, with the name of the key's variable and never the key.
 
     Raises:
         InputError: the disk is full or not writable.
@@ -45,10 +45,10 @@ def write_labeler(folder: Path, config: LabelerConfig, labels: LabelSet) -> None
 
 
 def read_labeler(folder: Path) -> tuple[LabelerConfig, LabelSet]:
-    """Whose batch job lies in a folder, as the run that submitted it wrote it down.
+    """Whose batch job a folder holds, as the run that submitted it wrote it down.
 
     Raises:
-        InputError: nothing that Tercet wrote.
+        InputError: the file is missing, or is not as Tercet wrote it.
     """
     file = folder / LABELER
     try:
@@ -56,4 +56,5 @@ def read_labeler(folder: Path) -> tuple[LabelerConfig, LabelSet]:
         config = {name: value for name, value in content["config"].items() if name in LabelerConfig.model_fields}
         return LabelerConfig.model_validate(config), LabelSet(tuple(content["labels"]))
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{file} is not a labeler ({error})", "what Tercet wrote", "submit the job again") from error
+        found = f"{file} does not describe a reader ({error})"
+        raise InputError(found, "the file as Tercet wrote it", "submit the job again") from error

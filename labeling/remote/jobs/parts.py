@@ -1,7 +1,8 @@
-"""The parts of a batch job on disk: one folder a part, so that a job goes on wherever it was left, on any machine.
+"""The parts of a batch job on disk: one folder per part, so that a job continues where it stopped, on any machine.
 
-A part's folder lies in the ledger's, beside the votes that it will give. It holds the requests as they are uploaded,
-whose votes they are, and how far the part has come. It appears whole by rename; its state is replaced whole.
+A part's folder is inside the ledger's folder, next to the votes that it will give. It holds the requests as they are
+uploaded, the keys of the votes they ask for, and how far the part has come. It appears whole by a rename; its state is
+replaced whole.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from labeling.remote.requests import batch_line
 from labeling.remote.spending import Usage, estimate
 from labeling.votes.vote import KEY, VOTES, Prompt, VoteKey
 
-# planned: on disk only. uploaded: the provider has the file. creating: a batch is being made, or was without our
-# knowing. created: the provider works on it. finished: its results are to be fetched. collected: the ledger has them.
-# forgotten: the user gave it up.
+# planned: on disk only. uploaded: the provider has the file. creating: a batch is being created, or was created without
+# our hearing of it. created: the provider works on it. finished: its results can be fetched. collected: the ledger has
+# them. forgotten: the user gave it up.
 Step = Literal["planned", "uploaded", "creating", "created", "finished", "collected", "forgotten"]
 OPEN: tuple[Step, ...] = ("planned", "uploaded", "creating", "created", "finished")
 
@@ -35,22 +36,22 @@ _KEYS = pl.Schema({name: VOTES[name] for name in (*KEY[1:], "question_id")})
 
 @dataclass
 class Part:
-    """A part of a job, as its `state.json` has it.
+    """A part of a job, as recorded in its `state.json`.
 
     Attributes:
-        folder: where it lies.
+        folder: the part's folder.
         id: digest of its requests and of the attempt.
-        attempt: of the job: 1 for the first parts that were planned, one more each time that new ones were.
-        n_requests: lines.
-        n_bytes: of the requests file.
-        worst: tokens of all requests at most: requests, input, output.
+        attempt: number of the attempt: 1 for the first parts planned, one more each time new parts are planned.
+        n_requests: number of requests, one per line.
+        n_bytes: size of the requests file.
+        worst: most tokens of all requests together: requests, input, output.
         step: how far it has come.
-        tries: how often a batch was made of it; above 1 where the provider failed one as a whole.
-        file_id: the provider's id of the requests file.
-        batch_id: the provider's id of the batch.
-        status: the provider's word for how the batch stands.
+        tries: how often a batch was created from it; above 1 if the provider failed one as a whole.
+        file_id: the provider's id for the requests file.
+        batch_id: the provider's id for the batch.
+        status: the provider's word for the state of the batch.
         counts: what collecting it found: votes, refused, duplicates, unknown, broken, unanswered.
-        created_at: when the batch was made, seconds since 1970, as the provider says.
+        created_at: when the batch was created, in seconds since 1970, as the provider says.
     """
 
     folder: Path
@@ -69,12 +70,12 @@ class Part:
 
     @property
     def tag(self) -> str:
-        """What the batch is known by at the provider: one batch a tag."""
+        """The tag that names the batch at the provider: one batch per tag."""
         return f"{self.id}.{self.tries}"
 
     @property
     def is_open(self) -> bool:
-        """Whether votes may still come of it."""
+        """Whether votes may still come from it."""
         return self.step in OPEN
 
     @property
@@ -84,7 +85,7 @@ class Part:
 
     @property
     def may_have_a_batch(self) -> bool:
-        """Whether the provider works on it, did, or was asked to when we last heard."""
+        """Whether the provider works on it, has worked on it, or was last asked to."""
         return self.step in ("creating", "created", "finished")
 
     @property
@@ -93,7 +94,7 @@ class Part:
         return Usage(*self.worst)
 
     def move(self, step: Step, **changes: Any) -> None:
-        """Take the next step, on disk before in memory.
+        """Take the next step, first on disk and then in memory.
 
         Raises:
             InputError: the disk is full or not writable.
@@ -104,7 +105,7 @@ class Part:
             setattr(self, name, value)
 
     def vote_keys(self) -> dict[str, VoteKey]:
-        """Whose votes its requests are, by custom id."""
+        """The keys of the votes that its requests ask for, by custom id."""
         frame = pl.read_parquet(self.folder / KEYS)
         keys = (VoteKey(*row) for row in frame.select(VoteKey._fields).iter_rows())
         return {key.id: key for key in keys}
@@ -115,7 +116,7 @@ class Part:
             (self.folder / name).unlink(missing_ok=True)
 
     def drop(self) -> None:
-        """Take a part back that has no batch; whatever breaks meanwhile, it is there whole or not at all."""
+        """Take back a part that has no batch; if this breaks off, the part is there whole or not at all."""
         gone = self.folder.with_name(f".dropped-{self.id}")
         shutil.rmtree(gone, ignore_errors=True)
         self.folder.rename(gone)
@@ -127,32 +128,34 @@ class Part:
 
 
 def load_parts(folder: Path) -> list[Part]:
-    """All parts of a labeler, in order of their attempts.
+    """All parts of a reader, in order of their attempts.
 
     Raises:
-        InputError: a state file that is none.
+        InputError: a state file is not as Tercet wrote it.
     """
     parts = []
-    for file in sorted(folder.glob(f"[!.]*/{STATE}")):  # what a killed run was making begins with a dot
+    for file in sorted(folder.glob(f"[!.]*/{STATE}")):  # the dot marks a folder that a killed run was writing
         try:
             parts.append(Part(file.parent, **json.loads(file.read_text(encoding="utf-8"))))
         except FileNotFoundError:  # another run has just taken it back
             continue
         except (ValueError, TypeError) as error:
             raise InputError(
-                f"{file} is not the state of a batch ({error})", "what Tercet wrote", "restore it from a backup"
+                f"{file} is not the state of a batch ({error})",
+                "the file as Tercet wrote it",
+                "restore it from a backup",
             ) from error
     return sorted(parts, key=lambda part: (part.attempt, part.id))
 
 
 def plan_parts(folder: Path, config: LabelerConfig, prompts: Iterable[Prompt], attempt: int) -> Iterator[Part]:
-    """Write prompts into parts, no larger than the labeler's limits; memory holds the keys of one part.
+    """Write prompts into parts, no larger than the reader's limits; memory holds the keys of one part.
 
     Args:
-        folder: of the labeler's parts.
-        config: the labeler.
-        prompts: each vote once.
-        attempt: counts in a part's id, so that the same requests can be made again.
+        folder: folder of the reader's parts.
+        config: the reader.
+        prompts: prompts, each vote once.
+        attempt: number that enters a part's id, so that the same requests can be made again.
 
     Raises:
         InputError: one request is larger than a file may be, or the disk is full.
@@ -164,8 +167,8 @@ def plan_parts(folder: Path, config: LabelerConfig, prompts: Iterable[Prompt], a
         if len(line) > remote.bytes_per_batch:
             raise InputError(
                 f"the request of question {prompt.question_id!r} has {len(line)} bytes",
-                f"at most {remote.bytes_per_batch} (remote.bytes_per_batch)",
-                "shorten the document, or raise the limit where the provider allows it",
+                f"at most {remote.bytes_per_batch} bytes (remote.bytes_per_batch)",
+                "shorten the document, or raise the limit if the provider allows it",
             )
         is_full = writer is not None and (
             len(writer.keys) >= remote.requests_per_batch or writer.n_bytes + len(line) > remote.bytes_per_batch
@@ -180,7 +183,7 @@ def plan_parts(folder: Path, config: LabelerConfig, prompts: Iterable[Prompt], a
 
 
 class _PartWriter:
-    """A part in the making, in a folder that no one looks at."""
+    """A part that is being written, in a folder that nobody reads yet."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""What a finished batch gives: its result lines, in any order, some of them broken, doubled, missing or nobody's."""
+"""The results of a finished batch: lines in any order, some of them broken, repeated, missing or unknown."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Results:
     """What the result files of a part say.
 
     Attributes:
-        votes: one a request that was answered, whatever the answer.
-        refused: of requests that the provider refuses for what is in them.
-        used: tokens of the answered ones.
-        duplicates: result lines for a request that had one already.
-        unknown: result lines for requests that are not of this part.
-        broken: lines that are no result.
-        unanswered: requests with an error that may pass, or without any line.
-        n_silent: answers whose tokens the provider does not state, the malformed ones among them.
-        n_malformed: answers that are no chat completion; their requests count as unanswered.
-        error: the last error of a request that was not answered; None where there was none.
-        promised: answers that the provider counts; 0 where it does not say.
-        new: the votes of these that the ledger did not have.
+        votes: one for each request that was answered, whatever the answer.
+        refused: votes for requests that the provider refuses because of their content.
+        used: tokens of the answered requests.
+        duplicates: result lines for a request that already had one.
+        unknown: result lines for requests that are not in this part.
+        broken: lines that are not results.
+        unanswered: requests with a temporary error, or without any line.
+        n_silent: answers whose tokens the provider does not state, malformed ones included.
+        n_malformed: answers that are not chat completions; their requests count as unanswered.
+        error: the last error of a request that was not answered; None if there was no such error.
+        promised: answers that the provider counts; 0 if it does not say.
+        new: those of these votes that the ledger did not have.
     """
 
     votes: list[Vote] = field(default_factory=list)
@@ -53,23 +53,23 @@ class Results:
 
     @property
     def n_lacking(self) -> int:
-        """Answers that the provider counts and no file has."""
+        """Answers that the provider counts but no file has."""
         return max(0, self.promised - len(self.votes) - self.n_malformed)
 
     def used_at_most(self, worst: Usage) -> Usage:
-        """What was used, a request that does not say counted with its share of the worst case of all."""
+        """What was used; an answer that does not state it counts as its share of the worst case."""
         share = self.n_silent / worst.requests if worst.requests else 0.0
         return self.used.plus(Usage(0, math.ceil(worst.input * share), math.ceil(worst.output * share)))
 
     @property
     def counts(self) -> dict[str, int]:
-        """All of it as numbers."""
+        """The results as numbers."""
         numbers = {name: getattr(self, name) for name in ("duplicates", "unknown", "broken", "unanswered")}
         return {"votes": len(self.votes), "refused": len(self.refused), **numbers}
 
 
 def read_lines(file: Path) -> Iterator[dict[str, Any] | None]:
-    """The lines of a result file as JSON objects; None for one that is none."""
+    """The lines of a result file as JSON objects; None for a line that is not one."""
     with file.open("rb") as lines:
         for line in lines:
             if not line.strip():
@@ -93,11 +93,11 @@ def read_results(
 
     Args:
         lines: of the output file, then of the error file.
-        keys: whose votes the part asked for, by custom id.
-        config: the labeler.
+        keys: keys of the votes that the part asked for, by custom id.
+        config: the reader.
         labels: the allowed answers.
-        labeler: its fingerprint.
-        clean: takes the key out of a provider's words.
+        labeler: the reader's fingerprint.
+        clean: takes the API key out of a provider's words.
     """
     results, answered = Results(), set()
     for line in lines:
@@ -118,7 +118,7 @@ def _take(
     line: Mapping[str, Any], key: VoteKey, config: LabelerConfig, labels: LabelSet, labeler: str,
     clean: Callable[[str], str], results: Results,
 ) -> bool:  # fmt: skip
-    """Take the answer of a line, or its refusal; False where there is neither."""
+    """Take the answer of a line, or its refusal; False if there is neither."""
     response = line.get("response")
     body = response.get("body") if isinstance(response, dict) else None
     if isinstance(response, dict) and response.get("status_code") == OK and isinstance(body, dict):
@@ -141,7 +141,7 @@ def _take(
 
 
 def _error(line: Mapping[str, Any], response: Any, clean: Callable[[str], str]) -> ProviderError:
-    """The error of a request, which stands beside its response or in its body."""
+    """The error of a request, which is next to its response or in its body."""
     status = response.get("status_code") if isinstance(response, dict) else None
     body = response.get("body") if isinstance(response, dict) else None
     inner = line.get("error") or (body.get("error") if isinstance(body, dict) else None) or {}

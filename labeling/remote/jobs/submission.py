@@ -1,7 +1,7 @@
-"""Making batches: each part once, whatever breaks meanwhile.
+"""Creates batches: one for each part, whatever breaks meanwhile.
 
-The creation of a batch is the one call that must not be made twice. It is announced on disk, carries the part's tag,
-and is made only after the provider's list of batches shows none with that tag.
+Creating a batch is the one call that must not be made twice. It is announced on disk, carries the part's tag, and is
+made only after the provider's list of batches shows none with that tag.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from labeling.remote.pacing import FREE_CALLS_TRIED, LONGEST_WAIT, insist, pause
 from labeling.remote.requests import ENDPOINT
 from labeling.remote.spending import Meter, Usage
 
-LIST_LAG = 10.0  # seconds within which a batch that was made shows in the provider's list; `$TERCET_LIST_LAG`
+LIST_LAG = 10.0  # seconds until the provider's list shows a new batch; `$TERCET_LIST_LAG`
 _TAG, _LABELER_TAG = "tercet_part", "tercet_labeler"
 
 
@@ -25,7 +25,7 @@ def _list_lag() -> float:
 
 
 class PartCounter:
-    """Sets the worst case of each batch aside, once, and settles it once.
+    """Sets aside the worst case of each batch, once, and settles it, once.
 
     Args:
         meter: what may be spent.
@@ -36,35 +36,35 @@ class PartCounter:
         self._counted: dict[str, Usage] = {}  # by tag
 
     def set_aside(self, part: Part, *, within_limit: bool) -> None:
-        """Count a part, unless it is counted.
+        """Count a part, unless it is counted already.
 
         Raises:
-            LimitError: the run might pass its limit.
+            LimitError: the run might exceed its limit.
         """
         if part.tag not in self._counted:
             self._meter.set_aside(part.worst_usage, within_limit=within_limit)
             self._counted[part.tag] = part.worst_usage
 
     def keep_only(self, parts: Sequence[Part]) -> None:
-        """Settle what is set aside for any other part: it has ended, at somebody else's hands."""
+        """Settle what is set aside for all other parts: another process has ended them."""
         for tag in self._counted.keys() - {part.tag for part in parts}:
             self._meter.settle(self._counted.pop(tag), Usage())
 
     def settle(self, part: Part, used: Usage) -> None:
-        """Put what a part took in the place of its worst case."""
+        """Replace a part's worst case by what it used."""
         set_aside = self._counted.pop(part.tag, None)
         if set_aside is not None:
             self._meter.settle(set_aside, used)
 
 
 class Submission:
-    """Brings parts to a provider.
+    """Submits parts to a provider.
 
     Args:
-        labeler: the labeler's fingerprint.
+        labeler: the reader's fingerprint.
         provider: the open provider.
         counter: what may be spent.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class Submission:
         self._counter, self._sleep = counter, sleep
 
     def submit(self, parts: Sequence[Part]) -> None:
-        """Make the batch of every part that has none.
+        """Create a batch for every part that has none.
 
         Raises:
-            ProviderError: the provider refuses, or does not answer for long.
-            LimitError: the next part might pass the limit of what may be spent.
+            ProviderError: the provider refuses, or does not answer for a long time.
+            LimitError: the next part might exceed the spending limit.
         """
         known = self._known()
         files = self._free(self._provider.files)
@@ -87,14 +87,14 @@ class Submission:
             self._submit(part, known, files)
 
     def find(self, part: Part, *, is_patient: bool = False) -> bool:
-        """Take note of a part's batch, if the provider has one; whether it has.
+        """Note a part's batch if the provider has one; returns whether it has.
 
         Args:
-            part: in doubt.
-            is_patient: look again after a while, as one that was made a moment ago may not be listed yet.
+            part: a part that may have a batch.
+            is_patient: whether to look again after a while, because a new batch may not be listed yet.
 
         Raises:
-            ProviderError: the provider refuses, or does not answer for long.
+            ProviderError: the provider refuses, or does not answer for a long time.
         """
         for pause in (0.0, _list_lag() / 4, _list_lag()) if is_patient else (0.0,):
             if pause:
@@ -106,10 +106,10 @@ class Submission:
         return False
 
     def _submit(self, part: Part, known: dict[str, dict[str, Any]], files: dict[str, tuple[str, int]]) -> None:
-        """Make the batch of a part, unless it was made already."""
+        """Create the batch of a part, unless it was created already."""
         if part.step == "creating" and self.find(part, is_patient=True):
             return
-        while known.get(part.tag, {}).get("status") == "failed":  # an earlier run's: it did nothing
+        while known.get(part.tag, {}).get("status") == "failed":  # from an earlier run: it did nothing
             part.move(part.step, tries=part.tries + 1)
         if part.tag in known:
             self._take_note(part, known[part.tag])
@@ -124,7 +124,7 @@ class Submission:
         self._create(part)
 
     def _create(self, part: Part) -> None:
-        """Make the batch of an uploaded part: never blindly again, as nothing else keeps two from being made."""
+        """Create the batch of an uploaded part; look before a second try, because nothing else prevents two batches."""
         metadata = {_TAG: part.tag, _LABELER_TAG: self._labeler}
         attempt = 0
         while True:
@@ -135,14 +135,14 @@ class Submission:
                 return
             except ProviderError as error:
                 if not error.is_transient:
-                    if attempt == 1:  # else an earlier one may have been made
+                    if attempt == 1:  # later, an earlier try may have created it
                         part.move("uploaded")
                     raise
                 pause = pause_after(attempt, error)
                 if attempt >= FREE_CALLS_TRIED or pause > LONGEST_WAIT:
                     raise
-                # Whatever came back or did not, the batch may be there: only the list tells, after a while. After a 429
-                # nothing was made for sure.
+                # Whatever came back, the batch may exist: only the list can tell, after a while. After a 429 there is
+                # certainly none.
                 self._sleep(pause if error.status == TOO_MANY else max(_list_lag(), pause))
                 if self.find(part):
                     return
@@ -159,5 +159,5 @@ class Submission:
         return {str(tags[_TAG]): batch for tags, batch in tagged if isinstance(tags, dict) and _TAG in tags}
 
     def _free(self, call: Callable[[], Any]) -> Any:
-        """A call that costs nothing, made until it goes well."""
+        """Repeat a call that costs nothing until it succeeds."""
         return insist(call, sleep=self._sleep)

@@ -1,4 +1,4 @@
-"""Watching batches at the provider: how each stands, what to do about one that failed, and stopping them."""
+"""Watches batches at the provider: looks at their states, retries those that failed, and stops them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from labeling.remote.jobs.submission import PartCounter, Submission
 from labeling.remote.pacing import insist
 from labeling.remote.spending import Usage
 
-ENDED = ("completed", "failed", "expired", "cancelled")  # a batch changes no more
+ENDED = ("completed", "failed", "expired", "cancelled")  # after these, a batch no longer changes
 
 
 class Watch:
     """Looks after batches, one at a time; the caller holds the job's lock.
 
     Args:
-        config: the labeler.
+        config: the reader.
         provider: the open provider.
         submission: knows which batches are ours.
         counter: what may be spent.
-        say: told about what is out of the ordinary.
-        sleep: waits so many seconds.
+        say: called with a line about anything out of the ordinary.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class Watch:
     ) -> None:  # fmt: skip
         self._config, self._provider, self._submission, self._counter = config, provider, submission, counter
         self._say, self._sleep = say, sleep
-        self._failures: Counter[str] = Counter()  # of this run, as a whole, by part
+        self._failures: Counter[str] = Counter()  # of whole batches in this run, by part
 
     def find(self, part: Part, *, is_patient: bool = False) -> None:
-        """Take note of the batch of a part in doubt, as `Submission.find`.
+        """Note the batch of a part that may have one, as in `Submission.find`.
 
         Raises:
             InputError: the provider refuses.
@@ -51,11 +51,11 @@ class Watch:
             raise self._provider.explain(error, self._config.model) from error
 
     def look(self, part: Part, *, is_alone: bool) -> None:
-        """Look how a batch stands, and write down what changed.
+        """Look at the state of a batch, and write down what changed.
 
         Args:
-            part: with a batch.
-            is_alone: whether no other batch of the job is under way, for which it could wait.
+            part: a part with a batch.
+            is_alone: whether no other batch of the job is under way that it could wait for.
 
         Raises:
             InputError: the provider refuses, does not know the batch, or has failed it too often.
@@ -74,38 +74,38 @@ class Watch:
             part.move("created", status=status)
 
     def lost(self, part: Part, error: ProviderError) -> InputError:
-        """Why a batch that was made cannot be looked at; what it would give is never asked for again unbidden."""
+        """Why an existing batch cannot be read; its votes are asked for again only if the user says so."""
         if error.status != NOT_FOUND:
             return self._provider.explain(error, self._config.model)
         return InputError(
             f"{self._provider.name} does not know batch {part.batch_id} or its files ({error.message})",
-            f"what was submitted with the key in {self._provider.remote.key_name}",
-            f"set that key; or, where the provider has deleted it, `tercet batches forget {part.id}`, and its votes "
-            "are asked for and paid again",
+            f"a batch that was submitted with the key in {self._provider.remote.key_name}",
+            f"set the key that it was submitted with, or, if the provider has deleted it, run `tercet batches forget "
+            f"{part.id}` to ask and pay for its votes again",
         )
 
     def _failed(self, part: Part, batch: dict[str, Any], *, is_alone: bool) -> None:
-        """A batch that failed as a whole did nothing and cost nothing: it is made again, if that can help."""
+        """A batch that failed as a whole did nothing and cost nothing: create it again, if that can help."""
         error = batch_error(batch, self._provider.clean)
         self._counter.settle(part, Usage())
         part.move("uploaded", status="failed", batch_id=None, tries=part.tries + 1)
         if error.is_missing_model:
             raise self._provider.explain(error, self._config.model)
-        # What is too much for the account's queue goes through once other batches have ended.
+        # A batch that is too much for the account's queue goes through once other batches have ended.
         waits = error.code == "token_limit_exceeded" and not is_alone
         self._failures[part.id] += not waits
         if self._failures[part.id] >= self._config.remote.max_attempts:
             raise InputError(
                 f"{self._provider.name} failed a batch {self._failures[part.id]} times ({error.code or 'no code'}: "
                 f"{error.message})",
-                "one that it works on",
-                "correct what it says (lower remote.requests_per_batch where a batch is too large) and run again: "
+                "a batch that it accepts",
+                "correct what it names (lower remote.requests_per_batch if a batch is too large) and run again: "
                 "everything so far is kept",
             )
         self._say(f"{self._provider.name} failed a batch ({error.message}); it is submitted again.")
 
     def is_at_work(self, part: Part) -> bool:
-        """Whether a batch has not ended; one that the provider does not know has.
+        """Whether a batch is still running; one that the provider does not know counts as ended.
 
         Raises:
             InputError: the provider refuses.
@@ -118,7 +118,7 @@ class Watch:
             raise self._provider.explain(error, self._config.model) from error
 
     def stop(self, part: Part) -> bool:
-        """Stop a batch, or drop what the provider never saw; whether there was one to stop."""
+        """Stop a batch, or drop a part that the provider never saw; returns whether there was a batch to stop."""
         if part.step == "creating":
             self.find(part, is_patient=True)
         if part.step in ("planned", "uploaded", "creating"):
@@ -140,5 +140,5 @@ class Watch:
             return str(self._provider.batch(str(part.batch_id)).get("status"))  # it had ended before
 
     def _free(self, call: Callable[[], Any]) -> Any:
-        """A call that costs nothing, made until it goes well."""
+        """Repeat a call that costs nothing until it succeeds."""
         return insist(call, sleep=self._sleep)

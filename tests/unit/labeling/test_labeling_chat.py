@@ -209,8 +209,11 @@ def test_a_model_that_wants_none_gets_none():
     ("template", "found"),
     [
         (None, "has no chat template"),
-        ("no message at all", "does not show the user's message once"),
-        ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", "does not show the user's message once"),
+        ("no message at all", "does not show the user's message exactly once"),
+        (
+            "{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}",
+            "does not show the user's message exactly",
+        ),
         ("{% if %}", "does not render"),
         ("{{ messages[5].content.x }}", "does not render"),
         ("{{ raise_exception('no') }}", "does not render"),

@@ -123,14 +123,14 @@ def test_a_second_fetch_downloads_nothing(index, said):
     index.downloads.clear()
     assert fetch_model(reader_of(), "auto", said.append).read_bytes() == WHOLE
     assert index.downloads == []
-    assert said[-1] == "big: here already, digest verified"
+    assert said[-1] == "big: already here, digest verified"
 
 
 def test_a_file_that_is_here_with_other_bytes_is_refused_and_not_replaced(index, said):
     model = reader_of()
     model.path.parent.mkdir(parents=True)
     model.path.write_bytes(WHOLE[::-1])
-    with pytest.raises(InputError, match=f"expected {sha256(WHOLE)}"):
+    with pytest.raises(InputError, match=f"expected sha256 {sha256(WHOLE)}"):
         fetch_model(model, "auto", said.append)
     assert model.path.read_bytes() == WHOLE[::-1]
     assert index.downloads == []
@@ -271,7 +271,7 @@ def test_a_model_without_a_known_digest_records_the_digest_of_what_came(index, s
     model = reader_of(sha256="", bytes=0)
     path = fetch_model(model, "auto", said.append)
     assert recorded_digest(path) == sha256(WHOLE)
-    assert any(f"recorded sha256 {sha256(WHOLE)}" in line for line in said)
+    assert any(f"recorded the sha256 {sha256(WHOLE)}" in line for line in said)
 
 
 def test_a_model_with_a_known_digest_needs_no_record(index, said):
@@ -289,7 +289,7 @@ def test_auto_prefers_the_mirror_to_the_hub(index, said, monkeypatch):
     ids=["no mirror", "no repository", "neither"],
 )
 def test_a_source_that_a_model_does_not_have_is_refused(index, said, settings, source):
-    with pytest.raises(InputError, match=f"big has no {source} source"):
+    with pytest.raises(InputError, match=f"big cannot be fetched with --from {source}"):
         fetch_model(reader_of(**settings), source, said.append)
 
 
@@ -350,7 +350,7 @@ def test_an_error_of_the_hub_becomes_one_line(monkeypatch, said, error, kind):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     model = (reader_of if kind == "reader" else embedder_of)(repo="owner/model")
-    with pytest.raises(InputError, match="the hub did not give owner/model") as refused:
+    with pytest.raises(InputError, match="the hub did not deliver owner/model") as refused:
         fetch_model(model, "hub", said.append)
     assert "\n" not in str(refused.value)
     assert error.__name__ in str(refused.value)

@@ -61,7 +61,7 @@ def test_paraphrase_wants_three_different_prompts(prompts):
 
 @pytest.mark.parametrize("diversity", ["resample", "permute"])
 def test_more_than_one_prompt_is_refused_where_only_one_would_be_used(diversity):
-    with pytest.raises(InputError, match="1 different prompt;"):
+    with pytest.raises(InputError, match="expected 1 prompt;"):
         check_diversity(LabelerConfig(diversity=diversity, prompts=PARAPHRASES["label"]), LABELS)
 
 
@@ -156,7 +156,7 @@ def test_a_config_cannot_be_changed_afterwards():
 
 @pytest.mark.parametrize("frame", ["", "no slot", "{system} only", "{message} and {message}", "{ message }"])
 def test_a_frame_without_exactly_one_place_for_the_message_is_refused(frame):
-    with pytest.raises(ValidationError, match=r"frame\n.*\{message\} once"):
+    with pytest.raises(ValidationError, match=r"frame\n.*\{message\} exactly once"):
         LabelerConfig(frame=frame)
 
 

@@ -186,7 +186,7 @@ def test_a_template_that_refuses_system_messages_gets_the_system_text_before_the
 )
 def test_a_template_that_does_not_show_the_message_once_is_refused(smollm2, monkeypatch, template):
     monkeypatch.setattr(LlamaModel, "chat_template", template)
-    with pytest.raises(InputError, match="does not show the user's message once"):
+    with pytest.raises(InputError, match="does not show the user's message exactly once"):
         labeler_of(smollm2)
 
 

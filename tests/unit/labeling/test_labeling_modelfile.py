@@ -110,9 +110,9 @@ def test_a_whole_modelfile_is_read(read, tmp_path):
         "num_predict": 64, "seed": 42, "stop": ("<|eot_id|>", "### User: "),
     }  # fmt: skip
     assert imported.notes == (
-        "repeat_penalty counts in generate mode only.",
-        "num_predict counts in generate mode only.",
-        "stop counts in generate mode only.",
+        "repeat_penalty applies in generate mode only.",
+        "num_predict applies in generate mode only.",
+        "stop applies in generate mode only.",
     )
 
 
@@ -180,16 +180,16 @@ def test_every_printable_system_message_in_triple_quotes_is_read_back(write, tex
         ("FROM \n", "names no model"),
         (
             "FROM weights.gguf\n\nFROM weights.gguf",
-            r"line 3: a second FROM after that on line 1: expected one \(Ollama",
+            r"line 3: a second FROM, after the one on line 1: expected a single FROM \(Ollama",
         ),
         ("FROM weights.gguf\nSISTEM a", r"line 2: unknown instruction 'SISTEM'.*did you mean SYSTEM\?"),
         ("FROM weights.gguf\nSYSTEM: a", "line 2: unknown instruction 'SYSTEM:'"),
         ("FROM weights.gguf\nSYSTEM", "line 2: 'SYSTEM' has no value"),
         ("FROM weights.gguf\nPARAMETER seed\n", "line 2: 'PARAMETER seed' has no value"),
         ("FROM weights.gguf\nPARAMETER \n", "line 2: 'PARAMETER' has no value"),
-        ('FROM weights.gguf\n\nSYSTEM """a\nb\n', "line 3: SYSTEM opens a quote that nothing closes"),
-        ('FROM weights.gguf\nSYSTEM "yes" or "no', "line 2: SYSTEM opens a quote that nothing closes"),
-        ('FROM weights.gguf\nSYSTEM """a""', "line 2: SYSTEM opens a quote that nothing closes"),
+        ('FROM weights.gguf\n\nSYSTEM """a\nb\n', "line 3: SYSTEM opens a quote that is never closed"),
+        ('FROM weights.gguf\nSYSTEM "yes" or "no', "line 2: SYSTEM opens a quote that is never closed"),
+        ('FROM weights.gguf\nSYSTEM """a""', "line 2: SYSTEM opens a quote that is never closed"),
         ("FROM weights.gguf\nPARAMETER temperature hot", "line 2: temperature 'hot': expected a number"),
         ("FROM weights.gguf\nPARAMETER temperature nan", "line 2: temperature 'nan': expected a number"),
         ("FROM weights.gguf\nPARAMETER num_ctx 4096.0", "line 2: num_ctx '4096.0': expected a whole number"),
@@ -200,7 +200,10 @@ def test_every_printable_system_message_in_triple_quotes_is_read_back(write, tex
         ("FROM llama3.2 # small", "line 1: 'llama3.2 # small' is neither a file nor a model's name"),
         ("FROM a/b/c/d", "line 1: 'a/b/c/d' is neither a file nor a model's name"),
         ("FROM somebody/../../secret", "is neither a file nor a model's name"),
-        ("FROM nobody/knows:it", r"nobody/knows:it is not in Ollama's store.*run `ollama pull nobody/knows:it`"),
+        (
+            "FROM nobody/knows:it",
+            r"nobody/knows:it is neither in Ollama's store .*nor in the registry.*run `ollama pull nobody/knows:it`",
+        ),
     ],
 )
 def test_a_wrong_modelfile_is_refused_with_its_line(read, text, said):
@@ -227,7 +230,7 @@ def test_weights_in_another_format_are_refused(read, tmp_path):
 # What is noted.
 
 
-NO_NAME = "is left out: Tercet has none of that name."
+NO_NAME = "is left out: Tercet has no parameter of that name."
 NO_LIMIT = "is left out: it asks for an answer without limit, or as long as the context."
 OWN_TEMPLATE = "the model file's own chat template is used instead."
 
@@ -237,13 +240,13 @@ OWN_TEMPLATE = "the model file's own chat template is used instead."
     [
         (
             "ADAPTER ./lora.gguf",
-            "ADAPTER (line 2) is left out: Tercet loads no adapters, so that the base model answers.",
+            "ADAPTER (line 2) is left out: Tercet loads no adapters, so the base model answers.",
         ),
         (
             "MESSAGE user Hi\nMESSAGE assistant Ho",
-            "MESSAGE (line 2, 3) is left out: Tercet's prompts hold no earlier talk.",
+            "MESSAGE (line 2, 3) is left out: Tercet's prompts hold no earlier conversation.",
         ),
-        ('MESSAGE user """a\nb"""', "MESSAGE (line 2) is left out: Tercet's prompts hold no earlier talk."),
+        ('MESSAGE user """a\nb"""', "MESSAGE (line 2) is left out: Tercet's prompts hold no earlier conversation."),
         ('LICENSE """\nlong\n"""', "LICENSE (line 2) is left out: it does not change the answers."),
         ("RENDERER qwen3", "RENDERER (line 2) is left out: it names code inside Ollama."),
         ("REQUIRES 0.14.0", "REQUIRES (line 2) is left out: it is about Ollama itself."),
@@ -254,9 +257,9 @@ OWN_TEMPLATE = "the model file's own chat template is used instead."
         ("PARAMETER num_predict -1", f"PARAMETER num_predict -1 (line 2) {NO_LIMIT}"),
         ("PARAMETER num_predict -2", f"PARAMETER num_predict -2 (line 2) {NO_LIMIT}"),
         ("PARAMETER seed -1", "PARAMETER seed -1 (line 2) is left out: it asks for another seed every time."),
-        ("PARAMETER num_ctx 0", "PARAMETER num_ctx 0 (line 2) is left out: it asks for what Ollama thinks best."),
+        ("PARAMETER num_ctx 0", "PARAMETER num_ctx 0 (line 2) is left out: it asks for whatever Ollama thinks best."),
         (f'TEMPLATE """{CONVERSATION}"""', f"TEMPLATE uses {{{{ range .Messages }}}}: {OWN_TEMPLATE}"),
-        ("TEMPLATE <u>{{ .Prompt }}", "TEMPLATE shows no system message, so that none reaches the model."),
+        ("TEMPLATE <u>{{ .Prompt }}", "TEMPLATE shows no system message, so none reaches the model."),
     ],
 )
 def test_what_is_not_honoured_is_said(read, lines, note):
@@ -293,8 +296,8 @@ def test_a_stored_model_is_used_with_what_was_packed_with_it(read, pull):
     assert (imported.system, imported.frame) == ("You are Qwen.", CHATML_FRAME)
     assert imported.parameters == {"temperature": 0.6, "top_k": 20, "min_p": 0.0, "stop": ("<|im_end|>",)}
     assert imported.notes == (
-        "PARAMETER mirostat (packed with qwen3:8b) is left out: Tercet has none of that name.",
-        "stop counts in generate mode only.",
+        "PARAMETER mirostat (packed with qwen3:8b) is left out: Tercet has no parameter of that name.",
+        "stop applies in generate mode only.",
     )
 
 
@@ -322,8 +325,8 @@ def test_an_empty_value_leaves_what_was_packed(read, pull):
 def test_adapters_and_messages_that_were_packed_are_noted(read, pull):
     pull("tuned:latest", adapter="LoRA", messages="[]", license="MIT")
     assert read("FROM tuned").notes == (
-        "ADAPTER of tuned:latest is left out: Tercet loads no adapters, so that the base model answers.",
-        "MESSAGE of tuned:latest is left out: Tercet's prompts hold no earlier talk.",
+        "ADAPTER of tuned:latest is left out: Tercet loads no adapters, so the base model answers.",
+        "MESSAGE of tuned:latest is left out: Tercet's prompts hold no earlier conversation.",
     )
 
 
@@ -371,7 +374,7 @@ def test_without_the_variable_the_store_is_in_the_users_folder(read, pull, store
 def test_a_model_that_is_not_stored_is_stood_for_by_the_registrys(read, written, name):
     imported = read(f"FROM {written}")
     assert imported.model == name
-    assert imported.notes[0].endswith(f"{name} stands for it, maybe in another quantisation or release.")
+    assert imported.notes[0].endswith(f"{name} takes its place, possibly in another quantisation or release.")
 
 
 def test_a_name_of_the_registry_is_taken_as_it_is(read):
@@ -381,7 +384,7 @@ def test_a_name_of_the_registry_is_taken_as_it_is(read):
 
 @pytest.mark.parametrize("name", ["llama3.2:1b-text-q4_K_M", "qwen3:4b", "gemma3:4b-it-qat", "llama3.3"])
 def test_a_model_that_is_like_one_of_the_registry_but_another_is_refused(read, name):
-    with pytest.raises(InputError, match="no model of the registry"):
+    with pytest.raises(InputError, match="nor in the registry"):
         read(f"FROM {name}")
 
 

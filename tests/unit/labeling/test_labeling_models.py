@@ -176,7 +176,7 @@ def test_a_file_that_was_cut_short_is_refused_by_its_size_before_it_is_read(put_
 
 def test_other_bytes_of_the_right_size_are_refused_by_their_digest(put_model, content_sha):
     put_model(CONTENT[::-1], sha256=content_sha, bytes=len(CONTENT))
-    with pytest.raises(InputError, match=f"expected {content_sha} for tiny"):
+    with pytest.raises(InputError, match=f"expected sha256 {content_sha} for tiny"):
         resolve_model("tiny")
 
 
@@ -193,7 +193,7 @@ def test_a_digest_recorded_at_the_first_fetch_counts_from_then_on(put_model, con
     assert recorded_digest(model.path) == content_sha
     assert verify(model, model.path) == content_sha
     model.path.write_bytes(b"something else")
-    with pytest.raises(InputError, match=f"expected {content_sha}"):
+    with pytest.raises(InputError, match=f"expected sha256 {content_sha}"):
         resolve_model("tiny")
 
 

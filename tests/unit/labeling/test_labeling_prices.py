@@ -131,7 +131,7 @@ def test_an_empty_file_changes_nothing(write):
         (MODEL + "retired = 'soon'\n", r"models.0.retired = 'soon': expected"),
         (MODEL + "usd_per_million_tokens = 1.0\n", r"unknown key 'models.0.usd_per_million_tokens'"),
         (MODEL.replace("as_of = 2026-11-21", ""), r"'models.0.as_of' is missing: expected a value; add it"),
-        (MODEL + MODEL, r"two prices for groq openai/gpt-oss-20b: expected one"),
+        (MODEL + MODEL, r"two prices for groq openai/gpt-oss-20b: expected one price per model"),
     ],
     ids=lambda value: value.strip().splitlines()[-1] if "\n" in value else None,
 )

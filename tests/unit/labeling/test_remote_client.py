@@ -491,7 +491,7 @@ def test_a_provider_is_called_by_its_name_and_a_server_by_its_address(double):
         (ProviderError("Gone.", status=404, code="model_not_found"), "groq does not serve 'm' (Gone.)"),
         (
             ProviderError("No quota.", status=429, code="insufficient_quota"),
-            "the account at groq has nothing left to spend (No quota.): expected credit; top it up",
+            "the account at groq has nothing left to spend (No quota.): expected an account with credit; top it up",
         ),
         (ProviderError("Busy.", status=503), "groq does not answer (HTTP 503 : Busy.)"),
         (ProviderError("ReadTimeout", status=None, sent=True), "groq does not answer (no answer : ReadTimeout)"),
@@ -508,7 +508,7 @@ def test_an_error_that_ends_a_run_says_what_to_do(double, error, told):
 
 def test_a_server_that_wants_a_key_says_how_to_name_it(double):
     explained = open_at(double, "server", key_variable=None).explain(ProviderError("No key.", status=401), "m")
-    assert "none was sent" in str(explained)
+    assert "a request without a key" in str(explained)
     assert "remote.key_variable" in str(explained)
 
 

@@ -120,7 +120,7 @@ def test_another_prompt_another_model_or_another_order_is_another_part(tmp_path)
 def test_a_request_larger_than_a_batch_is_refused_and_leaves_whole_parts_alone(tmp_path):
     prompts = [*PROMPTS[:3], prompt_of(77, message="very " * 400)]
     with pytest.raises(
-        InputError, match=r"question 'q77' has \d+ bytes: expected at most 800 \(remote.bytes_per_batch"
+        InputError, match=r"question 'q77' has \d+ bytes: expected at most 800 bytes \(remote.bytes_per_batch"
     ):
         plan(tmp_path, prompts, bytes_per_batch=800, requests_per_batch=2)
     (whole,) = load_parts(tmp_path)

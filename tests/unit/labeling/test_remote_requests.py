@@ -264,7 +264,7 @@ def test_the_labels_belong_to_a_remote_labeler_too():
     ("provider", "settings", "named"),
     [
         ("server", {"remote": {"base_url": None}}, "without base_url"),
-        ("server", {"remote": {"api": "batch"}}, "remote.api 'batch' of a server"),
+        ("server", {"remote": {"api": "batch"}}, "remote.api 'batch' for a server"),
         ("openai", {"remote": {"completion_window": "48h"}}, "completion_window '48h'"),
         ("openai", {"remote": {"completion_window": "2d"}}, "completion_window '2d'"),
         ("groq", {"frame": "{message}"}, "frame"),
