@@ -127,5 +127,7 @@ def _check_settings(config: LabelerConfig, who: str) -> None:
         )
     if config.mode == "generate" and len(config.stop) > MAX_STOPS:
         raise InputError(
-            f"{who}: {len(config.stop)} stop texts", f"at most {MAX_STOPS}, the most that providers take", "remove some"
+            f"{who}: {len(config.stop)} stop texts",
+            f"at most {MAX_STOPS}, the most that providers take",
+            "remove some stop texts",
         )
