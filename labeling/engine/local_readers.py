@@ -15,7 +15,7 @@ from labeling.votes.vote import Labeler
 
 
 class Readers(Protocol):
-    """Opens readers that answer on this machine. Everything that asks one gets it here, so that tests can script it."""
+    """Opens readers that answer on this machine. Whatever asks a reader gets it here, so tests can script it."""
 
     def sha256(self, model: str) -> str:
         """Digest of a model, by registry name or path.
@@ -26,19 +26,19 @@ class Readers(Protocol):
         ...
 
     def n_bytes(self, model: str) -> int:
-        """Size of a model, by which smaller readers come first."""
+        """Size of a model, used to open smaller readers first."""
         ...
 
     def open(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
         """A reader that is ready to be asked.
 
         Raises:
-            InputError: as `sha256`, or the model cannot be asked as the config says.
+            InputError: as in `sha256`; also if the model cannot be asked with these settings.
         """
         ...
 
     def close(self) -> None:
-        """Free the memory that readers hold; the next one is opened anew."""
+        """Free the memory that readers hold; the next one is opened again."""
         ...
 
 

@@ -87,7 +87,7 @@ def test_a_missing_file_or_name_gets_one_line(arguments, expected, tercet):
 
 
 BAD_EXPERIMENTS = {
-    "not TOML": ("name = ", ["does not parse"]),
+    "not TOML": ("name = ", ["is not valid TOML"]),
     "unknown key": ("[retrieval]\nchunk_sizes = [32]\n", ["'retrieval.chunk_sizes'", "unknown key"]),
     "unknown section": ("[retreival]\nsizes = [32]\n", ["'retreival'"]),
     "wrong kind": ('[retrieval]\nsizes = ["big"]\n', ["retrieval.sizes", "'big'"]),
