@@ -11,7 +11,7 @@ from labeling.votes.consensus import Rule
 from results.advice.recommendation import COST_ORDER, unqualified
 from results.config import ScoringConfig
 from results.settings import CUT
-from results.stats.statistics import detectable_difference
+from results.stats.clustered import detectable_difference, missed
 
 GOLD_MEANS: dict[str, str] = {
     "unanimous_and_correct": "questions it answers rightly and unanimously from the whole document",
@@ -156,10 +156,3 @@ def _line(verdict: Verdict, best: dict[str, Any], n_settings: int, config: Scori
 
 def _others(n_settings: int) -> str:
     return "the other" if n_settings == 2 else f"each of the {n_settings - 1} others"
-
-
-def missed(detectable: float | None) -> str:
-    """What a comparison was too small to see."""
-    if detectable is None or detectable >= 1:
-        return "a run this small could not have shown any difference"
-    return f"a true difference below about {detectable:.3f} would probably have been missed"

@@ -12,20 +12,12 @@ import numpy.typing as npt
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from results.advice.verdict import missed
 from results.config import ScoringConfig
 from results.readers.answers import hits, judge
 from results.readers.labelers import no_nan
 from results.stats.answer_metrics import NO_ANSWER, kappa, score_answers, score_classes
-from results.stats.statistics import (
-    agreement_against_chance,
-    compare_paired,
-    detectable_difference,
-    holm,
-    mcnemar_exact,
-    p_above_chance,
-    wilson_clustered,
-)
+from results.stats.chance_agreement import agreement_against_chance, p_above_chance
+from results.stats.clustered import compare_paired, detectable_difference, holm, mcnemar_exact, missed, wilson_clustered
 
 Flags = npt.NDArray[np.bool_]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from results.stats.statistics import Scores
+from results.stats.clustered import Scores
 
 FRAGILE_MARGIN = 0.05  # below this top-2 margin, another build or thread count may turn the label
 

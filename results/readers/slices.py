@@ -14,7 +14,7 @@ import polars as pl
 from corpora.schema import Corpus
 from results.readers.answers import hits
 from results.readers.labelers import no_nan
-from results.stats.statistics import compare_paired, holm, wilson_clustered
+from results.stats.clustered import compare_paired, holm, wilson_clustered
 
 SLICES = pl.Schema(
     {

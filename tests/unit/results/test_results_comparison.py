@@ -13,7 +13,7 @@ from labeling.votes.vote import Vote, votes_frame
 from results.comparing.comparison import OWN_GOLD, PAIRS, compare_labelers, name_best
 from results.config import ScoringConfig
 from results.readers.labelers import LABELERS
-from results.stats.statistics import holm, mcnemar_exact, wilson, wilson_clustered
+from results.stats.clustered import holm, mcnemar_exact, wilson, wilson_clustered
 
 LABELS = LabelSet(("yes", "no", "maybe"))
 CONFIG = ScoringConfig(n_resamples=400)

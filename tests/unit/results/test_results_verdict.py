@@ -3,9 +3,9 @@ import polars as pl
 import pytest
 
 from labeling.votes.consensus import RULES
-from results.advice.verdict import GOLD_MEANS, missed, reach_verdicts
+from results.advice.verdict import GOLD_MEANS, reach_verdicts
 from results.config import ScoringConfig
-from results.stats.statistics import detectable_difference
+from results.stats.clustered import detectable_difference, missed
 
 A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
 
