@@ -87,8 +87,8 @@ def above_chance(
 ) -> Comparison:
     """How much more often two columns of labels agree than if one were shuffled, with a clustered interval.
 
-    The observed agreement less the product of the margins, linearised as in `clustered.kept_accuracy`: each item adds its
-    agreement less what its two labels would give with everybody else's.
+    The observed agreement less the product of the margins, linearised as in `clustered.kept_accuracy`: each item adds
+    its agreement less what its two labels would give with everybody else's.
 
     Args:
         a: labels, at least one.
