@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from results.evidence.span_metrics import SPAN_SCORES
 from results.report.text.markdown import UNKNOWN, Tables, interval, marked, number, p_value, share, table
 from results.settings import cut_of
 
@@ -119,7 +120,7 @@ def retrieval_section(tables: Tables) -> str:
     """What every setting retrieves under every cut; the same whoever reads."""
     means = tables["retrieval_means"]
     known = [name for name in RETRIEVAL_NAMES if name in means.columns and means[name].null_count() < len(means)]
-    has_spans = any(name.startswith("span") for name in known)
+    has_spans = any(name in SPAN_SCORES for name in known)
     header = ["setting", "read", "questions", *(["with evidence"] if has_spans else []), "tokens read"]
     body = [
         [row["setting"], cut_of(row).name, str(row["n"]), *([str(row["n_spans"])] if has_spans else []),
