@@ -30,8 +30,7 @@ def best_reader(labelers: pl.DataFrame, pairs: pl.DataFrame, confidence: float) 
     level = " and ".join(name for name in ranked if name not in beaten)
     end = f"{best} is the best of them" if told else f"cannot tell which of {level} is best"
     line = "; ".join([*_standings(labelers), end])
-    line = f"{line[0].upper() if line.startswith('no ') else line[0]}{line[1:]}."
-    return Advice(line, told, best if told else None, score="accuracy")
+    return Advice(f"{line}.", told, best if told else None, score="accuracy")
 
 
 def _standings(labelers: pl.DataFrame) -> list[str]:
@@ -40,7 +39,7 @@ def _standings(labelers: pl.DataFrame) -> list[str]:
     parts = [
         f"{' and '.join(qualified)} {'beats' if len(qualified) == 1 else 'beat'} always answering the majority label"
         if qualified
-        else "no labeler is shown to beat always answering the majority label"
+        else "No labeler is shown to beat always answering the majority label"
     ]
     if at_chance:
         parts.append(f"{' and '.join(at_chance)} {'is' if len(at_chance) == 1 else 'are'} at chance")
