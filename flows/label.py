@@ -16,9 +16,9 @@ from flows.stages.asking import Asked, collect
 from flows.stages.remote_asking import ask_all
 from flows.stages.runner import Runner
 from labeling.prompting.labeler import PromptWriter
-from labeling.votes.consensus import build_gold, check_rule
+from labeling.votes.consensus import ReaderVotes, build_gold, check_rule
 from labeling.votes.vote import Prompt
-from results.readers.labeling_tables import ReaderVotes, labeling_tables
+from results.readers.labeling_tables import labeling_tables
 from retrieval.context import assemble
 
 

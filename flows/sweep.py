@@ -15,10 +15,11 @@ from flows.stages.asking import Asked
 from flows.stages.reading import build_contexts
 from flows.stages.retrieving import retrieve
 from flows.stages.runner import Runner
+from results.advice.advice import Advice
 from results.advice.guards import counted_differently, find_warnings, one_document
-from results.advice.recommendation import Recommendation, recommend
-from results.advice.retrieval_choice import Choice, choose_retrieval
-from results.advice.verdict import Verdict, reach_verdicts
+from results.advice.recommendation import recommend
+from results.advice.retrieval_choice import choose_retrieval
+from results.advice.verdict import reach_verdicts
 from results.sweep.scoring import score_sweep
 
 
@@ -36,9 +37,9 @@ class Swept(NamedTuple):
     """
 
     tables: Mapping[str, pl.DataFrame]
-    verdicts: list[Verdict]
-    recommendations: list[Recommendation]
-    choices: list[Choice]
+    verdicts: list[Advice]
+    recommendations: list[Advice]
+    choices: list[Advice]
     warnings: list[str]
     asked: Mapping[str, list[Asked]]
 
@@ -50,8 +51,8 @@ def sweep(experiment: Experiment, labeled: Labeled, session: Session, runner: Ru
     tables = dict(retrieved.tables)
     choices = choose_retrieval(corpus, tables["retrieval"], how)
     asked: Mapping[str, list[Asked]] = {}
-    verdicts: list[Verdict] = []
-    recommended: list[Recommendation] = []
+    verdicts: list[Advice] = []
+    recommended: list[Advice] = []
     if experiment.readers:
         contexts = runner.run(
             "cut and assemble contexts",

@@ -1,8 +1,14 @@
-"""What a sweep varies: the columns that name a setting, a cut and a cell, and the short names that reports use."""
+"""What a sweep varies: settings, cuts and cells, as types and as columns of tables, and the names that reports use."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
 import polars as pl
+
+from retrieval.chunking.splitters import Chunking, Splitter
+from retrieval.context import Cut
 
 CHUNKING = ("splitter", "size", "overlap")
 SETTING = (*CHUNKING, "embedder", "retriever")
@@ -27,9 +33,68 @@ def with_interval(*names: str) -> dict[str, pl.DataType]:
     return {name + end: pl.Float64() for name in names for end in ("", "_low", "_high")}
 
 
-def chunking_name() -> pl.Expr:
-    """Name of a row's chunking, as in `tokens(size=64,overlap=0)`."""
-    return pl.format("{}(size={},overlap={})", *CHUNKING).alias("chunking")
+class Setting(NamedTuple):
+    """How chunks are made and ranked; in the order of the columns `SETTING`."""
+
+    splitter: Splitter
+    size: int
+    overlap: int
+    embedder: str
+    retriever: str
+
+    @property
+    def chunking(self) -> Chunking:
+        """How its documents are split."""
+        return Chunking(self.splitter, self.size, self.overlap)
+
+    def name(self, varying: Collection[str] = ()) -> str:
+        """Name in reports, as in `tokens(size=64,overlap=0)` or `tokens(size=64,overlap=0) bge-small bm25`.
+
+        Args:
+            varying: which of `embedder` and `retriever` differ within the run, and so belong to the name.
+        """
+        return " ".join([self.chunking.name, *(str(getattr(self, one)) for one in varying)])
+
+
+class Cell(NamedTuple):
+    """What is scored: a reader under a setting and a cut; no reader where retrieval is scored by itself."""
+
+    reader: str | None
+    setting: Setting
+    cut: Cut
+
+    def name(self, names: Mapping[Setting, str]) -> str:
+        """As in `tokens(size=64,overlap=0) at budget=256`.
+
+        Args:
+            names: of the settings of the run.
+        """
+        return f"{names[self.setting]} at {self.cut.name}"
+
+
+def setting_of(row: Mapping[str, Any]) -> Setting:
+    """The setting of a table's row."""
+    return Setting(*(row[name] for name in SETTING))
+
+
+def cut_of(row: Mapping[str, Any]) -> Cut:
+    """The cut of a table's row."""
+    return Cut(row["cut"], row["amount"])
+
+
+def cell_of(row: Mapping[str, Any]) -> Cell:
+    """The cell of a table's row; without a reader where the table has none."""
+    return Cell(row.get("reader"), setting_of(row), cut_of(row))
+
+
+def cuts_in(frame: pl.DataFrame) -> list[Cut]:
+    """The cut of every row of a table."""
+    return [Cut(*cut) for cut in frame.select(CUT).iter_rows()]
+
+
+def names_in(frame: pl.DataFrame) -> dict[Setting, str]:
+    """The name of every setting of a table, as its column `setting` has it."""
+    return {setting_of(row): row["setting"] for row in frame.select(*SETTING, "setting").iter_rows(named=True)}
 
 
 def name_settings(frame: pl.DataFrame) -> pl.DataFrame:
@@ -45,4 +110,5 @@ def name_settings(frame: pl.DataFrame) -> pl.DataFrame:
     """
     distinct = frame.select(SETTING).unique().sort(SETTING)
     varying = [column for column in ("embedder", "retriever") if distinct[column].n_unique() > 1]
-    return distinct.with_columns(setting=pl.concat_str([chunking_name(), *varying], separator=" "))
+    names = [Setting(*setting).name(varying) for setting in distinct.iter_rows()]
+    return distinct.with_columns(setting=pl.Series(names, dtype=pl.String))

@@ -19,10 +19,24 @@ class Cut(NamedTuple):
     kind: Literal["k", "budget"]
     amount: int
 
+    def written(self, equals: str) -> str:
+        """Kind and amount with something between them; nothing else formats a cut."""
+        return f"{self.kind}{equals}{self.amount}"
+
     @property
     def name(self) -> str:
-        """For example `k=3` or `budget=256`."""
-        return f"{self.kind}={self.amount}"
+        """For example `k=3` or `budget=256`: in tables, sentences and manifests."""
+        return self.written("=")
+
+    @property
+    def title(self) -> str:
+        """For example `k = 3`: in plots."""
+        return self.written(" = ")
+
+    @property
+    def file_part(self) -> str:
+        """For example `k3`: in names of files."""
+        return self.written("")
 
 
 def depth_for(cuts: Sequence[Cut], chunks: pl.DataFrame) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +16,10 @@ from flows.stages.runner import Runner
 from flows.sweep import Swept
 from labeling.prompting.labeler import PromptWriter
 from labeling.remote.requests import labeler_identity
+from results.advice.advice import Advice, manifest_entries
 from results.advice.guards import labeler_warnings
-from results.comparing.comparison import name_best
+from results.advice.without_sweep import best_reader, kept_gold
+from results.settings import names_in
 from results.store import machine
 
 
@@ -56,9 +57,7 @@ def describe(
         "corpus": describe_corpus(corpus),
         "other_corpora": [describe_corpus(there.corpus) for there in compared.others.values()] if compared else [],
         "readers": readers,
-        "verdicts": [verdict._asdict() for verdict in swept.verdicts] if swept else [],
-        "retrieval": [choice._asdict() for choice in swept.choices] if swept else [],
-        "recommendations": [one._asdict() for one in swept.recommendations] if swept else [],
+        **(advice_entries(swept) if swept else manifest_entries((), (), (), {})),
         "warnings": [
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),
@@ -70,8 +69,14 @@ def describe(
             name: {"weights": embedder.sha256, "with_all_that_changes_vectors": embedder.digest}
             for name, embedder in opened.items()
         }
-    manifest["headline"] = headline(manifest, labeled, compared)
+    manifest["headline"] = headline(experiment, labeled, swept, compared).line
     return manifest
+
+
+def advice_entries(swept: Swept) -> dict[str, Any]:
+    """What the sweep recommends or cannot tell, as the manifest holds it."""
+    names = names_in(swept.tables["retrieval_means"])
+    return manifest_entries(swept.verdicts, swept.choices, swept.recommendations, names)
 
 
 def describe_model(reader: ReaderConfig, session: Session) -> dict[str, Any]:
@@ -124,18 +129,12 @@ def _asked(reader: str, shards: list[Asked]) -> dict[str, Any]:
     }
 
 
-def headline(manifest: Mapping[str, Any], labeled: Labeled, compared: Compared | None) -> str:
-    """The line that a user wants to see at the end."""
-    if manifest["recommendations"]:
-        return str(manifest["recommendations"][0]["line"])
-    if manifest["retrieval"] and not labeled.readers:
-        return str(manifest["retrieval"][0]["line"])
+def headline(experiment: Experiment, labeled: Labeled, swept: Swept | None, compared: Compared | None) -> Advice:
+    """The advice that a user wants to see at the end."""
+    if swept and swept.recommendations:
+        return swept.recommendations[0]
+    if swept and swept.choices and not labeled.readers:
+        return swept.choices[0]
     if compared:
-        return name_best(labeled.tables["labelers"], compared.tables["pairs"])
-    qualified = dict(labeled.tables["labelers"].select("reader", "qualified").iter_rows())
-    kept = "; ".join(
-        f"{name} keeps {gold['kept'].sum()} of {len(gold)}"
-        + (" (NOT QUALIFIED: not shown to beat always giving the majority label)" if qualified[name] is False else "")
-        for name, gold in labeled.golds.items()
-    )
-    return f"Gold sets: {kept}."
+        return best_reader(labeled.tables["labelers"], compared.tables["pairs"], experiment.scoring.confidence)
+    return kept_gold(labeled.tables["labelers"], labeled.golds)

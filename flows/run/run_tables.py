@@ -31,7 +31,7 @@ def run_tables(experiment: Experiment, made: Made, session: Session) -> dict[str
     tables |= remote_tables(experiment, labeled, session)
     tables |= compare_tables(compared) if compared else {}
     if swept and experiment.readers:
-        recommended = [one._asdict() for one in swept.recommendations]
+        recommended = {one.recommended for one in swept.recommendations if one.recommended}
         tables["examples"] = pick_examples(labeled.corpus, tables, recommended)
     return tables
 

@@ -17,7 +17,7 @@ from flows.runners.names import REPORTS, slug
 from flows.stages.runner import Finished
 from results.report.html.page import HTML_REPORT
 from results.report.plots.plot import Plot
-from results.settings import CELL
+from results.settings import CELL, CUT, cuts_in
 
 MOST_BYTES = 700_000  # per plot: the UI shows pictures of less than 1 MB, in base64
 PLOT_SCALE = 2.0  # PNG pixels per SVG pixel
@@ -77,8 +77,8 @@ def plain_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
 def sweep_rows(cells: pl.DataFrame) -> list[dict[str, Any]]:
     """The sweep table, one row per cell, with shares as percentages and without columns that do not vary."""
     varying = [name for name in CELL if name == "size" or cells[name].n_unique() > 1]
-    setting = [name for name in varying if name not in ("cut", "amount")]
-    reads = pl.format("{}={}", "cut", "amount").alias("reads")
+    setting = [name for name in varying if name not in CUT]
+    reads = pl.Series("reads", [cut.name for cut in cuts_in(cells)], dtype=pl.String)
     scores = [(100 * pl.col(name)).round(1).alias(shown) for name, shown in SCORES.items()]
     tokens = pl.col("n_context_tokens").round(1).alias("tokens read")
     return plain_rows(cells.select(*setting, reads, tokens, *scores, pl.col("gold_n").alias("gold questions")))

@@ -13,7 +13,7 @@ from flows.stages.asking import Asked, collect
 from flows.stages.reading import Contexts, Reading, join_answers
 from flows.stages.remote_asking import ask_all, submit_reads
 from flows.stages.runner import Runner
-from results.sweep.judged import ANSWERS
+from results.readers.answers import ANSWERS
 
 
 def answer_all(

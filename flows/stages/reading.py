@@ -12,9 +12,8 @@ from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.vote import Arm, Prompt
-from results.readers.answers import document_answers
+from results.readers.answers import ANSWERS, document_answers
 from results.settings import CHUNKING, CUT, SETTING
-from results.sweep.judged import ANSWERS
 from retrieval.config import RetrievalConfig
 from retrieval.context import Cut, assemble, each_cut
 from retrieval.random_context import RandomContexts

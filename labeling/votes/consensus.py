@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from labeling.votes.sampling import Sampling
 from labeling.votes.vote import N_VOTES
 
 Rule = Literal["unanimous", "unanimous_and_correct", "majority", "min_probability"]
@@ -40,6 +41,28 @@ class ConsensusConfig(BaseModel):
         "agree; min_probability: the mean probability is high enough",
     )
     min_probability: float = Field(0.8, gt=0, le=1, description="threshold of the rule min_probability")
+
+
+class ReaderVotes(NamedTuple):
+    """One labeler and its votes.
+
+    Attributes:
+        name: in reports.
+        sampling: how its votes are drawn.
+        diversity: how they can differ.
+        questions: frame with question_id of the questions that it was asked.
+        votes: frame of schema `VOTES`, document arm, of these questions.
+        gold: its gold set, schema `GOLD`.
+        tune: frame of schema `VOTES` of tune questions, for calibration; None where there is none.
+    """
+
+    name: str
+    sampling: Sampling
+    diversity: str
+    questions: pl.DataFrame
+    votes: pl.DataFrame
+    gold: pl.DataFrame
+    tune: pl.DataFrame | None
 
 
 def check_rule(config: ConsensusConfig, references: pl.DataFrame) -> None:

@@ -1,1 +1,1 @@
-"""What a sweep says to the user: verdicts, recommendations, warnings, and examples of what went wrong."""
+"""What a result says to the user: advice (`advice.Advice`), warnings, and examples of what went wrong."""

@@ -7,14 +7,13 @@ whole document too), or by `retrieval or chunking` where the oracle chunks were 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from corpora.schema import Corpus
-from results.advice.recommendation import is_recommended
-from results.settings import CELL, CELL_SCHEMA
+from results.settings import CELL, CELL_SCHEMA, Cell, cell_of, setting_of
 
 AROUND = 240  # characters before and after what matters
 ENDS = 600  # characters shown of each end of a stretch that is too long to be shown whole
@@ -118,7 +117,7 @@ EXAMPLES = pl.Schema(
 def pick_examples(
     corpus: Corpus,
     tables: Mapping[str, pl.DataFrame],
-    recommendations: Sequence[Mapping[str, Any]] = (),
+    recommended: Collection[Cell] = (),
     n: int = N_EXAMPLES,
 ) -> pl.DataFrame:
     """The worst questions of each reader's recommended cell, or of its best one; frame of schema `EXAMPLES`.
@@ -130,12 +129,12 @@ def pick_examples(
     Args:
         corpus: gives the texts.
         tables: cells, answers, gold, questions, hits and chunks of the run.
-        recommendations: those of the manifest.
+        recommended: the cells that are recommended.
         n: most examples of a reader.
     """
     chosen = []
     for reader in tables["cells"]["reader"].unique(maintain_order=True):
-        cell = _cell(tables["cells"], reader, recommendations)
+        cell = _cell(tables["cells"], reader, recommended)
         wrong = _wrong(tables, cell)
         chosen += [(cell, row) for row in _in_turns(wrong, n).iter_rows(named=True)]
     budget = min(MOST_OF_ONE, MOST_CHARACTERS // max(1, len(chosen)))
@@ -143,15 +142,12 @@ def pick_examples(
     return pl.DataFrame(rows, schema=EXAMPLES)
 
 
-def _cell(cells: pl.DataFrame, reader: str, recommendations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The recommended cell where one is named, over all cuts rather than under one; else the most accurate."""
+def _cell(cells: pl.DataFrame, reader: str, recommended: Collection[Cell]) -> dict[str, Any]:
+    """The recommended cell where there is one, else the most accurate."""
     mine = cells.filter(pl.col("reader") == reader)
     ranked = mine.sort("gold_accuracy", "n_context_tokens", "setting", descending=[True, False, False], nulls_last=True)
-    for one in sorted(recommendations, key=lambda one: one.get("cut") is not None):
-        for cell in ranked.iter_rows(named=True):
-            if is_recommended(one, cell):
-                return cell
-    return ranked.row(0, named=True)
+    rows = ranked.rows(named=True)
+    return next((row for row in rows if cell_of(row) in recommended), rows[0])
 
 
 def _wrong(tables: Mapping[str, pl.DataFrame], cell: Mapping[str, Any]) -> pl.DataFrame:
@@ -209,7 +205,7 @@ def _example(
 
 def _read(tables: Mapping[str, pl.DataFrame], cell: Mapping[str, Any], row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The chunks that the reader saw, in their order."""
-    chunking = f"{cell['splitter']}(size={cell['size']},overlap={cell['overlap']})"
+    chunking = setting_of(cell).chunking.name
     hits = tables["hits"].filter(
         question_id=row["question_id"], embedder=cell["embedder"], retriever=cell["retriever"], chunking=chunking
     )

@@ -8,7 +8,8 @@ import polars as pl
 
 from corpora.schema import Corpus
 from results.readers.answers import question_facts
-from results.settings import CUT, SETTING
+from results.settings import CUT, SETTING, Setting
+from retrieval.context import Cut
 
 ONE_CHUNK_SHARE = 0.5
 CEILING = 0.98
@@ -113,23 +114,23 @@ def _without_effect(chunks: pl.DataFrame) -> list[str]:
 def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
     worst = retrieval_means.group_by(CUT).agg(pl.min("hit", "span_recall"))
     lines = []
-    for cut, amount, hit, span_recall in worst.filter(pl.col("hit") >= CEILING).sort(CUT).iter_rows():
+    for *cut, hit, span_recall in worst.filter(pl.col("hit") >= CEILING).sort(CUT).iter_rows():
         # Where evidence is marked, it decides: it may be missed although its document is found.
         if span_recall is not None and span_recall < CEILING:
             so = "so that settings differ there only in how much of its evidence they bring"
         else:
             so = "so that retrieval has nothing left to lose there"
         found = f"the gold document is found for at least {hit:.1%} of the questions at every setting"
-        lines.append(f"{cut}={amount}: {found}, {so}.")
+        lines.append(f"{Cut(*cut).name}: {found}, {so}.")
     return lines
 
 
 def _approximate(index_recall: pl.DataFrame) -> list[str]:
     means = index_recall.group_by(SETTING).agg(pl.mean("recall")).filter(pl.col("recall") < EXACT_ENOUGH).sort(SETTING)
     return [
-        f"{splitter}(size={size},overlap={overlap}) {embedder}: the approximate index finds {recall:.1%} of what the "
+        f"{Setting(*setting).name(['embedder'])}: the approximate index finds {recall:.1%} of what the "
         "exact one does, so that its losses are partly the index's."
-        for splitter, size, overlap, embedder, _, recall in means.iter_rows()
+        for *setting, recall in means.iter_rows()
     ]
 
 

@@ -3,63 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 from scipy.stats import norm
 
+from results.advice.advice import Advice, Names
 from results.config import ScoringConfig
-from results.settings import CUT, SETTING
-
-
-def is_recommended(recommendation: Mapping[str, Any], cell: Mapping[str, Any]) -> bool:
-    """Whether a cell is one that is recommended.
-
-    Args:
-        recommendation: reader and setting, and optionally cut (`k`, or `k=3`) and amount; None stands for any.
-        cell: a row of the cells.
-    """
-    setting, cut, amount = (recommendation.get(name) for name in ("setting", "cut", "amount"))
-    return (
-        recommendation["reader"] == cell["reader"]
-        and setting is not None
-        and setting == cell["setting"]
-        and cut in (None, cell["cut"], f"{cell['cut']}={cell['amount']}")
-        and amount in (None, cell["amount"])
-    )
-
+from results.settings import CUT, SETTING, cell_of, names_in
 
 POWER = 0.8
 COST_ORDER = ("n_context_tokens", "size", "setting", *CUT)
 
 
-class Recommendation(NamedTuple):
-    """What to use with one reader, over all its cells.
-
-    Attributes:
-        reader: who reads.
-        setting: the recommended setting; None where the run cannot tell.
-        cut: as in `budget=256`; None where it cannot tell.
-        best: the cell with the highest accuracy, as in `tokens(size=64,overlap=0) at k=3`.
-        n_gold: gold questions it rests on.
-        n_more: gold questions more that would show with 80 % power whether a cell as good as the best is within the
-            margin; None where it is told, or where no number is known to be enough.
-        line: all of that in one line.
-    """
-
-    reader: str
-    setting: str | None
-    cut: str | None
-    best: str
-    n_gold: int
-    n_more: int | None
-    line: str
-
-
 def recommend(
     cells: pl.DataFrame, comparisons: pl.DataFrame, ladder: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig
-) -> list[Recommendation]:
+) -> list[Advice]:
     """One recommendation a reader; a qualified one before one that is not, then the one with most gold questions.
 
     Args:
@@ -70,20 +29,20 @@ def recommend(
         config: confidence and margin.
     """
     qualified = dict(labelers.select("reader", "qualified").iter_rows())
-    found = []
+    names, found = names_in(cells), []
     for (reader,), rows in cells.group_by(["reader"], maintain_order=True):
-        one = _recommend(rows, comparisons.filter(pl.col("reader") == reader), ladder, config)
-        if qualified.get(one.reader) is False:
-            one = one._replace(line=f"{one.line} WARNING: {unqualified(one.reader)}")
+        one = _recommend(rows, names, comparisons.filter(pl.col("reader") == reader), ladder, config)
+        if qualified.get(reader) is False:
+            one = one._replace(line=f"{one.line} WARNING: {unqualified(str(reader))}")
         found.append(one)
-    return sorted(found, key=lambda one: (qualified.get(one.reader) is False, -one.n_gold))
+    return sorted(found, key=lambda one: (qualified.get(one.reader) is False, -(one.n_gold or 0)))
 
 
 def _recommend(
-    rows: pl.DataFrame, comparisons: pl.DataFrame, ladder: pl.DataFrame, config: ScoringConfig
-) -> Recommendation:
+    rows: pl.DataFrame, names: Names, comparisons: pl.DataFrame, ladder: pl.DataFrame, config: ScoringConfig
+) -> Advice:
     reader, n_gold, n_all = rows["reader"][0], rows["gold_n"][0], len(rows)
-    nothing = Recommendation(reader, None, None, "", n_gold, None, "")
+    nothing = Advice("", told=False, reader=reader, n_gold=n_gold)
     if n_gold == 0:
         return nothing._replace(line=f"Cannot tell what to use with {reader}: its gold set is empty.")
     too_long = int(rows["n_too_long"].sum())
@@ -93,34 +52,32 @@ def _recommend(
         )
         return nothing._replace(line=line)
     best = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True)
-    nothing = nothing._replace(best=name_cell(best))
+    leader = cell_of(best)
+    nothing = nothing._replace(leader=leader)
     shown = f"accuracy {_interval(best)} on {n_gold} gold questions"
     failed = int(rows["n_failed"].sum())
     shown += f", {failed} failed answers counted as wrong" if failed else ""
     if n_all == 1:
-        line = f"Nothing to choose for {reader}: the sweep has one cell, {name_cell(best)}: {shown}."
-        return nothing._replace(setting=best["setting"], cut=name_cut(best), line=line)
+        line = f"Nothing to choose for {reader}: the sweep has one cell, {leader.name(names)}: {shown}."
+        return nothing._replace(line=line, told=True, recommended=leader)
     within = rows.filter(pl.col("p_within") < 1 - config.confidence).sort(COST_ORDER)
     if within.is_empty():
         n_more = more_questions(comparisons, n_all, n_gold, config)
-        return nothing._replace(n_more=n_more, line=_cannot_tell(reader, best, shown, n_more, config))
+        line = _cannot_tell(f"{reader}: {leader.name(names)} leads, {shown}", n_more, config)
+        return nothing._replace(line=line, n_more=n_more)
     chosen = within.row(0, named=True)
-    is_best = name_cell(chosen) == name_cell(best)
-    accuracy = "" if is_best else f"accuracy {_interval(chosen)}; "
+    cell = cell_of(chosen)
+    accuracy = "" if cell == leader else f"accuracy {_interval(chosen)}; "
     line = (
-        f"Use {name_cell(chosen)} with {reader}: {accuracy}{chosen['n_context_tokens']:.0f} context tokens, the "
+        f"Use {cell.name(names)} with {reader}: {accuracy}{chosen['n_context_tokens']:.0f} context tokens, the "
         f"cheapest of the {len(within)} of {n_all} cells shown to be within {config.margin:g} of the best "
-        + (f"(it leads: {shown})." if is_best else f"({name_cell(best)} leads: {shown}).")
+        + (f"(it leads: {shown})." if cell == leader else f"({leader.name(names)} leads: {shown}).")
     )
-    line += _losses(chosen, ladder)
-    return nothing._replace(setting=chosen["setting"], cut=name_cut(chosen), line=line)
+    return nothing._replace(line=line + _losses(chosen, ladder), told=True, recommended=cell)
 
 
-def _cannot_tell(reader: str, best: dict[str, Any], shown: str, n_more: int | None, config: ScoringConfig) -> str:
-    line = (
-        f"Cannot tell what to use with {reader}: {name_cell(best)} leads, {shown}, but no cell is shown to be within "
-        f"{config.margin:g} of the best"
-    )
+def _cannot_tell(leads: str, n_more: int | None, config: ScoringConfig) -> str:
+    line = f"Cannot tell what to use with {leads}, but no cell is shown to be within {config.margin:g} of the best"
     if n_more is None:
         return line + "."
     return (
@@ -163,16 +120,6 @@ def _losses(cell: dict[str, Any], ladder: pl.DataFrame) -> str:
 def unqualified(reader: str) -> str:
     """What a verdict on such a reader's gold set is worth."""
     return f"{reader} is not shown to beat always answering the majority label; its gold proves little."
-
-
-def name_cut(cell: dict[str, Any]) -> str:
-    """As in `budget=256`."""
-    return f"{cell['cut']}={cell['amount']}"
-
-
-def name_cell(cell: dict[str, Any]) -> str:
-    """As in `tokens(size=64,overlap=0) at budget=256`."""
-    return f"{cell['setting']} at {name_cut(cell)}"
 
 
 def _interval(row: dict[str, Any]) -> str:

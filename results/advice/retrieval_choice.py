@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import polars as pl
 
 from corpora.schema import Corpus
+from results.advice.advice import Advice
 from results.config import ScoringConfig
 from results.readers.answers import question_facts
-from results.settings import CUT, SETTING, name_settings
+from results.settings import CUT, SETTING, cell_of, name_settings
 from results.stats.resampling import fixed_law, resample_means
 from results.sweep.pairwise import shown_within
 
@@ -18,26 +17,8 @@ ON_SPANS, ON_DOCUMENTS = "span_recall", "ndcg"
 SPOKEN = {ON_SPANS: "span recall", ON_DOCUMENTS: "nDCG"}
 
 
-class Choice(NamedTuple):
-    """The setting to retrieve with under one cut.
-
-    Attributes:
-        cut: as in `budget=256`.
-        score: what was compared: `span_recall`, or `ndcg` where no question has evidence.
-        best: setting with the highest mean.
-        recommended: the one that reads least among those shown to be within the margin of the best; None if none is.
-        line: all of that in one line.
-    """
-
-    cut: str
-    score: str
-    best: str
-    recommended: str | None
-    line: str
-
-
-def choose_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfig) -> list[Choice]:
-    """One choice a cut: token budgets first, as with a fixed k bigger chunks win by showing more.
+def choose_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfig) -> list[Advice]:
+    """Advice for each cut: token budgets first, as with a fixed k bigger chunks win by showing more.
 
     Args:
         corpus: gives the clusters.
@@ -50,10 +31,11 @@ def choose_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringCon
     choices = [
         _choose(rows, score, config) for _, rows in named.sort(*CUT, "setting").group_by(CUT, maintain_order=True)
     ]
-    return sorted(choices, key=lambda choice: choice.cut.startswith("k="))
+    return sorted(choices, key=lambda choice: choice.cut is not None and choice.cut.kind == "k")
 
 
-def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Choice:
+def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Advice:
+    cells = {row["setting"]: cell_of(row) for row in rows.iter_rows(named=True)}
     wide = rows.pivot(on="setting", index=["question_id", "cluster"], values=score).sort("question_id")
     names = [name for name in wide.columns if name not in ("question_id", "cluster")]
     values = wide.select(names).to_numpy()[:, None, :]
@@ -64,18 +46,22 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Choice:
     best = max(order, key=lambda at: means.estimates[at])
     p_values = shown_within(means, range(len(names)), config.margin)
     within = [at for at in order if p_values[at] < 1 - config.confidence]
-    cut = f"{rows['cut'][0]}={rows['amount'][0]}"
-    shown = f"{names[best]} leads with {SPOKEN[score]} {means.estimates[best]:.3f} over {means.n} questions"
+    leader = cells[names[best]]
+    cut = leader.cut
+    nothing = Advice("", told=False, cut=cut, leader=leader, score=score)
+    led = f"{SPOKEN[score]} {means.estimates[best]:.3f} over {means.n} questions"
+    shown = f"{names[best]} leads with {led}"
     if len(names) == 1:
-        line = f"Nothing to choose at {cut}: the sweep has one setting, {shown.replace(' leads', '')}."
-        return Choice(cut, score, names[best], names[best], line)
+        line = f"Nothing to choose at {cut.name}: the sweep has one setting, {names[best]} with {led}."
+        return nothing._replace(line=line, told=True, recommended=leader)
     if not within:
-        line = f"Cannot tell which setting retrieves best at {cut}: {shown}; none is shown to be within"
-        return Choice(cut, score, names[best], None, f"{line} {config.margin:g} of the best.")
+        line = f"Cannot tell which setting retrieves best at {cut.name}: {shown}; none is shown to be within"
+        return nothing._replace(line=f"{line} {config.margin:g} of the best.")
     chosen = names[within[0]]
     whose = f"the fewest of the {len(within)}" if len(within) > 1 else "the only one"
     line = (
-        f"Retrieve with {chosen} at {cut}: {SPOKEN[score]} {means.estimates[within[0]]:.3f}, {tokens[chosen]:.0f} "
+        f"Retrieve with {chosen} at {cut.name}: {SPOKEN[score]} {means.estimates[within[0]]:.3f}, {tokens[chosen]:.0f} "
         f"tokens read, {whose} of {len(names)} settings shown to be within {config.margin:g} of the best"
     )
-    return Choice(cut, score, names[best], chosen, f"{line} ({shown})." if chosen != names[best] else f"{line}.")
+    line = f"{line} ({shown})." if chosen != names[best] else f"{line}."
+    return nothing._replace(line=line, told=True, recommended=cells[chosen])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
 from labeling.votes.consensus import Rule
+from results.advice.advice import Advice, Names
 from results.advice.recommendation import COST_ORDER, unqualified
 from results.config import ScoringConfig
-from results.settings import CUT
-from results.stats.statistics import detectable_difference
+from results.settings import CUT, cell_of, names_in, setting_of
+from results.stats.clustered import detectable_difference, missed
+from retrieval.context import Cut
 
 GOLD_MEANS: dict[str, str] = {
     "unanimous_and_correct": "questions it answers rightly and unanimously from the whole document",
@@ -21,37 +23,9 @@ GOLD_MEANS: dict[str, str] = {
 }
 
 
-class Verdict(NamedTuple):
-    """What the evidence says for one reader under one cut.
-
-    Attributes:
-        reader: who read.
-        cut: as in `budget=256`.
-        n_gold: gold questions it rests on.
-        best: setting with the highest accuracy; of equal ones the one with the least context.
-        not_worse: settings that the tests cannot tell from the best, the best included.
-        recommended: the cheapest setting shown to be within the margin of the best (one that is told from all others
-            needs no more), or None where none is.
-        detectable: smallest difference that the run would have found with 80 % power; None with fewer than two
-            settings or documents.
-        decided: whether the best is told from all others.
-        line: all of that in one line.
-    """
-
-    reader: str
-    cut: str
-    n_gold: int
-    best: str
-    not_worse: tuple[str, ...]
-    recommended: str | None
-    detectable: float | None
-    decided: bool
-    line: str
-
-
 def reach_verdicts(
     cells: pl.DataFrame, comparisons: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig, rule: Rule
-) -> list[Verdict]:
+) -> list[Advice]:
     """One verdict for each reader and cut, the headline first.
 
     The headline is a qualified reader before one that is not, then the one with the most gold questions, under the
@@ -65,50 +39,52 @@ def reach_verdicts(
         rule: the consensus rule behind the gold sets.
     """
     qualified = dict(labelers.select("reader", "qualified").iter_rows())
-    verdicts = []
-    for (reader, cut, amount), rows in cells.group_by(["reader", *CUT], maintain_order=True):
-        same = (pl.col("reader") == reader) & (pl.col("cut") == cut) & (pl.col("amount") == amount)
-        verdict = _reach(rows, comparisons.filter(same), config, rule)
+    names, verdicts = names_in(cells), []
+    for (reader, *cut), rows in cells.group_by(["reader", *CUT], maintain_order=True):
+        same = [pl.col(name) == value for name, value in zip(("reader", *CUT), (reader, *cut), strict=True)]
+        verdict = _reach(rows, names, comparisons.filter(same), config, rule)
         if qualified.get(reader) is False:
-            verdict = verdict._replace(line=f"{verdict.line} WARNING: {unqualified(verdict.reader)}")
-        verdicts.append(verdict)
+            verdict = verdict._replace(line=f"{verdict.line} WARNING: {unqualified(str(reader))}")
+        verdicts.append((cell_of(rows.row(0, named=True)).cut, verdict))
 
-    def headline(verdict: Verdict) -> tuple[bool, int, bool, int]:
-        kind, amount = verdict.cut.split("=")
-        is_k = kind == "k"
-        return qualified.get(verdict.reader) is False, -verdict.n_gold, is_k, -int(amount) if is_k else int(amount)
+    def headline(found: tuple[Cut, Advice]) -> tuple[bool, int, bool, int]:
+        cut, verdict = found
+        is_k = cut.kind == "k"
+        n_gold = verdict.n_gold or 0
+        return qualified.get(verdict.reader) is False, -n_gold, is_k, -cut.amount if is_k else cut.amount
 
-    return sorted(verdicts, key=headline)
+    return [verdict for _, verdict in sorted(verdicts, key=headline)]
 
 
-def _reach(rows: pl.DataFrame, pairs: pl.DataFrame, config: ScoringConfig, rule: Rule) -> Verdict:
-    reader, cut, n_gold = rows["reader"][0], f"{rows['cut'][0]}={rows['amount'][0]}", rows["gold_n"][0]
-    undecided = Verdict(reader, cut, n_gold, "", (), None, None, decided=False, line="")
+def _reach(rows: pl.DataFrame, names: Names, pairs: pl.DataFrame, config: ScoringConfig, rule: Rule) -> Advice:
+    first, n_gold = cell_of(rows.row(0, named=True)), rows["gold_n"][0]
+    reader, cut = first.reader, first.cut
+    undecided = Advice("", told=False, reader=reader, cut=cut, n_gold=n_gold)
     if n_gold == 0:
-        line = f"Cannot tell: {reader} at {cut} has an empty gold set, so nothing can be scored against it."
+        line = f"Cannot tell: {reader} at {cut.name} has an empty gold set, so nothing can be scored against it."
         return undecided._replace(line=line)
     too_long = int(rows["n_too_long"].sum())
     if too_long:
         # A prompt that did not fit is not a wrong answer; scored as one, it would look like an effect of size.
-        line = f"Cannot tell: {too_long} prompts of {reader} at {cut} were longer than its num_ctx; raise it."
+        line = f"Cannot tell: {too_long} prompts of {reader} at {cut.name} were longer than its num_ctx; raise it."
         return undecided._replace(line=line)
     ranked = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER)
     best = ranked.row(0, named=True)
     told_apart = {name for name, p_holm in _against_best(best["setting"], pairs) if p_holm < 1 - config.confidence}
-    not_worse = tuple(name for name in ranked["setting"] if name not in told_apart)
-    decided = len(not_worse) == 1 and len(rows) > 1
+    level = tuple(setting_of(row) for row in ranked.iter_rows(named=True) if row["setting"] not in told_apart)
+    decided = len(level) == 1 and len(rows) > 1
     is_within = pl.col("p_within_cut") < 1 - config.confidence
     if decided or len(rows) == 1:
         is_within |= pl.col("setting") == best["setting"]
     affordable = rows.filter(is_within).sort(COST_ORDER)
     verdict = undecided._replace(
-        best=best["setting"],
-        not_worse=not_worse,
-        recommended=None if affordable.is_empty() else affordable["setting"][0],
+        told=decided,
+        recommended=None if affordable.is_empty() else cell_of(affordable.row(0, named=True)),
+        leader=cell_of(best),
+        level=level,
         detectable=_detectable(pairs, config),
-        decided=decided,
     )
-    return verdict._replace(line=_line(verdict, best, len(rows), config, rule))
+    return verdict._replace(line=_line(verdict, cut, best, names, len(rows), config, rule))
 
 
 def _against_best(best: str, pairs: pl.DataFrame) -> list[tuple[str, float]]:
@@ -128,38 +104,35 @@ def _detectable(pairs: pl.DataFrame, config: ScoringConfig) -> float | None:
     return detectable_difference(error, len(pairs), config.confidence)
 
 
-def _line(verdict: Verdict, best: dict[str, Any], n_settings: int, config: ScoringConfig, rule: Rule) -> str:
-    where = f"{verdict.reader} at {verdict.cut}"
+def _line(
+    verdict: Advice, cut: Cut, best: dict[str, Any], names: Names, n_settings: int, config: ScoringConfig, rule: Rule
+) -> str:
+    where, leader = f"{verdict.reader} at {cut.name}", best["setting"]
+    recommended = names[verdict.recommended.setting] if verdict.recommended else None
     shown = (
         f"accuracy {best['gold_accuracy']:.3f} [{best['gold_accuracy_low']:.3f}, {best['gold_accuracy_high']:.3f}] "
         f"on {verdict.n_gold} gold questions ({GOLD_MEANS[rule]})"
     )
     if n_settings == 1:
-        return f"Nothing to choose: {where} was run with one setting only, {verdict.best}: {shown}."
-    if verdict.decided and verdict.recommended == verdict.best:
-        return f"Use {verdict.best} for {where}: {shown}, better than {_others(n_settings)}."
-    if verdict.decided:
+        return f"Nothing to choose: {where} was run with one setting only, {leader}: {shown}."
+    if verdict.told and verdict.recommended == verdict.leader:
+        return f"Use {leader} for {where}: {shown}, better than {_others(n_settings)}."
+    if verdict.told:
         return (
-            f"Use {verdict.recommended} for {where}: the cheapest shown to be within {config.margin:g} of the best, "
-            f"{verdict.best} ({shown}), which is better than {_others(n_settings)}."
+            f"Use {recommended} for {where}: the cheapest shown to be within {config.margin:g} of the best, "
+            f"{leader} ({shown}), which is better than {_others(n_settings)}."
         )
-    others = n_settings - len(verdict.not_worse)
+    others = n_settings - len(verdict.level)
     told = f" ({others} of {n_settings} are worse)" if others else ""
+    level = ", ".join(names[setting] for setting in verdict.level)
     line = (
-        f"Cannot tell which of {', '.join(verdict.not_worse)} is best for {where}{told}: {verdict.best} leads, "
+        f"Cannot tell which of {level} is best for {where}{told}: {leader} leads, "
         f"{shown}; {missed(verdict.detectable)}."
     )
-    if verdict.recommended:
-        line += f" Cheapest shown to be within {config.margin:g} of the leader: {verdict.recommended}."
+    if recommended:
+        line += f" Cheapest shown to be within {config.margin:g} of the leader: {recommended}."
     return line
 
 
 def _others(n_settings: int) -> str:
     return "the other" if n_settings == 2 else f"each of the {n_settings - 1} others"
-
-
-def missed(detectable: float | None) -> str:
-    """What a comparison was too small to see."""
-    if detectable is None or detectable >= 1:
-        return "a run this small could not have shown any difference"
-    return f"a true difference below about {detectable:.3f} would probably have been missed"

@@ -12,20 +12,12 @@ import numpy.typing as npt
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from results.advice.verdict import missed
 from results.config import ScoringConfig
 from results.readers.answers import hits, judge
 from results.readers.labelers import no_nan
 from results.stats.answer_metrics import NO_ANSWER, kappa, score_answers, score_classes
-from results.stats.statistics import (
-    agreement_against_chance,
-    compare_paired,
-    detectable_difference,
-    holm,
-    mcnemar_exact,
-    p_above_chance,
-    wilson_clustered,
-)
+from results.stats.chance_agreement import agreement_against_chance, p_above_chance
+from results.stats.clustered import compare_paired, detectable_difference, holm, mcnemar_exact, missed, wilson_clustered
 
 Flags = npt.NDArray[np.bool_]
 
@@ -176,43 +168,21 @@ def _correlated_failures(both: pl.DataFrame, right_a: Flags, right_b: Flags) -> 
     }
 
 
-def _finding(row: Mapping[str, Any], alpha: float) -> str:
-    if row["p_holm"] < alpha:
-        better = row["a"] if row["difference"] > 0 else row["b"]
-        return f"{better} is better"
-    return f"cannot tell: {missed(row['detectable'])}"
-
-
-def name_best(labelers: pl.DataFrame, pairs: pl.DataFrame) -> str:
-    """The result of a comparison in one line: who beats the majority label, who is at chance, who is the best.
+def better_of(row: Mapping[str, Any], alpha: float) -> str | None:
+    """The labeler that is shown to be the better one of a pair; None where that cannot be told.
 
     Args:
-        labelers: frame of schema `LABELERS`, corrected.
-        pairs: frame of schema `PAIRS`.
+        row: of a frame of schema `PAIRS`.
+        alpha: level of the test.
     """
-    if pairs.is_empty():
-        return "Cannot tell: no two labelers share a question with a reference label."
-    qualified = labelers.filter("qualified")["reader"].to_list()
-    at_chance = labelers.filter(pl.col("standing") == "at chance")["reader"].to_list()
-    parts = [
-        f"{' and '.join(qualified)} {'beats' if len(qualified) == 1 else 'beat'} always answering the majority label"
-        if qualified
-        else "no labeler is shown to beat always answering the majority label"
-    ]
-    if at_chance:
-        parts.append(f"{' and '.join(at_chance)} {'is' if len(at_chance) == 1 else 'are'} at chance")
-    ranked = labelers.sort("accuracy", "reader", descending=[True, False], nulls_last=True)["reader"].to_list()
-    findings = {row["finding"] for row in pairs.iter_rows(named=True) if ranked[0] in (row["a"], row["b"])}
-    best = ranked[0]
-    if findings == {f"{best} is better"}:
-        parts.append(f"{best} is the best of them")
-    else:
-        beaten = {row["a"] if row["b"] == best else row["b"] for row in pairs.iter_rows(named=True)
-                  if row["finding"] == f"{best} is better"}  # fmt: skip
-        level = [name for name in ranked if name not in beaten]
-        parts.append(f"cannot tell which of {' and '.join(level)} is best")
-    line = "; ".join(parts)
-    return f"{line[0].upper() if line.startswith('no ') else line[0]}{line[1:]}."
+    if row["p_holm"] >= alpha:
+        return None
+    return str(row["a"] if row["difference"] > 0 else row["b"])
+
+
+def _finding(row: Mapping[str, Any], alpha: float) -> str:
+    better = better_of(row, alpha)
+    return f"{better} is better" if better else f"cannot tell: {missed(row['detectable'])}"
 
 
 def _own_gold(

@@ -10,7 +10,8 @@ import polars as pl
 from scipy.stats import t as student
 
 from results.stats.answer_metrics import NO_ANSWER
-from results.stats.statistics import Comparison, above_chance, holm
+from results.stats.chance_agreement import above_chance
+from results.stats.clustered import Comparison, holm
 
 CORPORA = pl.Schema(
     {

@@ -11,7 +11,7 @@ from corpora.schema import Corpus
 from results.readers.answers import hits
 from results.readers.labelers import no_nan
 from results.stats.answer_metrics import NO_ANSWER, kappa
-from results.stats.statistics import compare_paired, holm, mcnemar_exact, wilson_clustered
+from results.stats.clustered import compare_paired, holm, mcnemar_exact, wilson_clustered
 
 ANNOTATORS = pl.Schema(
     {

@@ -1,12 +1,26 @@
-"""A reader's answers from whole documents, and what a question is judged by."""
+"""A reader's answers: their columns, those from whole documents, and what a question is judged by."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from results.stats.statistics import Scores
+from results.settings import CELL_SCHEMA
+from results.stats.clustered import Scores
 
+ANSWERS = pl.Schema(
+    {
+        **CELL_SCHEMA,
+        "arm": pl.String(),
+        "question_id": pl.String(),
+        "label": pl.String(),
+        "failure": pl.String(),
+        "margin": pl.Float64(),
+        "n_chunks": pl.Int64(),
+        "n_context_tokens": pl.Int64(),
+        "prompt_hash": pl.String(),
+    }
+)
 FRAGILE_MARGIN = 0.05  # below this top-2 margin, another build or thread count may turn the label
 
 

@@ -15,7 +15,7 @@ from labeling.votes.sampling import Probabilities
 from labeling.votes.vote_law import vote_law
 from results.readers.qualification import holm_of_known
 from results.readers.unanimity import Cast
-from results.stats.statistics import compare_paired, kept_accuracy, mcnemar_exact, wilson_clustered
+from results.stats.clustered import compare_paired, kept_accuracy, mcnemar_exact, wilson_clustered
 
 Method = Literal["batch", "balanced"]
 

@@ -10,7 +10,7 @@ from corpora.schema import LabelSet
 from labeling.votes.consensus import RULES, ConsensusConfig, build_gold
 from results.readers.answers import FRAGILE_MARGIN, document_answers, hits
 from results.readers.qualification import weigh
-from results.stats.statistics import Interval, wilson_clustered
+from results.stats.clustered import Interval, wilson_clustered
 
 LABELERS = pl.Schema(
     {

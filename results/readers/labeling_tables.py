@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from labeling.votes.consensus import ConsensusConfig
-from labeling.votes.sampling import Sampling
+from labeling.votes.consensus import ConsensusConfig, ReaderVotes
 from results.readers.annotators import compare_with_annotators, has_annotators
 from results.readers.answers import document_answers, judge, question_facts
 from results.readers.diversity import describe_diversity
@@ -68,28 +67,6 @@ def describe_generation(reader: str, votes: pl.DataFrame, facts: pl.DataFrame) -
     for problem in PROBLEMS:
         row[problem] = len(generated.filter(pl.col("problem") == problem))
     return pl.DataFrame([row], schema=GENERATION)
-
-
-class ReaderVotes(NamedTuple):
-    """One labeler and its votes.
-
-    Attributes:
-        name: in reports.
-        sampling: how its votes are drawn.
-        diversity: how they can differ.
-        questions: frame with question_id of the questions that it was asked.
-        votes: frame of schema `VOTES`, document arm, of these questions.
-        gold: its gold set, schema `GOLD`.
-        tune: frame of schema `VOTES` of tune questions, for calibration; None where there is none.
-    """
-
-    name: str
-    sampling: Sampling
-    diversity: str
-    questions: pl.DataFrame
-    votes: pl.DataFrame
-    gold: pl.DataFrame
-    tune: pl.DataFrame | None
 
 
 def labeling_tables(

@@ -13,15 +13,8 @@ import numpy as np
 import polars as pl
 
 from results.stats.answer_metrics import NO_ANSWER
-from results.stats.statistics import (
-    above_chance,
-    agreement_against_chance,
-    cluster_sums,
-    holm,
-    p_above_chance,
-    sign_flip,
-    wilson_clustered,
-)
+from results.stats.chance_agreement import above_chance, agreement_against_chance, p_above_chance
+from results.stats.clustered import cluster_sums, holm, sign_flip, wilson_clustered
 
 Standing = Literal["better than the majority label", "better than chance only", "at chance", "cannot tell"]
 AT_CHANCE_MARGIN = 0.1  # at chance: not shown to be better, and shown to be better by less than this

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ import polars as pl
 from corpora.schema import Corpus
 from results.readers.answers import hits
 from results.readers.labelers import no_nan
-from results.stats.statistics import compare_paired, holm, wilson_clustered
+from results.stats.clustered import compare_paired, holm, wilson_clustered
 
 SLICES = pl.Schema(
     {
@@ -51,8 +51,17 @@ N_BINS = 4  # of numbers, by quantile
 NONE, OTHER = "(none)", "(other)"
 
 
+class Value(NamedTuple):
+    """What a slice tells of a question: how it is shown, and the number that it is ordered by, if any."""
+
+    name: str
+    number: int | None
+
+
 def slice_questions(corpus: Corpus) -> pl.DataFrame:
-    """Which slices each question falls into: columns question_id, slice, value, in the order of the slices.
+    """Which slices each question falls into: columns question_id, slice, value, place, in the order of the slices.
+
+    `place` numbers the values of a slice: numbers and ranges by size, then words by name.
 
     Slices are the length of the gold documents in words, the question's opening word, and every tag that the user
     gave. Numbers with many values are binned by quantile, of other values at most six are told apart, the
@@ -66,41 +75,54 @@ def slice_questions(corpus: Corpus) -> pl.DataFrame:
     for name in sorted({name for of_one in tags for name in of_one}):
         slices[f"tag {name}"] = _grouped([of_one.get(name) for of_one in tags])
     rows = [
-        (question_id, name, value)
+        (question_id, name, value.name, place)
         for name, values in slices.items()
-        for question_id, value in zip(ids, values, strict=True)
+        for question_id, value, place in zip(ids, values, _places(values), strict=True)
     ]
-    schema = pl.Schema({"question_id": pl.String(), "slice": pl.String(), "value": pl.String()})
+    schema = pl.Schema({"question_id": pl.String(), "slice": pl.String(), "value": pl.String(), "place": pl.Int64()})
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _grouped(values: Sequence[str | None]) -> list[str]:
+def _places(values: Sequence[Value]) -> list[int]:
+    ordered = sorted(set(values), key=lambda value: (value.number is None, value.number or 0, value.name))
+    places = {value: place for place, value in enumerate(ordered)}
+    return [places[value] for value in values]
+
+
+def _grouped(values: Sequence[str | None]) -> list[Value]:
     """Values of a tag: as numbers where all that are given are whole numbers with more than a few values."""
     given = [value for value in values if value is not None]
     if len(set(given)) > MOST_VALUES and all(map(NUMBER.fullmatch, given)):
         bins = iter(_binned([int(value) for value in given]))
-        return [NONE if value is None else next(bins) for value in values]
+        return [Value(NONE, None) if value is None else next(bins) for value in values]
     return _frequent([NONE if value is None else value for value in values])
 
 
-def _binned(numbers: Sequence[int]) -> list[str]:
-    """Name of each number's quantile bin, such as `120 to 180`."""
+def _binned(numbers: Sequence[int]) -> list[Value]:
+    """Each number's quantile bin, such as `120 to 180`, ordered by its first number."""
     edges = sorted({int(edge) for edge in np.quantile(numbers, np.linspace(0, 1, N_BINS + 1)[1:], method="lower")})
     bins = np.searchsorted(edges, numbers)
     spans: dict[int, tuple[int, int]] = {}
     for bin_, number in zip(bins.tolist(), numbers, strict=True):
         low, high = spans.get(bin_, (number, number))
         spans[bin_] = (min(low, number), max(high, number))
-    names = {b: f"{low} to {high}" if low < high else str(low) for b, (low, high) in spans.items()}
+    names = {b: Value(f"{low} to {high}" if low < high else str(low), low) for b, (low, high) in spans.items()}
     return [names[b] for b in bins.tolist()]
 
 
-def _frequent(values: Sequence[str]) -> list[str]:
+def _frequent(values: Sequence[str]) -> list[Value]:
+    """The values as they are given, the rarest as one where there are many."""
     ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
     if len(ranked) <= MOST_VALUES:
-        return list(values)
+        return [_given(value) for value in values]
     kept = {value for value, _ in ranked[: MOST_VALUES - 1]}
-    return [value if value in kept else OTHER for value in values]
+    return [_given(value if value in kept else OTHER) for value in values]
+
+
+def _given(value: str) -> Value:
+    """A value that the user gave: a number, a range such as `5 to 9`, or a word."""
+    first = value.split(" to ")[0]
+    return Value(value, int(first) if NUMBER.fullmatch(first) else None)
 
 
 def slice_table(
@@ -132,16 +154,10 @@ def slice_table(
 
 
 def _in_order(rows: pl.DataFrame) -> list[tuple[tuple[str, str], pl.DataFrame]]:
-    """Groups by slice and value: slices as they come, numbers by size, words by name."""
-    groups = [(str(name), str(value), group) for (name, value), group in rows.group_by("slice", "value")]
+    """Groups by slice and value: slices as they come, values by their places."""
     order = {name: at for at, name in enumerate(rows["slice"].unique(maintain_order=True))}
-
-    def key(group: tuple[str, str, pl.DataFrame]) -> tuple[int, bool, int, str]:
-        first = group[1].split(" to ")[0]
-        is_number = NUMBER.fullmatch(first) is not None
-        return order[group[0]], not is_number, int(first) if is_number else 0, group[1]
-
-    return [((name, value), group) for name, value, group in sorted(groups, key=key)]
+    groups = [((str(name), str(value)), group) for (name, value), group in rows.group_by("slice", "value")]
+    return sorted(groups, key=lambda found: (order[found[0][0]], found[1]["place"][0]))
 
 
 def best_on_slices(judged: Mapping[str, pl.DataFrame], slices: pl.DataFrame, confidence: float) -> pl.DataFrame:

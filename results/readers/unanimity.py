@@ -14,7 +14,7 @@ import polars as pl
 from corpora.schema import LabelSet
 from labeling.votes.sampling import Probabilities, Sampling
 from labeling.votes.vote_law import Distributions, VoteLaw, distributions, vote_law
-from results.stats.statistics import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
+from results.stats.clustered import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
 
 LAW = pl.Schema(
     {

@@ -11,6 +11,7 @@ import polars as pl
 from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
 from corpora.schema import LabelSet
+from results.stats.clustered import Interval
 from results.stats.resampling import (
     Array,
     Law,
@@ -21,7 +22,6 @@ from results.stats.resampling import (
     one_hot,
     share_interval,
 )
-from results.stats.statistics import Interval
 
 NO_ANSWER = "(no answer)"  # a failed vote is a wrong answer of its own kind, not a missing row
 PER_CLASS = pl.Schema(

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from results.stats.statistics import Interval
+from results.stats.clustered import Interval
 
 Array = npt.NDArray[np.float64]
 Outcomes = npt.NDArray[np.int64]

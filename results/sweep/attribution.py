@@ -20,8 +20,8 @@ import polars as pl
 
 from results.config import ScoringConfig
 from results.settings import CELL_SCHEMA, SETTING, with_interval
+from results.stats.clustered import Interval
 from results.stats.resampling import Array, share_of, student_quantile
-from results.stats.statistics import Interval
 from results.sweep.arms import HARM, ArmMeans
 from results.sweep.cells import QUESTIONS, Scores, interval_columns
 from results.sweep.judged import Judged

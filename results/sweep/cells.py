@@ -14,8 +14,8 @@ from results.config import ScoringConfig
 from results.readers.answers import FRAGILE_MARGIN
 from results.settings import CELL_SCHEMA, CUT, SETTING, with_interval
 from results.stats.answer_metrics import PER_CLASS, Macro, resample_macro, score_classes
+from results.stats.clustered import Interval
 from results.stats.resampling import share_of
-from results.stats.statistics import Interval
 from results.sweep.arms import ArmMeans
 from results.sweep.judged import BASELINE_ARMS, Judged
 from results.sweep.pairwise import shown_within

@@ -13,8 +13,8 @@ from scipy.stats import t as student
 from corpora.schema import LabelSet
 from results.config import ScoringConfig
 from results.settings import CUT, CUT_SCHEMA, SETTING, with_interval
+from results.stats.clustered import Interval, holm
 from results.stats.resampling import Array, Law, Resampled, both_laws, resample_means, student_quantile
-from results.stats.statistics import Interval, holm
 from results.sweep.cells import QUESTIONS, interval_columns
 from results.sweep.judged import Judged
 

@@ -8,12 +8,11 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from labeling.votes.consensus import Rule
+from labeling.votes.consensus import ReaderVotes, Rule
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote_law import VoteLaw, distributions, vote_law
 from results.readers.answers import question_facts
-from results.readers.labeling_tables import ReaderVotes
-from results.settings import CELL_SCHEMA, CUT, SETTING
+from results.settings import CUT, SETTING
 from results.stats.resampling import EXCLUDED, Array, Law, Outcomes, fixed_law, one_hot
 
 
@@ -59,19 +58,6 @@ def _kept(law: VoteLaw, rule: Rule) -> Array:
 NO_LABEL = -1
 CELL_ARMS = ("retrieved", "oracle_chunk", "random")
 BASELINE_ARMS = ("closed_book", "document")
-ANSWERS = pl.Schema(
-    {
-        **CELL_SCHEMA,
-        "arm": pl.String(),
-        "question_id": pl.String(),
-        "label": pl.String(),
-        "failure": pl.String(),
-        "margin": pl.Float64(),
-        "n_chunks": pl.Int64(),
-        "n_context_tokens": pl.Int64(),
-        "prompt_hash": pl.String(),
-    }
-)
 
 
 class Judged(NamedTuple):

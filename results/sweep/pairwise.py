@@ -11,8 +11,8 @@ import polars as pl
 from scipy.stats import t as student
 
 from results.settings import CUT_SCHEMA
+from results.stats.clustered import cluster_sums, holm, mcnemar_exact, sign_flip
 from results.stats.resampling import Array, Difference, Resampled, difference_interval, with_half_questions
-from results.stats.statistics import cluster_sums, holm, mcnemar_exact, sign_flip
 
 COMPARISONS = pl.Schema(
     {

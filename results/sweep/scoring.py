@@ -8,9 +8,8 @@ from typing import NamedTuple
 import polars as pl
 
 from corpora.schema import Corpus
-from labeling.votes.consensus import Rule
+from labeling.votes.consensus import ReaderVotes, Rule
 from results.config import ScoringConfig
-from results.readers.labeling_tables import ReaderVotes
 from results.settings import CELL, CUT, SETTING, name_settings
 from results.sweep.arms import resample_arms
 from results.sweep.attribution import LADDER, climb

@@ -11,10 +11,12 @@ import polars as pl
 from planted_labelers import LABELS
 from planted_sweeps import CELLS, Planted, simulate, true_cells
 
+from results.advice.advice import recommendation_entry, verdict_entry
 from results.advice.recommendation import recommend
 from results.advice.verdict import reach_verdicts
 from results.config import ScoringConfig
 from results.readers.labelers import LABELERS
+from results.settings import names_in
 from results.sweep.arms import resample_arms
 from results.sweep.judged import line_up
 from results.sweep.pairwise import shown_within
@@ -136,14 +138,18 @@ def one_run(world: World, rng: np.random.Generator) -> Found:
     )
     recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, CONFIG)
     verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, CONFIG, "unanimous")
+    names = names_in(scored.cells)
+    entries = [verdict_entry(one, names) for one in verdicts]
     return {
         "cells": scored.cells,
         "ladder": scored.ladder,
         "comparisons": scored.comparisons,
         "interactions": scored.interactions,
-        "recommendations": pl.DataFrame(recommended, infer_schema_length=None).cast({"n_more": pl.Int64}),
+        "recommendations": pl.DataFrame(
+            [recommendation_entry(one, names) for one in recommended], infer_schema_length=None
+        ).cast({"n_more": pl.Int64}),
         "verdicts": pl.DataFrame(
-            [{"reader": one.reader, "cut": one.cut, "setting": one.recommended} for one in verdicts],
+            [{"reader": one["reader"], "cut": one["cut"], "setting": one["recommended"]} for one in entries],
             {"reader": pl.String, "cut": pl.String, "setting": pl.String},
         ),
     }

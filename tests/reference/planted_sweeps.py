@@ -27,9 +27,8 @@ from planted_labelers import LABELS, OUTSIDE, RATES, SAMPLING, question_ids, vot
 from scipy.stats import multivariate_normal, norm
 
 from corpora.schema import Corpus, Question, documents_frame, questions_frame
-from labeling.votes.consensus import ConsensusConfig, build_gold
-from results.readers.labeling_tables import ReaderVotes
-from results.sweep.judged import ANSWERS
+from labeling.votes.consensus import ConsensusConfig, ReaderVotes, build_gold
+from results.readers.answers import ANSWERS
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from results.advice.advice import recommended_cells
 from results.report.documents import draw_plots
 from results.report.html.blocks import Block, Examples, Heading, Limits, Prose, Section, Shelf, Table
 from results.report.html.example_view import view_example
@@ -29,10 +30,11 @@ from results.report.html.sweep_sections import (
     verdict_section,
 )
 from results.report.plots.plot import Plot
-from results.report.text.markdown import Tables, cut_of, marked
+from results.report.text.markdown import Tables, marked
 from results.report.text.report import labeler_marks, legend_of, mark_tables
 from results.report.text.session import made_section as made_markdown
 from results.report.visible import visible
+from results.settings import cut_of
 
 
 def made_section(manifest: Mapping[str, Any]) -> Section:
@@ -127,7 +129,7 @@ def _sections(
     choices = manifest.get("retrieval", [])
     sections = [verdict_section(verdicts, choices)] if verdicts or choices else []
     if "cells" in shown:
-        sections.append(accuracy_section(shown, chosen, shelf, limits))
+        sections.append(accuracy_section(shown, recommended_cells(chosen, shown["cells"]), shelf, limits))
     if "retrieval_means" in shown:
         sections.append(retrieval_section(shown, shelf, limits))
     if "ladder" in shown:
@@ -157,6 +159,6 @@ def _example_section(tables: Tables, limits: Limits) -> Section:
     blocks: list[Block] = [Prose(text)]
     for (reader,), rows in tables["examples"].group_by("reader", maintain_order=True):
         first = rows.row(0, named=True)
-        blocks.append(Heading(f"{reader}, {first['setting']}, {cut_of(first)}"))
+        blocks.append(Heading(f"{reader}, {first['setting']}, {cut_of(first).name}"))
         blocks.append(Examples([view_example(row) for row in rows.head(limits.examples).iter_rows(named=True)]))
     return Section("examples", "Worst examples", blocks)

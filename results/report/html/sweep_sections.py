@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from results.advice.recommendation import is_recommended
 from results.report.html.blocks import Block, Heading, Limits, Lines, Prose, Section, Shelf, Table, head_of
 from results.report.plots.pareto_plots import LEVELS, frontier
 from results.report.text.ladder import ARM_NAMES, LOSSES, sum_of_losses
-from results.report.text.markdown import UNKNOWN, Tables, count, cut_of, interval, number, p_value, share
-from results.settings import SETTING
+from results.report.text.markdown import UNKNOWN, Tables, count, ends, number, p_value, share
+from results.settings import SETTING, Cell, cell_of, cut_of
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 DOCUMENT_SCORES = {
@@ -23,14 +22,12 @@ SPAN_SCORES = {
 }  # fmt: skip
 
 
-def accuracy_section(
-    tables: Tables, recommendations: Sequence[Mapping[str, Any]], shelf: Shelf, limits: Limits
-) -> Section:
+def accuracy_section(tables: Tables, recommended: Collection[Cell], shelf: Shelf, limits: Limits) -> Section:
     """Accuracy by chunk size, under equal k and under an equal token budget.
 
     Args:
         tables: with cells, and baselines where there are any.
-        recommendations: those of the manifest, with readers named as in the cells.
+        recommended: the cells that are recommended, with readers named as in the table.
         shelf: the plots.
         limits: of the tables.
     """
@@ -48,18 +45,18 @@ def accuracy_section(
         rows, note = head_of(mine, limits, "cells.parquet")
         blocks += [Heading(reader), *_figures(shelf.take(f"accuracy_by_size_{place}_"))]
         body = [] if baselines is None else [_baseline(row) for row in _of(baselines, reader)]
-        body += [_cell(row, recommendations) for row in rows.iter_rows(named=True)]
+        body += [_cell(row, recommended) for row in rows.iter_rows(named=True)]
         n_gold, n_all = mine.select("gold_n", "all_n").row(0)
         caption = f"{reader}: every cell, on {n_gold} gold questions and on all {n_all} with a reference"
         blocks.append(Table(caption, header, body, note))
     return Section("accuracy", "Accuracy by chunk size", blocks)
 
 
-def _cell(row: Mapping[str, Any], recommendations: Sequence[Mapping[str, Any]]) -> list[str]:
-    notes = ["recommended"] * any(is_recommended(one, row) for one in recommendations)
+def _cell(row: Mapping[str, Any], recommended: Collection[Cell]) -> list[str]:
+    notes = ["recommended"] * (cell_of(row) in recommended)
     notes += ["on the frontier"] * bool(row["is_pareto"])
     return [
-        row["setting"], cut_of(row), *_scores(row), number(row["n_context_tokens"]), number(row["n_chunks"], 1),
+        row["setting"], cut_of(row).name, *_scores(row), number(row["n_context_tokens"]), number(row["n_chunks"], 1),
         str(row["n_failed"]), ", ".join(notes),
     ]  # fmt: skip
 
@@ -82,7 +79,7 @@ def retrieval_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     }
     rows, note = head_of(means, limits, "retrieval_means.parquet")
     body = [
-        [row["setting"], cut_of(row), str(row["n"]), *(_with_interval(row, name) for name in scores),
+        [row["setting"], cut_of(row).name, str(row["n"]), *(_with_interval(row, name) for name in scores),
          number(row["n_context_tokens"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
@@ -120,7 +117,7 @@ def ladder_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
         rows, note = head_of(ladder.filter(pl.col("reader") == reader), limits, "ladder.parquet")
         blocks += [Heading(reader), *_figures(shelf.take(f"ladder_{place}_"))]
         body = [
-            [row["setting"], cut_of(row), row["questions"], str(row["n"]), *(share(row[arm]) for arm in ARM_NAMES),
+            [row["setting"], cut_of(row).name, row["questions"], str(row["n"]), *(share(row[arm]) for arm in ARM_NAMES),
              sum_of_losses(row), *(_with_interval(row, name) for name in (*LOSSES, "recovered")),
              count(row["n_harmed"]), _with_interval(row, "harm")]
             for row in rows.iter_rows(named=True)
@@ -138,7 +135,7 @@ def pareto_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     for reader in _readers(tables["cells"]):
         rows, note = head_of(frontier(tables["cells"], reader), limits, "cells.parquet")
         body = [
-            [str(row["number"]), row["setting"], cut_of(row), number(row["n_context_tokens"]),
+            [str(row["number"]), row["setting"], cut_of(row).name, number(row["n_context_tokens"]),
              _with_interval(row, "gold_accuracy")]
             for row in rows.iter_rows(named=True)
         ]  # fmt: skip
@@ -150,7 +147,9 @@ def pareto_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
 def interaction_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     """Whether chunk size matters more to one reader than to another."""
     rows, note = head_of(tables["interactions"], limits, "interactions.parquet")
-    found = [f"{cut_of(row)}, {row['questions']} questions: {row['finding']}" for row in rows.iter_rows(named=True)]
+    found = [
+        f"{cut_of(row).name}, {row['questions']} questions: {row['finding']}" for row in rows.iter_rows(named=True)
+    ]
     blocks: list[Block] = [
         Prose("Change of accuracy for each doubling of the chunk size, of both readers and the difference of the two."),
         Lines(found),
@@ -158,7 +157,7 @@ def interaction_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section
     ]
     names = ("slope_small", "slope_large", "difference")
     body = [
-        [row["small"], row["large"], cut_of(row), row["questions"], str(row["n"]),
+        [row["small"], row["large"], cut_of(row).name, row["questions"], str(row["n"]),
          *(_with_interval(row, name) for name in names), p_value(row["p_value"]), p_value(row.get("p_holm"))]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
@@ -172,7 +171,7 @@ def class_section(tables: Tables, limits: Limits) -> Section:
     """Scores by label."""
     rows, note = head_of(_with_settings(tables["classes"], tables["cells"]), limits, "classes.parquet")
     body = [
-        [row["setting"], row["reader"], cut_of(row), row["label"],
+        [row["setting"], row["reader"], cut_of(row).name, row["label"],
          *(share(row[name]) for name in ("precision", "recall", "f1")), str(row["n"]), str(row["n_answered"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
@@ -191,15 +190,15 @@ def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], li
     led = {(one["reader"], one["cut"], one["best"]) for one in verdicts}
     frame = tables["comparisons"]
     with_leader = [
-        any((row["reader"], cut_of(row), row[side]) in led for side in ("a", "b"))
+        any((row["reader"], cut_of(row).name, row[side]) in led for side in ("a", "b"))
         for row in frame.iter_rows(named=True)
     ]
     first = pl.Series("is_led", with_leader, dtype=pl.Boolean())
     order = frame.with_columns(first).sort("is_led", descending=True, maintain_order=True)
     rows, note = head_of(order if len(frame) > limits.rows else frame, limits, "comparisons.parquet")
     body = [
-        [row["a"], row["b"], row["reader"], cut_of(row), str(row["n"]),
-         together(interval(row, "difference", "low", "high")), p_value(row["p_value"]), p_value(row["p_holm"])]
+        [row["a"], row["b"], row["reader"], cut_of(row).name, str(row["n"]),
+         together(row, "difference", "low", "high"), p_value(row["p_value"]), p_value(row["p_holm"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
     text = (
@@ -222,10 +221,9 @@ def verdict_section(verdicts: Sequence[Mapping[str, Any]], choices: Sequence[Map
     return Section("verdicts", "Every verdict", blocks)
 
 
-def together(text: str) -> str:
-    """The text with an interval, or all of what has none, kept in one line."""
-    value, bracket, rest = text.partition(" [")
-    return f"{value}{bracket}{rest.replace(' ', NO_BREAK)}" if bracket else value.replace(" ", NO_BREAK)
+def together(row: Mapping[str, Any], name: str, low: str, high: str) -> str:
+    """An estimate with its interval, which is never broken into two lines."""
+    return UNKNOWN if row[name] is None else f"{share(row[name])} {ends(row, low, high).replace(' ', NO_BREAK)}"
 
 
 def _readers(frame: pl.DataFrame) -> list[str]:
@@ -243,4 +241,4 @@ def _figures(figures: Block | None) -> list[Block]:
 def _with_interval(row: Mapping[str, Any], name: str) -> str:
     if row[name] is not None and row[f"{name}_low"] is None:
         return share(row[name])
-    return together(interval(row, name, f"{name}_low", f"{name}_high"))
+    return together(row, name, f"{name}_low", f"{name}_high")

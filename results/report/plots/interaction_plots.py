@@ -6,6 +6,7 @@ import polars as pl
 
 from results.report.plots.plot import COLOURS, SHAPES, Plot, described, to_svg, wrapped
 from results.report.visible import visible_frame
+from results.settings import cuts_in
 
 WIDTH, STEP = 300, 22
 
@@ -32,7 +33,7 @@ def _forest(title: str, rows: pl.DataFrame, names: list[str]) -> str:
 
     long = pl.concat(
         rows.select(
-            pl.format("{} = {}", "cut", "amount").alias("read"), pl.lit(name).alias("what"),
+            pl.Series("read", [cut.title for cut in cuts_in(rows)]), pl.lit(name).alias("what"),
             pl.col(column).alias("value"), pl.col(f"{column}_low").alias("low"), pl.col(f"{column}_high").alias("high"),
         )
         for column, name in zip(("slope_small", "slope_large", "difference"), names, strict=True)

@@ -8,6 +8,7 @@ import polars as pl
 
 from results.report.plots.plot import Plot, described, to_svg, wrapped
 from results.report.visible import visible_frame
+from results.settings import CUT, cuts_in
 
 # In the order of the bars, with the letter and the number's colour; light to dark, so that they differ without colours.
 PARTS = {
@@ -33,10 +34,11 @@ def plot_ladder(ladder: pl.DataFrame) -> list[Plot]:
     readers = ladder["reader"].unique(maintain_order=True).to_list()
     gold = ladder.filter(pl.col("questions") == "gold").drop_nulls(COLUMNS)
     plots = []
-    for (reader, cut, amount), rows in gold.group_by("reader", "cut", "amount", maintain_order=True):
-        title = f"{reader}, {cut} = {amount}: what is right, and where the rest is lost"
+    for (reader, *_), rows in gold.group_by("reader", *CUT, maintain_order=True):
+        cut = cuts_in(rows)[0]
+        title = f"{reader}, {cut.title}: what is right, and where the rest is lost"
         letters = "; ".join(f"{letter}: {name}" for name, (letter, *_) in PARTS.items())
-        file = f"ladder_{readers.index(reader) + 1}_{cut}{amount}.svg"
+        file = f"ladder_{readers.index(reader) + 1}_{cut.file_part}.svg"
         described_by = f"Stacked bars of shares. {letters}. Negative shares stand left of 0."
         plots.append(described(file, title, described_by, _bars(title, visible_frame(rows))))
     return plots

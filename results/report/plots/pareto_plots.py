@@ -6,6 +6,7 @@ import polars as pl
 
 from results.report.plots.plot import COLOURS, Plot, described, tenths, to_svg, wrapped
 from results.report.visible import visible_frame
+from results.settings import cut_of
 
 WIDTH, HEIGHT = 320, 260
 MOST_NAMED = 15  # frontier cells in the key
@@ -75,6 +76,6 @@ def _scatter(title: str, rows: pl.DataFrame, best: pl.DataFrame, levels: pl.Data
 
 
 def _key(best: pl.DataFrame) -> list[str]:
-    named = [f"{row['number']}  {row['setting']} {row['cut']}={row['amount']}" for row in best.iter_rows(named=True)]
+    named = [f"{row['number']}  {row['setting']} {cut_of(row).name}" for row in best.iter_rows(named=True)]
     more = len(named) - MOST_NAMED
     return named[:MOST_NAMED] + ([f"and {more} more: see the table"] if more > 0 else [])

@@ -9,6 +9,7 @@ import polars as pl
 
 from results.report.plots.plot import COLOURS, DASHES, SHAPES, Plot, described, tenths, to_svg, wrapped
 from results.report.visible import visible, visible_frame
+from results.settings import CUT, cuts_in
 
 BESIDE_SIZE = ("splitter", "overlap", "embedder", "retriever")
 ONLY = "all settings"  # name of the series where nothing varies beside the size
@@ -32,7 +33,8 @@ def with_series(frame: pl.DataFrame) -> pl.DataFrame:
     varying = [name for name in BESIDE_SIZE if name in frame.columns and frame[name].n_unique() > 1]
     words = [pl.format("overlap {}", name) if name == "overlap" else pl.col(name) for name in varying]
     series = pl.concat_str(words, separator=", ") if words else pl.lit(ONLY)
-    return visible_frame(frame).with_columns(series=series, read=pl.format("{} = {}", "cut", "amount"))
+    read = pl.Series([cut.title for cut in cuts_in(frame)], dtype=pl.String)
+    return visible_frame(frame).with_columns(series=series, read=read)
 
 
 def series_groups(frame: pl.DataFrame) -> list[Group]:
@@ -95,10 +97,11 @@ def plot_retrieval(means: pl.DataFrame) -> list[Plot]:
         means: the frame retrieval_means.
     """
     plots = []
-    for (kind, amount), rows in with_series(means).group_by("cut", "amount", maintain_order=True):
+    for _, rows in with_series(means).group_by(CUT, maintain_order=True):
+        cut = cuts_in(rows)[0]
         for what, scores in (("documents", DOCUMENT_SCORES), ("spans", SPAN_SCORES)):
-            title = f"What was retrieved at {kind} = {amount}, by chunk size: {what}"
-            file = f"retrieval_by_size_{kind}{amount}_{what}"
+            title = f"What was retrieved at {cut.title}, by chunk size: {what}"
+            file = f"retrieval_by_size_{cut.file_part}_{what}"
             plots += _draw(file, title, _long(rows, scores), "score", (0.0, 1.0))
     return plots
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from results.report.text.markdown import UNKNOWN, Tables, count, cut_of, interval, p_value, share, table
+from results.report.text.markdown import UNKNOWN, Tables, count, interval, p_value, share, table
+from results.settings import cut_of
 
 ARM_NAMES = {
     "closed_book": "closed book",
@@ -47,7 +48,7 @@ def _rungs(row: Mapping[str, Any]) -> list[str]:
     arms = [share(row[arm]) for arm in ARM_NAMES]
     losses = [_with_interval(row, name) for name in (*LOSSES, "recovered")]
     harm = [count(row["n_harmed"]), _with_interval(row, "harm")]
-    return [row["setting"], cut_of(row), *arms, sum_of_losses(row), *losses, *harm]
+    return [row["setting"], cut_of(row).name, *arms, sum_of_losses(row), *losses, *harm]
 
 
 def sum_of_losses(row: Mapping[str, Any]) -> str:
@@ -62,7 +63,7 @@ def interaction_section(tables: Tables) -> str:
     header = ["small", "large", "read", "questions", "n", "slope of the small", "slope of the large", "difference"]
     header += ["p", "p (Holm)", "finding"]
     body = [
-        [row["small"], row["large"], cut_of(row), row["questions"], str(row["n"]),
+        [row["small"], row["large"], cut_of(row).name, row["questions"], str(row["n"]),
          *(_with_interval(row, name) for name in ("slope_small", "slope_large", "difference")),
          p_value(row["p_value"]), p_value(row["p_holm"]), row["finding"]]
         for row in tables["interactions"].iter_rows(named=True)

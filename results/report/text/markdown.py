@@ -1,4 +1,4 @@
-"""Markdown pieces: tables, shares, intervals, p-values, cuts, names."""
+"""Markdown pieces: tables, shares, intervals, p-values, names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ def share(value: float | None) -> str:
 
 def interval(row: Mapping[str, Any], name: str, low: str, high: str) -> str:
     """An estimate with its interval from three columns of a row."""
-    return UNKNOWN if row[name] is None else f"{row[name]:.3f} [{row[low]:.3f}, {row[high]:.3f}]"
+    return UNKNOWN if row[name] is None else f"{share(row[name])} {ends(row, low, high)}"
+
+
+def ends(row: Mapping[str, Any], low: str, high: str) -> str:
+    """The ends of an interval from two columns of a row, in brackets."""
+    return f"[{row[low]:.3f}, {row[high]:.3f}]"
 
 
 def number(value: float | None, decimals: int = 0) -> str:
@@ -39,11 +44,6 @@ def number(value: float | None, decimals: int = 0) -> str:
 def count(value: int | None) -> str:
     """A count, or a dash for what is unknown."""
     return UNKNOWN if value is None else str(value)
-
-
-def cut_of(row: Mapping[str, Any]) -> str:
-    """A row's cut, as in `k=3`."""
-    return f"{row['cut']}={row['amount']}"
 
 
 def marked(name: str, marks: Mapping[str, str]) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from results.report.text.markdown import UNKNOWN, Tables, cut_of, interval, marked, number, p_value, share, table
+from results.evidence.span_metrics import SPAN_SCORES
+from results.report.text.markdown import UNKNOWN, Tables, interval, marked, number, p_value, share, table
+from results.settings import cut_of
 
 MOST_SETTINGS = 30  # of more, only the pairs with the best are shown
 
@@ -42,13 +44,13 @@ def _pairs(comparisons: pl.DataFrame, verdicts: Iterable[Mapping[str, Any]], mar
     n_settings = pl.concat([comparisons["a"], comparisons["b"]]).n_unique()
     if n_settings > MOST_SETTINGS:
         best = {(marked(one["reader"], marks), one["cut"]): one["best"] for one in verdicts}
-        rows = [row for row in rows if best.get((row["reader"], cut_of(row))) in (row["a"], row["b"])]
+        rows = [row for row in rows if best.get((row["reader"], cut_of(row).name)) in (row["a"], row["b"])]
         text += (
             f" Of {n_settings} settings only the pairs with the best of each reader and cut are shown; all "
             f"{len(comparisons)} are in `comparisons.parquet`."
         )
     body = [
-        [row["reader"], cut_of(row), row["a"], row["b"], str(row["n"]),
+        [row["reader"], cut_of(row).name, row["a"], row["b"], str(row["n"]),
          interval(row, "difference", "low", "high"), p_value(row["p_value"]), p_value(row["p_holm"])]
         for row in rows
     ]  # fmt: skip
@@ -98,7 +100,7 @@ def _baseline_row(row: Mapping[str, Any]) -> list[str]:
 def _cell_row(row: Mapping[str, Any]) -> list[str]:
     cost = [number(row["n_chunks"], 1), number(row["n_context_tokens"])]
     standing = [p_value(row["p_within"]), "yes" if row["is_pareto"] else ""]
-    return [row["setting"], cut_of(row), *_answer_columns(row), *cost, *standing, *_asked_columns(row)]
+    return [row["setting"], cut_of(row).name, *_answer_columns(row), *cost, *standing, *_asked_columns(row)]
 
 
 def _asked_columns(row: Mapping[str, Any]) -> list[str]:
@@ -118,10 +120,10 @@ def retrieval_section(tables: Tables) -> str:
     """What every setting retrieves under every cut; the same whoever reads."""
     means = tables["retrieval_means"]
     known = [name for name in RETRIEVAL_NAMES if name in means.columns and means[name].null_count() < len(means)]
-    has_spans = any(name.startswith("span") for name in known)
+    has_spans = any(name in SPAN_SCORES for name in known)
     header = ["setting", "read", "questions", *(["with evidence"] if has_spans else []), "tokens read"]
     body = [
-        [row["setting"], cut_of(row), str(row["n"]), *([str(row["n_spans"])] if has_spans else []),
+        [row["setting"], cut_of(row).name, str(row["n"]), *([str(row["n_spans"])] if has_spans else []),
          number(row["n_context_tokens"]), *(interval(row, name, f"{name}_low", f"{name}_high") for name in known)]
         for row in means.iter_rows(named=True)
     ]  # fmt: skip

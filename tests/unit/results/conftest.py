@@ -8,16 +8,18 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
-from labeling.votes.consensus import GOLD, ConsensusConfig, Rule, build_gold
+from labeling.votes.consensus import GOLD, ConsensusConfig, ReaderVotes, Rule, build_gold
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import Vote, votes_frame
-from results.advice.verdict import Verdict, reach_verdicts
+from results.advice.advice import Advice
+from results.advice.verdict import reach_verdicts
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.readers.answers import ANSWERS
 from results.readers.labelers import LABELERS
-from results.readers.labeling_tables import ReaderVotes, labeling_tables
+from results.readers.labeling_tables import labeling_tables
 from results.readers.unanimity import Cast, read_cast
-from results.sweep.judged import ANSWERS, BASELINE_ARMS
+from results.sweep.judged import BASELINE_ARMS
 from results.sweep.retrieval_means import mean_retrieval
 from results.sweep.scoring import Scored, score_sweep
 from retrieval.tokens import EmbedderTokenizer
@@ -46,9 +48,7 @@ class Sweep(NamedTuple):
     def retrieval_means(self, config: ScoringConfig = CONFIG) -> pl.DataFrame:
         return mean_retrieval(self.corpus, self.retrieval, config)
 
-    def verdicts(
-        self, qualified: bool | dict[str, bool] | None = True, config: ScoringConfig = CONFIG
-    ) -> list[Verdict]:
+    def verdicts(self, qualified: bool | dict[str, bool] | None = True, config: ScoringConfig = CONFIG) -> list[Advice]:
         scored = self.score(config)
         told = None if isinstance(qualified, dict) else qualified
         rows = [{"reader": reader, "qualified": told} for reader in self.golds]

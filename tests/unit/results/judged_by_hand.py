@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet, Question, documents_frame, questions_frame
-from labeling.votes.consensus import GOLD
+from labeling.votes.consensus import GOLD, ReaderVotes
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import votes_frame
-from results.readers.labeling_tables import ReaderVotes
-from results.sweep.judged import ANSWERS
+from results.readers.answers import ANSWERS
 
 Flags = Sequence[bool | int]
 LABELS = LabelSet()

@@ -4,7 +4,7 @@ import pytest
 from corpora.errors import InputError
 from labeling.votes.vote import Vote, votes_frame
 from results.comparing.agreement import AGREEMENT, compare_runs
-from results.sweep.judged import ANSWERS
+from results.readers.answers import ANSWERS
 
 
 def vote(number, label="yes", failure=None, probabilities=(0.6, 0.3), margin=0.3):

@@ -7,7 +7,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from labeling.votes.consensus import GOLD
 from results.readers.annotators import ANNOTATORS, HUMAN_CONSENSUS, compare_with_annotators, has_annotators
-from results.stats.statistics import compare_paired, holm, mcnemar_exact, wilson, wilson_clustered
+from results.stats.clustered import compare_paired, holm, mcnemar_exact, wilson, wilson_clustered
 
 RIGHT = ["yes", "no", "yes", "maybe", "no", "yes"]
 ANNA = ["yes", "no", "no", "maybe", "no", "yes"]  # wrong on q2

@@ -10,10 +10,11 @@ from sklearn.metrics import cohen_kappa_score
 from corpora.schema import Corpus, LabelSet, Question, documents_frame, questions_frame
 from labeling.votes.consensus import ConsensusConfig, build_gold
 from labeling.votes.vote import Vote, votes_frame
-from results.comparing.comparison import OWN_GOLD, PAIRS, compare_labelers, name_best
+from results.advice.without_sweep import best_reader
+from results.comparing.comparison import OWN_GOLD, PAIRS, compare_labelers
 from results.config import ScoringConfig
 from results.readers.labelers import LABELERS
-from results.stats.statistics import holm, mcnemar_exact, wilson, wilson_clustered
+from results.stats.clustered import holm, mcnemar_exact, wilson, wilson_clustered
 
 LABELS = LabelSet(("yes", "no", "maybe"))
 CONFIG = ScoringConfig(n_resamples=400)
@@ -350,20 +351,28 @@ def labelers(*rows):
 
 
 def found(*rows):
-    """Rows of a, b, finding."""
-    return pl.DataFrame([dict(zip(("a", "b", "finding"), row, strict=True)) for row in rows], schema=PAIRS)
+    """Rows of a, b, and which of them is shown to be the better one, if any."""
+    told = [
+        {"a": a, "b": b, "difference": -0.2 if better == b else 0.2, "p_holm": 0.5 if better is None else 0.01}
+        for a, b, better in rows
+    ]
+    return pl.DataFrame(told, schema=PAIRS)
+
+
+def line_of(compared, pairs):
+    return best_reader(compared, pairs, 0.95).line
 
 
 BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"
 
 
 def test_the_line_names_who_beats_the_majority_label_and_who_is_at_chance_and_the_best():
-    line = name_best(
+    line = line_of(
         labelers(("small", 0.3, CHANCE), ("large", 0.9, BEATS), ("middle", 0.6, ONLY)),
         found(
-            ("small", "large", "large is better"),
-            ("small", "middle", "cannot tell: too small"),
-            ("large", "middle", "large is better"),
+            ("small", "large", "large"),
+            ("small", "middle", None),
+            ("large", "middle", "large"),
         ),
     )
     qualified, at_chance, best = line.removesuffix(".").split("; ")
@@ -373,9 +382,9 @@ def test_the_line_names_who_beats_the_majority_label_and_who_is_at_chance_and_th
 
 
 def test_the_line_names_no_best_where_one_pair_cannot_be_told():
-    line = name_best(
+    line = line_of(
         labelers(("a", 0.7, BEATS), ("b", 0.72, BEATS), ("c", 0.2, CHANCE)),
-        found(("a", "b", "cannot tell: too small"), ("a", "c", "a is better"), ("b", "c", "b is better")),
+        found(("a", "b", None), ("a", "c", "a"), ("b", "c", "b")),
     )
     assert "a and b beat " in line
     assert "cannot tell which of b and a is best" in line
@@ -383,16 +392,16 @@ def test_the_line_names_no_best_where_one_pair_cannot_be_told():
 
 
 def test_the_line_says_so_where_nobody_qualifies():
-    line = name_best(labelers(("a", 0.4, ONLY), ("b", 0.3, CHANCE)), found(("a", "b", "cannot tell: too small")))
+    line = line_of(labelers(("a", 0.4, ONLY), ("b", 0.3, CHANCE)), found(("a", "b", None)))
     assert line.startswith("No labeler is shown to beat")
     assert "b is at chance" in line
 
 
 def test_the_line_keeps_the_case_of_a_name_that_comes_first():
-    line = name_best(labelers(("qwen", 0.9, BEATS), ("b", 0.3, CHANCE)), found(("qwen", "b", "qwen is better")))
+    line = line_of(labelers(("qwen", 0.9, BEATS), ("b", 0.3, CHANCE)), found(("qwen", "b", "qwen")))
     assert line.startswith("qwen beats")
 
 
 def test_without_a_question_in_common_the_line_says_that_it_cannot_tell():
-    line = name_best(labelers(("a", None, None), ("b", None, None)), found())
+    line = line_of(labelers(("a", None, None), ("b", None, None)), found())
     assert line == "Cannot tell: no two labelers share a question with a reference label."

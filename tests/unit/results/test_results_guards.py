@@ -2,12 +2,12 @@ import polars as pl
 import pytest
 
 from results.advice.guards import counted_differently, find_warnings, labeler_warnings, one_document
+from results.readers.answers import ANSWERS
 from results.readers.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
 from results.readers.labelers import LABELERS
 from results.settings import SETTING_SCHEMA
 from results.sweep.attribution import LADDER
 from results.sweep.cells import CELLS
-from results.sweep.judged import ANSWERS
 from results.sweep.retrieval_means import RETRIEVAL_MEANS
 
 

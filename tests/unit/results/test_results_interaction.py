@@ -6,7 +6,7 @@ from scipy.stats import bootstrap
 from scipy.stats import t as student
 
 from results.config import ScoringConfig
-from results.stats.statistics import holm
+from results.stats.clustered import holm
 from results.sweep.interaction import INTERACTIONS
 from results.sweep.scoring import score_sweep
 

@@ -8,7 +8,7 @@ from sklearn.metrics import balanced_accuracy_score
 from corpora.schema import LabelSet
 from labeling.votes.sampling import Sampling
 from results.readers.label_bias import CALIBRATION, LABEL_BIAS, correct_calibration, score_calibration
-from results.stats.statistics import compare_paired, holm, mcnemar_exact, wilson_clustered
+from results.stats.clustered import compare_paired, holm, mcnemar_exact, wilson_clustered
 
 LABELS = LabelSet()
 BIAS = np.array([0.9, 0.07, 0.03])  # an almost sure taste for "yes", whatever is asked

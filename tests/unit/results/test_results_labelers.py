@@ -8,7 +8,7 @@ from labeling.votes.vote import Vote, votes_frame
 from results.readers.labelers import ATTRITION, CONSENSUS, LABELERS, attrition, compare_rules, document_answers
 from results.readers.labelers import summarise_labeler as summarise
 from results.readers.qualification import weigh
-from results.stats.statistics import wilson, wilson_clustered
+from results.stats.clustered import wilson, wilson_clustered
 
 LABELS = LabelSet(("yes", "no", "maybe"))
 LIKELY = {"yes": (0.7, 0.1, 0.1), "no": (0.1, 0.7, 0.1), "maybe": (0.1, 0.1, 0.7)}

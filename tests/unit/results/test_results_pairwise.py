@@ -3,8 +3,8 @@ import pytest
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
+from results.stats.clustered import holm, sign_flip
 from results.stats.resampling import Resampled, fixed_law, resample_means
-from results.stats.statistics import holm, sign_flip
 from results.sweep.pairwise import compare_columns, difference, difference_errors, shown_within
 
 NAMES = ("wide", "narrow", "middle")

@@ -10,7 +10,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from results.readers.labelers import LABELERS
 from results.readers.qualification import correct, holm_of_known, weigh
-from results.stats.statistics import above_chance, agreement_against_chance, holm, wilson
+from results.stats.chance_agreement import above_chance, agreement_against_chance
+from results.stats.clustered import holm, wilson
 
 LABELS = ("yes", "no", "maybe")
 BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"

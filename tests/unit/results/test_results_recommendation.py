@@ -1,15 +1,19 @@
 import math
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 from scipy.stats import norm
 
-from results.advice.recommendation import Recommendation, more_questions, name_cell, recommend
+from results.advice.advice import recommendation_entry, recommended_cells
+from results.advice.recommendation import more_questions, recommend
 from results.config import ScoringConfig
 from results.readers.labelers import LABELERS
+from results.settings import Cell, Setting, cell_of, names_in
 from results.sweep.attribution import LADDER
 from results.sweep.cells import CELLS
 from results.sweep.pairwise import COMPARISONS
+from retrieval.context import Cut
 
 CONFIG = ScoringConfig()
 
@@ -37,7 +41,10 @@ def pairs(*errors: float) -> pl.DataFrame:
     return pl.DataFrame([{"reader": "reader", "standard_error": error} for error in errors], schema=COMPARISONS)
 
 
-def recommended(frame: pl.DataFrame, qualified=True, compared=None, ladder=None, config=CONFIG) -> list[Recommendation]:
+def recommended(
+    frame: pl.DataFrame, qualified=True, compared=None, ladder=None, config=CONFIG
+) -> list[SimpleNamespace]:
+    """The recommendations as a manifest holds them."""
     names = frame["reader"].unique(maintain_order=True)
     told = qualified if isinstance(qualified, dict) else dict.fromkeys(names, qualified)
     labelers = pl.DataFrame(
@@ -45,7 +52,10 @@ def recommended(frame: pl.DataFrame, qualified=True, compared=None, ladder=None,
         schema={name: LABELERS[name] for name in ("reader", "qualified")},
     )
     compared = pairs(0.03) if compared is None else compared
-    return recommend(frame, compared, pl.DataFrame(schema=LADDER) if ladder is None else ladder, labelers, config)
+    ladder = pl.DataFrame(schema=LADDER) if ladder is None else ladder
+    found = recommend(frame, compared, ladder, labelers, config)
+    assert all(one.told == (one.recommended is not None) for one in found)
+    return [SimpleNamespace(**recommendation_entry(one, names_in(frame))) for one in found]
 
 
 def test_the_cheapest_cell_shown_to_be_within_the_margin_is_recommended():
@@ -148,4 +158,15 @@ def test_no_number_is_named_where_none_is_known(compared, config):
 
 
 def test_a_cell_is_named_by_setting_and_cut():
-    assert name_cell({"setting": "tokens(64)", "cut": "budget", "amount": 256}) == "tokens(64) at budget=256"
+    setting = Setting("tokens", 64, 0, "e", "dense")
+    cell = Cell("reader", setting, Cut("budget", 256))
+    assert cell.name({setting: setting.name()}) == "tokens(size=64,overlap=0) at budget=256"
+    assert cell.name({setting: setting.name(["retriever"])}) == "tokens(size=64,overlap=0) dense at budget=256"
+
+
+def test_a_manifest_names_the_cells_that_it_recommends():
+    frame = cells({"size": 64, "cut": "budget"}, {"size": 64}, {"size": 128}, {"size": 64, "reader": "other"})
+    entries = [
+        {"reader": "reader", "setting": "tokens(64)", "cut": "k=3"}, {"reader": "other", "setting": None, "cut": None}
+    ]  # fmt: skip
+    assert recommended_cells(entries, frame) == {cell_of(frame.row(1, named=True))}

@@ -7,6 +7,7 @@ import pytest
 from corpora.schema import LabelSet
 from labeling.votes.consensus import ConsensusConfig
 from labeling.votes.vote import Vote, votes_frame
+from results.advice.advice import manifest_entries
 from results.advice.recommendation import recommend
 from results.advice.retrieval_choice import choose_retrieval
 from results.advice.verdict import reach_verdicts
@@ -21,6 +22,7 @@ from results.readers.qualification import correct
 from results.readers.slices import best_on_slices, slice_questions
 from results.report.documents import render_documents
 from results.report.text.report import render_agreement, render_report
+from results.settings import Setting
 from results.sweep.pairwise import COMPARISONS
 
 BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"
@@ -28,6 +30,7 @@ UNKNOWN = "cannot tell"
 
 
 A, B = (f"tokens(size={size},overlap=0)" for size in (32, 64))
+NAMES = {Setting("tokens", 32, 0, "minilm", "dense"): A, Setting("tokens", 64, 0, "minilm", "dense"): B}
 
 
 def manifest(kind="run", verdicts=(), warnings=(), recommendations=(), choices=()):
@@ -35,9 +38,7 @@ def manifest(kind="run", verdicts=(), warnings=(), recommendations=(), choices=(
         "name": "by hand",
         "kind": kind,
         "headline": verdicts[0].line if verdicts else "Gold sets: reader keeps 20 of 20.",
-        "verdicts": [verdict._asdict() for verdict in verdicts],
-        "recommendations": [one._asdict() for one in recommendations],
-        "retrieval": [choice._asdict() for choice in choices],
+        **manifest_entries(verdicts, choices, recommendations, NAMES),
         "warnings": list(warnings),
         "corpus": {"name": "by hand", "documents": 20, "questions": 20, "split": "all"},
         "packages": {"tercet": "0", "llama-cpp-python": "0"},
@@ -159,12 +160,14 @@ def many_pairs(n_settings, readers=("reader",), amounts=(3,)):
 def test_of_many_settings_only_the_pairs_with_the_best_of_each_reader_and_cut_are_shown(made):
     (verdict,), tables = made
     tables = judged(tables | many_pairs(31, ("reader", "other"), (1, 3)), CHANCE)
-    verdicts = [
-        verdict._replace(reader=reader, cut=cut, best=best)
+    described = manifest(verdicts=[verdict])
+    (entry,) = described["verdicts"]
+    described["verdicts"] = [
+        entry | {"reader": reader, "cut": cut, "best": best}
         for reader, cut, best in (("reader", "k=1", "s07"), ("reader", "k=3", "s30"), ("other", "k=1", "s00"))
     ]
     heading = "### Settings pair by pair, on the gold set"
-    report = render_report(manifest(verdicts=verdicts), tables)
+    report = render_report(described, tables)
     shown = [(row["reader"], row["read"], {row["a"], row["b"]}) for row in rows_of(report, heading)]
     assert [reader for reader, *_ in shown] == ["reader ‡"] * 60 + ["other"] * 30  # that has no verdict at k=3
     best = {("reader ‡", "k=1"): "s07", ("reader ‡", "k=3"): "s30", ("other", "k=1"): "s00"}

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, norm
 from scipy.stats import t as student
 
+from results.stats.clustered import compare_paired
 from results.stats.resampling import (
     EXCLUDED,
     Law,
@@ -22,7 +23,6 @@ from results.stats.resampling import (
     share_of,
     with_half_questions,
 )
-from results.stats.statistics import compare_paired
 
 RNG = np.random.default_rng(7)
 N = 80

@@ -1,10 +1,14 @@
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 from judged_by_hand import first, questions_by_hand
 
-from results.advice.retrieval_choice import Choice, choose_retrieval
+from results.advice.advice import retrieval_entry
+from results.advice.retrieval_choice import choose_retrieval
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from results.settings import name_settings, names_in
 
 N = 300
 CONFIG = ScoringConfig(n_resamples=1000)
@@ -21,8 +25,12 @@ def rows_of(size: int, n_found: int, n_spans: int | None = None, cut: str = "k",
     return pl.DataFrame(columns)
 
 
-def choices(*parts: pl.DataFrame, per_document: int = 1) -> list[Choice]:
-    return choose_retrieval(questions_by_hand(N, per_document), pl.concat(parts), CONFIG)
+def choices(*parts: pl.DataFrame, per_document: int = 1) -> list[SimpleNamespace]:
+    """The advice on retrieval as a manifest holds it."""
+    rows = pl.concat(parts)
+    found = choose_retrieval(questions_by_hand(N, per_document), rows, CONFIG)
+    assert all(one.told == (one.recommended is not None) for one in found)
+    return [SimpleNamespace(**retrieval_entry(one, names_in(name_settings(rows)))) for one in found]
 
 
 def name(size: int) -> str:

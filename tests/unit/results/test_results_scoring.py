@@ -8,8 +8,8 @@ from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import SPAN_SCORES
 from results.settings import CELL
 from results.stats.answer_metrics import resample_macro
+from results.stats.clustered import mcnemar_exact
 from results.stats.resampling import fixed_law, share_interval
-from results.stats.statistics import mcnemar_exact
 from results.sweep.attribution import LADDER
 from results.sweep.cells import BASELINES, CELLS, CLASSES
 from results.sweep.interaction import INTERACTIONS

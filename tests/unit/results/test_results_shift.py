@@ -7,7 +7,8 @@ from scipy.stats import ttest_ind_from_stats
 
 from results.comparing.shift import CORPORA, SHIFTS, OnCorpus, compare_corpora
 from results.readers.labelers import LABELERS
-from results.stats.statistics import above_chance, holm
+from results.stats.chance_agreement import above_chance
+from results.stats.clustered import holm
 
 BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"
 

@@ -19,7 +19,7 @@ from results.readers.slices import (
     slice_questions,
     slice_table,
 )
-from results.stats.statistics import compare_paired, holm, wilson, wilson_clustered
+from results.stats.clustered import compare_paired, holm, wilson, wilson_clustered
 
 
 def values(corpus, name):

@@ -12,9 +12,8 @@ from scipy.stats import binomtest, fisher_exact, hypergeom, norm, ttest_1samp
 from scipy.stats import t as student
 from sklearn.metrics import cohen_kappa_score
 
-from results.stats.statistics import (
-    above_chance,
-    agreement_against_chance,
+from results.stats.chance_agreement import above_chance, agreement_against_chance
+from results.stats.clustered import (
     cluster_sums,
     compare_paired,
     detectable_difference,

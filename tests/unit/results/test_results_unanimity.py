@@ -21,7 +21,7 @@ from results.readers.unanimity import (
     summarise_unanimity,
     vote_curves,
 )
-from results.stats.statistics import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
+from results.stats.clustered import gain_by_filter, holm, kept_accuracy, mean_of_shares, wilson
 
 LABELS = LabelSet()
 DESIGN = (0.6, 0.3, 0.1)

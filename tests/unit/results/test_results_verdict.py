@@ -1,12 +1,17 @@
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from labeling.votes.consensus import RULES
-from results.advice.verdict import GOLD_MEANS, missed, reach_verdicts
+from results.advice.advice import verdict_entry
+from results.advice.verdict import GOLD_MEANS, reach_verdicts
 from results.config import ScoringConfig
-from results.stats.statistics import detectable_difference
+from results.settings import Setting
+from results.stats.clustered import detectable_difference, missed
 
+SPLITTERS = ("tokens", "sentences")
 A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
 
 
@@ -19,9 +24,16 @@ def mixed(n_right, seed, n=60):
     return np.random.default_rng(seed).permutation(first(n_right, n)).tolist()
 
 
+def entries(verdicts):
+    """The verdicts as a manifest holds them."""
+    settings = [Setting(splitter, size, 0, "minilm", "dense") for splitter in SPLITTERS for size in (32, 64, 128)]
+    names = {setting: setting.name() for setting in settings}
+    return [SimpleNamespace(**verdict_entry(one, names)) for one in verdicts]
+
+
 def only(verdicts):
-    assert len(verdicts) == 1
-    return verdicts[0]
+    (verdict,) = entries(verdicts)
+    return verdict
 
 
 def test_a_planted_clear_winner_is_decided(sweep):
@@ -129,7 +141,7 @@ def test_no_run_claims_to_detect_a_difference_of_zero(sweep):
 def test_there_is_one_verdict_for_each_reader_and_cut_with_the_smallest_budget_first(sweep):
     flags = {32: first(20), 64: first(55)}
     cuts = [("k", 1), ("budget", 512), ("k", 5), ("budget", 256)]
-    verdicts = sweep(flags, cuts=cuts).verdicts()
+    verdicts = entries(sweep(flags, cuts=cuts).verdicts())
     assert [verdict.cut for verdict in verdicts] == ["budget=256", "budget=512", "k=5", "k=1"]
 
 
@@ -147,7 +159,8 @@ def test_each_cut_is_judged_by_its_own_comparisons(sweep):
     labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
     config = ScoringConfig(n_resamples=400)
     by_cut = {
-        verdict.cut: verdict for verdict in reach_verdicts(scored.cells, only_first, labelers, config, "unanimous")
+        verdict.cut: verdict
+        for verdict in entries(reach_verdicts(scored.cells, only_first, labelers, config, "unanimous"))
     }
     assert by_cut["k=3"].detectable is None
     assert by_cut["k=1"].detectable > 0
@@ -219,7 +232,7 @@ def test_failed_answers_leave_the_other_cuts_alone(sweep):
     answers = built.answers.with_columns(
         label=pl.when(~failed).then("label"), failure=pl.when(failed).then(pl.lit("prompt_too_long"))
     )
-    by_cut = {verdict.cut: verdict for verdict in built._replace(answers=answers).verdicts()}
+    by_cut = {verdict.cut: verdict for verdict in entries(built._replace(answers=answers).verdicts())}
     assert by_cut["k=1"].decided
     assert by_cut["k=3"].line.startswith("Cannot tell: 2 prompts")  # one in each of the two chunkings
 
@@ -256,7 +269,7 @@ def test_readers_without_references_to_judge_by_are_not_put_behind(sweep):
 
 def test_a_disqualified_reader_is_behind_under_every_cut(sweep):
     built = sweep({32: first(20), 64: first(55)}, readers=["a", "b"], cuts=[("k", 3), ("budget", 256)])
-    verdicts = built.verdicts(qualified={"a": False, "b": True})
+    verdicts = entries(built.verdicts(qualified={"a": False, "b": True}))
     assert [(verdict.reader, verdict.cut) for verdict in verdicts] == [
         ("b", "budget=256"), ("b", "k=3"), ("a", "budget=256"), ("a", "k=3")
     ]  # fmt: skip

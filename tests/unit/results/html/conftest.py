@@ -11,6 +11,9 @@ import polars as pl
 import pytest
 
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
+from results.advice.advice import recommended_cells
+from results.settings import Cell, cut_of
+from retrieval.context import Cut
 
 SCORES = ("accuracy", "precision", "recall", "f1")
 RETRIEVAL = ("hit", "recall", "precision", "reciprocal_rank", "ndcg")
@@ -24,6 +27,11 @@ class Made(NamedTuple):
     manifest: dict[str, Any]
     tables: dict[str, pl.DataFrame]
     corpus: Corpus
+
+    @property
+    def recommended(self) -> set[Cell]:
+        """The cells that the manifest recommends."""
+        return recommended_cells(self.manifest["recommendations"], self.tables["cells"])
 
 
 def around(name: str, value: float, half: float = 0.08) -> dict[str, float]:
@@ -217,9 +225,10 @@ def make_manifest(readers, tables):
     verdicts, recommendations = [], []
     for (reader, cut, amount), rows in tables["cells"].group_by("reader", "cut", "amount", maintain_order=True):
         best = rows.sort("gold_accuracy", descending=True)["setting"][0]
-        line = f"Use {best} for {reader} at {cut}={amount}: better than the others."
+        name = Cut(cut, amount).name
+        line = f"Use {best} for {reader} at {name}: better than the others."
         verdicts.append(
-            {"reader": reader, "cut": f"{cut}={amount}", "n_gold": 10, "best": best, "not_worse": [best],
+            {"reader": reader, "cut": name, "n_gold": 10, "best": best, "not_worse": [best],
              "recommended": best, "detectable": 0.2, "decided": True, "line": line}
         )  # fmt: skip
     for reader in readers:
@@ -227,7 +236,7 @@ def make_manifest(readers, tables):
             tables["cells"].filter(pl.col("reader") == reader).sort("gold_accuracy", descending=True).row(0, named=True)
         )
         recommendations.append(
-            {"reader": reader, "cut": None, "setting": best["setting"], "amount": None,
+            {"reader": reader, "cut": cut_of(best).name, "setting": best["setting"],
              "line": f"{reader}: use {best['setting']}, the cheapest within 0.02 of the best."}
         )  # fmt: skip
     return {

@@ -2,11 +2,12 @@ import polars as pl
 import pytest
 
 from results.advice.examples import EXAMPLES, pick_examples
+from results.settings import cell_of
 
 
 @pytest.fixture(scope="module")
 def picked(small_run):
-    return pick_examples(small_run.corpus, small_run.tables, small_run.manifest["recommendations"])
+    return pick_examples(small_run.corpus, small_run.tables, small_run.recommended)
 
 
 def test_a_kind_follows_from_the_other_arms(small_run):
@@ -31,8 +32,8 @@ def test_kinds_take_turns_and_the_surest_comes_first(small_run):
     ]
 
 
-def first_of_large(run, advice):
-    return pick_examples(run.corpus, run.tables, advice).filter(pl.col("reader") == "large").row(0, named=True)
+def first_of_large(run, recommended):
+    return pick_examples(run.corpus, run.tables, recommended).filter(pl.col("reader") == "large").row(0, named=True)
 
 
 def test_examples_come_from_the_recommended_cell_or_the_most_accurate(small_run):
@@ -41,21 +42,8 @@ def test_examples_come_from_the_recommended_cell_or_the_most_accurate(small_run)
     row = first_of_large(small_run, [])
     assert (row["setting"], row["cut"], row["amount"]) == (best["setting"], best["cut"], best["amount"])
     other = cells.sort("gold_accuracy").row(0, named=True)
-    for cut in (other["cut"], f"{other['cut']}={other['amount']}"):
-        advice = [{"reader": "large", "setting": other["setting"], "cut": cut, "amount": other["amount"]}]
-        row = (
-            pick_examples(small_run.corpus, small_run.tables, advice)
-            .filter(pl.col("reader") == "large")
-            .row(0, named=True)
-        )
-        assert (row["setting"], row["cut"], row["amount"]) == (other["setting"], other["cut"], other["amount"])
-    nothing = [{"reader": "large", "setting": None, "cut": None}]
-    row = (
-        pick_examples(small_run.corpus, small_run.tables, nothing)
-        .filter(pl.col("reader") == "large")
-        .row(0, named=True)
-    )
-    assert row["setting"] == best["setting"]
+    row = first_of_large(small_run, {cell_of(other)})
+    assert (row["setting"], row["cut"], row["amount"]) == (other["setting"], other["cut"], other["amount"])
 
 
 def test_without_oracle_chunks_the_loss_is_not_split(small_run):

@@ -59,7 +59,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def small_tables(small_run):
-    examples = pick_examples(small_run.corpus, small_run.tables, small_run.manifest["recommendations"])
+    examples = pick_examples(small_run.corpus, small_run.tables, small_run.recommended)
     return small_run.tables | {"examples": examples}
 
 

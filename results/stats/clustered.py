@@ -1,4 +1,4 @@
-"""The statistics of the verdict: paired, clustered by document, seeded.
+"""Shares and paired differences, clustered by document: intervals, exact tests, what a comparison could have shown.
 
 Questions on one document stand or fall together, so that documents, not questions, are resampled and permuted
 (Miller 2024, "Adding Error Bars to Evals", arXiv:2411.00640, section 2.2, argues the same for clustered standard
@@ -7,7 +7,6 @@ errors). Deviation: exact sign flips instead of normal theory, as gold sets may 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import convolve
 from scipy.special import expit, logit
-from scipy.stats import binom, binomtest, norm, random_table
+from scipy.stats import binom, binomtest, norm
 from scipy.stats import t as student
 
 Scores = npt.NDArray[np.float64]
@@ -133,7 +132,7 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
     more = _with_half_questions(kept, right, clusters)
     centre = _ratio(more.right, more.kept)
     influence = (more.right - centre * more.kept) / more.kept.mean()
-    found = _linearised(centre, influence, more.clusters, confidence, n_added=2)
+    found = linearised(centre, influence, more.clusters, confidence, n_added=2)
     found = found._replace(difference=_ratio(right, kept))
     if not np.isfinite(found.standard_error):
         return found
@@ -164,7 +163,7 @@ def gain_by_filter(
     weights, other = np.append(np.ones(len(kept)), [0.5, 0.5]), np.append(single, [0.0, 0.5])
     accuracy, alone = _ratio(more.right, more.kept), _ratio(other, weights)
     influence = (more.right - accuracy * more.kept) / more.kept.mean() - (other - alone * weights) / weights.mean()
-    found = _linearised(accuracy - alone, influence, more.clusters, confidence, n_added=2)
+    found = linearised(accuracy - alone, influence, more.clusters, confidence, n_added=2)
     return _around(found._replace(difference=_ratio(right, kept) - float(single.mean())))
 
 
@@ -173,7 +172,7 @@ def mean_of_shares(shares: Scores, clusters: Sequence[str], confidence: float) -
     more = _with_half_questions(np.ones(len(shares)), shares, clusters)
     mean = _ratio(more.right, more.kept)
     influence = (more.right - mean * more.kept) / more.kept.mean()
-    found = _linearised(mean, influence, more.clusters, confidence, n_added=2)
+    found = linearised(mean, influence, more.clusters, confidence, n_added=2)
     return _around(found._replace(difference=float(shares.mean())))
 
 
@@ -199,12 +198,19 @@ def _ratio(right: Scores, kept: Scores) -> float:
     return float(right.sum() / kept.sum())
 
 
-def _linearised(
+def linearised(
     estimate: float, influence: Scores, clusters: Sequence[str], confidence: float, n_added: int = 0
 ) -> Comparison:
     """Interval of an estimate from what each question adds to it, clustered; one cluster says nothing.
 
-    The p-value is Student's, but never below that of a sign test on the clusters. `n_added` clusters are not real ones.
+    The p-value is Student's, but never below that of a sign test on the clusters.
+
+    Args:
+        estimate: the estimate.
+        influence: shape (questions,): what each question adds to it.
+        clusters: cluster of each question.
+        confidence: of the interval.
+        n_added: how many clusters are not real ones.
     """
     sums, sizes = cluster_sums(influence, clusters)
     n_clusters = len(sums)
@@ -217,120 +223,6 @@ def _linearised(
     # Few clusters that happen to be alike prove no more than that all of them have the same sign.
     p_value = max(p_value, 2.0 ** (1 - n_real))
     return Comparison(estimate, max(-1.0, estimate - reach), min(1.0, estimate + reach), error, p_value)
-
-
-class ChanceAgreement(NamedTuple):
-    """How often two columns of labels agree, and how often they would if one were shuffled.
-
-    Attributes:
-        n: pairs of labels.
-        observed: share that agree.
-        expected: share that would, by chance: its exact mean over all shuffles.
-        p_value: one-sided, of at least so many agreements.
-    """
-
-    n: int
-    observed: float
-    expected: float
-    p_value: float
-
-
-def agreement_against_chance(
-    a: Sequence[str], b: Sequence[str], strata: Sequence[str] | None = None, n_shuffles: int = 20_000, seed: int = 0
-) -> ChanceAgreement:
-    """Agreement of two columns of labels against that of shuffled ones.
-
-    A permutation test: tables of counts with the same margins are drawn at random, which is what shuffling does to them
-    (Patefield 1981, algorithm AS 159). The p-value counts the observed table among the drawn ones and is never 0. Items
-    are taken as independent; see `above_chance` for clusters.
-
-    Args:
-        a: labels.
-        b: labels of the same items.
-        strata: shuffle only among items of the same stratum, such as those with the same reference label.
-        n_shuffles: tables drawn.
-        seed: of the draws.
-    """
-    if not a:
-        return ChanceAgreement(0, float("nan"), float("nan"), 1.0)
-    of_stratum: dict[str, Counter[tuple[str, str]]] = {}
-    for label_a, label_b, stratum in zip(a, b, strata or [""] * len(a), strict=True):
-        of_stratum.setdefault(stratum, Counter())[label_a, label_b] += 1
-    rng = np.random.default_rng(seed)
-    expected, drawn = 0.0, np.zeros(n_shuffles, dtype=np.int64)
-    for counts in of_stratum.values():
-        in_a, in_b = _margin(counts, 0), _margin(counts, 1)
-        expected += sum(n * in_b.get(label, 0) for label, n in in_a.items()) / counts.total()
-        drawn += _agreements(in_a, in_b, n_shuffles, rng)
-    observed = sum(x == y for x, y in zip(a, b, strict=True))
-    p_value = (1 + int((drawn >= observed).sum())) / (n_shuffles + 1)
-    return ChanceAgreement(len(a), observed / len(a), expected / len(a), p_value)
-
-
-def _margin(counts: Counter[tuple[str, str]], side: int) -> dict[str, int]:
-    margin: Counter[str] = Counter()
-    for pair, n in counts.items():
-        margin[pair[side]] += n
-    return dict(sorted(margin.items()))
-
-
-def _agreements(
-    in_a: dict[str, int], in_b: dict[str, int], n_shuffles: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """Agreements in random tables with these margins, shape (n_shuffles,)."""
-    both = [label for label in in_a if label in in_b]
-    if min(len(in_a), len(in_b)) == 1:
-        # One table only; SciPy 1.17's sampler goes wrong on such margins, and on labels that nobody gave.
-        return np.full(n_shuffles, sum(min(in_a[label], in_b[label]) for label in both))
-    tables = random_table(list(in_a.values()), list(in_b.values())).rvs(n_shuffles, random_state=rng)
-    rows, columns = ([list(margin).index(label) for label in both] for margin in (in_a, in_b))
-    agreements: npt.NDArray[np.int64] = tables[:, rows, columns].sum(axis=-1)
-    return agreements
-
-
-def above_chance(
-    a: Sequence[str], b: Sequence[str], clusters: Sequence[str], confidence: float, strata: Sequence[str] | None = None
-) -> Comparison:
-    """How much more often two columns of labels agree than if one were shuffled, with a clustered interval.
-
-    The observed agreement less the product of the margins, linearised as in `kept_accuracy`: each item adds its
-    agreement less what its two labels would give with everybody else's.
-
-    Args:
-        a: labels, at least one.
-        b: labels of the same items.
-        clusters: cluster of each item.
-        confidence: of the interval.
-        strata: shuffle only among items of the same stratum.
-    """
-    excess = np.zeros(len(a))
-    places: dict[str, list[int]] = {}
-    for at, stratum in enumerate(strata or [""] * len(a)):
-        places.setdefault(stratum, []).append(at)
-    for of_stratum in places.values():
-        in_a, in_b = (
-            {label: n / len(of_stratum) for label, n in Counter(column[at] for at in of_stratum).items()}
-            for column in (a, b)
-        )
-        by_chance = sum(share * in_b.get(label, 0.0) for label, share in in_a.items())
-        for at in of_stratum:
-            excess[at] = (a[at] == b[at]) - in_b.get(a[at], 0.0) - in_a.get(b[at], 0.0) + by_chance
-    return _linearised(float(excess.mean()), excess - excess.mean(), clusters, confidence)
-
-
-def p_above_chance(
-    a: Sequence[str], b: Sequence[str], clusters: Sequence[str], strata: Sequence[str] | None = None
-) -> float:
-    """One-sided p-value of agreeing more often than by chance.
-
-    The permutation test's; as that takes items as independent, where clusters hold several the clustered test must
-    agree, and the larger of the two counts. 1 for no item.
-    """
-    shuffled = agreement_against_chance(a, b, strata).p_value
-    if len(set(clusters)) == len(clusters):
-        return shuffled
-    clustered = above_chance(a, b, clusters, 0.95, strata)
-    return max(shuffled, clustered.p_value / 2 if clustered.difference > 0 else 1.0)
 
 
 def mcnemar_exact(a: Sequence[bool], b: Sequence[bool]) -> float:
@@ -402,3 +294,10 @@ def detectable_difference(standard_error: float, n_comparisons: int, confidence:
     """
     alpha = (1 - confidence) / n_comparisons
     return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * standard_error)
+
+
+def missed(detectable: float | None) -> str:
+    """What a comparison was too small to see."""
+    if detectable is None or detectable >= 1:
+        return "a run this small could not have shown any difference"
+    return f"a true difference below about {detectable:.3f} would probably have been missed"
