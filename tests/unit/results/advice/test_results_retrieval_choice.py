@@ -1,10 +1,10 @@
 import numpy as np
 import polars as pl
-from judged_by_hand import first, questions_by_hand
 
 from results.advice.retrieval_choice import Choice, choose_retrieval
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
+from tests.doubles.judged_by_hand import first, questions_by_hand
 
 N = 300
 CONFIG = ScoringConfig(n_resamples=1000)
