@@ -161,4 +161,5 @@ def test_a_price_cannot_be_changed_after_it_was_read():
 def test_the_bundled_table_travels_with_the_package():
     root = Path(labeling.__file__).parents[1]
     packaged = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    assert PRICES.name in packaged["tool"]["setuptools"]["package-data"]["labeling"]
+    patterns = packaged["tool"]["setuptools"]["package-data"]["labeling"]
+    assert any(PRICES.relative_to(root / "labeling").match(pattern) for pattern in patterns)
