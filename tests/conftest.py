@@ -67,6 +67,7 @@ def small_experiment(tmp_path):
 
 
 def write_experiment(file: Path, questions: int = 3, more: str = "") -> Path:
+    """One thread a reader, as two tests run at a time."""
     file.write_text(
         f"""
         name = "small"
@@ -84,6 +85,7 @@ def write_experiment(file: Path, questions: int = 3, more: str = "") -> Path:
         [[readers]]
         model = "smollm2-135m"
         num_ctx = 2048
+        threads = 1
         {more}
         """,
         encoding="utf-8",

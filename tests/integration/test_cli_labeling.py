@@ -26,11 +26,13 @@ per_label = 1
 [[readers]]
 model = "smollm2-135m"
 num_ctx = 2048
+threads = 1
 [[readers]]
 model = "smollm2-135m"
 name = "permuted"
 diversity = "permute"
 num_ctx = 2048
+threads = 1
 """
 WRITING = """
 name = "writing"
@@ -45,6 +47,7 @@ model = "smollm2-135m"
 mode = "generate"
 num_predict = 12
 num_ctx = 2048
+threads = 1
 """
 MODELFILE = '''
 FROM smollm2-135m

@@ -26,6 +26,7 @@ n_resamples = 200
 [[readers]]
 model = "smollm2-135m"
 num_ctx = 2048
+threads = 1
 """
 CELL = [*SETTING, *CUT]
 

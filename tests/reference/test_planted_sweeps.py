@@ -4,6 +4,8 @@ Cells of a replicate share their questions, so that Monte Carlo error is taken b
 coverage pooled over 16 cells to about .4 points, and that of the few slopes to one. Coverage must lie within 93 to
 97 %, two such errors granted; a share of wrong calls passes up to the 99.9 % quantile of what a test with exactly 5 %
 would show. The seed was fixed beforehand.
+
+The fast tests run a tenth of the replicates, whose errors are larger and granted likewise.
 """
 
 import numpy as np
@@ -22,9 +24,12 @@ SCORES = ("accuracy", "precision", "recall", "f1")
 SLOPES = ("slope_small", "slope_large", "difference")
 
 
-@pytest.fixture(scope="session")
-def sweeps() -> Sweeps:
-    return run_sweeps()
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(0.1, id="few"), pytest.param(1.0, id="all", marks=pytest.mark.slow)],
+)
+def sweeps(request) -> Sweeps:
+    return run_sweeps(request.param)
 
 
 @pytest.fixture(params=["ladder", "equal"])
