@@ -12,7 +12,7 @@ from tests.house.checkout import PACKAGES, Checkout
 LAYERS: dict[str, list[str]] = {
     "corpora": ["errors", "storage | schema", "validate", "sources", "shaping", "load"],
     "labeling": ["votes", "models", "prompting", "engine | remote"],
-    "retrieval": ["tokens | context | oracle", "embedding | random_context", "chunking | ranking", "config"],
+    "retrieval": ["tokens | context", "embedding | random_context", "chunking | ranking", "oracle | config"],
     "results": [
         "config | settings | store", "stats", "evidence", "readers", "comparing", "sweep", "advice", "report"
     ],

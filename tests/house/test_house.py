@@ -15,9 +15,6 @@ HOUSE = Checkout(ROOT)
 MOST_ENTRIES = 11  # what a reader takes in at a glance; a folder without Python holds as much data as there is
 WIDER = {}  # a folder that may hold more: why
 
-# Session is about to take over what these keep open. Empty this tuple when it has.
-FOR_NOW = ("flows.session.", "flows.stages.", "flows.runners.")
-
 # What may be remembered for as long as the process lives, and why: values that nothing outside can change.
 REMEMBERED = {
     "labeling.models.families.presets": "read from a file of the package",
@@ -51,12 +48,11 @@ def test_folders_stay_small():
 
 
 def test_no_module_keeps_state():
-    assert [name for name in HOUSE.state if not name.startswith(FOR_NOW)] == []
+    assert HOUSE.state == []  # what a process keeps open belongs to its Session
 
 
 def test_only_values_are_remembered():
-    remembered = {name for name in HOUSE.cached if not name.startswith(FOR_NOW)}
-    assert remembered == set(REMEMBERED)
+    assert set(HOUSE.cached) == set(REMEMBERED)
 
 
 def test_no_module_is_dead():
