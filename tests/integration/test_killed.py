@@ -1,6 +1,4 @@
-"""SIGKILLs at random moments of label and sweep runs: each goes on where it was, and ends with the same tables.
-
-Two kills in `make test`, thirty more in `make test-slow`.
+"""Thirty SIGKILLs at random moments of label and sweep runs: each goes on where it was, and ends with the same tables.
 
 `pytest tests/integration/test_killed.py -s` prints when each kill came.
 """
@@ -14,13 +12,12 @@ import polars as pl
 import pytest
 
 from labeling.votes.vote import KEY
-from tests.conftest import needs_model, write_experiment
+from tests.conftest import SHORT_TEXTS, needs_model, write_experiment
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
-# How often the store of a seed is killed before it is finished.
-KILLS = {0: 10, 1: 10, 2: 10, 3: 2}
-MANY = [pytest.param(seed, marks=pytest.mark.slow) for seed in (0, 1, 2)]
+KILLS = 30
+STORES = 3  # each is killed ten times, then finished
 KINDS = ("label", "sweep")
 
 
@@ -58,7 +55,7 @@ def undisturbed(tmp_path_factory):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("undisturbed")
-    experiment = write_experiment(folder / "small.toml", questions=4)
+    experiment = write_experiment(folder / "small.toml", questions=4, corpus=SHORT_TEXTS)
     whole = experiment.read_text(encoding="utf-8")
     less = whole.replace("sizes = [32, 64]", 'sizes = [32]\ncontrols = ["closed_book"]').replace(
         "k = [1, 2]", "k = [1]"
@@ -99,12 +96,12 @@ def test_there_are_votes_to_be_killed_between(undisturbed):
     assert 1 < took["label"][0] < took["sweep"][0]
 
 
-@pytest.mark.parametrize("seed", [*MANY, 3])
+@pytest.mark.parametrize("seed", range(STORES))
 def test_killed_at_any_moment_a_run_ends_with_the_same_votes_and_tables(undisturbed, tmp_path, seed):
     experiment, whole, took = undisturbed
     store, moments, known = tmp_path / "runs", random.Random(seed), pl.DataFrame()
     n_votes, n_killed = len(votes(whole)), 0
-    while n_killed < KILLS[seed]:
+    while n_killed < KILLS // STORES:
         kind = moments.choice(KINDS)
         n_killed += kill_at_a_moment(start(kind, experiment, store), store, moments, *took[kind])
         now = votes(store)
@@ -121,7 +118,6 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_votes_and_tables(undistur
     assert votes(store).select(key).sort(key).equals(votes(whole).select(key).sort(key))
 
 
-@pytest.mark.slow
 def test_kills_came_between_two_votes(undisturbed):
     _, _, took = undisturbed
     assert not took["between"] or sum(took["between"]) >= 3
