@@ -1,5 +1,6 @@
 # make demo   sets everything up and runs the main job on the bundled sample
-# make test   sets up what is missing and runs the tests
+# make test   sets up what is missing and runs the tests that every change must pass
+# make test-slow  runs the others: real servers, the browser, kills, planted truth in full
 # make check  ruff, mypy strict, import-linter, and the site of docs/
 # make docs   builds the site of docs/ into site/; a dead link fails
 PYTHON ?= python3
@@ -12,7 +13,10 @@ TEST_MODELS := $(MODELS) smollm2-135m
 
 PUBMEDQA ?= ../shared/data/pubmedqa
 
-.PHONY: setup models demo test check docs bench readme clean
+# Two tests at a time, and a file's tests one after the other: they share servers and runs. Idle threads do not spin.
+PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.PHONY: setup models demo test test-slow test-models check docs bench readme clean
 
 setup: $(READY)
 
@@ -27,9 +31,14 @@ models: $(READY)
 demo: models
 	$(BIN)/tercet demo
 
-test: $(READY)
+test: test-models
+	$(PYTEST) -m "not slow"
+
+test-slow: test-models
+	$(PYTEST) -m slow
+
+test-models: $(READY)
 	$(BIN)/tercet models fetch $(TEST_MODELS)
-	$(BIN)/python -m pytest
 
 check: $(READY) docs
 	$(BIN)/ruff check .

@@ -60,18 +60,23 @@ def tercet(monkeypatch, tmp_path):
 
 @pytest.fixture
 def small_experiment(tmp_path):
-    """An experiment on three questions of the bundled sample with the smallest reader; returns its file."""
+    """An experiment on three questions of short generated texts with the smallest reader; returns its file."""
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
-    return write_experiment(tmp_path / "small.toml")
+    return write_experiment(tmp_path / "small.toml", corpus=SHORT_TEXTS)
 
 
-def write_experiment(file: Path, questions: int = 3, more: str = "") -> Path:
+# A fifth of the bundled sample's length, and so of its time.
+SHORT_TEXTS = 'source = "generated"\ngenerator = { n_documents = 12, words = 60 }'
+
+
+def write_experiment(file: Path, questions: int = 3, corpus: str = 'source = "sample"') -> Path:
+    """One thread a reader, as two tests run at a time."""
     file.write_text(
         f"""
         name = "small"
         [corpus]
-        source = "sample"
+        {corpus}
         sample = {questions}
         [calibration]
         per_label = 1
@@ -84,7 +89,7 @@ def write_experiment(file: Path, questions: int = 3, more: str = "") -> Path:
         [[readers]]
         model = "smollm2-135m"
         num_ctx = 2048
-        {more}
+        threads = 1
         """,
         encoding="utf-8",
     )

@@ -16,7 +16,7 @@ if os.environ.get("TERCET_TEST_BROWSER") != "required":
     pytest.importorskip("playwright")
 from tests.browser.user import browsing
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 SIZES = [24, 48, 96]
 
 
@@ -25,7 +25,7 @@ def served(tmp_path_factory):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("served")
-    experiment = write_experiment(folder / "small.toml", questions=5, more="threads = 1")
+    experiment = write_experiment(folder / "small.toml", questions=5)
     with serving(folder, str(experiment)) as one:
         yield one
 

@@ -63,6 +63,7 @@ def test_plan_counts_what_is_left_to_ask(tercet, small_experiment):
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_the_same_experiment_runs_as_a_prefect_flow(tercet, small_experiment, tmp_path):
     needs_model("smollm2-135m")
     direct = tercet("label", small_experiment, "--quiet", "--store", tmp_path / "direct")

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from flows.cli.main import main
 from tests.conftest import needs_model
 
 TWO_READERS = """
@@ -26,11 +28,13 @@ per_label = 1
 [[readers]]
 model = "smollm2-135m"
 num_ctx = 2048
+threads = 1
 [[readers]]
 model = "smollm2-135m"
 name = "permuted"
 diversity = "permute"
 num_ctx = 2048
+threads = 1
 """
 WRITING = """
 name = "writing"
@@ -45,6 +49,7 @@ model = "smollm2-135m"
 mode = "generate"
 num_predict = 12
 num_ctx = 2048
+threads = 1
 """
 MODELFILE = '''
 FROM smollm2-135m
@@ -70,11 +75,19 @@ def tables(folder: Path) -> dict[str, pl.DataFrame]:
     return {file.stem: pl.read_parquet(file) for file in folder.glob("*.parquet")}
 
 
-@pytest.mark.model
-def test_labelers_are_compared_on_several_corpora(tercet, tmp_path):
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A comparison that has ended: the arguments of its command, and its folder."""
     needs_model("smollm2-135m")
-    (tmp_path / "two.toml").write_text(TWO_READERS)
-    folder = finished(tercet("compare", "two.toml", "--quiet"))
+    root = tmp_path_factory.mktemp("compared")
+    (root / "two.toml").write_text(TWO_READERS)
+    command = ["compare", str(root / "two.toml"), "--store", str(root / "runs"), "--quiet"]
+    return command, finished(CliRunner().invoke(main, command, prog_name="tercet"))
+
+
+@pytest.mark.model
+def test_labelers_are_compared_on_several_corpora(compared):
+    _, folder = compared
     found = tables(folder)
     assert set(found["corpora"]["corpus"]) == {"expert", "artificial"}
     assert found["shifts"]["reader"].to_list() == ["smollm2-135m", "permuted"]
@@ -86,7 +99,7 @@ def test_labelers_are_compared_on_several_corpora(tercet, tmp_path):
     agreed = law.filter(pl.col("votes").list.n_unique() == 1)
     assert (agreed["p_unanimous"] > 0).all()
     manifest = json.loads((folder / "manifest.json").read_text())
-    session = manifest["sessions"][-1]
+    session = manifest["sessions"][0]
     assert [one["reader"] for one in session["speeds"]] == ["smollm2-135m", "permuted"]
     assert all(one["memory"] > 50e6 and one["tokens_per_second"] > 0 for one in session["speeds"])
     report = (folder / "report.md").read_text()
@@ -104,12 +117,10 @@ def test_labelers_are_compared_on_several_corpora(tercet, tmp_path):
 
 
 @pytest.mark.model
-def test_a_second_run_asks_nothing_and_changes_no_table(tercet, tmp_path):
-    needs_model("smollm2-135m")
-    (tmp_path / "two.toml").write_text(TWO_READERS)
-    folder = finished(tercet("compare", "two.toml", "--quiet"))
+def test_a_second_run_asks_nothing_and_changes_no_table(compared, tercet):
+    command, folder = compared
     first = {file.name: file.read_bytes() for file in folder.glob("*.parquet")}
-    assert finished(tercet("compare", "two.toml", "--quiet")) == folder
+    assert finished(tercet(*command)) == folder
     assert {file.name: file.read_bytes() for file in folder.glob("*.parquet")} == first
     asked = json.loads((folder / "manifest.json").read_text())["sessions"][-1]["asked"]
     assert {one["new"] for of in asked.values() for one in of} == {0}

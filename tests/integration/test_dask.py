@@ -16,7 +16,7 @@ from tests.conftest import ROOT, needs_model, write_experiment, write_remote
 from tests.doubles.provider import ProviderDouble
 from tests.processes import LOOPBACK, family, free_port, listening, serving, wait_until
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 pytest.importorskip("distributed")
 
 

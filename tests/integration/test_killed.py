@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from labeling.votes.vote import KEY
-from tests.conftest import needs_model, write_experiment
+from tests.conftest import SHORT_TEXTS, needs_model, write_experiment
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 KILLS = 30
 STORES = 3  # each is killed ten times, then finished
@@ -55,7 +55,7 @@ def undisturbed(tmp_path_factory):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("undisturbed")
-    experiment = write_experiment(folder / "small.toml", questions=4)
+    experiment = write_experiment(folder / "small.toml", questions=4, corpus=SHORT_TEXTS)
     whole = experiment.read_text(encoding="utf-8")
     less = whole.replace("sizes = [32, 64]", 'sizes = [32]\ncontrols = ["closed_book"]').replace(
         "k = [1, 2]", "k = [1]"

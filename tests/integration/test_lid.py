@@ -7,7 +7,7 @@ from labeling.votes.vote import KEY
 from tests.conftest import needs_model
 from tests.processes import family, free_port, start_serving, wait_until
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 FORM = {"questions": 10, "readers": ["smollm2-135m"], "controls": [], "sizes": [24, 48], "budgets": [48], "threads": 1}
 

@@ -248,6 +248,7 @@ per_label = 0
 [[readers]]
 model = "smollm2-135m"
 num_ctx = 2048
+threads = 1
 """
 
 

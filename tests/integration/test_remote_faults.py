@@ -311,8 +311,10 @@ def command(*more: str) -> list[str]:
     return [sys.executable, "-m", "flows.cli", "label", "far.toml", "--max-cost", "1", "--quiet", *more]
 
 
+# Two kills are fast: one that loses what was just paid for, and one that loses what was just downloaded.
+FAST = {("after", "/batches"), ("after", "/files/{id}/content")}
 MOMENTS = [
-    (when, method, path)
+    pytest.param(when, method, path, marks=() if (when, path) in FAST else pytest.mark.slow)
     for method, path in (("POST", "/files"), ("POST", "/batches"), ("GET", "/files/{id}/content"))
     for when in ("before", "after")
 ]

@@ -14,6 +14,8 @@ import pytest
 from labeling.votes.ledger import Ledger
 from tests.doubles.provider import Fault, Faults, ProviderDouble
 
+pytestmark = pytest.mark.slow
+
 KILLS = 20
 QUESTIONS = 200
 EXPERIMENT = f"""

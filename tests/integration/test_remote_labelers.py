@@ -17,7 +17,7 @@ from results.store import read_manifest, read_tables
 from tests.conftest import needs_model
 from tests.doubles.provider import ProviderDouble
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 # Its answer starts with nothing, so that a chat completion sees the very tokens that the local labeler evaluates.
 BARE_PROMPT = """You answer questions about a text.
@@ -98,6 +98,7 @@ def served(tmp_path_factory):
             name = "local"
             model = "smollm2-135m"
             num_ctx = 2048
+            threads = 1
             prompts = ["{folder / "bare.txt"}"]
             """,
             encoding="utf-8",
@@ -152,6 +153,7 @@ def three_kinds(tmp_path_factory):
         [[readers]]
         model = "smollm2-135m"
         num_ctx = 2048
+        threads = 1
         [[readers]]
         name = "groq batch"
         model = "openai/gpt-oss-20b"

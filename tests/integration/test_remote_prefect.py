@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import needs_model
 from tests.doubles.provider import ProviderDouble
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-under-prefect-0123456789"
 # Every Python process of the run writes down whom it speaks to, the server that Prefect starts among them.
 WATCH = """
@@ -39,6 +41,7 @@ LOCAL = """
 [[readers]]
 model = "smollm2-135m"
 num_ctx = 2048
+threads = 1
 """
 REMOTE = """
 [[readers]]

@@ -12,7 +12,7 @@ from labeling.votes.vote import KEY
 from results.settings import CELL
 from tests.conftest import needs_model, write_experiment
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 
 def command(experiment: Path, store: Path, *more: str) -> list[str]:
@@ -82,7 +82,7 @@ def ledger(store: Path) -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize("engine", [("--threads", "1"), ("--n-batch", "64")])
+@pytest.mark.parametrize("engine", [("--threads", "2"), ("--n-batch", "64")])
 def test_other_threads_or_batches_give_the_same_labels_but_for_fragile_votes(undisturbed, tmp_path, engine):
     experiment, folder = undisturbed
     other = finish(experiment, tmp_path / "runs", *engine)

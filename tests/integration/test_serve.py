@@ -23,6 +23,7 @@ def served(tmp_path_factory):
         yield one
 
 
+@pytest.mark.slow
 def test_the_three_flows_are_registered_with_forms_that_explain_themselves(served):
     found = served.deployments()
     assert set(found) == {"label", "sweep", "compare"}
@@ -34,6 +35,7 @@ def test_the_three_flows_are_registered_with_forms_that_explain_themselves(serve
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_a_run_shows_its_progress_and_ends_with_verdict_table_plots_and_report_all_on_loopback(served):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
@@ -62,6 +64,7 @@ def test_a_run_shows_its_progress_and_ends_with_verdict_table_plots_and_report_a
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_a_run_that_was_taken_for_dead_shows_as_running_again_and_ends(served):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
@@ -73,6 +76,7 @@ def test_a_run_that_was_taken_for_dead_shows_as_running_again_and_ends(served):
     assert served.wait_for_state(run, "Completed", "Failed", "Crashed")["name"] == "Completed"
 
 
+@pytest.mark.slow
 def test_a_mistake_across_fields_is_one_line_and_a_refused_run(served):
     run = served.submit("sweep", name="wrong", **FORM | {"overlaps": [24]})
     state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
@@ -81,6 +85,7 @@ def test_a_mistake_across_fields_is_one_line_and_a_refused_run(served):
     assert not list((served.log.parent / "runs").glob("wrong*"))
 
 
+@pytest.mark.slow
 def test_what_the_schema_forbids_is_refused_when_it_is_submitted(served):
     with pytest.raises(urllib.error.HTTPError) as refused:
         served.submit("sweep", **FORM | {"sizes": [0]})
@@ -88,12 +93,14 @@ def test_what_the_schema_forbids_is_refused_when_it_is_submitted(served):
     assert b"0 is less than the minimum of 1" in refused.value.read()
 
 
+@pytest.mark.slow
 def test_a_second_one_uses_the_server_that_it_finds_and_leaves_it(served, tmp_path):
     with serving(tmp_path, "pubmedqa", port=served.port) as second:
         wait_until(lambda: len(served.deployments("pubmedqa-sizes")) == 3, told=second.log.read_text)
     assert len(served.deployments()) == 3
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_process_and_no_server(tmp_path):
     with serving(tmp_path) as served:
         everyone = family(served.process)
@@ -117,6 +124,7 @@ def test_a_server_that_is_configured_and_not_there_is_one_line(tmp_path):
     assert "no Prefect server answers there" in line
 
 
+@pytest.mark.slow
 def test_a_flow_on_a_server_that_is_not_there_is_one_line(tmp_path):
     url = f"http://127.0.0.1:{free_port()}/api"
     command = [sys.executable, "-m", "flows.cli", "label", "demo", "--prefect", "--store", str(tmp_path / "runs")]
@@ -128,6 +136,7 @@ def test_a_flow_on_a_server_that_is_not_there_is_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_port_that_something_else_listens_on_is_one_line(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -145,6 +154,7 @@ def test_an_experiment_that_is_not_there_is_one_line_before_any_server_starts(tm
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_prefect_yaml_registers_the_flows_and_a_worker_elsewhere_runs_them(served, tmp_path):
     needs_model("smollm2-135m")
     environment = os.environ | {
@@ -173,6 +183,7 @@ def test_prefect_yaml_registers_the_flows_and_a_worker_elsewhere_runs_them(serve
     assert list((tmp_path / "runs").glob("demo-label-*/manifest.json"))
 
 
+@pytest.mark.slow
 def test_a_store_that_may_be_gone_after_the_run_is_refused(served):
     deployment = served.deployments()["label"]
     given = deployment["parameters"] | {"store": "runs"}
@@ -182,6 +193,7 @@ def test_a_store_that_may_be_gone_after_the_run_is_refused(served):
     assert "the store 'runs'" in state["message"]
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_leaves_no_process_though_a_run_is_under_way(tmp_path):
     with serving(tmp_path) as served:
         run = served.submit("label", questions=5, readers=["smollm2-135m"])

@@ -15,7 +15,7 @@ from tests.conftest import needs_model, write_experiment, write_remote
 from tests.doubles.provider import ProviderDouble
 from tests.processes import free_port
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 boto3 = pytest.importorskip("boto3")
 moto_server = pytest.importorskip("moto.server")
 STORE = "s3://bucket/some/runs"

@@ -1,13 +1,20 @@
-"""All arms of one paired run with a real small model: closed book, random, whole document, oracle chunks, retrieved."""
+"""All arms of one paired run, scripted and on a model: closed book, random, document, oracle chunks, retrieved."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from flows.cli.main import main
+from flows.run.pipeline import execute
+from flows.session.experiment import load_experiment
+from flows.stages.runner import Runner
 from results.settings import CUT, SETTING
 from results.sweep.attribution import ARMS
 from tests.conftest import needs_model
+from tests.doubles.scripted import scripted_session
 
 EXPERIMENT = """
 name = "arms"
@@ -26,19 +33,35 @@ n_resamples = 200
 [[readers]]
 model = "smollm2-135m"
 num_ctx = 2048
+threads = 1
 """
 CELL = [*SETTING, *CUT]
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """The experiment with all controls, and then without any in the same store."""
-    from click.testing import CliRunner
+def sweep_scripted(file: Path, store: Path) -> None:
+    def script(_, prompt):
+        return ((0.99, 0.005, 0.005), (0.005, 0.99, 0.005), (0.3, 0.3, 0.4))[len(prompt.message) % 3]
 
-    from flows.cli.main import main
+    with scripted_session(store, script).session as session:
+        execute(load_experiment(file), "sweep", session, Runner())
 
+
+def sweep_on_a_model(file: Path, store: Path) -> None:
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
+    result = CliRunner().invoke(main, ["sweep", str(file), "--store", str(store), "--quiet"], prog_name="tercet")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(sweep_scripted, id="scripted"),
+        pytest.param(sweep_on_a_model, id="model", marks=[pytest.mark.model, pytest.mark.slow]),
+    ],
+)
+def runs(request, tmp_path_factory):
+    """The experiment with all controls, and then without any in the same store."""
     folder = tmp_path_factory.mktemp("arms")
     found = []
     for name, controls in (("all", ""), ("none", "controls = []")):
@@ -46,8 +69,7 @@ def runs(tmp_path_factory):
         file.write_text(EXPERIMENT.format(controls=controls), encoding="utf-8")
         store = folder / "store"
         before = set(store.glob("arms-sweep-*"))
-        result = CliRunner().invoke(main, ["sweep", str(file), "--store", str(store), "--quiet"], prog_name="tercet")
-        assert result.exit_code == 0, result.output
+        request.param(file, store)
         (run,) = set(store.glob("arms-sweep-*")) - before
         manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
         found.append(({one.stem: pl.read_parquet(one) for one in run.glob("*.parquet")}, manifest, run))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
@@ -51,24 +52,24 @@ ALL_QUESTIONS = World(Layout("all that there could be", (1,) * 40_000, 0.0), np.
 Found = Mapping[str, pl.DataFrame]
 
 
-def run_layouts() -> dict[str, Found]:
-    """The tables of all replicates of each layout, two layouts at a time."""
+def run_layouts(share: float = 1.0) -> dict[str, Found]:
+    """The tables of a share of the replicates of each layout, two layouts at a time."""
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        return dict(zip(LAYOUTS, pool.map(run_layout, LAYOUTS), strict=True))
+        return dict(zip(LAYOUTS, pool.map(partial(run_layout, share), LAYOUTS), strict=True))
 
 
-def run_layout(layout: str) -> Found:
-    """The tables of all replicates; those of labelers from votes have the column `replicate`.
+def run_layout(share: float, layout: str) -> Found:
+    """The tables of the first replicates; those of labelers from votes have the column `replicate`.
 
     Unanimity is computed from distributions, not from votes, which it only reads them from.
     """
     population = {name: ALL_QUESTIONS.distributions(labeler) for name, labeler in CALIBRATED.items()}
     parts: dict[str, list[pl.DataFrame]] = {}
-    for replicate in range(N_REPLICATES):
+    for replicate in range(round(share * N_REPLICATES)):
         rng = np.random.default_rng([SEED, replicate])
         for name, frame in one_run(LAYOUTS[layout], rng, population).items():
             parts.setdefault(name, []).append(frame.with_columns(replicate=replicate))
-    for replicate in range(N_OF_UNANIMITY):
+    for replicate in range(round(share * N_OF_UNANIMITY)):
         world = World(LAYOUTS[layout], np.random.default_rng([SEED, 1, replicate]))
         casts = [distributed(name, world) for name in UNANIMITY]
         parts.setdefault("unanimity", []).append(summarise_unanimity(casts, CONFIDENCE))

@@ -67,7 +67,7 @@ RIVALS = (0, 1, 2, 3)  # the cells of the first two sizes
 
 
 class Sweeps(NamedTuple):
-    """All replicates.
+    """All replicates, or the first of them.
 
     Attributes:
         worlds: by world, the tables of all its replicates, with the column `replicate`.
@@ -80,21 +80,26 @@ class Sweeps(NamedTuple):
     enlarged: np.ndarray
 
 
-def run_sweeps() -> Sweeps:
-    """All replicates, two processes at a time."""
+def run_sweeps(share: float = 1.0) -> Sweeps:
+    """A share of the replicates, two processes at a time."""
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+
+        def within(reader: Planted, cells: Sequence[int], layout: Sequence[int], n_replicates: int) -> np.ndarray:
+            replicates = range(round(share * n_replicates))
+            return np.array(list(pool.map(partial(_within, reader, cells, layout), replicates)))
+
         worlds = {}
         for name, world in WORLDS.items():
-            blocks = [block.tolist() for block in np.array_split(np.arange(world.n_replicates), N_BLOCKS)]
+            replicates = np.arange(round(share * world.n_replicates))
+            blocks = [block.tolist() for block in np.array_split(replicates, min(N_BLOCKS, len(replicates)))]
             parts = list(pool.map(partial(_run_block, world), blocks))
             worlds[name] = {table: pl.concat([part[table] for part in parts]) for table in parts[0]}
         # The last cell, a margin worse than the first.
-        boundary = list(pool.map(partial(_within, boundary_reader(), (0, len(CELLS) - 1), LAYOUT), range(400)))
+        boundary = within(boundary_reader(), (0, len(CELLS) - 1), LAYOUT, 400)
         mine = worlds["rivals"]["recommendations"].filter(pl.col("reader") == "large")
         growth = (1 + (mine["n_more"] / mine["n_gold"]).median()) * len(LAYOUT) / 4
-        layout = LAYOUT[:4] * round(growth)
-        enlarged = list(pool.map(partial(_within, WORLDS["rivals"].readers[1], range(len(CELLS)), layout), range(60)))
-    return Sweeps(worlds, np.array(boundary)[:, 1], np.array(enlarged)[:, RIVALS])
+        enlarged = within(WORLDS["rivals"].readers[1], range(len(CELLS)), LAYOUT[:4] * round(growth), 60)
+    return Sweeps(worlds, boundary[:, 1], enlarged[:, RIVALS])
 
 
 def boundary_reader() -> Planted:

@@ -4,6 +4,8 @@ Cells of a replicate share their questions, so that Monte Carlo error is taken b
 coverage pooled over 16 cells to about .4 points, and that of the few slopes to one. Coverage must lie within 93 to
 97 %, two such errors granted; a share of wrong calls passes up to the 99.9 % quantile of what a test with exactly 5 %
 would show. The seed was fixed beforehand.
+
+The fast tests run a tenth of the replicates, whose errors are larger and granted likewise.
 """
 
 import numpy as np
@@ -19,12 +21,16 @@ from results.sweep.judged import line_up
 KEY = ("reader", "size", "cut", "questions")
 LOSSES = ("reader_loss", "chunking_loss", "retrieval_loss", "harm")
 SCORES = ("accuracy", "precision", "recall", "f1")
+MANY = 200  # replicates
 SLOPES = ("slope_small", "slope_large", "difference")
 
 
-@pytest.fixture(scope="session")
-def sweeps() -> Sweeps:
-    return run_sweeps()
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(0.1, id="few"), pytest.param(1.0, id="all", marks=pytest.mark.slow)],
+)
+def sweeps(request) -> Sweeps:
+    return run_sweeps(request.param)
 
 
 @pytest.fixture(params=["ladder", "equal"])
@@ -48,10 +54,13 @@ def score_table(found: Found, questions: str, measure: str) -> pl.DataFrame:
 
 
 def assert_covers(rows: pl.DataFrame) -> None:
-    """Pooled over cells, 93 to 97 % of the intervals hold the truth, Monte Carlo error between replicates granted."""
+    """Pooled over cells, 93 to 97 % of the intervals hold the truth, Monte Carlo error between replicates granted.
+
+    Two errors of many replicates; four of few, whose error is itself known badly.
+    """
     covered = rows.with_columns(covered=pl.col("true").is_between("low", "high"))
     shares = covered.group_by("replicate").agg(pl.mean("covered"))["covered"]
-    granted = 2 * shares.std() / np.sqrt(len(shares))
+    granted = (2 if len(shares) >= MANY else 4) * shares.std() / np.sqrt(len(shares))
     assert 0.93 - granted <= shares.mean() <= 0.97 + granted
 
 
@@ -86,9 +95,11 @@ def shortfall(table: pl.DataFrame, world: str, within: tuple[str, ...]) -> pl.Da
 # What is planted
 
 
-def test_the_planted_truth_is_that_of_very_many_questions():
+@pytest.mark.parametrize("n", [pytest.param(1000, id="few"), pytest.param(8000, id="many", marks=pytest.mark.slow)])
+def test_the_planted_truth_is_that_of_very_many_questions(n):
+    error = np.sqrt(8000 / n)  # how much larger than that of 56,000 questions
     readers = WORLDS["ladder"].readers
-    run = simulate(readers, (1, 1, 2, 3) * 8000, np.random.default_rng(5))
+    run = simulate(readers, (1, 1, 2, 3) * n, np.random.default_rng(5))
     true = truth_of("ladder")
     for reader, voter in zip(readers, run.readers, strict=True):
         judged = line_up(run.corpus, voter, run.answers, "unanimous")
@@ -100,16 +111,16 @@ def test_the_planted_truth_is_that_of_very_many_questions():
                 for number, expected in enumerate(rows[arm]):
                     given = judged.given[arm, number if (arm, 1) in judged.given else 0]
                     right = (given == observed)[observed >= 0]
-                    assert right.mean() == pytest.approx(expected, abs=0.012)
+                    assert right.mean() == pytest.approx(expected, abs=0.012 * error)
             for number, expected in enumerate(rows["harm"]):
                 closed, read = judged.given["closed_book", 0], judged.given["retrieved", number]
                 harmed = ((closed == observed) & (read != observed))[observed >= 0]
-                assert harmed.mean() == pytest.approx(expected, abs=0.012)
+                assert harmed.mean() == pytest.approx(expected, abs=0.012 * error)
         reference = judged.laws["all"].observed
-        assert np.bincount(reference) / len(reference) == pytest.approx(RATES, abs=0.006)
+        assert np.bincount(reference) / len(reference) == pytest.approx(RATES, abs=0.006 * error)
         # The law that the scorer reads from the votes is the one that these votes follow.
         law = judged.laws["gold"]
-        assert law.chances.sum() / len(reference) == pytest.approx((law.observed >= 0).mean(), abs=0.006)
+        assert law.chances.sum() / len(reference) == pytest.approx((law.observed >= 0).mean(), abs=0.006 * error)
 
 
 def test_the_readers_want_different_sizes():
@@ -244,4 +255,6 @@ def test_the_planted_interaction_is_found(sweeps):
 def test_as_many_questions_as_were_asked_for_show_a_cell_as_good_as_the_best(sweeps):
     told = sweeps.worlds["rivals"]["recommendations"]
     assert told["setting"].is_null().mean() > 0.5  # at this size runs mostly cannot tell
-    assert 0.65 <= (sweeps.enlarged < 0.05).mean() <= 0.95
+    # The rivals of a replicate share its questions: of few replicates, two standard errors of a share are granted.
+    granted = 0.0 if len(sweeps.enlarged) >= 60 else 2 * np.sqrt(0.8 * 0.2 / len(sweeps.enlarged))
+    assert 0.65 - granted <= (sweeps.enlarged < 0.05).mean() <= 0.95 + granted

@@ -10,7 +10,7 @@ import pytest
 from labeling.votes import ledger as claims
 from labeling.votes.ledger import Claims, Ledger
 from tests.conftest import ROOT
-from tests.unit.labeling.test_labeling_ledger import NEVER, three_prompts, vote_of
+from tests.unit.labeling.votes.test_labeling_ledger import NEVER, three_prompts, vote_of
 
 HOLDER = """
 import sys, time

@@ -1,7 +1,6 @@
 """Evidence Inference: prompts, annotations and articles in their official layout."""
 
 import csv
-from pathlib import Path
 
 import pytest
 
@@ -9,8 +8,9 @@ from corpora.errors import InputError, RowError
 from corpora.schema import Section, Span, iter_documents, iter_questions
 from corpora.sources.evidence_inference import ANNOTATIONS, LABELS, PROMPTS, TEXTS, read_evidence_inference
 from corpora.validate import find_problems
+from tests.conftest import ROOT
 
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "evidence_inference"
+SHARED = ROOT.parent / "shared" / "data" / "evidence_inference"
 ARTICLE = "TITLE: \nOn naïve mice\n\n\n\nBODY.RESULTS::\nWeight rose 🐁 (p < .01).\r\nSleep did not.\n"
 ROSE, NOT = "Weight rose 🐁 (p < .01).", "Sleep did not."
 

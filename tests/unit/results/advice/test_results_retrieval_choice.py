@@ -2,13 +2,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
-from judged_by_hand import first, questions_by_hand
 
 from results.advice.advice import retrieval_entry
 from results.advice.retrieval_choice import choose_retrieval
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.settings import name_settings, names_in
+from tests.doubles.judged_by_hand import first, questions_by_hand
 
 N = 300
 CONFIG = ScoringConfig(n_resamples=1000)

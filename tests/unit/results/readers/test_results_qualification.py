@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, fisher_exact
+from scipy.stats import binom, binomtest, fisher_exact
 from sklearn.metrics import cohen_kappa_score
 
 from results.readers.labelers import LABELERS
@@ -17,6 +17,7 @@ LABELS = ("yes", "no", "maybe")
 BEATS, ONLY, CHANCE = "better than the majority label", "better than chance only", "at chance"
 UNKNOWN = "cannot tell"
 LEAST = 1 / 20_001  # p-value of what no shuffle reaches
+MANY = pytest.mark.parametrize("n", [60, pytest.param(300, marks=pytest.mark.slow)], ids=lambda n: f"{n} runs")
 
 
 def judged(answers, references, clusters=None):
@@ -101,10 +102,11 @@ def test_nothing_to_judge_by_is_no_evidence():
     assert weighed([], []) is None
 
 
-def test_guessing_labelers_seldom_beat_the_majority_label():
+@MANY
+def test_guessing_labelers_seldom_beat_the_majority_label(n):
     rng = np.random.default_rng(0)
     found = [
-        weighed(rng.choice(LABELS, 60), rng.choice(LABELS, 60, p=(0.4, 0.35, 0.25))).p_vs_majority for _ in range(150)
+        weighed(rng.choice(LABELS, 60), rng.choice(LABELS, 60, p=(0.4, 0.35, 0.25))).p_vs_majority for _ in range(n)
     ]
     assert np.mean(np.array(found) < 0.05) <= 0.05
 
@@ -143,10 +145,11 @@ def test_all_right_is_better_than_chance_whatever_the_number_of_labels(n_labels)
     assert found.p_vs_majority == pytest.approx(2.0 ** -(40 - 40 // n_labels))
 
 
-def test_guessing_labelers_seldom_beat_chance():
+@MANY
+def test_guessing_labelers_seldom_beat_chance(n):
     rng = np.random.default_rng(1)
-    found = [weighed(rng.choice(LABELS, 80), rng.choice(LABELS, 80)).p_vs_chance for _ in range(300)]
-    assert 0.01 <= np.mean(np.array(found) < 0.05) <= 0.08
+    found = [weighed(rng.choice(LABELS, 80), rng.choice(LABELS, 80)).p_vs_chance for _ in range(n)]
+    assert 0.01 * n <= np.sum(np.array(found) < 0.05) <= binom.ppf(0.99, n, 0.05)
 
 
 def test_one_lucky_answer_beside_99_times_the_majority_label_does_not_beat_chance():
@@ -157,18 +160,19 @@ def test_one_lucky_answer_beside_99_times_the_majority_label_does_not_beat_chanc
     assert table["standing"].to_list() != [ONLY]
 
 
-def test_guesses_that_hang_together_by_document_seldom_beat_chance():
+@MANY
+def test_guesses_that_hang_together_by_document_seldom_beat_chance(n):
     # 20 documents of 5 questions; the references of a document are mostly alike, and so are the answers, but neither
     # knows of the other.
     found = []
-    for seed in range(200):
+    for seed in range(n):
         rng = np.random.default_rng(seed)
         columns = [
             np.where(rng.random((20, 5)) < 0.8, rng.choice(LABELS, (20, 1)), rng.choice(LABELS, (20, 5))).ravel()
             for _ in range(2)
         ]
         found.append(weighed(*columns, [f"d{number // 5}" for number in range(100)]).p_vs_chance)
-    assert np.mean(np.array(found) < 0.05) <= 0.08
+    assert np.sum(np.array(found) < 0.05) <= binom.ppf(0.99, n, 0.05)
 
 
 def by_document(n_documents, n_questions):
@@ -266,15 +270,17 @@ def test_what_is_at_chance_on_many_questions_is_not_so_on_few_documents():
 
 
 @pytest.mark.parametrize("better", [0.0, 0.1])
-def test_the_bound_on_what_lies_above_chance_seldom_falls_short(better):
+@MANY
+def test_the_bound_on_what_lies_above_chance_seldom_falls_short(better, n):
     # A guess that is replaced by the right label with probability `better` is right better * 2/3 more often.
     bounds = []
-    for seed in range(200):
+    for seed in range(n):
         rng = np.random.default_rng(seed)
         references = rng.choice(LABELS, 100)
         answers = np.where(rng.random(100) < better, references, rng.choice(LABELS, 100))
         bounds.append(weighed(answers, references).above_chance_high)
-    assert 0.9 <= np.mean(np.array(bounds) >= better * 2 / 3) <= 0.99
+    least, most = binom.ppf([0.001, 0.999], n, 0.95)
+    assert least <= np.sum(np.array(bounds) >= better * 2 / 3) <= most
 
 
 def test_more_confidence_qualifies_fewer():

@@ -18,7 +18,7 @@ TEXTS = [
     "naïve café, 強い雨, 3.14 %",
     "Short.",
     "a " * 200,
-    *(f"Trial {n} had {n * 13} patients, and {'many ' * (n % 40)}of them recovered." for n in range(60)),
+    *(f"Trial {n} had {n * 13} patients, and {'many ' * (2 * n)}of them recovered." for n in range(20)),
 ]
 OTHERS = [
     ("torch", "bfloat16", None),
@@ -57,7 +57,10 @@ def reference(embedder_folder, tmp_path_factory):
 
 
 @pytest.mark.model
-@pytest.mark.parametrize(("backend", "precision", "_package"), OTHERS)
+@pytest.mark.parametrize(
+    ("backend", "precision", "_package"),
+    [pytest.param(*one, marks=pytest.mark.slow if one[:2] == ("openvino", "bfloat16") else ()) for one in OTHERS],
+)
 def test_every_backend_and_precision_gives_about_the_vectors_of_torch(
     embedder_folder, cache, reference, backend, precision, _package
 ):

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -10,8 +9,9 @@ from corpora.errors import InputError, RowError
 from corpora.schema import iter_questions
 from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.validate import validate
+from tests.conftest import ROOT
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "pubmedqa"
+DATA = ROOT.parent / "shared" / "data" / "pubmedqa"
 needs_data = pytest.mark.skipif(not (DATA / "ori_pqal.json").is_file(), reason=f"no PubMedQA at {DATA}")
 
 ITEM = {

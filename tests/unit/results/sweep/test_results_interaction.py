@@ -1,7 +1,6 @@
 import numpy as np
 import polars as pl
 import pytest
-from judged_by_hand import answers_by_hand, first, questions_by_hand, reader_by_hand
 from scipy.stats import bootstrap
 from scipy.stats import t as student
 
@@ -9,6 +8,7 @@ from results.config import ScoringConfig
 from results.stats.clustered import holm
 from results.sweep.interaction import INTERACTIONS
 from results.sweep.scoring import score_sweep
+from tests.doubles.judged_by_hand import answers_by_hand, first, questions_by_hand, reader_by_hand
 
 N = 90
 CONFIG = ScoringConfig(n_resamples=4000)

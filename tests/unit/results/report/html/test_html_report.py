@@ -286,7 +286,7 @@ def test_plots_beyond_the_budget_are_named(small_plots):
     assert shelf.take("pareto") is None
 
 
-@pytest.mark.parametrize("n_letters", [200_000, 3_000_000])
+@pytest.mark.parametrize("n_letters", [200_000, pytest.param(3_000_000, marks=pytest.mark.slow)])
 def test_a_run_too_large_for_any_table_still_fits(small_run, n_letters):
     long = small_run.tables["cells"].with_columns(setting=pl.format("{}{}", pl.col("setting"), pl.lit("x" * n_letters)))
     html = render_html(small_run.manifest, small_run.tables | {"cells": long}, [])

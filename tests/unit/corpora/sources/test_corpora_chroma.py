@@ -4,7 +4,6 @@ import csv
 import json
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +15,9 @@ from corpora.schema import Span, iter_questions
 from corpora.sources.chroma import read_chroma
 from corpora.storage import sha256_file
 from corpora.validate import validate
+from tests.conftest import ROOT
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "chroma_chunking"
+DATA = ROOT.parent / "shared" / "data" / "chroma_chunking"
 needs_data = pytest.mark.skipif(not (DATA / "questions_df.csv").is_file(), reason=f"no Chroma corpora at {DATA}")
 
 FERRY = "The ferry leaves at nine.\r\nIt returns at nine."

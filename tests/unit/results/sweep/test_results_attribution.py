@@ -1,12 +1,12 @@
 import numpy as np
 import polars as pl
 import pytest
-from judged_by_hand import answers_by_hand, first, questions_by_hand, reader_by_hand
 from scipy.stats import t as student
 
 from results.config import ScoringConfig
 from results.sweep.attribution import LADDER, fieller
 from results.sweep.scoring import score_sweep
+from tests.doubles.judged_by_hand import answers_by_hand, first, questions_by_hand, reader_by_hand
 
 N = 60
 CONFIG = ScoringConfig(n_resamples=400)

@@ -70,7 +70,10 @@ def test_what_is_evaluated_is_what_the_trie_counts(smollm2, text_tokens, wanted)
     assert smollm2.n_evaluated - before == build_trie(prompts).count_tokens() < sum(map(len, prompts))
 
 
-@pytest.mark.parametrize("tail", [1, 8], ids=["one-token leaves", "leaves of several batches"])
+@pytest.mark.parametrize(
+    "tail",
+    [pytest.param(1, id="one-token leaves"), pytest.param(8, id="leaves of several batches", marks=pytest.mark.slow)],
+)
 def test_more_leaves_than_forks_all_get_their_own_answer(smollm2, text_tokens, wanted, tail):
     head = text_tokens[:24]
     # Every tail begins with another token, so that all of them are leaves of one node.
@@ -115,7 +118,7 @@ import sys
 from pathlib import Path
 from labeling.engine.llama import LlamaModel
 with LlamaModel(Path(sys.argv[1]), num_ctx=256, threads=1, n_batch=512) as model:
-    prompts = [list(range(start, start + 200)) for start in (1000, 2000, 3000)]
+    prompts = [list(range(start, start + 200)) for start in (1000, 2000)]
     print(model.next_logprobs(prompts, [787]).shape)
 """
 
@@ -126,7 +129,7 @@ def test_a_batch_larger_than_the_context_does_not_end_the_process(smollm2_path):
         capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "GGML_NO_BACKTRACE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-500:]
-    assert done.stdout == "(3, 1)\n"
+    assert done.stdout == "(2, 1)\n"
 
 
 def test_control_tokens_are_read_only_where_they_are_asked_for(smollm2):

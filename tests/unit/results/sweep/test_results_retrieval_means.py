@@ -1,7 +1,6 @@
 import numpy as np
 import polars as pl
 import pytest
-from judged_by_hand import questions_by_hand
 from scipy.stats import bootstrap, norm
 from scipy.stats import t as student
 
@@ -9,6 +8,7 @@ from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.stats.resampling import share_interval
 from results.sweep.retrieval_means import RETRIEVAL_MEANS, mean_retrieval
+from tests.doubles.judged_by_hand import questions_by_hand
 
 N = 60
 CONFIG = ScoringConfig(n_resamples=4000)
