@@ -44,7 +44,7 @@ class ConsensusConfig(BaseModel):
 
 
 class ReaderVotes(NamedTuple):
-    """One labeler and its votes.
+    """One reader and its votes.
 
     Attributes:
         name: in reports.
@@ -53,7 +53,7 @@ class ReaderVotes(NamedTuple):
         questions: frame with question_id of the questions that it was asked.
         votes: frame of schema `VOTES`, document arm, of these questions.
         gold: its gold set, schema `GOLD`.
-        tune: frame of schema `VOTES` of tune questions, for calibration; None where there is none.
+        tune: frame of schema `VOTES` of tune questions, for calibration; None if there are none.
     """
 
     name: str
