@@ -13,8 +13,9 @@ TEST_MODELS := $(MODELS) smollm2-135m
 
 PUBMEDQA ?= ../shared/data/pubmedqa
 
-# Two tests at a time, and a file's tests one after the other: they share servers and runs. Idle threads do not spin.
-PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile
+# Two tests at a time, and a file's tests one after the other: they share servers and runs. Files in their order, so that
+# what takes long comes before many short ones. Idle threads do not spin.
+PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup models demo test test-slow test-models check docs bench readme clean
 

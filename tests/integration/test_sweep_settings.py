@@ -1,4 +1,4 @@
-"""A sweep over splitters, embedders and retrievers without readers, through the command line, on the bundled sample."""
+"""A sweep over splitters, embedders and retrievers without readers, through the command line, on short texts."""
 
 import json
 import shutil
@@ -15,7 +15,8 @@ EXPERIMENT = """
 name = "settings"
 readers = []
 [corpus]
-source = "sample"
+source = "generated"
+generator = { n_documents = 12, words = 60 }
 sample = 20
 [retrieval]
 splitters = ["tokens", "semantic"]
