@@ -148,7 +148,8 @@ def test_a_modelfile_becomes_a_reader_that_runs(tercet, tmp_path):
     imported = tercet("models", "import", "Modelfile", "--name", "mine")
     assert imported.exit_code == 0, imported.output
     assert "mirostat" in imported.stderr
-    head = 'name = "m"\n[corpus]\nsource = "generated"\nsample = 1\n[calibration]\nper_label = 0\n'
+    head = 'name = "m"\n[corpus]\nsource = "generated"\ngenerator = { words = 60 }\nsample = 1\n'
+    head += "[calibration]\nper_label = 0\n"
     (tmp_path / "m.toml").write_text(head + imported.stdout)
     folder = finished(tercet("label", "m.toml", "--quiet"))
     reader = json.loads((folder / "manifest.json").read_text())["config"]["readers"][0]

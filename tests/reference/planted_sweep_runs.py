@@ -93,7 +93,9 @@ def run_sweeps(share: float = 1.0) -> Sweeps:
             replicates = np.arange(round(share * world.n_replicates))
             blocks = [block.tolist() for block in np.array_split(replicates, min(N_BLOCKS, len(replicates)))]
             parts = list(pool.map(partial(_run_block, world), blocks))
-            worlds[name] = {table: pl.concat([part[table] for part in parts]) for table in parts[0]}
+            worlds[name] = {
+                table: pl.concat([part[table] for part in parts], how="vertical_relaxed") for table in parts[0]
+            }
         # The last cell, a margin worse than the first.
         boundary = within(boundary_reader(), (0, len(CELLS) - 1), LAYOUT, 400)
         mine = worlds["rivals"]["recommendations"].filter(pl.col("reader") == "large")
@@ -131,7 +133,7 @@ def _run_block(world: World, replicates: Sequence[int]) -> Found:
     for replicate in replicates:
         for name, frame in one_run(world, np.random.default_rng([SEED, replicate])).items():
             parts.setdefault(name, []).append(frame.with_columns(replicate=pl.lit(replicate)))
-    return {name: pl.concat(frames) for name, frames in parts.items()}
+    return {name: pl.concat(frames, how="vertical_relaxed") for name, frames in parts.items()}
 
 
 def one_run(world: World, rng: np.random.Generator) -> Found:

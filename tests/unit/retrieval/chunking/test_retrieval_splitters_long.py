@@ -104,7 +104,7 @@ def seconds(texts, splitter, tokenizer):
 @pytest.mark.parametrize("splitter", ["tokens", "sentences", "recursive", "semantic"])
 @pytest.mark.parametrize("end", ["", "\n\nThe end."])
 def test_time_grows_with_the_length_of_a_line_and_not_with_its_square(splitter, end, tiny):
-    short, long = SENTENCES * 300 + end, SENTENCES * 2400 + end  # 30 kB and 240 kB
+    short, long = SENTENCES * 150 + end, SENTENCES * 1200 + end  # 15 kB and 120 kB
     # As many characters in short lines as in the long one: a square would make it 8 times,
     # every time; what disturbs a measurement does not come three times in a row.
     assert any(seconds([long], splitter, tiny) < 4 * seconds([short] * 8, splitter, tiny) for _ in range(3))

@@ -171,6 +171,7 @@ if asked:
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_no_backend_asks_the_network(embedder_folder, tmp_path, cache, monkeypatch):
     for name in ("HF_HUB_OFFLINE", "CI"):  # either would hide a library that calls home
         monkeypatch.delenv(name, raising=False)
