@@ -219,7 +219,7 @@ def test_openai_pages_its_list_and_is_asked_the_same_way(tercet, double, tmp_pat
 def test_a_plan_without_batches_is_asked_call_by_call_at_the_full_price(tercet, double, experiment, undisturbed):
     double.plan_gate = True
     done = finish(tercet)
-    assert f"{MODEL}: this plan of groq has no batches; asking call by call, full price." in done.stderr
+    assert f"{MODEL}: this plan of groq has no batches; asking call by call at full price." in done.stderr
     votes = ledger(Path("runs"))
     assert votes.equals(undisturbed)
     assert sorted(double.billed_chat.values()) == [1] * REQUESTS
@@ -248,7 +248,7 @@ def test_a_plan_that_turns_out_to_have_no_batches_is_asked_call_by_call(tercet, 
 
     double.on_request = gate
     done = finish(tercet)
-    assert "asking call by call, full price" in done.stderr
+    assert "asking call by call at full price" in done.stderr
     assert ledger(Path("runs")).equals(undisturbed)
     assert sorted(double.billed_chat.values()) == [1] * REQUESTS
     assert not list(Path("runs").glob("ledger/*/batch/*/state.json")), "parts that will never be submitted"
