@@ -67,6 +67,7 @@ def _on_corpus(labeled: Labeled) -> OnCorpus:
 
 def measure_all(experiment: Experiment, corpus: Corpus, session: Session) -> list[dict[str, Any]]:
     """Probe every reader of this machine on the same questions, one after the other; remote ones would cost money."""
+    prices = session.prices  # read first: a wrong price table is refused before anything is measured
     local = [reader for reader in experiment.readers if not reader.remote.is_remote]
     speeds = [measure(reader, corpus.labels, document_prompts(corpus, reader), session) for reader in local]
-    return [speed.described(session.prices) for speed in speeds]
+    return [speed.described(prices) for speed in speeds]

@@ -85,19 +85,21 @@ def plan(experiment: Experiment, kind: Kind, session: Session) -> list[Plan]:
     if sweeps:
         embeds = needs_vectors(experiment.retrieval.retrievers, wants_oracle=experiment.wants_oracle)
         check_sizes(experiment.retrieval, session, embeds=embeds)
+    prices = session.prices  # read first: a wrong price table is refused before anything is measured
     corpora = [experiment.corpus, *(experiment.other_corpora if kind in ("compare", "run") else ())]
     loaded = [load_corpus(config.resolved(session.workspace.base), session.workspace.samples) for config in corpora]
     for corpus in loaded:
         check_rule(experiment.consensus, corpus.questions)
     try:
         local = [reader for reader in experiment.readers if not reader.remote.is_remote]
-        return [_plan(experiment, loaded, reader, session, sweeps=sweeps) for reader in local]
+        return [_plan(experiment, loaded, reader, session, prices, sweeps=sweeps) for reader in local]
     finally:
         session.readers.close()
 
 
 def _plan(
-    experiment: Experiment, corpora: list[Corpus], reader: ReaderConfig, session: Session, *, sweeps: bool,
+    experiment: Experiment, corpora: list[Corpus], reader: ReaderConfig, session: Session, prices: PriceTable,
+    *, sweeps: bool,
 ) -> Plan:  # fmt: skip
     first = reader.corpus_of(corpora[0], experiment.corpus.seed)
     speed = measure(reader, first.labels, document_prompts(first, reader), session)
@@ -111,7 +113,7 @@ def _plan(
             asks.append(_on_documents(f"calibrate{where}", tune, reader, session))
     if sweeps:
         asks.append(_on_chunks(experiment, first, reader, session))
-    return Plan(reader.label, len(first.questions), asks, speed, session.prices)
+    return Plan(reader.label, len(first.questions), asks, speed, prices)
 
 
 def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, session: Session) -> Ask:
