@@ -1,4 +1,4 @@
-"""The run store: one folder a run, tables first, `manifest.json` last; no manifest, not complete."""
+"""The run store: a folder for each run, tables first, `manifest.json` last; without a manifest it is not complete."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes from writing this run; they wait. Only in a folder of this machine, which has locks.
+        """Keep other processes from writing this run; they wait. Only a folder on this machine has locks.
 
         Raises:
             InputError: the store cannot be written.
@@ -72,7 +72,7 @@ class RunFolder:
             lock.release()
 
     def begin(self) -> None:
-        """Make the folder; the manifest of an earlier run is taken away first, then its tables.
+        """Make the folder; the manifest of an earlier run is removed first, then its tables.
 
         Raises:
             InputError: the folder cannot be made or emptied.
@@ -140,7 +140,9 @@ def unwritable(target: StorePath, error: Exception) -> InputError:
     full = (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error)
     what = "the disk is full" if full else str(error)
     return InputError(
-        f"cannot write {target} ({what})", "a writable folder with free space", "free some space and run again"
+        f"cannot write {target} ({what})",
+        "a writable folder with free space",
+        "free some space or make the folder writable, then run again",
     )
 
 
@@ -153,13 +155,17 @@ def read_manifest(folder: StorePath) -> dict[str, Any]:
     file = folder / MANIFEST
     if not file.is_file():
         state = "is not a complete run (no manifest.json)" if folder.is_dir() else "does not exist"
-        raise InputError(f"{folder} {state}", "the folder of a finished run", "finish it with `tercet run`")
+        raise InputError(
+            f"{folder} {state}", "the folder of a finished run", "check the path, or finish the run with `tercet run`"
+        )
     try:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{file} does not parse ({error})", "the manifest of a run", "run it again") from error
+        raise InputError(
+            f"{file} does not parse ({error})", "the manifest of a run", "run the experiment again"
+        ) from error
     if not isinstance(manifest, dict) or not {"name", "kind", "tables", "sessions"} <= manifest.keys():
-        raise InputError(f"{file} lacks what a manifest holds", "the manifest of a run", "run it again")
+        raise InputError(f"{file} lacks entries of a manifest", "the manifest of a run", "run the experiment again")
     return manifest
 
 
@@ -173,7 +179,9 @@ def check_format(folder: StorePath, manifest: Mapping[str, Any]) -> None:
     # Only tables of sweeps changed with the last format.
     if found != FORMAT and not (found == FORMAT - 1 and "cells.parquet" not in manifest["tables"]):
         raise InputError(
-            f"{folder} holds tables of format {found}", f"format {FORMAT}", "run the experiment again, votes are kept"
+            f"{folder} holds tables of format {found}",
+            f"format {FORMAT}",
+            "run the experiment again; its votes are kept",
         )
 
 
@@ -181,14 +189,16 @@ def read_tables(folder: StorePath, manifest: Mapping[str, Any]) -> dict[str, pl.
     """The tables of a complete run by name.
 
     Raises:
-        InputError: a table is missing, or is not the one that the manifest seals.
+        InputError: a table is missing, or is not the one that the manifest lists.
     """
     frames = {}
     for name, digest in manifest["tables"].items():
         file = folder / name
         if not file.is_file() or sha256_file(file) != digest:
             state = "is not the file that the manifest names" if file.is_file() else "is missing"
-            raise InputError(f"{file} {state}", f"sha256 {digest}", "run the experiment again, votes are kept")
+            raise InputError(
+                f"{file} {state}", f"a file with sha256 {digest}", "run the experiment again; its votes are kept"
+            )
         frames[file.stem] = read_frame(file)
     return frames
 

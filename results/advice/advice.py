@@ -14,23 +14,23 @@ Names = Mapping[Setting, str]  # of the settings of a run
 
 
 class Advice(NamedTuple):
-    """What a result recommends to do, or that it cannot tell.
+    """What a result recommends, or that it cannot tell.
 
     Attributes:
         line: all of it in one line.
-        told: whether the result tells what it was asked: under one cut with a reader, whether the leader is told from
-            all others; else whether something is recommended.
-        reader: whom it is for; None where no single reader is meant.
-        cut: the cut that it is about; None where it is about all of them, or about none.
+        told: whether the result answers its question: under one cut with a reader, whether the leader is shown to be
+            better than all others; otherwise, whether something is recommended.
+        reader: the reader that it is for; None where it is for no single one.
+        cut: the cut that it is about; None where it is about all cuts, or about none.
         recommended: the cell to use; None where the result cannot tell.
         leader: the cell that scores highest; None where nothing could be scored.
-        level: the settings that are not told from the leader, the leader included.
+        level: the settings that are not shown to be worse than the leader, and the leader itself.
         score: what the cells were compared by.
-        n_gold: gold questions that it rests on; None where it rests on none.
-        n_more: gold questions more that would show with 80 % power whether a cell equal to the best is within the
-            margin; None where it is told, or where no number is known to be enough.
+        n_gold: the number of gold questions that it is based on; None where it is based on none.
+        n_more: how many more gold questions would show, with 80 % power, that a cell equal to the best is within the
+            margin; None where the result tells already, or where no number is known to be enough.
         detectable: the smallest difference that the run would have found with 80 % power; None where nothing was
-            compared, or where no difference could have been found.
+            compared, or no difference could have been found.
     """
 
     line: str

@@ -1,7 +1,7 @@
-"""Worst examples: gold questions that a reader answers wrongly from what was retrieved, with what it saw.
+"""Worst examples: gold questions that a reader gets wrong with what was retrieved, and what it saw.
 
-A question is of one kind: `harmed` (right without any context), else lost by `retrieval` (right from the best chunks of
-the gold document), by `chunking` (wrong from these, right from the whole document), by the `reader` (wrong from the
+Each question is of one kind: `harmed` (right without any context), else lost by `retrieval` (right with the best chunks
+of the gold document), by `chunking` (wrong with these, right with the whole document), by the `reader` (wrong with the
 whole document too), or by `retrieval or chunking` where the oracle chunks were not asked.
 """
 
@@ -30,8 +30,8 @@ class Stretch(NamedTuple):
 def choose_stretches(length: int, matters: Sequence[Stretch], budget: int, *, whole: bool) -> list[Stretch]:
     """Stretches of a document to show, in its order, apart from each other.
 
-    A short document is shown whole where that is wanted. Else every stretch that matters is, with some text around it;
-    of a long one both ends; the first of `matters` first, until the budget is spent.
+    A short document is shown whole where that is wanted. Otherwise every stretch that matters is shown with some text
+    around it, or both ends of it if it is long, in the order of `matters`, until the budget is spent.
 
     Args:
         length: characters of the document.
@@ -122,9 +122,9 @@ def pick_examples(
 ) -> pl.DataFrame:
     """The worst questions of each reader's recommended cell, or of its best one; frame of schema `EXAMPLES`.
 
-    The kinds take turns, in the order of `KINDS`; within a kind the surest wrong answer comes first. Documents are
-    shown whole where they are short, else in pieces around evidence and chunks; what lies between is not in the frame
-    but its length follows from the offsets.
+    The kinds take turns, in the order of `KINDS`; within a kind the surest wrong answer comes first. Short documents
+    are shown whole, others in pieces around evidence and chunks; the text in between is not in the frame, but its
+    length follows from the offsets.
 
     Args:
         corpus: gives the texts.
@@ -143,7 +143,7 @@ def pick_examples(
 
 
 def _cell(cells: pl.DataFrame, reader: str, recommended: Collection[Cell]) -> dict[str, Any]:
-    """The recommended cell where there is one, else the most accurate."""
+    """The recommended cell if there is one, otherwise the most accurate."""
     mine = cells.filter(pl.col("reader") == reader)
     ranked = mine.sort("gold_accuracy", "n_context_tokens", "setting", descending=[True, False, False], nulls_last=True)
     rows = ranked.rows(named=True)
@@ -151,7 +151,7 @@ def _cell(cells: pl.DataFrame, reader: str, recommended: Collection[Cell]) -> di
 
 
 def _wrong(tables: Mapping[str, pl.DataFrame], cell: Mapping[str, Any]) -> pl.DataFrame:
-    """Gold questions with a wrong answer in a cell, the answers of the other arms beside it, and the kind."""
+    """Gold questions with a wrong answer in a cell, with the answers of the other arms and the kind."""
     mine = tables["answers"].filter(pl.col("reader") == cell["reader"])
     in_cell = pl.all_horizontal(pl.col(name) == cell[name] for name in CELL)
     answers = mine.filter(in_cell & (pl.col("arm") == "retrieved"))
@@ -222,7 +222,7 @@ def _documents(
     others = [one for one in dict.fromkeys(chunk["document_id"] for chunk in chunks) if one not in gold]
     shown, left = [], budget
     for at, document_id in enumerate([*gold, *others]):
-        # A gold document may take half of what is left; without others to come, all gold documents share it.
+        # A gold document may take half of what is left; if no other documents follow, all gold documents share it.
         share = left // 2 if others and at < len(gold) else left // (len(gold) + len(others) - at)
         text = corpus.texts[document_id]
         stretches, told = _show(document_id, text, question, chunks, share, is_gold=document_id in gold)
@@ -245,5 +245,5 @@ def _show(
         "evidence": [{"start": one["start"], "end": one["end"]} for one in evidence],
         "chunks": [{name: one[name] for name in ("rank", "start", "end", "score")} for one in mine],
     }  # fmt: skip
-    # Of a document that is not gold nothing but the chunks says anything.
+    # In a document that is not gold, only the chunks matter.
     return choose_stretches(len(text), matters, budget, whole=is_gold), told

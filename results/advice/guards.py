@@ -1,4 +1,4 @@
-"""Guards: a degenerate sweep is called one, so that nobody reads an effect into it."""
+"""Guards: warnings about degenerate sweeps, so that nobody reads an effect into them."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def one_document(corpus: Corpus) -> list[str]:
     if len(facts) < 2 or facts["cluster"].n_unique() > 1:
         return []
     return [
-        f"All {len(facts)} questions share one gold document: nothing tells how much of a difference is chance. Add "
-        "documents, or name its parts as documents."
+        f"All {len(facts)} questions share one gold document, so nothing shows how much of a difference is chance. Add "
+        "documents, or make each part of this one a document."
     ]
 
 
 def counted_differently(counting: Mapping[str, str]) -> list[str]:
-    """Embedders whose tokens are not the same ones: equal sizes and budgets are other amounts of text.
+    """Embedders that count in different tokens: equal sizes and budgets are different amounts of text.
 
     Args:
         counting: digest of the tokenizer of each embedder.
@@ -64,8 +64,8 @@ def counted_differently(counting: Mapping[str, str]) -> list[str]:
         return []
     groups = " | ".join(", ".join(embedders) for embedders in alike.values())
     return [
-        f"{groups}: these do not count in the same tokens. Equal sizes and budgets are other amounts of text to each, "
-        "and so are the tokens read; compare settings within an embedder."
+        f"{groups}: these embedders count in different tokens. Equal sizes, budgets and numbers of tokens read are "
+        "different amounts of text for each; compare only settings of the same embedder."
     ]
 
 
@@ -83,7 +83,7 @@ def _whole_documents(chunks: pl.DataFrame) -> list[str]:
     counts = chunks.group_by("chunking", "document_id").len().group_by("chunking")
     shares = counts.agg(share=(pl.col("len") == 1).mean()).filter(pl.col("share") >= ONE_CHUNK_SHARE).sort("chunking")
     return [
-        f"{chunking}: {share:.0%} of the documents are one chunk, so that this is retrieval of whole documents."
+        f"{chunking}: {share:.0%} of the documents are a single chunk, so this is retrieval of whole documents."
         for chunking, share in shares.iter_rows()
     ]
 
@@ -106,7 +106,7 @@ def _without_effect(chunks: pl.DataFrame) -> list[str]:
     )
     alike = places.group_by("embedder", "places", maintain_order=True).agg("chunking")
     return [
-        f"{' and '.join(names)} make the same chunks: what tells them apart has no effect here."
+        f"{' and '.join(names)} make the same chunks: the difference between them has no effect here."
         for names in alike.filter(pl.col("chunking").list.len() > 1)["chunking"]
     ]
 
@@ -117,9 +117,9 @@ def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
     for *cut, hit, span_recall in worst.filter(pl.col("hit") >= CEILING).sort(CUT).iter_rows():
         # Where evidence is marked, it decides: it may be missed although its document is found.
         if span_recall is not None and span_recall < CEILING:
-            so = "so that settings differ there only in how much of its evidence they bring"
+            so = "so settings differ there only in how much of its evidence they retrieve"
         else:
-            so = "so that retrieval has nothing left to lose there"
+            so = "so retrieval hardly differs between settings there"
         found = f"the gold document is found for at least {hit:.1%} of the questions at every setting"
         lines.append(f"{Cut(*cut).name}: {found}, {so}.")
     return lines
@@ -129,19 +129,19 @@ def _approximate(index_recall: pl.DataFrame) -> list[str]:
     means = index_recall.group_by(SETTING).agg(pl.mean("recall")).filter(pl.col("recall") < EXACT_ENOUGH).sort(SETTING)
     return [
         f"{Setting(*setting).name(['embedder'])}: the approximate index finds {recall:.1%} of what the "
-        "exact one does, so that its losses are partly the index's."
+        "exact one does, so some of its losses are due to the index."
         for *setting, recall in means.iter_rows()
     ]
 
 
 def _context_free(ladder: pl.DataFrame) -> list[str]:
     """Readers that are not shown to answer better with the document than without any context."""
-    complete = pl.col("n_failed").fill_null(0) == 0  # else the share recovered is left out for another reason
+    complete = pl.col("n_failed").fill_null(0) == 0  # otherwise the share recovered is left out for another reason
     known = ladder.filter(pl.col("questions") == "gold", pl.col("closed_book").is_not_null(), complete)
     lost = known.filter(pl.col("document").is_not_null(), pl.col("recovered").is_null()).unique("reader").sort("reader")
     return [
-        f"{reader}: {closed:.1%} of its gold questions are right without any context and {document:.1%} with the whole "
-        "document, which is not shown to be more: what is retrieved may not matter to it."
+        f"{reader}: it gets {closed:.1%} of its gold questions right without any context and {document:.1%} with the "
+        "whole document, which is not shown to be more. What is retrieved may not matter to this reader."
         for reader, closed, document in lost.select("reader", "closed_book", "document").iter_rows()
     ]
 
@@ -149,15 +149,16 @@ def _context_free(ladder: pl.DataFrame) -> list[str]:
 def _small_gold(cells: pl.DataFrame) -> list[str]:
     sizes = cells.group_by("reader").agg(pl.min("gold_n")).filter(pl.col("gold_n") < SMALL_GOLD).sort("reader")
     return [
-        f"{reader}: only {n} gold questions; only very large differences can show." for reader, n in sizes.iter_rows()
+        f"{reader}: with only {n} gold questions, only very large differences can be shown."
+        for reader, n in sizes.iter_rows()
     ]
 
 
 def _failed(answers: pl.DataFrame) -> list[str]:
     failed = answers.filter(pl.col("failure").is_not_null()).group_by("reader", "arm").len().sort("reader", "arm")
     return [
-        f"{reader}: {n} answers failed in the arm {arm} (such as prompts longer than num_ctx); they count as wrong in "
-        "the table, and the rungs of the ladder that rest on them are left out."
+        f"{reader}: {n} answers failed in the arm {arm} (such as prompts longer than num_ctx). They count as wrong in "
+        "the table, and the rungs of the ladder that depend on them are left out."
         for reader, arm, n in failed.iter_rows()
     ]
 
@@ -167,7 +168,7 @@ def _incomplete_arms(answers: pl.DataFrame) -> list[str]:
     asked = answers.group_by("reader", "arm").agg(n=pl.col("question_id").n_unique())
     asked = asked.with_columns(most=pl.col("n").max().over("reader")).filter(pl.col("n") < pl.col("most"))
     return [
-        f"{reader}: the arm {arm} was asked for {n} of {most} questions only, so that nothing is said of it."
+        f"{reader}: the arm {arm} was asked for only {n} of {most} questions, so it is left out."
         for reader, arm, n, most in asked.sort("reader", "arm").iter_rows()
     ]
 
@@ -175,14 +176,14 @@ def _incomplete_arms(answers: pl.DataFrame) -> list[str]:
 def _outside_labels(labelers: pl.DataFrame) -> list[str]:
     lost = labelers.filter(pl.col("outside_mass") > OUTSIDE_MASS).select("reader", "outside_mass").sort("reader")
     return [
-        f"{reader}: {mass:.0%} of the probability lies outside the labels: it hardly answers with them, see its prompt."
+        f"{reader}: {mass:.0%} of its probability lies outside the labels, so it hardly uses them. Check its prompt."
         for reader, mass in lost.iter_rows()
     ]
 
 
 def _nearly_copies(diversity: pl.DataFrame) -> list[str]:
     return [
-        f"{reader}: its three votes differ with probability {p_differ:.3f} only: they are hardly more than one vote, "
-        "and their agreement shows the sampling rather than the labeler. Raise the temperature, or vary the prompts."
+        f"{reader}: its three votes differ with a probability of only {p_differ:.3f}: they are hardly more than one "
+        "vote, and their agreement reflects the sampling, not the reader. Raise the temperature, or vary the prompts."
         for reader, p_differ in diversity.filter("nearly_copies").select("reader", "p_differ").iter_rows()
     ]

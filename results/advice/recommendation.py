@@ -1,4 +1,4 @@
-"""The recommendation: the cheapest cell shown to be within a margin of the best, or how much more it takes to tell."""
+"""The recommendation: the cheapest cell shown to be within a margin of the best, or how many more questions to ask."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ COST_ORDER = ("n_context_tokens", "size", "setting", *CUT)
 def recommend(
     cells: pl.DataFrame, comparisons: pl.DataFrame, ladder: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig
 ) -> list[Advice]:
-    """One recommendation a reader; a qualified one before one that is not, then the one with most gold questions.
+    """One recommendation per reader: qualified readers first, then by the number of gold questions.
 
     Args:
         cells: frame of schema `CELLS`.
-        comparisons: frame of schema `COMPARISONS`, for how exactly two cells are told apart.
-        ladder: frame of schema `LADDER`, for where the recommended cell loses.
+        comparisons: frame of schema `COMPARISONS`, for the standard error of a difference.
+        ladder: frame of schema `LADDER`, for where the losses of the recommended cell come from.
         labelers: frame of schema `LABELERS`, for the qualification of each reader.
         config: confidence and margin.
     """
@@ -58,7 +58,7 @@ def _recommend(
     failed = int(rows["n_failed"].sum())
     shown += f", {failed} failed answers counted as wrong" if failed else ""
     if n_all == 1:
-        line = f"Nothing to choose for {reader}: the sweep has one cell, {leader.name(names)}: {shown}."
+        line = f"Nothing to choose for {reader}: the sweep has only one cell, {leader.name(names)}: {shown}."
         return nothing._replace(line=line, told=True, recommended=leader)
     within = rows.filter(pl.col("p_within") < 1 - config.confidence).sort(COST_ORDER)
     if within.is_empty():
@@ -70,7 +70,7 @@ def _recommend(
     accuracy = "" if cell == leader else f"accuracy {_interval(chosen)}; "
     line = (
         f"Use {cell.name(names)} with {reader}: {accuracy}{chosen['n_context_tokens']:.0f} context tokens, the "
-        f"cheapest of the {len(within)} of {n_all} cells shown to be within {config.margin:g} of the best "
+        f"cheapest of the {len(within)} cells (of {n_all}) shown to be within {config.margin:g} of the best "
         + (f"(it leads: {shown})." if cell == leader else f"({leader.name(names)} leads: {shown}).")
     )
     return nothing._replace(line=line + _losses(chosen, ladder), told=True, recommended=cell)
@@ -80,21 +80,19 @@ def _cannot_tell(leads: str, n_more: int | None, config: ScoringConfig) -> str:
     line = f"Cannot tell what to use with {leads}, but no cell is shown to be within {config.margin:g} of the best"
     if n_more is None:
         return line + "."
-    return (
-        line + f"; about {n_more} more gold questions would show it of a cell as good as the best ({POWER:.0%} power)."
-    )
+    return f"{line}; about {n_more} more gold questions would show it for a cell equal to the best ({POWER:.0%} power)."
 
 
 def more_questions(comparisons: pl.DataFrame, n_cells: int, n_gold: int, config: ScoringConfig) -> int | None:
-    """Gold questions more that a cell as good as the best needs to be shown within the margin of all others.
+    """How many more gold questions it takes to show that a cell equal to the best is within the margin of all others.
 
     The number at which (z_(1 - alpha / cells) + z_power) standard errors make up the margin (the sample size of a
     non-inferiority test, as in Julious 2004, "Sample sizes for clinical trials with Normal data", section 5; alpha
-    divided by the cells that Holm's first step allows for), the error that of the typical pair, falling with the root
-    of the number. It is the power against one rival as good; against seven it is nearer 70 % (simulated).
+    divided by the cells that Holm's first step allows for). The error is that of the typical pair, and falls with the
+    square root of the number. The power is that against one equal rival; against seven it is nearer 70 % (simulated).
 
     Returns:
-        None where no margin is given, no pair was compared, or the number would not be above what there is.
+        None where no margin is given, no pair was compared, or there are that many gold questions already.
     """
     error = comparisons["standard_error"].median()
     if not isinstance(error, float) or not math.isfinite(error) or config.margin == 0:
@@ -105,21 +103,21 @@ def more_questions(comparisons: pl.DataFrame, n_cells: int, n_gold: int, config:
 
 
 def _losses(cell: dict[str, Any], ladder: pl.DataFrame) -> str:
-    """Where the cell loses, as a sentence; empty where the arms were not asked."""
+    """Where the losses of the cell come from, as a sentence; empty where the arms were not asked."""
     same = [pl.col(name) == cell[name] for name in ("reader", *SETTING, *CUT)]
     rung = ladder.filter(*same, pl.col("questions") == "gold")
     if rung.is_empty() or rung["n_chunking"][0] is None or rung["n_reader"][0] is None:
         return ""
     row = rung.row(0, named=True)
     return (
-        f" Of {row['n']} gold questions it gets {row['n_wrong']} wrong: {row['n_reader']} by the reader, "
-        f"{row['n_chunking']} by the chunking, {row['n_retrieval']} by the retrieval."
+        f" It gets {row['n_wrong']} of {row['n']} gold questions wrong. Attributed to the reader: {row['n_reader']}, "
+        f"to the chunking: {row['n_chunking']}, to the retrieval: {row['n_retrieval']}."
     )
 
 
 def unqualified(reader: str) -> str:
-    """What a verdict on such a reader's gold set is worth."""
-    return f"{reader} is not shown to beat always answering the majority label; its gold proves little."
+    """The warning about a reader that is not qualified."""
+    return f"{reader} is not shown to beat always answering the majority label; its gold set is weak evidence."
 
 
 def _interval(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Which setting retrieves best, without a reader: by the evidence found where it is marked, else by the documents."""
+"""Which setting retrieves best, without a reader: by the evidence found where any is marked, else by documents."""
 
 from __future__ import annotations
 
@@ -52,16 +52,18 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Advice:
     led = f"{SPOKEN[score]} {means.estimates[best]:.3f} over {means.n} questions"
     shown = f"{names[best]} leads with {led}"
     if len(names) == 1:
-        line = f"Nothing to choose at {cut.name}: the sweep has one setting, {names[best]} with {led}."
+        line = f"Nothing to choose at {cut.name}: the sweep has only one setting, {names[best]} with {led}."
         return nothing._replace(line=line, told=True, recommended=leader)
     if not within:
         line = f"Cannot tell which setting retrieves best at {cut.name}: {shown}; none is shown to be within"
         return nothing._replace(line=f"{line} {config.margin:g} of the best.")
     chosen = names[within[0]]
-    whose = f"the fewest of the {len(within)}" if len(within) > 1 else "the only one"
+    whose = f"the fewest of the {len(within)} settings (of {len(names)})"
+    if len(within) == 1:
+        whose = f"the only one of {len(names)} settings"
     line = (
         f"Retrieve with {chosen} at {cut.name}: {SPOKEN[score]} {means.estimates[within[0]]:.3f}, {tokens[chosen]:.0f} "
-        f"tokens read, {whose} of {len(names)} settings shown to be within {config.margin:g} of the best"
+        f"tokens read, {whose} shown to be within {config.margin:g} of the best"
     )
     line = f"{line} ({shown})." if chosen != names[best] else f"{line}."
     return nothing._replace(line=line, told=True, recommended=cells[chosen])

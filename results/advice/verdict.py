@@ -1,4 +1,4 @@
-"""The verdict: which setting to use under a cut, or that the run cannot tell, and what it could have told."""
+"""The verdict: which setting to use under a cut, or that the run cannot tell, and what it could have shown."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from results.stats.clustered import detectable_difference, missed
 from retrieval.context import Cut
 
 GOLD_MEANS: dict[str, str] = {
-    "unanimous_and_correct": "questions it answers rightly and unanimously from the whole document",
-    "unanimous": "questions it answers unanimously from the whole document, rightly or not",
-    "majority": "questions with a majority of its votes on the whole document, right or not",
-    "min_probability": "questions it answers with confidence from the whole document, rightly or not",
+    "unanimous_and_correct": "questions it answers correctly and unanimously from the whole document",
+    "unanimous": "questions it answers unanimously from the whole document, right or wrong",
+    "majority": "questions on which most of its votes from the whole document agree, right or wrong",
+    "min_probability": "questions it answers with confidence from the whole document, right or wrong",
 }
 
 
@@ -28,8 +28,9 @@ def reach_verdicts(
 ) -> list[Advice]:
     """One verdict for each reader and cut, the headline first.
 
-    The headline is a qualified reader before one that is not, then the one with the most gold questions, under the
-    first token budget (with a fixed k, bigger chunks win by reading more), or the largest k where no budget was swept.
+    Qualified readers come first, then those with the most gold questions. A reader's headline is the verdict under the
+    first token budget (with a fixed k, bigger chunks win by reading more), or under the largest k where no budget was
+    swept.
 
     Args:
         cells: the cells of `score_sweep`.
@@ -114,12 +115,12 @@ def _line(
         f"on {verdict.n_gold} gold questions ({GOLD_MEANS[rule]})"
     )
     if n_settings == 1:
-        return f"Nothing to choose: {where} was run with one setting only, {leader}: {shown}."
+        return f"Nothing to choose: {where} was run with only one setting, {leader}: {shown}."
     if verdict.told and verdict.recommended == verdict.leader:
         return f"Use {leader} for {where}: {shown}, better than {_others(n_settings)}."
     if verdict.told:
         return (
-            f"Use {recommended} for {where}: the cheapest shown to be within {config.margin:g} of the best, "
+            f"Use {recommended} for {where}: the cheapest setting shown to be within {config.margin:g} of the best, "
             f"{leader} ({shown}), which is better than {_others(n_settings)}."
         )
     others = n_settings - len(verdict.level)
@@ -130,7 +131,7 @@ def _line(
         f"{shown}; {missed(verdict.detectable)}."
     )
     if recommended:
-        line += f" Cheapest shown to be within {config.margin:g} of the leader: {recommended}."
+        line += f" The cheapest setting shown to be within {config.margin:g} of the leader is {recommended}."
     return line
 
 

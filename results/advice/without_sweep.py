@@ -11,7 +11,7 @@ from results.comparing.comparison import better_of
 
 
 def best_reader(labelers: pl.DataFrame, pairs: pl.DataFrame, confidence: float) -> Advice:
-    """The result of a comparison: who beats the majority label, who is at chance, who is the best.
+    """The result of a comparison: which readers beat the majority label, which are at chance, which is the best.
 
     Args:
         labelers: frame of schema `LABELERS`, corrected.
@@ -19,7 +19,7 @@ def best_reader(labelers: pl.DataFrame, pairs: pl.DataFrame, confidence: float) 
         confidence: of the comparison.
     """
     if pairs.is_empty():
-        return Advice("Cannot tell: no two labelers share a question with a reference label.", told=False)
+        return Advice("Cannot tell: no two readers share a question with a reference label.", told=False)
     ranked = labelers.sort("accuracy", "reader", descending=[True, False], nulls_last=True)["reader"].to_list()
     best, others, beaten = ranked[0], 0, set()
     for row in pairs.iter_rows(named=True):
@@ -39,7 +39,7 @@ def _standings(labelers: pl.DataFrame) -> list[str]:
     parts = [
         f"{' and '.join(qualified)} {'beats' if len(qualified) == 1 else 'beat'} always answering the majority label"
         if qualified
-        else "No labeler is shown to beat always answering the majority label"
+        else "No reader is shown to beat always answering the majority label"
     ]
     if at_chance:
         parts.append(f"{' and '.join(at_chance)} {'is' if len(at_chance) == 1 else 'are'} at chance")

@@ -1,1 +1,1 @@
-"""Readers beside each other: in pairs, on other corpora, at their prices, and two runs of one experiment."""
+"""Readers compared, in pairs, on other corpora and by price; and two runs of one experiment compared."""

@@ -1,7 +1,7 @@
-"""Two runs of one experiment against each other: how many votes and answers differ, and how fragile those were.
+"""Two runs of one experiment compared: how many votes and answers differ, and how fragile those were.
 
-Another number of threads, another batch size or another build of llama.cpp may change a probability a little, and turn
-a label whose two best candidates are nearly tied. This says how often that happened.
+Another number of threads, another batch size or another build of llama.cpp may change a probability a little, and so
+change a label whose two best candidates are nearly tied. The table says how often that happened.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataF
     """Compare the labels of two runs.
 
     Returns:
-        Frame of schema `AGREEMENT`, a row a table and reader: rows in both runs, rows in one only, labels that
+        Frame of schema `AGREEMENT`, one row per table and reader: rows in both runs, rows in one only, labels that
         differ, the largest top-2 margin (of the first run) among those, and the largest change of a probability
         (votes only). Nulls where nothing differs or nothing is recorded.
 
@@ -53,7 +53,7 @@ def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataF
 
 
 def _row(table: str, reader: str, rows: pl.DataFrame, columns: list[str]) -> tuple[object, ...]:
-    # A failed vote has no label but a margin of None too: what says that a row is in a run is its failure or its label.
+    # A failed vote has neither a label nor a margin: a row is in a run if it has a failure or a label.
     here = pl.col("label").is_not_null() | pl.col("failure").is_not_null()
     there = pl.col("label_b").is_not_null() | pl.col("failure_b").is_not_null()
     both = rows.filter(here & there)

@@ -1,4 +1,4 @@
-"""Labelers against each other, on the same questions: who is better, who agrees with whom, on which gold set."""
+"""Readers compared on the same questions: which is better, which ones agree, and on which gold set."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ OWN_GOLD = pl.Schema(
 def compare_labelers(
     corpus: Corpus, votes: Mapping[str, pl.DataFrame], golds: Mapping[str, pl.DataFrame], config: ScoringConfig
 ) -> dict[str, pl.DataFrame]:
-    """Compare labelers by their most probable label on whole documents, against the reference labels.
+    """Compare readers by their most probable label on whole documents, against the reference labels.
 
     Args:
         corpus: gives references and clusters.
@@ -75,9 +75,10 @@ def compare_labelers(
         config: confidence, resamples, seed.
 
     Returns:
-        `pairs` (schema `PAIRS`, on the questions that both were asked), `own_gold` (schema `OWN_GOLD`: each labeler on
+        `pairs` (schema `PAIRS`, on the questions that both were asked), `own_gold` (schema `OWN_GOLD`: each reader on
         all its questions, on its own gold set, and on the questions that are in every gold set) and `label_classes`
-        (precision, recall and F1 a label). Without reference labels `pairs` is empty and the others count no question.
+        (precision, recall and F1 of each label). Without reference labels `pairs` is empty and the others count no
+        questions.
     """
     answers = {reader: judge(corpus, cast) for reader, cast in votes.items()}
     classes = []
@@ -97,7 +98,8 @@ def _pairs(answers: Mapping[str, pl.DataFrame], config: ScoringConfig) -> pl.Dat
         both = answers[a].join(answers[b], on="question_id", suffix="_b").sort("question_id")
         if not both.is_empty():
             rows.append(_pair(a, b, both, config))
-    # Both questions about correlated failures are asked of every pair: corrected like the comparison itself.
+    # Both questions about correlated failures are asked of every pair, so they are corrected like the comparison
+    # itself.
     for name, target in (("p_value", "p_holm"), ("p_both_wrong",) * 2, ("p_same_wrong",) * 2):
         for row, p_holm in zip(rows, holm([row[name] for row in rows]), strict=True):
             row[target] = p_holm
@@ -135,14 +137,14 @@ def _pair(a: str, b: str, both: pl.DataFrame, config: ScoringConfig) -> dict[str
 
 
 def _correlated_failures(both: pl.DataFrame, right_a: Flags, right_b: Flags) -> dict[str, Any]:
-    """Do two labelers fail on the same questions, and with the same label, more often than by chance?
+    """Do two readers fail on the same questions, and with the same label, more often than by chance?
 
-    Shuffled among questions with the same reference label: that both miss the rare labels, or are wrong by the same
-    taste for a label, is no sign that they stumble over the same questions.
+    Answers are shuffled among questions with the same reference label: readers that both miss the rare labels, or both
+    favour the same wrong label, need not fail on the same questions.
 
     Args:
         both: columns reference, cluster, label, label_b.
-        right_a: shape (questions,): whether the first labeler is right.
+        right_a: shape (questions,): whether the first reader is right.
         right_b: shape (questions,): whether the second one is.
     """
     flags = [[str(one) for one in right] for right in (right_a, right_b)]
@@ -157,7 +159,8 @@ def _correlated_failures(both: pl.DataFrame, right_a: Flags, right_b: Flags) -> 
     of_wrong = wrong["cluster"].to_list(), wrong["reference"].to_list()
     same = agreement_against_chance(given_a, given_b, of_wrong[1])
     n_wrong, n = len(wrong), len(both)
-    # With the margins given, each agreement more is one both wrong and one both right: half of what exceeds chance.
+    # With the margins fixed, agreements beyond chance come in pairs: one where both are wrong, one where both are
+    # right.
     return {
         "both_wrong": n_wrong,
         "both_wrong_expected": n_wrong - n * (together.observed - together.expected) / 2,
@@ -169,7 +172,7 @@ def _correlated_failures(both: pl.DataFrame, right_a: Flags, right_b: Flags) -> 
 
 
 def better_of(row: Mapping[str, Any], alpha: float) -> str | None:
-    """The labeler that is shown to be the better one of a pair; None where that cannot be told.
+    """The reader that is shown to be the better one of a pair; None if the test cannot tell.
 
     Args:
         row: of a frame of schema `PAIRS`.

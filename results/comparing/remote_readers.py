@@ -29,7 +29,7 @@ REMOTE = pl.Schema(
 
 
 class RemoteReader(NamedTuple):
-    """A reader that another machine answers for.
+    """A reader that runs on another machine.
 
     Attributes:
         name: in reports.
@@ -45,7 +45,7 @@ class RemoteReader(NamedTuple):
 
 
 def describe_remote(readers: Sequence[RemoteReader], votes: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """One row a remote reader; frame of schema `REMOTE`, costs null where the price is unknown.
+    """One row per remote reader; frame of schema `REMOTE`, costs null where the price is unknown.
 
     Args:
         readers: the remote ones.

@@ -1,4 +1,4 @@
-"""The same labelers on several corpora: who gains where, and who stays at chance."""
+"""The same readers on several corpora: which gain where, and which stay at chance."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ SHIFTS = pl.Schema(
 
 
 class OnCorpus(NamedTuple):
-    """One corpus with its labelers.
+    """One corpus with its readers.
 
     Attributes:
         name: of the corpus.
-        labelers: frame of schema `LABELERS`, corrected over its labelers.
+        labelers: frame of schema `LABELERS`, corrected over its readers.
         judged: by reader, columns question_id, label, reference, cluster; reference never null.
     """
 
@@ -60,7 +60,7 @@ class OnCorpus(NamedTuple):
 
 
 class _Above(NamedTuple):
-    """How far above chance a labeler is on a corpus, on how many documents, and where that leaves it."""
+    """How far above chance a reader is on a corpus, on how many documents, and its standing there."""
 
     chance: Comparison
     n_clusters: int
@@ -68,14 +68,15 @@ class _Above(NamedTuple):
 
 
 def compare_corpora(corpora: list[OnCorpus], confidence: float) -> dict[str, pl.DataFrame]:
-    """Compare each labeler's distance from chance between the first corpus and every other.
+    """Compare each reader's distance from chance between the first corpus and every other.
 
-    Corpora differ in their share of labels, so that bare accuracies do not compare; how much more often a labeler is
-    right than its own answers, shuffled, does. The corpora share no question: their variances add up (Welch 1947).
+    Corpora differ in their shares of labels, so bare accuracies cannot be compared. How much more often a reader is
+    right than its own answers would be if shuffled can be. The corpora share no questions, so their variances add up
+    (Welch 1947).
 
     Returns:
-        `corpora` (schema `CORPORA`, a row a labeler and corpus) and `shifts` (schema `SHIFTS`, a row a labeler and
-        other corpus), both empty where no corpus has reference labels.
+        `corpora` (schema `CORPORA`, one row per reader and corpus) and `shifts` (schema `SHIFTS`, one row per reader
+        and other corpus), both empty where no corpus has reference labels.
     """
     rows, above = [], {}
     for corpus in corpora:

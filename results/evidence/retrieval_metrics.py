@@ -1,7 +1,7 @@
-"""Retrieval scores of cuts of rankings: on documents here, on evidence spans by `results.evidence.span_metrics`.
+"""Retrieval scores of cut rankings: on documents here, on evidence spans in `results.evidence.span_metrics`.
 
-They come from ir-measures (https://ir-measur.es). Documents are ordered by their best chunk, and documents of
-identical text are one document: a copy of a gold document counts as found, at the best rank of them all, and several
+The scores come from ir-measures (https://ir-measur.es). Documents are ordered by their best chunk, and documents with
+identical text count as one: a copy of a gold document counts as found, at the best rank of them all, and several
 copies count once, right or wrong. A question without hits scores 0.
 """
 
@@ -21,8 +21,7 @@ from retrieval.tokens import EmbedderTokenizer
 
 __all__ = ["DOCUMENT_SCORES", "SPAN_SCORES", "DocumentScorer", "SpanScorer", "document_scores", "score_retrieval"]
 
-# The cut itself is the cutoff, so that none is named where the measure can do without; the one that cannot gets one
-# deeper than any cut.
+# The cut itself is the cutoff, so measures that can do without a cutoff have none; hit gets one deeper than any cut.
 _MEASURES = {
     "hit": ir_measures.Success @ 1_000_000,
     "recall": ir_measures.SetR,
@@ -54,7 +53,7 @@ class DocumentScorer:
             cut_hits: columns question_id, document_id, rank; what is left of the ranking after the cut.
 
         Returns:
-            question_id and one Float64 column for each of `DOCUMENT_SCORES`, one row a question of the corpus, in its
+            question_id and one Float64 column for each of `DOCUMENT_SCORES`, one row per question of the corpus, in its
             order. `precision` is over distinct documents.
         """
         found = cut_hits.select("question_id", pl.col("document_id").replace(self._same), "rank")
@@ -73,7 +72,7 @@ class DocumentScorer:
 
 
 def document_scores(corpus: Corpus, cut_hits: pl.DataFrame) -> pl.DataFrame:
-    """What a new `DocumentScorer` says of one cut."""
+    """Score one cut with a new `DocumentScorer`."""
     return DocumentScorer(corpus).scores(cut_hits)
 
 
@@ -87,7 +86,7 @@ def score_retrieval(
         rankings: hits joined with their chunks; columns `SETTING`, question_id, document_id, start, end, rank and
             n_tokens.
         cuts: how much is read.
-        tokenizer: of the embedder, in whose tokens spans are measured.
+        tokenizer: the embedder's; spans are measured in its tokens.
 
     Returns:
         Columns `SETTING`, `CUT`, question_id, `DOCUMENT_SCORES`, `SPAN_SCORES` (null where a question has no evidence)

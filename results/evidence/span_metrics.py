@@ -1,21 +1,21 @@
 """Retrieval scores on evidence spans: recall, precision, F1 and intersection over union, in the embedder's tokens.
 
-After Chroma's "Evaluating Chunking" (Smith and Troynikov 2024), which counts characters; ranges which merely touch do
-not overlap here. E are the distinct tokens of a question's evidence and R the distinct tokens of its retrieved chunks,
-each with every token that a range cuts.
+After Chroma's "Evaluating Chunking" (Smith and Troynikov 2024), which counts characters; ranges that merely touch do
+not overlap here. E is the set of distinct tokens of a question's evidence, and R that of its retrieved chunks; both
+include every token that a range cuts through.
 
-A passage that stands elsewhere, character by character the same, counts as found where it is retrieved:
+A passage that also occurs elsewhere, character for character, counts as found where that copy is retrieved:
 
-* Documents of identical text are one document, whatever the length of the evidence.
+* Documents with identical text are one document, however long the evidence is.
 * In other documents, and elsewhere in its own, all occurrences of an evidence span's text are its copies, if it has at
   least `MIN_COPY_TOKENS` tokens. A token of a copy stands for tokens of E: those that overlap the same characters,
   counted from the start of the passage. So it does not matter if the tokenizer divides the copy's edges differently.
 * A span whose text is part of another span's of the same question is itself a copy: E holds the passage once.
 
-With `found` the tokens of E that are in R or for which a token of R stands, and `wrong` the tokens of R that are
-neither in E nor in a copy: recall = found / E, precision = found / (found + wrong), IoU = found / (E + wrong), and F1
-is the harmonic mean of recall and precision, 2 found / (E + found + wrong). A copy and its original retrieved together
-thus count once.
+Let `found` be the tokens of E that are in R or that a token of R stands for, and `wrong` the tokens of R that are
+neither in E nor in a copy. Then recall = found / E, precision = found / (found + wrong), IoU = found / (E + wrong), and
+F1 is the harmonic mean of recall and precision, 2 found / (E + found + wrong). So a copy and its original count once if
+both are retrieved.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def first_of_same_text(documents: pl.DataFrame) -> dict[str, str]:
         documents: columns document_id, text.
 
     Returns:
-        The first document of that text, by the id of every later one; a document that repeats none is not in it.
+        The first document with that text, by the id of every later one. Documents that repeat no other are left out.
     """
     firsts = documents.select("document_id", first=pl.col("document_id").first().over("text"))
     return dict(firsts.filter(pl.col("document_id") != pl.col("first")).iter_rows())
 
 
 def occurrences(passage: str, text: str) -> Iterator[int]:
-    """Offsets at which a passage stands in a text, character by character the same; they may overlap."""
+    """Offsets at which a passage occurs in a text, character for character; occurrences may overlap."""
     at = text.find(passage)
     while at >= 0:
         yield at
@@ -54,27 +54,27 @@ def occurrences(passage: str, text: str) -> Iterator[int]:
 
 
 SPAN_SCORES = ("span_recall", "span_precision", "span_f1", "span_iou")
-# Shorter text recurs by chance and in other senses: names, numbers, "no", "there was no significant difference". Of the
-# 1,294 evidence spans of Chroma's corpora and of 150 articles of Evidence Inference none shorter has a copy, and the
-# shortest that has, of 6 to 11 tokens, are table cells and results that their text says twice.
+# Shorter text recurs by chance and in other senses: names, numbers, "no", "there was no significant difference". Among
+# the 1,294 evidence spans of Chroma's corpora and of 150 articles of Evidence Inference, no shorter one has a copy. The
+# shortest that have one, of 6 to 11 tokens, are table cells and results that their text states twice.
 MIN_COPY_TOKENS = 6
 _LANE = 40  # bits: tokens of all documents on the axis, far fewer than 2 ** 40; above them, the question's row
 
 
 class _Passage(NamedTuple):
-    """A text whose copies stand for tokens of the evidence; `home` is where it stands on the axis, in characters."""
+    """A text whose copies stand for tokens of the evidence; `home` is its place on the axis, in characters."""
 
     text: str
     home: int
 
 
 class SpanScorer:
-    """Scores cuts against evidence spans; what it learns of documents and copies is kept from cut to cut.
+    """Scores cuts against evidence spans; what it learns about documents and copies is kept from cut to cut.
 
     Args:
-        corpus: documents, and questions of which some have evidence.
+        corpus: documents, and questions, some of them with evidence.
         tokenizer: the embedder's.
-        credit_copies: False scores the places of the evidence alone, as Chroma does.
+        credit_copies: False scores only the places of the evidence, as Chroma does.
     """
 
     def __init__(self, corpus: Corpus, tokenizer: EmbedderTokenizer, *, credit_copies: bool = True) -> None:
@@ -126,7 +126,7 @@ class SpanScorer:
         return pl.DataFrame({"question_id": list(self._rows), **columns}, schema=schema)
 
     def _sum(self, intervals: Intervals, counts: Integers) -> Integers:
-        """Counts of intervals by the question in whose lane they are."""
+        """Counts of intervals, summed by the question whose lane they are in."""
         total = np.bincount(intervals.starts >> _LANE, counts, len(self._rows))
         return total.astype(np.int64)
 
@@ -140,7 +140,7 @@ class SpanScorer:
         return _in_lanes(rows, self._axis.locate(characters))
 
     def _search(self, hits: pl.DataFrame) -> None:
-        """Find the copies in those documents of a question that it had not yet retrieved."""
+        """Find the copies in the documents that a question has not retrieved before."""
         pairs = ((self._rows[q], d) for q, d in hits.select("question_id", "document_id").unique().iter_rows())
         new = sorted(pair for pair in pairs if self._passages[pair[0]] and pair not in self._searched)
         self._searched.update(new)
@@ -149,7 +149,7 @@ class SpanScorer:
             self._copies = _Copies.joined([self._copies, *found])
 
     def _places(self, row: int, document_id: str) -> Iterator[tuple[_Passage, int]]:
-        """A question's passages and where on the axis they stand in a document, other than at home."""
+        """A question's passages, and their places on the axis in a document, other than at home."""
         offset = self._axis.offsets[document_id]
         for passage in self._passages[row]:
             for at in occurrences(passage.text, self._texts[document_id]):
@@ -167,7 +167,7 @@ class SpanScorer:
         return _Copies(_in_lanes(rows, Intervals(numbers, numbers + 1)), _in_lanes(rows, home))
 
     def _distinct(self, question: Question) -> list[tuple[int, int]]:
-        """Where a question's evidence stands on the axis, in characters, without spans that are copies of others."""
+        """The places of a question's evidence on the axis, in characters, without spans that are copies of others."""
         return [
             (at, at + span.end - span.start)
             for span in question.evidence
@@ -182,7 +182,7 @@ class SpanScorer:
         return [_Passage(text, home) for text, home in homes.items()]
 
     def _home(self, span: Span, evidence: Sequence[Span]) -> int:
-        """Where a span's text stands in the evidence: in the longest span that has it, the first of them."""
+        """The place of a span's text in the evidence: in the longest span that contains it, the first of several."""
         text, at = self._text(span), self._axis.offsets[span.document_id] + span.start
         if not (self._credit and self._is_long(span)):
             return at
@@ -218,7 +218,7 @@ class _Copies(NamedTuple):
 
 
 def _in_lanes(rows: Integers, tokens: Intervals) -> Intervals:
-    """The same tokens of different questions, told apart."""
+    """The tokens in the lane of their question, so that the same tokens of different questions are kept apart."""
     return Intervals((rows << _LANE) + tokens.starts, (rows << _LANE) + tokens.ends)
 
 

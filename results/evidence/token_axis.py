@@ -1,4 +1,4 @@
-"""All tokens of several documents on one axis, so that those of thousands of ranges are counted without a loop."""
+"""All tokens of several documents on one axis, so that the tokens of thousands of ranges are counted without a loop."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def count_shared(intervals: Intervals, within: Intervals) -> Integers:
 
 
 class TokenAxis:
-    """Lays out the documents that are asked for one behind the other: their characters, and their tokens.
+    """Lays out documents one after another, as they are asked for: their characters, and their tokens.
 
     Args:
         corpus: gives the texts.
         tokenizer: the embedder's.
-        same: documents that are laid out as another one, by their id: `first_of_same_text`, or none.
+        same: documents that share another one's place, by their id: `first_of_same_text`, or empty.
     """
 
     def __init__(self, corpus: Corpus, tokenizer: EmbedderTokenizer, same: Mapping[str, str]) -> None:
@@ -63,7 +63,7 @@ class TokenAxis:
         self._length = 0
 
     def add(self, document_ids: Iterable[str]) -> None:
-        """Lay out documents, those that are not yet; `offsets` then gives each one's first character on the axis.
+        """Lay out the documents that are new; `offsets` then gives each one's first character on the axis.
 
         Raises:
             KeyError: the corpus has no such document.
@@ -82,6 +82,6 @@ class TokenAxis:
             self.tokens = Intervals(np.concatenate(starts), np.concatenate(ends))
 
     def locate(self, characters: Intervals) -> Intervals:
-        """Numbers of the tokens that overlap each range of characters of the axis in at least one character."""
+        """Numbers of the tokens that overlap each range of characters of the axis by at least one character."""
         firsts = np.searchsorted(self.tokens.ends, characters.starts, side="right")
         return Intervals(firsts, np.maximum(np.searchsorted(self.tokens.starts, characters.ends), firsts))

@@ -1,4 +1,4 @@
-"""Human annotators beside the labelers: how right they are, what they agree on, and whether models lose the same."""
+"""Human annotators compared with readers: accuracy, what they agree on, whether both lose the same questions."""
 
 from __future__ import annotations
 
@@ -56,16 +56,17 @@ HUMAN_CONSENSUS = pl.Schema(
 
 
 def has_annotators(corpus: Corpus) -> bool:
-    """Whether any question carries labels of several annotators beside its reference."""
+    """Whether any question carries labels of several annotators, besides its reference."""
     return bool((corpus.questions["annotators"].list.len() > 1).any())
 
 
 def compare_with_annotators(
     corpus: Corpus, judged: Mapping[str, pl.DataFrame], golds: Mapping[str, pl.DataFrame], confidence: float
 ) -> dict[str, pl.DataFrame]:
-    """Compare labelers with the human annotators of a corpus, paired on the same questions.
+    """Compare readers with the human annotators of a corpus, paired on the same questions.
 
-    The reference was made from these annotators, so that they are not independent of it and look better than they are.
+    The reference was made from these annotators' labels, so they are not independent of it and look better than they
+    are.
 
     Args:
         corpus: with annotators' labels.
@@ -74,7 +75,7 @@ def compare_with_annotators(
         confidence: of the intervals.
 
     Returns:
-        `annotators` (schema `ANNOTATORS`, a row a labeler and annotator) and `human_consensus` (schema
+        `annotators` (schema `ANNOTATORS`, one row per reader and annotator) and `human_consensus` (schema
         `HUMAN_CONSENSUS`: all annotators agree, against all votes agree).
     """
     every = pl.concat([corpus.questions, *([] if corpus.tune is None else [corpus.tune])])

@@ -21,7 +21,7 @@ ANSWERS = pl.Schema(
         "prompt_hash": pl.String(),
     }
 )
-FRAGILE_MARGIN = 0.05  # below this top-2 margin, another build or thread count may turn the label
+FRAGILE_MARGIN = 0.05  # below this top-2 margin, another build or thread count may change the label
 
 
 def document_answers(votes: pl.DataFrame, labels: LabelSet) -> pl.DataFrame:
@@ -49,19 +49,19 @@ def document_answers(votes: pl.DataFrame, labels: LabelSet) -> pl.DataFrame:
 
 
 def question_facts(corpus: Corpus) -> pl.DataFrame:
-    """Columns question_id, reference, and cluster: the first gold document, on which a question stands or falls."""
+    """Columns question_id, reference, and cluster: the first gold document."""
     return corpus.questions.select(
         "question_id", "reference", cluster=pl.col("document_ids").list.first().fill_null(pl.col("question_id"))
     )
 
 
 def hits(frame: pl.DataFrame, given: str = "label", right: str = "reference") -> Scores:
-    """Shape (rows,): 1 where one column says what another does, 0 where it does not or says nothing."""
+    """Shape (rows,): 1 where two columns say the same, 0 where they differ or the first says nothing."""
     return (frame[given] == frame[right]).fill_null(value=False).cast(pl.Float64).to_numpy()
 
 
 def judge(corpus: Corpus, votes: pl.DataFrame) -> pl.DataFrame:
-    """A reader's answers beside the reference labels, on the questions that have one.
+    """A reader's answers together with the reference labels, on the questions that have one.
 
     Args:
         corpus: gives references and clusters.

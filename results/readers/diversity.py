@@ -1,4 +1,4 @@
-"""Whether three votes could differ, how often they did, and how much of their agreement is the temperature's doing."""
+"""Whether three votes could differ, how often they did, and how much of their agreement is due to temperature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Label bias and its calibration: fitted on tune questions, scored on held-out ones, beside the raw figures."""
+"""Label bias and its calibration: fitted on tune questions, scored on held-out ones, next to the raw figures."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ LABEL_BIAS = pl.Schema(
 
 
 class Calibrated(NamedTuple):
-    """The tables of one labeler's calibration: a row a method of `CALIBRATION`, a row a label more of `LABEL_BIAS`."""
+    """The tables of one reader's calibration: a row per method, and in `LABEL_BIAS` a row per method and label."""
 
     calibration: pl.DataFrame
     label_bias: pl.DataFrame
@@ -69,7 +69,7 @@ class Calibrated(NamedTuple):
 def score_calibration(
     cast: Cast, tune: Cast | None, shares: Sequence[float] | None, labels: LabelSet, confidence: float, note: str
 ) -> Calibrated:
-    """Fit a labeler's label prior on tune questions and score its calibrated answers on held-out ones.
+    """Fit a reader's label prior on tune questions and score its calibrated answers on held-out ones.
 
     Args:
         cast: its distributions on held-out questions.
@@ -77,7 +77,7 @@ def score_calibration(
         shares: share of each reference label in the whole tune split; None where references are not known.
         labels: the label set.
         confidence: of the intervals.
-        note: why nothing was fitted, for such a case.
+        note: why nothing was fitted, in such a case.
     """
     if tune is None or not tune.known.question_ids or not cast.known.question_ids:
         reason = note or "no recorded distributions"
@@ -92,7 +92,8 @@ def score_calibration(
         row: dict[str, Any] = {"reader": cast.reader, "method": method, "n_tune": n_tune}
         if judged.any():
             row |= _scores(cast, raw, calibrated, judged, confidence)
-            # The interval takes the fitted prior as given: a change counts only where the bias itself is no accident.
+            # The interval takes the fitted prior as given: a change counts only where the bias itself is not due to
+            # chance.
             row["p_value"] = max(row["p_value"], p_of_bias(tune))
         rows.append(row | {"note": ""})
         biases.append(_bias(cast, method, prior, calibrated, judged, labels))
@@ -102,7 +103,7 @@ def score_calibration(
 def p_of_bias(tune: Cast) -> float:
     """P-value of a flat class-balanced prior: Hotelling's T-squared on the first prompt's tune distributions.
 
-    Stratified by reference label where there are any; 1 where too few questions leave no degree of freedom.
+    Stratified by reference label where there are any; 1 where too few questions leave no degrees of freedom.
     """
     n_free = tune.known.probabilities.shape[-1] - 1
     p = tune.known.probabilities[:, 0, :-1] / tune.known.probabilities[:, 0].sum(axis=-1, keepdims=True)
@@ -118,7 +119,7 @@ def p_of_bias(tune: Cast) -> float:
 
 
 def correct_calibration(calibration: pl.DataFrame) -> pl.DataFrame:
-    """Fill in p_holm: Holm's correction over all labelers and methods of a run."""
+    """Fill in p_holm: Holm's correction over all readers and methods of a run."""
     adjusted = holm_of_known(calibration["p_value"].to_list())
     return calibration.with_columns(p_holm=pl.Series(adjusted, dtype=pl.Float64))
 

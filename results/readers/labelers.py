@@ -1,4 +1,4 @@
-"""What is known about a labeler from its votes on whole documents: accuracy, consensus rules, attrition."""
+"""What is known about a reader from its votes on whole documents: accuracy, consensus rules, attrition."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def summarise_labeler(
 ) -> pl.DataFrame:
     """One row of schema `LABELERS`: accuracy on whole documents, and the evidence against the two baselines.
 
-    What needs correction over all labelers (adjusted p-values, `qualified`, `standing`) is null until
-    `results.readers.qualification.correct` fills it in; whatever needs references is null where there are none.
+    Columns that need correction over all readers (adjusted p-values, `qualified`, `standing`) are null until
+    `results.readers.qualification.correct` fills them in. Columns that need references are null where there are none.
 
     Args:
         reader: name in reports.
@@ -105,7 +105,7 @@ def compare_rules(
 
     Facts have the columns question_id, reference, cluster.
 
-    A rule that these votes cannot serve (references or distributions that there are none of) is left out.
+    A rule that needs references or distributions is left out where there are none.
     """
     rows, clusters = [], facts.select("question_id", "cluster")
     has_references = facts["reference"].null_count() < len(facts)

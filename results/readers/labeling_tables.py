@@ -1,4 +1,4 @@
-"""All that the votes on whole documents say about the labelers of a run, as frames by name."""
+"""All that the votes on whole documents say about the readers of a run, as frames by name."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ GENERATION = pl.Schema(
 
 
 def describe_generation(reader: str, votes: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
-    """One row of schema `GENERATION`, counting votes; none for a labeler that generated nothing.
+    """One row of schema `GENERATION`, counting votes; none for a reader that generated nothing.
 
     Args:
         reader: name in reports.
         votes: frame of schema `VOTES`.
         facts: columns question_id, reference.
     """
-    # Where a server told the distribution, the label was drawn from it and not read from the text.
+    # Where a server gave the distribution, the label was drawn from it and not read from the text.
     was_read = pl.col("parse").is_not_null() | pl.col("failure").is_not_null()
     generated = votes.filter(pl.col("n_generated").is_not_null() & was_read)
     if generated.is_empty():
@@ -72,19 +72,19 @@ def describe_generation(reader: str, votes: pl.DataFrame, facts: pl.DataFrame) -
 def labeling_tables(
     corpus: Corpus, readers: Sequence[ReaderVotes], consensus: ConsensusConfig, confidence: float, no_tune: str
 ) -> dict[str, pl.DataFrame]:
-    """Summarise the labelers of a run.
+    """Summarise the readers of a run.
 
     Args:
         corpus: gives references, clusters, tags, annotators.
-        readers: the labelers.
+        readers: with their votes and gold sets.
         consensus: the rule of the gold sets.
         confidence: of intervals and tests.
-        no_tune: why there is nothing to calibrate on, where there is not.
+        no_tune: why there is nothing to calibrate on, if there is nothing.
 
     Returns:
         `labelers`, `consensus`, `attrition`, `vote_law`, `unanimity`, `risk_coverage`, `vote_curves`, `diversity`,
-        `calibration`, `label_bias`, `slices`; `generation` where a labeler generates; `annotators` and
-        `human_consensus` where the corpus has annotators. Schemas are beside the functions that fill them.
+        `calibration`, `label_bias`, `slices`; `generation` where a reader generates; `annotators` and
+        `human_consensus` where the corpus has annotators. Each schema is next to the function that fills it.
     """
     labels, facts, slices = corpus.labels, question_facts(corpus), slice_questions(corpus)
     tune_facts = question_facts(corpus.with_questions(corpus.tune)) if corpus.tune is not None else None

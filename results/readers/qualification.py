@@ -1,8 +1,9 @@
-"""Qualification: is a labeler better than always giving the majority label, or at least better than chance?
+"""Qualification: is a reader better than always giving the majority label, or at least better than chance?
 
-Two one-sided tests on held-out questions, each corrected over the labelers of a run (Holm). Against the majority label:
+Two one-sided tests on held-out questions, each corrected over the readers of a run (Holm). Against the majority label:
 an exact paired sign-flip test by document, which is McNemar's where every question has a document of its own. Against
-chance: a permutation test of whether it agrees with the reference labels more often than its own answers, shuffled.
+chance: a permutation test of whether it agrees with the reference labels more often than its own answers would if
+shuffled.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from results.stats.chance_agreement import above_chance, agreement_against_chanc
 from results.stats.clustered import cluster_sums, holm, sign_flip, wilson_clustered
 
 Standing = Literal["better than the majority label", "better than chance only", "at chance", "cannot tell"]
-AT_CHANCE_MARGIN = 0.1  # at chance: not shown to be better, and shown to be better by less than this
+AT_CHANCE_MARGIN = 0.1  # at chance: not shown to be better, and shown not to be better by this much
 
 
 class Evidence(NamedTuple):
-    """What one labeler's answers say against the two baselines, before correction.
+    """What one reader's answers say about it and the two baselines, before correction.
 
     Attributes:
         majority_label: the most frequent reference label of these questions.
         majority_share: accuracy of always giving it.
         p_vs_majority: one-sided p-value of being more accurate than that.
-        chance: accuracy of the labeler's answers when shuffled.
+        chance: accuracy of the reader's answers when shuffled.
         p_vs_chance: one-sided p-value of being more accurate than that.
         above_chance_high: upper bound of how much more accurate it is.
     """
@@ -41,18 +42,19 @@ class Evidence(NamedTuple):
 
 
 def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
-    """Test one labeler's answers.
+    """Test one reader's answers.
 
     Args:
         judged: columns label (null for no answer), reference (never null), cluster.
         confidence: of the bound.
 
     Returns:
-        None where there is no question to judge by.
+        None where no question has a reference.
     """
     if judged.is_empty():
         return None
-    # The majority of these very questions is the hardest constant answer to beat: the test errs to the strict side.
+    # The majority label of these very questions is the hardest constant answer to beat: the test errs on the strict
+    # side.
     counts = judged.group_by("reference").len().sort(["len", "reference"], descending=[True, False])
     majority = counts["reference"][0]
     right, always = (judged["label"] == judged["reference"]).fill_null(value=False), judged["reference"] == majority
@@ -63,7 +65,7 @@ def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
     clusters = judged["cluster"].to_list()
     clustered = above_chance(given, known, clusters, confidence)
     p_chance = p_above_chance(given, known, clusters)
-    # A labeler with one answer agrees with its shuffled self for certain: how sure its accuracy is bounds it too.
+    # A reader that gives one answer always agrees with its shuffled self: the interval of its accuracy is a bound too.
     accuracy = wilson_clustered(right.cast(pl.Float64).to_numpy(), clusters, confidence)
     above = max(clustered.high, accuracy.high - shuffled.expected)
     share = float(np.mean(always.to_numpy()))
@@ -71,7 +73,7 @@ def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
 
 
 def correct(labelers: pl.DataFrame, confidence: float) -> pl.DataFrame:
-    """Fill in p_vs_majority_holm, p_vs_chance_holm, qualified and standing, over all labelers of a run.
+    """Fill in p_vs_majority_holm, p_vs_chance_holm, qualified and standing, over all readers of a run.
 
     Args:
         labelers: frame with the columns p_vs_majority, p_vs_chance and above_chance_high, null where nothing is known.

@@ -1,4 +1,4 @@
-"""Slices: groups of questions by tag, document length and opening word, and how labelers do on each."""
+"""Slices: groups of questions by tag, document length and opening word, and how readers do on each."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ BEST_ON_SLICE = pl.Schema(
         "finding": pl.String(),
     }
 )
-MOST_VALUES = 6  # of a slice; where there are more, the rarest go together
+MOST_VALUES = 6  # of a slice; where there are more, the rarest form one group
 NUMBER = re.compile(r"-?[0-9]+")
 N_BINS = 4  # of numbers, by quantile
 NONE, OTHER = "(none)", "(other)"
 
 
 class Value(NamedTuple):
-    """What a slice tells of a question: how it is shown, and the number that it is ordered by, if any."""
+    """A question's value in a slice: how it is shown, and the number that it is ordered by, if any."""
 
     name: str
     number: int | None
@@ -64,8 +64,8 @@ def slice_questions(corpus: Corpus) -> pl.DataFrame:
     `place` numbers the values of a slice: numbers and ranges by size, then words by name.
 
     Slices are the length of the gold documents in words, the question's opening word, and every tag that the user
-    gave. Numbers with many values are binned by quantile, of other values at most six are told apart, the
-    rarest being one group where there are more.
+    gave. Numbers with many values are binned by quantile. Other values are kept apart up to six; where there are more,
+    the rarest form one group.
     """
     ids = corpus.questions["question_id"].to_list()
     words = [sum(len(corpus.texts[one].split()) for one in documents) for documents in corpus.questions["document_ids"]]
@@ -90,7 +90,7 @@ def _places(values: Sequence[Value]) -> list[int]:
 
 
 def _grouped(values: Sequence[str | None]) -> list[Value]:
-    """Values of a tag: as numbers where all that are given are whole numbers with more than a few values."""
+    """Values of a tag: as numbers where all are whole numbers and there are more than a few of them."""
     given = [value for value in values if value is not None]
     if len(set(given)) > MOST_VALUES and all(map(NUMBER.fullmatch, given)):
         bins = iter(_binned([int(value) for value in given]))
@@ -111,7 +111,7 @@ def _binned(numbers: Sequence[int]) -> list[Value]:
 
 
 def _frequent(values: Sequence[str]) -> list[Value]:
-    """The values as they are given, the rarest as one where there are many."""
+    """The values as they are given; where there are many, the rarest as one group."""
     ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
     if len(ranked) <= MOST_VALUES:
         return [_given(value) for value in values]
@@ -128,7 +128,7 @@ def _given(value: str) -> Value:
 def slice_table(
     reader: str, judged: pl.DataFrame, gold: pl.DataFrame, slices: pl.DataFrame, confidence: float
 ) -> pl.DataFrame:
-    """Accuracy and coverage of one labeler on every slice; frame of schema `SLICES`.
+    """Accuracy and coverage of one reader on every slice; frame of schema `SLICES`.
 
     Args:
         reader: name in reports.
@@ -161,10 +161,10 @@ def _in_order(rows: pl.DataFrame) -> list[tuple[tuple[str, str], pl.DataFrame]]:
 
 
 def best_on_slices(judged: Mapping[str, pl.DataFrame], slices: pl.DataFrame, confidence: float) -> pl.DataFrame:
-    """Which labeler is the best on which slice, on the questions that all were asked; schema `BEST_ON_SLICE`.
+    """Which reader is the best on which slice, on the questions that all were asked; schema `BEST_ON_SLICE`.
 
-    The best must beat each other labeler in a paired test, corrected over all slices and pairs (Holm); else it cannot
-    be told.
+    The best must beat every other reader in a paired test, corrected over all slices and pairs (Holm); otherwise the
+    finding is "cannot tell".
 
     Args:
         judged: by reader, columns question_id, label, reference, cluster; reference never null.

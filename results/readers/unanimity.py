@@ -1,7 +1,7 @@
-"""What unanimity is worth: the exact vote law of a labeler, whether agreement raises accuracy, and at what coverage.
+"""What unanimity is worth: the exact vote law of a reader, whether agreement raises accuracy, and at what coverage.
 
-All of it is computed from the recorded distributions: nothing is drawn, and no other temperature or truncation needs
-the model again.
+All of it is computed from the recorded distributions: nothing is drawn, and another temperature or truncation needs no
+further call of the model.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ VOTE_CURVES = pl.Schema(
         "single": pl.Float64(),
     }
 )
-NEGLIGIBLE = 0.01  # the law has no sampling noise, so that gains of no use to anybody become significant
+NEGLIGIBLE = 0.01  # the law has no sampling noise, so even useless gains become significant
 GRID: dict[str, tuple[float, ...]] = {
     "temperature": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0),
     "top_p": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
@@ -94,7 +94,7 @@ GRID: dict[str, tuple[float, ...]] = {
 
 
 class Cast(NamedTuple):
-    """One labeler's recorded distributions beside what its questions are judged by.
+    """One reader's recorded distributions, with what its questions are judged by.
 
     Attributes:
         reader: name in reports.
@@ -114,7 +114,7 @@ class Cast(NamedTuple):
 
 
 def read_cast(reader: str, sampling: Sampling, votes: pl.DataFrame, facts: pl.DataFrame, labels: LabelSet) -> Cast:
-    """Line up a labeler's votes (schema `VOTES`) with facts (columns question_id, reference, cluster)."""
+    """Line up a reader's votes (schema `VOTES`) with facts (columns question_id, reference, cluster)."""
     known = distributions(votes, len(labels))
     by_id = {row["question_id"]: row for row in facts.iter_rows(named=True)}
     judged = [by_id[one] for one in known.question_ids]
@@ -127,7 +127,7 @@ def read_cast(reader: str, sampling: Sampling, votes: pl.DataFrame, facts: pl.Da
 
 
 def law_table(cast: Cast, labels: LabelSet) -> pl.DataFrame:
-    """The law of every question under the labeler's own sampling; frame of schema `LAW`."""
+    """The law of every question under the reader's own sampling; frame of schema `LAW`."""
     law = vote_law(cast.known.probabilities, cast.sampling)
     best = law.unanimous.argmax(axis=-1)
     single, unanimous = _right(law, cast)
@@ -157,12 +157,12 @@ def _right(law: VoteLaw, cast: Cast) -> tuple[Probabilities, Probabilities]:
 
 
 def summarise_unanimity(casts: list[Cast], confidence: float) -> pl.DataFrame:
-    """Whether unanimity raises accuracy, for each labeler with an interval; frame of schema `UNANIMITY`.
+    """Whether unanimity raises accuracy, for each reader, with an interval; frame of schema `UNANIMITY`.
 
     Accuracies are expectations under the exact law; intervals are clustered by document; p-values are corrected over
-    the labelers (Holm). The gain is over a single drawn vote; as three draws of a flat distribution agree mostly where
-    it is least flat, the gain over the most probable label (greedy) stands beside it. Labelers whose distribution is
-    not known have a row with nulls.
+    the readers (Holm). The gain is over a single drawn vote. As three draws from a flat distribution agree mostly where
+    it is least flat, the gain over the most probable label (greedy) is given too. Readers whose distributions are not
+    known have a row with nulls.
     """
     rows = [_summary(cast, confidence) for cast in casts]
     tested = [row for row in rows if "p_value" in row]
@@ -270,7 +270,7 @@ def _area(curve: pl.DataFrame) -> float:
 def vote_curves(cast: Cast, confidence: float) -> pl.DataFrame:
     """Coverage and accuracy of the unanimous set over temperature, top_p and min_p; frame of schema `VOTE_CURVES`.
 
-    One parameter moves at a time, the others stay as the labeler has them. Accuracy is null without references.
+    One parameter moves at a time; the others stay as the reader has them. Accuracy is null without references.
     """
     if not cast.known.question_ids:
         return pl.DataFrame(schema=VOTE_CURVES)

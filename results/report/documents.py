@@ -1,4 +1,4 @@
-"""What lies beside a report: plots as SVG, and the list of excluded questions; rendered from tables only."""
+"""The files next to a report: plots as SVG, and the list of excluded questions; rendered from tables only."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from results.report.text.report import labeler_marks, mark_tables
 def render_documents(
     manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plot] | None = None
 ) -> dict[str, str]:
-    """Text of every file beside the report, by file name.
+    """Text of every file next to the report, by file name.
 
     Args:
         manifest: content of `manifest.json`.
-        tables: frames by name; a file appears where its frames are there and say something.
-        plots: those of `draw_plots`, where they have been drawn already.
+        tables: frames by name; a file appears where its frames are present and not empty.
+        plots: those of `draw_plots`, if they have been drawn already.
     """
     documents = {plot.file: plot.svg for plot in (draw_plots(tables) if plots is None else plots)}
     if "gold" in tables and not tables["gold"]["kept"].all():
@@ -34,7 +34,7 @@ def render_documents(
 
 
 def draw_plots(tables: Tables) -> list[Plot]:
-    """Every plot of a run, the most telling first; one appears where its frames are there and say something."""
+    """Every plot of a run, the most telling first; one appears where its frames are present and not empty."""
     marks = labeler_marks(tables)
     shown = {name: frame for name, frame in mark_tables(tables, marks).items() if not frame.is_empty()}
     plots = []
@@ -56,18 +56,18 @@ def _labeler_plots(tables: Tables, marks: Mapping[str, str]) -> list[Plot]:
     plots = []
     if "risk_coverage" in tables and not tables["risk_coverage"].is_empty():
         svg = plot_risk_coverage(tables["risk_coverage"], tables["labelers"], marks)
-        text = "A line for each labeler, over the share kept, the surest first. Horizontal rule: the majority label."
+        text = "A line for each reader, over the share kept, the surest first. Horizontal rule: the majority label."
         plots.append(described(RISK_PLOT, "Accuracy of what is kept, by coverage", text, svg))
     if "vote_curves" in tables and not tables["vote_curves"].is_empty():
         svg = plot_vote_curves(tables["vote_curves"], marks)
         title = "Unanimous coverage and accuracy over temperature, top_p and min_p"
-        text = "Lines with bands for each labeler; a point marks its own setting."
+        text = "Lines with bands for each reader; a point marks its own sampling."
         plots.append(described(CURVES_PLOT, title, text, svg))
     return plots
 
 
 def render_excluded(name: str, tables: Tables, marks: Mapping[str, str]) -> str:
-    """Every question that is not in the gold set, by labeler and reason, with its votes; none is left out."""
+    """Every question that is not in the gold set, by reader and reason, with its votes; none is left out."""
     parts = [f"# {name}: questions that are not in the gold set"]
     header = ["question", "text", "votes", "reference", "P(unanimous)"]
     for (reader, reason), rows in excluded_questions(tables).group_by("reader", "reason", maintain_order=True):

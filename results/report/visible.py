@@ -1,7 +1,7 @@
-"""Text from a corpus or a config, made fit to be shown: what cannot be seen, or acts on its surroundings, is spelt out.
+"""Text from a corpus or a config, made safe to show: what cannot be seen, or acts on its surroundings, is spelt out.
 
-HTML and SVG have no place for most control characters, and the overrides of writing direction would turn around the
-text that follows them.
+HTML and SVG do not allow most control characters, and an override of the writing direction would reverse the text that
+follows it.
 """
 
 from __future__ import annotations

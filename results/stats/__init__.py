@@ -1,1 +1,1 @@
-"""Statistics that know nothing of readers or chunks: intervals, paired tests, resampling, and metrics of answers."""
+"""Statistics that know nothing of readers or chunks: intervals, paired tests, resampling, and answer metrics."""

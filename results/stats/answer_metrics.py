@@ -37,7 +37,7 @@ PER_CLASS = pl.Schema(
 
 
 class AnswerScores(NamedTuple):
-    """Scores over some questions; macro means are over the labels that the right answers hold."""
+    """Scores over a set of questions; macro means are over the labels that occur among the right answers."""
 
     n: int
     accuracy: float
@@ -55,15 +55,15 @@ class Macro(NamedTuple):
 
 
 def kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
-    """Cohen's kappa of two columns of labels; None where both say one and the same throughout: it is undefined."""
+    """Cohen's kappa of two columns of labels; None where both hold one and the same label: it is undefined."""
     return None if len({*a, *b}) == 1 else float(cohen_kappa_score(a, b))
 
 
 def score_answers(right: Sequence[str], answered: Sequence[str | None], labels: LabelSet) -> AnswerScores:
     """Score answers against what counts as right.
 
-    A label that is never the right one has no recall to average, and is left out of the macro means; answering it
-    still costs the precision of nobody but the recall of the label that was right.
+    A label that is never right has no recall to average and is left out of the macro means. An answer with it lowers
+    the recall of the label that was right, and the precision of no other.
     """
     if not right:
         nan = float("nan")
@@ -95,20 +95,20 @@ def resample_macro(
 ) -> list[Macro]:
     """Macro precision, recall and F1 of columns of answers, with intervals over documents and votes.
 
-    The labels averaged are those of `score_answers`; one that a resample does not hold is left out of its mean. The
-    interval is that of a share, `share_interval`, with the standard error of the resampled score: percentiles of a
-    score that is biased by as much as macro F1 count the bias twice, and are too narrow where a label is rare.
+    The labels averaged are those of `score_answers`; a label that is absent from a resample is left out of its mean.
+    The interval is that of a share (`share_interval`), with the standard error of the resampled score: percentiles of a
+    score as biased as macro F1 count the bias twice, and are too narrow where a label is rare.
 
     Args:
         given: shape (questions, columns): index of the label given, -1 for none.
         law: what counts as right.
         n_labels: size of the label set.
-        n_resamples: how many.
+        n_resamples: number of resamples.
         confidence: of the intervals.
         seed: of the draws.
 
     Returns:
-        One a column, NaN throughout where no question counts.
+        One per column; NaN throughout where no question counts.
     """
     observed = one_hot(law.observed, n_labels)
     present = np.flatnonzero(observed.sum(axis=0))

@@ -19,8 +19,8 @@ class ChanceAgreement(NamedTuple):
     Attributes:
         n: pairs of labels.
         observed: share that agree.
-        expected: share that would, by chance: its exact mean over all shuffles.
-        p_value: one-sided, of at least so many agreements.
+        expected: share that would agree by chance: the exact mean over all shuffles.
+        p_value: one-sided, of at least this many agreements.
     """
 
     n: int
@@ -32,7 +32,7 @@ class ChanceAgreement(NamedTuple):
 def agreement_against_chance(
     a: Sequence[str], b: Sequence[str], strata: Sequence[str] | None = None, n_shuffles: int = 20_000, seed: int = 0
 ) -> ChanceAgreement:
-    """Agreement of two columns of labels against that of shuffled ones.
+    """Agreement of two columns of labels, compared with that of shuffled columns.
 
     A permutation test: tables of counts with the same margins are drawn at random, which is what shuffling does to them
     (Patefield 1981, algorithm AS 159). The p-value counts the observed table among the drawn ones and is never 0. Items
@@ -74,7 +74,7 @@ def _agreements(
     """Agreements in random tables with these margins, shape (n_shuffles,)."""
     both = [label for label in in_a if label in in_b]
     if min(len(in_a), len(in_b)) == 1:
-        # One table only; SciPy 1.17's sampler goes wrong on such margins, and on labels that nobody gave.
+        # Only one table is possible; SciPy 1.17's sampler goes wrong on such margins, and on labels that nobody gave.
         return np.full(n_shuffles, sum(min(in_a[label], in_b[label]) for label in both))
     tables = random_table(list(in_a.values()), list(in_b.values())).rvs(n_shuffles, random_state=rng)
     rows, columns = ([list(margin).index(label) for label in both] for margin in (in_a, in_b))
@@ -87,8 +87,8 @@ def above_chance(
 ) -> Comparison:
     """How much more often two columns of labels agree than if one were shuffled, with a clustered interval.
 
-    The observed agreement less the product of the margins, linearised as in `clustered.kept_accuracy`: each item adds
-    its agreement less what its two labels would give with everybody else's.
+    The observed agreement minus the product of the margins, linearised as in `clustered.kept_accuracy`: each item adds
+    its own agreement, minus how often its two labels would agree with those of all other items.
 
     Args:
         a: labels, at least one.
@@ -117,8 +117,8 @@ def p_above_chance(
 ) -> float:
     """One-sided p-value of agreeing more often than by chance.
 
-    The permutation test's; as that takes items as independent, where clusters hold several the clustered test must
-    agree, and the larger of the two counts. 1 for no item.
+    It is that of the permutation test. This test takes items as independent, so where clusters hold several items, the
+    clustered test must agree: the larger of the two p-values counts. It is 1 where there are no items.
     """
     shuffled = agreement_against_chance(a, b, strata).p_value
     if len(set(clusters)) == len(clusters):

@@ -1,6 +1,6 @@
-"""Shares and paired differences, clustered by document: intervals, exact tests, what a comparison could have shown.
+"""Shares and paired differences, clustered by document: intervals, exact tests, detectable differences.
 
-Questions on one document stand or fall together, so that documents, not questions, are resampled and permuted
+Questions on one document are right or wrong together, so documents, not questions, are resampled and permuted
 (Miller 2024, "Adding Error Bars to Evals", arXiv:2411.00640, section 2.2, argues the same for clustered standard
 errors). Deviation: exact sign flips instead of normal theory, as gold sets may be small.
 """
@@ -63,11 +63,11 @@ def compare_paired(a: Scores, b: Scores, clusters: Sequence[str], confidence: fl
 
     The interval is that of Agresti and Min 2005 ("Simple improved confidence intervals for comparing matched
     proportions": half a question added to each cell of the paired table), so that it does not shrink to a point where
-    two columns never disagreed. Deviation: squared deviations are summed over clusters, and the quantile is Student's
-    with one degree of freedom less than clusters; one cluster says nothing, and its interval is the whole range.
+    two columns never disagree. Deviation: squared deviations are summed over clusters, and the quantile is Student's,
+    with one degree of freedom fewer than clusters. A single cluster says nothing: its interval is the whole range.
 
-    The p-value flips the sign of each cluster's summed difference, all patterns counted. With one question a cluster
-    it is McNemar's exact test.
+    The p-value comes from flipping the sign of each cluster's summed difference, over all patterns of signs. With one
+    question per cluster it is McNemar's exact test.
 
     Args:
         a: shape (questions,), 0 or 1.
@@ -90,8 +90,7 @@ def compare_paired(a: Scores, b: Scores, clusters: Sequence[str], confidence: fl
 def sign_flip(sums: Scores, alternative: Literal["two-sided", "greater"] = "two-sided") -> float:
     """Exact p-value of a sum of whole numbers under random signs.
 
-    Sums of equal size flip as a binomial; the sizes are put together by convolution, so that no pattern is left to
-    chance.
+    Sums of equal size flip as a binomial, and convolution combines the sizes, so every pattern of signs is counted.
 
     Args:
         sums: shape (clusters,), whole numbers.
@@ -116,10 +115,10 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
     """Accuracy of what a filter keeps, where questions are kept with a probability: sum(right) / sum(kept).
 
     The standard error is that of a ratio of means, linearised (Cochran 1977, "Sampling Techniques", section 2.11),
-    summed over clusters; the quantile is Student's. The interval is built on the logit, as a share near 1 is skewed,
-    after half a right and half a wrong question are added, so that it does not shrink to a point (as Agresti and Min
-    2005 do for a difference). The p-value is of being 0, which says nothing here. All but the p-value is NaN where
-    nothing is kept.
+    summed over clusters; the quantile is Student's. The interval is built on the logit, as a share near 1 is skewed.
+    Half a right and half a wrong question are added first, so that it does not shrink to a point (as Agresti and Min
+    2005 do for a difference). The p-value is that of being 0, which means nothing here. Where nothing is kept, the
+    estimate and its interval are NaN.
 
     Args:
         kept: shape (questions,): probability that a question is kept.
@@ -145,10 +144,10 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
 def gain_by_filter(
     kept: Scores, right: Scores, single: Scores, clusters: Sequence[str], confidence: float
 ) -> Comparison:
-    """How much more accurate what a filter keeps is than a single vote on all questions.
+    """By how much a filter raises accuracy: what it keeps, minus a single vote on all questions.
 
-    Linearised as in `kept_accuracy`, with the same two half questions added; a single vote is right on one of them
-    where the filter is wrong, so that they do not pull the gain either way.
+    Linearised as in `kept_accuracy`, with the same two half questions added. A single vote is right on the one that the
+    filter gets wrong, so they do not pull the gain either way.
 
     Args:
         kept: shape (questions,): probability that a question is kept.
@@ -168,7 +167,7 @@ def gain_by_filter(
 
 
 def mean_of_shares(shares: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
-    """Mean of probabilities, its interval linearised and clustered, with half a question at 0 and half a one at 1."""
+    """Mean of probabilities with a linearised, clustered interval; half a question at 0 and half at 1 are added."""
     more = _with_half_questions(np.ones(len(shares)), shares, clusters)
     mean = _ratio(more.right, more.kept)
     influence = (more.right - mean * more.kept) / more.kept.mean()
@@ -177,7 +176,7 @@ def mean_of_shares(shares: Scores, clusters: Sequence[str], confidence: float) -
 
 
 def _around(found: Comparison) -> Comparison:
-    """The half questions pull the interval inwards: it still holds the estimate, be it 0 or 1."""
+    """The half questions pull the interval inwards; it must still contain the estimate, even one of 0 or 1."""
     return found._replace(low=min(found.low, found.difference), high=max(found.high, found.difference))
 
 
@@ -188,7 +187,7 @@ class _More(NamedTuple):
 
 
 def _with_half_questions(kept: Scores, right: Scores, clusters: Sequence[str]) -> _More:
-    """Half a question that is right and half a wrong one, kept like the average one, each a cluster of its own."""
+    """Add half a right and half a wrong question, kept as often as the average, each a cluster of its own."""
     half = float(kept.mean()) / 2
     more = [*clusters, "\x00 right", "\x00 wrong"]
     return _More(np.append(kept, [half, half]), np.append(right, [half, 0.0]), more)
@@ -201,7 +200,7 @@ def _ratio(right: Scores, kept: Scores) -> float:
 def linearised(
     estimate: float, influence: Scores, clusters: Sequence[str], confidence: float, n_added: int = 0
 ) -> Comparison:
-    """Interval of an estimate from what each question adds to it, clustered; one cluster says nothing.
+    """Interval of an estimate from what each question adds to it, clustered; a single cluster says nothing.
 
     The p-value is Student's, but never below that of a sign test on the clusters.
 
@@ -210,7 +209,7 @@ def linearised(
         influence: shape (questions,): what each question adds to it.
         clusters: cluster of each question.
         confidence: of the interval.
-        n_added: how many clusters are not real ones.
+        n_added: how many of the clusters were added and are not real.
     """
     sums, sizes = cluster_sums(influence, clusters)
     n_clusters = len(sums)
@@ -253,7 +252,7 @@ def wilson(n_right: int, n: int, confidence: float = 0.95) -> Interval:
 
 
 def _score_interval(share: float, n: float, confidence: float) -> Interval:
-    """Wilson 1927, in closed form: a curve has one at every question, and SciPy's takes a third of a millisecond."""
+    """Wilson 1927, in closed form: a curve needs one at every question, and SciPy's takes a third of a millisecond."""
     spread = float(norm.ppf((1 + confidence) / 2)) ** 2 / n
     centre = (share + spread / 2) / (1 + spread)
     reach = float(np.sqrt(share * (1 - share) * spread + spread**2 / 4)) / (1 + spread)
@@ -261,11 +260,11 @@ def _score_interval(share: float, n: float, confidence: float) -> Interval:
 
 
 def wilson_clustered(right: Scores, clusters: Sequence[str], confidence: float) -> Interval:
-    """A share with its Wilson score interval at the effective number of questions; NaN throughout for none.
+    """A share with its Wilson score interval at the effective number of questions; NaN throughout without questions.
 
-    Questions on one document tell less than as many independent ones: n is divided by the design effect, the clustered
-    variance of the share over the binomial one, where that is above 1 (Korn and Graubard 1998, for exact intervals).
-    With one question a cluster it is Wilson's own.
+    Questions on one document tell less than as many independent ones: n is divided by the design effect (the clustered
+    variance of the share over the binomial variance) where that is above 1 (Korn and Graubard 1998, for exact
+    intervals). With one question per cluster it is Wilson's own interval.
 
     Args:
         right: shape (questions,), 0 or 1.
@@ -283,7 +282,7 @@ def wilson_clustered(right: Scores, clusters: Sequence[str], confidence: float) 
     elif len(sums) < n and 0 < share < 1:
         effect = max(1.0, float((sums**2).sum()) * len(sums) / (len(sums) - 1) / (n * share * (1 - share)))
     elif len(sums) < n:
-        effect = n / len(sums)  # all alike: documents may have made them so
+        effect = n / len(sums)  # all alike: their documents may be the reason
     return _score_interval(share, n / effect, confidence)
 
 

@@ -1,8 +1,9 @@
-"""Resampling a run: its documents drawn anew, and the votes behind each gold label drawn anew.
+"""Resampling a run: its documents, and the votes behind each gold label, are drawn anew.
 
 A gold set is itself an outcome of chance: had the three votes been drawn again, other questions would have been
 unanimous. Where the law of the votes is known, each resample draws every question's gold label from it, so that the
-noise of the labels is in the interval, whatever luck the votes had; elsewhere the gold labels stay as they were voted.
+interval includes the noise of the labels, however lucky the votes were. Elsewhere the gold labels stay as they were
+voted.
 
 Documents, not questions, are drawn with replacement (Davison and Hinkley 1997, "Bootstrap Methods and their
 Application", section 3.8: resampling whole clusters). All columns share the draws, so that differences are paired.
@@ -32,8 +33,8 @@ class Law(NamedTuple):
 
     Attributes:
         observed: shape (questions,): index of the outcome, such as the gold label; `EXCLUDED` where it is left out.
-        chances: shape (questions, outcomes): probability of each outcome; what is missing to 1 is that of being left
-            out.
+        chances: shape (questions, outcomes): probability of each outcome; the rest, up to 1, is the probability of
+            being left out.
         clusters: document of each question.
     """
 
@@ -48,9 +49,9 @@ class Resampled(NamedTuple):
     Attributes:
         estimates: shape (columns,): the means as observed; NaN where no question counts.
         expected: shape (columns,): the means that the law expects of these questions, whatever was voted.
-        draws: shape (resamples, columns): the means of each resample, moved so that they stand around the estimates.
+        draws: shape (resamples, columns): the means of each resample, shifted so that they centre on the estimates.
         n: how many questions count.
-        n_clusters: of how many documents.
+        n_clusters: how many documents these are on.
     """
 
     estimates: Array
@@ -79,7 +80,7 @@ def counted(law: Law) -> Outcomes:
 
 
 def both_laws(a: Law, b: Law) -> Law:
-    """The law of two labelers' outcomes together: a question counts where it counts for both.
+    """The joint law of two readers' outcomes: a question counts where it counts for both.
 
     Their votes are independent; the outcome (i, j) has the index i * (outcomes of b) + j.
     """
@@ -95,7 +96,7 @@ def resample_means(values: Array, law: Law, n_resamples: int, seed: int) -> Resa
     Args:
         values: shape (questions, outcomes, columns): what a question adds to each column if it counts as an outcome.
         law: what it counts as.
-        n_resamples: how many.
+        n_resamples: number of resamples.
         seed: of the draws.
     """
     observed = _ratio(one_hot(law.observed, law.chances.shape[1])[None], values)[0]
@@ -103,7 +104,7 @@ def resample_means(values: Array, law: Law, n_resamples: int, seed: int) -> Resa
     draws = np.concatenate([_ratio(weights, values) for weights in draw_weights(law, n_resamples, seed)])
     # A resample in which no question counts has no mean; it is left out, as a run without gold questions would be.
     draws = draws[~np.isnan(draws).any(axis=1)]
-    # With other votes the expected mean is not the observed one; the interval stands around what was observed.
+    # The mean expected over all votes is not the observed one; the interval is centred on what was observed.
     draws += observed - expected
     rows = counted(law)
     return Resampled(observed, expected, draws, len(rows), len({law.clusters[row] for row in rows}))
@@ -131,7 +132,7 @@ def draw_weights(law: Law, n_resamples: int, seed: int) -> Iterator[Array]:
 
 
 def one_hot(observed: Outcomes, n_outcomes: int) -> Array:
-    """Shape (questions, outcomes): 1 at the outcome of each question, nowhere where it is left out."""
+    """Shape (questions, outcomes): 1 at the outcome of each question, and 0 everywhere if it is left out."""
     places: Array = (observed[:, None] == np.arange(n_outcomes)).astype(np.float64)
     return places
 
@@ -146,12 +147,12 @@ def _ratio(weights: Array, values: Array) -> Array:
 
 
 def effective_questions(share: float, error: float, n: int, n_clusters: int) -> float:
-    """How many independent questions would know a share as well as the resamples do: from one to as many as there are.
+    """How many independent questions would measure a share as precisely as the resamples do: from one to all of them.
 
-    Where all questions are alike and nothing varies, their documents may have made them so: it is these that count.
+    Where all questions are alike and nothing varies, their documents may be the reason: the documents are counted.
 
     Args:
-        share: that the error belongs to.
+        share: the share that the error belongs to.
         error: its standard error over resamples.
         n: questions.
         n_clusters: documents, at least two.
@@ -164,9 +165,9 @@ def effective_questions(share: float, error: float, n: int, n_clusters: int) -> 
 def share_interval(estimate: float, n_effective: float, n_clusters: int, confidence: float) -> Interval:
     """Wilson's score interval of a share at the effective number of questions.
 
-    As Korn and Graubard 1998 ("Confidence intervals for proportions with small expected number of positive counts
-    estimated from survey data") take an exact one. Deviation from Wilson: the quantile is Student's with one degree of
-    freedom less than documents. One document says nothing.
+    Korn and Graubard 1998 ("Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data") do the same with an exact interval. Deviation from Wilson: the quantile is Student's,
+    with one degree of freedom fewer than documents. A single document says nothing.
 
     Args:
         estimate: the share.
@@ -187,8 +188,8 @@ def share_interval(estimate: float, n_effective: float, n_clusters: int, confide
 def share_of(means: Resampled, column: int, confidence: float) -> Interval:
     """The share in one column with its interval, as `share_interval`.
 
-    The effective number is that of the share that the law expects, as the resamples vary around that one: where few
-    answers are wrong, the votes may have made none of them count, or thrice as many as expected.
+    The effective number is that of the share that the law expects, as the resamples vary around it: where few answers
+    are wrong, the votes may have made none of them count, or three times as many as expected.
     """
     estimate, expected = float(means.estimates[column]), float(means.expected[column])
     if means.n_clusters < 2:
@@ -205,8 +206,8 @@ class Difference(NamedTuple):
         estimate: as observed.
         low: lower end of its interval.
         high: upper end.
-        centre: the middle of the interval, pulled towards 0 by what is added.
-        error: standard error; infinite where one document says nothing.
+        centre: the middle of the interval, pulled towards 0 by the half questions that are added.
+        error: standard error; infinite for a single document, which says nothing.
     """
 
     estimate: float
@@ -219,9 +220,9 @@ class Difference(NamedTuple):
 def difference_interval(estimate: float, error: float, n: int, n_clusters: int, confidence: float) -> Difference:
     """Interval of a paired difference of shares from its resampled standard error.
 
-    As Agresti and Min 2005 ("Simple improved confidence intervals for comparing matched proportions") half a question
-    is added to each cell of the paired table. Deviation: the standard error is that of the resampled documents and
-    votes, and the quantile is Student's with one degree of freedom less than documents.
+    Half a question is added to each cell of the paired table, as in Agresti and Min 2005 ("Simple improved confidence
+    intervals for comparing matched proportions"). Deviation: the standard error is that of the resampled documents and
+    votes, and the quantile is Student's, with one degree of freedom fewer than documents.
 
     Args:
         estimate: the difference.
@@ -239,7 +240,7 @@ def difference_interval(estimate: float, error: float, n: int, n_clusters: int, 
 
 
 def with_half_questions(estimates: Array, errors: Array, n: int, n_clusters: int) -> tuple[Array, Array]:
-    """Paired differences and their standard errors once half a question is added to each cell of the paired table.
+    """Paired differences and their standard errors after half a question is added to each cell of the paired table.
 
     Args:
         estimates: differences of shares, any shape.
@@ -255,7 +256,7 @@ def with_half_questions(estimates: Array, errors: Array, n: int, n_clusters: int
 
 @cache
 def student_quantile(probability: float, degrees: int) -> float:
-    """Quantile of Student's distribution; the same few are asked for by every cell."""
+    """Quantile of Student's distribution; every cell asks for the same few."""
     return float(student.ppf(probability, degrees))
 
 
@@ -264,7 +265,8 @@ def percentile(resampled: Resampled, column: int, confidence: float) -> Interval
 
     Plain percentiles are too narrow, as if the variance were divided by n and the quantile were the normal one; they
     are taken further out by that much (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 5.2).
-    Deviation: n counts documents. One document says nothing, as its draws are all the same: anything from 0 to 1.
+    Deviation: n counts documents. A single document says nothing, as its draws are all the same: the interval is 0 to
+    1.
     """
     n = resampled.n_clusters
     if n < 2:

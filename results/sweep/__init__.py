@@ -1,1 +1,1 @@
-"""Scores of a sweep: each cell's answers against the gold set, the ladder of losses, and what tells cells apart."""
+"""Scores of a sweep: each cell's answers against the gold set, the ladder of losses, and differences between cells."""

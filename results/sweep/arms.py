@@ -14,15 +14,15 @@ HARM = "harm"
 
 
 class ArmMeans(NamedTuple):
-    """Means over the questions that count, a column an arm and cell.
+    """Means over the questions that count, one column per arm and cell.
 
     Attributes:
         means: the columns, resampled together, so that any two of them are paired.
-        places: column of an arm and number of a cell (0 for the arms that no cell changes); "harm" is right without
-            context and wrong with what was retrieved. What was not asked is missing.
+        places: column by arm and number of the cell (0 for the arms that are the same in every cell); "harm" is right
+            without context and wrong with what was retrieved. What was not asked is missing.
         right: shape (questions that count, columns): 1 or 0 as observed.
         clusters: document of each of these questions.
-        n_failed: how many of them an arm has no answer to, by arm and number of a cell.
+        n_failed: how many of them an arm has no answer to, by arm and number of the cell.
     """
 
     means: Resampled
@@ -36,7 +36,7 @@ class ArmMeans(NamedTuple):
         return [place for (name, _), place in self.places.items() if name == arm]
 
     def n_right(self, arm: str, number: int) -> int:
-        """How many questions an arm answers rightly."""
+        """How many questions an arm answers correctly."""
         return int(self.right[:, self.places[arm, number]].sum())
 
 

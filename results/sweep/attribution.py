@@ -1,13 +1,13 @@
-"""The attribution ladder: what each cell loses, and to whom: the reader, the chunking, the retrieval.
+"""The attribution ladder: what each cell loses by the reader, by the chunking and by the retrieval.
 
-Each rung is the difference between two arms on the same questions, so that the parts sum exactly to what is wrong:
+Each rung is the difference between two arms on the same questions, so the parts add up exactly to what is wrong:
 
-    reader     what the reader gets wrong with the whole document before it
+    reader     what the reader gets wrong with the whole document in front of it
     chunking   what it loses when it sees the best chunks of the gold document instead
     retrieval  what it loses when it sees what was retrieved instead of these
 
-A part can be negative: chunks may help a reader that a long document confuses. Below stands the floor: what the reader
-answers without any context, and from a random text of the same length.
+A part can be negative: chunks may help a reader that a long document confuses. The floor is what the reader answers
+without any context, and from a random text of the same length.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ LADDER = pl.Schema(
 def climb(judged: Judged, scores: Mapping[str, Scores], names: pl.DataFrame, config: ScoringConfig) -> pl.DataFrame:
     """The ladder of every cell of a reader, on its gold set and on all questions; frame of schema `LADDER`.
 
-    What rests on an arm that was not asked, or of which an answer failed (`n_failed`, of all arms), is null.
-    `recovered` is the share of the gap between closed book and whole document that retrieval recovers, null where the
-    gap is not shown to exist. `harm` counts the questions that are right without context and wrong with what was
+    What depends on an arm that was not asked, or that has failed answers (`n_failed` counts those of all arms), is
+    null. `recovered` is the share of the gap between closed book and whole document that retrieval recovers, null where
+    the gap is not shown to exist. `harm` counts the questions that are right without context and wrong with what was
     retrieved.
 
     Args:
@@ -78,7 +78,7 @@ def _rungs(arms: ArmMeans, covariance: Array, number: int, confidence: float) ->
     at = {arm: arms.places[key] for arm, key in keys.items() if key in arms.places}
     n_right = {arm: arms.n_right(*keys[arm]) for arm in at}
     found: dict[str, Any] = {arm: float(arms.means.estimates[at[arm]]) for arm in ARMS if arm in at}
-    # A prompt that did not fit is nobody's loss: what rests on an arm with failed answers is unknown.
+    # A prompt that did not fit is attributed to nothing: what depends on an arm with failed answers is unknown.
     failed = {arm: arms.n_failed[keys[arm]] for arm in ARMS if arm in at}
     at_rung = {arm: place for arm, place in at.items() if not failed.get(arm)}
     found["n_failed"] = sum(failed.values())

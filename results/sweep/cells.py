@@ -1,4 +1,4 @@
-"""The scores of every cell of a sweep, and of what a reader scores without context and with whole documents."""
+"""The scores of every cell of a sweep, and of each reader without context and with whole documents."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Scores(NamedTuple):
 
 
 def macro_scores(judged: Judged, questions: str, n_labels: int, config: ScoringConfig) -> dict[tuple[str, int], Macro]:
-    """Macro precision, recall and F1 of the retrieved arm of every cell, and of the arms that no cell changes."""
+    """Macro precision, recall and F1 of the retrieved arm of every cell, and of the arms that all cells share."""
     keys = [key for key in judged.given if key[0] == "retrieved" or key[0] in BASELINE_ARMS]
     given = np.stack([judged.given[key] for key in keys], axis=1)
     found = resample_macro(given, judged.laws[questions], n_labels, config.n_resamples, config.confidence, config.seed)
@@ -65,7 +65,7 @@ def macro_scores(judged: Judged, questions: str, n_labels: int, config: ScoringC
 def score_cells(
     judged: Judged, scores: Mapping[str, Scores], names: pl.DataFrame, config: ScoringConfig
 ) -> pl.DataFrame:
-    """One row a cell; frame of schema `CELLS`.
+    """One row per cell; frame of schema `CELLS`.
 
     Args:
         judged: one reader's answers.
@@ -109,7 +109,7 @@ def _within(judged: Judged, gold: ArmMeans, margin: float) -> tuple[pl.Series, p
 
 
 def _same_prompts(judged: Judged) -> list[int]:
-    """For each cell the number of the first one that asks the very same prompts: they are one, and not to be told."""
+    """For each cell the number of the first one that asks exactly the same prompts: they are tested as one cell."""
     asked = judged.answers.filter(pl.col("arm") == "retrieved").sort(*SETTING, *CUT, "question_id")
     prompts = asked.group_by([*SETTING, *CUT], maintain_order=True).agg("prompt_hash")["prompt_hash"].to_list()
     return [number if None in one else prompts.index(one) for number, one in enumerate(prompts)]
@@ -141,7 +141,7 @@ def score_baselines(judged: Judged, scores: Mapping[str, Scores], confidence: fl
 
 
 def _answer_columns(scores: Mapping[str, Scores], key: tuple[str, int], confidence: float) -> dict[str, Any]:
-    """The answer scores of one column with their intervals; unknown over no question."""
+    """The answer scores of one column with their intervals; left out where no question counts."""
     found: dict[str, Any] = {}
     for questions, of in scores.items():
         found[f"{questions}_n"] = of.arms.means.n

@@ -1,4 +1,4 @@
-"""Does the small reader want other chunk sizes than the large one? Reader size times chunk size, with an interval."""
+"""Does the small reader want different chunk sizes from the large one? The two sizes' interaction, with intervals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def interact(readers: Sequence[Judged], labels: LabelSet, config: ScoringConfig)
     """How much more accuracy a doubling of the chunk size gives one reader than another; schema `INTERACTIONS`.
 
     A slope is that of a least-squares line through the accuracies over the binary logarithm of the size, under one
-    cut; what else varies (splitter, overlap, embedder, retriever) is averaged over. Both readers are judged on the
+    cut; everything else that varies (splitter, overlap, embedder, retriever) is averaged over. Both readers are judged
+    on the
     same questions: those in both gold sets, each by its own gold label, and all with a reference label. The interval
     is Student's over resampled documents and votes; Holm corrects over all pairs and cuts, for gold and
     for all questions separately.
@@ -67,7 +68,7 @@ def interact(readers: Sequence[Judged], labels: LabelSet, config: ScoringConfig)
 def _contrasts(
     small: Judged, large: Judged, cuts: Sequence[pl.DataFrame], questions: str, labels: LabelSet, config: ScoringConfig
 ) -> list[dict[str, Any]]:
-    """One contrast a cut, all on the same resamples."""
+    """One contrast per cut, all on the same resamples."""
     both = small.facts.select("question_id").join(large.facts.select("question_id"), on="question_id", how="inner")
     slopes, laws = [], []
     for judged in (small, large):

@@ -20,10 +20,10 @@ def gold_law(facts: pl.DataFrame, votes: pl.DataFrame, labels: LabelSet, samplin
     """What each question counts as in a reader's gold set.
 
     Where the distributions behind all three votes are known, the chances are exact; elsewhere, and under the rule
-    min_probability, which draws nothing, they are certainty of what was observed.
+    min_probability, which draws nothing, they are 1 for what was observed.
 
     Args:
-        facts: columns question_id, gold_label (null where it is not kept), reference, cluster; one row a question.
+        facts: columns question_id, gold_label (null where it is not kept), reference, cluster; one row per question.
         votes: frame of schema `VOTES`, document arm.
         labels: the label set, whose order is that of the outcomes.
         sampling: how the votes were drawn.
@@ -65,11 +65,11 @@ class Judged(NamedTuple):
 
     Attributes:
         reader: its name.
-        facts: columns question_id, reference, cluster, gold_label; one row a question, sorted by its id.
-        cells: columns `SETTING` and `CUT`, one row a cell, sorted.
+        facts: columns question_id, reference, cluster, gold_label; one row per question, sorted by id.
+        cells: columns `SETTING` and `CUT`, one row per cell, sorted.
         answers: its rows of the answers, frame of schema `ANSWERS`.
-        given: shape (questions,) by arm and number of the cell (0 for the arms that no cell changes): index of the
-            label given, `NO_LABEL` where an answer failed; an arm that was not asked is missing.
+        given: shape (questions,) by arm and number of the cell (0 for the arms that are the same in every cell): index
+            of the label given, `NO_LABEL` where an answer failed; an arm that was not asked is missing.
         laws: what counts as right: by "gold" the gold labels with the law of the votes, by "all" the references.
     """
 
@@ -83,7 +83,7 @@ class Judged(NamedTuple):
     def right(self, arm: str, n_labels: int) -> Array | None:
         """Shape (questions, labels, cells): 1 where an arm's answer is that label; None where it was not asked.
 
-        The arms that no cell changes have one column.
+        The arms that are the same in every cell have one column.
         """
         n_columns = 1 if arm in BASELINE_ARMS else len(self.cells)
         if any((arm, number) not in self.given for number in range(n_columns)):

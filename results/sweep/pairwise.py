@@ -1,4 +1,4 @@
-"""The settings of a sweep against each other, pair by pair, and which cells are shown to be near the best."""
+"""The settings of a sweep compared pair by pair, and which cells are shown to be near the best."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def compare_columns(
     """All pairs of some columns, with Holm's correction over these pairs.
 
     Args:
-        names: one a column.
+        names: one per column.
         columns: their places in `means`.
         means: accuracies of all columns, resampled together.
         right: shape (questions that count, columns): 1 where the answer is right.
@@ -47,8 +47,8 @@ def compare_columns(
         confidence: of the intervals.
 
     Returns:
-        A row a pair: the columns of `COMPARISONS` from `a` on. The p-value flips the sign of each document's summed
-        difference, all patterns counted; McNemar's test takes questions as independent.
+        A row per pair: the columns of `COMPARISONS` from `a` on. The p-value comes from flipping the sign of each
+        document's summed difference, over all patterns of signs; McNemar's test takes questions as independent.
     """
     ordered = sorted(zip(names, columns, strict=True))
     covariance = means.covariance
@@ -78,10 +78,10 @@ def difference(means: Resampled, covariance: Array, a: int, b: int, confidence: 
 def shown_within(means: Resampled, columns: Sequence[int], margin: float) -> list[float]:
     """For each of some columns, the p-value of being more than a margin worse than the best of them.
 
-    A column is within the margin of the best if it is within it of every other one; each of these claims must hold, so
-    that the largest of their one-sided p-values is that of the whole (intersection-union test: Berger 1982,
+    A column is within the margin of the best if it is within the margin of every other column. All of these claims must
+    hold, so the largest of their one-sided p-values is that of the whole (intersection-union test: Berger 1982,
     "Multiparameter Hypothesis Testing and Acceptance Sampling"). Which column is best is not taken from the data. Holm
-    corrects for how many columns are tried.
+    corrects for the number of columns that are tried.
 
     Args:
         means: accuracies of all columns, resampled together.

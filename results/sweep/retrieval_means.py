@@ -1,4 +1,4 @@
-"""How well each setting retrieves under each cut, over all questions: it does not depend on who reads."""
+"""How well each setting retrieves under each cut, over all questions; this does not depend on the reader."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def mean_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfi
 def _columns(
     known: pl.DataFrame, places: pl.DataFrame, asked: pl.DataFrame, scores: tuple[str, ...], config: ScoringConfig
 ) -> list[pl.Series]:
-    """Each score with the ends of its interval, a row a place; all share the resamples."""
+    """Each score with the ends of its interval, one row per place; all share the resamples."""
     n_questions, n_places = len(asked), len(places)
     grid = places.join(asked.select("question_id"), how="cross", maintain_order="left_right")
     lined_up = grid.join(known, on=[*SETTING, *CUT, "question_id"], how="left", maintain_order="left")
@@ -62,8 +62,8 @@ def _columns(
     values = lined_up.select(scores).to_numpy().reshape(n_places, n_questions, len(scores)).transpose(1, 0, 2)
     law = fixed_law(np.zeros(n_questions, dtype=np.int64), 1, asked["cluster"].to_list())
     means = resample_means(values.reshape(n_questions, 1, -1), law, config.n_resamples, config.seed)
-    # A share of questions is often that of all of them, where percentiles would shrink to a point. Hits are shares, and
-    # so is every score that happens to be 0 or 1 of each question, such as recall where one document is gold.
+    # A share of questions is often all of them, and percentiles would shrink to a point. Hits are shares, and so is
+    # every score that happens to be 0 or 1 on each question, such as recall where one document is gold.
     is_share = np.asarray(np.isin(values, (0.0, 1.0)).all(axis=0))
     found = []
     for at, score in enumerate(scores):

@@ -1,4 +1,4 @@
-"""The result frames of a sweep: scores of every cell, comparisons between settings, where losses come from."""
+"""The result frames of a sweep: scores of every cell, comparisons of settings, and where losses come from."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from results.sweep.pairwise import COMPARISONS, compare_columns
 
 
 class Scored(NamedTuple):
-    """The result frames of a sweep; their schemas are beside the functions that fill them.
+    """The result frames of a sweep; each schema is next to the function that fills it.
 
     Attributes:
-        cells: a row a cell.
-        baselines: a row a reader and arm that no cell changes: closed book, whole document.
-        classes: a row a cell and label.
-        comparisons: a row a pair of settings under one cut.
-        ladder: a row a cell, on gold and on all questions: where its losses come from.
-        interactions: a row a pair of readers and cut: whether they want different chunk sizes.
+        cells: one row per cell.
+        baselines: one row per reader and arm that is the same in every cell: closed book, whole document.
+        classes: one row per cell and label.
+        comparisons: one row per pair of settings under one cut.
+        ladder: one row per cell, on gold and on all questions: where its losses come from.
+        interactions: one row per pair of readers and cut: whether they want different chunk sizes.
     """
 
     cells: pl.DataFrame

@@ -104,7 +104,7 @@ def test_labelers_are_compared_on_several_corpora(compared):
     assert all(one["memory"] > 50e6 and one["tokens_per_second"] > 0 for one in session["speeds"])
     report = (folder / "report.md").read_text()
     for section in (
-        "## Labelers compared",
+        "## Readers compared",
         "## On several corpora",
         "## Label bias",
         "## By slice",

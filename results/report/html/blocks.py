@@ -12,7 +12,7 @@ from markupsafe import Markup
 from results.report.html.example_view import ShownExample
 from results.report.plots.plot import Plot
 
-WIDE = 520  # pixels of a plot that does not fit beside another
+WIDE = 520  # pixels of a plot that does not fit next to another
 _WIDTH = re.compile(r'<svg [^>]*?\bwidth="(\d+)')
 
 
@@ -37,7 +37,7 @@ class Limits(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table that opens on demand. What is not shown is said in `note`."""
+    """A table that opens on demand; `note` says what is not shown."""
 
     caption: str
     header: Sequence[str]
@@ -54,7 +54,7 @@ class Figure(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Plots beside each other where there is room; what is left out lies beside the report."""
+    """Plots side by side where there is room; those left out are files next to the report."""
 
     plots: Sequence[Figure]
     left_out: Sequence[str]
@@ -130,7 +130,7 @@ class Shelf:
 
 
 def inlined(plot: Plot, number: int) -> Figure:
-    """The SVG with ids of its own: the clip paths of all plots have the same names as they are drawn."""
+    """The SVG with ids of its own: as drawn, the clip paths of all plots have the same names."""
     svg = plot.svg
     for mark in ('id="', "url(#"):
         svg = svg.replace(f"{mark}clip", f"{mark}p{number}-clip")

@@ -7,11 +7,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 MEANING = {
-    "retrieval": "Lost by retrieval: right from the best chunks of the gold document, wrong from what was retrieved",
-    "chunking": "Lost by chunking: right from the whole document, wrong from its best chunks",
-    "retrieval or chunking": "Lost by retrieval or chunking: right from the whole document, wrong from chunks",
+    "retrieval": "Lost by retrieval: right with the best chunks of the gold document, wrong with what was retrieved",
+    "chunking": "Lost by chunking: right with the whole document, wrong with its best chunks",
+    "retrieval or chunking": "Lost by retrieval or chunking: right with the whole document, wrong with chunks",
     "harmed": "Harmed: right without any context, wrong with what was retrieved",
-    "reader": "Lost by the reader: wrong from the whole document too, though its votes agreed on it",
+    "reader": "Lost by the reader: wrong with the whole document too, although its votes agreed",
 }
 
 
@@ -86,8 +86,8 @@ def split_segments(
         chunks: the same with `rank`.
 
     Returns:
-        Segments whose texts join to `text`. A chunk that began before the stretch is not opened in it, nor is one that
-        ends after it closed.
+        Segments whose texts join to `text`. A chunk that began before the stretch is not opened in it, and one that
+        ends after it is not closed.
     """
     end = start + len(text)
     marks = {start, end} | {place for one in (*evidence, *chunks) for place in (one["start"], one["end"])}

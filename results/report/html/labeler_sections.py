@@ -1,4 +1,4 @@
-"""The sections on labelers: those of the Markdown report, with plots and with the tables behind them."""
+"""The sections on readers: those of the Markdown report, with plots and with the tables behind them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REPORT = "report.md"
 def labeler_sections(
     manifest: Mapping[str, Any], tables: Tables, marks: Mapping[str, str], shelf: Shelf, limits: Limits
 ) -> list[Section]:
-    """Every section on labelers whose frames are there and say something."""
+    """Every section on readers whose frames are present and not empty."""
     shown = mark_tables(literal(tables), marks)
     written = {name: frame for name, frame in shown.items() if not frame.is_empty()}
     renders: dict[str, Callable[[Tables], str]] = {
@@ -63,7 +63,7 @@ def labeler_sections(
 
 
 def excluded_section(tables: Tables, marks: Mapping[str, str], limits: Limits) -> Section:
-    """What the filter keeps, why questions are out, and the first of these."""
+    """What the filter keeps, why questions are excluded, and the first of these."""
     is_any = not tables["gold"]["kept"].all()
     blocks: list[Block] = []
     title = "What the filter keeps"
@@ -94,7 +94,7 @@ def _clipped(text: str, most: int = 400) -> str:
 def _section(name: str, text: str, shelf: Shelf, limits: Limits, tables: Tables) -> Section:
     title, html = split_section(text)
     fits = len(html) <= limits.prose_bytes
-    blocks: list[Block] = [Prose(html if fits else f"Too long to be shown here; it stands in {REPORT}.")]
+    blocks: list[Block] = [Prose(html if fits else f"Too long to show here; see {REPORT}.")]
     if name == "unanimity":
         blocks += _curves(tables, shelf, limits)
     return Section(name, title, blocks)

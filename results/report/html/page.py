@@ -38,7 +38,7 @@ from results.settings import cut_of
 
 
 def made_section(manifest: Mapping[str, Any]) -> Section:
-    """Sessions as the Markdown report tells them, then digests and seeds as the manifest has them."""
+    """Sessions as in the Markdown report, then digests and seeds as in the manifest."""
     written = dict(manifest) | {"sessions": literal_values(manifest["sessions"])}
     title, html = split_section(made_markdown(written))
     blocks: list[Block] = [Prose(html)]
@@ -55,7 +55,7 @@ def made_section(manifest: Mapping[str, Any]) -> Section:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Everything that is not a dictionary or a list of such, with the path to it."""
+    """Everything that is not a dictionary or a list of dictionaries, with the path to it."""
     if isinstance(value, Mapping):
         for name, of in value.items():
             yield from _leaves(of, f"{path}, {name}")
@@ -93,8 +93,8 @@ def render_html(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plo
 
     Args:
         manifest: content of `manifest.json`.
-        tables: frames by name; a section appears where its frames are there and say something.
-        plots: those of `draw_plots`, where they have been drawn already.
+        tables: frames by name; a section appears where its frames are present and not empty.
+        plots: those of `draw_plots`, if they have been drawn already.
     """
     drawn = draw_plots(tables) if plots is None else plots
     page = ""
@@ -113,7 +113,7 @@ def _page(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plot], li
     chosen = [{**one, "reader": marked(one["reader"], marks)} for one in recommendations]
     sections = _sections(manifest, tables, marks, verdicts, chosen, Shelf(plots, limits), limits)
     template = environment().get_template("report.html.j2")
-    # The style sheet is a file of this package: it is no text from a corpus.
+    # The style sheet is a file of this package, not text from a corpus.
     style = Markup(files("results.report.html").joinpath("templates/style.css").read_text("utf-8"))  # noqa: S704  # a file of ours
     return template.render(
         manifest=manifest, verdict=bool(verdicts), recommendations=advice, legend=legend_of(marks),
@@ -152,9 +152,9 @@ def _sections(
 
 def _example_section(tables: Tables, limits: Limits) -> Section:
     text = (
-        "Gold questions that are answered wrongly from what was retrieved, the surest wrong answers first. In the "
-        "texts, evidence is bold and underlined twice; a chunk that was read is marked, between brackets with its "
-        "rank: [1 … 1]."
+        "Gold questions that the reader gets wrong with what was retrieved, the surest wrong answers first. In the "
+        "texts, evidence is bold and underlined twice; each chunk that was read is highlighted, between brackets with "
+        "its rank: [1 … 1]."
     )
     blocks: list[Block] = [Prose(text)]
     for (reader,), rows in tables["examples"].group_by("reader", maintain_order=True):

@@ -1,7 +1,7 @@
 """Sections of the Markdown report in HTML, so that their words and numbers have one origin.
 
 Only what these sections use is understood: emphasis, code, tables, headings, quotes and lists. HTML, entities and
-foreign links stay the text that they are.
+foreign links are shown as plain text.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _literal(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def literal_values(value: Any) -> Any:
-    """The same for whatever text stands in nested lists and dictionaries; keys stay."""
+    """The same for all text in nested lists and dictionaries; keys stay as they are."""
     if isinstance(value, str):
         return _SYNTAX.sub(r"\\\1", value)
     if isinstance(value, Mapping):

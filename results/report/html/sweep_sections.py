@@ -35,8 +35,8 @@ def accuracy_section(tables: Tables, recommended: Collection[Cell], shelf: Shelf
     blocks: list[Block] = [
         Prose(
             "Share of right answers on the reader's own gold set, with intervals over resampled documents and votes. "
-            "With an equal number of chunks, bigger chunks read more; with an equal token budget all read about as "
-            "much."
+            "With an equal number of chunks, bigger chunks mean more text to read; with an equal token budget, all "
+            "settings read about the same amount."
         )
     ]
     header = ["setting", "read", "gold accuracy", "gold F1", "all accuracy", "tokens read", "chunks", "failed", "notes"]
@@ -85,11 +85,11 @@ def retrieval_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     ]  # fmt: skip
     header = ["setting", "read", "questions", *scores.values(), "tokens read"]
     text = (
-        "Hit, recall, precision, MRR and nDCG are of the gold documents; span scores are of the evidence, in tokens. "
-        "They do not depend on a reader."
+        "Hit, recall, precision, MRR and nDCG score the gold documents; span scores count tokens of the evidence. "
+        "None of them depends on a reader."
     )
     if not any(name in scores for name in SPAN_SCORES):
-        text += " This corpus marks no evidence, so that there are no span scores."
+        text += " This corpus marks no evidence, so there are no span scores."
     blocks = [
         Prose(text),
         *_figures(shelf.take("retrieval_by_size")),
@@ -99,16 +99,16 @@ def retrieval_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
 
 
 def ladder_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
-    """What is lost, and to whom."""
+    """What is lost, and where."""
     ladder = tables["ladder"]
     blocks: list[Block] = [
         Prose(
-            "What is wrong is split exactly: lost by the reader (wrong with the whole document), by the chunking (the "
-            "best chunks of the gold document do worse than the whole of it), by the retrieval (what was retrieved "
-            "does worse than the best chunks). A part can be negative, where less text helps: it stands to the left "
-            "of 0, and the parts to the right pass 1 by as much. Recovered: share of the gap between closed book and "
-            "whole document, unknown where the gap is not shown to exist. Harm: right without context, wrong with "
-            "what was retrieved."
+            "The wrong answers are split exactly into three parts: lost by the reader (wrong with the whole document), "
+            "by the chunking (the best chunks of the gold document do worse than the whole document) and by the "
+            "retrieval (what was retrieved does worse than the best chunks). A part is negative where less text helps: "
+            "it is drawn to the left of 0, and the parts to the right then exceed 1 by as much. Recovered: how much of "
+            "the gap between closed book and whole document is closed, unknown where the gap is not shown to exist. "
+            "Harm: right without context, wrong with what was retrieved."
         )
     ]
     header = ["setting", "read", "questions", "n", *ARM_NAMES.values(), "wrong = reader + chunking + retrieval"]
@@ -129,7 +129,7 @@ def ladder_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
 def pareto_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     """Accuracy against the tokens read."""
     blocks: list[Block] = [
-        Prose("A cell on the frontier has no other that is at least as accurate for no more tokens of context.")
+        Prose("A cell is on the frontier if no other cell is at least as accurate with no more tokens of context.")
     ]
     blocks += _figures(shelf.take("pareto"))
     for reader in _readers(tables["cells"]):
@@ -151,7 +151,9 @@ def interaction_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section
         f"{cut_of(row).name}, {row['questions']} questions: {row['finding']}" for row in rows.iter_rows(named=True)
     ]
     blocks: list[Block] = [
-        Prose("Change of accuracy for each doubling of the chunk size, of both readers and the difference of the two."),
+        Prose(
+            "Change in accuracy with each doubling of the chunk size, for both readers, and the difference of the two."
+        ),
         Lines(found),
         *_figures(shelf.take("interaction")),
     ]
@@ -176,7 +178,7 @@ def class_section(tables: Tables, limits: Limits) -> Section:
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
     header = ["setting", "reader", "read", "label", "precision", "recall", "F1", "n", "answered"]
-    text = "Against the gold labels. A mean over labels can hide that one of them is never answered."
+    text = "Scored against the gold labels. A mean over labels can hide that one of them is never given."
     return Section("labels", "By label", [Prose(text), Table("Scores of each label in each cell", header, body, note)])
 
 
@@ -186,7 +188,7 @@ def _with_settings(classes: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
 
 
 def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], limits: Limits) -> Section:
-    """Settings pair by pair; of many, those with the leader of their cut first."""
+    """Settings pair by pair; where there are many, those with the leader of their cut come first."""
     led = {(one["reader"], one["cut"], one["best"]) for one in verdicts}
     frame = tables["comparisons"]
     with_leader = [
@@ -202,8 +204,8 @@ def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], li
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
     text = (
-        "Difference of accuracy on the gold set, with its interval; exact sign-flip p-value by document, with Holm's "
-        "correction over the pairs of one reader and cut."
+        "Difference in accuracy on the gold set, with its interval, and the p-value of an exact sign-flip test by "
+        "document, with Holm's correction over the pairs of one reader and cut."
     )
     if note:
         text += " Pairs with the leader of their reader and cut come first."
@@ -212,7 +214,7 @@ def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], li
 
 
 def verdict_section(verdicts: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, Any]]) -> Section:
-    """One line a cut for retrieval alone, and one a reader and cut, under its reader."""
+    """One line per cut for retrieval alone, and one per reader and cut, under its reader."""
     blocks: list[Block] = []
     if choices:
         blocks += [Heading("What retrieves best"), Lines([one["line"] for one in choices])]

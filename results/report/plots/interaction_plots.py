@@ -12,7 +12,7 @@ WIDTH, STEP = 300, 22
 
 
 def plot_interactions(interactions: pl.DataFrame) -> list[Plot]:
-    """Change of accuracy per doubling of the chunk size, for both readers and their difference; a plot for each pair.
+    """Change in accuracy per doubling of the chunk size, for both readers and their difference; a plot for each pair.
 
     Args:
         interactions: the frame of that name.
@@ -21,8 +21,8 @@ def plot_interactions(interactions: pl.DataFrame) -> list[Plot]:
     rows = visible_frame(interactions.drop_nulls("difference"))
     of_pairs = rows.group_by("small", "large", "questions", maintain_order=True)
     for number, ((small, large, questions), of_pair) in enumerate(of_pairs, 1):
-        title = f"{small} and {large}: change of accuracy per doubling of the chunk size ({questions} questions)"
-        text = "Slopes with intervals, by cut. An interval that holds 0 shows no effect of size."
+        title = f"{small} and {large}: change in accuracy per doubling of the chunk size ({questions} questions)"
+        text = "Slopes with intervals, by cut. An interval that contains 0 shows no effect of size."
         svg = _forest(title, of_pair, [str(small), str(large), f"{small} minus {large}"])
         plots.append(described(f"interaction_{number}.svg", title, text, svg))
     return plots
@@ -45,7 +45,7 @@ def _forest(title: str, rows: pl.DataFrame, names: list[str]) -> str:
     y = alt.Y("read:N", title=None, sort=reads)
     beside = alt.YOffset("what:N", sort=names, scale=alt.Scale(domain=names, paddingOuter=0.8))
     base = alt.Chart(long).encode(y=y, yOffset=beside, color=colour)
-    change = "change of accuracy"
+    change = "change in accuracy"
     bars = base.transform_filter("isValid(datum.low)").mark_rule().encode(x=alt.X("low:Q", title=change), x2="high:Q")
     points = base.mark_point(filled=True, size=50, opacity=1).encode(x=alt.X("value:Q", title=change), shape=shape)
     zero = alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 3], color="#444444").encode(x="at:Q")

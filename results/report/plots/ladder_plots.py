@@ -39,7 +39,7 @@ def plot_ladder(ladder: pl.DataFrame) -> list[Plot]:
         title = f"{reader}, {cut.title}: what is right, and where the rest is lost"
         letters = "; ".join(f"{letter}: {name}" for name, (letter, *_) in PARTS.items())
         file = f"ladder_{readers.index(reader) + 1}_{cut.file_part}.svg"
-        described_by = f"Stacked bars of shares. {letters}. Negative shares stand left of 0."
+        described_by = f"Stacked bars of shares. {letters}. Negative shares are to the left of 0."
         plots.append(described(file, title, described_by, _bars(title, visible_frame(rows))))
     return plots
 
@@ -69,7 +69,7 @@ def _bars(title: str, rows: pl.DataFrame) -> str:
         text="text:N",
         color=alt.Color("part:N", scale=inks, legend=None),
     )
-    # Names stand above their bars: beside them, the longest would leave no room on a phone.
+    # Names are above their bars: next to them, the longest would leave no room on a phone.
     labels = alt.Chart(rows.select("setting")).mark_text(align="left", baseline="bottom", dy=-10, fontSize=10)
     labels = labels.encode(y=y, x=alt.value(0), text="setting:N")
     chart = alt.layer(bars, numbers, labels).resolve_scale(color="independent")

@@ -1,4 +1,4 @@
-"""What accuracy costs: the cells of a reader by the context they read, and the frontier of those that nobody beats."""
+"""What accuracy costs: a reader's cells by the context they read, and the frontier of those that no other beats."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def plot_pareto(cells: pl.DataFrame, baselines: pl.DataFrame | None) -> list[Plo
         if rows.is_empty():
             continue
         title = f"{reader}: accuracy on its gold set by the tokens of context it reads"
-        text = "Hollow points: all cells. Numbered points on a line: no cell is as accurate for fewer tokens."
+        text = "Hollow points: all cells. Numbered points on a line: no cell is as accurate with fewer tokens."
         svg = _scatter(title, visible_frame(rows), visible_frame(frontier(cells, reader)), _levels(baselines, reader))
         plots.append(described(f"pareto_{number}.svg", title, text, svg))
     return plots

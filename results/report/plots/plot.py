@@ -1,6 +1,6 @@
 """Plots as SVG, drawn with Vega-Lite; they render frames and compute nothing.
 
-Labelers are told apart by colour, by dash and by the shape of their marks, so that the plots read without colours.
+Readers differ in colour, in dash and in the shape of their marks, so the plots can be read without colour.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from results.report.visible import visible, visible_frame
 
 # Okabe and Ito's palette, without its yellow: told apart under the common colour deficiencies.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-# Of other lengths than the palette, so that the eighth labeler does not look like the first.
+# Not as many as colours, so that the eighth reader does not look like the first.
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 WIDTH, HEIGHT = 420, 280
@@ -30,9 +30,9 @@ class Plot(NamedTuple):
     """A plot that can stand alone.
 
     Attributes:
-        file: its file name beside the report.
+        file: its file name, next to the report.
         title: what it shows, in a line.
-        description: what a reader who does not see it has to know; its numbers stand in a table.
+        description: what somebody who cannot see it has to know; its numbers are in a table.
         svg: the picture; it carries title and description.
     """
 
@@ -43,7 +43,7 @@ class Plot(NamedTuple):
 
 
 def described(file: str, title: str, description: str, svg: str) -> Plot:
-    """A picture with its title and description written into it, for those who hear it."""
+    """A picture with its title and description written into it, for screen readers."""
     start, rest = svg.split(">", 1)
     told = f"<title>{escape(visible(title))}</title><desc>{escape(visible(description))}</desc>"
     return Plot(file, title, description, f'{start} role="img">{told}{rest}')
@@ -55,7 +55,7 @@ def plot_risk_coverage(curve: pl.DataFrame, labelers: pl.DataFrame, marks: Mappi
     Args:
         curve: frame of schema `RISK_COVERAGE`.
         labelers: frame of schema `LABELERS`, for the majority share, a horizontal rule.
-        marks: sign behind the name of a labeler.
+        marks: sign after the name of a reader.
     """
     import altair as alt
 
@@ -81,11 +81,11 @@ def plot_risk_coverage(curve: pl.DataFrame, labelers: pl.DataFrame, marks: Mappi
 def plot_vote_curves(curves: pl.DataFrame, marks: Mapping[str, str]) -> str:
     """Expected coverage and accuracy of the unanimous set over temperature, top_p and min_p.
 
-    A point marks the labeler's own setting; bands are the intervals of the accuracy.
+    A point marks the reader's own sampling; bands are the intervals of the accuracy.
 
     Args:
         curves: frame of schema `VOTE_CURVES`.
-        marks: sign behind the name of a labeler.
+        marks: sign after the name of a reader.
     """
     import altair as alt
 
@@ -116,12 +116,12 @@ def plot_vote_curves(curves: pl.DataFrame, marks: Mapping[str, str]) -> str:
 
 
 def _named(frame: pl.DataFrame, marks: Mapping[str, str]) -> pl.DataFrame:
-    """The rows with the marks behind the names."""
+    """The rows with the marks after the names."""
     return visible_frame(frame.with_columns(reader=pl.col("reader").replace(_names(frame, marks))))
 
 
 def thinned(curve: pl.DataFrame, most: int = STEPS_DRAWN) -> pl.DataFrame:
-    """Of a curve with a step a question, those that are far enough apart to be seen."""
+    """The steps of a curve, one per question, that are far enough apart to be seen."""
     n_steps = min(most, MOST_ROWS // curve["reader"].n_unique() - 1)
     steps = curve.with_columns(step=(pl.col("coverage") * n_steps).ceil())
     return steps.unique(["reader", "step"], keep="last", maintain_order=True).drop("step")
@@ -137,15 +137,15 @@ def _by_labeler(alt: Any, frame: pl.DataFrame, marks: Mapping[str, str]) -> dict
     colours = alt.Scale(domain=names, range=[COLOURS[at % len(COLOURS)] for at in range(len(names))])
     dashes = alt.Scale(domain=names, range=[DASHES[at % len(DASHES)] for at in range(len(names))])
     return {
-        "color": alt.Color("reader:N", title="labeler", scale=colours),
-        "strokeDash": alt.StrokeDash("reader:N", title="labeler", scale=dashes),
+        "color": alt.Color("reader:N", title="reader", scale=colours),
+        "strokeDash": alt.StrokeDash("reader:N", title="reader", scale=dashes),
     }
 
 
 def _shape(alt: Any, frame: pl.DataFrame, marks: Mapping[str, str]) -> Any:
     names = [visible(name) for name in _names(frame, marks).values()]
     shapes = alt.Scale(domain=names, range=[SHAPES[at % len(SHAPES)] for at in range(len(names))])
-    return alt.Shape("reader:N", title="labeler", scale=shapes)
+    return alt.Shape("reader:N", title="reader", scale=shapes)
 
 
 def tenths(values: Iterable[float | None]) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from results.report.visible import visible, visible_frame
 from results.settings import CUT, cuts_in
 
 BESIDE_SIZE = ("splitter", "overlap", "embedder", "retriever")
-ONLY = "all settings"  # name of the series where nothing varies beside the size
+ONLY = "all settings"  # name of the series where nothing varies besides the size
 MOST_SERIES = 6  # of a plot; more are drawn in further plots
 
 
@@ -29,7 +29,7 @@ class Group(NamedTuple):
 
 
 def with_series(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `series` (what varies beside the size, in words) and `read` (as in `k = 3` or `budget = 512`)."""
+    """Add `series` (what varies besides the size, in words) and `read` (as in `k = 3` or `budget = 512`)."""
     varying = [name for name in BESIDE_SIZE if name in frame.columns and frame[name].n_unique() > 1]
     words = [pl.format("overlap {}", name) if name == "overlap" else pl.col(name) for name in varying]
     series = pl.concat_str(words, separator=", ") if words else pl.lit(ONLY)
@@ -131,7 +131,7 @@ def _long(rows: pl.DataFrame, scores: dict[str, str]) -> pl.DataFrame:
 
 
 def _panels(title: str, rows: pl.DataFrame, group: Group, axis: str, domain: tuple[float, float]) -> str:
-    """A panel above the other, with one legend; the marks of one size stand beside each other."""
+    """Panels one above the other, with one legend; the marks of one size are side by side."""
     import altair as alt
 
     shown = rows.select("series", "size", "value", "low", "high", "panel")

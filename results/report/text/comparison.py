@@ -1,4 +1,4 @@
-"""The report's sections on a comparison of labelers."""
+"""The report's sections on a comparison of readers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def render_agreement(agreement: pl.DataFrame) -> str:
 
 
 def pair_section(tables: Tables) -> str:
-    """Labelers pair by pair, and whether they fail together."""
+    """Readers pair by pair, and whether they fail together."""
     rows = tables["pairs"].rows(named=True)
     if not rows:
-        return "## Labelers compared\n\nNo two labelers share a question with a reference label: nothing to compare."
+        return "## Readers compared\n\nNo two readers share a question with a reference label: nothing to compare."
     header = ["a", "b", "n", "accuracy a", "accuracy b", "difference", "only a / b right", "Cohen's g", "p (Holm)"]
     header += ["detectable", "kappa", "finding"]
     body = [
@@ -42,15 +42,15 @@ def pair_section(tables: Tables) -> str:
     ]  # fmt: skip
     return "\n\n".join(
         [
-            "## Labelers compared",
-            "Most probable labels on the same questions; exact sign-flip test by document (McNemar's where each "
-            "question has a document of its own), Holm over the pairs. *Detectable*: the smallest true difference that "
-            "this n would have shown with 80 % power. Cohen's g: the share of discordant questions that a won, less "
-            "one half.",
+            "## Readers compared",
+            "The most probable labels on the same questions, with an exact sign-flip test by document (McNemar's where "
+            "each question has a document of its own) and Holm's correction over the pairs. *Detectable*: the smallest "
+            "true difference that this n would have shown with 80 % power. *Cohen's g*: the share of discordant "
+            "questions that a gets right, minus one half.",
             table(header, body),
             "### Do they fail together?",
-            "In brackets what errors would give that are independent among questions of the same reference label; "
-            "one-sided permutation tests, Holm over the pairs.",
+            "Brackets hold what independent errors would give among questions with the same reference label. The "
+            "permutation tests are one-sided, with Holm's correction over the pairs.",
             table(["a", "b", "both wrong", "p", "of these the same label", "p"], failures),
         ]
     )
@@ -70,9 +70,9 @@ def score_section(tables: Tables) -> str:
     ]  # fmt: skip
     return "\n\n".join(
         [
-            "### On whose questions",
-            "Against the reference labels: all questions, those of the labeler's own gold set, and those that are in "
-            "every labeler's.",
+            "### On which questions",
+            "Scored against the reference labels: on all questions, on the reader's own gold set, and on the questions "
+            "in every reader's gold set.",
             table(["labeler", "questions", "n", "accuracy", "precision", "recall", "F1"], own),
             table(["labeler", "label", "n", "answered", "precision", "recall", "F1"], classes),
         ]
@@ -80,7 +80,7 @@ def score_section(tables: Tables) -> str:
 
 
 def best_section(tables: Tables) -> str:
-    """Which labeler is the best on which slice."""
+    """Which reader is the best on which slice."""
     body = [
         [row["slice"], row["value"], str(row["n"]), f"{row['best']} {row['accuracy']:.3f}",
          f"{row['second']} {row['second_accuracy']:.3f}", p_value(row["p_holm"]), row["finding"]]
@@ -88,15 +88,15 @@ def best_section(tables: Tables) -> str:
     ]  # fmt: skip
     return "\n\n".join(
         [
-            "### Who is best on which slice",
-            "The leader must beat every other labeler there; Holm over all slices and pairs.",
+            "### Which reader is best on which slice",
+            "The leader must beat every other reader there, with Holm's correction over all slices and pairs.",
             table(["slice", "value", "n", "leads", "second", "p (Holm)", "finding"], body),
         ]
     )
 
 
 def corpora_section(tables: Tables) -> str:
-    """The same labelers on several corpora."""
+    """The same readers on several corpora."""
     rows = [
         [row["reader"], row["corpus"], str(row["n"]), interval(row, "accuracy", "accuracy_low", "accuracy_high"),
          share(row["majority_share"]), interval(row, "above_chance", "above_low", "above_high"), row["standing"]]
@@ -110,8 +110,8 @@ def corpora_section(tables: Tables) -> str:
     return "\n\n".join(
         [
             "## On several corpora",
-            "Corpora differ in their share of labels, so that what is compared is not bare accuracy but how much "
-            "more often a labeler is right than its own answers, shuffled, would be.",
+            "Corpora differ in their shares of labels. So bare accuracies are not compared, but how much more often a "
+            "reader is right than its own answers would be if shuffled.",
             table(["labeler", "corpus", "n", "accuracy", "majority share", "above chance", "standing"], rows),
             table(["labeler", "from one to the other", "change", "p (Holm)", "finding"], shifts),
         ]
@@ -119,7 +119,7 @@ def corpora_section(tables: Tables) -> str:
 
 
 def speed_section(session: Mapping[str, Any]) -> str:
-    """What a probe of each labeler took, measured side by side in one session."""
+    """What a probe of each reader took, measured side by side in one session."""
     body = [
         [one["reader"], str(one["questions"]), f"{one['seconds']:.1f}", _number(one["tokens_per_second"]),
          _number(one["seconds_per_1000"]), f"{one['memory'] / 1e6:.0f} MB", _money(one["usd_per_1000"])]
@@ -130,8 +130,8 @@ def speed_section(session: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             "## Speed and cost",
-            f"Three votes a question, one labeler after the other on the same questions, {session['started']}, "
-            f"{session['machine']['cpus']} CPUs; after one question to warm up. Memory is what loading and asking "
+            f"Three votes per question, one reader after another on the same questions, {session['started']}, "
+            f"{session['machine']['cpus']} CPUs, after one question to warm up. Memory is what loading and asking "
             "added to the process. Money is the time at the machine's hourly price in the price table.",
             table(header, body),
         ]

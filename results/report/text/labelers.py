@@ -1,4 +1,4 @@
-"""The report's sections on labelers: accuracy, what unanimity is worth, label bias, what the filter throws away."""
+"""The report's sections on readers: accuracy, what unanimity is worth, label bias, what the filter throws away."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def labeler_section(tables: Tables) -> str:
         for row in tables["labelers"].iter_rows(named=True)
     ]  # fmt: skip
     parts = [
-        "## Labelers on whole documents",
-        "Accuracy is of the most probable label, with its Wilson interval, wider where documents hold several "
-        "questions. Two one-sided tests with Holm's correction over the labelers: more accurate than always giving the "
-        "majority label (exact, paired); right more often than its own answers, shuffled, would be (permutation).",
+        "## Readers on whole documents",
+        "Accuracy is that of the most probable label, with a Wilson interval that is wider where documents hold "
+        "several questions. Two one-sided tests, with Holm's correction over the readers, ask whether a reader is more "
+        "accurate than always giving the majority label (exact, paired), and whether it is right more often than its "
+        "own answers would be if shuffled (permutation).",
         table(header, body),
     ]
     parts += [_not_qualified(row) for row in tables["labelers"].iter_rows(named=True) if row["qualified"] is False]
@@ -38,20 +39,20 @@ def labeler_section(tables: Tables) -> str:
 
 def _not_qualified(row: Mapping[str, Any]) -> str:
     if row["standing"] == "cannot tell":
-        against_chance = " Too few questions to tell it from chance either."
+        against_chance = " There are too few questions to tell whether it beats chance."
     elif row["standing"] == "at chance":
         bound = row["above_chance_high"]
-        worse = "worse" if bound < 0 else f"not shown to be better, and by no more than {share(bound)} if they are"
+        worse = "worse" if bound < 0 else f"not shown to be better, and better by {share(bound)} at most"
         against_chance = (
-            f" It is **at chance**: shuffled, its answers would be right on {share(row['chance'])}; as they are, they "
-            f"are {worse}."
+            f" It is **at chance**: if shuffled, its answers would be right on {share(row['chance'])}; as they are, "
+            f"they are {worse}."
         )
     else:
         against_chance = ""
     return (
         f"> **Not qualified: {row['reader']}** is right on {share(row['accuracy'])} of its questions; always answering "
         f"{code(row['majority_label'])} would be right on {share(row['majority_share'])} (exact one-sided p "
-        f"{p_value(row['p_vs_majority_holm'], '= ')}, Holm). Its gold set and its scores prove little."
+        f"{p_value(row['p_vs_majority_holm'], '= ')}, Holm). Its gold set and its scores are weak evidence."
         f"{against_chance}"
     )
 
@@ -76,13 +77,13 @@ def unanimity_section(tables: Tables) -> str:
     gain_header += ["most probable label", "gain over that", "p (Holm)", "AURC", "does unanimity raise accuracy?"]
     parts = [
         "## What unanimity is worth",
-        "Computed from the recorded label distributions under each labeler's own sampling: the exact law of its three "
-        "votes, of which the three drawn ones are one outcome. The accuracies are expectations over that law.",
+        "Computed from the recorded label distributions under each reader's own sampling: the exact law of its three "
+        "votes. The three votes that were drawn are one outcome of that law; the accuracies are expectations over it.",
         table(["labeler", "n", "P(unanimous)", "drawn unanimous", "P(majority)", "P(three-way tie)", "unknown"], law),
         table(gain_header, gains),
-        "A single vote is a draw, and three draws agree mostly where the distribution is least flat: part of the gain "
-        "over a single vote is only that. The gain over the labeler's most probable label is what waiting for "
-        "agreement adds to simply taking its best answer. AURC is the mean error over all coverages, less is better.",
+        "A single vote is a draw, and three draws agree mostly where the distribution is least flat, which explains "
+        "part of the gain over a single vote. The gain over the reader's most probable label is what waiting for "
+        "agreement adds to simply taking its best answer. AURC is the mean error over all coverages; lower is better.",
     ]
     if not tables["risk_coverage"].is_empty():
         parts.append(f"![Accuracy of what is kept, by coverage]({RISK_PLOT})")
@@ -106,11 +107,11 @@ def diversity_section(tables: Tables) -> str:
         [
             "### How much the three votes can differ",
             table(header, body),
-            'The last three columns are the *same* distributions at other temperatures: "unanimous" at a low '
-            "temperature mostly measures the temperature. A label distribution of .6 / .3 / .1 is unanimous with "
-            "probability .24 at temperature 1 and .91 at 0.2. Compare coverage and unanimity only between labelers at "
-            "one temperature and truncation. *Prompts differ*: how often the most probable labels of the three prompts "
-            "differ, which no temperature explains; 0 for `resample`, whose three prompts are one.",
+            "The last three columns use the *same* distributions at other temperatures: unanimity at a low temperature "
+            "mostly measures the temperature. With a label distribution of .6 / .3 / .1, three votes are unanimous "
+            "with probability .24 at temperature 1 and .91 at 0.2. Compare coverage and unanimity only between readers "
+            "at the same temperature and truncation. *Prompts differ*: how often the most probable labels of the three "
+            "prompts differ, which no temperature explains; 0 for `resample`, whose three prompts are the same.",
         ]
     )
 
@@ -120,7 +121,7 @@ def _truncation(row: Mapping[str, Any]) -> str:
 
 
 def consensus_section(tables: Tables, *, has_excluded: bool) -> str:
-    """What each rule keeps, what of each label is kept, and why questions are out."""
+    """What each rule keeps, how much of each label is kept, and why questions are excluded."""
     rules = [
         [row["reader"], f"`{row['rule']}`", f"{row['kept']} of {row['n']}", share(row["coverage"]), _kept(row)]
         for row in tables["consensus"].iter_rows(named=True)
@@ -134,7 +135,7 @@ def consensus_section(tables: Tables, *, has_excluded: bool) -> str:
     parts = [
         "## What the filter keeps",
         table(["labeler", "rule", "kept", "coverage", "accuracy of what is kept"], rules),
-        "### Of each label",
+        "### How much of each label is kept",
         table(["labeler", "label", "n", "kept", "share"], lost),
         "### Why questions are in or out",
         table(["labeler", "reason", "n"], [[reader, reason, str(n)] for reader, reason, n in reasons]),
@@ -165,10 +166,10 @@ def calibration_section(tables: Tables) -> str:
     ]  # fmt: skip
     parts = [
         "## Label bias",
-        "Batch calibration divides a labeler's mean distribution over tune questions out of its distributions: *batch* "
-        "over questions with the label shares of the tune split, *balanced* over as many of each label. Fitted on tune "
-        "questions only, scored on the questions of this run. It stands beside the raw figures; gold sets and all "
-        "other tables are raw.",
+        "Batch calibration divides a reader's distributions by its mean distribution over tune questions: *batch* "
+        "takes the mean over questions with the label shares of the tune split, *balanced* over as many questions of "
+        "each label. It is fitted on tune questions only, scored on the questions of this run, and shown next to the "
+        "raw figures. Gold sets and all other tables are raw.",
         table(header, body),
     ]
     bias = [
@@ -196,14 +197,14 @@ def slice_section(tables: Tables) -> str:
     return "\n\n".join(
         [
             "## By slice",
-            "Intervals are for one slice looked at alone: among many, some look extreme by chance.",
+            "Each interval is for one slice on its own: among many slices, some look extreme by chance.",
             table(header, body),
         ]
     )
 
 
 def annotator_section(tables: Tables) -> str:
-    """The human annotators beside the labelers."""
+    """The readers compared with the human annotators."""
     persons = [
         [row["reader"], row["annotator"], str(row["n"]), share(row["accuracy"]), share(row["annotator_accuracy"]),
          interval(row, "difference", "low", "high"), p_value(row["p_holm"]), share(row["kappa"])]
@@ -241,12 +242,13 @@ def annotator_section(tables: Tables) -> str:
     header += ["labeler accuracy where annotators agree", "where they differ"]
     return "\n\n".join(
         [
-            "## Beside the human annotators",
-            "Paired on the same questions; sign-flip tests by document (McNemar's where each question has a document "
-            "of its own). Where the reference was made from these annotators, as PubMedQA's, it favours them.",
+            "## Compared with the human annotators",
+            "Paired on the same questions, with sign-flip tests by document (McNemar's where each question has a "
+            "document of its own). If the reference was made from these annotators' labels, as PubMedQA's was, it "
+            "favours them.",
             table(person_header, persons),
-            f"What people agree on, and what the labeler keeps. All annotators agree on {first['corpus_unanimous']} of "
-            f"{first['corpus_n']} questions, those of the tune split included.",
+            f"What people agree on, and what the reader keeps. All annotators agree on {first['corpus_unanimous']} of "
+            f"{first['corpus_n']} questions, including those of the tune split.",
             table(header, together),
         ]
     )
@@ -266,9 +268,9 @@ def generation_section(tables: Tables) -> str:
     return "\n\n".join(
         [
             "## Generated votes",
-            "*Strict*: the last line is `Answer: LABEL`, letter by letter. *Lenient*: the same but for case, quotes, "
-            "markdown or a full stop. *Repaired*: did not parse, and the model was let finish with a label, once. The "
-            "named problems are those of the output before any repair.",
+            "*Strict*: the last line is `Answer: LABEL`, letter for letter. *Lenient*: the same except for case, "
+            "quotes, Markdown or a full stop. *Repaired*: it did not parse, and the model was allowed to finish with a "
+            "label, once. The named problems are those of the output before any repair.",
             table(header, body),
         ]
     )

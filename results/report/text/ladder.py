@@ -27,11 +27,11 @@ def ladder_section(tables: Tables) -> str:
         return ""
     parts = [
         "## Where answers are lost",
-        "On the gold set (`ladder.parquet` holds all questions too). Read a row from left to right: accuracy without "
-        "context, from random text as long, from the whole document, from the best chunks of the gold document, and "
-        "from what was retrieved; each step down is a loss to the reader, to the chunking, to the retrieval, and the "
-        "three add up to what is wrong (a negative one is a gain). *Recovered*: share of the gap between closed book "
-        "and whole document, unknown where the gap is not shown to exist. *Harmed*: right without context, wrong with "
+        "On the gold set (`ladder.parquet` also holds all questions). Read a row from left to right: accuracy without "
+        "context, with random text of the same length, with the whole document, with the best chunks of the gold "
+        "document, and with what was retrieved. The losses of the reader, of the chunking and of the retrieval add up "
+        "to what is wrong; a negative loss is a gain. *Recovered*: how much of the gap between closed book and whole "
+        "document is closed, unknown where the gap is not shown to exist. *Harmed*: right without context, wrong with "
         "what was retrieved.",
     ]
     header = ["setting", "read", *ARM_NAMES.values(), "wrong = reader + chunking + retrieval"]
@@ -71,9 +71,9 @@ def interaction_section(tables: Tables) -> str:
     return "\n\n".join(
         [
             "## Do readers want different chunk sizes?",
-            "Slope: change of accuracy with each doubling of the chunk size, under one cut, on the questions of both "
-            "readers; difference: of the smaller model less the larger one. Below 0 the smaller model wants smaller "
-            "chunks. Holm over all pairs and cuts.",
+            "*Slope*: change in accuracy with each doubling of the chunk size, under one cut, on the questions of both "
+            "readers. *Difference*: the slope of the smaller model minus that of the larger one; if it is below 0, the "
+            "smaller model wants smaller chunks. Holm's correction is over all pairs and cuts.",
             table(header, body),
         ]
     )

@@ -37,7 +37,7 @@ def ends(row: Mapping[str, Any], low: str, high: str) -> str:
 
 
 def number(value: float | None, decimals: int = 0) -> str:
-    """A number with so many decimals, or a dash for what is unknown."""
+    """A number with a given number of decimals, or a dash for what is unknown."""
     return UNKNOWN if value is None else f"{value:.{decimals}f}"
 
 
@@ -47,7 +47,7 @@ def count(value: int | None) -> str:
 
 
 def marked(name: str, marks: Mapping[str, str]) -> str:
-    """A labeler's name with the sign behind it."""
+    """A reader's name with the sign after it."""
     return f"{name} {marks[name]}" if name in marks else name
 
 

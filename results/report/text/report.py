@@ -33,7 +33,7 @@ from results.report.text.sweep import retrieval_section, sweep_section, verdict_
 __all__ = ["compared_sections", "labeler_marks", "legend_of", "mark_tables", "render_agreement", "render_report"]
 
 NOT_QUALIFIED, AT_CHANCE = "†", "‡"
-_NAMES = ("reader", "a", "b", "best", "second", "small", "large")  # columns that hold a labeler's name
+_NAMES = ("reader", "a", "b", "best", "second", "small", "large")  # columns that hold a reader's name
 _VERDICTS = ("recommendations", "retrieval", "verdicts")
 
 
@@ -42,7 +42,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
 
     Args:
         manifest: content of `manifest.json`; `recommendations` and `retrieval` may be missing.
-        tables: frames by name; a section appears where its frames are there.
+        tables: frames by name; a section appears where its frames are present.
     """
     marks = labeler_marks(tables)
     marked = mark_tables(tables, marks)
@@ -72,7 +72,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
 
 
 def labeler_marks(tables: Tables) -> dict[str, str]:
-    """The sign behind the name of each labeler that is not qualified, wherever it stands."""
+    """The sign after the name of each reader that is not qualified."""
     if "labelers" not in tables:
         return {}
     rows = tables["labelers"].filter(pl.col("qualified").not_()).iter_rows(named=True)
@@ -80,8 +80,8 @@ def labeler_marks(tables: Tables) -> dict[str, str]:
 
 
 def mark_tables(tables: Tables, marks: Mapping[str, str]) -> dict[str, pl.DataFrame]:
-    """The tables with the sign behind each name of such a labeler."""
-    # The marks are those of the first corpus: where several stand side by side, each row says its own standing.
+    """The tables with the sign after each name of such a reader."""
+    # The marks are those of the first corpus: where several are compared, each row gives its own standing.
     return {name: frame if name in ("corpora", "shifts") else _mark(frame, marks) for name, frame in tables.items()}
 
 
@@ -105,11 +105,11 @@ def legend_of(marks: Mapping[str, str]) -> str:
         AT_CHANCE: "shown to beat neither always giving the majority label nor chance",
     }
     legend = [f"{mark} {meaning[mark]}" for mark in (NOT_QUALIFIED, AT_CHANCE) if mark in marks.values()]
-    return f"{'; '.join(legend)}: gold sets and scores of such a labeler prove little." if legend else ""
+    return f"{'; '.join(legend)}: gold sets and scores of such a reader are weak evidence." if legend else ""
 
 
 def compared_sections(tables: Tables) -> list[str]:
-    """The sections on labelers beside each other, where they were compared."""
+    """The sections that compare readers, where readers were compared."""
     if "pairs" not in tables:
         return []
     sections = [pair_section(tables)]

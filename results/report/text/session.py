@@ -19,11 +19,11 @@ def remote_section(frame: pl.DataFrame) -> str:
     ]  # fmt: skip
     header = ["reader", "provider", "served", "votes", "failed", "with distribution", "tokens sent", "written", "cost"]
     notes = [
-        "*Served*: model and build, in the provider's words; more than one means that votes of one reader come from "
-        "different builds. A provider's seed is best effort: the same request may be answered otherwise another day. "
-        "*With distribution*: the server told how probable each label was, so that the exact law of the votes is "
-        "known; without it the law is unknown, and only the three votes themselves speak. Cost: the tokens that the "
-        "answers state, at the price table's prices; call by call, and in brackets in batches.",
+        "*Served*: model and build, in the provider's words; more than one means that one reader's votes come from "
+        "different builds. A provider's seed is best effort: the same request may get a different answer another day. "
+        "*With distribution*: the server said how probable each label was, so the exact law of the votes is known; "
+        "without it the law is unknown, and there are only the three votes themselves. *Cost*: the tokens that the "
+        "answers report, at the prices of the price table: call by call, and in brackets in batches.",
     ]
     return "\n\n".join(["## Remote readers on whole documents", *notes, table(header, rows)])
 
@@ -63,7 +63,7 @@ def made_section(manifest: Mapping[str, Any]) -> str:
         ]
         lines += [
             f"{one['reader']}, {stage}: {one['broken_off']} calls broke off after they were sent and were made again, "
-            "each paid twice at worst."
+            "so each may have been paid for twice."
             for stage, one in asked
             if one.get("broken_off")
         ]

@@ -11,16 +11,16 @@ from results.evidence.span_metrics import SPAN_SCORES
 from results.report.text.markdown import UNKNOWN, Tables, interval, marked, number, p_value, share, table
 from results.settings import cut_of
 
-MOST_SETTINGS = 30  # of more, only the pairs with the best are shown
+MOST_SETTINGS = 30  # if there are more, only the pairs with the best are shown
 
 
 def verdict_section(manifest: Mapping[str, Any], tables: Tables, marks: Mapping[str, str]) -> str:
     """What to use: over all cells, for retrieval alone, and under each cut; then the evidence pair by pair.
 
     Args:
-        manifest: of the run; `recommendations`, `retrieval` and `verdicts` may be empty or, but for the last, missing.
+        manifest: of the run; `recommendations`, `retrieval` and `verdicts` may be empty, and the first two missing.
         tables: of the run, with `comparisons` where it has any.
-        marks: sign behind the name of a labeler.
+        marks: sign after the name of a reader.
     """
     parts = ["## Verdict"]
     for heading, name in (
@@ -37,8 +37,8 @@ def verdict_section(manifest: Mapping[str, Any], tables: Tables, marks: Mapping[
 
 def _pairs(comparisons: pl.DataFrame, verdicts: Iterable[Mapping[str, Any]], marks: Mapping[str, str]) -> list[str]:
     text = (
-        "Difference of accuracy with its interval (Agresti and Min, over resampled documents and votes); exact "
-        "sign-flip p-value by document, with Holm's correction over the pairs of one reader and cut."
+        "Difference in accuracy with its interval (Agresti and Min, over resampled documents and votes), and the "
+        "p-value of an exact sign-flip test by document, with Holm's correction over the pairs of one reader and cut."
     )
     rows = comparisons.rows(named=True)
     n_settings = pl.concat([comparisons["a"], comparisons["b"]]).n_unique()
@@ -46,7 +46,7 @@ def _pairs(comparisons: pl.DataFrame, verdicts: Iterable[Mapping[str, Any]], mar
         best = {(marked(one["reader"], marks), one["cut"]): one["best"] for one in verdicts}
         rows = [row for row in rows if best.get((row["reader"], cut_of(row).name)) in (row["a"], row["b"])]
         text += (
-            f" Of {n_settings} settings only the pairs with the best of each reader and cut are shown; all "
+            f" With {n_settings} settings, only the pairs with the best of each reader and cut are shown; all "
             f"{len(comparisons)} are in `comparisons.parquet`."
         )
     body = [
@@ -77,9 +77,10 @@ def sweep_section(tables: Tables) -> str:
     parts = [
         "## Sweep",
         "Accuracy and macro scores of the answers. Gold: against the reader's own gold set. All: against the reference "
-        "labels of all its questions. Brackets hold intervals over resampled documents and votes. *p within*: of being "
-        "more than the margin worse than the reader's best cell (Holm). *Frontier*: no cell is as accurate for fewer "
-        "tokens. *Fragile*: share of answers so near a tie that another build could turn them.",
+        "labels of all its questions. Brackets hold intervals over resampled documents and votes. *p within*: the "
+        "p-value of being more than the margin worse than the reader's best cell (Holm). *Frontier*: no cell is as "
+        "accurate with fewer tokens. *Fragile*: the share of answers so close to a tie that another build could change "
+        "them.",
     ]
     header = ["setting", "read", "gold accuracy", "precision", "recall", "F1", "all accuracy", "chunks", "tokens read"]
     header += ["p within", "frontier", "fragile", "failed"]
@@ -117,7 +118,7 @@ def _answer_columns(row: Mapping[str, Any]) -> list[str]:
 
 
 def retrieval_section(tables: Tables) -> str:
-    """What every setting retrieves under every cut; the same whoever reads."""
+    """What every setting retrieves under every cut, which is the same for all readers."""
     means = tables["retrieval_means"]
     known = [name for name in RETRIEVAL_NAMES if name in means.columns and means[name].null_count() < len(means)]
     has_spans = any(name in SPAN_SCORES for name in known)
@@ -127,12 +128,12 @@ def retrieval_section(tables: Tables) -> str:
          number(row["n_context_tokens"]), *(interval(row, name, f"{name}_low", f"{name}_high") for name in known)]
         for row in means.iter_rows(named=True)
     ]  # fmt: skip
-    spans = " Span scores are of the evidence, in tokens, over the questions that have any." if has_spans else ""
+    spans = " Span scores count tokens of the evidence, over the questions that have any." if has_spans else ""
     return "\n\n".join(
         [
             "## Retrieval",
-            "Over all questions, whoever reads. Hit, recall, precision, MRR and nDCG are of the gold documents."
-            f"{spans} Brackets hold bootstrap intervals, clustered by document.",
+            "Over all questions, and the same for all readers. Hit, recall, precision, MRR and nDCG score the gold "
+            f"documents.{spans} Brackets hold bootstrap intervals, clustered by document.",
             table([*header, *(RETRIEVAL_NAMES[name] for name in known)], body),
         ]
     )

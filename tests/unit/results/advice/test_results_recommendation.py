@@ -69,7 +69,7 @@ def test_the_cheapest_cell_shown_to_be_within_the_margin_is_recommended():
     assert one.n_more is None
     assert one.line == (
         "Use tokens(64) at k=3 with reader: accuracy 0.790 [0.690, 0.890]; 64 context tokens, the cheapest of the "
-        "2 of 3 cells shown to be within 0.05 of the best (tokens(128) at k=3 leads: accuracy 0.820 [0.720, 0.920] on "
+        "2 cells (of 3) shown to be within 0.05 of the best (tokens(128) at k=3 leads: accuracy 0.820 [0.720, 0.920] on "
         "100 gold questions)."
     )
 
@@ -91,7 +91,7 @@ def test_the_line_says_where_the_recommended_cell_loses():
     (one,) = recommended(frame, ladder=ladder)
     assert "(it leads: " in one.line
     assert one.line.endswith(
-        "Of 100 gold questions it gets 20 wrong: 6 by the reader, 9 by the chunking, 5 by the retrieval."
+        "It gets 20 of 100 gold questions wrong. Attributed to the reader: 6, to the chunking: 9, to the retrieval: 5."
     )
 
 
@@ -100,7 +100,7 @@ def test_cannot_tell_says_how_many_questions_would():
     # (1.9600 + .8416)^2 * (.05 / .05)^2 = 7.849: 785 questions instead of 100.
     assert (one.setting, one.cut, one.n_more) == (None, None, 685)
     assert one.line.startswith("Cannot tell what to use with reader: tokens(64) at k=3 leads")
-    assert one.line.endswith("about 685 more gold questions would show it of a cell as good as the best (80% power).")
+    assert one.line.endswith("about 685 more gold questions would show it for a cell equal to the best (80% power).")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_cannot_be_scored_is_not_recommended(row, says):
 def test_one_cell_is_nothing_to_choose():
     (one,) = recommended(cells({"size": 64, "p_within": 0.0}))
     assert (one.setting, one.cut) == ("tokens(64)", "k=3")
-    assert one.line.startswith("Nothing to choose for reader: the sweep has one cell, tokens(64) at k=3")
+    assert one.line.startswith("Nothing to choose for reader: the sweep has only one cell, tokens(64) at k=3")
 
 
 def test_of_cells_as_good_the_cheapest_leads():

@@ -58,7 +58,7 @@ def test_of_cells_that_are_shown_to_be_equal_the_cheapest_is_recommended(sweep):
     verdict = only(sweep({32: flags, 64: flags}, tokens={32: 300, 64: 200}).verdicts())
     assert verdict.best == B  # of equal ones the one with the least context
     assert verdict.recommended == B
-    assert f"Cheapest shown to be within 0.05 of the leader: {B}" in verdict.line
+    assert f"The cheapest setting shown to be within 0.05 of the leader is {B}." in verdict.line
 
 
 def test_a_small_difference_on_few_questions_cannot_be_told(sweep):
@@ -69,7 +69,7 @@ def test_a_small_difference_on_few_questions_cannot_be_told(sweep):
     assert "Cannot tell" in verdict.line
     # The interval of the difference reaches beyond the margin, so that nothing cheaper is recommended.
     assert verdict.recommended is None
-    assert "Cheapest" not in verdict.line
+    assert "cheapest" not in verdict.line
 
 
 def test_the_worse_ones_are_told_apart_though_the_best_two_are_not(sweep):
@@ -186,14 +186,16 @@ def test_never_having_differed_on_few_questions_shows_nothing_to_be_near(sweep):
     flags = first(8, 12)
     verdict = only(sweep({32: flags, 64: flags}).verdicts())
     assert verdict.recommended is None
-    assert "Cheapest" not in verdict.line
+    assert "cheapest" not in verdict.line
 
 
 def test_the_cheapest_within_the_margin_is_what_to_use_even_where_the_best_is_told_apart(sweep):
     verdict = only(sweep({32: first(984, 1000), 64: first(1000, 1000)}).verdicts())
     assert verdict.decided
     assert (verdict.best, verdict.recommended) == (B, A)
-    assert verdict.line.startswith(f"Use {A} for reader at k=3: the cheapest shown to be within 0.05 of the best, {B}")
+    assert verdict.line.startswith(
+        f"Use {A} for reader at k=3: the cheapest setting shown to be within 0.05 of the best, {B}"
+    )
 
 
 def test_a_qualified_reader_leads_before_one_with_more_gold_questions(sweep):
@@ -246,7 +248,7 @@ def test_one_document_cannot_show_any_difference(sweep):
 
 def test_the_verdict_says_what_the_gold_set_is(sweep):
     assert (
-        "unanimously from the whole document, rightly or not"
+        "unanimously from the whole document, right or wrong"
         in only(sweep({32: first(9), 64: first(9)}).verdicts()).line
     )
 
@@ -289,7 +291,7 @@ def test_the_costlier_of_two_that_are_shown_to_be_near_is_not_recommended(sweep)
     flags = {32: first(249, 300), 64: first(249, 300), 128: first(250, 300)}
     verdict = only(sweep(flags, tokens={32: 100, 64: 200, 128: 300}).verdicts())
     assert (verdict.best, verdict.recommended, verdict.decided) == (C, A, False)
-    assert f"Cheapest shown to be within 0.05 of the leader: {A}" in verdict.line
+    assert f"The cheapest setting shown to be within 0.05 of the leader is {A}." in verdict.line
 
 
 def verdict_with(scored, **p_values):

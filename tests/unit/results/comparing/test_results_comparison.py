@@ -393,7 +393,7 @@ def test_the_line_names_no_best_where_one_pair_cannot_be_told():
 
 def test_the_line_says_so_where_nobody_qualifies():
     line = line_of(labelers(("a", 0.4, ONLY), ("b", 0.3, CHANCE)), found(("a", "b", None)))
-    assert line.startswith("No labeler is shown to beat")
+    assert line.startswith("No reader is shown to beat")
     assert "b is at chance" in line
 
 
@@ -404,4 +404,4 @@ def test_the_line_keeps_the_case_of_a_name_that_comes_first():
 
 def test_without_a_question_in_common_the_line_says_that_it_cannot_tell():
     line = line_of(labelers(("a", None, None), ("b", None, None)), found())
-    assert line == "Cannot tell: no two labelers share a question with a reference label."
+    assert line == "Cannot tell: no two readers share a question with a reference label."

@@ -70,7 +70,7 @@ def test_a_plot_is_one_svg_that_names_every_labeler_with_its_mark(plot):
 
 def test_every_line_belongs_to_a_labeler_with_its_mark(plot):
     lines = re.findall(r'aria-label="([^"]+)" role="graphics-symbol" aria-roledescription="line mark"', plot[2])
-    owners = {html.unescape(line).partition("labeler: ")[2] for line in lines}
+    owners = {html.unescape(line).partition("reader: ")[2] for line in lines}
     assert owners == {"small †", f"{NAMES[1]} ‡", NAMES[2]}
 
 

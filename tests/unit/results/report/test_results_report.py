@@ -173,7 +173,7 @@ def test_of_many_settings_only_the_pairs_with_the_best_of_each_reader_and_cut_ar
     best = {("reader ‡", "k=1"): "s07", ("reader ‡", "k=3"): "s30", ("other", "k=1"): "s00"}
     assert all(best[reader, cut] in pair for reader, cut, pair in shown)
     text = section(report, heading)
-    assert "Of 31 settings only the pairs with the best of each reader and cut are shown" in text
+    assert "With 31 settings, only the pairs with the best of each reader and cut are shown" in text
     assert "all 1860 are in `comparisons.parquet`" in text
 
 
@@ -309,8 +309,8 @@ def test_a_run_without_a_sweep_has_no_section_on_one(made):
     assert "## Sweep" not in report
     assert "Verdict" not in report
     assert "pair by pair" not in report
-    assert "## Labelers compared" not in report
-    assert "## Labelers on whole documents" in report
+    assert "## Readers compared" not in report
+    assert "## Readers on whole documents" in report
 
 
 def test_a_name_with_a_pipe_does_not_break_its_table(made):
@@ -430,7 +430,7 @@ def test_labelers_that_were_compared_have_their_section(sweep, made):
     }
     compared = compare_labelers(built.corpus, votes, built.golds, built_config())
     report = render_report(manifest(kind="compare"), label_tables(made[1]) | compared)
-    assert "## Labelers compared" in report
+    assert "## Readers compared" in report
     (row,) = [line for line in report.splitlines() if line.startswith("| a\\|b | c | 20 |")]
     assert "cannot tell: a true difference below about" in row
     for rows in table_rows(report):
@@ -552,10 +552,10 @@ def rows_of(report, heading, number=0):
 
 
 HEADINGS = (
-    "## Labelers on whole documents", "## What unanimity is worth", "### How much the three votes can differ",
-    "## Generated votes", "## Labelers compared", "### Do they fail together?", "### On whose questions",
-    "### Who is best on which slice", "## On several corpora", "## Speed and cost", "## What the filter keeps",
-    "### Of each label", "### Why questions are in or out", "## Label bias", "## Beside the human annotators",
+    "## Readers on whole documents", "## What unanimity is worth", "### How much the three votes can differ",
+    "## Generated votes", "## Readers compared", "### Do they fail together?", "### On which questions",
+    "### Which reader is best on which slice", "## On several corpora", "## Speed and cost", "## What the filter keeps",
+    "### How much of each label is kept", "### Why questions are in or out", "## Label bias", "## Compared with the human annotators",
     "## By slice", "## How this was made",
 )  # fmt: skip
 
@@ -585,7 +585,7 @@ def test_a_name_with_dollars_backslashes_and_pipes_is_marked_in_every_table(full
 
 
 def test_the_standing_of_each_labeler_is_shown_with_both_tests(full):
-    strong, weak = rows_of(render_report(*full), "## Labelers on whole documents")
+    strong, weak = rows_of(render_report(*full), "## Readers on whole documents")
     row = full[1]["labelers"].row(0, named=True)
     assert (strong["labeler"], strong["n"], strong["standing"]) == (STRONG, "40", BEATS)
     assert strong["accuracy"] == f"1.000 [{row['accuracy_low']:.3f}, 1.000]"
@@ -630,7 +630,7 @@ def test_slices_stand_value_by_value_with_every_labeler(full):
 
 
 def test_who_is_best_where_is_shown_with_both_accuracies(full):
-    rows = rows_of(render_report(*full), "### Who is best on which slice")
+    rows = rows_of(render_report(*full), "### Which reader is best on which slice")
     assert [row["value"] for row in rows if row["slice"] == "tag ki|nd"] == ["a|b", "c"]
     assert {row["leads"] for row in rows} == {f"{STRONG} 1.000"}
     assert {row["second"] for row in rows} == {f"{WEAK} ‡ 0.000"}
@@ -657,11 +657,11 @@ def test_speed_and_money_are_shown_and_what_was_not_measured_is_a_dash(full):
 
 def test_annotators_and_calibration_are_shown_for_every_labeler(full):
     report = render_report(*full)
-    persons = rows_of(report, "## Beside the human annotators")
+    persons = rows_of(report, "## Compared with the human annotators")
     assert [(row["labeler"], row["annotator"]) for row in persons] == [
         (STRONG, "An|na"), (STRONG, "Bert"), (f"{WEAK} ‡", "An|na"), (f"{WEAK} ‡", "Bert"),
     ]  # fmt: skip
-    together = rows_of(report, "## Beside the human annotators", 1)
+    together = rows_of(report, "## Compared with the human annotators", 1)
     for rows, table, column in ((persons, "annotators", "p_holm"), (together, "human_consensus", "p_coverage_holm")):
         shown = [f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in full[1][table][column]]
         assert [row["p (Holm)"] for row in rows] == shown
@@ -692,12 +692,12 @@ def ticked(corpus_of, ballots, tables_of):
 
 
 def test_a_label_with_a_backtick_is_one_piece_of_code(ticked):
-    assert [row["label"] for row in rows_of(ticked, "### Of each label")] == ["`` `a` ``", "`b`"]
+    assert [row["label"] for row in rows_of(ticked, "### How much of each label is kept")] == ["`` `a` ``", "`b`"]
     assert {row["label"] for row in rows_of(ticked, "## Label bias", 1)} == {"`` `a` ``", "`b`"}
 
 
 def test_a_majority_label_with_a_backtick_is_one_piece_of_code(ticked):
-    (row,) = rows_of(ticked, "## Labelers on whole documents")
+    (row,) = rows_of(ticked, "## Readers on whole documents")
     assert row["majority label"] == "`` `a` `` 0.667"
 
 
@@ -707,4 +707,4 @@ def test_labelers_without_a_question_in_common_are_not_told_that_there_are_no_re
     tables = tables_of(corpus, votes)
     golds = {name: tables["gold"].filter(pl.col("reader") == name).drop("reader") for name in votes}
     report = render_report(manifest(kind="compare"), tables | compare_labelers(corpus, votes, golds, built_config()))
-    assert "No reference labels" not in section(report, "## Labelers compared")
+    assert "No reference labels" not in section(report, "## Readers compared")

@@ -177,7 +177,7 @@ def test_examples_show_question_text_and_chunks(html, small_tables):
     assert html.count('<details class="example"') == len(small_tables["examples"])
     assert html.count('<details class="example" open>') == 2
     first = html[html.index('<details class="example" open>') :]
-    assert "Lost by retrieval: right from the best chunks" in first
+    assert "Lost by retrieval: right with the best chunks" in first
     # Document 4: chunk 1 is 80 to 200, chunk 2 is 160 to 280, evidence 100 to 150.
     assert re.search(
         r'<b class="rank">\[1&nbsp;</b><mark class="chunk">[^<]{20}</mark><mark class="chunk"><u class="evidence">'
