@@ -79,8 +79,8 @@ def order_chunks(chunks: Sequence[GoldChunk], evidence: Sequence[tuple[str, int,
 
     Greedily, the chunk that shows the most evidence not yet shown comes next. What it shows is measured as a share of
     that evidence, or of the chunk where the evidence is longer, and rounded to tenths, so that among chunks that are
-    all evidence the most similar comes first. After the evidence, and where there is none, the most similar come
-    first; ties go by chunk id.
+    all evidence the most similar comes first. After the evidence, or without any, the most similar come first; ties go
+    by chunk id.
 
     Args:
         chunks: the chunks of the gold documents.

@@ -69,8 +69,8 @@ def test_the_cheapest_cell_shown_to_be_within_the_margin_is_recommended():
     assert one.n_more is None
     assert one.line == (
         "Use tokens(64) at k=3 with reader: accuracy 0.790 [0.690, 0.890]; 64 context tokens, the cheapest of the "
-        "2 cells (of 3) shown to be within 0.05 of the best (tokens(128) at k=3 leads: accuracy 0.820 [0.720, 0.920] on "
-        "100 gold questions)."
+        "2 cells (of 3) shown to be within 0.05 of the best (tokens(128) at k=3 leads: accuracy 0.820 [0.720, 0.920] "
+        "on 100 gold questions)."
     )
 
 

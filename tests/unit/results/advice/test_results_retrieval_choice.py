@@ -41,8 +41,8 @@ def test_the_setting_that_reads_least_of_those_near_the_best_is_chosen():
     (one,) = choices(rows_of(32, 200), rows_of(64, 269), rows_of(128, 270))
     assert (one.cut, one.score, one.best, one.recommended) == ("k=3", "ndcg", name(128), name(64))
     assert one.line == (
-        f"Retrieve with {name(64)} at k=3: nDCG 0.897, 192 tokens read, the fewest of the 2 settings (of 3) shown to be "
-        f"within 0.05 of the best ({name(128)} leads with nDCG 0.900 over 300 questions)."
+        f"Retrieve with {name(64)} at k=3: nDCG 0.897, 192 tokens read, the fewest of the 2 settings (of 3) shown to "
+        f"be within 0.05 of the best ({name(128)} leads with nDCG 0.900 over 300 questions)."
     )
 
 

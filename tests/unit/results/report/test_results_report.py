@@ -555,8 +555,8 @@ HEADINGS = (
     "## Readers on whole documents", "## What unanimity is worth", "### How much the three votes can differ",
     "## Generated votes", "## Readers compared", "### Do they fail together?", "### On which questions",
     "### Which reader is best on which slice", "## On several corpora", "## Speed and cost", "## What the filter keeps",
-    "### How much of each label is kept", "### Why questions are in or out", "## Label bias", "## Compared with the human annotators",
-    "## By slice", "## How this was made",
+    "### How much of each label is kept", "### Why questions are in or out", "## Label bias",
+    "## Compared with the human annotators", "## By slice", "## How this was made",
 )  # fmt: skip
 
 
