@@ -117,15 +117,15 @@ def _twice(job: Mapping[str, float]) -> str:
 
 
 def _remote_short(job: Mapping[str, float]) -> str:
-    return f"of {job['distinct_votes']} votes from a provider that misbehaves, {_twice(job)} was paid for twice."
+    return f"{job['distinct_votes']} votes from a provider that misbehaves: {_twice(job)} was paid for twice."
 
 
 def _remote(job: Mapping[str, float], report: str) -> str:
     """The result of the largest batch job that `tests/benchmarks/remote.py` saved."""
     return (
         f"* [A batch job through a provider that misbehaves]({report}), {job['questions']} questions three times: "
-        f"{job['distinct_votes']} votes, {_twice(job)} paid for twice, in {job['seconds']:.0f} s, for "
-        f"{job['under_way']:.0f} s of which a batch was under way; {job['cpu_seconds']:.0f} s of CPU."
+        f"{job['distinct_votes']} votes, {_twice(job)} paid for twice, in {job['seconds']:.0f} s; a batch was under "
+        f"way for {job['under_way']:.0f} s, and it took {job['cpu_seconds']:.0f} s of CPU."
     )
 
 

@@ -46,7 +46,7 @@ def pair_section(tables: Tables) -> str:
             "The most probable labels on the same questions, with an exact sign-flip test by document (McNemar's where "
             "each question has a document of its own) and Holm's correction over the pairs. *Detectable*: the smallest "
             "true difference that this n would have shown with 80 % power. *Cohen's g*: the share of discordant "
-            "questions that a gets right, minus one half.",
+            "questions that *a* gets right, minus one half.",
             table(header, body),
             "### Do they fail together?",
             "Brackets hold what independent errors would give among questions with the same reference label. The "

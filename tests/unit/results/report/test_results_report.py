@@ -287,7 +287,7 @@ def test_a_run_without_readers_is_rendered_from_its_retrieval_alone(sweep):
     assert report.splitlines()[2] == f"**Result.** {choices[0].line}"
     assert [line[2:] for line in report.splitlines() if line.startswith("* ")] == [one.line for one in choices]
     assert len(rows_of(report, "## Retrieval")) == 4
-    for heading in ("## Sweep", "pair by pair", "## Labelers", "## Where answers are lost", "gold questions"):
+    for heading in ("## Sweep", "pair by pair", "## Readers", "## Where answers are lost", "gold questions"):
         assert heading not in report
     assert not re.findall(r"\b(?:None|nan|inf|True|False)\b", report)
     files = render_documents(described, tables)
