@@ -65,9 +65,9 @@ NOTES = """
 scored in characters, where what several retrieved windows share is counted several times as retrieved. Their search is
 approximate and finds a window's place by looking for its text; ours is exact in both. *Their windows, our scores*:
 distinct tokens of the embedder, so that what overlapping windows share is counted once. *Ours*: windows of 250 of the
-embedder's tokens, [CLS] and [SEP] included, so that nothing is cut short. *Copies credited*: evidence that stands
-elsewhere character by character the same counts as found there too, as in every score of Tercet. The other arms count
-the places of the evidence alone, as Chroma does. F1, which Chroma does not publish, is the mean of each question's.
+embedder's tokens, [CLS] and [SEP] included, so that nothing is cut short. *Copies credited*: evidence that also
+occurs elsewhere, character for character, counts as found there too, as in every score of Tercet. The other arms count
+only the places of the evidence, as Chroma does. F1, which Chroma does not publish, is the mean of each question's.
 """
 
 

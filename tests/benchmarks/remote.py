@@ -166,7 +166,7 @@ def render(outcomes: list[Outcome], rate: float, latency: float, command: str) -
             "# A batch job through a provider that misbehaves",
             "",
             f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, Tercet {version('tercet')}, groq {version('groq')}. Three "
-            f"votes a question; the double gives every fault at a rate of {rate:g}, and a batch takes {latency:g} s. "
+            f"votes per question; the double gives every fault at a rate of {rate:g}, and a batch takes {latency:g} s. "
             "Memory is of the client's process, from the first request on.",
             "",
             header,

@@ -155,7 +155,7 @@ def render(arms: dict[str, Timed], whole: dict[str, Any], n_documents: int, n_ch
         ),
         f"The sweep `{EXPERIMENT}` as a whole: {whole['chunkings']} chunkings, {whole['chunks']} chunks, "
         f"{whole['distinct']} distinct texts, each embedded once; {whole['seconds']:.0f} s, "
-        f"{whole['seconds'] / whole['chunkings']:.1f} s a chunking, {embedding / whole['seconds']:.0%} of it "
+        f"{whole['seconds'] / whole['chunkings']:.1f} s per chunking, {embedding / whole['seconds']:.0%} of it "
         "embedding; "
         f"{whole['cpu_seconds']:.0f} s of CPU, {whole['memory'] / 1e9:.2f} GB at most.",
         whole["line"],

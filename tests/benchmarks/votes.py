@@ -231,7 +231,7 @@ def main(
         ask_through_flow(corpus.with_questions(sample_questions(corpus.questions, peak_of, seed=0)), config)
         click.echo(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KiB on Linux
     elif memory:
-        note = f"Three votes a question through the label flow, {len(corpus.documents)} documents loaded."
+        note = f"Three votes per question through the label flow, {len(corpus.documents)} documents loaded."
         text = heading("Peak memory of the label flow", config, note) + "\n" + memory_table(sys.argv[1:])
         click.echo(text)
         if save:
