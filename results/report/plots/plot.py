@@ -15,7 +15,7 @@ from markupsafe import escape
 
 from results.report.visible import visible, visible_frame
 
-# Okabe and Ito's palette, without its yellow: told apart under the common colour deficiencies.
+# Okabe and Ito's palette without its yellow: easy to tell apart with the common colour deficiencies.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 # Not as many as colours, so that the eighth reader does not look like the first.
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3])
