@@ -118,9 +118,10 @@ def quote(experiment: Experiment, session: Session, *, all_corpora: bool, reads:
         all_corpora: whether the other corpora are labeled too.
         reads: whether retrieved chunks are read.
     """
+    prices = session.prices  # read first: a wrong price table is refused before anything else
     quotes = []
     for ask in first_asks(experiment, session, all_corpora=all_corpora):
-        price = session.prices.find(ask.reader.remote.provider, ask.reader.model)
+        price = prices.find(ask.reader.remote.provider, ask.reader.model)
         quotes.append(_quote_votes(ask, price, session))
         if reads and ask.stage == "label":
             quotes.append(_quote_reading(experiment, ask, price, session))

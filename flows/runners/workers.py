@@ -63,7 +63,10 @@ class WorkerState:
         """A store's session. Votes are on disk when a shard ends, however it ends: the flow reads them there."""
         # Only what is free is asked here, and the user's price table is on another machine.
         mine = workspace._replace(prices=None)
-        session = self._sessions.setdefault(str(workspace.root), Session(mine, self.readers))
+        store = str(workspace.root)
+        if store not in self._sessions:
+            self._sessions[store] = Session(mine, self.readers)
+        session = self._sessions[store]
         try:
             yield session
         finally:
@@ -161,7 +164,7 @@ def check_workers(
     except ModuleNotFoundError as error:
         raise InputError(
             f"Dask workers that lack a module ({error})",
-            "Tercet on every worker",
+            "the same version of Tercet on every worker as here",
             "install it there and restart the workers",
         ) from error
     finally:

@@ -149,9 +149,9 @@ def execute_as_flow(
     state: Any = started_here(return_state=True)
     if not done:
         state.result()
-    if isinstance(done[0], InputError):
-        raise done[0]
-    return done[0]
+    if isinstance(done[-1], InputError):
+        raise done[-1]
+    return done[-1]
 
 
 def _check_server() -> None:

@@ -26,7 +26,9 @@ class Providers:
 
     def pacer(self, remote: RemoteConfig, model: str) -> Pacer:
         """The limits of a provider's model."""
-        return self._pacers.setdefault((remote, model), Pacer(self.client(remote).name))
+        if (remote, model) not in self._pacers:
+            self._pacers[remote, model] = Pacer(self.client(remote).name)
+        return self._pacers[remote, model]
 
     def known_api(self, remote: RemoteConfig) -> Api | None:
         """How a remote reader was asked by this process; None where it was not."""

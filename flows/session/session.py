@@ -121,8 +121,14 @@ class Session:
         Raises:
             InputError: a shard cannot be written.
         """
+        errors = []
         for ledger in self._ledgers.values():
-            ledger.release()
+            try:
+                ledger.release()
+            except InputError as error:  # what the others hold is written all the same
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def abandon_ledgers(self) -> None:
         """Close every ledger as it is: what could not be written is lost, and will be asked again."""
@@ -170,8 +176,8 @@ class Session:
         Raises:
             InputError: a shard cannot be written; its votes will be asked again.
         """
-        self.readers.close()
         try:
             self.release_ledgers()
         finally:
             self.abandon_ledgers()
+            self.readers.close()

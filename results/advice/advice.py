@@ -120,6 +120,6 @@ def recommended_cells(recommendations: Iterable[Mapping[str, Any]], cells: pl.Da
         recommendations: entries of the manifest, with readers named as in the table.
         cells: frame of schema `CELLS`.
     """
-    named = {(one["reader"], one["setting"], one["cut"]) for one in recommendations if one["setting"] is not None}
+    named = {(one["reader"], one["setting"], one.get("cut")) for one in recommendations if one["setting"] is not None}
     found = ((cell_of(row), row["setting"]) for row in cells.iter_rows(named=True))
     return {cell for cell, setting in found if (cell.reader, setting, cell.cut.name) in named}

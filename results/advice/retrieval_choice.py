@@ -35,7 +35,7 @@ def choose_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringCon
 
 
 def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Advice:
-    cells = {row["setting"]: cell_of(row) for row in rows.iter_rows(named=True)}
+    cells = {row["setting"]: cell_of(row) for row in rows.unique("setting").iter_rows(named=True)}
     wide = rows.pivot(on="setting", index=["question_id", "cluster"], values=score).sort("question_id")
     names = [name for name in wide.columns if name not in ("question_id", "cluster")]
     values = wide.select(names).to_numpy()[:, None, :]

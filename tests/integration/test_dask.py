@@ -162,17 +162,23 @@ def test_a_run_whose_cluster_is_gone_ends_with_one_line(tmp_path, monkeypatch, k
     from distributed import Client
 
     from flows.runners import dask_runner
+    from flows.session.session import Session
+    from flows.session.workspace import Workspace
     from flows.stages.progress import Quiet
 
     monkeypatch.setattr(dask_runner, "ALONE_SECONDS", 1.0)
     monkeypatch.setattr(dask_runner, "LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(dask_runner, "ELSEWHERE", (time.sleep,))
+
+    def sleep(session: Session, seconds: float) -> None:
+        time.sleep(seconds)
+
+    monkeypatch.setattr(dask_runner, "ELSEWHERE", (sleep,))
     with cluster(tmp_path, 1) as (address, processes), Client(address, set_as_default=False) as client:
         threading.Timer(1.0, processes[["scheduler", "worker"].index(killed)].kill).start()
         runner = dask_runner.DaskRunner(client)
         runner.progress = Quiet()
         with pytest.raises(InputError, match=told):
-            runner.each("sleep", 2, time.sleep, [(1, (300,)), (1, (300,))])
+            runner.each("sleep", 2, sleep, Session(Workspace(tmp_path)), [(1, (300,)), (1, (300,))])
 
 
 def test_a_scheduler_that_is_not_there_and_one_without_workers_are_one_line(local, tmp_path):

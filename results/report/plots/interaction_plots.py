@@ -33,7 +33,7 @@ def _forest(title: str, rows: pl.DataFrame, names: list[str]) -> str:
 
     long = pl.concat(
         rows.select(
-            pl.Series("read", [cut.title for cut in cuts_in(rows)]), pl.lit(name).alias("what"),
+            pl.Series("read", [cut.title for cut in cuts_in(rows)], dtype=pl.String), pl.lit(name).alias("what"),
             pl.col(column).alias("value"), pl.col(f"{column}_low").alias("low"), pl.col(f"{column}_high").alias("high"),
         )
         for column, name in zip(("slope_small", "slope_large", "difference"), names, strict=True)

@@ -4,9 +4,11 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from flows.session.experiment import ReaderConfig
+from flows.planning.plan import plan
+from flows.planning.quote import quote
+from flows.session.experiment import ReaderConfig, parse_experiment
 from flows.session.session import Session
-from flows.session.workspace import Workspace
+from flows.session.workspace import Workspace, workspace_of
 from labeling.remote.spending import LimitError, Usage
 from retrieval.embedding.embedder_config import EmbedderConfig
 from tests.doubles.scripted import scripted_session
@@ -67,3 +69,15 @@ def test_an_error_on_the_way_is_not_hidden_by_one_on_closing(session, monkeypatc
     monkeypatch.setattr(session.ledger(READER, LABELS), "release", full)
     with pytest.raises(InputError, match="full disk"), session:
         pass
+
+
+@pytest.mark.parametrize("readers", [[], [{"model": "one"}]], ids=["no reader", "a reader"])
+def test_a_wrong_price_table_is_refused_before_anything_is_measured(tmp_path, readers):
+    experiment = parse_experiment({"readers": readers, "prices": "none.toml"}, "the test")
+    scripted = scripted_session(tmp_path, lambda *_: (0.5, 0.5))
+    session = Session(workspace_of(experiment, tmp_path, tmp_path), scripted.readers)
+    with pytest.raises(InputError, match=r"none\.toml"):
+        quote(experiment, session, all_corpora=False, reads=False)
+    with pytest.raises(InputError, match=r"none\.toml"):
+        plan(experiment, "label", session)
+    assert scripted.readers.opened == []
