@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
 EXIT_INTERRUPTED = 130
+EXPERIMENT = "EXPERIMENT is a TOML file or a bundled name."  # for help texts
 
 
 class Commands(click.Group):
@@ -84,12 +85,12 @@ def experiment_command(kind: Kind, text: str) -> None:
         _execute(experiment, kind, store, settings, prefect=prefect, dask=dask, quiet=quiet)
 
 
+experiment_command("run", f"Run a whole experiment: label, sweep and compare. {EXPERIMENT}")
+experiment_command("label", f"Ask every reader three times and build the gold sets. {EXPERIMENT}")
 experiment_command(
-    "run", "Run a whole experiment: label, sweep and compare. EXPERIMENT is a TOML file or a bundled name."
+    "sweep", f"Score every chunk size against the gold sets. Missing votes are asked for first. {EXPERIMENT}"
 )
-experiment_command("label", "Ask every reader three times and build the gold sets.")
-experiment_command("sweep", "Score every chunk size against the gold sets. Missing votes are asked for first.")
-experiment_command("compare", "Compare the readers of an experiment on the same questions.")
+experiment_command("compare", f"Compare the readers of an experiment on the same questions. {EXPERIMENT}")
 
 
 @main.command()
@@ -146,7 +147,8 @@ def _execute(
 def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
     """Show what a run would ask, how long it would take and its cost.
 
-    Nothing is asked but a few questions that measure the speed of local readers.
+    Nothing is asked but a few questions that measure the speed of local readers. EXPERIMENT is a TOML file or a bundled
+    name.
     """
     from flows.planning.plan import plan as make_plan
     from flows.planning.plan import render_plan
@@ -181,8 +183,8 @@ def report(run: StorePath) -> None:
 def diff(runs: tuple[StorePath, StorePath]) -> None:
     """Count the labels that differ between two RUNS of one experiment.
 
-    It also says how fragile they were. Use it for runs with different numbers of threads, batch sizes or builds of
-    llama.cpp.
+    It also says how fragile they were. Use it for runs that differ in the number of threads, in --n-batch or in the
+    build of llama.cpp.
     """
     from flows.run.pipeline import render_difference
 
