@@ -1,13 +1,17 @@
 """The shape of a checkout as a table of figures, and beside it that of another: before and after.
 
 `python -m tests.house.figures [CHECKOUT] [--vs CHECKOUT]` prints Markdown. The first checkout is this one unless given;
-`--vs` names the one from before.
+`--vs` names the one from before. `--time` also runs the tests of each, by its own Makefile, and takes as long as they do:
+only a machine that does nothing else gives seconds that mean something.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
@@ -42,9 +46,21 @@ def figures(checkout: Checkout) -> dict[str, str]:
     }
 
 
-def table(checkouts: dict[str, Checkout]) -> str:
+def seconds_of_tests(root: Path) -> dict[str, str]:
+    """Run `make test` and `make test-slow`, where a checkout has them; wall-clock seconds and how they ended."""
+    targets = re.findall(r"^(test|test-slow):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    found = {"seconds of make test": "no such target", "seconds of make test-slow": "no such target"}
+    for target in targets:
+        started = time.monotonic()
+        done = subprocess.run(["make", target], cwd=root, stdout=subprocess.DEVNULL, check=False)
+        ended = "" if done.returncode == 0 else f" (exit code {done.returncode})"
+        found[f"seconds of make {target}"] = f"{time.monotonic() - started:.0f}{ended}"
+    return found
+
+
+def table(checkouts: dict[str, Checkout], *, timed: bool = False) -> str:
     """The figures of some checkouts in Markdown, one column each."""
-    columns = [figures(one) for one in checkouts.values()]
+    columns = [figures(one) | (seconds_of_tests(one.root) if timed else {}) for one in checkouts.values()]
     rows = [["figure", *checkouts], ["---"] * (1 + len(columns))]
     rows += [[name, *(column[name] for column in columns)] for name in columns[0]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -67,9 +83,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkout", nargs="?", type=Path, default=Path(__file__).resolve().parents[2])
     parser.add_argument("--vs", type=Path, help="the checkout from before")
+    parser.add_argument("--time", action="store_true", help="run the tests too")
     given = parser.parse_args()
     shown = {"before": Checkout(given.vs)} if given.vs else {}
-    sys.stdout.write(table(shown | {"after" if given.vs else "now": Checkout(given.checkout)}) + "\n")
+    shown |= {"after" if given.vs else "now": Checkout(given.checkout)}
+    sys.stdout.write(table(shown, timed=given.time) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.house.checkout import PACKAGES, Checkout
-from tests.house.figures import table
+from tests.house.figures import seconds_of_tests, table
 from tests.house.layers import imports_up
 
 HOUSE = Checkout(ROOT)
@@ -176,3 +176,12 @@ def test_the_table_has_a_column_a_checkout(checkout):
     assert cells["lines of a function, median and p90"] == "2 and 2"
     assert cells["bytes of README.md"] == "1,234"
     assert cells["imports that point up"] == "no layers"
+
+
+def test_tests_are_timed_by_the_targets_that_a_checkout_has(tmp_path):
+    (tmp_path / "Makefile").write_text("test:\n\t@true\ntest-slow:\n\t@false\n", encoding="utf-8")
+    timed = seconds_of_tests(tmp_path)
+    assert timed["seconds of make test"] == "0"
+    assert timed["seconds of make test-slow"].endswith("(exit code 2)")
+    (tmp_path / "Makefile").write_text("test:\n\t@true\n", encoding="utf-8")
+    assert seconds_of_tests(tmp_path)["seconds of make test-slow"] == "no such target"
