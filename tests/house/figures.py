@@ -1,8 +1,8 @@
 """The shape of a checkout as a table of figures, and beside it that of another: before and after.
 
 `python -m tests.house.figures [CHECKOUT] [--vs CHECKOUT]` prints Markdown. The first checkout is this one unless given;
-`--vs` names the one from before. `--time` also runs the tests of each, by its own Makefile, and takes as long as they do:
-only a machine that does nothing else gives seconds that mean something.
+`--vs` names the one from before. `--time` also runs the tests of each, by its own Makefile: the seconds mean something
+only on a machine that does nothing else.
 """
 
 from __future__ import annotations

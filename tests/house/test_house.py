@@ -181,7 +181,7 @@ def test_the_table_has_a_column_a_checkout(checkout):
 def test_tests_are_timed_by_the_targets_that_a_checkout_has(tmp_path):
     (tmp_path / "Makefile").write_text("test:\n\t@true\ntest-slow:\n\t@false\n", encoding="utf-8")
     timed = seconds_of_tests(tmp_path)
-    assert timed["seconds of make test"] == "0"
+    assert timed["seconds of make test"].isdigit()
     assert timed["seconds of make test-slow"].endswith("(exit code 2)")
     (tmp_path / "Makefile").write_text("test:\n\t@true\n", encoding="utf-8")
     assert seconds_of_tests(tmp_path)["seconds of make test-slow"] == "no such target"
