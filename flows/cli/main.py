@@ -184,7 +184,7 @@ def diff(runs: tuple[StorePath, StorePath]) -> None:
     """Count the labels that differ between two RUNS of one experiment.
 
     It also says how fragile they were. Use it for runs that differ in the number of threads, in --n-batch or in the
-    build of llama.cpp.
+    build of llama.cpp. Make them in different stores: in one store the second run finds the votes of the first.
     """
     from flows.run.pipeline import render_difference
 

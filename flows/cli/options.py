@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -31,9 +32,22 @@ store_option = click.option(
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads for local readers.")
 batch_option = click.option("--n-batch", type=click.IntRange(min=32), help="Maximum tokens evaluated in one call.")
+
+
+class Amount(click.FloatRange):
+    """A finite number of US dollars: `nan` and `inf` would be no limit at all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """As `click.FloatRange`."""
+        amount = float(super().convert(value, param, ctx))
+        if not math.isfinite(amount):
+            self.fail(f"{value} is not a finite amount.", param, ctx)
+        return amount
+
+
 max_cost_option = click.option(
     "--max-cost",
-    type=click.FloatRange(min=0),
+    type=Amount(min=0),
     help="US dollars that this run may spend on remote readers; without it, you are asked first.",
 )
 dask_option = click.option(

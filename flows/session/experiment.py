@@ -170,7 +170,11 @@ def _check_retrieval(retrieval: RetrievalConfig) -> None:
     if not retrieval.cuts():
         raise InputError("retrieval without k and without budgets", "at least one k or budget", "set `k` or `budgets`")
     if min(retrieval.k, default=1) < 1 or min(retrieval.budgets, default=1) < 1:
-        raise InputError(f"k {retrieval.k}, budgets {retrieval.budgets}", "numbers above 0", "correct the numbers")
+        raise InputError(
+            f"k {list(retrieval.k)}, budgets {list(retrieval.budgets)}", "numbers above 0", "correct the numbers"
+        )
+    if min(retrieval.sizes) < 1:
+        raise InputError(f"chunk sizes {list(retrieval.sizes)}", "sizes above 0", "correct the sizes")
     for size in retrieval.sizes:
         for overlap in retrieval.overlaps:
             if not 0 <= overlap < size:

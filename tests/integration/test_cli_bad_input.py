@@ -197,3 +197,19 @@ def test_a_full_disk_gets_one_line_and_leaves_nothing_half_written(full_disk, sm
     assert not list(full_disk.rglob("manifest.json"))
     (full_disk / "filler").unlink()
     assert [path for path in full_disk.rglob("*.parquet") if path.stat().st_size == 0] == []
+
+
+@pytest.mark.parametrize("amount", ["nan", "inf", "-1", "much"])
+def test_a_limit_that_is_no_finite_amount_is_refused(tercet, tmp_path, amount):
+    (tmp_path / "mine.toml").write_text("readers = []\n", encoding="utf-8")
+    refused = tercet("sweep", "mine.toml", "--max-cost", amount)
+    assert refused.exit_code == 2
+    assert "--max-cost" in refused.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_chunk_size_of_nothing_is_said_to_be_one(tercet, tmp_path):
+    (tmp_path / "mine.toml").write_text("readers = []\n[retrieval]\nsizes = [0, 16]\n", encoding="utf-8")
+    refused = tercet("sweep", "mine.toml")
+    assert refused.exit_code == 2
+    assert "chunk sizes [0, 16]: expected sizes above 0; correct the sizes." in refused.stderr
