@@ -2,28 +2,21 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
 from tests.conftest import needs_model
 
 
-def test_help_answers_in_under_half_a_second():
-    fastest = min(timed_help() for _ in range(3))
-    assert fastest < 0.5
-
-
-def timed_help() -> float:
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "flows.cli", "--help"], capture_output=True, check=True)
-    return time.perf_counter() - started
-
-
 def test_help_imports_nothing_heavy():
-    code = "import sys, flows.cli.main; print(sorted({'torch', 'prefect', 'llama_cpp', 'polars'} & set(sys.modules)))"
+    # What is imported decides how soon it answers: on an idle machine in under half a second, on a busy one later.
+    code = "import runpy, sys, atexit; atexit.register(lambda: print(*sys.modules)); sys.argv = ['tercet', '--help'];"
+    code += "runpy.run_module('flows.cli', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert "flows.cli.main" in imported
+    assert {"torch", "prefect", "llama_cpp", "polars", "numpy", "pydantic", "faiss", "httpx"}.isdisjoint(imported)
+    assert len(imported) < 250
 
 
 @pytest.mark.parametrize("command", ["run", "label", "sweep", "compare", "plan", "report", "demo", "serve"])

@@ -1,0 +1,70 @@
+"""The flows as Prefect knows them, called without any server: what a form runs, and what a mistake becomes."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from corpora.errors import InputError
+from flows.run.pipeline import Outcome
+from flows.serving import prefect_flows
+from flows.serving.forms import CompareForm, LabelForm, SweepForm
+from flows.session.experiment import load_experiment
+from flows.session.session import Session
+from flows.session.workspace import Workspace
+
+DEMO = load_experiment(Path("demo"))
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """What was to be executed, in place of executing it."""
+    calls = []
+
+    def execute(experiment, kind, session, runner, *_):
+        calls.append((experiment.name, kind, session.workspace.root, type(runner).__name__))
+        return Outcome(session.workspace.root / "run", "the report", "the line")
+
+    monkeypatch.setattr(prefect_flows, "execute", execute)
+    return calls
+
+
+@pytest.mark.parametrize(("kind", "form"), [("label", LabelForm()), ("sweep", SweepForm()), ("compare", CompareForm())])
+def test_a_form_runs_its_flow_in_its_store(executed, tmp_path, kind, form):
+    assert prefect_flows.FLOWS[kind].fn(form, "demo", str(tmp_path)) == "the line"
+    assert executed == [("demo", kind, tmp_path, "TaskRunner")]
+
+
+@pytest.mark.parametrize(
+    ("form", "experiment", "store", "told"),
+    [
+        (LabelForm(), "demo", "runs", "the store 'runs'"),
+        (LabelForm(), "no-such", "/tmp", "no experiment no-such"),
+        (SweepForm(sizes=[32], overlaps=[32]), "demo", "/tmp", "overlap 32 with chunk size 32"),
+    ],
+    ids=["a relative store", "an unknown experiment", "fields that contradict each other"],
+)
+def test_a_mistake_is_a_refused_run_with_its_line(executed, form, experiment, store, told):
+    state = prefect_flows.FLOWS["sweep" if isinstance(form, SweepForm) else "label"].fn(form, experiment, store)
+    assert (state.name, state.type.value) == ("Refused", "FAILED")
+    assert told in state.message
+    assert executed == []
+
+
+def test_dask_without_its_package_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "flows.runners.dask_runner", None)
+    with (
+        pytest.raises(InputError, match="dask"),
+        prefect_flows.runner_on("tcp://127.0.0.1:9", DEMO, "label", Session(Workspace(tmp_path))),
+    ):
+        pytest.fail("there is nothing to run on")
+
+
+def test_a_configured_server_that_does_not_answer_is_one_line(executed, tmp_path):
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        pytest.raises(InputError, match="no Prefect server answers there"),
+    ):
+        prefect_flows.execute_as_flow(DEMO, "label", Workspace(tmp_path))
+    assert executed == []
