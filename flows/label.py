@@ -70,7 +70,7 @@ def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runn
         of_tune = None
         if tune is not None and reader.gives_distributions:
             of_tune, calibrated[name] = vote(f"calibrate: {name}", tune, reader, session, runner)
-        gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus)
+        gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus, reader.sampling)
         readers[name] = ReaderVotes(name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune)
     how = (experiment.consensus, experiment.scoring.confidence, no_tune)
     each = list(readers.values())

@@ -7,20 +7,36 @@ from typing import NamedTuple
 
 import polars as pl
 
+from corpora.schema import Corpus
 from flows.label import Labeled
 from flows.session.experiment import Experiment
 from flows.session.session import Session
 from flows.stages.answering import answer_all
 from flows.stages.asking import Asked
-from flows.stages.reading import build_contexts
-from flows.stages.retrieving import retrieve
+from flows.stages.reading import Asking, Contexts, build_contexts
+from flows.stages.retrieving import Retrieved, retrieve
 from flows.stages.runner import Runner
 from results.advice.advice import Advice
-from results.advice.guards import counted_differently, find_warnings, one_document
+from results.advice.guards import counted_differently, edge_of_grid, find_warnings, one_document
 from results.advice.recommendation import recommend
 from results.advice.retrieval_choice import choose_retrieval
 from results.advice.verdict import reach_verdicts
 from results.sweep.scoring import score_sweep
+from results.sweep.within import Race
+
+
+class Prepared(NamedTuple):
+    """What a sweep knows before any reader is asked.
+
+    Attributes:
+        retrieved: the rankings, and how good they are.
+        contexts: what the readers get to see; None without readers.
+        choices: which setting retrieves best, one a cut.
+    """
+
+    retrieved: Retrieved
+    contexts: Contexts | None
+    choices: list[Advice]
 
 
 class Swept(NamedTuple):
@@ -46,24 +62,52 @@ class Swept(NamedTuple):
 
 def sweep(experiment: Experiment, labeled: Labeled, session: Session, runner: Runner) -> Swept:
     """Rank every setting, read every cut of every ranking, score, and say which setting to use."""
-    corpus, retrieval, how = labeled.corpus, experiment.retrieval, experiment.scoring
+    prepared = prepare(experiment, labeled.corpus, session, runner)
+    everything = Asking(experiment.retrieval.controls)
+    asking = {reader.label: everything for reader in experiment.readers}
+    return read(experiment, labeled, prepared, session, runner, asking)
+
+
+def prepare(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Prepared:
+    """Rank every setting, and cut every ranking: everything that needs no reader."""
+    retrieval, how = experiment.retrieval, experiment.scoring
     retrieved = retrieve(retrieval, corpus, how, session, runner, wants_oracle=experiment.wants_oracle)
-    tables = dict(retrieved.tables)
-    choices = choose_retrieval(corpus, tables["retrieval"], how)
-    asked: Mapping[str, list[Asked]] = {}
-    verdicts: list[Advice] = []
-    recommended: list[Advice] = []
+    contexts = None
     if experiment.readers:
         contexts = runner.run(
             "cut and assemble contexts",
             build_contexts, retrieval, corpus, retrieved.hits, retrieved.oracle, how.seed, session,
         )  # fmt: skip
-        answers, asked = answer_all(experiment, corpus, labeled.votes, contexts, session, runner)
-        rule, labelers = experiment.consensus.rule, labeled.tables["labelers"]
+    return Prepared(retrieved, contexts, choose_retrieval(corpus, retrieved.tables["retrieval"], how))
+
+
+def read(
+    experiment: Experiment, labeled: Labeled, prepared: Prepared, session: Session, runner: Runner,
+    asking: Mapping[str, Asking], race: Race | None = None,
+) -> Swept:  # fmt: skip
+    """Let the readers answer, score, and say which setting to use.
+
+    Args:
+        experiment: gives the readers and their questions.
+        labeled: their gold sets.
+        prepared: what they get to see.
+        session: opens readers and ledgers.
+        runner: runs the stages.
+        asking: the cells and arms in which each reader is asked, by its name.
+        race: the looks of a sweep that is read until the advice is told; None for a single one.
+    """
+    corpus, how, tables = labeled.corpus, experiment.scoring, dict(prepared.retrieved.tables)
+    asked: Mapping[str, list[Asked]] = {}
+    verdicts: list[Advice] = []
+    recommended: list[Advice] = []
+    if prepared.contexts:
+        answers, asked = answer_all(experiment, corpus, labeled.votes, prepared.contexts, session, runner, asking)
+        labelers, consensus = labeled.tables["labelers"], experiment.consensus
         readers = [labeled.readers[reader.label] for reader in session.by_size(experiment.readers)]
-        scored = runner.run("score answers", score_sweep, corpus, answers, readers, rule, how)
+        scored = runner.run("score answers", score_sweep, corpus, answers, readers, consensus, how, race)
         tables |= {"answers": answers, **scored._asdict()}
-        verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, how, rule)
+        verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, how, consensus.rule)
         recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, how)
-    warnings = [*one_document(corpus), *find_warnings(tables), *counted_differently(retrieved.counting)]
-    return Swept(tables, verdicts, recommended, choices, [*warnings, *retrieved.left_out], asked)
+    warnings = [*one_document(corpus), *find_warnings(tables), *counted_differently(prepared.retrieved.counting)]
+    warnings += [*edge_of_grid([*recommended, *prepared.choices]), *prepared.retrieved.left_out]
+    return Swept(tables, verdicts, recommended, prepared.choices, warnings, asked)

@@ -20,6 +20,7 @@ from flows.cli.options import (
     max_cost_option,
     prefect_option,
     quiet_option,
+    reading_options,
     store_option,
     threads_option,
 )
@@ -78,6 +79,7 @@ def experiment_command(kind: Kind, text: str) -> None:
     @threads_option
     @batch_option
     @max_cost_option
+    @reading_options(kind)
     @prefect_option
     @dask_option
     @quiet_option

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class StorePathType(click.ParamType[Any]):
@@ -50,6 +53,18 @@ max_cost_option = click.option(
     type=Amount(min=0),
     help="US dollars that this run may spend on remote readers; without it, you are asked first.",
 )
+until_told_option = click.option(
+    "--until-told",
+    is_flag=True,
+    help="Read in looks, each of twice as many questions, and stop once the advice is told ([reading] stop = told).",
+)
+
+
+def reading_options(kind: str) -> Callable[[Command], Command]:
+    """The options of a command that lets readers read; others have none of them."""
+    return until_told_option if kind in ("run", "sweep") else lambda command: command
+
+
 dask_option = click.option(
     "--dask",
     default="",

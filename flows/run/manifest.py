@@ -49,7 +49,7 @@ def describe(
             "labeler": session.fingerprint(reader, corpus.labels),
             "reader": session.fingerprint(reader.as_reader(), corpus.labels),
             "prompts": {one.name: sha256_text("\x1e".join(one[1:])) for one in writer.templates},
-            "questions": len(reader.corpus_of(corpus, experiment.corpus.seed).questions),
+            "questions": len(labeled.readers[reader.label].questions),
         }
     manifest: dict[str, Any] = {
         "name": experiment.name,

@@ -9,18 +9,20 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from corpora.errors import InputError
+from corpora.schema import Corpus
 from corpora.storage import StorePath, remove_leftovers
 from flows.compare import compare
-from flows.label import label, load
+from flows.label import Labeled, label, load
 from flows.planning.first_asks import submit_all
 from flows.planning.quote import authorise
 from flows.run.manifest import all_inputs, describe, describe_session
 from flows.run.run_tables import Made, run_tables
+from flows.run.until_told import read_until_told
 from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, needs_vectors
 from flows.stages.runner import Finished, Runner
-from flows.sweep import sweep
+from flows.sweep import Swept, sweep
 from results.comparing.agreement import compare_runs
 from results.report.documents import draw_plots, render_documents
 from results.report.html.page import HTML_REPORT, render_html
@@ -76,14 +78,23 @@ def execute(
         session.begin_spending(authorise(experiment, session, confirm, all_corpora=compares, reads=sweeps))
         for line in submit_all(experiment, session, all_corpora=compares):
             runner.progress.say(line)
-    labeled = label(experiment, corpus, session, runner)
-    swept = sweep(experiment, labeled, session, runner) if sweeps else None
+    labeled, swept = label_and_sweep(experiment, corpus, session, runner, sweeps=sweeps)
     compared = compare(experiment, labeled, session, runner, probe=kind == "compare") if compares else None
     session.readers.close()
     made = Made(labeled, swept, compared)
     finished = seal_run(experiment, kind, session, made, describe_session(started, runner, *made))
     runner.show(finished)
     return Outcome(finished.folder, finished.report, finished.line)
+
+
+def label_and_sweep(
+    experiment: Experiment, corpus: Corpus, session: Session, runner: Runner, *, sweeps: bool
+) -> tuple[Labeled, Swept | None]:
+    """Label everything and then read everything, or both in looks until the advice is told."""
+    if sweeps and experiment.readers and experiment.reading.stop == "told":
+        return read_until_told(experiment, corpus, session, runner)
+    labeled = label(experiment, corpus, session, runner)
+    return labeled, sweep(experiment, labeled, session, runner) if sweeps else None
 
 
 def seal_run(

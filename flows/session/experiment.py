@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +17,8 @@ from labeling.prompting.labeler import SYSTEM, LabelerConfig, check_diversity
 from labeling.prompting.prompts import load_prompt
 from labeling.remote.requests import check_remote
 from labeling.votes.calibration import CalibrationConfig
-from labeling.votes.consensus import ConsensusConfig
-from results.config import ScoringConfig
+from labeling.votes.consensus import BY_DISTRIBUTION, ConsensusConfig
+from results.config import ReadingConfig, ScoringConfig
 from retrieval.config import RetrievalConfig
 from retrieval.context import check_budgets
 
@@ -59,6 +59,7 @@ class Experiment(BaseModel):
     consensus: ConsensusConfig = Field(default_factory=ConsensusConfig, description="what makes up the gold set")
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="chunkings and cuts")
     scoring: ScoringConfig = Field(default_factory=ScoringConfig, description="intervals, tests, margin")
+    reading: ReadingConfig = Field(default_factory=ReadingConfig, description="how many questions a sweep reads")
     max_cost: float | None = Field(
         None, ge=0, allow_inf_nan=False,
         description="US dollars that one run may spend on remote readers; if empty, you are asked first",
@@ -77,13 +78,32 @@ class Experiment(BaseModel):
         """Whether readers are shown the best chunks of the gold documents."""
         return bool(self.readers) and "oracle_chunk" in self.retrieval.controls
 
+    def with_questions(self, n_questions: Mapping[str, int]) -> Experiment:
+        """A copy in which each reader is asked so many questions, by its name; never more than it would be."""
+        readers = tuple(
+            one.model_copy(update={"questions": min(n_questions[one.label], one.questions or n_questions[one.label])})
+            for one in self.readers
+        )
+        return self.model_copy(update={"readers": readers})
+
     def with_settings(
-        self, threads: int | None = None, n_batch: int | None = None, max_cost: float | None = None
-    ) -> Experiment:
-        """A copy with other engine settings for every reader, and another limit; None leaves a setting as it is."""
+        self, threads: int | None = None, n_batch: int | None = None, max_cost: float | None = None,
+        until_told: bool = False,
+    ) -> Experiment:  # fmt: skip
+        """A copy with other engine settings for every reader, and another limit; None leaves a setting as it is.
+
+        Args:
+            threads: CPU threads of local readers.
+            n_batch: most tokens evaluated in one call.
+            max_cost: US dollars for remote readers.
+            until_told: whether a sweep reads only until its advice is told.
+        """
         given = {name: value for name, value in (("threads", threads), ("n_batch", n_batch)) if value is not None}
         readers = tuple(one.model_copy(update=given) for one in self.readers)
-        return self.model_copy(update={"readers": readers} | ({} if max_cost is None else {"max_cost": max_cost}))
+        changed: dict[str, Any] = {"readers": readers} | ({} if max_cost is None else {"max_cost": max_cost})
+        if until_told:
+            changed["reading"] = self.reading.model_copy(update={"stop": "told"})
+        return self.model_copy(update=changed)
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -191,10 +211,10 @@ def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
         InputError: the rule needs label probabilities and the reader gives none, the output fills the context, or no
             model would see the system message.
     """
-    if not reader.gives_distributions and consensus.rule == "min_probability":
+    if not reader.gives_distributions and consensus.rule in BY_DISTRIBUTION:
         where = f"at {reader.remote.provider}" if reader.mode == "label" else "in generate mode"
         raise InputError(
-            f"rule 'min_probability' with reader {reader.label!r} {where}",
+            f"rule {consensus.rule!r} with reader {reader.label!r} {where}",
             "a reader that gives label probabilities",
             "use rule = 'unanimous' or 'majority', or a reader in label mode on this machine or a server",
         )

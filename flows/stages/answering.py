@@ -10,7 +10,7 @@ from corpora.schema import Corpus
 from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import Asked, collect
-from flows.stages.reading import Contexts, Reading, join_answers
+from flows.stages.reading import Asking, Contexts, Reading, join_answers
 from flows.stages.remote_asking import ask_all, submit_reads
 from flows.stages.runner import Runner
 from results.readers.answers import ANSWERS
@@ -18,7 +18,7 @@ from results.readers.answers import ANSWERS
 
 def answer_all(
     experiment: Experiment, corpus: Corpus, cast: Mapping[str, pl.DataFrame], contexts: Contexts, session: Session,
-    runner: Runner,
+    runner: Runner, asking: Mapping[str, Asking],
 ) -> tuple[pl.DataFrame, dict[str, list[Asked]]]:  # fmt: skip
     """Let every reader answer.
 
@@ -29,6 +29,7 @@ def answer_all(
         contexts: what the readers get to see.
         session: opens readers and ledgers.
         runner: runs the stages.
+        asking: the cells and arms in which each reader is asked, by its name.
 
     Returns:
         The answers, frame of schema `ANSWERS`; and the cost of each shard, by reader.
@@ -36,7 +37,7 @@ def answer_all(
 
     def reading_of(reader: ReaderConfig) -> Reading:
         mine = reader.corpus_of(corpus, experiment.corpus.seed)
-        return Reading(mine, reader, contexts, experiment.retrieval.controls)
+        return Reading(mine, reader, contexts, asking[reader.label])
 
     for reader in experiment.remote_readers:  # the batches of all of them are under way together
         submit_reads(reader.as_reader(), corpus.labels, session, reading_of(reader).prompts)

@@ -21,6 +21,7 @@ from retrieval.random_context import RandomContexts
 NO_CONTEXT = "(none)"  # what a closed-book prompt shows in place of a context
 DOCUMENTS_MEASURED = 50  # to learn how many of a reader's tokens make one of the embedder's
 INDEX = (*CHUNKING, "embedder")
+GIVEN = ("label", "failure", "margin", "probabilities")  # columns of an answer that come from the reader
 
 
 class Contexts(NamedTuple):
@@ -75,6 +76,18 @@ def _cut_all(hits: pl.DataFrame, key: tuple[str, ...], cuts: Sequence[Cut]) -> p
     return pl.concat(parts).with_columns(pl.col("n_context_tokens").cast(pl.Int64))
 
 
+class Asking(NamedTuple):
+    """Which cells and arms a reader is asked in.
+
+    Attributes:
+        controls: the arms beside `retrieved`.
+        cells: columns `SETTING` and `CUT` of the cells; None for all of them.
+    """
+
+    controls: tuple[str, ...]
+    cells: pl.DataFrame | None = None
+
+
 class Reading:
     """What a reader is asked in all arms.
 
@@ -83,12 +96,15 @@ class Reading:
     probable label of the first vote is the answer that they would give.
     """
 
-    def __init__(self, corpus: Corpus, reader: ReaderConfig, contexts: Contexts, controls: tuple[str, ...]) -> None:
-        self.corpus, self._reader, self._controls = corpus, reader, controls
-        self._retrieved = contexts.retrieved.partition_by("question_id", as_dict=True)
-        oracle = contexts.oracle
+    def __init__(self, corpus: Corpus, reader: ReaderConfig, contexts: Contexts, asked: Asking) -> None:
+        self.corpus, self._reader, self._controls = corpus, reader, asked.controls
+        retrieved = contexts.retrieved.join(corpus.questions.select("question_id"), on="question_id", how="semi")
+        if asked.cells is not None:
+            retrieved = retrieved.join(asked.cells, on=[*SETTING, *CUT], how="semi", maintain_order="left")
+        self._retrieved = retrieved.partition_by("question_id", as_dict=True)
+        oracle = contexts.oracle if "oracle_chunk" in asked.controls else None
         self._oracle = None if oracle is None else oracle.partition_by("question_id", as_dict=True)
-        self._random = contexts.random
+        self._random = contexts.random if "random" in asked.controls else None
         self._writer = PromptWriter(reader, corpus.labels)
 
     def prompts(self) -> Iterator[list[Prompt]]:
@@ -98,14 +114,14 @@ class Reading:
 
     def requests(self) -> pl.DataFrame:
         """The columns of `ANSWERS` without the answer: one row for each arm, cell and question."""
-        schema = pl.Schema({name: kind for name, kind in ANSWERS.items() if name not in ("label", "failure", "margin")})
+        schema = pl.Schema({name: kind for name, kind in ANSWERS.items() if name not in GIVEN})
         asked = (self._ask(question).rows for question in iter_questions(self.corpus.questions))
         frames = [pl.DataFrame(schema=schema), *(pl.DataFrame(rows, schema=schema) for rows in asked)]
         return pl.concat(frames, rechunk=True)
 
-    def _ask(self, question: Question) -> _Asking:
+    def _ask(self, question: Question) -> _Prompts:
         """Write the prompts of one question."""
-        asking = _Asking(self._writer, self._reader.label, question)
+        asking = _Prompts(self._writer, self._reader.label, question)
         if not self._reader.gives_distributions:
             asking.add("document", assemble([self.corpus.texts[one] for one in question.document_ids]), {})
         cells = self._retrieved[(question.id,)].rows(named=True)
@@ -162,7 +178,7 @@ def _index(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _add_random(
-    asking: _Asking, question: Question, cells: list[dict[str, Any]], sources: Mapping[str, RandomContexts]
+    asking: _Prompts, question: Question, cells: list[dict[str, Any]], sources: Mapping[str, RandomContexts]
 ) -> None:
     for embedder, source in sources.items():
         mine = [cell for cell in cells if cell["embedder"] == embedder]
@@ -172,7 +188,7 @@ def _add_random(
                 asking.add("random", text, cell | {"n_chunks": None})
 
 
-class _Asking:
+class _Prompts:
     """The prompts of one question; a prompt that two cells or arms share is asked once."""
 
     def __init__(self, writer: PromptWriter, reader: str, question: Question) -> None:
@@ -204,7 +220,7 @@ def join_answers(
         cast: its votes on whole documents, whose most probable label is its answer in the document arm, unless it was
             asked once more.
     """
-    given = votes.select("question_id", "prompt_hash", "label", "failure", "margin")
+    given = votes.select("question_id", "prompt_hash", *GIVEN)
     answers = requests.join(given, on=["question_id", "prompt_hash"], how="left")
     if not (answers["arm"] == "document").any():
         whole = document_answers(cast, corpus.labels).join(

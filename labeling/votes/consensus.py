@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,9 +15,12 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import N_VOTES
+from labeling.votes.vote_law import distributions, most_probable, vote_law
 
-Rule = Literal["unanimous", "unanimous_and_correct", "majority", "min_probability"]
-RULES: tuple[Rule, ...] = ("unanimous", "unanimous_and_correct", "majority", "min_probability")
+Rule = Literal["unanimous", "unanimous_and_correct", "majority", "min_probability", "confident"]
+RULES: tuple[Rule, ...] = ("unanimous", "unanimous_and_correct", "majority", "min_probability", "confident")
+# These draw nothing: whether a question is kept follows from the distributions alone.
+BY_DISTRIBUTION: tuple[Rule, ...] = ("min_probability", "confident")
 
 GOLD = pl.Schema(
     {
@@ -26,6 +30,7 @@ GOLD = pl.Schema(
         "kept": pl.Boolean(),
         "reason": pl.String(),
         "reference": pl.String(),
+        "p_unanimous": pl.Float64(),
     }
 )
 
@@ -38,9 +43,19 @@ class ConsensusConfig(BaseModel):
     rule: Rule = Field(
         "unanimous",
         description="unanimous: all three votes agree; unanimous_and_correct: and match the reference; majority: two "
-        "agree; min_probability: the mean probability is high enough",
+        "agree; min_probability: the mean probability is high enough; confident: three votes would probably agree",
     )
     min_probability: float = Field(0.8, gt=0, le=1, description="threshold of the rule min_probability")
+    min_unanimous: float = Field(
+        0.5, gt=0, le=1, description="threshold of the rule confident: the probability that three votes agree"
+    )
+    coverage: float | None = Field(
+        None, gt=0, le=1,
+        description="rule confident: the share of questions to keep, in place of the threshold",
+    )  # fmt: skip
+    most_probable: bool = Field(
+        True, description="rule unanimous: the agreed label must also be the reader's most probable one"
+    )
 
 
 class ReaderVotes(NamedTuple):
@@ -80,8 +95,9 @@ def check_rule(config: ConsensusConfig, references: pl.DataFrame) -> None:
 
 
 def build_gold(
-    votes: pl.DataFrame, references: pl.DataFrame, labels: LabelSet, config: ConsensusConfig
-) -> pl.DataFrame:
+    votes: pl.DataFrame, references: pl.DataFrame, labels: LabelSet, config: ConsensusConfig,
+    sampling: Sampling = Sampling(),  # noqa: B008  # immutable
+) -> pl.DataFrame:  # fmt: skip
     """Apply a consensus rule to the votes of the `document` arm.
 
     Args:
@@ -89,10 +105,11 @@ def build_gold(
         references: columns question_id and reference; every question in it gets a row, in the same order.
         labels: the label set.
         config: the rule.
+        sampling: how the votes were drawn.
 
     Returns:
         Frame of schema `GOLD`. `label` is the label that counts as right if `kept`, otherwise null; `reason` says why a
-        question is kept or not.
+        question is kept or not; `p_unanimous` is the probability that three votes agree, null where it is not known.
 
     Raises:
         InputError: the rule needs reference labels and there are none.
@@ -105,22 +122,72 @@ def build_gold(
         .agg("label", "failure", "probabilities")
         .iter_rows(named=True)
     }
+    laws = agreement(votes, labels, sampling)
+    least = _least(laws, config)
     rows = []
     for question_id, reference in references.select("question_id", "reference").iter_rows():
         given = cast.get(question_id, {"label": [], "failure": [], "probabilities": []})
-        label, reason = _decide(given, reference, labels, config)
+        law = laws.get(question_id)
+        label, reason = _decide(given, reference, labels, config, law, least)
         rows.append(
             {
                 "question_id": question_id, "votes": given["label"], "label": label, "kept": label is not None,
-                "reason": reason, "reference": reference,
+                "reason": reason, "reference": reference, "p_unanimous": None if law is None else law.p_unanimous,
             }
         )  # fmt: skip
     return pl.DataFrame(rows, schema=GOLD)
 
 
+class Agreement(NamedTuple):
+    """What the exact law says of the three votes on a question.
+
+    Attributes:
+        p_unanimous: probability that all three agree.
+        label: what they most probably agree on.
+        most_probable: the label with the highest mean probability.
+    """
+
+    p_unanimous: float
+    label: str
+    most_probable: str
+
+
+def agreement(votes: pl.DataFrame, labels: LabelSet, sampling: Sampling) -> dict[str, Agreement]:
+    """The law of the votes on every question whose distributions are known, by question id.
+
+    Args:
+        votes: frame of schema `VOTES`, document arm.
+        labels: the label set.
+        sampling: how the votes were drawn.
+    """
+    known = distributions(votes, len(labels))
+    if not known.question_ids:
+        return {}
+    law, best = vote_law(known.probabilities, sampling), most_probable(known.probabilities)
+    # Equal but for rounding is equal.
+    chances, agreed = law.unanimous.sum(axis=-1).round(12).tolist(), law.unanimous.argmax(axis=-1)
+    each = zip(known.question_ids, chances, agreed, best, strict=True)
+    return {one: Agreement(p, labels.labels[label], labels.labels[first]) for one, p, label, first in each}
+
+
+def _least(laws: Mapping[str, Agreement], config: ConsensusConfig) -> float:
+    """The lowest P(unanimous) that the rule `confident` keeps."""
+    if config.coverage is None or not laws:
+        return config.min_unanimous
+    ranked = sorted((law.p_unanimous for law in laws.values()), reverse=True)
+    n_kept = round(config.coverage * len(ranked))
+    if not n_kept:
+        return math.inf
+    # Questions that are equally sure come in together, or not at all where they would be too many.
+    while 0 < n_kept < len(ranked) and ranked[n_kept] == ranked[n_kept - 1]:
+        n_kept -= 1
+    return ranked[n_kept - 1] if n_kept else math.inf
+
+
 def _decide(
-    given: dict[str, list[Any]], reference: str | None, labels: LabelSet, config: ConsensusConfig
-) -> tuple[str | None, str]:
+    given: dict[str, list[Any]], reference: str | None, labels: LabelSet, config: ConsensusConfig,
+    law: Agreement | None, least: float,
+) -> tuple[str | None, str]:  # fmt: skip
     """The label that is kept, or None, and the reason."""
     failures = [failure for failure in given["failure"] if failure]
     if failures:
@@ -129,6 +196,8 @@ def _decide(
         return None, f"only {len(given['label'])} of {N_VOTES} votes"
     if config.rule == "min_probability":
         return _by_probability(given["probabilities"], labels, config.min_probability)
+    if config.rule == "confident":
+        return _by_agreement(law, least)
     (top, n_top), *others = Counter(given["label"]).most_common()
     if config.rule == "majority":
         return (top, f"{n_top} of {N_VOTES} votes") if n_top > N_VOTES // 2 else (None, "no majority")
@@ -136,7 +205,17 @@ def _decide(
         return None, "votes differ"
     if config.rule == "unanimous_and_correct" and top != reference:
         return None, "no reference" if reference is None else "unanimous but wrong"
+    if config.rule == "unanimous" and config.most_probable and law is not None and top != law.most_probable:
+        return None, "unanimous, but another label is more probable"
     return top, "unanimous"
+
+
+def _by_agreement(law: Agreement | None, least: float) -> tuple[str | None, str]:
+    if law is None:
+        return None, "no label probabilities"
+    if law.p_unanimous < least:
+        return None, "three votes would agree too rarely"
+    return law.label, "three votes would agree often enough"
 
 
 def _by_probability(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from labeling.votes.sampling import Probabilities, Sampling, sampled_distribution
@@ -44,6 +45,17 @@ def vote_law(probabilities: Probabilities, sampling: Sampling) -> VoteLaw:
     majority = first * second + first * third + second * third - 2 * unanimous
     tie = np.maximum(0.0, 1.0 - majority.sum(axis=-1))
     return VoteLaw(drawn.mean(axis=1), unanimous, majority, tie)
+
+
+def most_probable(probabilities: Probabilities) -> npt.NDArray[np.int64]:
+    """Index of the label with the highest mean probability over the three votes, each normalised; shape (questions,).
+
+    Args:
+        probabilities: shape (questions, 3, labels), as recorded.
+    """
+    normalised = probabilities / probabilities.sum(axis=-1, keepdims=True)
+    best: npt.NDArray[np.int64] = normalised.mean(axis=1).argmax(axis=-1)
+    return best
 
 
 class Distributions(NamedTuple):

@@ -18,17 +18,20 @@ class Advice(NamedTuple):
 
     Attributes:
         line: all of it in one line.
-        told: whether the result answers its question: under one cut with a reader, whether the leader is shown to be
-            better than all others; otherwise, whether something is recommended.
+        told: whether the result answers its question: whether something is recommended; under one cut with a reader and
+            drawn scores, whether the leader is shown to be better than all others.
         reader: the reader that it is for; None where it is for no single one.
         cut: the cut that it is about; None where it is about all cuts, or about none.
         recommended: the cell to use; None where the result cannot tell.
         leader: the cell that scores highest; None where nothing could be scored.
         level: the settings that are not shown to be worse than the leader, and the leader itself.
         score: what the cells were compared by.
-        n_gold: the number of gold questions that it is based on; None where it is based on none.
-        n_more: how many more gold questions would show, with 80 % power, that a cell equal to the best is within the
-            margin; None where the result tells already, or where no number is known to be enough.
+        n_gold: the number of gold questions that it is based on, or what their weights are worth; None where it is
+            based on none.
+        n_more: how many more questions (gold questions, if scores are drawn) would show, with 80 % power, that a cell
+            equal to the best is within the margin; None where the result tells already, or where no number
+            is known to be enough.
+        sizes: the chunk sizes that were compared.
         detectable: the smallest difference that the run would have found with 80 % power; None where nothing was
             compared, or no difference could have been found.
     """
@@ -41,8 +44,9 @@ class Advice(NamedTuple):
     leader: Cell | None = None
     level: tuple[Setting, ...] = ()
     score: str = "gold_accuracy"
-    n_gold: int | None = None
+    n_gold: float | None = None
     n_more: int | None = None
+    sizes: tuple[int, ...] = ()
     detectable: float | None = None
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from corpora.schema import Corpus
+from results.advice.advice import Advice
+from results.advice.wording import NO_WINNER, count_gold
 from results.readers.answers import question_facts
-from results.settings import CUT, SETTING, Setting
-from retrieval.context import Cut
+from results.settings import CUT, SETTING, Setting, cuts_in
 
 ONE_CHUNK_SHARE = 0.5
 CEILING = 0.98
-SMALL_GOLD = 30
+SMALL_GOLD = NO_WINNER
+SURE = 0.95  # of the answers from the whole document are the gold label, or the report says why not
+SMALLEST = 16  # tokens; smaller chunks are hardly text
 OUTSIDE_MASS = 0.5
 EXACT_ENOUGH = 0.99
 
@@ -33,6 +36,7 @@ def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     if "cells" in tables:
         found += [
             *_small_gold(tables["cells"]),
+            *_unsure_gold(tables["baselines"]),
             *_failed(tables["answers"]),
             *_incomplete_arms(tables["answers"]),
             *_context_free(tables["ladder"]),
@@ -82,10 +86,10 @@ def _whole_documents(chunks: pl.DataFrame) -> list[str]:
     chunks = _named(chunks)
     counts = chunks.group_by("chunking", "document_id").len().group_by("chunking")
     shares = counts.agg(share=(pl.col("len") == 1).mean()).filter(pl.col("share") >= ONE_CHUNK_SHARE).sort("chunking")
-    return [
-        f"{chunking}: {share:.0%} of the documents are a single chunk, so this is retrieval of whole documents."
-        for chunking, share in shares.iter_rows()
-    ]
+    if shares.is_empty():
+        return []
+    each = ", ".join(f"{share:.0%} with {chunking}" for chunking, share in shares.iter_rows())
+    return [f"Many documents are a single chunk ({each}): there, whole documents are retrieved."]
 
 
 def _named(chunks: pl.DataFrame) -> pl.DataFrame:
@@ -112,16 +116,19 @@ def _without_effect(chunks: pl.DataFrame) -> list[str]:
 
 
 def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
-    worst = retrieval_means.group_by(CUT).agg(pl.min("hit", "span_recall"))
+    worst = retrieval_means.group_by(CUT).agg(pl.min("hit", "span_recall")).filter(pl.col("hit") >= CEILING).sort(CUT)
     lines = []
-    for *cut, hit, span_recall in worst.filter(pl.col("hit") >= CEILING).sort(CUT).iter_rows():
-        # Where evidence is marked, it decides: it may be missed although its document is found.
-        if span_recall is not None and span_recall < CEILING:
-            so = "so settings differ there only in how much of its evidence they retrieve"
-        else:
-            so = "so retrieval hardly differs between settings there"
-        found = f"the gold document is found for at least {hit:.1%} of the questions at every setting"
-        lines.append(f"{Cut(*cut).name}: {found}, {so}.")
+    # Where evidence is marked, it decides: it may be missed although its document is found.
+    has_room = pl.col("span_recall").is_not_null() & (pl.col("span_recall") < CEILING)
+    for cuts, so in (
+        (worst.filter(has_room), "so settings differ there only in how much of its evidence they retrieve"),
+        (worst.filter(~has_room), "so retrieval hardly differs between settings there"),
+    ):
+        if len(cuts):
+            named = ", ".join(cut.name for cut in cuts_in(cuts))
+            least = min(cuts["hit"].to_list())
+            found = f"the gold document is found for at least {least:.1%} of the questions at every setting"
+            lines.append(f"{named}: {found}, {so}.")
     return lines
 
 
@@ -147,19 +154,59 @@ def _context_free(ladder: pl.DataFrame) -> list[str]:
 
 
 def _small_gold(cells: pl.DataFrame) -> list[str]:
-    sizes = cells.group_by("reader").agg(pl.min("gold_n")).filter(pl.col("gold_n") < SMALL_GOLD).sort("reader")
+    sizes = cells.group_by("reader").agg(pl.min("gold_n"), pl.first("scores"))
+    sizes = sizes.filter(pl.col("gold_n") < SMALL_GOLD).sort("reader")
     return [
-        f"{reader}: with only {n} gold questions, only very large differences can be shown."
-        for reader, n in sizes.iter_rows()
+        f"{reader}: with only {count_gold(n, is_expected=scores == 'expected')}, only very large differences can be "
+        "shown."
+        for reader, n, scores in sizes.iter_rows()
+    ]
+
+
+def _unsure_gold(baselines: pl.DataFrame) -> list[str]:
+    """Readers that do not surely give their own gold labels from the whole document, and why."""
+    whole = baselines.filter(pl.col("arm") == "document", pl.col("gold_accuracy") < SURE).sort("reader")
+    return [
+        f"{reader}: from the whole document it gives its gold label in {accuracy:.0%} of its answers "
+        + (f"({greedy:.0%} greedy), " if scores == "expected" else "only, ")
+        + "so part of what it gets wrong from chunks is due to how it answers. "
+        + ("A lower answer_temperature, or the rule confident, makes it surer." if scores == "expected" else "")
+        for reader, accuracy, greedy, scores in whole.select(
+            "reader", "gold_accuracy", "gold_greedy", "scores"
+        ).iter_rows()
+    ]
+
+
+def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
+    """Best sizes at the edge of those that were tried, with the next sizes to try.
+
+    Args:
+        advice: on cells, each with the cell that scores highest; those without a leader, or with too few questions for
+            one, are left out.
+    """
+    beyond: dict[str, list[str]] = {}
+    for one in advice:
+        if one.leader is None or len(one.sizes) < 2 or (one.n_gold is not None and one.n_gold < SMALL_GOLD):
+            continue
+        size, who = one.leader.setting.size, one.reader or "retrieval"
+        place = f"{who} at {one.leader.cut.name}"
+        if size == max(one.sizes):
+            beyond.setdefault(f"largest that was tried, {size}: try {size * 3 // 2} and {size * 2}", []).append(place)
+        elif size == min(one.sizes) and size >= 2 * SMALLEST:
+            beyond.setdefault(f"smallest that was tried, {size}: try {size // 2} and {size * 3 // 4}", []).append(place)
+    return [
+        f"The best size is at the edge of the grid for {', '.join(places)}. It is the {which} as well."
+        for which, places in beyond.items()
     ]
 
 
 def _failed(answers: pl.DataFrame) -> list[str]:
     failed = answers.filter(pl.col("failure").is_not_null()).group_by("reader", "arm").len().sort("reader", "arm")
+    each = failed.group_by("reader", maintain_order=True).agg(pl.format("{} in the arm {}", "len", "arm"))
     return [
-        f"{reader}: {n} answers failed in the arm {arm} (such as prompts longer than num_ctx). They count as wrong in "
+        f"{reader}: answers failed, {', '.join(arms)} (such as prompts longer than num_ctx). They count as wrong in "
         "the table, and the rungs of the ladder that depend on them are left out."
-        for reader, arm, n in failed.iter_rows()
+        for reader, arms in each.iter_rows()
     ]
 
 

@@ -10,8 +10,10 @@ from results.advice.advice import Advice
 from results.config import ScoringConfig
 from results.readers.answers import question_facts
 from results.settings import CUT, SETTING, cell_of, name_settings
+from results.stats.clustered import cluster_sums
 from results.stats.resampling import fixed_law, resample_means
-from results.sweep.pairwise import shown_within
+from results.stats.worst_case import Weighted
+from results.sweep.pairwise import shown_within, shown_within_drawn
 
 ON_SPANS, ON_DOCUMENTS = "span_recall", "ndcg"
 SPOKEN = {ON_SPANS: "span recall", ON_DOCUMENTS: "nDCG"}
@@ -39,17 +41,23 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Advice:
     wide = rows.pivot(on="setting", index=["question_id", "cluster"], values=score).sort("question_id")
     names = [name for name in wide.columns if name not in ("question_id", "cluster")]
     values = wide.select(names).to_numpy()[:, None, :]
-    law = fixed_law(np.zeros(len(wide), dtype=np.int64), 1, wide["cluster"].to_list())
+    clusters = wide["cluster"].to_list()
+    law = fixed_law(np.zeros(len(wide), dtype=np.int64), 1, clusters)
     means = resample_means(values, law, config.n_resamples, config.seed)
+    documents = Weighted(*reversed(cluster_sums(values[:, 0, :], clusters)))
     tokens = dict(rows.group_by("setting").agg(pl.mean("n_context_tokens")).iter_rows())
     order = sorted(range(len(names)), key=lambda at: (tokens[names[at]], names[at]))
     best = max(order, key=lambda at: means.estimates[at])
-    p_values = shown_within(means, range(len(names)), config.margin)
+    if config.answers == "drawn":
+        p_values = shown_within_drawn(means, range(len(names)), config.margin)
+    else:
+        p_values = shown_within(documents, range(len(names)), config.margin, strict=config.strict)
     within = [at for at in order if p_values[at] < 1 - config.confidence]
     leader = cells[names[best]]
     cut = leader.cut
-    nothing = Advice("", told=False, cut=cut, leader=leader, score=score)
-    led = f"{SPOKEN[score]} {means.estimates[best]:.3f} over {means.n} questions"
+    sizes = tuple(rows["size"].unique().sort())
+    nothing = Advice("", told=False, cut=cut, leader=leader, score=score, sizes=sizes)
+    led = f"{SPOKEN[score]} {means.estimates[best]:.3f} over {means.n:.0f} questions"
     shown = f"{names[best]} leads with {led}"
     if len(names) == 1:
         line = f"Nothing to choose at {cut.name}: the sweep has only one setting, {names[best]} with {led}."
@@ -61,6 +69,8 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Advice:
     whose = f"the fewest of the {len(within)} settings (of {len(names)})"
     if len(within) == 1:
         whose = f"the only one of {len(names)} settings"
+    elif len(within) == len(names):
+        whose = f"the fewest of the {len(names)} settings, all of them"
     line = (
         f"Retrieve with {chosen} at {cut.name}: {SPOKEN[score]} {means.estimates[within[0]]:.3f}, {tokens[chosen]:.0f} "
         f"tokens read, {whose} shown to be within {config.margin:g} of the best"

@@ -9,16 +9,18 @@ import polars as pl
 
 from labeling.votes.consensus import Rule
 from results.advice.advice import Advice, Names
-from results.advice.recommendation import COST_ORDER, unqualified
+from results.advice.wording import Basis, basis_of, more_line, unqualified
 from results.config import ScoringConfig
-from results.settings import CUT, cell_of, names_in, setting_of
+from results.settings import CUT, Cell, cell_of, names_in, setting_of
 from results.stats.clustered import detectable_difference, missed
+from results.sweep.cells import COST_ORDER
 from retrieval.context import Cut
 
 GOLD_MEANS: dict[str, str] = {
     "unanimous_and_correct": "questions it answers correctly and unanimously from the whole document",
     "unanimous": "questions it answers unanimously from the whole document, right or wrong",
     "majority": "questions on which most of its votes from the whole document agree, right or wrong",
+    "confident": "questions on which its three votes from the whole document would agree often enough, right or wrong",
     "min_probability": "questions it answers with confidence from the whole document, right or wrong",
 }
 
@@ -48,7 +50,7 @@ def reach_verdicts(
             verdict = verdict._replace(line=f"{verdict.line} WARNING: {unqualified(str(reader))}")
         verdicts.append((cell_of(rows.row(0, named=True)).cut, verdict))
 
-    def headline(found: tuple[Cut, Advice]) -> tuple[bool, int, bool, int]:
+    def headline(found: tuple[Cut, Advice]) -> tuple[bool, float, bool, int]:
         cut, verdict = found
         is_k = cut.kind == "k"
         n_gold = verdict.n_gold or 0
@@ -58,34 +60,36 @@ def reach_verdicts(
 
 
 def _reach(rows: pl.DataFrame, names: Names, pairs: pl.DataFrame, config: ScoringConfig, rule: Rule) -> Advice:
-    first, n_gold = cell_of(rows.row(0, named=True)), rows["gold_n"][0]
+    first = cell_of(rows.row(0, named=True))
     reader, cut = first.reader, first.cut
-    undecided = Advice("", told=False, reader=reader, cut=cut, n_gold=n_gold)
-    if n_gold == 0:
-        line = f"Cannot tell: {reader} at {cut.name} has an empty gold set, so nothing can be scored against it."
-        return undecided._replace(line=line)
-    too_long = int(rows["n_too_long"].sum())
-    if too_long:
-        # A prompt that did not fit is not a wrong answer; scored as one, it would look like an effect of size.
-        line = f"Cannot tell: {too_long} prompts of {reader} at {cut.name} were longer than its num_ctx; raise it."
-        return undecided._replace(line=line)
+    basis = basis_of(rows, len(rows), config)
+    undecided = Advice("", told=False, reader=reader, cut=cut, n_gold=basis.n_gold)
+    if basis.is_unscored:
+        return undecided._replace(line=f"Cannot tell for {reader} at {cut.name}: {basis.why_unscored}")
     ranked = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER)
     best = ranked.row(0, named=True)
     told_apart = {name for name, p_holm in _against_best(best["setting"], pairs) if p_holm < 1 - config.confidence}
     level = tuple(setting_of(row) for row in ranked.iter_rows(named=True) if row["setting"] not in told_apart)
-    decided = len(level) == 1 and len(rows) > 1
+    is_best = len(level) == 1 and len(rows) > 1
     is_within = pl.col("p_within_cut") < 1 - config.confidence
-    if decided or len(rows) == 1:
+    if is_best or len(rows) == 1:
         is_within |= pl.col("setting") == best["setting"]
     affordable = rows.filter(is_within).sort(COST_ORDER)
     verdict = undecided._replace(
-        told=decided,
+        told=is_best or (config.answers == "expected" and not affordable.is_empty()),
         recommended=None if affordable.is_empty() else cell_of(affordable.row(0, named=True)),
         leader=cell_of(best),
         level=level,
-        detectable=_detectable(pairs, config),
+        detectable=_detectable(pairs, config) if config.answers == "drawn" else None,
+        n_more=_more(rows, config) if affordable.is_empty() else None,
     )
-    return verdict._replace(line=_line(verdict, cut, best, names, len(rows), config, rule))
+    line = _drawn_line if config.answers == "drawn" else _line
+    return verdict._replace(line=line(verdict, names, rows, len(affordable), basis, config, rule))
+
+
+def _more(rows: pl.DataFrame, config: ScoringConfig) -> int | None:
+    more = rows["n_more_cut"][0] if config.answers == "expected" else None
+    return None if more is None else int(more)
 
 
 def _against_best(best: str, pairs: pl.DataFrame) -> list[tuple[str, float]]:
@@ -106,14 +110,55 @@ def _detectable(pairs: pl.DataFrame, config: ScoringConfig) -> float | None:
 
 
 def _line(
-    verdict: Advice, cut: Cut, best: dict[str, Any], names: Names, n_settings: int, config: ScoringConfig, rule: Rule
+    verdict: Advice, names: Names, rows: pl.DataFrame, n_within: int, basis: Basis, config: ScoringConfig, rule: Rule
 ) -> str:
-    where, leader = f"{verdict.reader} at {cut.name}", best["setting"]
+    where, n_settings = f"{verdict.reader} at {_cut(verdict).name}", len(rows)
+    best = _row_of(rows, verdict.leader)
+    leader = best["setting"]
+    shown = f"{basis.shown(best)}, {GOLD_MEANS[rule]}"
+    if n_settings == 1:
+        return f"Nothing to choose: {where} was run with only one setting, {leader}: {shown}."
+    is_best = len(verdict.level) == 1
+    if verdict.recommended is None:
+        worse = n_settings - len(verdict.level)
+        told = f" ({worse} of {n_settings} are worse than the leader)" if worse else ""
+        line = f"Cannot tell what to use for {where}{told}: {basis.leads(leader, best)}"
+        line += f"; no setting is shown to be within {config.margin:g} of the best"
+        return line + more_line(verdict.n_more, basis, config)
+    chosen = _row_of(rows, verdict.recommended)
+    if verdict.recommended == verdict.leader:
+        standing = f"better than {_others(n_settings)}" if is_best else _standing(n_within, n_settings, config)
+        return f"Use {leader} for {where}: {shown}; {standing}."
+    leads = f"{leader} leads: {shown}" + (f", better than {_others(n_settings)}" if is_best else "")
+    standing = _standing(n_within, n_settings, config)
+    return f"Use {chosen['setting']} for {where}: accuracy {basis.accuracy(chosen)}; {standing} ({leads})."
+
+
+def _standing(n_within: int, n_settings: int, config: ScoringConfig) -> str:
+    if n_within == n_settings:
+        return f"the cheapest, as no setting is more than {config.margin:g} better than another"
+    if n_within == 1:
+        return f"the only one of {n_settings} settings shown to be within {config.margin:g} of the best"
+    return f"the cheapest of the {n_within} settings (of {n_settings}) shown to be within {config.margin:g} of the best"
+
+
+def _cut(verdict: Advice) -> Cut:
+    if verdict.cut is None:
+        raise AssertionError("a verdict is about one cut")
+    return verdict.cut
+
+
+def _row_of(rows: pl.DataFrame, cell: Cell | None) -> dict[str, Any]:
+    return next(row for row in rows.iter_rows(named=True) if cell_of(row) == cell)
+
+
+def _drawn_line(
+    verdict: Advice, names: Names, rows: pl.DataFrame, _: int, basis: Basis, config: ScoringConfig, rule: Rule
+) -> str:
+    where, n_settings, best = f"{verdict.reader} at {_cut(verdict).name}", len(rows), _row_of(rows, verdict.leader)
+    leader = best["setting"]
     recommended = names[verdict.recommended.setting] if verdict.recommended else None
-    shown = (
-        f"accuracy {best['gold_accuracy']:.3f} [{best['gold_accuracy_low']:.3f}, {best['gold_accuracy_high']:.3f}] "
-        f"on {verdict.n_gold} gold questions ({GOLD_MEANS[rule]})"
-    )
+    shown = f"accuracy {basis.accuracy(best)} on {basis.questions} ({GOLD_MEANS[rule]})"
     if n_settings == 1:
         return f"Nothing to choose: {where} was run with only one setting, {leader}: {shown}."
     if verdict.told and verdict.recommended == verdict.leader:

@@ -16,6 +16,7 @@ ANSWERS = pl.Schema(
         "label": pl.String(),
         "failure": pl.String(),
         "margin": pl.Float64(),
+        "probabilities": pl.List(pl.Float64()),
         "n_chunks": pl.Int64(),
         "n_context_tokens": pl.Int64(),
         "prompt_hash": pl.String(),
@@ -34,7 +35,7 @@ def document_answers(votes: pl.DataFrame, labels: LabelSet) -> pl.DataFrame:
         labels: the label set.
 
     Returns:
-        Columns question_id, label (null for a failed vote), margin.
+        Columns question_id, label (null for a failed vote), margin, probabilities (empty where none are known).
     """
     first = votes.filter(pl.col("vote") == 0).sort("question_id")
     best = pl.col("probabilities").list.arg_max()
@@ -45,6 +46,7 @@ def document_answers(votes: pl.DataFrame, labels: LabelSet) -> pl.DataFrame:
             pl.when(pl.col("probabilities").list.len() > 0).then(most_probable).otherwise(pl.col("label"))
         ),
         margin="margin",
+        probabilities="probabilities",
     )
 
 
@@ -68,7 +70,8 @@ def judge(corpus: Corpus, votes: pl.DataFrame) -> pl.DataFrame:
         votes: frame of schema `VOTES`, document arm.
 
     Returns:
-        Columns question_id, reference, cluster, label (null for a failed vote), margin; sorted by question_id.
+        Columns question_id, reference, cluster, label (null for a failed vote), margin, probabilities; sorted by
+        question_id.
     """
     facts = question_facts(corpus).filter(pl.col("reference").is_not_null())
     return facts.join(document_answers(votes, corpus.labels), on="question_id").sort("question_id")

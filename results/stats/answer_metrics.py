@@ -16,13 +16,13 @@ from results.stats.resampling import (
     Array,
     Law,
     Outcomes,
-    counted,
     draw_weights,
     effective_questions,
-    one_hot,
+    expected_interval,
     share_interval,
 )
 
+NEGLIGIBLE = 0.5  # questions that a label is expected to be right for; fewer say nothing of its precision and recall
 NO_ANSWER = "(no answer)"  # a failed vote is a wrong answer of its own kind, not a missing row
 PER_CLASS = pl.Schema(
     {
@@ -30,8 +30,8 @@ PER_CLASS = pl.Schema(
         "precision": pl.Float64(),
         "recall": pl.Float64(),
         "f1": pl.Float64(),
-        "n": pl.Int64(),
-        "n_answered": pl.Int64(),
+        "n": pl.Float64(),
+        "n_answered": pl.Float64(),
     }
 )
 
@@ -90,9 +90,34 @@ def score_classes(right: Sequence[str], answered: Sequence[str | None], labels: 
     return pl.DataFrame([tuple(row) for row in rows], schema=PER_CLASS, orient="row")
 
 
-def resample_macro(
-    given: Outcomes, law: Law, n_labels: int, n_resamples: int, confidence: float, seed: int
-) -> list[Macro]:
+def expected_classes(weights: Array, said: Array, labels: LabelSet) -> pl.DataFrame:
+    """The same from probabilities: precision, recall and F1 of the expected confusion matrix.
+
+    Args:
+        weights: shape (questions, labels): how much each question counts with each right label.
+        said: shape (questions, labels): probability that the answer is this label; all 0 for no answer.
+        labels: the label set.
+    """
+    hits, held, answered = (weights * said).sum(axis=0), weights.sum(axis=0), weights.sum(axis=1) @ said
+    return pl.DataFrame(
+        {
+            "label": list(labels),
+            "precision": _quotient(hits, answered),
+            "recall": _quotient(hits, held),
+            "f1": _quotient(2 * hits, held + answered),
+            "n": held,
+            "n_answered": answered,
+        },
+        schema=PER_CLASS,
+    )
+
+
+def _quotient(above: Array, below: Array) -> Array:
+    """Quotients; 0 where nothing is below, as scikit-learn has it with `zero_division=0`."""
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+
+
+def resample_macro(said: Array, law: Law, n_resamples: int, confidence: float, seed: int) -> list[Macro]:
     """Macro precision, recall and F1 of columns of answers, with intervals over documents and votes.
 
     The labels averaged are those of `score_answers`; a label that is absent from a resample is left out of its mean.
@@ -100,9 +125,8 @@ def resample_macro(
     score as biased as macro F1 count the bias twice, and are too narrow where a label is rare.
 
     Args:
-        given: shape (questions, columns): index of the label given, -1 for none.
+        said: shape (questions, labels, columns): probability that the answer is this label; all 0 for no answer.
         law: what counts as right.
-        n_labels: size of the label set.
         n_resamples: number of resamples.
         confidence: of the intervals.
         seed: of the draws.
@@ -110,19 +134,19 @@ def resample_macro(
     Returns:
         One per column; NaN throughout where no question counts.
     """
-    observed = one_hot(law.observed, n_labels)
-    present = np.flatnonzero(observed.sum(axis=0))
+    weights = law.weights
+    present = np.flatnonzero(weights.sum(axis=0) > NEGLIGIBLE)
     if not len(present):
         unknown = Interval(float("nan"), float("nan"), float("nan"))
-        return [Macro(unknown, unknown, unknown)] * given.shape[1]
-    said = (given[:, None, :] == np.arange(n_labels)[None, :, None]).astype(np.float64)
-    estimates = _macro(observed[None], said, present)[0]
+        return [Macro(unknown, unknown, unknown)] * said.shape[2]
+    estimates = _macro(weights[None], said, present)[0]
     parts = [_macro(weights, said, present) for weights in draw_weights(law, n_resamples, seed)]
     errors = np.nanstd(np.concatenate(parts), axis=0, ddof=1)
-    rows = counted(law)
-    n, n_clusters = len(rows), len({law.clusters[row] for row in rows})
+    n, n_clusters = law.n, law.n_clusters
 
     def interval(estimate: float, error: float) -> Interval:
+        if not law.is_drawn:
+            return expected_interval(estimate, error, n, n_clusters, confidence)
         n_effective = effective_questions(estimate, error, n, n_clusters)
         return share_interval(estimate, n_effective, n_clusters, confidence)
 

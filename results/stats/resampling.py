@@ -3,7 +3,7 @@
 A gold set is itself an outcome of chance: had the three votes been drawn again, other questions would have been
 unanimous. Where the law of the votes is known, each resample draws every question's gold label from it, so that the
 interval includes the noise of the labels, however lucky the votes were. Elsewhere the gold labels stay as they were
-voted.
+voted. Where scores are expected ones, each question counts with its probability instead, and only documents are drawn.
 
 Documents, not questions, are drawn with replacement (Davison and Hinkley 1997, "Bootstrap Methods and their
 Application", section 3.8: resampling whole clusters). All columns share the draws, so that differences are paired.
@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from results.stats.clustered import Interval
+from results.stats.clustered import Interval, cluster_sums
 
 Array = npt.NDArray[np.float64]
 Outcomes = npt.NDArray[np.int64]
@@ -36,11 +37,40 @@ class Law(NamedTuple):
         chances: shape (questions, outcomes): probability of each outcome; the rest, up to 1, is the probability of
             being left out.
         clusters: document of each question.
+        is_drawn: whether a question counts as what was observed; otherwise it counts as every outcome, with its chance.
     """
 
     observed: Outcomes
     chances: Array
     clusters: Sequence[str]
+    is_drawn: bool = True
+
+    @property
+    def weights(self) -> Array:
+        """Shape (questions, outcomes): how much each question counts as each outcome."""
+        return one_hot(self.observed, self.chances.shape[1]) if self.is_drawn else self.chances
+
+    @property
+    def n(self) -> float:
+        """How many questions count: those observed to, or as many as their weights are worth."""
+        return effective_number(self.weights.sum(axis=1))
+
+    @property
+    def n_clusters(self) -> float:
+        """How many documents these are on, by number if observed, otherwise as many as their weights are worth."""
+        of_question = self.weights.sum(axis=1)
+        if self.is_drawn:
+            return len({self.clusters[row] for row in np.flatnonzero(of_question).tolist()})
+        return effective_number(cluster_sums(of_question, self.clusters)[0])
+
+
+def effective_number(weights: Array) -> float:
+    """How many equal weights are worth as much: the square of their sum over the sum of their squares.
+
+    Kish 1965, "Survey Sampling", section 8.2.
+    """
+    squares = float((weights**2).sum())
+    return float(weights.sum()) ** 2 / squares if squares else 0.0
 
 
 class Resampled(NamedTuple):
@@ -50,15 +80,17 @@ class Resampled(NamedTuple):
         estimates: shape (columns,): the means as observed; NaN where no question counts.
         expected: shape (columns,): the means that the law expects of these questions, whatever was voted.
         draws: shape (resamples, columns): the means of each resample, shifted so that they centre on the estimates.
-        n: how many questions count.
-        n_clusters: how many documents these are on.
+        n: how many questions count, as `Law.n`.
+        n_clusters: how many documents these are on, as `Law.n_clusters`.
+        is_drawn: whether a question counts as what was observed, as in `Law`.
     """
 
     estimates: Array
     expected: Array
     draws: Array
-    n: int
-    n_clusters: int
+    n: float
+    n_clusters: float
+    is_drawn: bool = True
 
     @property
     def covariance(self) -> Array:
@@ -74,11 +106,6 @@ def fixed_law(observed: Outcomes, n_outcomes: int, clusters: Sequence[str]) -> L
     return Law(observed, chances, clusters)
 
 
-def counted(law: Law) -> Outcomes:
-    """Places of the questions that count as observed."""
-    return np.flatnonzero(law.observed != EXCLUDED)
-
-
 def both_laws(a: Law, b: Law) -> Law:
     """The joint law of two readers' outcomes: a question counts where it counts for both.
 
@@ -87,7 +114,7 @@ def both_laws(a: Law, b: Law) -> Law:
     n_b = b.chances.shape[1]
     observed = np.where((a.observed < 0) | (b.observed < 0), EXCLUDED, a.observed * n_b + b.observed)
     chances = (a.chances[:, :, None] * b.chances[:, None, :]).reshape(len(observed), -1)
-    return Law(observed, chances, a.clusters)
+    return Law(observed, chances, a.clusters, a.is_drawn and b.is_drawn)
 
 
 def resample_means(values: Array, law: Law, n_resamples: int, seed: int) -> Resampled:
@@ -99,15 +126,14 @@ def resample_means(values: Array, law: Law, n_resamples: int, seed: int) -> Resa
         n_resamples: number of resamples.
         seed: of the draws.
     """
-    observed = _ratio(one_hot(law.observed, law.chances.shape[1])[None], values)[0]
+    observed = _ratio(law.weights[None], values)[0]
     expected = _ratio(law.chances[None], values)[0]
     draws = np.concatenate([_ratio(weights, values) for weights in draw_weights(law, n_resamples, seed)])
     # A resample in which no question counts has no mean; it is left out, as a run without gold questions would be.
     draws = draws[~np.isnan(draws).any(axis=1)]
     # The mean expected over all votes is not the observed one; the interval is centred on what was observed.
     draws += observed - expected
-    rows = counted(law)
-    return Resampled(observed, expected, draws, len(rows), len({law.clusters[row] for row in rows}))
+    return Resampled(observed, expected, draws, law.n, law.n_clusters, law.is_drawn)
 
 
 def draw_weights(law: Law, n_resamples: int, seed: int) -> Iterator[Array]:
@@ -116,7 +142,7 @@ def draw_weights(law: Law, n_resamples: int, seed: int) -> Iterator[Array]:
     rng = np.random.default_rng(seed)
     _, codes = np.unique(np.asarray(law.clusters, dtype=object), return_inverse=True)
     n_clusters = int(codes.max()) + 1
-    is_certain = bool(np.isin(law.chances, (0.0, 1.0)).all())
+    is_certain = not law.is_drawn or bool(np.isin(law.chances, (0.0, 1.0)).all())
     excluded = np.clip(1.0 - law.chances.sum(axis=1, keepdims=True), 0.0, 1.0)
     chances = np.concatenate([law.chances, excluded], axis=1)
     chances /= chances.sum(axis=1, keepdims=True)
@@ -146,7 +172,7 @@ def _ratio(weights: Array, values: Array) -> Array:
     return means
 
 
-def effective_questions(share: float, error: float, n: int, n_clusters: int) -> float:
+def effective_questions(share: float, error: float, n: float, n_clusters: float) -> float:
     """How many independent questions would measure a share as precisely as the resamples do: from one to all of them.
 
     Where all questions are alike and nothing varies, their documents may be the reason: the documents are counted.
@@ -162,7 +188,7 @@ def effective_questions(share: float, error: float, n: int, n_clusters: int) -> 
     return min(n, max(1.0, share * (1 - share) / error**2 * (n_clusters - 1) / n_clusters))
 
 
-def share_interval(estimate: float, n_effective: float, n_clusters: int, confidence: float) -> Interval:
+def share_interval(estimate: float, n_effective: float, n_clusters: float, confidence: float) -> Interval:
     """Wilson's score interval of a share at the effective number of questions.
 
     Korn and Graubard 1998 ("Confidence intervals for proportions with small expected number of positive counts
@@ -185,8 +211,31 @@ def share_interval(estimate: float, n_effective: float, n_clusters: int, confide
     return Interval(estimate, max(0.0, min(estimate, centre - reach)), min(1.0, max(estimate, centre + reach)))
 
 
+def expected_interval(estimate: float, error: float, n: float, n_clusters: float, confidence: float) -> Interval:
+    """Interval of a mean of probabilities, on the logit, after half a right and half a wrong question are added.
+
+    Expected scores vary less than right and wrong answers do, so Wilson's interval would be too wide for them. The half
+    questions (as Agresti and Min 2005 add them to a difference) keep it from shrinking to a point.
+
+    Args:
+        estimate: the mean.
+        error: its standard error over resampled documents.
+        n: questions.
+        n_clusters: documents.
+        confidence: of the interval.
+    """
+    if n_clusters < 2:
+        return share_interval(estimate, n, n_clusters, confidence)
+    centre = (estimate * n + 0.5) / (n + 1)
+    added = 0.5 * (1 - centre) ** 2 + 0.5 * centre**2
+    widened = ((error * n) ** 2 * n_clusters / (n_clusters - 1) + added) ** 0.5 / (n + 1)
+    reach = student_quantile((1 + confidence) / 2, n_clusters - 1) * widened / (centre * (1 - centre))
+    low, high = (float(expit(logit(centre) + side * reach)) for side in (-1, 1))
+    return Interval(estimate, min(low, estimate), max(high, estimate))
+
+
 def share_of(means: Resampled, column: int, confidence: float) -> Interval:
-    """The share in one column with its interval, as `share_interval`.
+    """The share in one column with its interval, as `share_interval`, or as `expected_interval` where it is expected.
 
     The effective number is that of the share that the law expects, as the resamples vary around it: where few answers
     are wrong, the votes may have made none of them count, or three times as many as expected.
@@ -195,6 +244,8 @@ def share_of(means: Resampled, column: int, confidence: float) -> Interval:
     if means.n_clusters < 2:
         return share_interval(estimate, means.n, means.n_clusters, confidence)
     error = float(np.std(means.draws[:, column], ddof=1))
+    if not means.is_drawn:
+        return expected_interval(estimate, error, means.n, means.n_clusters, confidence)
     n_effective = effective_questions(expected, error, means.n, means.n_clusters)
     return share_interval(estimate, n_effective, means.n_clusters, confidence)
 
@@ -217,7 +268,7 @@ class Difference(NamedTuple):
     error: float
 
 
-def difference_interval(estimate: float, error: float, n: int, n_clusters: int, confidence: float) -> Difference:
+def difference_interval(estimate: float, error: float, n: float, n_clusters: float, confidence: float) -> Difference:
     """Interval of a paired difference of shares from its resampled standard error.
 
     Half a question is added to each cell of the paired table, as in Agresti and Min 2005 ("Simple improved confidence
@@ -239,7 +290,7 @@ def difference_interval(estimate: float, error: float, n: int, n_clusters: int, 
     return Difference(estimate, min(low, estimate), max(high, estimate), float(centre), float(widened))
 
 
-def with_half_questions(estimates: Array, errors: Array, n: int, n_clusters: int) -> tuple[Array, Array]:
+def with_half_questions(estimates: Array, errors: Array, n: float, n_clusters: float) -> tuple[Array, Array]:
     """Paired differences and their standard errors after half a question is added to each cell of the paired table.
 
     Args:
@@ -255,7 +306,7 @@ def with_half_questions(estimates: Array, errors: Array, n: int, n_clusters: int
 
 
 @cache
-def student_quantile(probability: float, degrees: int) -> float:
+def student_quantile(probability: float, degrees: float) -> float:
     """Quantile of Student's distribution; every cell asks for the same few."""
     return float(student.ppf(probability, degrees))
 

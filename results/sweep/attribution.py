@@ -33,15 +33,15 @@ LADDER = pl.Schema(
         **CELL_SCHEMA,
         "setting": pl.String(),
         "questions": pl.String(),
-        "n": pl.Int64(),
+        "n": pl.Float64(),
         **{arm: pl.Float64() for arm in ARMS},
         "n_failed": pl.Int64(),
-        "n_wrong": pl.Int64(),
-        "n_reader": pl.Int64(),
-        "n_chunking": pl.Int64(),
-        "n_retrieval": pl.Int64(),
+        "n_wrong": pl.Float64(),
+        "n_reader": pl.Float64(),
+        "n_chunking": pl.Float64(),
+        "n_retrieval": pl.Float64(),
         **with_interval("reader_loss", "chunking_loss", "retrieval_loss", "recovered"),
-        "n_harmed": pl.Int64(),
+        "n_harmed": pl.Float64(),
         **with_interval("harm"),
     }
 )
@@ -67,7 +67,7 @@ def climb(judged: Judged, scores: Mapping[str, Scores], names: pl.DataFrame, con
         if arms.means.n:
             covariance = arms.means.covariance
             for number, cell in enumerate(judged.cells.iter_rows(named=True)):
-                found = {"reader": judged.reader, **cell, "questions": questions, "n": arms.means.n}
+                found = {"reader": judged.reader, **cell, "questions": questions, "n": arms.n_weighted}
                 rows.append(found | _rungs(arms, covariance, number, config.confidence))
     frame = pl.DataFrame(rows, schema={name: kind for name, kind in LADDER.items() if name != "setting"})
     return frame.join(names, on=SETTING, how="left", maintain_order="left").select(LADDER.names())
@@ -82,10 +82,10 @@ def _rungs(arms: ArmMeans, covariance: Array, number: int, confidence: float) ->
     failed = {arm: arms.n_failed[keys[arm]] for arm in ARMS if arm in at}
     at_rung = {arm: place for arm, place in at.items() if not failed.get(arm)}
     found["n_failed"] = sum(failed.values())
-    found["n_wrong"] = arms.means.n - n_right["retrieved"]
+    found["n_wrong"] = arms.n_weighted - n_right["retrieved"]
     if "document" in at_rung:
         right = share_of(arms.means, at["document"], confidence)
-        found["n_reader"] = arms.means.n - n_right["document"]
+        found["n_reader"] = arms.n_weighted - n_right["document"]
         found |= interval_columns("reader_loss", Interval(1 - right.estimate, 1 - right.high, 1 - right.low))
     for loss, upper, lower in (("chunking", "document", "oracle_chunk"), ("retrieval", "oracle_chunk", "retrieved")):
         if upper in at_rung and lower in at_rung:

@@ -13,21 +13,27 @@ from labeling.votes.vote import Failure
 from results.config import ScoringConfig
 from results.readers.answers import FRAGILE_MARGIN
 from results.settings import CELL_SCHEMA, CUT, SETTING, with_interval
-from results.stats.answer_metrics import PER_CLASS, Macro, resample_macro, score_classes
+from results.stats.answer_metrics import PER_CLASS, Macro, expected_classes, resample_macro
 from results.stats.clustered import Interval
-from results.stats.resampling import share_of
+from results.stats.resampling import Array, share_of
 from results.sweep.arms import ArmMeans
 from results.sweep.judged import BASELINE_ARMS, Judged
-from results.sweep.pairwise import shown_within
+from results.sweep.within import WITHIN, Race, within_columns
 
+COST_ORDER = ("n_context_tokens", "size", "setting", *CUT)  # the cheapest first
 TOO_LONG: Failure = "prompt_too_long"  # the one failure that depends on the size of a chunk
 ANSWER_SCORES = ("accuracy", "precision", "recall", "f1")
 QUESTIONS = ("gold", "all")
-_ANSWER_COLUMNS = {f"{questions}_n": pl.Int64() for questions in QUESTIONS} | with_interval(
+_ANSWER_COLUMNS = {f"{questions}_n": pl.Float64() for questions in QUESTIONS} | with_interval(
     *(f"{questions}_{score}" for questions in QUESTIONS for score in ANSWER_SCORES)
 )
 _ASKED_COLUMNS = {"n_failed": pl.Int64(), "n_too_long": pl.Int64(), "fragile": pl.Float64()}
-BASELINES = pl.Schema({"reader": pl.String(), "arm": pl.String(), **_ANSWER_COLUMNS, **_ASKED_COLUMNS})
+BASELINES = pl.Schema(
+    {
+        "reader": pl.String(), "arm": pl.String(), **_ANSWER_COLUMNS, **_ASKED_COLUMNS, "gold_greedy": pl.Float64(),
+        "scores": pl.String(),
+    }
+)  # fmt: skip
 CELLS = pl.Schema(
     {
         **CELL_SCHEMA,
@@ -36,8 +42,9 @@ CELLS = pl.Schema(
         **_ASKED_COLUMNS,
         "n_chunks": pl.Float64(),
         "n_context_tokens": pl.Float64(),
-        "p_within_cut": pl.Float64(),
-        "p_within": pl.Float64(),
+        "gold_greedy": pl.Float64(),
+        "scores": pl.String(),
+        **WITHIN,
         "is_pareto": pl.Boolean(),
     }
 )
@@ -54,16 +61,16 @@ class Scores(NamedTuple):
     macro: Mapping[tuple[str, int], Macro]
 
 
-def macro_scores(judged: Judged, questions: str, n_labels: int, config: ScoringConfig) -> dict[tuple[str, int], Macro]:
+def macro_scores(judged: Judged, questions: str, config: ScoringConfig) -> dict[tuple[str, int], Macro]:
     """Macro precision, recall and F1 of the retrieved arm of every cell, and of the arms that all cells share."""
-    keys = [key for key in judged.given if key[0] == "retrieved" or key[0] in BASELINE_ARMS]
-    given = np.stack([judged.given[key] for key in keys], axis=1)
-    found = resample_macro(given, judged.laws[questions], n_labels, config.n_resamples, config.confidence, config.seed)
+    keys = [key for key in judged.chances if key[0] == "retrieved" or key[0] in BASELINE_ARMS]
+    said = np.stack([judged.chances[key] for key in keys], axis=2)
+    found = resample_macro(said, judged.laws[questions], config.n_resamples, config.confidence, config.seed)
     return dict(zip(keys, found, strict=True))
 
 
 def score_cells(
-    judged: Judged, scores: Mapping[str, Scores], names: pl.DataFrame, config: ScoringConfig
+    judged: Judged, scores: Mapping[str, Scores], names: pl.DataFrame, config: ScoringConfig, race: Race | None = None
 ) -> pl.DataFrame:
     """One row per cell; frame of schema `CELLS`.
 
@@ -72,6 +79,7 @@ def score_cells(
         scores: by "gold" and "all".
         names: columns `SETTING` and `setting`.
         config: confidence and margin.
+        race: as in `within_columns`.
     """
     asked = judged.answers.filter(pl.col("arm") == "retrieved").group_by(*SETTING, *CUT)
     costs = asked.agg(
@@ -88,31 +96,25 @@ def score_cells(
     frame = pl.DataFrame(rows, schema={name: CELLS[name] for name in (*CELL_SCHEMA, *_ANSWER_COLUMNS)})
     frame = frame.join(costs, on=[*SETTING, *CUT], how="left", maintain_order="left")
     frame = frame.join(names, on=SETTING, how="left", maintain_order="left")
-    frame = frame.with_columns(*_within(judged, scores["gold"].arms, config.margin), _pareto(frame))
+    greedy = [greedy_accuracy(judged, "retrieved", number) for number in range(len(judged.cells))]
+    frame = frame.with_columns(
+        *within_columns(judged, scores["gold"].arms, config, race), _pareto(frame),
+        gold_greedy=pl.Series(greedy, dtype=pl.Float64), scores=pl.lit(judged.kind),
+    )  # fmt: skip
     return frame.select(CELLS.names()).cast(CELLS)
 
 
-def _within(judged: Judged, gold: ArmMeans, margin: float) -> tuple[pl.Series, pl.Series]:
-    columns, same = gold.columns("retrieved"), _same_prompts(judged)
-    of_cut = judged.cells.with_row_index("number").group_by(CUT, maintain_order=True).agg("number")
-    within_cut: dict[int, float] = {}
-    for numbers in of_cut["number"].to_list():
-        distinct = sorted({same[number] for number in numbers})
-        p_values = shown_within(gold.means, [columns[number] for number in distinct], margin)
-        within_cut |= {number: p_values[distinct.index(same[number])] for number in numbers}
-    distinct = sorted(set(same))
-    overall = shown_within(gold.means, [columns[number] for number in distinct], margin)
-    return (
-        pl.Series("p_within_cut", [within_cut[number] for number in range(len(same))], dtype=pl.Float64()),
-        pl.Series("p_within", [overall[distinct.index(number)] for number in same], dtype=pl.Float64()),
-    )
+def greedy_accuracy(judged: Judged, arm: str, number: int) -> float | None:
+    """Accuracy of an arm on the gold set if the reader always gave its most probable label."""
+    weights = judged.laws["gold"].weights
+    right, total = weights * _most_probable(judged.chances[arm, number]), weights.sum()
+    return float(right.sum() / total) if total else None
 
 
-def _same_prompts(judged: Judged) -> list[int]:
-    """For each cell the number of the first one that asks exactly the same prompts: they are tested as one cell."""
-    asked = judged.answers.filter(pl.col("arm") == "retrieved").sort(*SETTING, *CUT, "question_id")
-    prompts = asked.group_by([*SETTING, *CUT], maintain_order=True).agg("prompt_hash")["prompt_hash"].to_list()
-    return [number if None in one else prompts.index(one) for number, one in enumerate(prompts)]
+def _most_probable(chances: Array) -> Array:
+    """1 at the most probable label of each answer; all 0 where it failed."""
+    most: Array = np.eye(chances.shape[1])[chances.argmax(axis=1)] * (chances.sum(axis=1, keepdims=True) > 0)
+    return most
 
 
 def _pareto(frame: pl.DataFrame) -> pl.Series:
@@ -131,11 +133,12 @@ def score_baselines(judged: Judged, scores: Mapping[str, Scores], confidence: fl
     """What the reader scores closed book and with the whole document, where it was asked; schema `BASELINES`."""
     rows = []
     for arm in BASELINE_ARMS:
-        if (arm, 0) in judged.given:
+        if (arm, 0) in judged.chances:
             asked = judged.answers.filter(pl.col("arm") == arm).select(
                 n_failed=_N_FAILED, n_too_long=_N_TOO_LONG, fragile=_FRAGILE
             )
             found = _answer_columns(scores, (arm, 0), confidence) | asked.row(0, named=True)
+            found |= {"gold_greedy": greedy_accuracy(judged, arm, 0), "scores": judged.kind}
             rows.append({"reader": judged.reader, "arm": arm, **found})
     return pl.DataFrame(rows, schema=BASELINES)
 
@@ -160,10 +163,8 @@ def interval_columns(name: str, interval: Interval) -> dict[str, float]:
 def score_cell_classes(judged: Judged, labels: LabelSet) -> pl.DataFrame:
     """Precision, recall and F1 of each label in each cell, against the gold labels; frame of schema `CLASSES`."""
     parts = [pl.DataFrame(schema=CLASSES)]
-    asked = judged.answers.filter(pl.col("arm") == "retrieved").sort(*SETTING, *CUT, "question_id")
-    asked = asked.join(judged.facts.select("question_id", "gold_label"), on="question_id", maintain_order="left")
-    for _, rows in asked.group_by([*SETTING, *CUT], maintain_order=True):
-        judgeable = rows.filter(pl.col("gold_label").is_not_null())
-        scores = score_classes(judgeable["gold_label"].to_list(), judgeable["label"].to_list(), labels)
-        parts.append(rows.select(CELL_SCHEMA.names()).head(1).join(scores, how="cross").cast(CLASSES))
+    cells = judged.cells.select(pl.lit(judged.reader).alias("reader"), *SETTING, *CUT)
+    for number in range(len(cells)):
+        scores = expected_classes(judged.laws["gold"].weights, judged.chances["retrieved", number], labels)
+        parts.append(cells[number].join(scores, how="cross").cast(CLASSES))
     return pl.concat(parts)

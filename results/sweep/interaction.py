@@ -10,11 +10,10 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student
 
-from corpora.schema import LabelSet
 from results.config import ScoringConfig
 from results.settings import CUT, CUT_SCHEMA, SETTING, with_interval
 from results.stats.clustered import Interval, holm
-from results.stats.resampling import Array, Law, Resampled, both_laws, resample_means, student_quantile
+from results.stats.resampling import Array, Resampled, both_laws, resample_means, student_quantile
 from results.sweep.cells import QUESTIONS, interval_columns
 from results.sweep.judged import Judged
 
@@ -24,7 +23,7 @@ INTERACTIONS = pl.Schema(
         "large": pl.String(),
         **CUT_SCHEMA,
         "questions": pl.String(),
-        "n": pl.Int64(),
+        "n": pl.Float64(),
         **with_interval("slope_small", "slope_large", "difference"),
         "p_value": pl.Float64(),
         "p_holm": pl.Float64(),
@@ -33,7 +32,7 @@ INTERACTIONS = pl.Schema(
 )
 
 
-def interact(readers: Sequence[Judged], labels: LabelSet, config: ScoringConfig) -> pl.DataFrame:
+def interact(readers: Sequence[Judged], n_labels: int, config: ScoringConfig) -> pl.DataFrame:
     """How much more accuracy a doubling of the chunk size gives one reader than another; schema `INTERACTIONS`.
 
     A slope is that of a least-squares line through the accuracies over the binary logarithm of the size, under one
@@ -45,7 +44,7 @@ def interact(readers: Sequence[Judged], labels: LabelSet, config: ScoringConfig)
 
     Args:
         readers: their answers, the smallest model first.
-        labels: the label set.
+        n_labels: size of the label set.
         config: confidence, resamples, seed.
     """
     rows = []
@@ -56,7 +55,7 @@ def interact(readers: Sequence[Judged], labels: LabelSet, config: ScoringConfig)
             cuts = [cells for _, cells in shared.group_by(CUT, maintain_order=True) if cells["size"].n_unique() > 1]
             if cuts:
                 place = {"small": small.reader, "large": large.reader, "questions": questions}
-                contrasts = _contrasts(small, large, cuts, questions, labels, config)
+                contrasts = _contrasts(small, large, cuts, questions, n_labels, config)
                 found += [place | one for one in contrasts]
         for row, p_holm in zip(found, holm([row["p_value"] for row in found]), strict=True):
             row["p_holm"] = p_holm
@@ -66,21 +65,21 @@ def interact(readers: Sequence[Judged], labels: LabelSet, config: ScoringConfig)
 
 
 def _contrasts(
-    small: Judged, large: Judged, cuts: Sequence[pl.DataFrame], questions: str, labels: LabelSet, config: ScoringConfig
+    small: Judged, large: Judged, cuts: Sequence[pl.DataFrame], questions: str, n_labels: int, config: ScoringConfig
 ) -> list[dict[str, Any]]:
     """One contrast per cut, all on the same resamples."""
     both = small.facts.select("question_id").join(large.facts.select("question_id"), on="question_id", how="inner")
     slopes, laws = [], []
     for judged in (small, large):
         rows = judged.facts.with_row_index("row").join(both, on="question_id", how="semi")["row"].to_numpy()
-        slopes.append(np.stack([_slopes(judged, cells, len(labels))[rows] for cells in cuts], axis=2))
+        slopes.append(np.stack([_slopes(judged, cells)[rows] for cells in cuts], axis=2))
         law = judged.laws[questions]
         clusters = [law.clusters[row] for row in rows]
-        laws.append(Law(law.observed[rows], law.chances[rows], clusters))
+        laws.append(law._replace(observed=law.observed[rows], chances=law.chances[rows], clusters=clusters))
     law = laws[0]
     if questions == "gold":
-        law, n = both_laws(*laws), len(labels)
-        slopes = [np.repeat(slopes[0], n, axis=1), np.tile(slopes[1], (1, n, 1))]
+        law = both_laws(*laws)
+        slopes = [np.repeat(slopes[0], n_labels, axis=1), np.tile(slopes[1], (1, n_labels, 1))]
     values = np.concatenate([slopes[0], slopes[1], slopes[0] - slopes[1]], axis=2)
     means = resample_means(values, law, config.n_resamples, config.seed)
     return [
@@ -105,9 +104,9 @@ def _contrast(means: Resampled, columns: Sequence[int], config: ScoringConfig) -
     return found
 
 
-def _slopes(judged: Judged, cells: pl.DataFrame, n_labels: int) -> Array:
+def _slopes(judged: Judged, cells: pl.DataFrame) -> Array:
     """What each question adds to the slope if it counts as each label, shape (questions, labels)."""
-    right = judged.right("retrieved", n_labels)
+    right = judged.right("retrieved")
     numbered = judged.cells.with_row_index("number").join(cells, on=[*SETTING, *CUT], how="semi")
     x = np.log2(numbered["size"].to_numpy().astype(np.float64))
     weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()

@@ -13,6 +13,8 @@ from scipy.stats import t as student
 from results.settings import CUT_SCHEMA
 from results.stats.clustered import cluster_sums, holm, mcnemar_exact, sign_flip
 from results.stats.resampling import Array, Difference, Resampled, difference_interval, with_half_questions
+from results.stats.worst_case import Weighted, p_worse_by, shaffer
+from results.sweep.arms import ArmMeans
 
 COMPARISONS = pl.Schema(
     {
@@ -20,7 +22,7 @@ COMPARISONS = pl.Schema(
         **CUT_SCHEMA,
         "a": pl.String(),
         "b": pl.String(),
-        "n": pl.Int64(),
+        "n": pl.Float64(),
         "difference": pl.Float64(),
         "low": pl.Float64(),
         "high": pl.Float64(),
@@ -33,36 +35,39 @@ COMPARISONS = pl.Schema(
 
 
 def compare_columns(
-    names: Sequence[str], columns: Sequence[int], means: Resampled, right: Array, clusters: Sequence[str],
-    confidence: float,
-) -> list[dict[str, Any]]:  # fmt: skip
+    names: Sequence[str], columns: Sequence[int], arms: ArmMeans, confidence: float
+) -> list[dict[str, Any]]:
     """All pairs of some columns, with Holm's correction over these pairs.
 
     Args:
         names: one per column.
-        columns: their places in `means`.
-        means: accuracies of all columns, resampled together.
-        right: shape (questions that count, columns): 1 where the answer is right.
-        clusters: document of each of these questions.
+        columns: their places in `arms`.
+        arms: accuracies of all columns, resampled together.
         confidence: of the intervals.
 
     Returns:
-        A row per pair: the columns of `COMPARISONS` from `a` on. The p-value comes from flipping the sign of each
-        document's summed difference, over all patterns of signs; McNemar's test takes questions as independent.
+        A row per pair: the columns of `COMPARISONS` from `a` on. Where scores are drawn, the p-value comes from
+        flipping the sign of each document's summed difference, over all patterns of signs; McNemar's test takes
+        questions as independent. Where they are expected, it is twice the smaller one of `p_worse_by` on either side,
+        and there is nothing for McNemar's test to count.
     """
-    ordered = sorted(zip(names, columns, strict=True))
-    covariance = means.covariance
+    means, covariance = arms.means, arms.means.covariance
+    documents = arms.documents
+    worse = p_worse_by(Weighted(documents.weights, documents.sums[:, columns]), 0.0)
+    ordered = sorted(zip(names, columns, range(len(columns)), strict=True))
     rows: list[dict[str, Any]] = []
-    for (a, at), (b, other) in combinations(ordered, 2):
+    for (a, at, place_a), (b, other, place_b) in combinations(ordered, 2):
         found = difference(means, covariance, at, other, confidence)
-        sums, _ = cluster_sums(right[:, at] - right[:, other], clusters)
-        rows.append(
-            {
-                "a": a, "b": b, "n": means.n, "difference": found.estimate, "low": found.low, "high": found.high,
-                "standard_error": found.error, "p_value": sign_flip(sums) if means.n_clusters > 1 else 1.0,
-                "p_mcnemar": mcnemar_exact((right[:, at] > 0).tolist(), (right[:, other] > 0).tolist()),
-            }
-        )  # fmt: skip
+        row = {"a": a, "b": b, "n": means.n, "difference": found.estimate, "low": found.low, "high": found.high}
+        row |= {"standard_error": found.error, "p_value": 1.0, "p_mcnemar": None}
+        if means.is_drawn:
+            sums, _ = cluster_sums(arms.right[:, at] - arms.right[:, other], arms.clusters)
+            right = [(arms.right[:, column] > 0).tolist() for column in (at, other)]
+            row["p_mcnemar"] = mcnemar_exact(*right)
+            row["p_value"] = sign_flip(sums) if means.n_clusters > 1 else 1.0
+        elif np.abs(documents.sums[:, at] - documents.sums[:, other]).max(initial=0.0) > 0:
+            row["p_value"] = min(1.0, 2 * float(min(worse[place_a, place_b], worse[place_b, place_a])))
+        rows.append(row)
     for row, p_holm in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
         row["p_holm"] = p_holm
     return rows
@@ -75,13 +80,36 @@ def difference(means: Resampled, covariance: Array, a: int, b: int, confidence: 
     return difference_interval(estimate, error, means.n, means.n_clusters, confidence)
 
 
-def shown_within(means: Resampled, columns: Sequence[int], margin: float) -> list[float]:
+def shown_within(
+    documents: Weighted, columns: Sequence[int], margin: float, *, strict: bool = False, shares: Sequence[float] = (),
+    n_tried: int | None = None,
+) -> list[float]:  # fmt: skip
     """For each of some columns, the p-value of being more than a margin worse than the best of them.
 
     A column is within the margin of the best if it is within the margin of every other column. All of these claims must
     hold, so the largest of their one-sided p-values is that of the whole (intersection-union test: Berger 1982,
-    "Multiparameter Hypothesis Testing and Acceptance Sampling"). Which column is best is not taken from the data. Holm
-    corrects for the number of columns that are tried.
+    "Multiparameter Hypothesis Testing and Acceptance Sampling"). Which column is best is not taken from the data. Each
+    pair is tested with one worst document added (`results.stats.worst_case`), and Shaffer's multipliers correct for the
+    number of columns that are tried.
+
+    Args:
+        documents: scores of all columns.
+        columns: those that are compared.
+        margin: largest loss that is acceptable.
+        strict: as in `p_worse_by`.
+        shares: as in `shaffer`.
+        n_tried: as in `shaffer`.
+    """
+    if not documents.weights.sum():
+        return [1.0] * len(columns)
+    if len(columns) < 2:
+        return [0.0] * len(columns)  # whoever is left is not worse than those that are out of the race
+    p_values = p_worse_by(Weighted(documents.weights, documents.sums[:, list(columns)]), margin, strict=strict)
+    return shaffer(p_values.max(axis=1).tolist(), shares, n_tried)
+
+
+def shown_within_drawn(means: Resampled, columns: Sequence[int], margin: float) -> list[float]:
+    """The same from right and wrong answers: Student's test of the resampled differences, with Holm's correction.
 
     Args:
         means: accuracies of all columns, resampled together.

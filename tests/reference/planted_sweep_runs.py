@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from planted_labelers import LABELS
 from planted_sweeps import CELLS, Planted, simulate, true_cells
 
+from labeling.votes.consensus import ConsensusConfig
 from results.advice.advice import recommendation_entry, verdict_entry
 from results.advice.recommendation import recommend
 from results.advice.verdict import reach_verdicts
@@ -19,12 +19,13 @@ from results.readers.labelers import LABELERS
 from results.settings import names_in
 from results.sweep.arms import resample_arms
 from results.sweep.judged import line_up
-from results.sweep.pairwise import shown_within
+from results.sweep.pairwise import shown_within_drawn
 from results.sweep.scoring import score_sweep
 
 SEED = 1
 # A standard error over 400 resamples is off by 3.5 %, which takes .1 points from the coverage of a 95 % interval.
-CONFIG = ScoringConfig(n_resamples=400)
+CONFIG = ScoringConfig(answers="drawn", n_resamples=400)
+RULE = ConsensusConfig(most_probable=False)
 N_BLOCKS = 8
 LAYOUT = (1, 1, 2, 3) * 30
 SHARES = {"small": (0.60, 0.25, 0.15), "large": (0.70, 0.20, 0.10)}
@@ -122,10 +123,10 @@ def boundary_reader() -> Planted:
 def _within(reader: Planted, cells: Sequence[int], layout: Sequence[int], replicate: int) -> list[float]:
     """P-values of some cells of being more than the margin worse than the best of them."""
     run = simulate([reader], layout, np.random.default_rng([SEED, 2, replicate]))
-    judged = line_up(run.corpus, run.readers[0], run.answers, "unanimous")
-    arms = resample_arms(judged, "gold", len(LABELS), CONFIG)
+    judged = line_up(run.corpus, run.readers[0], run.answers, RULE, CONFIG)
+    arms = resample_arms(judged, "gold", CONFIG)
     columns = arms.columns("retrieved")
-    return shown_within(arms.means, [columns[cell] for cell in cells], CONFIG.margin)
+    return shown_within_drawn(arms.means, [columns[cell] for cell in cells], CONFIG.margin)
 
 
 def _run_block(world: World, replicates: Sequence[int]) -> Found:
@@ -139,7 +140,7 @@ def _run_block(world: World, replicates: Sequence[int]) -> Found:
 def one_run(world: World, rng: np.random.Generator) -> Found:
     """One sweep on new questions."""
     run = simulate(world.readers, LAYOUT, rng)
-    scored = score_sweep(run.corpus, run.answers, run.readers, "unanimous", CONFIG)
+    scored = score_sweep(run.corpus, run.answers, run.readers, RULE, CONFIG)
     labelers = pl.DataFrame(
         {"reader": list(SHARES), "qualified": True}, {name: LABELERS[name] for name in ("reader", "qualified")}
     )

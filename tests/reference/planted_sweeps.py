@@ -222,7 +222,7 @@ def simulate(readers: Sequence[Planted], sizes: Sequence[int], rng: np.random.Ge
         state = np.searchsorted(edges, takes[:, number])
         ranked = np.stack([right, tempting, 3 - right - tempting], axis=1)
         votes = votes_of((1 - OUTSIDE) * _place(STATES[state], ranked), rng)
-        gold = build_gold(votes, questions, LABELS, ConsensusConfig())
+        gold = build_gold(votes, questions, LABELS, ConsensusConfig(most_probable=False))
         voters.append(ReaderVotes(reader.name, SAMPLING, "resample", questions, votes, gold, None))
         known = np.where(state == N_STATES - 1, tempting, right)
         parts.append(_answers(reader, _ladder(reader, known, right, document, rng), ids))

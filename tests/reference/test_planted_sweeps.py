@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from planted_labelers import RATES
-from planted_sweep_runs import CONFIG, WORLDS, Found, Sweeps, boundary_reader, run_sweeps
+from planted_sweep_runs import CONFIG, RULE, WORLDS, Found, Sweeps, boundary_reader, run_sweeps
 from planted_sweeps import CELLS, simulate, true_cells, true_interactions
 from scipy.stats import binom, norm
 
@@ -95,6 +95,11 @@ def shortfall(table: pl.DataFrame, world: str, within: tuple[str, ...]) -> pl.Da
 # What is planted
 
 
+def label_of(chances):
+    """Index of the label that was given for certain."""
+    return chances.argmax(axis=1)
+
+
 @pytest.mark.parametrize("n", [pytest.param(1000, id="few"), pytest.param(8000, id="many", marks=pytest.mark.slow)])
 def test_the_planted_truth_is_that_of_very_many_questions(n):
     error = np.sqrt(8000 / n)  # how much larger than that of 56,000 questions
@@ -102,18 +107,18 @@ def test_the_planted_truth_is_that_of_very_many_questions(n):
     run = simulate(readers, (1, 1, 2, 3) * n, np.random.default_rng(5))
     true = truth_of("ladder")
     for reader, voter in zip(readers, run.readers, strict=True):
-        judged = line_up(run.corpus, voter, run.answers, "unanimous")
+        judged = line_up(run.corpus, voter, run.answers, RULE, CONFIG)
         assert judged.cells.height == len(CELLS)
         for questions in ("gold", "all"):
             observed = judged.laws[questions].observed
             rows = true.filter(pl.col("reader") == reader.name, pl.col("questions") == questions)
             for arm in ("closed_book", "document", "random", "oracle_chunk", "retrieved"):
                 for number, expected in enumerate(rows[arm]):
-                    given = judged.given[arm, number if (arm, 1) in judged.given else 0]
+                    given = label_of(judged.chances[arm, number if (arm, 1) in judged.chances else 0])
                     right = (given == observed)[observed >= 0]
                     assert right.mean() == pytest.approx(expected, abs=0.012 * error)
             for number, expected in enumerate(rows["harm"]):
-                closed, read = judged.given["closed_book", 0], judged.given["retrieved", number]
+                closed, read = (label_of(judged.chances[key]) for key in (("closed_book", 0), ("retrieved", number)))
                 harmed = ((closed == observed) & (read != observed))[observed >= 0]
                 assert harmed.mean() == pytest.approx(expected, abs=0.012 * error)
         reference = judged.laws["all"].observed

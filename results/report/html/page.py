@@ -31,6 +31,7 @@ from results.report.html.sweep_sections import (
 )
 from results.report.plots.plot import Plot
 from results.report.text.markdown import Tables, marked
+from results.report.text.reading import looks_section, temperature_section
 from results.report.text.report import labeler_marks, legend_of, mark_tables
 from results.report.text.session import made_section as made_markdown
 from results.report.visible import visible
@@ -128,8 +129,10 @@ def _sections(
     shown = {name: frame for name, frame in mark_tables(tables, marks).items() if not frame.is_empty()}
     choices = manifest.get("retrieval", [])
     sections = [verdict_section(verdicts, choices)] if verdicts or choices else []
+    sections += [_from_markdown("looks", looks_section(shown))] if "looks" in shown else []
     if "cells" in shown:
         sections.append(accuracy_section(shown, recommended_cells(chosen, shown["cells"]), shelf, limits))
+    sections += [_from_markdown("temperatures", temperature_section(shown))] if "temperatures" in shown else []
     if "retrieval_means" in shown:
         sections.append(retrieval_section(shown, shelf, limits))
     if "ladder" in shown:
@@ -139,6 +142,14 @@ def _sections(
     if "interactions" in shown:
         sections.append(interaction_section(shown, shelf, limits))
     sections += labeler_sections(manifest, tables, marks, shelf, limits)
+    return [*sections, *_details(tables, shown, marks, verdicts, limits), made_section(manifest)]
+
+
+def _details(
+    tables: Tables, shown: Tables, marks: Mapping[str, str], verdicts: Sequence[Mapping[str, Any]], limits: Limits
+) -> list[Section]:
+    """The sections that few read to the end: classes, pairs, excluded questions, examples."""
+    sections = []
     if "classes" in shown and "cells" in shown:
         sections.append(class_section(shown, limits))
     if "comparisons" in shown:
@@ -147,7 +158,12 @@ def _sections(
         sections.append(excluded_section(tables, marks, limits))
     if "examples" in shown:
         sections.append(_example_section(shown, limits))
-    return [*sections, made_section(manifest)]
+    return sections
+
+
+def _from_markdown(name: str, text: str) -> Section:
+    title, html = split_section(text)
+    return Section(name, title, [Prose(html)])
 
 
 def _example_section(tables: Tables, limits: Limits) -> Section:

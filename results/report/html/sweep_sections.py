@@ -34,7 +34,7 @@ def accuracy_section(tables: Tables, recommended: Collection[Cell], shelf: Shelf
     cells, baselines = tables["cells"], tables.get("baselines")
     blocks: list[Block] = [
         Prose(
-            "Share of right answers on the reader's own gold set, with intervals over resampled documents and votes. "
+            "Share of right answers on the reader's own gold set, with intervals over resampled documents. "
             "With an equal number of chunks, bigger chunks mean more text to read; with an equal token budget, all "
             "settings read about the same amount."
         )
@@ -47,7 +47,7 @@ def accuracy_section(tables: Tables, recommended: Collection[Cell], shelf: Shelf
         body = [] if baselines is None else [_baseline(row) for row in _of(baselines, reader)]
         body += [_cell(row, recommended) for row in rows.iter_rows(named=True)]
         n_gold, n_all = mine.select("gold_n", "all_n").row(0)
-        caption = f"{reader}: every cell, on {n_gold} gold questions and on all {n_all} with a reference"
+        caption = f"{reader}: every cell, on {count(n_gold)} gold questions and on all {count(n_all)} with a reference"
         blocks.append(Table(caption, header, body, note))
     return Section("accuracy", "Accuracy by chunk size", blocks)
 
@@ -117,8 +117,9 @@ def ladder_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
         rows, note = head_of(ladder.filter(pl.col("reader") == reader), limits, "ladder.parquet")
         blocks += [Heading(reader), *_figures(shelf.take(f"ladder_{place}_"))]
         body = [
-            [row["setting"], cut_of(row).name, row["questions"], str(row["n"]), *(share(row[arm]) for arm in ARM_NAMES),
-             sum_of_losses(row), *(_with_interval(row, name) for name in (*LOSSES, "recovered")),
+            [row["setting"], cut_of(row).name, row["questions"], count(row["n"]),
+             *(share(row[arm]) for arm in ARM_NAMES), sum_of_losses(row),
+             *(_with_interval(row, name) for name in (*LOSSES, "recovered")),
              count(row["n_harmed"]), _with_interval(row, "harm")]
             for row in rows.iter_rows(named=True)
         ]  # fmt: skip
@@ -159,7 +160,7 @@ def interaction_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section
     ]
     names = ("slope_small", "slope_large", "difference")
     body = [
-        [row["small"], row["large"], cut_of(row).name, row["questions"], str(row["n"]),
+        [row["small"], row["large"], cut_of(row).name, row["questions"], count(row["n"]),
          *(_with_interval(row, name) for name in names), p_value(row["p_value"]), p_value(row.get("p_holm"))]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
@@ -174,7 +175,7 @@ def class_section(tables: Tables, limits: Limits) -> Section:
     rows, note = head_of(_with_settings(tables["classes"], tables["cells"]), limits, "classes.parquet")
     body = [
         [row["setting"], row["reader"], cut_of(row).name, row["label"],
-         *(share(row[name]) for name in ("precision", "recall", "f1")), str(row["n"]), str(row["n_answered"])]
+         *(share(row[name]) for name in ("precision", "recall", "f1")), count(row["n"]), count(row["n_answered"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
     header = ["setting", "reader", "read", "label", "precision", "recall", "F1", "n", "answered"]
@@ -199,7 +200,7 @@ def comparison_section(tables: Tables, verdicts: Sequence[Mapping[str, Any]], li
     order = frame.with_columns(first).sort("is_led", descending=True, maintain_order=True)
     rows, note = head_of(order if len(frame) > limits.rows else frame, limits, "comparisons.parquet")
     body = [
-        [row["a"], row["b"], row["reader"], cut_of(row).name, str(row["n"]),
+        [row["a"], row["b"], row["reader"], cut_of(row).name, count(row["n"]),
          together(row, "difference", "low", "high"), p_value(row["p_value"]), p_value(row["p_holm"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from results.report.text.markdown import UNKNOWN, Tables, code, interval, p_value, share, table
+from results.report.text.markdown import UNKNOWN, Tables, code, count, interval, p_value, share, table
 
 
 def render_agreement(agreement: pl.DataFrame) -> str:
@@ -64,7 +64,7 @@ def score_section(tables: Tables) -> str:
         for row in tables["own_gold"].iter_rows(named=True)
     ]  # fmt: skip
     classes = [
-        [row["reader"], code(row["label"]), str(row["n"]), str(row["n_answered"]),
+        [row["reader"], code(row["label"]), count(row["n"]), count(row["n_answered"]),
          *(share(row[name]) for name in ("precision", "recall", "f1"))]
         for row in tables["label_classes"].iter_rows(named=True)
     ]  # fmt: skip

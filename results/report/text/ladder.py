@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from results.report.text.markdown import UNKNOWN, Tables, count, interval, p_value, share, table
+from results.report.text.markdown import Tables, count, interval, p_value, share, table
 from results.settings import cut_of
 
 ARM_NAMES = {
@@ -38,7 +38,7 @@ def ladder_section(tables: Tables) -> str:
     header += ["reader loss", "chunking loss", "retrieval loss", "recovered", "harmed", "harm"]
     for (reader,), rows in gold.group_by(["reader"], maintain_order=True):
         parts += [
-            f"### {reader}: losses over {rows['n'][0]} gold questions",
+            f"### {reader}: losses over {count(rows['n'][0])} gold questions",
             table(header, [_rungs(row) for row in rows.iter_rows(named=True)]),
         ]
     return "\n\n".join(parts)
@@ -54,8 +54,8 @@ def _rungs(row: Mapping[str, Any]) -> list[str]:
 def sum_of_losses(row: Mapping[str, Any]) -> str:
     """What is wrong as the sum of its parts, as in `4 = 1 + (-1) + 4`."""
     counts = [row["n_reader"], row["n_chunking"], row["n_retrieval"]]
-    parts = [UNKNOWN if one is None else f"({one})" if one < 0 else str(one) for one in counts]
-    return f"{row['n_wrong']} = {' + '.join(parts)}"
+    parts = [f"({count(one)})" if one is not None and one < 0 else count(one) for one in counts]
+    return f"{count(row['n_wrong'])} = {' + '.join(parts)}"
 
 
 def interaction_section(tables: Tables) -> str:
@@ -63,7 +63,7 @@ def interaction_section(tables: Tables) -> str:
     header = ["small", "large", "read", "questions", "n", "slope of the small", "slope of the large", "difference"]
     header += ["p", "p (Holm)", "finding"]
     body = [
-        [row["small"], row["large"], cut_of(row).name, row["questions"], str(row["n"]),
+        [row["small"], row["large"], cut_of(row).name, row["questions"], count(row["n"]),
          *(_with_interval(row, name) for name in ("slope_small", "slope_large", "difference")),
          p_value(row["p_value"]), p_value(row["p_holm"]), row["finding"]]
         for row in tables["interactions"].iter_rows(named=True)

@@ -41,9 +41,11 @@ def number(value: float | None, decimals: int = 0) -> str:
     return UNKNOWN if value is None else f"{value:.{decimals}f}"
 
 
-def count(value: int | None) -> str:
-    """A count, or a dash for what is unknown."""
-    return UNKNOWN if value is None else str(value)
+def count(value: float | None) -> str:
+    """A count, or an expected count with one decimal, or a dash for what is unknown."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
 
 
 def marked(name: str, marks: Mapping[str, str]) -> str:

@@ -27,6 +27,7 @@ from results.report.text.labelers import (
 )
 from results.report.text.ladder import interaction_section, ladder_section
 from results.report.text.markdown import Tables
+from results.report.text.reading import looks_section, temperature_section
 from results.report.text.session import made_section, remote_section
 from results.report.text.sweep import retrieval_section, sweep_section, verdict_section
 
@@ -50,7 +51,9 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
     sections = [
         _head(manifest, marks),
         verdict_section(manifest, marked, marks) if any(map(manifest.get, _VERDICTS)) else "",
+        looks_section(marked) if "looks" in tables else "",
         sweep_section(marked) if "cells" in tables else "",
+        temperature_section(marked) if "temperatures" in tables and not tables["temperatures"].is_empty() else "",
         ladder_section(marked) if "ladder" in tables else "",
         interaction_section(marked) if "interactions" in tables and not tables["interactions"].is_empty() else "",
         retrieval_section(marked) if "retrieval_means" in tables else "",

@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from results.advice.wording import count_gold
 from results.evidence.span_metrics import SPAN_SCORES
-from results.report.text.markdown import UNKNOWN, Tables, interval, marked, number, p_value, share, table
+from results.report.text.markdown import UNKNOWN, Tables, count, interval, marked, number, p_value, share, table
 from results.settings import cut_of
 
 MOST_SETTINGS = 30  # if there are more, only the pairs with the best are shown
@@ -37,8 +38,10 @@ def verdict_section(manifest: Mapping[str, Any], tables: Tables, marks: Mapping[
 
 def _pairs(comparisons: pl.DataFrame, verdicts: Iterable[Mapping[str, Any]], marks: Mapping[str, str]) -> list[str]:
     text = (
-        "Difference in accuracy with its interval (Agresti and Min, over resampled documents and votes), and the "
-        "p-value of an exact sign-flip test by document, with Holm's correction over the pairs of one reader and cut."
+        "Difference in accuracy with its interval (Agresti and Min, over resampled documents), and the p-value of a "
+        "test by document (with one worst case added where scores are expected, of sign flips where they are drawn), "
+        "with "
+        "Holm's correction over the pairs of one reader and cut."
     )
     rows = comparisons.rows(named=True)
     n_settings = pl.concat([comparisons["a"], comparisons["b"]]).n_unique()
@@ -50,7 +53,7 @@ def _pairs(comparisons: pl.DataFrame, verdicts: Iterable[Mapping[str, Any]], mar
             f"{len(comparisons)} are in `comparisons.parquet`."
         )
     body = [
-        [row["reader"], cut_of(row).name, row["a"], row["b"], str(row["n"]),
+        [row["reader"], cut_of(row).name, row["a"], row["b"], count(row["n"]),
          interval(row, "difference", "low", "high"), p_value(row["p_value"]), p_value(row["p_holm"])]
         for row in rows
     ]  # fmt: skip
@@ -77,18 +80,23 @@ def sweep_section(tables: Tables) -> str:
     parts = [
         "## Sweep",
         "Accuracy and macro scores of the answers. Gold: against the reader's own gold set. All: against the reference "
-        "labels of all its questions. Brackets hold intervals over resampled documents and votes. *p within*: the "
-        "p-value of being more than the margin worse than the reader's best cell (Holm). *Frontier*: no cell is as "
-        "accurate with fewer tokens. *Fragile*: the share of answers so close to a tie that another build could change "
-        "them.",
+        "labels of all its questions. Where the reader gives distributions, scores are expected ones: every question "
+        "counts with the probability that the consensus rule keeps it, and every answer with its own. *Greedy*: the "
+        "gold accuracy if the reader always gave its most probable label. Brackets hold intervals over resampled "
+        "documents. "
+        "*p within*: the p-value of being more than the margin worse than the reader's best cell, corrected for the "
+        "number of cells. *Frontier*: no cell is as accurate with fewer tokens. *Fragile*: the share of answers so "
+        "close to a tie that another build could change them.",
     ]
-    header = ["setting", "read", "gold accuracy", "precision", "recall", "F1", "all accuracy", "chunks", "tokens read"]
-    header += ["p within", "frontier", "fragile", "failed"]
+    header = ["setting", "read", "gold accuracy", "greedy", "precision", "recall", "F1", "all accuracy", "chunks"]
+    header += ["tokens read", "p within", "frontier", "fragile", "failed"]
     for (reader,), cells in tables["cells"].group_by(["reader"], maintain_order=True):
         baselines = tables["baselines"].filter(pl.col("reader") == reader)
         body = [_baseline_row(row) for row in baselines.iter_rows(named=True)]
         body += [_cell_row(row) for row in cells.iter_rows(named=True)]
-        parts.append(f"### {reader}: {cells['gold_n'][0]} gold questions, {cells['all_n'][0]} with a reference label")
+        is_expected = "scores" in cells.columns and cells["scores"][0] == "expected"
+        gold = count_gold(cells["gold_n"][0], is_expected=is_expected)
+        parts.append(f"### {reader}: {gold}, {count(cells['all_n'][0])} with a reference label")
         parts.append(table(header, body))
     return "\n\n".join(parts)
 
@@ -111,6 +119,7 @@ def _asked_columns(row: Mapping[str, Any]) -> list[str]:
 def _answer_columns(row: Mapping[str, Any]) -> list[str]:
     return [
         interval(row, "gold_accuracy", "gold_accuracy_low", "gold_accuracy_high"),
+        share(row.get("gold_greedy")),
         *(share(row[f"gold_{name}"]) for name in ("precision", "recall")),
         interval(row, "gold_f1", "gold_f1_low", "gold_f1_high"),
         interval(row, "all_accuracy", "all_accuracy_low", "all_accuracy_high"),

@@ -24,7 +24,7 @@ from results.sweep.retrieval_means import mean_retrieval
 from results.sweep.scoring import Scored, score_sweep
 from retrieval.tokens import EmbedderTokenizer
 
-CONFIG = ScoringConfig(n_resamples=400)
+CONFIG = ScoringConfig(answers="drawn", n_resamples=400)
 
 
 class Sweep(NamedTuple):
@@ -43,7 +43,7 @@ class Sweep(NamedTuple):
         return self._replace(readers=tuple(one._replace(gold=golds.get(one.name, one.gold)) for one in self.readers))
 
     def score(self, config: ScoringConfig = CONFIG) -> Scored:
-        return score_sweep(self.corpus, self.answers, self.readers, "unanimous", config)
+        return score_sweep(self.corpus, self.answers, self.readers, ConsensusConfig(), config)
 
     def retrieval_means(self, config: ScoringConfig = CONFIG) -> pl.DataFrame:
         return mean_retrieval(self.corpus, self.retrieval, config)

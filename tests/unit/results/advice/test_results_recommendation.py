@@ -15,7 +15,7 @@ from results.sweep.cells import CELLS
 from results.sweep.pairwise import COMPARISONS
 from retrieval.context import Cut
 
-CONFIG = ScoringConfig()
+CONFIG = ScoringConfig(answers="drawn")
 
 
 def cells(*rows: dict) -> pl.DataFrame:
@@ -150,7 +150,7 @@ def test_questions_needed_are_those_of_a_non_inferiority_test():
         (pairs(0.001), CONFIG),  # there are enough already
         (pairs(), CONFIG),
         (pairs(float("inf")), CONFIG),
-        (pairs(0.03), ScoringConfig(margin=0)),
+        (pairs(0.03), ScoringConfig(answers="drawn", margin=0)),
     ],
 )
 def test_no_number_is_named_where_none_is_known(compared, config):

@@ -11,7 +11,7 @@ from results.settings import name_settings, names_in
 from tests.doubles.judged_by_hand import first, questions_by_hand
 
 N = 300
-CONFIG = ScoringConfig(n_resamples=1000)
+CONFIG = ScoringConfig(answers="drawn", n_resamples=1000)
 
 
 def rows_of(size: int, n_found: int, n_spans: int | None = None, cut: str = "k", amount: int = 3) -> pl.DataFrame:

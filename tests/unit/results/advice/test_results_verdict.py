@@ -87,7 +87,7 @@ def test_a_cheaper_setting_within_the_margin_is_recommended_over_the_best(sweep)
 
 
 def test_a_margin_of_zero_recommends_nothing_that_is_worse(sweep):
-    config = ScoringConfig(n_resamples=400, margin=0)
+    config = ScoringConfig(answers="drawn", n_resamples=400, margin=0)
     verdict = only(sweep({32: first(149, 200), 64: first(150, 200)}).verdicts(config=config))
     assert verdict.recommended in (B, None)
 
@@ -157,7 +157,7 @@ def test_each_cut_is_judged_by_its_own_comparisons(sweep):
     scored = built.score()
     only_first = scored.comparisons.filter(amount=1)
     labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
-    config = ScoringConfig(n_resamples=400)
+    config = ScoringConfig(answers="drawn", n_resamples=400)
     by_cut = {
         verdict.cut: verdict
         for verdict in entries(reach_verdicts(scored.cells, only_first, labelers, config, "unanimous"))
@@ -175,7 +175,7 @@ def test_settings_that_tie_in_everything_give_the_same_verdict_in_any_order(swee
     )
     scored = built.score()
     labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
-    config = ScoringConfig(n_resamples=400)
+    config = ScoringConfig(answers="drawn", n_resamples=400)
     one = reach_verdicts(scored.cells, scored.comparisons, labelers, config, "unanimous")
     other = reach_verdicts(scored.cells.reverse(), scored.comparisons.reverse(), labelers, config, "unanimous")
     assert one == other
@@ -257,7 +257,7 @@ def test_the_verdict_says_what_the_gold_set_is(sweep):
 def test_every_rule_says_what_its_gold_set_is(sweep, rule):
     scored = sweep({32: first(9), 64: first(9)}).score()
     labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
-    (verdict,) = reach_verdicts(scored.cells, scored.comparisons, labelers, ScoringConfig(), rule)
+    (verdict,) = reach_verdicts(scored.cells, scored.comparisons, labelers, ScoringConfig(answers="drawn"), rule)
     assert f"({GOLD_MEANS[rule]})" in verdict.line
 
 
@@ -298,7 +298,7 @@ def verdict_with(scored, **p_values):
     """The verdict where these are the p-values of being more than the margin worse than the best, cell by cell."""
     cells = scored.cells.with_columns(pl.Series(name, values) for name, values in p_values.items())
     labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
-    return only(reach_verdicts(cells, scored.comparisons, labelers, ScoringConfig(), "unanimous"))
+    return only(reach_verdicts(cells, scored.comparisons, labelers, ScoringConfig(answers="drawn"), "unanimous"))
 
 
 def test_what_is_recommended_must_be_shown_within_the_margin_under_that_cut(sweep):

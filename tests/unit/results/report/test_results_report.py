@@ -79,7 +79,7 @@ def made(sweep):
 
 
 def built_config():
-    return ScoringConfig(n_resamples=100)
+    return ScoringConfig(answers="drawn", n_resamples=100)
 
 
 def label_tables(tables):

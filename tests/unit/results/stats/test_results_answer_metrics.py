@@ -8,7 +8,7 @@ from sklearn.metrics import classification_report
 
 from corpora.schema import LabelSet
 from results.stats.answer_metrics import NO_ANSWER, PER_CLASS, resample_macro, score_answers, score_classes
-from results.stats.resampling import EXCLUDED, fixed_law
+from results.stats.resampling import EXCLUDED, fixed_law, one_hot
 
 LABELS = LabelSet(("yes", "no", "maybe"))
 RIGHT = ["yes", "yes", "yes", "no", "no", "maybe"]
@@ -103,13 +103,18 @@ def outcomes(labels, given):
     return np.array([-1 if one is None else labels.index(one) for one in given], dtype=np.int64)
 
 
+def said(given):
+    """Shape (questions, labels, columns): 1 at each label that was given."""
+    return np.stack([one_hot(column, len(LABELS)) for column in given.T], axis=2)
+
+
 def resample(right, given, clusters, n_resamples, confidence, seed, chances=None):
     """`resample_macro` of one column of answers, whose right answers are certain unless `chances` says otherwise."""
     observed = outcomes(LABELS, right)
     law = fixed_law(observed, len(LABELS), clusters)
     if chances is not None:
         law = law._replace(chances=np.array(chances))
-    (macro,) = resample_macro(outcomes(LABELS, given)[:, None], law, len(LABELS), n_resamples, confidence, seed)
+    (macro,) = resample_macro(said(outcomes(LABELS, given)[:, None]), law, n_resamples, confidence, seed)
     return macro
 
 
@@ -166,9 +171,9 @@ def test_columns_share_their_resamples_and_each_is_scored_as_if_alone():
     columns = [[one if rng.random() < share else None for one in right] for share in (0.5, 0.8)]
     law = fixed_law(outcomes(LABELS, right), 3, [f"d{n}" for n in range(30)])
     given = np.stack([outcomes(LABELS, one) for one in (*columns, columns[0])], axis=1)
-    first, second, again = resample_macro(given, law, 3, 200, 0.95, 4)
+    first, second, again = resample_macro(said(given), law, 200, 0.95, 4)
     assert first == again != second
-    assert resample_macro(given[:, 1:2], law, 3, 200, 0.95, 4) == [second]
+    assert resample_macro(said(given[:, 1:2]), law, 200, 0.95, 4) == [second]
 
 
 def test_a_law_that_is_certain_of_the_observed_changes_nothing_and_an_uncertain_one_widens():
@@ -188,6 +193,6 @@ def test_a_law_that_is_certain_of_the_observed_changes_nothing_and_an_uncertain_
 
 def test_where_no_question_counts_the_macro_scores_are_unknown():
     law = fixed_law(np.array([EXCLUDED, EXCLUDED]), 3, ["a", "b"])
-    found = resample_macro(np.array([[0, 1], [1, 1]]), law, 3, 100, 0.95, 0)
+    found = resample_macro(said(np.array([[0, 1], [1, 1]])), law, 100, 0.95, 0)
     assert len(found) == 2
     assert all(math.isnan(value) for macro in found for interval in macro for value in interval)

@@ -4,7 +4,7 @@ from scipy.stats import bootstrap
 from sklearn.metrics import precision_recall_fscore_support
 
 from results.stats.answer_metrics import resample_macro
-from results.stats.resampling import EXCLUDED, Law, effective_questions, fixed_law, share_interval
+from results.stats.resampling import EXCLUDED, Law, effective_questions, fixed_law, one_hot, share_interval
 
 RNG = np.random.default_rng(11)
 N, N_LABELS = 120, 3
@@ -22,7 +22,8 @@ def columns(right: np.ndarray) -> np.ndarray:
 
 
 def macro(given, law, n_resamples=4000):
-    return resample_macro(given, law, N_LABELS, n_resamples, 0.95, 0)
+    said = np.stack([one_hot(column, N_LABELS) for column in given.T], axis=2)
+    return resample_macro(said, law, n_resamples, 0.95, 0)
 
 
 def reference(right, given) -> tuple[float, float, float]:

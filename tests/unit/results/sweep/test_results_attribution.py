@@ -3,13 +3,14 @@ import polars as pl
 import pytest
 from scipy.stats import t as student
 
+from labeling.votes.consensus import ConsensusConfig
 from results.config import ScoringConfig
 from results.sweep.attribution import LADDER, fieller
 from results.sweep.scoring import score_sweep
 from tests.doubles.judged_by_hand import answers_by_hand, first, questions_by_hand, reader_by_hand
 
 N = 60
-CONFIG = ScoringConfig(n_resamples=400)
+CONFIG = ScoringConfig(answers="drawn", n_resamples=400)
 # Of 60 questions: closed book the first 20, the document the first 54, the chunks the first 45, retrieval the last 40.
 RIGHT = {
     ("closed_book", 0): first(20, N),
@@ -23,7 +24,7 @@ RIGHT = {
 def ladder(right=None, kept=None, per_document: int = 1) -> pl.DataFrame:
     corpus = questions_by_hand(N, per_document)
     answers = answers_by_hand("reader", right or RIGHT)
-    return score_sweep(corpus, answers, [reader_by_hand("reader", corpus, kept)], "unanimous", CONFIG).ladder
+    return score_sweep(corpus, answers, [reader_by_hand("reader", corpus, kept)], ConsensusConfig(), CONFIG).ladder
 
 
 def rung(frame: pl.DataFrame, questions: str = "gold") -> dict:

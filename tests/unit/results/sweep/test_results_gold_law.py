@@ -3,6 +3,7 @@ import polars as pl
 import pytest
 
 from corpora.schema import LabelSet
+from labeling.votes.consensus import ConsensusConfig
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import Vote, votes_frame
 from results.stats.resampling import EXCLUDED
@@ -36,7 +37,8 @@ def votes(shown=SHOWN, failed=()) -> pl.DataFrame:
 
 
 def law_of(rule="unanimous", sampling=Sampling(), given=None):  # noqa: B008  # immutable
-    return gold_law(FACTS, votes() if given is None else given, LABELS, sampling, rule)
+    consensus = ConsensusConfig(rule=rule, most_probable=False)
+    return gold_law(FACTS, votes() if given is None else given, LABELS, sampling, consensus)
 
 
 def test_a_question_is_kept_with_a_label_as_often_as_all_three_votes_draw_it():

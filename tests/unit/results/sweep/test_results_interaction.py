@@ -4,6 +4,7 @@ import pytest
 from scipy.stats import bootstrap
 from scipy.stats import t as student
 
+from labeling.votes.consensus import ConsensusConfig
 from results.config import ScoringConfig
 from results.stats.clustered import holm
 from results.sweep.interaction import INTERACTIONS
@@ -11,7 +12,7 @@ from results.sweep.scoring import score_sweep
 from tests.doubles.judged_by_hand import answers_by_hand, first, questions_by_hand, reader_by_hand
 
 N = 90
-CONFIG = ScoringConfig(n_resamples=4000)
+CONFIG = ScoringConfig(answers="drawn", n_resamples=4000)
 FALLS = {32: 80, 64: 60, 128: 30, 256: 25}
 RISES = {32: 20, 64: 40, 128: 60, 256: 85}
 
@@ -26,7 +27,7 @@ def interactions(right, kept=None, cuts=(("k", 3),), per_document: int = 1) -> p
         for cut in cuts
     )
     readers = [reader_by_hand(reader, corpus, kept.get(reader)) for reader in right]
-    return score_sweep(corpus, answers, readers, "unanimous", CONFIG).interactions
+    return score_sweep(corpus, answers, readers, ConsensusConfig(), CONFIG).interactions
 
 
 def row(frame: pl.DataFrame, questions: str = "gold", cut: str = "k") -> dict:

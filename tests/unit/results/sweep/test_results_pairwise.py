@@ -5,7 +5,8 @@ from scipy.stats import t as student
 
 from results.stats.clustered import holm, sign_flip
 from results.stats.resampling import Resampled, fixed_law, resample_means
-from results.sweep.pairwise import compare_columns, difference, difference_errors, shown_within
+from results.sweep.arms import ArmMeans
+from results.sweep.pairwise import compare_columns, difference, difference_errors, shown_within_drawn
 
 NAMES = ("wide", "narrow", "middle")
 
@@ -23,7 +24,8 @@ def resampled(right: np.ndarray, per_document: int = 1) -> tuple[Resampled, list
 
 def compared(right: np.ndarray, per_document: int = 1) -> list[dict]:
     means, clusters = resampled(right, per_document)
-    return compare_columns(NAMES[: right.shape[1]], range(right.shape[1]), means, right, clusters, 0.95)
+    arms = ArmMeans({}, right, np.ones(len(right)), clusters, {}, means)
+    return compare_columns(NAMES[: right.shape[1]], range(right.shape[1]), arms, 0.95)
 
 
 def test_all_pairs_are_compared_by_name_and_keep_their_columns():
@@ -87,38 +89,40 @@ def p_beyond(means: Resampled, mine: int, other: int, margin: float) -> float:
 def test_within_is_shown_against_every_other_column():
     means, _ = resampled(flags(50, 48, 30))
     worst = [max(p_beyond(means, mine, other, 0.1) for other in range(3) if other != mine) for mine in range(3)]
-    assert shown_within(means, range(3), 0.1) == pytest.approx(holm(worst))
+    assert shown_within_drawn(means, range(3), 0.1) == pytest.approx(holm(worst))
 
 
 def test_columns_alike_are_shown_within_where_there_are_questions_enough():
     many, few = resampled(flags(300, 300, n=400))[0], resampled(flags(15, 15, n=20))[0]
-    assert max(shown_within(many, [0, 1], 0.05)) < 0.001
+    assert max(shown_within_drawn(many, [0, 1], 0.05)) < 0.001
     # Nobody disagreed in 20 questions: t = -.05 * 22 / 1, with 19 degrees of freedom, for two columns.
-    assert shown_within(few, [0, 1], 0.05) == pytest.approx([2 * student.cdf(-1.1, 19)] * 2)
+    assert shown_within_drawn(few, [0, 1], 0.05) == pytest.approx([2 * student.cdf(-1.1, 19)] * 2)
 
 
-def test_a_column_beyond_the_margin_is_not_shown_within():
+def test_a_column_beyond_the_margin_is_not_shown_within_drawn():
     means, _ = resampled(flags(300, 240, n=400))
-    better, worse = shown_within(means, [0, 1], 0.05)
+    better, worse = shown_within_drawn(means, [0, 1], 0.05)
     assert better < 1e-6
     assert worse > 0.99
 
 
 def test_a_wider_margin_shows_more():
     means, _ = resampled(flags(50, 46, 43))
-    p_values = np.array([shown_within(means, range(3), margin) for margin in (0.0, 0.05, 0.1, 0.3)])
+    p_values = np.array([shown_within_drawn(means, range(3), margin) for margin in (0.0, 0.05, 0.1, 0.3)])
     assert (np.diff(p_values, axis=0) <= 0).all()
     assert p_values[-1].max() < p_values[0].max()
 
 
 def test_only_the_columns_asked_for_are_compared():
     means, _ = resampled(flags(60, 40, 40))
-    assert shown_within(means, [1, 2], 0.1) == pytest.approx(shown_within(resampled(flags(40, 40))[0], [0, 1], 0.1))
+    assert shown_within_drawn(means, [1, 2], 0.1) == pytest.approx(
+        shown_within_drawn(resampled(flags(40, 40))[0], [0, 1], 0.1)
+    )
 
 
 def test_what_is_too_little_to_show_anything():
     means, _ = resampled(flags(60, 60))
-    assert shown_within(means, [0], 0.05) == [0.0]  # nothing is better than the only one
-    assert shown_within(resampled(flags(60, 60), per_document=60)[0], [0, 1], 0.05) == [1.0, 1.0]
-    assert shown_within(means._replace(n=0, n_clusters=0), [0, 1], 0.05) == [1.0, 1.0]
-    assert shown_within(means._replace(n=0, n_clusters=0), [0], 0.05) == [1.0]
+    assert shown_within_drawn(means, [0], 0.05) == [0.0]  # nothing is better than the only one
+    assert shown_within_drawn(resampled(flags(60, 60), per_document=60)[0], [0, 1], 0.05) == [1.0, 1.0]
+    assert shown_within_drawn(means._replace(n=0, n_clusters=0), [0, 1], 0.05) == [1.0, 1.0]
+    assert shown_within_drawn(means._replace(n=0, n_clusters=0), [0], 0.05) == [1.0]

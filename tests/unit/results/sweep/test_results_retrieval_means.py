@@ -11,7 +11,7 @@ from results.sweep.retrieval_means import RETRIEVAL_MEANS, mean_retrieval
 from tests.doubles.judged_by_hand import questions_by_hand
 
 N = 60
-CONFIG = ScoringConfig(n_resamples=4000)
+CONFIG = ScoringConfig(answers="drawn", n_resamples=4000)
 RNG = np.random.default_rng(3)
 
 

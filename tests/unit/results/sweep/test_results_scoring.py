@@ -9,7 +9,7 @@ from results.evidence.retrieval_metrics import SPAN_SCORES
 from results.settings import CELL
 from results.stats.answer_metrics import resample_macro
 from results.stats.clustered import mcnemar_exact
-from results.stats.resampling import fixed_law, share_interval
+from results.stats.resampling import fixed_law, one_hot, share_interval
 from results.sweep.attribution import LADDER
 from results.sweep.cells import BASELINES, CELLS, CLASSES
 from results.sweep.interaction import INTERACTIONS
@@ -207,8 +207,8 @@ def test_the_frames_of_cells_are_identical_whatever_the_order_of_the_readers(swe
 
 def test_the_seed_moves_the_interval_and_nothing_else(sweep):
     built = sweep({32: first(30, 50), 64: first(20, 50)})
-    one, other = (built.score(ScoringConfig(n_resamples=400, seed=seed)) for seed in (0, 1))
-    assert built.score(ScoringConfig(n_resamples=400, seed=0)).comparisons.equals(one.comparisons)
+    one, other = (built.score(ScoringConfig(answers="drawn", n_resamples=400, seed=seed)) for seed in (0, 1))
+    assert built.score(ScoringConfig(answers="drawn", n_resamples=400, seed=0)).comparisons.equals(one.comparisons)
     resampled = ["low", "high", "standard_error"]
     assert other.comparisons.drop(resampled).equals(one.comparisons.drop(resampled))  # exact, without chance
     for name in resampled:
@@ -252,7 +252,9 @@ def test_without_a_reader_the_frames_are_empty(sweep):
 def test_the_accuracy_of_a_cell_has_the_interval_of_its_documents(sweep):
     # Six documents of four questions each: 3, 3, 3, 2, 4, 3 of them right.
     flags = [number % 4 < 2 or number % 3 == 0 for number in range(24)]
-    row = cell(sweep({64: flags}, questions_per_document=4).score(ScoringConfig(n_resamples=20_000)), size=64)
+    row = cell(
+        sweep({64: flags}, questions_per_document=4).score(ScoringConfig(answers="drawn", n_resamples=20_000)), size=64
+    )
     by_document = np.array(flags).reshape(6, 4).mean(axis=1)
     share, error = by_document.mean(), by_document.std(ddof=1) / math.sqrt(6)  # of the mean of six documents
     expected = share_interval(share, min(24, share * (1 - share) / error**2), 6, 0.95)[1:]
@@ -269,7 +271,9 @@ def test_the_macro_scores_of_a_cell_are_resampled_by_document(sweep):
     right = np.array([0, 1] * 12)  # yes, no
     given = np.where(flags, right, 1 - right)[:, None]
     clusters = [f"d{number // 4}" for number in range(24)]
-    (macro,) = resample_macro(given, fixed_law(right, 3, clusters), 3, 400, 0.95, 0)
+    (macro,) = resample_macro(
+        np.stack([one_hot(column, 3) for column in given.T], axis=2), fixed_law(right, 3, clusters), 400, 0.95, 0
+    )
     for name, expected in macro._asdict().items():
         for questions in ("gold", "all"):
             found = tuple(row[f"{questions}_{name}{end}"] for end in ("", "_low", "_high"))

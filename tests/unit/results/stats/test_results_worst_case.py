@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from results.stats.worst_case import (
+    Weighted,
+    documents_needed,
+    fewest_documents,
+    p_better_by,
+    p_worse_by,
+    shaffer,
+    worst_case_p,
+)
+
+MARGIN = 0.05
+
+
+def p_of(values, worst) -> float:
+    return float(worst_case_p(np.array(values, dtype=float)[:, None], worst)[0])
+
+
+def test_the_checked_value_of_59_equal_documents():
+    assert p_of([-MARGIN] * 59, 1 - MARGIN) == pytest.approx(0.048495, abs=5e-7)
+    assert pytest.approx(0.0484945, abs=1e-7) == (1 - MARGIN) ** 59
+
+
+@pytest.mark.parametrize(("n_worse", "n"), [(0, 30), (1, 60), (4, 90), (10, 200)])
+def test_on_scores_of_0_and_1_it_is_the_test_of_clopper_and_pearson(n_worse, n):
+    # A question is worse by 1 or not at all: Y is .95 or -.05, and the question is whether more than 5 % are worse.
+    found = p_of([1 - MARGIN] * n_worse + [-MARGIN] * (n - n_worse), 1 - MARGIN)
+    assert found == pytest.approx(binomtest(n_worse, n, MARGIN, alternative="less").pvalue, abs=2e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40))
+def test_the_integral_is_the_share_of_weighted_sums_above_0(seed, n):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(-0.1, 0.3, n)
+    drawn = rng.standard_exponential((20_000, n)) @ values + rng.standard_exponential(20_000) * 0.8
+    assert p_of(values, 0.8) == pytest.approx((drawn >= 0).mean(), abs=0.018)
+
+
+def test_a_sample_scaled_with_its_worst_case_is_the_same():
+    values = np.random.default_rng(1).normal(-0.1, 0.2, 30)
+    assert p_of(values * 1e-6, 1e-6) == pytest.approx(p_of(values, 1.0), abs=1e-9)
+
+
+def test_many_hypotheses_are_tested_as_one_by_one():
+    values = np.random.default_rng(2).normal(-0.05, 0.2, (400, 70))
+    together = worst_case_p(values, 0.95)
+    assert together == pytest.approx([p_of(column, 0.95) for column in values.T], abs=1e-12)
+
+
+def documents(*columns, weights=None) -> Weighted:
+    scores = np.stack([np.array(one, dtype=float) for one in columns], axis=1)
+    held = np.ones(len(scores)) if weights is None else np.array(weights, dtype=float)
+    return Weighted(held, scores * held[:, None])
+
+
+def test_a_setting_that_differs_nowhere_is_within_from_59_documents_on():
+    for n, is_shown in ((58, False), (59, True)):
+        found = p_worse_by(documents([0.7] * n, [0.7] * n), MARGIN)
+        assert (found[0, 1] < 0.05) == (found[1, 0] < 0.05) == is_shown
+
+
+def test_a_setting_that_is_worse_by_more_is_never_shown_within():
+    found = p_worse_by(documents([0.9] * 200, [0.8] * 200), MARGIN)
+    assert found[0, 1] < 1e-6
+    assert found[1, 0] > 0.99
+
+
+def test_the_strict_worst_case_is_as_heavy_as_the_heaviest_document():
+    held = [1.0] * 99 + [30.0]
+    alike = documents([0.7] * 100, [0.7] * 100, weights=held)
+    assert alike.effective == pytest.approx(129**2 / (99 + 900))
+    assert p_worse_by(alike, MARGIN, strict=True)[0, 1] > p_worse_by(alike, MARGIN)[0, 1] > 0.05
+
+
+def test_without_weight_nothing_is_shown():
+    assert p_worse_by(documents([1.0, 1.0], [0.0, 0.0], weights=[0, 0]), MARGIN).tolist() == [[0, 1], [1, 0]]
+
+
+def test_a_lead_is_shown_where_it_is_larger_than_asked_for():
+    found = p_better_by(documents([0.9] * 100, [0.7] * 100), np.full((2, 2), 0.05))
+    assert found[0, 1] < 0.001
+    assert found[1, 0] > 0.99
+    assert p_better_by(documents([0.9] * 100, [0.7] * 100), np.full((2, 2), 0.25))[0, 1] > 0.5
+
+
+def test_shaffers_multipliers():
+    p_values = [0.01, 0.004, 0.001, 0.04]
+    # Sorted .001, .004, .01, .04, times 3, 3, 2, 1.
+    assert shaffer(p_values) == pytest.approx([0.02, 0.012, 0.003, 0.04])
+    assert shaffer([0.03, 0.04]) == [0.03, 0.04]
+    assert shaffer([0.0]) == [0.0]
+
+
+def test_settings_out_of_the_race_still_count():
+    assert shaffer([0.001, 0.01], n_tried=5) == pytest.approx([0.004, 0.04])
+
+
+def test_a_look_may_use_a_share_of_the_error_rate():
+    assert shaffer([0.01, 0.02], shares=[0.5]) == pytest.approx([0.02, 0.04])
+
+
+@pytest.mark.parametrize(("n_settings", "needed"), [(2, 58), (4, 80), (8, 96), (16, 111)])
+def test_the_fewest_documents_that_can_tell(n_settings, needed):
+    assert fewest_documents(n_settings, MARGIN, 0.05) == pytest.approx(needed, abs=1)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1, 0.3])
+def test_the_number_that_is_needed_is_enough_in_most_samples(spread):
+    rng = np.random.default_rng(3)
+    pool = np.clip(rng.normal(0, spread, 400), -1, 1)
+    pool -= pool.mean()
+    factor = documents_needed(pool, 1 - MARGIN, MARGIN, 0.05, 0.8)
+    n = int(np.ceil(factor * len(pool)))
+    samples = rng.choice(pool, (n, 300)) - MARGIN
+    assert 0.7 <= (worst_case_p(samples, 1 - MARGIN) < 0.05).mean() <= (1 if spread == 0 else 0.9)
