@@ -57,6 +57,6 @@ class ReadingConfig(BaseModel):
             sizes.append(size)
             size *= 2
         # A last look that is hardly larger than the one before would cost error rate and bring nothing.
-        if sizes and most < 1.25 * sizes[-1]:
+        if sizes and most <= 1.25 * sizes[-1]:
             sizes.pop()
         return [*sizes, most]

@@ -36,7 +36,7 @@ def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     if "cells" in tables:
         found += [
             *_small_gold(tables["cells"]),
-            *_unsure_gold(tables["baselines"]),
+            *(_unsure_gold(tables["baselines"]) if "baselines" in tables else ()),
             *_failed(tables["answers"]),
             *_incomplete_arms(tables["answers"]),
             *_context_free(tables["ladder"]),

@@ -21,7 +21,9 @@ def cast(question_id, labels, failures=(None, None, None), probabilities=((0.8, 
 
 def gold_of(votes, references, rule="unanimous", **settings):
     frame = pl.DataFrame(references, schema={"question_id": pl.String, "reference": pl.String}, orient="row")
-    return build_gold(votes_frame(votes), frame, LABELS, ConsensusConfig(rule=rule, **settings))
+    # The distributions of `cast` say yes whatever was drawn.
+    config = ConsensusConfig(**{"rule": rule, "most_probable": False} | settings)
+    return build_gold(votes_frame(votes), frame, LABELS, config)
 
 
 def decide(rule, labels, reference="yes", **vote_settings):
@@ -124,9 +126,9 @@ def test_every_question_gets_a_row_with_a_reason_in_the_order_of_the_references(
     gold = gold_of(votes, [("c", "no"), ("a", None), ("b", "yes")])
     assert gold.schema == GOLD
     assert gold.rows() == [
-        ("c", ["no", "no", "no"], "no", True, "unanimous", "no"),
-        ("a", [], None, False, "only 0 of 3 votes", None),
-        ("b", ["yes", "yes", "no"], None, False, "votes differ", "yes"),
+        ("c", ["no", "no", "no"], "no", True, "unanimous", "no", 0.514),
+        ("a", [], None, False, "only 0 of 3 votes", None, None),
+        ("b", ["yes", "yes", "no"], None, False, "votes differ", "yes", 0.514),
     ]
 
 
@@ -168,3 +170,55 @@ def test_what_is_unanimous_also_has_a_majority(labels):
 def test_unknown_rules_thresholds_and_keys_are_refused(setting):
     with pytest.raises(ValidationError, match=next(iter(setting))):
         ConsensusConfig(**setting)
+
+
+# What the distributions say
+
+
+def test_three_lucky_draws_of_another_label_than_the_most_probable_are_left_out():
+    votes = cast("a", ("no",) * 3) + cast("b", ("yes",) * 3)
+    gold = gold_of(votes, [("a", None), ("b", None)], most_probable=True)
+    assert gold["kept"].to_list() == [False, True]
+    assert gold["reason"][0] == "unanimous, but another label is more probable"
+
+
+def test_without_distributions_unanimity_is_all_there_is():
+    votes = cast("a", ("no",) * 3, probabilities=((),) * 3)
+    row = gold_of(votes, [("a", None)], most_probable=True).row(0, named=True)
+    assert (row["kept"], row["label"], row["p_unanimous"]) == (True, "no", None)
+
+
+SURE, HALF, FLAT = (0.9, 0.1, 0.0), (0.7, 0.2, 0.1), (0.4, 0.3, 0.3)  # P(unanimous) = .730, .352, .118
+THREE = [*cast("flat", ("no",) * 3, probabilities=(FLAT,) * 3), *cast("half", ("no",) * 3, probabilities=(HALF,) * 3),
+         *cast("sure", ("no",) * 3, probabilities=(SURE,) * 3)]  # fmt: skip
+ASKED = [("flat", None), ("half", None), ("sure", None)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "kept"),
+    [
+        ({}, [False, False, True]),
+        ({"min_unanimous": 0.3}, [False, True, True]),
+        ({"coverage": 0.34}, [False, False, True]),
+        ({"coverage": 0.67}, [False, True, True]),
+        ({"coverage": 1.0}, [True, True, True]),
+        ({"coverage": 0.1}, [False, False, False]),
+    ],
+)
+def test_the_rule_confident_keeps_what_three_votes_would_agree_on(setting, kept):
+    gold = gold_of(THREE, ASKED, "confident", **setting)
+    assert gold["kept"].to_list() == kept
+    # With the label that they would agree on, whatever was drawn.
+    assert gold["label"].drop_nulls().to_list() == ["yes"] * sum(kept)
+    assert gold["p_unanimous"].to_list() == pytest.approx([0.118, 0.352, 0.73])
+
+
+def test_questions_that_are_equally_sure_come_in_together():
+    twins = THREE + cast("twin", ("no",) * 3, probabilities=(HALF,) * 3)
+    gold = gold_of(twins, [*ASKED, ("twin", None)], "confident", coverage=0.5)
+    assert gold["kept"].to_list() == [False, False, True, False]
+
+
+def test_the_rule_confident_leaves_out_what_has_no_distribution():
+    votes = cast("a", ("yes",) * 3, probabilities=((),) * 3)
+    assert gold_of(votes, [("a", None)], "confident")["reason"].to_list() == ["no label probabilities"]

@@ -1,14 +1,16 @@
 import polars as pl
 import pytest
 
-from results.advice.guards import counted_differently, find_warnings, labeler_warnings, one_document
+from results.advice.advice import Advice
+from results.advice.guards import counted_differently, edge_of_grid, find_warnings, labeler_warnings, one_document
 from results.readers.answers import ANSWERS
 from results.readers.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
 from results.readers.labelers import LABELERS
-from results.settings import SETTING_SCHEMA
+from results.settings import SETTING_SCHEMA, Cell, Setting
 from results.sweep.attribution import LADDER
-from results.sweep.cells import CELLS
+from results.sweep.cells import BASELINES, CELLS
 from results.sweep.retrieval_means import RETRIEVAL_MEANS
+from retrieval.context import Cut
 
 
 def chunks(embedder="minilm", **places_by_chunking):
@@ -90,7 +92,7 @@ def test_a_size_at_which_most_documents_are_one_chunk_is_called_retrieval_of_who
     whole = [("a", 0, 20), ("b", 0, 30), ("c", 0, 9), ("c", 9, 20)]
     split = [(document, start, start + 5) for document in "abc" for start in (0, 5)]
     (line,) = warnings(chunks(large=whole, small=split))
-    assert line.startswith("large: 67% of the documents are a single chunk")
+    assert line.startswith("Many documents are a single chunk (67% with large)")
 
 
 def test_chunkings_that_cut_at_the_same_places_are_called_without_effect():
@@ -126,8 +128,7 @@ def test_few_gold_questions_are_pointed_out():
 def test_failed_answers_are_pointed_out():
     lines = warnings(answers=asked(retrieved=3, oracle_chunk=1, document=0))
     assert [line.split(" (")[0] for line in lines] == [
-        "reader: 1 answers failed in the arm oracle_chunk",
-        "reader: 3 answers failed in the arm retrieved",
+        "reader: answers failed, 1 in the arm oracle_chunk, 3 in the arm retrieved",
     ]
 
 
@@ -141,7 +142,7 @@ def test_the_same_chunking_of_two_embedders_is_judged_by_its_own_tokens():
     split, whole = [("a", 0, 9), ("a", 9, 20)], [("a", 0, 20)]
     both = chunks(tokens=split).vstack(chunks("other", tokens=whole))
     (line,) = warnings(both)
-    assert line.startswith("tokens other: 100% of the documents are a single chunk")
+    assert line.startswith("Many documents are a single chunk (100% with tokens other)")
 
 
 def test_two_embedders_that_cut_alike_differ_in_what_they_find():
@@ -219,7 +220,7 @@ def test_every_way_of_saying_little_has_its_own_line():
     found = warnings(
         chunks(large=places, small=places), 1.0, gold_n=5, answers=asked(retrieved=1), index_recall=poor, ladder=lost
     )
-    assert len(found) == len(set(found)) == 8
+    assert len(found) == len(set(found)) == 7  # one a cause, however many settings have it
 
 
 def test_a_reader_that_hardly_answers_with_the_labels_is_pointed_out():
@@ -265,3 +266,39 @@ def test_embedders_that_count_in_other_tokens_are_pointed_out():
     (line,) = counted_differently({"minilm": "a", "minilm-late": "a", "xlm": "b"})
     assert line.startswith("minilm, minilm-late | xlm: these embedders count in different tokens. ")
     assert counted_differently({"minilm": "a", "minilm-late": "a"}) == []
+
+
+def best(size, sizes=(32, 64, 128), n_gold=100.0, reader="reader", cut=("k", 1)):
+    """Advice whose best cell has this size."""
+    leader = Cell(reader, Setting("tokens", size, 0, "minilm", "dense"), Cut(*cut))
+    return Advice("", told=False, reader=reader, leader=leader, n_gold=n_gold, sizes=sizes)
+
+
+@pytest.mark.parametrize(
+    ("size", "tries"),
+    [(128, "largest that was tried, 128: try 192 and 256"), (32, "smallest that was tried, 32: try 16 and 24")],
+)
+def test_a_best_size_at_the_edge_of_the_grid_names_the_next_ones(size, tries):
+    (line,) = edge_of_grid([best(size), best(size, reader=None, cut=("budget", 256))])
+    assert "reader at k=1, retrieval at budget=256" in line
+    assert f"{tries} as well" in line
+
+
+@pytest.mark.parametrize(
+    "advice",
+    [best(64), best(128, n_gold=29.0), best(64, sizes=(64,)), best(16, sizes=(16, 32)), Advice("", told=False)],
+)
+def test_other_best_sizes_are_not_at_the_edge(advice):
+    assert edge_of_grid([advice]) == []
+
+
+@pytest.mark.parametrize(("scores", "says"), [("expected", "(97% greedy), "), ("observed", "only, ")])
+def test_a_gold_set_that_the_reader_itself_is_not_sure_of_is_pointed_out(scores, says):
+    whole = {"reader": "reader", "arm": "document", "gold_accuracy": 0.81, "gold_greedy": 0.97, "scores": scores}
+    read = {"cells": pl.DataFrame([{"reader": "reader", **CELL, "gold_n": 100.0}], schema=CELLS), "ladder": rungs(),
+            "answers": asked(retrieved=0), "baselines": pl.DataFrame([whole], schema=BASELINES)}  # fmt: skip
+    (line,) = find_warnings(of_retrieval() | read)
+    assert line.startswith("reader: from the whole document it gives its gold label in 81% of its answers")
+    assert says in line
+    sure = read | {"baselines": pl.DataFrame([whole | {"gold_accuracy": 0.96}], schema=BASELINES)}
+    assert find_warnings(of_retrieval() | sure) == []

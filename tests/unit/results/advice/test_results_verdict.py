@@ -94,7 +94,7 @@ def test_a_margin_of_zero_recommends_nothing_that_is_worse(sweep):
 
 def test_an_empty_gold_set_cannot_tell(sweep):
     verdict = only(sweep({32: first(10), 64: first(50)}, kept=[False] * 60).verdicts())
-    assert verdict.line.startswith("Cannot tell: reader at k=3 has an empty gold set")
+    assert verdict.line.startswith("Cannot tell for reader at k=3: its gold set is empty")
     assert verdict.n_gold == 0
     assert not verdict.decided
     assert verdict.recommended is None
@@ -212,7 +212,7 @@ def test_failed_answers_are_no_effect_of_size(sweep):
         label=pl.when(~too_long).then("label"), failure=pl.when(too_long).then(pl.lit("prompt_too_long"))
     )
     verdict = only(built._replace(answers=answers).verdicts())
-    assert verdict.line.startswith("Cannot tell: 2 prompts of reader at k=3 were longer than its num_ctx")
+    assert verdict.line.startswith("Cannot tell for reader at k=3: 2 of its prompts were longer than its num_ctx")
     assert not verdict.decided
     assert (verdict.recommended, verdict.detectable, verdict.n_gold) == (None, None, 60)
 
@@ -236,7 +236,9 @@ def test_failed_answers_leave_the_other_cuts_alone(sweep):
     )
     by_cut = {verdict.cut: verdict for verdict in entries(built._replace(answers=answers).verdicts())}
     assert by_cut["k=1"].decided
-    assert by_cut["k=3"].line.startswith("Cannot tell: 2 prompts")  # one in each of the two chunkings
+    assert by_cut["k=3"].line.startswith(
+        "Cannot tell for reader at k=3: 2 of its prompts"
+    )  # one in each of the two chunkings
 
 
 def test_one_document_cannot_show_any_difference(sweep):

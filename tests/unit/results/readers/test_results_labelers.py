@@ -5,7 +5,7 @@ import pytest
 from corpora.schema import LabelSet
 from labeling.votes.consensus import ConsensusConfig, build_gold
 from labeling.votes.vote import Vote, votes_frame
-from results.readers.labelers import ATTRITION, CONSENSUS, LABELERS, attrition, compare_rules, document_answers
+from results.readers.labelers import AS_MANY, ATTRITION, CONSENSUS, LABELERS, attrition, compare_rules, document_answers
 from results.readers.labelers import summarise_labeler as summarise
 from results.readers.qualification import weigh
 from results.stats.clustered import wilson, wilson_clustered
@@ -70,7 +70,8 @@ def test_a_readers_answer_is_that_of_the_first_prompt_where_the_three_differ():
 
 def test_a_failed_vote_gives_no_answer():
     given = votes(cast("q1", None, None, None), cast("q2", "yes", "yes", "yes"))
-    assert document_answers(given, LABELS).rows() == [("q1", None, None), ("q2", "yes", 0.6)]
+    answers = document_answers(given, LABELS).select("question_id", "label", "margin")
+    assert answers.rows() == [("q1", None, None), ("q2", "yes", 0.6)]
     assert document_answers(votes(cast("q1", None, None, None)), LABELS)["label"].to_list() == [None]
 
 
@@ -158,8 +159,8 @@ def test_a_rule_that_keeps_nothing_has_unknown_accuracy():
 
 def test_the_rule_that_needs_references_is_left_out_where_there_are_none():
     frame = compare_rules("reader", FIVE, facts(references(q1=None, q2=None)), LABELS, ConsensusConfig(), 0.95)
-    assert frame["rule"].to_list() == ["unanimous", "majority", "min_probability"]
-    assert frame["accuracy"].null_count() == 3
+    assert frame["rule"].to_list() == ["unanimous", "majority", "min_probability", "confident", AS_MANY]
+    assert frame["accuracy"].null_count() == 5
 
 
 def test_the_rule_that_needs_distributions_is_left_out_where_there_are_none(ballots):

@@ -15,6 +15,7 @@ from results.sweep.cells import BASELINES, CELLS, CLASSES
 from results.sweep.interaction import INTERACTIONS
 from results.sweep.pairwise import COMPARISONS
 from results.sweep.retrieval_means import RETRIEVAL_MEANS
+from results.sweep.temperatures import TEMPERATURES
 
 A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
 
@@ -238,14 +239,22 @@ def test_cells_have_the_same_column_types_with_and_without_a_gold_set(sweep):
 @pytest.mark.parametrize("kept", [True, False])
 def test_every_frame_has_its_declared_schema(sweep, kept):
     scored = sweep({32: first(5, 10), 64: first(6, 10)}, kept=[kept] * 10).score()
-    assert [frame.schema for frame in scored] == [CELLS, BASELINES, CLASSES, COMPARISONS, LADDER, INTERACTIONS]
+    assert [frame.schema for frame in scored] == [
+        CELLS,
+        BASELINES,
+        CLASSES,
+        COMPARISONS,
+        LADDER,
+        INTERACTIONS,
+        TEMPERATURES,
+    ]
 
 
 def test_without_a_reader_the_frames_are_empty(sweep):
     built = sweep({32: first(5, 10)})
     scored = built._replace(readers=(), answers=built.answers.clear()).score()
     assert [(frame.schema, len(frame)) for frame in scored] == [
-        (schema, 0) for schema in (CELLS, BASELINES, CLASSES, COMPARISONS, LADDER, INTERACTIONS)
+        (schema, 0) for schema in (CELLS, BASELINES, CLASSES, COMPARISONS, LADDER, INTERACTIONS, TEMPERATURES)
     ]
 
 
