@@ -43,6 +43,7 @@ class Stand:
 
     Attributes:
         sizes: number of questions at each look that may take place.
+        questions: column question_id: all questions that it could be asked.
         cells: columns `SETTING` and `CUT`: the cells in the race.
         look: number of the look, from 0.
         stopped: why it reads no further; empty as long as it does.
@@ -54,6 +55,7 @@ class Stand:
     """
 
     sizes: list[int]
+    questions: pl.DataFrame
     cells: pl.DataFrame
     look: int = 0
     stopped: str = ""
@@ -115,8 +117,9 @@ def distinct_contexts(prepared: Prepared) -> pl.DataFrame:
 
 
 def _start(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, contexts: pl.DataFrame) -> Stand:
-    n_questions = len(reader.corpus_of(corpus, experiment.corpus.seed).questions)
-    return Stand(experiment.reading.looks(n_questions), contexts.select(*SETTING, *CUT).unique().sort(*SETTING, *CUT))
+    questions = reader.corpus_of(corpus, experiment.corpus.seed).questions.select("question_id")
+    cells = contexts.select(*SETTING, *CUT).unique().sort(*SETTING, *CUT)
+    return Stand(experiment.reading.looks(len(questions)), questions, cells)
 
 
 def _look(
@@ -171,12 +174,13 @@ def _over_budget(stand: Stand, experiment: Experiment) -> str:
 
 def _row(name: str, stand: Stand, n_cells: int, advice: Advice, contexts: pl.DataFrame, race: Race) -> dict[str, Any]:
     read_so_far = pl.concat(stand.shown).unique(["question_id", "shown"])
-    all_of_it = contexts.unique(["question_id", "shown"])
+    could_be_read = contexts.join(stand.questions, on="question_id", how="semi")
+    all_of_it = could_be_read.unique(["question_id", "shown"])
     return {
         "reader": name,
         "look": stand.look + 1,
         "questions": stand.n_questions,
-        "of_questions": stand.sizes[-1],
+        "of_questions": len(stand.questions),
         "effective": advice.n_gold,
         "cells": n_cells,
         "of_cells": race.alike.height,

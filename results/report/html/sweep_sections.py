@@ -79,7 +79,7 @@ def retrieval_section(tables: Tables, shelf: Shelf, limits: Limits) -> Section:
     }
     rows, note = head_of(means, limits, "retrieval_means.parquet")
     body = [
-        [row["setting"], cut_of(row).name, str(row["n"]), *(_with_interval(row, name) for name in scores),
+        [row["setting"], cut_of(row).name, count(row["n"]), *(_with_interval(row, name) for name in scores),
          number(row["n_context_tokens"])]
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip

@@ -133,7 +133,7 @@ def retrieval_section(tables: Tables) -> str:
     has_spans = any(name in SPAN_SCORES for name in known)
     header = ["setting", "read", "questions", *(["with evidence"] if has_spans else []), "tokens read"]
     body = [
-        [row["setting"], cut_of(row).name, str(row["n"]), *([str(row["n_spans"])] if has_spans else []),
+        [row["setting"], cut_of(row).name, count(row["n"]), *([str(row["n_spans"])] if has_spans else []),
          number(row["n_context_tokens"]), *(interval(row, name, f"{name}_low", f"{name}_high") for name in known)]
         for row in means.iter_rows(named=True)
     ]  # fmt: skip
