@@ -139,12 +139,12 @@ def test_the_other_arms_are_asked_only_at_the_end(run):
 
 
 def test_each_reader_stops_on_its_own(run):
-    _, manifest, tables, _ = run(experiment_of(["steady", "dull"], max_questions=32))
+    _, manifest, tables, _ = run(experiment_of(["steady", "dull"], max_questions=16))
     last = tables["looks"].group_by("reader", maintain_order=True).last()
     stopped = dict(last.select("reader", "stopped").iter_rows())
     assert stopped == {"steady": "told", "dull": "all questions that it may read are read"}
     questions = {name: one["questions"] for name, one in manifest["readers"].items()}
-    assert questions["steady"] <= questions["dull"] == 32
+    assert questions["steady"] <= questions["dull"] == 16
 
 
 @pytest.mark.parametrize("budget", [{"max_tokens": 3000}, {"max_minutes": 1e-9}])
