@@ -44,7 +44,7 @@ def reads_evidence(model, prompt):
     question = QUESTIONS[prompt.question_id]
     shown = all(TEXTS[span.document_id][span.start : span.end] in prompt.message for span in question.evidence)
     if model == "dull":
-        likely = int(prompt.hash, 16) % 3
+        likely = int(prompt.hash[8:16], 16) % 2
         return (0.98, 0.01, 0.01) if likely and prompt.arm == "retrieved" else (0.01, 0.98, 0.01)
     if model == "wordy" and prompt.arm == "retrieved" and len(prompt.message.split()) < FEW_WORDS:
         return (0.33, 0.33, 0.34)
