@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -56,6 +56,7 @@ class Plan(NamedTuple):
         asks: stage by stage.
         speed: as measured by the probe.
         prices: the price table.
+        looks: number of questions at each look of a sweep that reads until its advice is told; empty for others.
     """
 
     reader: str
@@ -63,6 +64,7 @@ class Plan(NamedTuple):
     asks: list[Ask]
     speed: Speed
     prices: PriceTable
+    looks: Sequence[int] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -113,7 +115,8 @@ def _plan(
             asks.append(_on_documents(f"calibrate{where}", tune, reader, session))
     if sweeps:
         asks.append(_on_chunks(experiment, first, reader, session))
-    return Plan(reader.label, len(first.questions), asks, speed, prices)
+    looks = experiment.reading.looks(len(first.questions)) if sweeps and experiment.reading.stop == "told" else []
+    return Plan(reader.label, len(first.questions), asks, speed, prices, looks)
 
 
 def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, session: Session) -> Ask:
@@ -179,6 +182,7 @@ def _lines(one: Plan) -> Iterator[str]:
         line += f", {'about ' if about else ''}{ask.tokens} tokens, {ask.shared} after prefix sharing"
         yield line + (f", at most {ask.written} written" if ask.written else "")
     yield _time(one)
+    yield from _looks(one)
     yield _money(one)
     yield from _elsewhere(one)
 
@@ -190,6 +194,14 @@ def _time(one: Plan) -> str:
         f"  time:  about {one.seconds / 60:.1f} minutes of asking at a measured {one.speed.tokens_per_second:.0f} "
         f"tokens/s ({one.speed.memory / 1e6:.0f} MB), plus chunking and embedding"
     )
+
+
+def _looks(one: Plan) -> Iterator[str]:
+    """How much less it takes if the advice is told at an earlier look; cells that are dropped make it less still."""
+    if not one.looks or one.seconds is None:
+        return
+    each = ", ".join(f"{n} questions {one.seconds / 60 * n / one.questions:.1f}" for n in one.looks)
+    yield f"  until told: looks at {', '.join(map(str, one.looks))} questions; minutes if told there, at most: {each}"
 
 
 def _money(one: Plan) -> str:

@@ -17,7 +17,7 @@ from flows.planning.first_asks import submit_all
 from flows.planning.quote import authorise
 from flows.run.manifest import all_inputs, describe, describe_session
 from flows.run.run_tables import Made, run_tables
-from flows.run.until_told import read_until_told
+from flows.run.until_told import first_look, read_until_told, reads_in_looks
 from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, needs_vectors
@@ -75,8 +75,11 @@ def execute(
     if sweeps and needs_vectors(retrieval.retrievers, wants_oracle=experiment.wants_oracle):
         check_questions(retrieval, corpus, session)
     if experiment.remote_readers:
-        session.begin_spending(authorise(experiment, session, confirm, all_corpora=compares, reads=sweeps))
-        for line in submit_all(experiment, session, all_corpora=compares):
+        # A sweep that stops once it is told is held to its limit look by look; without one, all of it is confirmed.
+        first = first_look(experiment, corpus) if reads_in_looks(experiment, sweeps=sweeps) else experiment
+        quoted = experiment if experiment.max_cost is None else first
+        session.begin_spending(authorise(quoted, session, confirm, all_corpora=compares, reads=sweeps))
+        for line in submit_all(first, session, all_corpora=compares):
             runner.progress.say(line)
     labeled, swept = label_and_sweep(experiment, corpus, session, runner, sweeps=sweeps)
     compared = compare(experiment, labeled, session, runner, probe=kind == "compare") if compares else None
@@ -91,7 +94,7 @@ def label_and_sweep(
     experiment: Experiment, corpus: Corpus, session: Session, runner: Runner, *, sweeps: bool
 ) -> tuple[Labeled, Swept | None]:
     """Label everything and then read everything, or both in looks until the advice is told."""
-    if sweeps and experiment.readers and experiment.reading.stop == "told":
+    if reads_in_looks(experiment, sweeps=sweeps):
         return read_until_told(experiment, corpus, session, runner)
     labeled = label(experiment, corpus, session, runner)
     return labeled, sweep(experiment, labeled, session, runner) if sweeps else None

@@ -71,6 +71,17 @@ class Stand:
         return self.sizes[self.look]
 
 
+def reads_in_looks(experiment: Experiment, *, sweeps: bool) -> bool:
+    """Whether readers read only until the advice is told."""
+    return sweeps and bool(experiment.readers) and experiment.reading.stop == TOLD
+
+
+def first_look(experiment: Experiment, corpus: Corpus) -> Experiment:
+    """The experiment with the questions of its first look."""
+    asked = {one.label: len(one.corpus_of(corpus, experiment.corpus.seed).questions) for one in experiment.readers}
+    return experiment.with_questions({name: experiment.reading.looks(n)[0] for name, n in asked.items()})
+
+
 def read_until_told(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Told:
     """Label and read in looks until the advice of every reader is told, or its budget is used up.
 

@@ -61,13 +61,14 @@ else:
     ReaderName = Annotated[str, WithJsonSchema({"type": "string", "enum": _READERS})]
     EmbedderName = Annotated[str, WithJsonSchema({"type": "string", "enum": _EMBEDDERS})]
 
+CONSENSUS = ("rule", "min_probability", "min_unanimous")  # what a form shows of the consensus rule
 Tokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 
 
 def _seldom_changed_last(schema: dict[str, Any]) -> None:
     """The browser shows fields in the order of the schema: what a flow is about comes before how it is run."""
     properties = schema["properties"]
-    for name in ("rule", "min_probability", "max_cost", "threads", "dask"):
+    for name in ("rule", "min_probability", "min_unanimous", "max_cost", "threads", "dask"):
         properties[name] = properties.pop(name)
 
 
@@ -104,7 +105,8 @@ class LabelForm(BaseModel):
         "unanimous_and_correct",
         title="Gold set",
         description="Which questions are kept: those where all three votes agree; where they agree and match the "
-        "corpus's own answer; where two of three agree; or where the mean probability passes the threshold.",
+        "corpus's own answer; where two of three agree; where the mean probability passes the threshold; or where "
+        "three votes would probably agree (confident).",
     )
     min_probability: float = Field(
         0.8,
@@ -112,6 +114,13 @@ class LabelForm(BaseModel):
         le=1,
         title="Threshold",
         description="Lowest mean probability to keep; for the rule min_probability only.",
+    )
+    min_unanimous: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        title="Agreement",
+        description="Lowest probability that three votes agree; for the rule confident only.",
     )
     max_cost: float = Field(
         0.0,
@@ -143,7 +152,7 @@ class LabelForm(BaseModel):
         Raises:
             InputError: an unknown reader.
         """
-        consensus = base.consensus.model_copy(update={"rule": self.rule, "min_probability": self.min_probability})
+        consensus = base.consensus.model_copy(update={name: getattr(self, name) for name in CONSENSUS})
         changed = {"name": self.name, "corpus": self._corpus(base.corpus), "readers": self._readers(base.readers)}
         made = base.model_copy(update=changed | {"consensus": consensus, "max_cost": self.max_cost})
         return made.with_settings(threads=self.threads or None)
@@ -227,6 +236,11 @@ class SweepForm(LabelForm):
     margin: float = Field(
         0.05, ge=0, lt=1, title="Margin", description="How much worse than the best a cheaper setting may be."
     )
+    until_told: bool = Field(
+        False,
+        title="Until told",
+        description="Read in looks, each of twice as many questions, and stop once the advice is told.",
+    )
 
     def experiment(self, base: Experiment) -> Experiment:
         """As `LabelForm.experiment`."""
@@ -237,7 +251,8 @@ class SweepForm(LabelForm):
         chosen = tuple(known.get(name) or EmbedderConfig(model=name) for name in dict.fromkeys(self.embedders))
         retrieval = base.retrieval.model_copy(update=changed | {"embedders": chosen})
         scoring = base.scoring.model_copy(update={"margin": self.margin})
-        return made.model_copy(update={"retrieval": retrieval, "scoring": scoring})
+        reading = base.reading.model_copy(update={"stop": "told" if self.until_told else "all"})
+        return made.model_copy(update={"retrieval": retrieval, "scoring": scoring, "reading": reading})
 
 
 FORMS: dict[FormKind, type[LabelForm]] = {"label": LabelForm, "sweep": SweepForm, "compare": CompareForm}
@@ -262,8 +277,7 @@ def filled_in(kind: FormKind, experiment: Experiment, folder: Path) -> LabelForm
         "path": str(corpus.path.resolve()) if corpus.path else "",
         "questions": corpus.sample or 0,
         "readers": _enough(kind, [reader.label for reader in experiment.readers]),
-        "rule": consensus.rule,
-        "min_probability": consensus.min_probability,
+        **{name: getattr(consensus, name) for name in CONSENSUS},
         "max_cost": experiment.max_cost or 0.0,
         "threads": (threads.pop() or 0) if len(threads) == 1 else 0,
     }
@@ -271,6 +285,7 @@ def filled_in(kind: FormKind, experiment: Experiment, folder: Path) -> LabelForm
         lists = ("sizes", "overlaps", "splitters", "retrievers", "k", "budgets", "controls")
         values |= {name: list(getattr(retrieval, name)) for name in lists}
         values |= {"embedders": [one.label for one in retrieval.embedders], "margin": experiment.scoring.margin}
+        values |= {"until_told": experiment.reading.stop == "told"}
     try:
         return FORMS[kind](**values)
     except ValidationError as error:
