@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.errors import InputError
+from corpora.reading.text import encoding_of, is_file
 from corpora.schema import Corpus, LabelSet
 from corpora.shaping.distractors import add_distractors
 from corpora.shaping.selection import assign_split, sample_questions
@@ -24,10 +25,12 @@ from corpora.sources.evidence_inference import read_evidence_inference
 from corpora.sources.generator import GeneratorConfig, generate_corpus
 from corpora.sources.pubmedqa import PARTS, read_pubmedqa
 from corpora.sources.squad import read_squad
-from corpora.sources.tables import DocumentColumns, QuestionColumns, find_table, read_tables
+from corpora.sources.rows import FORMATS, find_table
+from corpora.sources.tables import DocumentColumns, QuestionColumns, read_tables
 from corpora.storage import StorePath, sha256_text
 from corpora.validate import validate
 
+TABLES = ("documents", "questions")
 Source = Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"]
 # The sources that need nothing but a path.
 _READERS: dict[str, Callable[[Path], Corpus]] = {
@@ -38,6 +41,14 @@ _READERS: dict[str, Callable[[Path], Corpus]] = {
     "chroma": read_chroma,
 }
 
+# The keys that only some sources read; `document_columns` also names the columns of distractors.
+_READ_BY: dict[str, tuple[str, ...]] = {
+    "path": (*_READERS, "tables"),
+    "documents": ("tables",),
+    "questions": ("tables",),
+    "question_columns": ("tables",),
+    "generator": ("generated",),
+}
 
 # The files by which a source is recognised.
 _FILES: dict[Source, tuple[str, ...]] = {
@@ -160,15 +171,42 @@ def _draw_digest(config: CorpusConfig) -> str:
     return sha256_text(json.dumps(drawn_from, sort_keys=True))[:12]
 
 
-def read_source(config: CorpusConfig) -> Corpus:
-    """Read a corpus as it is, without checking, splitting or sampling it."""
+def check_keys(config: CorpusConfig) -> None:
+    """Refuse keys that the source does not read: the user means another source.
+
+    Raises:
+        InputError: as said.
+    """
     # Compared with the default because a web form sends every field, even those that nobody changed.
-    if config.source != "tables" and config.labels != CorpusConfig.model_fields["labels"].default:
+    default = CorpusConfig()
+    if config.source != "tables" and config.labels != default.labels:
         raise InputError(
             f"`labels` is set for source {config.source!r}, which has its own labels",
             "`labels` only with source 'tables'",
             "remove `labels`",
         )
+    for key, sources in _READ_BY.items():
+        if config.source not in sources and getattr(config, key) != getattr(default, key):
+            raise InputError(
+                f"`{key}` is set for source {config.source!r}{' (the default)' * (config.source == 'sample')}",
+                f"`{key}` only with source {' or '.join(map(repr, sources))}",
+                f"set `source`, or remove `{key}`",
+            )
+    if config.source != "tables" and config.distractors is None and config.document_columns != default.document_columns:
+        raise InputError(
+            f"`document_columns` is set for source {config.source!r} without `distractors`",
+            "`document_columns` for a table of documents",
+            "set `source` or `distractors`, or remove `document_columns`",
+        )
+
+
+def read_source(config: CorpusConfig) -> Corpus:
+    """Read a corpus as it is, without checking, splitting or sampling it.
+
+    Raises:
+        InputError: as in `check_keys`, or the source cannot be read.
+    """
+    check_keys(config)
     if config.source == "sample":
         return read_sample()
     if config.source == "generated":
@@ -190,10 +228,19 @@ def guess_config(path: Path) -> CorpusConfig:
     if path.suffix == ".json" and path.name not in PARTS:
         return CorpusConfig(source="squad" if _is_squad(path) else "pubmedqa", path=path, split="all")
     for source, names in _FILES.items():
-        if path.name in names or any((path / name).is_file() for name in names):
-            return CorpusConfig(source=source, path=path, split="all")
-    if path.is_dir() and find_table(path, "documents") and find_table(path, "questions"):
-        return CorpusConfig(source="tables", path=path, split="all")
+        if path.name in names or any(is_file(path / name) for name in names):
+            is_one_file = path.name in names and source != "pubmedqa"
+            return CorpusConfig(source=source, path=path.parent if is_one_file else path, split="all")
+    # One of the two tables stands for both.
+    folder = path.parent if path.suffix.lower() in FORMATS and path.stem in TABLES else path
+    if folder.is_dir() and all(find_table(folder, stem) for stem in TABLES):
+        return CorpusConfig(source="tables", path=folder, split="all")
+    if path.suffix.lower() in FORMATS:
+        raise InputError(
+            f"{path} is one table, and a corpus has two",
+            "documents.* and questions.* in one folder, or an experiment's .toml file that names both tables",
+            "rename the two tables, or set `documents` and `questions` in a corpus section",
+        )
     raise InputError(
         f"{path} holds no corpus that Tercet recognises",
         f"one of the files {', '.join(name for names in _FILES.values() for name in names)}, or documents.* and "
@@ -204,7 +251,7 @@ def guess_config(path: Path) -> CorpusConfig:
 
 def _is_squad(file: Path) -> bool:
     """Whether a JSON file begins like SQuAD's, with the list `data`; PubMedQA's files begin with ids."""
-    with file.open(encoding="utf-8", errors="replace") as content:
+    with file.open(encoding=encoding_of(file), errors="replace") as content:
         opening = content.read(100_000)
     return re.search(r'"data"\s*:\s*\[', opening) is not None
 
@@ -219,7 +266,7 @@ def _required(path: Path | None, name: str, source: str) -> Path:
 
 def _table_files(config: CorpusConfig) -> tuple[Path, Path]:
     files = []
-    for stem, given in (("documents", config.documents), ("questions", config.questions)):
+    for stem, given in zip(TABLES, (config.documents, config.questions), strict=True):
         file = given or (find_table(config.path, stem) if config.path else None)
         if file is None:
             raise InputError(

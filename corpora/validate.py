@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from corpora.errors import InputError, RowError
+from corpora.reading.text import Twins
 from corpora.schema import Corpus, Question, iter_questions
 
 
@@ -22,11 +23,9 @@ def validate(corpus: Corpus) -> Corpus:
         return corpus
     others = sum(1 for _ in problems)
     if others:
-        raise InputError(
-            first.found,
-            first.expected,
-            f"{first.remedy} ({others} more problem{'s' * (others > 1)}: `tercet corpora check` lists them all)",
-        )
+        more = f"({others} more problem{'s' * (others > 1)}: `tercet corpora check` lists them all)"
+        raise InputError(first.found, f"{first.expected} {more}" if not first.remedy else first.expected,
+                         f"{first.remedy} {more}" if first.remedy else "")
     raise first
 
 
@@ -34,11 +33,11 @@ def find_problems(corpus: Corpus) -> Iterator[InputError]:
     """Yield every problem of a corpus, documents first, each naming the row, the field and the remedy."""
     if corpus.documents.is_empty():
         yield InputError(
-            f"{corpus.name}: no documents", "at least one document", "check the path and the column mapping"
+            f"{corpus.name}: no documents", "at least one document", "check the path"
         )
     if corpus.questions.is_empty():
         yield InputError(
-            f"{corpus.name}: no questions", "at least one question", "check the path and the column mapping"
+            f"{corpus.name}: no questions", "at least one question", "check the path"
         )
     yield from _duplicates(corpus.name, corpus.documents, "document_id")
     for row, (document_id, text) in enumerate(corpus.documents.select("document_id", "text").iter_rows(), 1):
@@ -56,8 +55,11 @@ def find_problems(corpus: Corpus) -> Iterator[InputError]:
                 "remove the document or fill in its text",
             )
     yield from _duplicates(corpus.name, corpus.questions, "question_id")
+    documents, labels = Twins(corpus.texts), Twins(corpus.labels)
     for question in iter_questions(corpus.questions):
-        yield from _question_problems(corpus, question)
+        yield from _question_problems(corpus, question, documents)
+        yield from _label_problems(corpus, question, labels)
+        yield from _span_problems(corpus, question)
 
 
 def _duplicates(name: str, frame: pl.DataFrame, column: str) -> Iterator[InputError]:
@@ -74,7 +76,7 @@ def _duplicates(name: str, frame: pl.DataFrame, column: str) -> Iterator[InputEr
         )
 
 
-def _question_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
+def _question_problems(corpus: Corpus, question: Question, documents: Twins) -> Iterator[InputError]:
     where, row = _place(corpus, question)
     if not question.id:
         yield RowError(where, row, "id", "empty id", "an id that is not empty", "give the question an id")
@@ -99,15 +101,13 @@ def _question_problems(corpus: Corpus, question: Question) -> Iterator[InputErro
                 where,
                 row,
                 "document_ids",
-                f"document {document_id!r} is not in the corpus",
+                f"document {document_id!r} is not in the corpus{_but(document_id, documents)}",
                 f"a document id of the corpus ({len(corpus.texts)} in all)",
                 "add the document or correct the id",
             )
-    yield from _label_problems(corpus, question)
-    yield from _span_problems(corpus, question)
 
 
-def _label_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
+def _label_problems(corpus: Corpus, question: Question, labels: Twins) -> Iterator[InputError]:
     where, row = _place(corpus, question)
     given = {"reference": question.reference} | {f"annotator {n}": v for n, v in question.annotators.items()}
     for name, label in given.items():
@@ -116,9 +116,9 @@ def _label_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
                 where,
                 row,
                 name,
-                f"label {label!r}",
+                f"label {label!r}{_but(label, labels)}",
                 f"one of {', '.join(corpus.labels)}",
-                "correct the label, or add it to `labels`",
+                "correct the label, or add it to the `labels` of your own tables",
             )
 
 
@@ -144,6 +144,12 @@ def _span_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
                 f"offsets with 0 <= start < end <= {len(text)}",
                 "correct the offsets (characters, end-exclusive)",
             )
+
+
+def _but(name: str, names: Twins) -> str:
+    """How a name differs from one that looks the same, with the code points that tell them apart."""
+    twin = names.of(name)
+    return "" if twin is None else f", but {ascii(twin)} is, which looks the same as {ascii(name)}"
 
 
 def _place(corpus: Corpus, question: Question) -> tuple[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from corpora.errors import InputError
@@ -16,6 +18,22 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+
+
+class Twins:
+    """Names, and which of them looks like a name that is not there: Unicode composes an accent in several ways."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = names
+
+    @cached_property
+    def _composed(self) -> dict[str, str]:
+        return {unicodedata.normalize("NFC", name): name for name in self._names}
+
+    def of(self, name: str) -> str | None:
+        """The name that differs from `name` in nothing but how its characters are composed; None if there is none."""
+        found = self._composed.get(unicodedata.normalize("NFC", name))
+        return None if found == name else found
 
 
 def is_file(path: Path) -> bool:
@@ -81,6 +99,18 @@ def read_text(file: Path) -> str:
             return text.read()
     except UnicodeError as error:
         raise _undecodable(file, encoding) from error
+
+
+def read_exactly(file: Path) -> str:
+    """The whole text of a UTF-8 file, byte order mark included: offsets into the text count it.
+
+    Raises:
+        InputError: it is not UTF-8.
+    """
+    try:
+        return file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _undecodable(file, "utf-8") from error
 
 
 def _undecodable(file: Path, encoding: str) -> InputError:

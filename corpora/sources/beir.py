@@ -15,7 +15,7 @@ from typing import NamedTuple
 from corpora.errors import InputError, RowError
 from corpora.schema import Corpus, Document, LabelSet, Question, Section, documents_frame, questions_frame
 from corpora.sources.fields import REMEDY, id_of, text_of
-from corpora.sources.tables import read_rows
+from corpora.sources.rows import read_rows
 from corpora.storage import sha256_file
 
 CORPUS, QUERIES, QRELS, TEST = "corpus.jsonl", "queries.jsonl", "qrels", "test.tsv"

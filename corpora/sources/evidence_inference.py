@@ -7,7 +7,6 @@ https://aclanthology.org/2020.bionlp-1.13. Reads the official layout: `prompts_m
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corpora.errors import InputError, RowError
+from corpora.reading.strict_csv import read_csv
+from corpora.reading.text import is_file, read_exactly, read_text
 from corpora.schema import (
     Corpus,
     Document,
@@ -38,7 +39,10 @@ _HEADING = re.compile(r"^((?:TITLE|ABSTRACT|BODY)\b[^\n]*?):{1,2}[ \t]*$", re.MU
 _PROMPT_FIELDS = ("PromptID", "PMCID", "Outcome", "Intervention", "Comparator")
 _ANNOTATION_FIELDS = ("UserID", "PromptID", "Valid Label", "Valid Reasoning", "Label", "Annotations")
 _OFFSETS = ("Evidence Start", "Evidence End")
-_REMEDY = "correct the row or fetch the file again"
+_NUMBER = re.compile(r"-?[0-9]+(\.0*)?")
+_MOST_DIGITS = 18  # of an offset into a text
+_ARTICLE = re.compile(r"[0-9]+")
+_REMEDY = "correct the row"
 
 
 class Annotation(NamedTuple):
@@ -94,26 +98,22 @@ def _splits(folder: Path) -> dict[str, Split]:
     """The split of each article, by article number."""
     found: dict[str, Split] = {}
     for name, split in SPLITS.items():
-        if (folder / name).is_file():
-            found |= dict.fromkeys((folder / name).read_text(encoding="utf-8").split(), split)
+        if is_file(folder / name):
+            found |= dict.fromkeys(read_text(folder / name).split(), split)
     return found
 
 
 def _rows(file: Path, fields: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Rows of a CSV file with their numbers (the header is row 1), once every field is known to be there."""
-    if not file.is_file():
+    """Rows of a CSV file with their numbers, once every field is known to be there."""
+    if not is_file(file):
         raise InputError(
             f"no file {file}", f"a folder with {PROMPTS}, {ANNOTATIONS} and {TEXTS}/", "give that folder as `path`"
         )
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            for number, row in enumerate(csv.DictReader(lines), 2):
-                for field in fields:
-                    if row.get(field) is None:
-                        raise RowError(str(file), number, field, "no value", "a value", _REMEDY)
-                yield number, row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} does not parse ({error})", "CSV in UTF-8", "fetch the file again") from error
+    for number, row in read_csv(file):
+        missing = next((field for field in fields if field not in row), None)
+        if missing is not None:
+            raise InputError(f"{file} has no column {missing!r}", f"the columns {', '.join(map(repr, fields))}")
+        yield number, row
 
 
 def _annotations(file: Path) -> dict[str, list[tuple[int, Annotation, str]]]:
@@ -131,21 +131,20 @@ def _annotations(file: Path) -> dict[str, list[tuple[int, Annotation, str]]]:
 
 
 def _span(file: Path, number: int, row: Mapping[str, str]) -> tuple[int, int] | None:
-    try:
-        start, end = (int(float(row[field])) for field in _OFFSETS)
-    except ValueError as error:
-        raise RowError(str(file), number, _OFFSETS[0], str(error), "a number", _REMEDY) from error
+    for field in _OFFSETS:
+        if not _NUMBER.fullmatch(row[field]) or len(row[field]) > _MOST_DIGITS:
+            raise RowError(str(file), number, field, f"{row[field]!r:.60}", "a whole number", _REMEDY)
+    start, end = (int(row[field].partition(".")[0]) for field in _OFFSETS)
     return (start, end) if start >= 0 else None  # -1 means that nothing is marked
 
 
 def _text(folder: Path, prompts: Path, number: int, article: str) -> str:
+    if not _ARTICLE.fullmatch(article):
+        raise RowError(str(prompts), number, "PMCID", f"{article!r:.60}", "the number of an article", _REMEDY)
     file = folder / TEXTS / f"{_document_id(article)}.txt"
-    if not file.is_file():
-        raise RowError(str(prompts), number, "PMCID", f"no file {file}", "the article's text", "fetch the texts again")
-    try:
-        return file.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 ({error})", "UTF-8 text", "fetch the file again") from error
+    if not is_file(file):
+        raise RowError(str(prompts), number, "PMCID", f"no file {file}", "the article's text", f"add it to {TEXTS}/")
+    return read_exactly(file)
 
 
 def _sections(text: str) -> tuple[Section, ...]:

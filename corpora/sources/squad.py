@@ -6,13 +6,14 @@ answer: Rajpurkar et al. 2018, https://aclanthology.org/P18-2124. Many other cor
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError, RowError
+from corpora.reading.strict_json import read_json
+from corpora.reading.text import is_file
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
 from corpora.sources.fields import REMEDY, id_of, of_kind, span_of, text_of
 from corpora.storage import sha256_file
@@ -43,12 +44,9 @@ def read_squad(path: Path) -> Corpus:
 
 
 def _load(file: Path) -> list[Any]:
-    if not file.is_file():
+    if not is_file(file):
         raise InputError(f"no file {file}", "a JSON file in SQuAD's format", "give the file as `path`")
-    try:
-        content = json.loads(file.read_bytes().decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{file} does not parse ({error})", "UTF-8 JSON", "fetch the file again") from error
+    content = read_json(file)
     articles = content.get("data") if isinstance(content, dict) else None
     if not isinstance(articles, list):
         raise InputError(

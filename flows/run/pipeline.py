@@ -64,6 +64,7 @@ def execute(
     sweeps = kind in ("sweep", "run")
     compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
     check_readers(experiment, kind)
+    session.check_prices()
     workspace = session.workspace
     for folder in (workspace.ledger, workspace.embeddings, workspace.samples):
         remove_leftovers(folder)

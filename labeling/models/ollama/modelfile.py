@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ NUMBERS = {
     int: ("a whole number", re.compile(r"[+-]?[0-9]+")),
     float: ("a number", re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")),
 }
+MOST_DIGITS = 18
 GENERATE_ONLY = ("repeat_penalty", "num_predict", "stop")
 # The smallest value that is an amount, and what Ollama means by a value below it.
 LEAST = {
@@ -245,8 +247,11 @@ def _settings(given: Iterable[_Given], path: Path) -> tuple[dict[str, Setting], 
 def _number(key: str, text: str, where: str) -> float | int:
     expected, pattern = NUMBERS[PARAMETERS[key]]
     if not pattern.fullmatch(text):
-        raise InputError(f"{where}: {key} {text!r}", expected, "correct the value")
-    number: float | int = PARAMETERS[key](text)
+        raise InputError(f"{where}: {key} {text!r:.60}", expected, "correct the value")
+    # The bound keeps a number within what a TOML file and llama.cpp can hold.
+    number: float | int = PARAMETERS[key](text) if len(text) <= MOST_DIGITS else math.inf
+    if not math.isfinite(number):
+        raise InputError(f"{where}: {key} {text!r:.60}", f"{expected} of at most {MOST_DIGITS} digits", "correct the value")
     return number
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corpora.errors import InputError
+from corpora.reading.text import is_file, read_text
 
 # A frame is plain text in which these two stand for the messages. Every other brace is literal: a frame is filled by
 # replacing these two in one pass over the frame (a message may hold the same words), never by str.format.
@@ -118,12 +119,9 @@ def parse_modelfile(path: Path) -> list[Instruction]:
 
 
 def _read(path: Path) -> str:
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"no Modelfile {path}", "an existing file", "check the path")
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 ({error})", "UTF-8 text", "convert the file") from error
+    text = read_text(path)
     # Ollama drops characters that cannot be printed, by the same definition, such as a byte order mark.
     return "".join(char for char in text if char.isprintable() or char in "\t\r\n")
 
