@@ -62,4 +62,4 @@ def shown(value: object) -> str:
     try:
         return f"{value!r:.60}"
     except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
-        return f"a {type(value).__name__} that is too large to show"
+        return "a value that is too large to show"

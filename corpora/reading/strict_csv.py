@@ -17,19 +17,20 @@ SEPARATORS = ",;\t|"
 csv.field_size_limit(sys.maxsize)  # a document may be longer than the default limit of 128 kB
 
 
-def read_csv(file: Path, separator: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
+def read_csv(file: Path, separator: str | None = None) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV file by column, each with its number; the first row after the header is row 1.
 
     Blank lines are passed over. A column whose name is empty is left out: no mapping can name it.
 
     Args:
         file: an existing file.
-        separator: what stands between two fields.
+        separator: what stands between two fields, if the user can set it; None for the comma of a published format.
 
     Raises:
         InputError: the file does not parse, a column's name is repeated, or a row has another number of fields.
     """
-    rows = filter(None, _rows(file, separator))
+    between = separator or ","
+    rows = filter(None, _rows(file, between))
     header = next(rows, None)
     if header is None:
         raise InputError(f"{file} is empty", "a header and rows", "check the file")
@@ -38,8 +39,8 @@ def read_csv(file: Path, separator: str = ",") -> Iterator[tuple[int, dict[str, 
         if len(row) != len(header):
             raise InputError(
                 f"{file}, row {number} has {_count(row)}, and the header has {_count(header)}",
-                f"{_count(header)}, separated by {separator!r}",
-                f"quote fields that hold {separator!r} or line ends",
+                f"{_count(header)}, separated by {between!r}",
+                f"quote fields that hold {between!r} or line ends",
             )
         yield number, {name: value for name, value in zip(header, row, strict=True) if name}
 
@@ -62,7 +63,7 @@ def _count(row: Sequence[str]) -> str:
     return f"{len(row)} field{'s' * (len(row) != 1)}"
 
 
-def _check_header(file: Path, header: Sequence[str], separator: str) -> None:
+def _check_header(file: Path, header: Sequence[str], separator: str | None) -> None:
     repeated = next((name for name in header if name and header.count(name) > 1), None)
     if repeated is not None:
         raise InputError(
@@ -70,12 +71,15 @@ def _check_header(file: Path, header: Sequence[str], separator: str) -> None:
             "a different name for each column",
             "rename or remove the others",
         )
-    other = next((one for one in SEPARATORS if one != separator and one in header[0]), None)
+    between = separator or ","
+    other = next((one for one in SEPARATORS if one != between and one in header[0]), None)
     if len(header) == 1 and other is not None:
         raise InputError(
             f"{file} has the single column {header[0]!r:.60} (is the separator {other!r}?)",
-            f"columns separated by {separator!r}",
-            f"set `separator = {_toml(other)}` in document_columns or question_columns, or convert the file",
+            f"columns separated by {between!r}",
+            f"write the file with {between!r}"
+            if separator is None
+            else f"set `separator = {_toml(other)}` in document_columns or question_columns",
         )
 
 

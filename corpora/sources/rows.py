@@ -23,7 +23,7 @@ def read_rows(
     required: tuple[str, ...],
     remedy: str = MAP_COLUMNS,
     *,
-    separator: str = ",",
+    separator: str | None = None,
     nan_is_null: bool = False,
 ) -> Iterator[tuple[int, Row]]:
     """Rows with their numbers in the file (JSONL: the line), after checking that the required columns exist.
@@ -32,7 +32,7 @@ def read_rows(
         file: JSONL, CSV (where an empty field is None) or Parquet, by its ending.
         required: columns that every row must have.
         remedy: what to do about a missing column.
-        separator: what separates the fields of CSV.
+        separator: what separates the fields of CSV, if the user can set it.
         nan_is_null: read NaN in JSONL, which is not JSON, as null.
 
     Raises:
@@ -63,7 +63,7 @@ def find_table(folder: Path, stem: str) -> Path | None:
     return found[0] if found else None
 
 
-def _rows_of(file: Path, separator: str, nan_is_null: bool) -> Iterator[tuple[int, Row]]:
+def _rows_of(file: Path, separator: str | None, nan_is_null: bool) -> Iterator[tuple[int, Row]]:
     match file.suffix.lower():
         case ".jsonl" | ".ndjson":
             return read_json_lines(file, nan_is_null=nan_is_null)

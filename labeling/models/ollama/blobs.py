@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpora.errors import InputError
+from corpora.reading.strict_json import parse_json, read_json
 
 LAYER = "application/vnd.ollama.image."
 DEFAULTS = ("registry.ollama.ai", "library")
@@ -108,9 +108,9 @@ def _layers(manifest_file: Path) -> list[tuple[str, Path]]:
     try:
         layers = read_json(manifest_file)["layers"]
         return [(str(layer["mediaType"]).removeprefix(LAYER), _blob(layer["digest"])) for layer in layers]
-    except (ValueError, KeyError, TypeError) as error:
+    except (InputError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{manifest_file} cannot be read ({error!r})", "a manifest of Ollama", "pull the model again with Ollama"
+            f"{manifest_file} cannot be read ({error})", "a manifest of Ollama", "pull the model again with Ollama"
         ) from error
 
 

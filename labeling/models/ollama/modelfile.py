@@ -23,7 +23,7 @@ NUMBERS = {
     int: ("a whole number", re.compile(r"[+-]?[0-9]+")),
     float: ("a number", re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")),
 }
-MOST_DIGITS = 18
+MOST_DIGITS = 18  # of a whole number: what TOML and llama.cpp hold
 GENERATE_ONLY = ("repeat_penalty", "num_predict", "stop")
 # The smallest value that is an amount, and what Ollama means by a value below it.
 LEAST = {
@@ -248,10 +248,11 @@ def _number(key: str, text: str, where: str) -> float | int:
     expected, pattern = NUMBERS[PARAMETERS[key]]
     if not pattern.fullmatch(text):
         raise InputError(f"{where}: {key} {text!r:.60}", expected, "correct the value")
-    # The bound keeps a number within what a TOML file and llama.cpp can hold.
-    number: float | int = PARAMETERS[key](text) if len(text) <= MOST_DIGITS else math.inf
+    if PARAMETERS[key] is int and len(text) > MOST_DIGITS:
+        raise InputError(f"{where}: {key} {text:.60}", f"a number of at most {MOST_DIGITS} digits", "correct the value")
+    number: float | int = PARAMETERS[key](text)
     if not math.isfinite(number):
-        raise InputError(f"{where}: {key} {text!r:.60}", f"{expected} of at most {MOST_DIGITS} digits", "correct the value")
+        raise InputError(f"{where}: {key} {text:.60}", "a finite number", "correct the value")
     return number
 
 

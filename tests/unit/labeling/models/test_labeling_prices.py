@@ -117,7 +117,7 @@ def test_an_empty_file_changes_nothing(write):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[machine\n", r"does not parse \(.*: expected TOML"),
+        ("[machine\n", r"is not valid TOML \(.*: expected a TOML file"),
         ("[machine]\nusd_per_day = 1.0\n", r"unknown key 'machine.usd_per_day'"),
         ("currency = 'EUR'\n", r"unknown key 'currency'"),
         ("[machine]\nusd_per_hour = -1.0\n", r"machine.usd_per_hour = -1.0: expected greater than or equal to 0"),
@@ -127,6 +127,8 @@ def test_an_empty_file_changes_nothing(write):
             r"models.0.usd_per_million_input = -0.5: expected greater than or equal to 0",
         ),
         (MODEL.replace("3.0", "inf"), r"models.0.usd_per_million_output = inf: expected a finite number"),
+        (MODEL.replace("= 1.0", "= '1.0'"), r"models.0.usd_per_million_input is '1.0': expected a number"),
+        (MODEL + "batch_discount = true\n", r"models.0.batch_discount is the truth value true: expected a number"),
         (MODEL + "batch_discount = 50\n", r"models.0.batch_discount = 50: expected less than or equal to 1"),
         (MODEL + "retired = 'soon'\n", r"models.0.retired = 'soon': expected"),
         (MODEL + "usd_per_million_tokens = 1.0\n", r"unknown key 'models.0.usd_per_million_tokens'"),
@@ -144,7 +146,7 @@ def test_a_bad_price_file_is_refused_with_its_name_the_place_and_what_belongs_th
 def test_bytes_that_are_not_utf_8_are_refused(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_bytes(b"# caf\xe9\n")
-    with pytest.raises(InputError, match="expected TOML in UTF-8"):
+    with pytest.raises(InputError, match="mine.toml, line 1 is not UTF-8"):
         load_prices(file)
 
 
