@@ -28,6 +28,7 @@ class RowError(InputError):
 
     def __init__(self, where: str, row: int | str, field: str, found: str, expected: str, remedy: str = "") -> None:
         self.where, self.row, self.field = where, row, field
+        self.reason = " ".join(f"{field}: {found} (expected {expected})".split())
         super().__init__(f"{where}, row {row}, field {field!r}: {found}", expected, remedy)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
+from corpora.defects import LeftOut
 from corpora.errors import InputError
 
 Split = Literal["tune", "held_out"]
@@ -130,6 +131,7 @@ class Corpus:
         labels: the allowed answers.
         inputs: sha256 of every file that was read, by file name.
         tune: questions of the `tune` split, none of which is in `questions`; None if there is no such reserve.
+        left_out: the defective rows of the source that are in neither frame.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Corpus:
     labels: LabelSet
     inputs: Mapping[str, str] = field(default_factory=dict)
     tune: pl.DataFrame | None = None
+    left_out: LeftOut = LeftOut()
 
     @cached_property
     def texts(self) -> dict[str, str]:
