@@ -39,6 +39,11 @@ class Defect(NamedTuple):
     id: str
     reason: str
 
+    @property
+    def line(self) -> str:
+        """The defect in one line."""
+        return " ".join(f"{self.file}, row {self.row}: {self.kind} {self.id!r}: {self.reason}".split())
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:

@@ -12,9 +12,11 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpora.errors import InputError
 from corpora.reading.text import encoding_of, is_file
+from corpora.defects import Defects, OnDefect
+from corpora.errors import InputError, one_line
 from corpora.schema import Corpus, LabelSet
+from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
 from corpora.shaping.selection import assign_split, sample_questions
 from corpora.shaping.stitch import stitch
@@ -23,7 +25,10 @@ from corpora.sources.bundled import read_sample
 from corpora.sources.chroma import read_chroma
 from corpora.sources.evidence_inference import read_evidence_inference
 from corpora.sources.generator import GeneratorConfig, generate_corpus
+from corpora.sources.exports import shards_in
+from corpora.sources.pubmedqa import EXPORTED as PUBMEDQA_COLUMNS
 from corpora.sources.pubmedqa import PARTS, read_pubmedqa
+from corpora.sources.squad import EXPORTED as SQUAD_COLUMNS
 from corpora.sources.squad import read_squad
 from corpora.sources.rows import FORMATS, find_table
 from corpora.sources.tables import DocumentColumns, QuestionColumns, read_tables
@@ -33,7 +38,7 @@ from corpora.validate import validate
 TABLES = ("documents", "questions")
 Source = Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"]
 # The sources that need nothing but a path.
-_READERS: dict[str, Callable[[Path], Corpus]] = {
+_READERS: dict[str, Callable[[Path, Defects], Corpus]] = {
     "pubmedqa": read_pubmedqa,
     "evidence_inference": read_evidence_inference,
     "squad": read_squad,
@@ -54,10 +59,11 @@ _READ_BY: dict[str, tuple[str, ...]] = {
 _FILES: dict[Source, tuple[str, ...]] = {
     "pubmedqa": PARTS,
     "evidence_inference": ("prompts_merged.csv",),
-    "beir": ("corpus.jsonl",),
+    "beir": ("corpus.jsonl", "corpus.parquet"),
     "chroma": ("questions_df.csv",),
 }
-
+# The columns by which an export is recognised.
+_COLUMNS: dict[Source, frozenset[str]] = {"pubmedqa": PUBMEDQA_COLUMNS, "squad": SQUAD_COLUMNS}
 
 class CorpusConfig(BaseModel):
     """Where documents and questions come from, and which questions take part."""
@@ -106,13 +112,17 @@ class CorpusConfig(BaseModel):
     sample: int | None = Field(
         None, ge=1, description="how many questions of the split to ask, drawn by seed; all by default"
     )
+    on_defect: OnDefect | None = Field(
+        None,
+        description="refuse: the first row that cannot be used stops the run; skip: such rows are left out, counted and "
+        "listed; by default published formats skip, and your own tables refuse",
+    )
     seed: int = Field(0, description="seed of everything that is drawn: sample, split, joined documents, distractors")
 
     def resolved(self, base: Path) -> CorpusConfig:
         """The same section, with relative paths taken from `base`."""
         given = {name: getattr(self, name) for name in ("path", "documents", "questions", "distractors")}
         return self.model_copy(update={name: base / path for name, path in given.items() if path is not None})
-
 
 def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     """Read, check, split and sample a corpus: all documents stay, only questions are selected.
@@ -143,7 +153,6 @@ def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     # Done last, so that the same questions are asked whether the documents are short or long.
     return lengthen(selected, config)
 
-
 def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
     """The corpus with distractors added and documents joined into longer ones.
 
@@ -158,15 +167,15 @@ def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
         )
     if config.distractors is not None:
         columns = config.document_columns
-        corpus = validate(add_distractors(corpus, config.distractors, config.n_distractors, columns, config.seed))
+        more = (config.distractors, config.n_distractors, columns, config.seed, config.on_defect)
+        corpus = validate(add_distractors(corpus, *more))
     return stitch(corpus, config.stitch, config.seed)
-
 
 def _draw_digest(config: CorpusConfig) -> str:
     """Digest that names a pinned sample; it covers where the source is, not its content, which may grow."""
     # Nor does it cover what is made of the documents: short and long ones are asked the same questions.
     made = {"stitch", "distractors", "n_distractors"}
-    left_out = {"name", "document_columns", "question_columns", "labels"} | made
+    left_out = {"name", "document_columns", "question_columns", "labels", "on_defect"} | made
     drawn_from = config.model_dump(mode="json", exclude=left_out)
     return sha256_text(json.dumps(drawn_from, sort_keys=True))[:12]
 
@@ -207,15 +216,21 @@ def read_source(config: CorpusConfig) -> Corpus:
         InputError: as in `check_keys`, or the source cannot be read.
     """
     check_keys(config)
+    defects = Defects(config.on_defect or ("skip" if config.source in _READERS else "refuse"))
+    corpus = _read(config, defects)
+    if defects.skips:
+        corpus = leave_out_defective(corpus, defects)
+    return replace(corpus, left_out=defects.left_out(len(corpus.documents), len(corpus.questions)))
+
+def _read(config: CorpusConfig, defects: Defects) -> Corpus:
     if config.source == "sample":
         return read_sample()
     if config.source == "generated":
         return generate_corpus(config.generator)
     if config.source in _READERS:
-        return _READERS[config.source](_required(config.path, "path", config.source))
+        return _READERS[config.source](_required(config.path, "path", config.source), defects)
     documents, questions = _table_files(config)
     return read_tables(documents, questions, LabelSet(config.labels), config.document_columns, config.question_columns)
-
 
 def guess_config(path: Path) -> CorpusConfig:
     """The corpus section for a bare path, recognised by the files that each source has.
@@ -235,6 +250,9 @@ def guess_config(path: Path) -> CorpusConfig:
     folder = path.parent if path.suffix.lower() in FORMATS and path.stem in TABLES else path
     if folder.is_dir() and all(find_table(folder, stem) for stem in TABLES):
         return CorpusConfig(source="tables", path=folder, split="all")
+    exported = _exported(path)
+    if exported:
+        return CorpusConfig(source=exported, path=path, split="all")
     if path.suffix.lower() in FORMATS:
         raise InputError(
             f"{path} is one table, and a corpus has two",
@@ -248,6 +266,14 @@ def guess_config(path: Path) -> CorpusConfig:
         "give the path of the folder that holds the corpus",
     )
 
+def _exported(path: Path) -> Source | None:
+    """The source of a Parquet file, or of a folder of such files, by its columns."""
+    files = [path] if path.suffix == ".parquet" else shards_in(path)
+    if not files:
+        return None
+    with one_line(f"{files[0]} cannot be read as Parquet", "a Parquet file"):
+        columns = pl.read_parquet_schema(files[0]).keys()
+    return next((source for source, known in _COLUMNS.items() if known <= columns), None)
 
 def _is_squad(file: Path) -> bool:
     """Whether a JSON file begins like SQuAD's, with the list `data`; PubMedQA's files begin with ids."""
@@ -255,14 +281,12 @@ def _is_squad(file: Path) -> bool:
         opening = content.read(100_000)
     return re.search(r'"data"\s*:\s*\[', opening) is not None
 
-
 def _required(path: Path | None, name: str, source: str) -> Path:
     if path is None:
         raise InputError(
             f"source {source!r} without `{name}`", f"the {name} of its files", f"set `{name}` in the corpus section"
         )
     return path
-
 
 def _table_files(config: CorpusConfig) -> tuple[Path, Path]:
     files = []

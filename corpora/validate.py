@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import polars as pl
 
@@ -31,6 +31,9 @@ def validate(corpus: Corpus) -> Corpus:
 
 def find_problems(corpus: Corpus) -> Iterator[InputError]:
     """Yield every problem of a corpus, documents first, each naming the row, the field and the remedy."""
+    lost = corpus.left_out.too_much(corpus.name)
+    if lost is not None:
+        yield lost
     if corpus.documents.is_empty():
         yield InputError(
             f"{corpus.name}: no documents", "at least one document", "check the path"
@@ -41,25 +44,40 @@ def find_problems(corpus: Corpus) -> Iterator[InputError]:
         )
     yield from _duplicates(corpus.name, corpus.documents, "document_id")
     for row, (document_id, text) in enumerate(corpus.documents.select("document_id", "text").iter_rows(), 1):
-        if not document_id:
-            yield RowError(
-                f"{corpus.name} documents", row, "id", "empty id", "an id that is not empty", "give the document an id"
-            )
-        if not text or text.isspace():
-            yield RowError(
-                f"{corpus.name} documents",
-                f"{row} (id {document_id!r})",
-                "text",
-                "empty text",
-                "a text that is not empty",
-                "remove the document or fill in its text",
-            )
+        yield from document_problems(corpus.name, row, document_id, text)
     yield from _duplicates(corpus.name, corpus.questions, "question_id")
-    documents, labels = Twins(corpus.texts), Twins(corpus.labels)
+    check = question_check(corpus)
     for question in iter_questions(corpus.questions):
+        yield from check(question)
+
+
+def document_problems(name: str, row: int, document_id: str, text: str) -> Iterator[RowError]:
+    """Yield every problem of one document.
+
+    Args:
+        name: of the corpus.
+        row: of the document, counted from 1.
+        document_id: its id.
+        text: its text.
+    """
+    where = f"{name} documents"
+    if not document_id:
+        yield RowError(where, row, "id", "empty id", "an id that is not empty", "give the document an id")
+    if not text or text.isspace():
+        place, expected = f"{row} (id {document_id!r})", "a text that is not empty"
+        yield RowError(where, place, "text", "empty text", expected, "remove the document or fill in its text")
+
+
+def question_check(corpus: Corpus) -> Callable[[Question], Iterator[RowError]]:
+    """A check that yields every problem of one question of a corpus."""
+    documents, labels = Twins(corpus.texts), Twins(corpus.labels)
+
+    def check(question: Question) -> Iterator[RowError]:
         yield from _question_problems(corpus, question, documents)
         yield from _label_problems(corpus, question, labels)
         yield from _span_problems(corpus, question)
+
+    return check
 
 
 def _duplicates(name: str, frame: pl.DataFrame, column: str) -> Iterator[InputError]:
@@ -76,7 +94,7 @@ def _duplicates(name: str, frame: pl.DataFrame, column: str) -> Iterator[InputEr
         )
 
 
-def _question_problems(corpus: Corpus, question: Question, documents: Twins) -> Iterator[InputError]:
+def _question_problems(corpus: Corpus, question: Question, documents: Twins) -> Iterator[RowError]:
     where, row = _place(corpus, question)
     if not question.id:
         yield RowError(where, row, "id", "empty id", "an id that is not empty", "give the question an id")
@@ -107,7 +125,7 @@ def _question_problems(corpus: Corpus, question: Question, documents: Twins) -> 
             )
 
 
-def _label_problems(corpus: Corpus, question: Question, labels: Twins) -> Iterator[InputError]:
+def _label_problems(corpus: Corpus, question: Question, labels: Twins) -> Iterator[RowError]:
     where, row = _place(corpus, question)
     given = {"reference": question.reference} | {f"annotator {n}": v for n, v in question.annotators.items()}
     for name, label in given.items():
@@ -122,7 +140,7 @@ def _label_problems(corpus: Corpus, question: Question, labels: Twins) -> Iterat
             )
 
 
-def _span_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
+def _span_problems(corpus: Corpus, question: Question) -> Iterator[RowError]:
     where, row = _place(corpus, question)
     for span in question.evidence:
         text = corpus.texts.get(span.document_id)

@@ -138,6 +138,7 @@ def _documents(file: Path, defects: Defects) -> Iterator[Document]:
 
 def _document(file: Path, number: int, row: Row, defects: Defects) -> Document:
     document_id = id_of(file, number, "_id", row["_id"])
+    defects.saw("text")
     title = "" if row.get("title") is None else text_of(file, number, "title", row["title"])
     section = (Section("title", 0, len(title)),) if title else ()
     if row["text"] is None and title.strip():

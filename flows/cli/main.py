@@ -160,8 +160,11 @@ def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
     loaded = load_experiment(experiment)
     with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent)) as session:
         quotes = quote(loaded, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
-        texts = (render_plan(make_plan(loaded, kind, session)), render_quotes(quotes))
+        planned = make_plan(loaded, kind, session)
+        texts = [render_plan(planned.readers), render_quotes(quotes)]
     click.echo("\n".join(filter(None, texts)) or "Nothing to ask: the experiment has no readers.")
+    for note in planned.notes:
+        click.echo(note)
 
 
 @main.command()
@@ -204,7 +207,8 @@ def corpora() -> None:
 def check(path: Path, limit: int) -> None:
     """Check the corpus at PATH: a folder, a file, or an experiment's .toml.
 
-    A file that cannot be parsed ends the check at its first bad row; otherwise all problems are listed.
+    Rows of a published corpus that cannot be used are listed as left out. A file that cannot be parsed ends the check at
+    its first bad row; otherwise all problems are listed.
     """
     from itertools import islice
 
@@ -216,6 +220,11 @@ def check(path: Path, limit: int) -> None:
     corpus = read_source(config)
     problems = find_problems(corpus)
     shown = list(islice(problems, limit))
+    left_out = corpus.left_out
+    for defect in left_out.defects[:limit]:
+        click.echo(f"left out: {defect.line}", err=True)
+    if len(left_out.defects) > limit:
+        click.echo(f"left out: {len(left_out.defects) - limit} more; raise --limit to see more of them.", err=True)
     for problem in shown:
         click.echo(f"tercet: {problem}", err=True)
     more = sum(1 for _ in problems)
@@ -223,7 +232,8 @@ def check(path: Path, limit: int) -> None:
         click.echo(f"tercet: and {more} more problems; raise --limit to see more of them.", err=True)
     if shown:
         sys.exit(EXIT_INPUT)
-    click.echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, no problems.")
+    rest = f"no other problems; left out: {left_out.line()}" if left_out.defects else "no problems"
+    click.echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, {rest}.")
 
 
 @main.group()
