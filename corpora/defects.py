@@ -12,10 +12,10 @@ import polars as pl
 from corpora.errors import InputError, RowError
 
 OnDefect = Literal["refuse", "skip"]
-Kind = Literal["document", "question", "judgement", "gold document", "answer", "text", "annotator", "tag"]
+Kind = Literal["document", "question", "judgement", "gold document", "answer", "text", "annotation", "annotator", "tag"]
 MOST_LEFT_OUT = 0.5  # a corpus that has lost more of its documents, say, is another corpus
 # Losing these changes what is measured; the other kinds are only more that is known of a document or question.
-ESSENTIAL: tuple[Kind, ...] = ("document", "question", "judgement", "answer")
+ESSENTIAL: tuple[Kind, ...] = ("document", "question", "judgement", "answer", "annotation")
 LEFT_OUT = pl.Schema(
     {"file": pl.String(), "row": pl.String(), "kind": pl.String(), "id": pl.String(), "reason": pl.String()}
 )

@@ -12,9 +12,9 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpora.reading.text import encoding_of, is_file
 from corpora.defects import Defects, OnDefect
 from corpora.errors import InputError, one_line
+from corpora.reading.text import encoding_of, is_file
 from corpora.schema import Corpus, LabelSet
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
@@ -24,13 +24,13 @@ from corpora.sources.beir import read_beir
 from corpora.sources.bundled import read_sample
 from corpora.sources.chroma import read_chroma
 from corpora.sources.evidence_inference import read_evidence_inference
-from corpora.sources.generator import GeneratorConfig, generate_corpus
 from corpora.sources.exports import shards_in
+from corpora.sources.generator import GeneratorConfig, generate_corpus
 from corpora.sources.pubmedqa import EXPORTED as PUBMEDQA_COLUMNS
 from corpora.sources.pubmedqa import PARTS, read_pubmedqa
+from corpora.sources.rows import FORMATS, find_table
 from corpora.sources.squad import EXPORTED as SQUAD_COLUMNS
 from corpora.sources.squad import read_squad
-from corpora.sources.rows import FORMATS, find_table
 from corpora.sources.tables import DocumentColumns, QuestionColumns, read_tables
 from corpora.storage import StorePath, sha256_text
 from corpora.validate import validate
@@ -64,6 +64,7 @@ _FILES: dict[Source, tuple[str, ...]] = {
 }
 # The columns by which an export is recognised.
 _COLUMNS: dict[Source, frozenset[str]] = {"pubmedqa": PUBMEDQA_COLUMNS, "squad": SQUAD_COLUMNS}
+
 
 class CorpusConfig(BaseModel):
     """Where documents and questions come from, and which questions take part."""
@@ -114,8 +115,8 @@ class CorpusConfig(BaseModel):
     )
     on_defect: OnDefect | None = Field(
         None,
-        description="refuse: the first row that cannot be used stops the run; skip: such rows are left out, counted and "
-        "listed; by default published formats skip, and your own tables refuse",
+        description="refuse: the first row that cannot be used stops the run; skip: such rows are left out, counted "
+        "and listed; by default published formats skip, and your own tables refuse",
     )
     seed: int = Field(0, description="seed of everything that is drawn: sample, split, joined documents, distractors")
 
@@ -123,6 +124,7 @@ class CorpusConfig(BaseModel):
         """The same section, with relative paths taken from `base`."""
         given = {name: getattr(self, name) for name in ("path", "documents", "questions", "distractors")}
         return self.model_copy(update={name: base / path for name, path in given.items() if path is not None})
+
 
 def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     """Read, check, split and sample a corpus: all documents stay, only questions are selected.
@@ -153,6 +155,7 @@ def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     # Done last, so that the same questions are asked whether the documents are short or long.
     return lengthen(selected, config)
 
+
 def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
     """The corpus with distractors added and documents joined into longer ones.
 
@@ -170,6 +173,7 @@ def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
         more = (config.distractors, config.n_distractors, columns, config.seed, config.on_defect)
         corpus = validate(add_distractors(corpus, *more))
     return stitch(corpus, config.stitch, config.seed)
+
 
 def _draw_digest(config: CorpusConfig) -> str:
     """Digest that names a pinned sample; it covers where the source is, not its content, which may grow."""
@@ -222,6 +226,7 @@ def read_source(config: CorpusConfig) -> Corpus:
         corpus = leave_out_defective(corpus, defects)
     return replace(corpus, left_out=defects.left_out(len(corpus.documents), len(corpus.questions)))
 
+
 def _read(config: CorpusConfig, defects: Defects) -> Corpus:
     if config.source == "sample":
         return read_sample()
@@ -230,7 +235,9 @@ def _read(config: CorpusConfig, defects: Defects) -> Corpus:
     if config.source in _READERS:
         return _READERS[config.source](_required(config.path, "path", config.source), defects)
     documents, questions = _table_files(config)
-    return read_tables(documents, questions, LabelSet(config.labels), config.document_columns, config.question_columns)
+    columns = (config.document_columns, config.question_columns)
+    return read_tables(documents, questions, LabelSet(config.labels), *columns, defects)
+
 
 def guess_config(path: Path) -> CorpusConfig:
     """The corpus section for a bare path, recognised by the files that each source has.
@@ -266,6 +273,7 @@ def guess_config(path: Path) -> CorpusConfig:
         "give the path of the folder that holds the corpus",
     )
 
+
 def _exported(path: Path) -> Source | None:
     """The source of a Parquet file, or of a folder of such files, by its columns."""
     files = [path] if path.suffix == ".parquet" else shards_in(path)
@@ -275,11 +283,13 @@ def _exported(path: Path) -> Source | None:
         columns = pl.read_parquet_schema(files[0]).keys()
     return next((source for source, known in _COLUMNS.items() if known <= columns), None)
 
+
 def _is_squad(file: Path) -> bool:
     """Whether a JSON file begins like SQuAD's, with the list `data`; PubMedQA's files begin with ids."""
     with file.open(encoding=encoding_of(file), errors="replace") as content:
         opening = content.read(100_000)
     return re.search(r'"data"\s*:\s*\[', opening) is not None
+
 
 def _required(path: Path | None, name: str, source: str) -> Path:
     if path is None:
@@ -287,6 +297,7 @@ def _required(path: Path | None, name: str, source: str) -> Path:
             f"source {source!r} without `{name}`", f"the {name} of its files", f"set `{name}` in the corpus section"
         )
     return path
+
 
 def _table_files(config: CorpusConfig) -> tuple[Path, Path]:
     files = []

@@ -140,7 +140,7 @@ class Corpus:
     labels: LabelSet
     inputs: Mapping[str, str] = field(default_factory=dict)
     tune: pl.DataFrame | None = None
-    left_out: LeftOut = LeftOut()
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @cached_property
     def texts(self) -> dict[str, str]:

@@ -24,8 +24,11 @@ def validate(corpus: Corpus) -> Corpus:
     others = sum(1 for _ in problems)
     if others:
         more = f"({others} more problem{'s' * (others > 1)}: `tercet corpora check` lists them all)"
-        raise InputError(first.found, f"{first.expected} {more}" if not first.remedy else first.expected,
-                         f"{first.remedy} {more}" if first.remedy else "")
+        raise InputError(
+            first.found,
+            f"{first.expected} {more}" if not first.remedy else first.expected,
+            f"{first.remedy} {more}" if first.remedy else "",
+        )
     raise first
 
 
@@ -35,13 +38,9 @@ def find_problems(corpus: Corpus) -> Iterator[InputError]:
     if lost is not None:
         yield lost
     if corpus.documents.is_empty():
-        yield InputError(
-            f"{corpus.name}: no documents", "at least one document", "check the path"
-        )
+        yield InputError(f"{corpus.name}: no documents", "at least one document", "check the path")
     if corpus.questions.is_empty():
-        yield InputError(
-            f"{corpus.name}: no questions", "at least one question", "check the path"
-        )
+        yield InputError(f"{corpus.name}: no questions", "at least one question", "check the path")
     yield from _duplicates(corpus.name, corpus.documents, "document_id")
     for row, (document_id, text) in enumerate(corpus.documents.select("document_id", "text").iter_rows(), 1):
         yield from document_problems(corpus.name, row, document_id, text)
@@ -167,7 +166,7 @@ def _span_problems(corpus: Corpus, question: Question) -> Iterator[RowError]:
 def _but(name: str, names: Twins) -> str:
     """How a name differs from one that looks the same, with the code points that tell them apart."""
     twin = names.of(name)
-    return "" if twin is None else f", but {ascii(twin)} is, which looks the same as {ascii(name)}"
+    return "" if twin is None else f", but {twin!a} is, which looks the same as {name!a}"
 
 
 def _place(corpus: Corpus, question: Question) -> tuple[str, str]:

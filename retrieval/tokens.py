@@ -93,9 +93,7 @@ class EmbedderTokenizer:
     def unknown_places(self, text: str) -> list[tuple[int, int]]:
         """Start and end of each unknown token of a text, in characters."""
         encoded = self.raw.encode(text, add_special_tokens=False)
-        return [
-            place for token, place in zip(encoded.ids, encoded.offsets, strict=True) if token == self.unknown_id
-        ]
+        return [place for token, place in zip(encoded.ids, encoded.offsets, strict=True) if token == self.unknown_id]
 
     def count(self, text: str) -> int:
         """Number of tokens in a text, not counting special tokens."""

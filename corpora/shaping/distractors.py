@@ -63,7 +63,7 @@ def _read(file: Path, columns: DocumentColumns, corpus: Corpus, on_defect: OnDef
     if is_published:
         read = read_pubmedqa(file, defects)
     else:
-        read = Corpus(file.name, read_documents(file, columns), questions_frame(()), corpus.labels)
+        read = Corpus(file.name, read_documents(file, columns, defects), questions_frame(()), corpus.labels)
     sound = leave_out_defective(read, defects) if defects.skips else read
     return replace(sound, left_out=defects.left_out(len(sound.documents), len(sound.questions)))
 

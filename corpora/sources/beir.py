@@ -17,7 +17,7 @@ from typing import NamedTuple
 from corpora.defects import Defects
 from corpora.errors import InputError, RowError, one_line
 from corpora.reading.strict_json import read_json_lines
-from corpora.reading.text import open_text
+from corpora.reading.text import read_lines
 from corpora.schema import Corpus, Document, LabelSet, Question, Section, documents_frame, questions_frame
 from corpora.sources.exports import PARQUET, Row, exported_rows, shards_in, split_of
 from corpora.sources.fields import REMEDY, id_of, text_of
@@ -215,14 +215,13 @@ def _judgements(file: Path) -> Iterator[tuple[int, Judgement]]:
             yield number, _judgement(file, number, [row[name] for name in HEADER])
         return
     # BEIR's own loader reads quotes as in CSV: an id may hold a quotation mark.
-    with open_text(file) as lines:
-        rows = _split(file, csv.reader(lines, delimiter="\t", strict=True))
-        header = next(rows, [])
-        if tuple(header) != HEADER:
-            found = f"{file} starts with the columns {header!r:.100}"
-            raise InputError(found, f"the header {list(HEADER)}", "add or correct the header")
-        for number, row in enumerate(filter(None, rows), 1):
-            yield number, _judgement(file, number, row)
+    rows = _split(file, csv.reader(read_lines(file), delimiter="\t", strict=True))
+    header = next(rows, [])
+    if tuple(header) != HEADER:
+        found = f"{file} starts with the columns {header!r:.100}"
+        raise InputError(found, f"the header {list(HEADER)}", "add or correct the header")
+    for number, row in enumerate(filter(None, rows), 1):
+        yield number, _judgement(file, number, row)
 
 
 def _split(file: Path, reader: csv._reader) -> Iterator[list[str]]:  # type: ignore[name-defined]  # only in the stubs

@@ -7,9 +7,11 @@ https://research.trychroma.com/evaluating-chunking.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from corpora.defects import Defects
 from corpora.errors import InputError, RowError, shown
 from corpora.reading.text import is_file, read_exactly
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
@@ -22,7 +24,7 @@ ENDINGS = (".md", ".txt")
 COLUMNS = ("question", "references", "corpus_id")
 
 
-def read_chroma(folder: Path) -> Corpus:
+def read_chroma(folder: Path, defects: Defects | None = None) -> Corpus:
     """Read a folder in the format of Chroma's chunking evaluation.
 
     Each file `corpora/*.md` or `corpora/*.txt` is a document, in the order of their names; its id, which `corpus_id`
@@ -31,16 +33,23 @@ def read_chroma(folder: Path) -> Corpus:
     Python string indices into the text as it is, line ends included. There are no reference labels: the questions are
     open.
 
+    Args:
+        folder: see above.
+        defects: what to do with a question that cannot be used; by default the first one is refused.
+
     Raises:
         InputError: a file is missing or does not parse, or two files have the same document id.
         RowError: a field is missing or of the wrong kind, `corpus_id` names no document, or a reference's content is
-            not at its offsets.
+            not at its offsets, and nothing may be left out.
     """
+    defects = defects or Defects()
     files = _find_texts(folder)
     documents = [Document(document_id, read_exactly(file)) for document_id, file in files.items()]
     texts = {document.id: document.text for document in documents}
     asked = folder / QUESTIONS
-    questions = [_question(asked, number, row, texts) for number, row in read_rows(asked, COLUMNS, "rename the column")]
+    questions: list[Question] = []
+    for number, row in read_rows(asked, COLUMNS, "rename the column"):
+        questions += defects.made("question", f"row {number}", partial(_question, asked, number, row, texts))
     inputs = {file.relative_to(folder).as_posix(): sha256_file(file) for file in (asked, *files.values())}
     name = folder.resolve().name
     return Corpus(name, documents_frame(documents), questions_frame(questions), LabelSet(), inputs)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from corpora.defects import Defects
 from corpora.errors import InputError, RowError
 from corpora.reading.strict_csv import read_csv
 from corpora.reading.text import is_file, read_exactly, read_text
@@ -59,7 +61,16 @@ class Annotation(NamedTuple):
     span: tuple[int, int] | None
 
 
-def read_evidence_inference(folder: Path) -> Corpus:
+class _Asked(NamedTuple):
+    """A prompt: its row, the valid annotations with their rows and the texts they mark, and its split."""
+
+    number: int
+    row: Mapping[str, str]
+    found: list[tuple[int, Annotation, str]]
+    split: Split | None
+
+
+def read_evidence_inference(folder: Path, defects: Defects | None = None) -> Corpus:
     """Read Evidence Inference from its official folder, or from a folder with a part of it.
 
     A question is built from a prompt's outcome, intervention and comparator (see `QUESTION`), each without the blanks
@@ -67,23 +78,30 @@ def read_evidence_inference(folder: Path) -> Corpus:
     agree become questions, because the others have no right answer; the annotators' labels and evidence stay with the
     question. Articles on the official training list are `tune`, those on the validation list `held_out`.
 
+    Where something may be left out, an annotation that cannot be read is, and a prompt without its article; a prompt
+    keeps the evidence that is at its offsets.
+
+    Args:
+        folder: see above.
+        defects: what to do with a row that cannot be used; by default the first one is refused.
+
     Raises:
         InputError: a file is missing or does not parse.
-        RowError: a field is missing or bad, an article is missing, or evidence is not at its offsets.
+        RowError: a field is missing or bad, an article is missing, or evidence is not at its offsets, and nothing may
+            be left out.
     """
+    defects = defects or Defects()
     files = [folder / PROMPTS, folder / ANNOTATIONS]
     splits = _splits(folder)
-    annotations = _annotations(files[1])
+    annotations = _annotations(files[1], defects)
     texts: dict[str, str] = {}
-    questions = []
+    questions: list[Question] = []
     for number, row in _rows(files[0], _PROMPT_FIELDS):
         found = annotations.get(row["PromptID"], [])
         if len({one.label for _, one, _ in found}) != 1:
             continue
-        article = row["PMCID"]
-        if article not in texts:
-            texts[article] = _text(folder, files[0], number, article)
-        questions.append(_question(row, found, texts[article], splits.get(article), files[1]))
+        asked = _Asked(number, row, found, splits.get(row["PMCID"]))
+        questions += defects.made("question", row["PromptID"], partial(_question, folder, asked, texts, defects))
     documents = [Document(_document_id(article), text, _sections(text)) for article, text in texts.items()]
     read = {file.name: sha256_file(file) for file in files}
     read[TEXTS] = sha256_text("\x1e".join(text for _, text in sorted(texts.items())))
@@ -116,18 +134,22 @@ def _rows(file: Path, fields: tuple[str, ...]) -> Iterator[tuple[int, Mapping[st
         yield number, row
 
 
-def _annotations(file: Path) -> dict[str, list[tuple[int, Annotation, str]]]:
+def _annotations(file: Path, defects: Defects) -> dict[str, list[tuple[int, Annotation, str]]]:
     """Valid annotations by prompt, each with its row and the text it marks."""
     found: dict[str, list[tuple[int, Annotation, str]]] = defaultdict(list)
     for number, row in _rows(file, (*_ANNOTATION_FIELDS, *_OFFSETS)):
         if row["Valid Label"] != "True" or row["Valid Reasoning"] != "True":
             continue
-        label = _SPELT.get(row["Label"], row["Label"])
-        if label not in LABELS:
-            raise RowError(str(file), number, "Label", repr(label), f"one of {list(LABELS)}", _REMEDY)
-        one = Annotation(row["UserID"], label, _span(file, number, row))
-        found[row["PromptID"]].append((number, one, row["Annotations"]))
+        for one in defects.made("annotation", row["PromptID"], partial(_annotation, file, number, row)):
+            found[row["PromptID"]].append((number, one, row["Annotations"]))
     return found
+
+
+def _annotation(file: Path, number: int, row: Mapping[str, str]) -> Annotation:
+    label = _SPELT.get(row["Label"], row["Label"])
+    if label not in LABELS:
+        raise RowError(str(file), number, "Label", repr(label), f"one of {list(LABELS)}", _REMEDY)
+    return Annotation(row["UserID"], label, _span(file, number, row))
 
 
 def _span(file: Path, number: int, row: Mapping[str, str]) -> tuple[int, int] | None:
@@ -156,25 +178,30 @@ def _sections(text: str) -> tuple[Section, ...]:
     )
 
 
-def _question(
-    row: Mapping[str, str], found: list[tuple[int, Annotation, str]], text: str, split: Split | None, file: Path
-) -> Question:
+def _question(folder: Path, asked: _Asked, texts: dict[str, str], defects: Defects) -> Question:
+    """The question of a prompt; the text of its article is added to `texts`."""
+    row, article = asked.row, asked.row["PMCID"]
+    if article not in texts:
+        texts[article] = _text(folder, folder / PROMPTS, asked.number, article)
     spans: dict[Span, None] = {}
-    for number, one, marked in found:
-        if one.span is None:
-            continue
-        start, end = one.span
-        if not start < end <= len(text) or text[start:end] != marked:
-            raise RowError(
-                str(file), number, _OFFSETS[0], f"{text[start:end]!r:.60} at {start}", f"{marked!r:.60}", _REMEDY
-            )
-        spans[Span(_document_id(row["PMCID"]), start, end)] = None
+    for number, one, marked in asked.found:
+        if one.span is not None:
+            locate = partial(_located, folder / ANNOTATIONS, number, article, texts[article], one.span, marked)
+            spans |= dict.fromkeys(defects.made("answer", row["PromptID"], locate))
     return Question(
         id=row["PromptID"],
         text=QUESTION.format(**{name: row[name].strip() for name in _PROMPT_FIELDS[2:]}),
-        document_ids=(_document_id(row["PMCID"]),),
-        reference=found[0][1].label,
+        document_ids=(_document_id(article),),
+        reference=asked.found[0][1].label,
         evidence=tuple(sorted(spans)),
-        annotators={f"user {one.user}": one.label for _, one, _ in found},
-        split=split,
+        annotators={f"user {one.user}": one.label for _, one, _ in asked.found},
+        split=asked.split,
     )
+
+
+def _located(file: Path, number: int, article: str, text: str, span: tuple[int, int], marked: str) -> Span:
+    start, end = span
+    if not start < end <= len(text) or text[start:end] != marked:
+        found = f"{text[start:end]!r:.60} at {start}"
+        raise RowError(str(file), number, _OFFSETS[0], found, f"{marked!r:.60}", _REMEDY)
+    return Span(_document_id(article), start, end)

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from corpora.defects import Defects
-from corpora.errors import InputError, RowError
+from corpora.errors import InputError, RowError, shown
 from corpora.reading.strict_json import json_name, read_json
 from corpora.schema import Corpus, Document, LabelSet, Question, Section, Split, documents_frame, questions_frame
 from corpora.sources.exports import Row, exported_rows, is_export, shards_in
-from corpora.sources.fields import REMEDY, id_of, of_kind, text_of
+from corpora.sources.fields import REMEDY, id_of, of_kind, spelling_of, text_of
 from corpora.storage import sha256_file
 
 SECTION_BREAK = "\n\n"
@@ -137,7 +137,7 @@ def _question(file: Path, pubmed_id: str, item: Row, test_ids: set[str] | None, 
         reference=_label(file, pubmed_id, item, "final_decision"),
         annotators=dict(_annotators(file, pubmed_id, item, defects)),
         split=split,
-        tags={"year": year for year in _year(file, pubmed_id, item, defects)},
+        tags=dict(_year(file, pubmed_id, item, defects)),
     )
 
 
@@ -165,13 +165,13 @@ def _annotator(file: Path, pubmed_id: str, item: Row, name: str) -> tuple[str, s
     return name, label
 
 
-def _year(file: Path, pubmed_id: str, item: Row, defects: Defects) -> Iterator[str]:
+def _year(file: Path, pubmed_id: str, item: Row, defects: Defects) -> Iterator[tuple[str, str]]:
     if item.get("YEAR") is not None:
         yield from defects.made("tag", pubmed_id, partial(_year_of, file, pubmed_id, item["YEAR"]))
 
 
-def _year_of(file: Path, pubmed_id: str, value: object) -> str:
-    year = id_of(file, pubmed_id, "YEAR", value)
+def _year_of(file: Path, pubmed_id: str, value: object) -> tuple[str, str]:
+    year = None if isinstance(value, bool) else spelling_of(value)  # 2019.0 is the year 2019
     if not year:
-        raise RowError(str(file), pubmed_id, "YEAR", "an empty text", "a year, or null where it is not known", REMEDY)
-    return year
+        raise RowError(str(file), pubmed_id, "YEAR", shown(value), "a year, or null where it is not known", REMEDY)
+    return "year", year

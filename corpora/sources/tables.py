@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from corpora.defects import Defects
 from corpora.errors import InputError, RowError, shown
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
 from corpora.sources.fields import id_of, json_of, spelling_of, text_of
@@ -61,35 +63,50 @@ def read_tables(
     labels: LabelSet,
     document_columns: DocumentColumns | None = None,
     question_columns: QuestionColumns | None = None,
+    defects: Defects | None = None,
 ) -> Corpus:
     """Read documents and questions from two files; each file's ending gives its format.
+
+    Args:
+        documents: the file of documents.
+        questions: the file of questions.
+        labels: the allowed answers.
+        document_columns: column names of the one.
+        question_columns: column names of the other.
+        defects: what to do with a row that cannot be used; by default the first one is refused.
 
     Raises:
         InputError: a file is missing, of unknown format or does not parse, a column is missing, or a value is mapped to
             a label that is not in the label set.
-        RowError: a field is of the wrong kind.
+        RowError: a field is of the wrong kind, and nothing may be left out.
     """
     columns = question_columns or QuestionColumns()
     _check_meanings(columns, labels)
-    read = read_documents(documents, document_columns or DocumentColumns())
+    defects = defects or Defects()
+    read = read_documents(documents, document_columns or DocumentColumns(), defects)
     asked = _Questions(questions, columns, labels, frozenset(read["document_id"]))
     return Corpus(
         name=documents.resolve().parent.name,
         documents=read,
-        questions=questions_frame(asked.read()),
+        questions=questions_frame(asked.read(defects)),
         labels=labels,
         inputs=_digests(documents, questions),
     )
 
 
-def read_documents(file: Path, columns: DocumentColumns) -> pl.DataFrame:
+def read_documents(file: Path, columns: DocumentColumns, defects: Defects | None = None) -> pl.DataFrame:
     """The documents of a table; frame of schema `DOCUMENTS`.
+
+    Args:
+        file: the table.
+        columns: its column names.
+        defects: what to do with a row that cannot be used; by default the first one is refused.
 
     Raises:
         InputError: the file does not exist or cannot be read.
-        RowError: a row is bad.
+        RowError: a row is bad, and nothing may be left out.
     """
-    return documents_frame(_documents(file, columns))
+    return documents_frame(_documents(file, columns, defects or Defects()))
 
 
 def _check_meanings(columns: QuestionColumns, labels: LabelSet) -> None:
@@ -112,11 +129,14 @@ def _digests(documents: Path, questions: Path) -> dict[str, str]:
     return {file.name: sha256_file(file) for file in (documents, questions)}
 
 
-def _documents(file: Path, columns: DocumentColumns) -> Iterator[Document]:
+def _documents(file: Path, columns: DocumentColumns, defects: Defects) -> Iterator[Document]:
     for number, row in read_rows(file, (columns.id, columns.text), separator=columns.separator):
-        yield Document(
-            _id(file, number, columns.id, row[columns.id]), _text(file, number, columns.text, row[columns.text])
-        )
+        yield from defects.made("document", row[columns.id], partial(_document, file, number, row, columns))
+
+
+def _document(file: Path, number: int, row: Row, columns: DocumentColumns) -> Document:
+    document_id = _id(file, number, columns.id, row[columns.id])
+    return Document(document_id, _text(file, number, columns.text, row[columns.text]))
 
 
 class _Questions:
@@ -132,14 +152,14 @@ class _Questions:
     def __init__(self, file: Path, columns: QuestionColumns, labels: LabelSet, documents: Container[str]) -> None:
         self._file, self._columns, self._labels, self._documents = file, columns, labels, documents
 
-    def read(self) -> Iterator[Question]:
+    def read(self, defects: Defects) -> Iterator[Question]:
         """The questions in the order of the file."""
         columns = self._columns
         # A column that the user named must exist; a column with its default name may be absent.
         named = [column for name in OPTIONAL if (column := getattr(columns, name)) != name]
         required = (columns.id, columns.text, columns.document_ids, *columns.tags, *named)
         for number, row in read_rows(self._file, required, separator=columns.separator):
-            yield self._question(number, row)
+            yield from defects.made("question", row[columns.id], partial(self._question, number, row))
 
     def _question(self, number: int, row: Row) -> Question:
         columns = self._columns

@@ -207,8 +207,8 @@ def corpora() -> None:
 def check(path: Path, limit: int) -> None:
     """Check the corpus at PATH: a folder, a file, or an experiment's .toml.
 
-    Rows of a published corpus that cannot be used are listed as left out. A file that cannot be parsed ends the check at
-    its first bad row; otherwise all problems are listed.
+    Rows of a published corpus that cannot be used are listed as left out. A file that cannot be parsed ends the check
+    at its first bad row; otherwise all problems are listed.
     """
     from itertools import islice
 

@@ -59,7 +59,9 @@ def describe(
         "readers": readers,
         **(advice_entries(swept) if swept else manifest_entries((), (), (), {})),
         "warnings": [
-            *left_out_warnings([corpus, *(there.corpus for there in compared.others.values())] if compared else [corpus]),
+            *left_out_warnings(
+                [corpus, *(there.corpus for there in compared.others.values())] if compared else [corpus]
+            ),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),
         ],
@@ -99,7 +101,8 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
         "split": " and ".join(sorted(corpus.questions["split"].unique())),
         "labels": list(corpus.labels),
         "left_out": {
-            kind: {"left_out": n, "read": corpus.left_out.n_read.get(kind, n)} for kind, n in corpus.left_out.counts.items()
+            kind: {"left_out": n, "read": corpus.left_out.n_read.get(kind, n)}
+            for kind, n in corpus.left_out.counts.items()
         },
         "inputs": dict(corpus.inputs),
     }

@@ -15,8 +15,22 @@ ONNX_FILE = Path("onnx/model.onnx")
 _NO_LIMIT = 10**9
 # Models that number their positions from the padding token's id on, and so read fewer tokens than they have positions.
 _COUNT_FROM_PADDING = frozenset(
-    "camembert data2vec-text esm ibert lilt longformer luke markuplm mpnet roberta roberta-prelayernorm xlm-roberta "
-    "xlm-roberta-xl xmod".split()
+    [
+        "camembert",
+        "data2vec-text",
+        "esm",
+        "ibert",
+        "lilt",
+        "longformer",
+        "luke",
+        "markuplm",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    ]
 )
 # The keys under which sentence-transformers looks for a role's prompt, in this order.
 _PROMPT_KEYS: dict[Role, tuple[str, ...]] = {"query": ("query",), "passage": ("document", "passage", "corpus")}

@@ -98,9 +98,7 @@ def count_unread(tokenizer: EmbedderTokenizer, texts: Sequence[str], what: What)
         if not character.isspace():
             by_script[_script(character)] += n
     scripts = dict(by_script.most_common())
-    return Unread(
-        what, len(texts), n_mostly, n_tokens, n_unknown, n_characters, sum(scripts.values()), scripts
-    )
+    return Unread(what, len(texts), n_mostly, n_tokens, n_unknown, n_characters, sum(scripts.values()), scripts)
 
 
 def refuse_unread(embedder: str, measured: Sequence[Unread]) -> None:

@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from results.advice.advice import recommended_cells
 from results.report.documents import draw_plots
-from results.report.html.corpus_sections import corpus_sections
 from results.report.html.blocks import Block, Examples, Heading, Limits, Prose, Section, Shelf, Table
+from results.report.html.corpus_sections import corpus_sections
 from results.report.html.example_view import view_example
 from results.report.html.labeler_sections import excluded_section, labeler_sections
 from results.report.html.prose import literal_values, split_section

@@ -14,7 +14,7 @@ LEFT_OUT_FILE = "left_out.md"
 LEFT_OUT_HEADER = ["file", "row", "what", "id", "reason"]
 LEFT_OUT_INTRODUCTION = (
     "## What was left out of the corpus\n\n"
-    "These rows of the source cannot be used; everything else was read. With `on_defect = \"refuse\"` in the section "
+    'These rows of the source cannot be used; everything else was read. With `on_defect = "refuse"` in the section '
     "`[corpus]`, a run stops at the first of them instead."
 )
 MOST_ROWS = 20  # in the report; the others are in a file of their own

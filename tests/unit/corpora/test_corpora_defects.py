@@ -68,7 +68,9 @@ def test_a_corpus_that_has_lost_more_than_half_stops(n, stops):
     corpus = corpus_of([Document("d", "A text.")], [Question("q", "Is it?", ("d",))], left_out=left_out)
     assert (left_out.too_much("mine") is not None) == stops
     if stops:
-        with pytest.raises(InputError, match=r"mine: 3 of 4 judgements cannot be used \(the first: a.tsv, row 1, why\)"):
+        with pytest.raises(
+            InputError, match=r"mine: 3 of 4 judgements cannot be used \(the first: a.tsv, row 1, why\)"
+        ):
             validate(corpus)
 
 

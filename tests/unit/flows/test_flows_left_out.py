@@ -116,7 +116,9 @@ def tiny_words():
 
     words = f"{BODY} When does the ferry leave? {' '.join(NAMES)} 0 1 2 3 4 5 ' ? ."
     pieces = [piece for piece, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(words)]
-    tokenizer = Tokenizer(models.WordLevel({word: at for at, word in enumerate(["[UNK]", *dict.fromkeys(pieces)])}, "[UNK]"))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: at for at, word in enumerate(["[UNK]", *dict.fromkeys(pieces)])}, "[UNK]")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer.to_str()
 

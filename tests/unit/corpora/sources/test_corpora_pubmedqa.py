@@ -196,7 +196,7 @@ def test_a_folder_without_a_pubmedqa_file_is_refused(tmp_path):
 def test_a_file_that_does_not_parse_is_refused_by_name(tmp_path, name, content):
     write_items(tmp_path, **{"1": ITEM})
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{name} does not parse"):
+    with pytest.raises(InputError, match=rf"{name}(, line 1)? (does not parse|is not UTF-8)"):
         read_pubmedqa(tmp_path)
 
 
@@ -302,8 +302,8 @@ def test_items_that_cannot_be_used_are_left_out_and_listed(tmp_path):
 
 
 def test_a_year_and_an_annotator_that_cannot_be_used_cost_only_themselves(tmp_path):
-    odd = ITEM | {"YEAR": 2019.0, "reasoning_free_pred": "perhaps", "reasoning_required_pred": 0}
-    corpus = skipping(write_items(tmp_path, **{"1": odd, "2": ITEM | {"YEAR": 2001}}))
+    odd = ITEM | {"YEAR": ["2019"], "reasoning_free_pred": "perhaps", "reasoning_required_pred": 0}
+    corpus = skipping(write_items(tmp_path, **{"1": odd, "2": ITEM | {"YEAR": 2001.0}}))
     first, second = iter_questions(corpus.questions)
     assert (first.reference, first.annotators, first.tags) == ("yes", {}, {})
     assert (second.tags, len(second.annotators)) == ({"year": "2001"}, 2)

@@ -175,7 +175,7 @@ def test_any_stretch_of_any_text_is_sliced_out_by_its_span(tmp_path_factory, par
 @pytest.mark.parametrize(
     ("context", "asked", "field", "said"),
     [
-        pytest.param(None, qa(), "context", "None", id="no context"),
+        pytest.param(None, qa(), "context", "null", id="no context"),
         pytest.param(["a"], qa(), "context", "a text", id="context is a list"),
         pytest.param("\ud800", qa(), "context", "lone surrogate at character 0", id="context with half a pair"),
     ],
@@ -192,7 +192,7 @@ def test_a_bad_paragraph_is_refused_with_file_document_and_field(tmp_path, conte
     [
         pytest.param("only a text", "Ferry-1, question 2", "qas", "an object", id="not an object"),
         pytest.param(without(qa(), "id"), "Ferry-1, question 2", "id", "a text", id="no id"),
-        pytest.param(qa(True), "Ferry-1, question 2", "id", "True", id="true as id"),
+        pytest.param(qa(True), "Ferry-1, question 2", "id", "the truth value true", id="true as id"),
         pytest.param(without(qa("q2"), "question"), "q2", "question", "a text", id="no question"),
         pytest.param(qa("q2", "\ud800"), "q2", "question", "lone surrogate", id="question with half a pair"),
         pytest.param(without(qa("q2"), "answers"), "q2", "answers", "a list", id="no answers"),
@@ -257,7 +257,7 @@ def test_a_repeated_question_id_is_kept_for_validation_to_find(tmp_path):
 def test_a_file_that_does_not_parse_is_refused_by_name(tmp_path, content):
     file = tmp_path / "dev.json"
     file.write_bytes(content)
-    with pytest.raises(InputError, match=r"dev\.json does not parse"):
+    with pytest.raises(InputError, match=r"dev\.json(, line 1)? (does not parse|is not UTF-8)"):
         read_squad(file)
 
 
@@ -373,7 +373,7 @@ def test_all_shards_of_one_split_in_a_folder_are_read(tmp_path):
     export(tmp_path, EXPORTED_ROWS[2:], "train-00001-of-00002.parquet")
     assert guess_config(tmp_path).source == "squad"
     corpus = load_corpus(guess_config(tmp_path))
-    assert corpus.questions["question_id"].to_list() == ["f1", "f2", "f3", "b1"]
+    assert corpus.questions["question_id"].to_list() == ["f1", "f2", "b1", "f3"]
     export(tmp_path, EXPORTED_ROWS[2:], "test-00000-of-00001.parquet")
     with pytest.raises(InputError, match="holds the splits test, train"):
         read_squad(tmp_path)

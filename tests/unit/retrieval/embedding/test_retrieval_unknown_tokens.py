@@ -87,7 +87,7 @@ def test_a_small_share_passes_a_larger_one_warns_and_more_than_half_is_refused(n
 
 
 def test_questions_alone_are_enough_to_refuse():
-    with pytest.raises(InputError, match="90.0% of the text of the questions"):
+    with pytest.raises(InputError, match=r"90\.0% of the text of the questions"):
         refuse_unread("minilm", [unread(0), unread(90, what="questions")])
 
 
