@@ -52,7 +52,9 @@ def check_types(content: dict[str, Any], model: BaseModel, where: str) -> None:
     for place, value in _leaves(content):
         kind, given = _KINDS.get(type(made.get(place))), _KINDS.get(type(value))
         if kind is not None and given is not None and kind != given:
-            remedy = "write the value in quotes" if kind == "a text" else "remove the quotes" if given == "a text" else ""
+            remedy = (
+                "write the value in quotes" if kind == "a text" else "remove the quotes" if given == "a text" else ""
+            )
             raise InputError(f"{where}: {place} is {shown(value)}", kind, remedy)
 
 

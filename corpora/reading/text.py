@@ -70,11 +70,11 @@ def encoding_of(file: Path) -> str:
 
 
 def read_lines(file: Path, newline: str = "") -> Iterator[str]:
-    """The lines of a text file with their ends, which stay as they are, and without its byte order mark.
+    r"""The lines of a text file with their ends, which stay as they are, and without its byte order mark.
 
     Args:
         file: an existing file.
-        newline: what ends a line, as in `open`: "" for each of the usual ends, "\\n" for that character alone.
+        newline: what ends a line, as in `open`: "" for each of the usual ends, "\n" for that character alone.
 
     Raises:
         InputError: its bytes are not text of its encoding.

@@ -22,9 +22,7 @@ def read_sample(folder: Path = FOLDER) -> Corpus:
     Raises:
         InputError: a quote is not at its offsets.
     """
-    documents = [
-        Document(file.stem, read_exactly(file)) for file in sorted((folder / "documents").glob("*.txt"))
-    ]
+    documents = [Document(file.stem, read_exactly(file)) for file in sorted((folder / "documents").glob("*.txt"))]
     texts = {document.id: document.text for document in documents}
     file = folder / "questions.jsonl"
     questions = []

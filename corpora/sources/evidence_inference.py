@@ -172,7 +172,7 @@ def _text(folder: Path, prompts: Path, number: int, article: str) -> str:
 def _sections(text: str) -> tuple[Section, ...]:
     """Sections by their headings; a heading is not part of its section."""
     headings = list(_HEADING.finditer(text))
-    ends = [*(heading.start() for heading in headings[1:]), len(text)]
+    ends = [*(heading.start() for heading in headings), len(text)][1:]
     return tuple(
         Section(heading.group(1), min(heading.end() + 1, end), end) for heading, end in zip(headings, ends, strict=True)
     )

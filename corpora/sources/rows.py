@@ -73,14 +73,12 @@ def _rows_of(file: Path, separator: str | None, nan_is_null: bool) -> Iterator[t
         case ".parquet":
             return read_parquet_rows(file)
         case ending:
-            raise InputError(
-                f"{file} ends in {ending!r}", f"a file ending in {', '.join(FORMATS)}", "convert the file"
-            )
+            raise InputError(f"{file} ends in {ending!r}", f"a file ending in {', '.join(FORMATS)}", "convert the file")
 
 
 def _missing(place: str, column: str, there: Sequence[str], required: Sequence[str], remedy: str) -> InputError:
     found = f"{place} has no column {column!r} (it has {', '.join(map(repr, there)) or 'none'})"
     twin = Twins(there).of(column)
     if twin is not None:
-        found = f"{place} has no column {ascii(column)}, but {ascii(twin)}, which looks the same"
+        found = f"{place} has no column {column!a}, but {twin!a}, which looks the same"
     return InputError(found, f"the columns {', '.join(map(repr, required))}", remedy)

@@ -1,5 +1,7 @@
 """Every format that a user writes: sound files, Tercet's reader, and the oracle's."""
 
+# ruff: noqa: E501  # tables of values, a line each kind
+
 import io
 import json
 import math
@@ -32,13 +34,14 @@ class Format(NamedTuple):
     Attributes:
         files: content by relative path: JSON values, lists of rows (.jsonl, .parquet), records (.csv), or bytes.
         reads: reads the folder with Tercet.
-        misreadings: reads the folder with the oracle and says how Tercet's reading differs; `RefusedError` if the
-            oracle refuses.
+        expects: reads the folder with the oracle; `RefusedError` if the oracle refuses.
+        misreadings: how Tercet's reading differs from the oracle's.
     """
 
     files: dict[str, Any]
     reads: Callable[[Path], Any]
-    misreadings: Callable[[Path, Any], list[str]]
+    expects: Callable[[Path], Any]
+    misreadings: Callable[[Any, Any], list[str]]
 
 
 # Corpora
@@ -80,22 +83,25 @@ def tables(ending: str, documents: Any, questions: Any) -> Format:
 
     def expected(folder: Path) -> Content:
         if ending == ".parquet":
-            rows = [list(pl.read_parquet(io.BytesIO((folder / name).read_bytes())).iter_rows(named=True)) for name in names]
+            rows = [_parquet(folder / name) for name in names]
             return strict.tables(iter(rows[0]), iter(rows[1]))
         return strict.tables(*(strict.rows_in(folder / name) for name in names))
 
-    return Format(dict(zip(names, (documents, questions), strict=True)), reads, compared_with(expected))
+    return Format(dict(zip(names, (documents, questions), strict=True)), reads, expected, corpus_misreadings)
 
 
 def source(name: str, path: str, files: dict[str, Any], expected: Callable[[Path], Content]) -> Format:
     def reads(folder: Path) -> Corpus:
         return read_corpus(CorpusConfig.model_validate({"source": name, "path": folder / path}))
 
-    return Format(files, reads, compared_with(lambda folder: expected(folder / path)))
+    return Format(files, reads, lambda folder: expected(folder / path), corpus_misreadings)
 
 
-def compared_with(expected: Callable[[Path], Content]) -> Callable[[Path, Corpus], list[str]]:
-    return lambda folder, corpus: corpus_misreadings(corpus, expected(folder))
+def _parquet(file: Path) -> list[dict[str, Any]]:
+    try:
+        return list(pl.read_parquet(io.BytesIO(file.read_bytes())).iter_rows(named=True))
+    except BaseException as error:  # Polars panics, too
+        raise RefusedError(str(error)) from error
 
 
 def corpus_misreadings(corpus: Corpus, content: Content) -> list[str]:
@@ -223,12 +229,14 @@ TEMPLATE """{{ if .System }}<s>{{ .System }}{{ end }}<u>{{ .Prompt }}<a>{{ .Resp
 PROMPT = b"Answer.\n===\nText: {context}\nQuestion: {question}\nOptions: {options}\n===\nAnswer:\n"
 
 
-def settings_misreadings(file: Path, made: dict[str, object]) -> list[str]:
+def settings_misreadings(made: dict[str, object], given: dict[str, object]) -> list[str]:
     """The values of a TOML file that did not become the setting of that place, to the type."""
     found = []
-    for place, value in strict.toml_leaves(file).items():
+    for place, value in given.items():
         there = made.get(place, made.get(f"{place}.model"))  # an embedder by its name alone
-        kinds = [float if isinstance(one, int | float) and not isinstance(one, bool) else type(one) for one in (value, there)]
+        kinds = [
+            float if isinstance(one, int | float) and not isinstance(one, bool) else type(one) for one in (value, there)
+        ]
         same = str(there) == value if isinstance(there, Path) else there == value and kinds[0] is kinds[1]
         if not same:
             found.append(f"{place} = {value!r} is read as {there!r}")
@@ -243,8 +251,7 @@ def leaves(value: object, place: str = "") -> Iterator[tuple[str, object]]:
         yield place, value
 
 
-def price_misreadings(folder: Path, table: Any) -> list[str]:
-    given = strict.toml_leaves(folder / "prices.toml")
+def price_misreadings(table: Any, given: dict[str, Any]) -> list[str]:
     made: dict[str, object] = {"as_of": given.get("as_of"), "machine.usd_per_hour": table.machine_usd_per_hour}
     if not isinstance(given.get("as_of"), date | None):
         return ["as_of is no date"]
@@ -252,20 +259,21 @@ def price_misreadings(folder: Path, table: Any) -> list[str]:
         number = place.split(".")[1]
         price = table.find(given[place], given[f"models.{number}.model"])
         made |= {f"models.{number}.{name}": one for name, one in price.model_dump().items()}
-    return settings_misreadings(folder / "prices.toml", made)
+    return settings_misreadings(made, given)
 
 
-def modelfile_misreadings(folder: Path, imported: Any) -> list[str]:
-    given = strict.modelfile(folder / "Modelfile")
+def modelfile_misreadings(imported: Any, given: dict[str, list[str]]) -> list[str]:
     found = []
-    if imported.model != str((folder / given["from"][0]).resolve()) and imported.model != given["from"][0]:
+    if imported.model != given["from"][0] and Path(imported.model).name != Path(given["from"][0]).name:
         found.append(f"model {imported.model!r}")
     systems = given.get("system", [""])
     if (imported.system or "") != systems[-1]:
         found.append(f"system {imported.system!r}")
     for name, value in imported.parameters.items():
         texts = given.get(f"parameter {name}", [])
-        same = value == tuple(texts) if name == "stop" else math.isclose(value, max(0.0, float(texts[-1])), rel_tol=1e-12)
+        same = (
+            value == tuple(texts) if name == "stop" else math.isclose(value, max(0.0, float(texts[-1])), rel_tol=1e-12)
+        )
         found += [] if same else [f"{name} = {value!r}"]
     notes = " ".join(imported.notes)
     missing = [key.split()[1] for key in given if key.startswith("parameter ")]
@@ -274,8 +282,7 @@ def modelfile_misreadings(folder: Path, imported: Any) -> list[str]:
     return found
 
 
-def prompt_misreadings(folder: Path, prompt: Any) -> list[str]:
-    parts = strict.prompt(folder / "prompt.txt")
+def prompt_misreadings(prompt: Any, parts: list[str]) -> list[str]:
     return [] if [prompt.system, prompt.message, prompt.start] == parts else [f"{parts} is read as {prompt[1:]}"]
 
 
@@ -291,23 +298,33 @@ FORMATS: dict[str, Format] = {
     "experiment": Format(
         {"e.toml": EXPERIMENT},
         lambda folder: load_experiment(folder / "e.toml"),
-        lambda folder, made: settings_misreadings(folder / "e.toml", dict(leaves(made.model_dump()))),
+        lambda folder: strict.toml_leaves(folder / "e.toml"),
+        lambda made, given: settings_misreadings(dict(leaves(made.model_dump())), given),
     ),
-    "prices": Format({"prices.toml": PRICES}, lambda folder: load_prices(folder / "prices.toml"), price_misreadings),
+    "prices": Format(
+        {"prices.toml": PRICES},
+        lambda folder: load_prices(folder / "prices.toml"),
+        lambda folder: strict.toml_leaves(folder / "prices.toml"),
+        price_misreadings,
+    ),
     "modelfile": Format(
         {"Modelfile": MODELFILE, "model.gguf": b"GGUF"},
         lambda folder: read_modelfile(folder / "Modelfile"),
+        lambda folder: strict.modelfile(folder / "Modelfile"),
         modelfile_misreadings,
     ),
     "prompt": Format(
-        {"prompt.txt": PROMPT}, lambda folder: load_prompt(str(folder / "prompt.txt")), prompt_misreadings
+        {"prompt.txt": PROMPT},
+        lambda folder: load_prompt(str(folder / "prompt.txt")),
+        lambda folder: strict.prompt(folder / "prompt.txt"),
+        prompt_misreadings,
     ),
 }  # fmt: skip
 
 
 def sound(name: str, content: Any) -> bytes:
     """The bytes of a sound file."""
-    return _written(name, content, Random(0))
+    return _written(name, content, None)
 
 
 def mutated(name: str, content: Any, rng: Random) -> tuple[bytes, bool]:
@@ -321,7 +338,7 @@ def mutated(name: str, content: Any, rng: Random) -> tuple[bytes, bool]:
         return mutated_bytes(rng, sound(name, content)), True
 
 
-def _written(name: str, content: Any, rng: Random) -> bytes:
+def _written(name: str, content: Any, rng: Random | None) -> bytes:
     if isinstance(content, bytes):
         return content
     if name.endswith(".csv"):
@@ -333,5 +350,3 @@ def _written(name: str, content: Any, rng: Random) -> bytes:
     if name.endswith(".jsonl") and isinstance(content, list):
         return "".join(as_json(row) + "\n" for row in content).encode("utf-8", "surrogatepass")
     return as_json(content).encode("utf-8", "surrogatepass")
-
-

@@ -1,5 +1,7 @@
 """Ways in which a sound file goes wrong: what editors, exports, hands and disks do to it, drawn by seed."""
 
+# ruff: noqa: E501  # tables of values, a line each kind
+
 import codecs
 import copy
 import csv
@@ -40,7 +42,11 @@ def _fault(rng: Random, content: bytes) -> bytes:
     at, to = sorted(rng.randint(0, len(content)) for _ in range(2))
     match rng.randrange(9):
         case 0:
-            return content[:at] + bytes([content[at] ^ 1 << rng.randrange(8)]) + content[at + 1 :] if at < len(content) else content
+            return (
+                content[:at] + bytes([content[at] ^ 1 << rng.randrange(8)]) + content[at + 1 :]
+                if at < len(content)
+                else content
+            )
         case 1:
             return content[:at]
         case 2:
@@ -56,7 +62,9 @@ def _fault(rng: Random, content: bytes) -> bytes:
         case 7:
             return recoded(rng, content)
         case _:
-            old, new = rng.choice([(b"\n", b"\r\n"), (b"\n", b"\r"), (b",", b";"), (b'"', b"'"), (b'"', b""), (b" ", b"\xc2\xa0")])
+            old, new = rng.choice(
+                [(b"\n", b"\r\n"), (b"\n", b"\r"), (b",", b";"), (b'"', b"'"), (b'"', b""), (b" ", b"\xc2\xa0")]
+            )
             return content.replace(old, new)
 
 
@@ -146,11 +154,12 @@ def mutated_records(rng: Random, records: list[list[str]]) -> list[list[str]]:
     return records
 
 
-def as_csv(rng: Random, records: list[list[str]]) -> bytes:
-    """CSV as one of the programs that write it."""
+def as_csv(rng: Random | None, records: list[list[str]]) -> bytes:
+    """CSV as one of the programs that write it, or, without a draw, as RFC 4180 has it."""
     text = io.StringIO()
-    quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-    separator = rng.choice([",", ",", ",", ",", ",", ";", "\t"])
-    writer = csv.writer(text, delimiter=separator, quoting=quoting, lineterminator=rng.choice(["\n", "\r\n", "\r"]))
-    writer.writerows(records)
+    quoting, separator, end = csv.QUOTE_MINIMAL, ",", "\r\n"
+    if rng is not None:
+        quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+        separator, end = rng.choice([",", ",", ",", ",", ",", ";", "\t"]), rng.choice(["\n", "\r\n", "\r"])
+    csv.writer(text, delimiter=separator, quoting=quoting, lineterminator=end).writerows(records)
     return text.getvalue().encode()

@@ -353,8 +353,9 @@ def evidence_inference(folder: Path) -> Content:
     content = Content()
     valid: dict[str, list[tuple[str, tuple[int, int] | None]]] = {}
     for row in csv_rows(folder / "v2_annotations.csv"):
-        start, end = (int(_number(key(row, name))) for name in ("Evidence Start", "Evidence End"))
+        offsets = [key(row, name) for name in ("Evidence Start", "Evidence End")]
         if key(row, "Valid Label") == "True" and key(row, "Valid Reasoning") == "True":
+            start, end = (int(_number(one)) for one in offsets)
             named = re.sub("(in|de)crease$", r"\1creased", key(row, "Label"))
             marked = (named, None if start < 0 else (start, end))
             valid.setdefault(key(row, "PromptID"), []).append(marked)
@@ -444,5 +445,3 @@ def prompt(file: Path) -> list[str]:
         else:
             parts[-1].append(line)
     return ["\n".join(lines).strip("\n") for lines in parts]
-
-

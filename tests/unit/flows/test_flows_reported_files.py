@@ -20,7 +20,8 @@ def check(tmp_path, monkeypatch):
 
     def check(documents, questions, corpus="", encoding="utf-8", ending="jsonl", **files):
         toml = (
-            f'readers = []\n[corpus]\nsource = "tables"\ndocuments = "docs.{ending}"\nquestions = "questions.{ending}"\n'
+            'readers = []\n[corpus]\nsource = "tables"\n'
+            f'documents = "docs.{ending}"\nquestions = "questions.{ending}"\n'
             f"{corpus}\n[retrieval]\nsizes = [32]\n"
         )
         written = {f"docs.{ending}": documents, f"questions.{ending}": questions, "e.toml": toml} | files
@@ -97,8 +98,8 @@ def test_a_truth_value_or_number_is_the_label_that_it_is_mapped_to(check):
 
 def test_any_other_truth_value_is_refused_with_the_mapping(check):
     assert refused(check(DOCS, ANSWERED, f'labels = ["yes", "no"]\n{MAPPED} }}')) == (
-        "tercet: questions.jsonl, row 1, field 'answer': the truth value true: expected a text that is one of the labels; "
-        'say in question_columns what each value means, such as reference_values = { true = "yes" }.'
+        "tercet: questions.jsonl, row 1, field 'answer': the truth value true: expected a text that is one of the "
+        'labels; say in question_columns what each value means, such as reference_values = { true = "yes" }.'
     )
 
 
@@ -111,8 +112,8 @@ def test_a_value_that_is_mapped_to_no_label_is_refused(check):
 
 def test_truth_values_as_labels_are_refused_by_name(check):
     assert refused(check(DOCS, ANSWERED, "labels = [true, false]")) == (
-        "tercet: e.toml: corpus.labels.0 is the truth value true: expected a text; write the value in quotes (1 more in "
-        "the same file)."
+        "tercet: e.toml: corpus.labels.0 is the truth value true: expected a text; write the value in quotes (1 more "
+        "in the same file)."
     )
 
 
@@ -198,6 +199,4 @@ def test_a_text_in_another_encoding_is_named_with_its_line(check):
     assert "docs.jsonl, line 2 is not UTF-8 (byte 0xe9" in refused(
         check(b'{"id":"d1","text":"A."}\n{"id":"d2","text":"caf\xe9"}\n', QUESTION)
     )
-    assert "like UTF-16 without a byte order mark" in refused(
-        check(DOCS.encode("utf-16-le"), QUESTION)
-    )
+    assert "like UTF-16 without a byte order mark" in refused(check(DOCS.encode("utf-16-le"), QUESTION))

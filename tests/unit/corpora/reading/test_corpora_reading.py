@@ -28,8 +28,7 @@ def write(tmp_path):
 
 def refusal(call, *args, **options):
     with pytest.raises(InputError) as error:
-        result = call(*args, **options)
-        list(result)
+        list(call(*args, **options))
     assert len(str(error.value).splitlines()) == 1
     return str(error.value)
 

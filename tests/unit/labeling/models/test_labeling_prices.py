@@ -146,7 +146,7 @@ def test_a_bad_price_file_is_refused_with_its_name_the_place_and_what_belongs_th
 def test_bytes_that_are_not_utf_8_are_refused(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_bytes(b"# caf\xe9\n")
-    with pytest.raises(InputError, match="mine.toml, line 1 is not UTF-8"):
+    with pytest.raises(InputError, match=r"mine\.toml, line 1 is not UTF-8"):
         load_prices(file)
 
 
