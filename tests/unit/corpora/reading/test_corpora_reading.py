@@ -1,6 +1,7 @@
 """Files as their formats are defined: every key and column once, byte order marks read, one line for the rest."""
 
 import codecs
+import os
 import sys
 
 import polars as pl
@@ -212,6 +213,27 @@ def test_parquet_is_read_by_its_name_and_not_as_a_pattern(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"id,text\n1,a\n", b"PAR1" * 10, b"PAR1" + b"\xff" * 60 + b"PAR1"])
 def test_what_is_not_parquet_is_refused_in_one_line(write, content):
     assert "cannot be read as Parquet" in refusal(read_parquet_rows, write(content))
+
+
+def test_a_panic_of_polars_is_one_line_and_nothing_else(tmp_path, capfd):
+    file = tmp_path / "damaged.parquet"
+    pl.DataFrame({"id": ["d1", "d2"], "text": ["one", "two"]}).write_parquet(file, compression="uncompressed")
+    content = file.read_bytes()
+    kinds = set()
+    for at in range(len(content)):  # every byte in turn: some of them make Polars panic
+        file.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+        try:
+            list(read_parquet_rows(file))
+        except InputError as error:
+            kinds.add(str(error).split("(")[1].split(":")[0])
+    assert "PanicException" in kinds
+    assert capfd.readouterr().err == ""
+
+
+def test_what_others_say_meanwhile_is_said_after(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(pl, "read_parquet", lambda *_, **__: os.write(2, b"a line") and pl.DataFrame({"a": [1]}))
+    assert list(read_parquet_rows(tmp_path / "any.parquet")) == [(1, {"a": 1})]
+    assert capfd.readouterr().err == "a line"
 
 
 # The boundary
