@@ -142,5 +142,5 @@ class Defects:
         lost = Counter(defect.kind for defect in self._found)
         kept = {"document": n_documents, "question": n_questions}
         # A reader may pass over rows of its own accord, such as queries of another split; those are not counted.
-        n_read = {kind: kept.get(kind, self._n_read[kind] - n) + n for kind, n in lost.items()}
+        n_read: dict[str, int] = {kind: kept.get(kind, self._n_read[kind] - n) + n for kind, n in lost.items()}
         return LeftOut(tuple(self._found), n_read)

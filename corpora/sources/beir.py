@@ -211,8 +211,8 @@ def _note(
 def _judgements(file: Path) -> Iterator[tuple[int, Judgement]]:
     """Judgements with their row numbers; the first row after the header is row 1."""
     if file.suffix == PARQUET:
-        for number, row in exported_rows(file, frozenset(HEADER)):
-            yield number, _judgement(file, number, [row[name] for name in HEADER])
+        for number, exported in exported_rows(file, frozenset(HEADER)):
+            yield number, _judgement(file, number, [exported[name] for name in HEADER])
         return
     # BEIR's own loader reads quotes as in CSV: an id may hold a quotation mark.
     rows = _split(file, csv.reader(read_lines(file), delimiter="\t", strict=True))
@@ -221,7 +221,7 @@ def _judgements(file: Path) -> Iterator[tuple[int, Judgement]]:
         found = f"{file} starts with the columns {header!r:.100}"
         raise InputError(found, f"the header {list(HEADER)}", "add or correct the header")
     for number, row in enumerate(filter(None, rows), 1):
-        yield number, _judgement(file, number, row)
+        yield number, _judgement(file, number, list[object](row))
 
 
 def _split(file: Path, reader: csv._reader) -> Iterator[list[str]]:  # type: ignore[name-defined]  # only in the stubs
@@ -242,8 +242,11 @@ def _judgement(file: Path, number: int, row: list[object]) -> Judgement:
 
 def _score(file: Path, number: int, value: object) -> float:
     """A judgement's score; Parquet has it as a number, a text file as the digits of a number and nothing else."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    score = float(value) if is_number or (isinstance(value, str) and _NUMBER.fullmatch(value)) else math.nan
+    score = math.nan
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        score = float(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        score = float(value)
     if not math.isfinite(score):
         raise RowError(str(file), number, HEADER[2], f"{value!r:.60}", "a number", REMEDY)
     return score

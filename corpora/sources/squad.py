@@ -50,7 +50,8 @@ def read_squad(path: Path, defects: Defects | None = None) -> Corpus:
     files = [path] if is_file(path) else shards_in(path)
     if not files:
         raise InputError(f"no file {path}", "a JSON file in SQuAD's format", "give the file as `path`")
-    documents, questions = [], []
+    documents: list[Document] = []
+    questions: list[Question] = []
     for document, asked in _contexts(files, defects):
         documents.append(document)
         for number, item in enumerate(asked, 1):

@@ -32,7 +32,7 @@ class Unread(NamedTuple):
     Attributes:
         what: which texts these are.
         n_texts: how many.
-        n_mostly: texts of which it cannot read more than half.
+        n_mostly: texts that it cannot read more than half of.
         n_tokens: tokens of all texts, special tokens not counted.
         n_unknown: how many of them are the unknown token.
         n_characters: characters of all texts, without blanks.
@@ -56,7 +56,7 @@ class Unread(NamedTuple):
 
     @property
     def share_mostly(self) -> float:
-        """Share of the texts of which the embedder cannot read more than half."""
+        """Share of the texts that the embedder cannot read more than half of."""
         return self.n_mostly / self.n_texts if self.n_texts else 0.0
 
     @property
@@ -121,7 +121,7 @@ def refuse_unread(embedder: str, measured: Sequence[Unread]) -> None:
 
 
 def unread_warnings(embedder: str, measured: Sequence[Unread]) -> list[str]:
-    """One line for each kind of texts of which the embedder cannot read a good part.
+    """One line for the documents, and one for the questions, where the embedder cannot read a good part.
 
     Args:
         embedder: its name.

@@ -42,7 +42,7 @@ def squad(folder, context, *asked):
 
 
 def an_answer_without_position(folder):
-    asked = {"id": "Q0", "question": "由谁开发？", "answers": [
+    asked = {"id": "Q0", "question": "由谁开发", "answers": [
         {"text": "光荣公司", "answer_start": 9}, {"text": "光荣和ω-force", "answer_start": -1}]}  # fmt: skip
     return squad(folder, "《战国无双3》是由光荣公司开发的游戏。", asked)
 

@@ -61,7 +61,7 @@ def test_that_command_makes_the_tokenizer_that_the_model_was_published_with(mini
     command = str(error.value).rpartition("make it from the vocabulary: ")[2].removesuffix(".")
     subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True, timeout=300)
     made = EmbedderTokenizer(minilm_vocabulary)
-    texts = ["The ferry's café leaves at NINE, \"unless\" it rains: 3.5 km.", "ประตู 汉字 naïve ﬁne \u200b", ""]
+    texts = ["The ferry's café leaves at NINE, unless it rains: 3.5 km.", "ประตู 汉字 naïve ﬁne \u200b", ""]
     assert [made.raw.encode(text).ids for text in texts] == [minilm.raw.encode(text).ids for text in texts]
     assert made.n_special == minilm.n_special
 

@@ -190,7 +190,8 @@ def test_judgements_without_their_header_are_refused_and_lose_no_row(tmp_path, h
 def test_judgements_that_do_not_parse_are_refused_by_name(tmp_path, content):
     folder = write(tmp_path)
     (folder / "qrels" / "test.tsv").write_bytes(content)
-    with pytest.raises(InputError, match=r"test\.tsv(, line 2)? (does not parse|is not UTF-8|starts with the columns \[\])"):
+    said = r"test\.tsv(, line 2)? (does not parse|is not UTF-8|starts with the columns \[\])"
+    with pytest.raises(InputError, match=said):
         read_beir(folder)
 
 
