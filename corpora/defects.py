@@ -101,10 +101,14 @@ class Defects:
 
     Args:
         on_defect: "refuse" raises the first error; "skip" notes each of them.
+
+    Attributes:
+        errors: the errors of what was left out.
     """
 
     def __init__(self, on_defect: OnDefect = "refuse") -> None:
         self.skips = on_defect == "skip"
+        self.errors: list[RowError] = []
         self._found: list[Defect] = []
         self._n_read: Counter[str] = Counter()
 
@@ -120,8 +124,11 @@ class Defects:
         """
         if not self.skips:
             raise error
+        self.errors.append(error)
         name = identifier if isinstance(identifier, str | int) else ""
-        self._found.append(Defect(error.where, str(error.row), kind, str(name), error.reason))
+        # A table holds no lone surrogates, which JSON may have in an id.
+        texts = [str(one).encode("utf-8", "backslashreplace").decode() for one in (error.row, name, error.reason)]
+        self._found.append(Defect(error.where, texts[0], kind, *texts[1:]))
 
     def made(self, kind: Kind, identifier: object, make: Callable[[], _Made]) -> Iterator[_Made]:
         """What `make` makes of a row; nothing where the row cannot be used.

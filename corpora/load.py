@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.defects import Defects, OnDefect
-from corpora.errors import InputError, one_line
+from corpora.errors import InputError, RowError, one_line
 from corpora.reading.text import encoding_of, is_file
 from corpora.schema import Corpus, LabelSet
 from corpora.shaping.defective import leave_out_defective
@@ -33,7 +34,7 @@ from corpora.sources.squad import EXPORTED as SQUAD_COLUMNS
 from corpora.sources.squad import read_squad
 from corpora.sources.tables import DocumentColumns, QuestionColumns, read_tables
 from corpora.storage import StorePath, sha256_text
-from corpora.validate import validate
+from corpora.validate import find_problems, validate
 
 TABLES = ("documents", "questions")
 Source = Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"]
@@ -220,11 +221,34 @@ def read_source(config: CorpusConfig) -> Corpus:
         InputError: as in `check_keys`, or the source cannot be read.
     """
     check_keys(config)
-    defects = Defects(config.on_defect or ("skip" if config.source in _READERS else "refuse"))
+    defects = Defects(_on_defect(config))
     corpus = _read(config, defects)
     if defects.skips:
         corpus = leave_out_defective(corpus, defects)
     return replace(corpus, left_out=defects.left_out(len(corpus.documents), len(corpus.questions)))
+
+
+def list_problems(config: CorpusConfig) -> tuple[Corpus, Iterator[InputError]]:
+    """The corpus, and everything for which `load_corpus` would refuse it, where that stops at the first.
+
+    Raises:
+        InputError: a file cannot be read at all.
+    """
+    if _on_defect(config) == "skip":
+        corpus = read_source(config)
+        return corpus, find_problems(corpus)
+    check_keys(config)
+    defects = Defects("skip")
+    corpus = _read(config, defects)
+    # Whether a question is sound cannot be told while its document is not read.
+    unread = [f"document {one.id!r}" for one in defects.left_out(0, 0).defects if one.kind == "document"]
+    told = (one for one in find_problems(corpus) if not any(name in one.found for name in unread))
+    # Nor can it be told that there is no document or question at all.
+    return corpus, chain(defects.errors, (one for one in told if isinstance(one, RowError) or not defects.errors))
+
+
+def _on_defect(config: CorpusConfig) -> OnDefect:
+    return config.on_defect or ("skip" if config.source in _READERS else "refuse")
 
 
 def _read(config: CorpusConfig, defects: Defects) -> Corpus:

@@ -92,7 +92,8 @@ def _load(file: Path) -> Row:
 
 
 def _official(file: Path, pubmed_id: str, item: object) -> tuple[str, Row]:
-    return pubmed_id, of_kind(file, pubmed_id, "item", item, dict)
+    name = text_of(file, ascii(pubmed_id), "id", pubmed_id)
+    return name, of_kind(file, name, "item", item, dict)
 
 
 def _exported(file: Path, number: int, row: Row) -> tuple[str, Row]:

@@ -212,13 +212,11 @@ def check(path: Path, limit: int) -> None:
     """
     from itertools import islice
 
-    from corpora.load import guess_config, read_source
-    from corpora.validate import find_problems
+    from corpora.load import guess_config, list_problems
     from flows.session.experiment import load_experiment
 
     config = load_experiment(path).corpus.resolved(path.parent) if path.suffix == ".toml" else guess_config(path)
-    corpus = read_source(config)
-    problems = find_problems(corpus)
+    corpus, problems = list_problems(config)
     shown = list(islice(problems, limit))
     left_out = corpus.left_out
     for defect in left_out.defects[:limit]:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from corpora.errors import InputError, one_line, shown
+from corpora.errors import InputError, one_line
 from corpora.load import CorpusConfig, check_keys
-from corpora.reading.strict_toml import check_types, read_toml
+from corpora.reading.strict_toml import check_types, place_of, read_toml, wrong_value
 from corpora.reading.text import is_file
 from corpora.schema import Corpus, LabelSet
 from corpora.shaping.selection import sample_questions
@@ -217,7 +217,7 @@ def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
 def _first_problem(error: ValidationError, where: str) -> InputError:
     problems = error.errors()
     first = problems[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = place_of(first)
     if first["type"] == "extra_forbidden":
         found, expected, remedy = (
             f"{where}: unknown key {place!r}",
@@ -228,12 +228,8 @@ def _first_problem(error: ValidationError, where: str) -> InputError:
             remedy += "; a key for a provider comes from the environment (remote.key_variable names its variable)"
     elif "remote" in first["loc"]:  # the value may be a secret key that was put there by mistake: do not repeat it
         found, expected, remedy = f"{where}: {place}", first["msg"].removeprefix("Value error, "), "correct the value"
-    elif first["type"] == "string_type":
-        found, expected = f"{where}: {place} is {shown(first['input'])}", "a text"
-        remedy = "write the value in quotes" if isinstance(first["input"], bool | int | float) else "correct the value"
     else:
-        found = f"{where}: {place} = {shown(first['input'])}"
-        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        remedy = "correct the value"
+        wrong = wrong_value(first, where)
+        found, expected, remedy = wrong.found, wrong.expected, wrong.remedy
     more = len(problems) - 1
     return InputError(found, expected, remedy + (f" ({more} more in the same file)" if more else ""))

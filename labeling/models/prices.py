@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from corpora.errors import InputError, one_line, shown
-from corpora.reading.strict_toml import check_types, read_toml
+from corpora.errors import InputError, one_line
+from corpora.reading.strict_toml import check_types, place_of, read_toml, wrong_value
 from corpora.reading.text import is_file
 
 PRICES = Path(__file__).with_name("prices.toml")
@@ -122,10 +122,9 @@ def _refuse_doubles(models: Sequence[Price], path: Path) -> None:
 def _first_problem(error: ValidationError, path: Path) -> InputError:
     # A misspelt key also leaves a key missing: the misspelt name says more.
     first: Any = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    place = ".".join(str(part) for part in first["loc"])
+    place = place_of(first)
     if first["type"] == "extra_forbidden":
         return InputError(f"{path}: unknown key {place!r}", "a key that the bundled file has", "correct or remove it")
     if first["type"] == "missing":
         return InputError(f"{path}: {place!r} is missing", "a value", "add it")
-    expected = first["msg"].removeprefix("Input should be ")
-    return InputError(f"{path}: {place} = {shown(first['input'])}", expected, "correct the value")
+    return wrong_value(first, str(path))

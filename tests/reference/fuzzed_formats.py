@@ -105,27 +105,33 @@ def _parquet(file: Path) -> list[dict[str, Any]]:
 
 
 def corpus_misreadings(corpus: Corpus, content: Content) -> list[str]:
-    """What a corpus says that its files do not; what it lacks is a misreading unless it was listed as left out."""
-    left_out = bool(getattr(getattr(corpus, "left_out", None), "defects", ()))
+    """What a corpus says that its files do not, and what it lacks without having it listed as left out."""
+    left_out = {one.kind for one in corpus.left_out.defects}
     found = [f"document {one!r}" for one, text in corpus.texts.items() if content.documents.get(one) != text]
-    if not left_out and set(content.documents) != set(corpus.texts):
-        found.append("documents are missing")
+    if content.unsound and not left_out:
+        found.append(f"{content.unsound} unsound rows are not listed")
     asked = {one.id: one for one in iter_questions(corpus.questions)}
-    if not left_out and set(content.questions) != set(asked):
-        found.append("questions are missing")
+    missing = len(set(content.documents) - set(corpus.texts)) + len(set(content.questions) - set(asked))
+    if missing > len(corpus.left_out.defects):
+        found.append(f"{missing} documents and questions are missing, {len(corpus.left_out.defects)} are listed")
     for name, one in asked.items():
         there = content.questions.get(name)
-        evidence = {(span.document_id, span.start, span.end) for span in one.evidence}
-        if there is None or (one.text, one.reference) != (there.text, there.reference):
+        if there is None:
             found.append(f"question {name!r}")
-        elif there.split is not None and one.split != there.split:
-            found.append(f"split of {name!r}")
-        elif not (dict(one.tags) == there.tags if not left_out else set(one.tags.items()) <= set(there.tags.items())):
-            found.append(f"tags of {name!r}")
-        elif not (set(one.document_ids) <= set(there.documents) if left_out else one.document_ids == there.documents):
-            found.append(f"documents of {name!r}")
-        elif not (evidence <= set(there.evidence) if left_out else evidence == set(there.evidence)):
-            found.append(f"evidence of {name!r}")
+            continue
+        pairs = [
+            ("text", one.text, there.text, False),
+            ("reference", one.reference, there.reference, False),
+            ("split", {one.split} if there.split else set(), {there.split} if there.split else set(), False),
+            ("tags", set(one.tags.items()), set(there.tags.items()), "tag" in left_out),
+            ("documents", set(one.document_ids), set(there.documents), bool(left_out)),
+            ("evidence", {tuple(span) for span in one.evidence}, set(there.evidence), "answer" in left_out),
+        ]
+        found += [
+            f"{what} of {name!r}: {ours!r}, not {theirs!r}"
+            for what, ours, theirs, may_lack in pairs
+            if ours != theirs and not (may_lack and ours <= theirs)
+        ]
     return found
 
 

@@ -11,10 +11,12 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class RefusedError(Exception):
@@ -35,10 +37,18 @@ class Asked:
 
 @dataclass
 class Content:
-    """Documents and questions by id."""
+    """Documents and questions by id, and how many rows of a published corpus are none."""
 
     documents: dict[str, str] = field(default_factory=dict)
     questions: dict[str, Asked] = field(default_factory=dict)
+    unsound: int = 0
+
+    def sound(self, make: Callable[..., T], *values: object) -> Iterator[T]:
+        """What is made of a row; nothing, and counted, if it is unsound."""
+        try:
+            yield make(*values)
+        except RefusedError:
+            self.unsound += 1
 
 
 # Bytes and characters
@@ -264,52 +274,76 @@ def _table_evidence(value: object, first: str) -> tuple[tuple[str, int, int], ..
 def squad(file: Path) -> Content:
     content, counts = Content(), dict[str, int]()
     for article in of_type(of_type(json_in(text_in(file)), dict).get("data"), list):
-        title = text_field(of_type(article, dict).get("title", "")) or file.stem
-        for paragraph in of_type(article.get("paragraphs"), list):
-            counts[title] = counts.get(title, 0) + 1
-            document = f"{title}-{counts[title]}"
-            content.documents[document] = text_field(of_type(paragraph, dict).get("context"))
-            add(content, _squad_questions(document, content.documents[document], paragraph))
+        for title, paragraphs in content.sound(_squad_article, article, file.stem):
+            for paragraph in paragraphs:
+                counts[title] = counts.get(title, 0) + 1
+                document = f"{title}-{counts[title]}"
+                for context, asked in content.sound(_squad_paragraph, paragraph):
+                    content.documents[document] = context
+                    for item in asked:
+                        add(content, content.sound(_squad_question, content, document, item))
     return content
 
 
-def _squad_questions(document: str, context: str, paragraph: dict[str, Any]) -> Iterator[tuple[str, Asked]]:
-    for item in of_type(paragraph.get("qas"), list):
-        impossible = of_type(of_type(item, dict).get("is_impossible", False), bool)
-        spans = []
-        for answer in of_type(item.get("answers"), list):
-            quote, start = of_type(of_type(answer, dict).get("text"), str), whole(answer.get("answer_start"))
-            if quote and start >= 0 and context[start : start + len(quote)] == quote:
-                spans.append((document, start, start + len(quote)))
-        tags = {"impossible": "true"} if impossible else {}
-        yield (
-            id_field(item.get("id")),
-            Asked(text_field(item.get("question")), (document,), evidence=tuple(dict.fromkeys(spans)), tags=tags),
-        )
+def _squad_article(article: Any, stem: str) -> tuple[str, list[Any]]:
+    return text_field(of_type(article, dict).get("title", "")) or stem, of_type(article.get("paragraphs"), list)
+
+
+def _squad_paragraph(paragraph: Any) -> tuple[str, list[Any]]:
+    return text_field(of_type(paragraph, dict).get("context")), of_type(paragraph.get("qas"), list)
+
+
+def _squad_question(content: Content, document: str, item: Any) -> tuple[str, Asked]:
+    impossible = of_type(of_type(item, dict).get("is_impossible", False), bool)
+    answers = of_type(item.get("answers"), list)
+    if impossible and any(not isinstance(one, dict) or one.get("text") != "" for one in answers):
+        raise RefusedError("an answer to what has none")
+    name, text = id_field(item.get("id")), text_field(item.get("question"))
+    context = content.documents[document]
+    spans = [
+        (document, *span)
+        for answer in ([] if impossible else answers)
+        for span in content.sound(_located, context, answer, "text", "answer_start")
+    ]
+    tags = {"impossible": "true"} if impossible else {}
+    return name, Asked(text, (document,), evidence=tuple(dict.fromkeys(spans)), tags=tags)
+
+
+def _located(context: str, answer: Any, text: str, start: str) -> tuple[int, int]:
+    quote, at = of_type(of_type(answer, dict).get(text), str), whole(answer.get(start))
+    if not quote or at < 0 or context[at : at + len(quote)] != quote:
+        raise RefusedError("no quote")
+    return at, at + len(quote)
 
 
 def beir(folder: Path) -> Content:
     """Titles and texts, and the queries that are judged; a null or NaN field is no field."""
-    content = Content()
+    content, asked = Content(), dict[str, str]()
     for row in json_lines(folder / "corpus.jsonl", nan=True):
-        title, text = row.get("title"), row.get("text")
-        parts = [text_field(one) for one in (title, text) if one is not None and one != ""]
-        content.documents[id_field(key(row, "_id"))] = "\n".join(parts)
-    asked = {
-        id_field(key(row, "_id")): text_field(key(row, "text"))
-        for row in json_lines(folder / "queries.jsonl", nan=True)
-    }
+        key(row, "_id"), key(row, "text")
+        content.documents.update(content.sound(_beir_document, row))
+    for row in json_lines(folder / "queries.jsonl", nan=True):
+        key(row, "_id"), key(row, "text")
+        asked.update(content.sound(lambda row: (id_field(row["_id"]), text_field(row["text"])), row))
     gold: dict[str, dict[str, None]] = {}
     records = csv_records(text_in(folder / "qrels" / "test.tsv"), "\t")
     if next(records, None) != ["query-id", "corpus-id", "score"]:
         raise RefusedError("no header")
     for record in records:
-        if len(record) != 3 or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", record[2], re.ASCII):
+        if len(record) != 3 or not re.fullmatch(r" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *", record[2], re.ASCII):
             raise RefusedError("no judgement")
         of_query = gold.setdefault(record[0], {})
         if float(record[2]) > 0:
             of_query[record[1]] = None
     return add(content, ((one, Asked(text, tuple(gold[one]))) for one, text in asked.items() if one in gold))
+
+
+def _beir_document(row: dict[str, Any]) -> tuple[str, str]:
+    title = "" if row.get("title") is None else text_field(row["title"])
+    if row["text"] is None and title.strip():
+        return id_field(row["_id"]), title
+    text = text_field(row["text"])
+    return id_field(row["_id"]), f"{title}\n{text}" if title else text
 
 
 def chroma(folder: Path) -> Content:
@@ -320,62 +354,100 @@ def chroma(folder: Path) -> Content:
         except UnicodeDecodeError as error:
             raise RefusedError(str(error)) from error
     for number, row in enumerate(csv_rows(folder / "questions_df.csv"), 1):
-        document = key(row, "corpus_id")
-        text = key(content.documents, document)
-        spans = []
-        for item in of_type(json_in(key(row, "references")), list):
-            quote, start = of_type(of_type(item, dict).get("content"), str), whole(item.get("start_index"))
-            end = whole(item.get("end_index"))
-            if not quote or start < 0 or text[start:end] != quote:
-                raise RefusedError("no quote")
-            spans.append((document, start, end))
-        asked = Asked(key(row, "question"), (document,), evidence=tuple(dict.fromkeys(spans)))
-        content.questions[f"{document}-{number}"] = asked
+        add(content, content.sound(_chroma_question, content.documents, number, row))
     return content
+
+
+def _chroma_question(documents: dict[str, str], number: int, row: dict[str, str]) -> tuple[str, Asked]:
+    document = key(row, "corpus_id")
+    text = key(documents, document)
+    spans = []
+    for item in of_type(json_in(key(row, "references")), list):
+        start, end = _located(text, item, "content", "start_index")
+        if whole(item.get("end_index")) != end:
+            raise RefusedError("another end")
+        spans.append((document, start, end))
+    asked = Asked(filled(key(row, "question")), (document,), evidence=tuple(dict.fromkeys(spans)))
+    return f"{document}-{number}", asked
 
 
 def pubmedqa(file: Path) -> Content:
     content = Content()
-    for pubmed_id, item in of_type(json_in(text_in(file), nan=True), dict).items():
-        contexts = [text_field(one) for one in of_type(of_type(item, dict).get("CONTEXTS"), list)]
-        content.documents[text_field(pubmed_id)] = "\n\n".join(contexts)
-        decision, year = item.get("final_decision"), item.get("YEAR")
-        content.questions[pubmed_id] = Asked(
-            text_field(item.get("QUESTION")),
-            (pubmed_id,),
-            reference=None if decision is None or decision == "" else text_field(decision),
-            tags={} if year is None or year == "" else {"year": single(year)},
-        )
+    for pubmed_id, item in of_type(json_in(text_in(file)), dict).items():
+        if not isinstance(item, dict):
+            content.unsound += 1
+            continue
+        content.documents.update(content.sound(_pubmedqa_document, pubmed_id, item))
+        add(content, content.sound(_pubmedqa_question, content, pubmed_id, item))
     return content
+
+
+def _pubmedqa_document(pubmed_id: str, item: dict[str, Any]) -> tuple[str, str]:
+    contexts, names = ([text_field(one) for one in of_type(item.get(name), list)] for name in ("CONTEXTS", "LABELS"))
+    if len(contexts) != len(names):
+        raise RefusedError("another number of labels")
+    return text_field(pubmed_id), "\n\n".join(contexts)
+
+
+def _pubmedqa_question(content: Content, pubmed_id: str, item: dict[str, Any]) -> tuple[str, Asked]:
+    decision, year = item.get("final_decision"), item.get("YEAR")
+    reference = None if decision is None else filled(decision)
+    asked = Asked(text_field(item.get("QUESTION")), (text_field(pubmed_id),), reference=reference)
+    if year is not None:
+        asked.tags.update(("year", one) for one in content.sound(_year, year))
+    for name in ("reasoning_required_pred", "reasoning_free_pred"):
+        if item.get(name) not in (None, "yes", "no", "maybe"):
+            content.unsound += 1
+    return pubmed_id, asked
+
+
+def _year(value: object) -> str:
+    if isinstance(value, bool) or not single(value):
+        raise RefusedError("no year")
+    return single(value)
 
 
 def evidence_inference(folder: Path) -> Content:
     content = Content()
-    valid: dict[str, list[tuple[str, tuple[int, int] | None]]] = {}
+    valid: dict[str, list[tuple[str, tuple[int, int] | None, str]]] = {}
     for row in csv_rows(folder / "v2_annotations.csv"):
-        offsets = [key(row, name) for name in ("Evidence Start", "Evidence End")]
+        for name in ("UserID", "PromptID", "Evidence Start", "Evidence End", "Label", "Annotations"):
+            key(row, name)
         if key(row, "Valid Label") == "True" and key(row, "Valid Reasoning") == "True":
-            start, end = (int(_number(one)) for one in offsets)
-            named = re.sub("(in|de)crease$", r"\1creased", key(row, "Label"))
-            marked = (named, None if start < 0 else (start, end))
-            valid.setdefault(key(row, "PromptID"), []).append(marked)
+            valid.setdefault(row["PromptID"], []).extend(content.sound(_annotation, row))
     for row in csv_rows(folder / "prompts_merged.csv"):
         found = valid.get(key(row, "PromptID"), [])
-        if len({one for one, _ in found}) != 1:
-            continue
-        document = f"PMC{key(row, 'PMCID')}"
-        try:
-            content.documents[document] = (folder / "txt_files" / f"{document}.txt").read_bytes().decode("utf-8")
-        except (OSError, ValueError) as error:
-            raise RefusedError(str(error)) from error
-        outcome, given, other = (key(row, name).strip() for name in ("Outcome", "Intervention", "Comparator"))
-        content.questions[row["PromptID"]] = Asked(
-            f"Compared with {other}, what was the effect of {given} on {outcome}?",
-            (document,),
-            reference=found[0][0],
-            evidence=tuple(sorted({(document, *span) for _, span in found if span})),
-        )
+        if len({one for one, _, _ in found}) == 1:
+            add(content, content.sound(_evidence_question, content, folder, row, found))
     return content
+
+
+def _annotation(row: dict[str, str]) -> tuple[str, tuple[int, int] | None, str]:
+    start, end = (int(_number(row[name])) for name in ("Evidence Start", "Evidence End"))
+    named = re.sub("(in|de)crease$", r"\1creased", row["Label"])
+    if named not in ("significantly increased", "significantly decreased", "no significant difference"):
+        raise RefusedError("no label")
+    return named, None if start < 0 else (start, end), row["Annotations"]
+
+
+def _evidence_question(content: Content, folder: Path, row: dict[str, str], found: list[Any]) -> tuple[str, Asked]:
+    document = f"PMC{key(row, 'PMCID')}"
+    file = folder / "txt_files" / f"{document}.txt"
+    if not re.fullmatch(r"PMC[0-9]+", document) or not file.is_file():
+        raise RefusedError("no article")
+    try:
+        text = content.documents[document] = file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedError(str(error)) from error
+    spans = set()
+    for _, span, marked in found:
+        if span is not None and (span[0] >= span[1] or text[slice(*span)] != marked):
+            content.unsound += 1
+        elif span is not None:
+            spans.add((document, *span))
+    outcome, given, other = (key(row, name).strip() for name in ("Outcome", "Intervention", "Comparator"))
+    asked = f"Compared with {other}, what was the effect of {given} on {outcome}?"
+    return row["PromptID"], Asked(asked, (document,), reference=found[0][0], evidence=tuple(sorted(spans)))
 
 
 def _number(text: str) -> str:

@@ -137,7 +137,7 @@ def _instructions(text: str, path: Path) -> Iterator[Instruction]:
         if name in KEYED:
             key, value = _first_word(value)
         if not value.rstrip("\r\n"):
-            found = f"{where}: {line.strip()!r} has no value"
+            found = f"{where}: {line.strip()!r:.60} has no value"
             raise InputError(found, "a value at the end of the line", "add the value, or remove the line")
         while not _is_closed(value.strip()):
             _, following = next(numbered, (0, ""))
@@ -163,7 +163,7 @@ def _known(word: str, where: str) -> str:
     near = difflib.get_close_matches(word.lower(), INSTRUCTIONS, 1)
     hint = f" (did you mean {near[0].upper()}?)" if near else ""
     known = ", ".join(INSTRUCTIONS).upper()
-    raise InputError(f"{where}: unknown instruction {word!r}", f"one of {known}", f"correct or remove it{hint}")
+    raise InputError(f"{where}: unknown instruction {word!r:.60}", f"one of {known}", f"correct or remove it{hint}")
 
 
 def _quote(value: str) -> str:

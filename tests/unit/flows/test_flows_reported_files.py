@@ -97,7 +97,9 @@ def test_a_truth_value_or_number_is_the_label_that_it_is_mapped_to(check):
 
 
 def test_any_other_truth_value_is_refused_with_the_mapping(check):
-    assert refused(check(DOCS, ANSWERED, f'labels = ["yes", "no"]\n{MAPPED} }}')) == (
+    code, lines = check(DOCS, ANSWERED, f'labels = ["yes", "no"]\n{MAPPED} }}')
+    assert (code, len(lines)) == (2, 3)
+    assert lines[0] == (
         "tercet: questions.jsonl, row 1, field 'answer': the truth value true: expected a text that is one of the "
         'labels; say in question_columns what each value means, such as reference_values = { true = "yes" }.'
     )
@@ -185,7 +187,9 @@ def test_documents_without_a_source_are_refused(check, tmp_path):
     [
         ("sample = true", "corpus.sample is the truth value true: expected a number"),
         ('sample = "5"', "corpus.sample is '5': expected a number; remove the quotes"),
-        ("seed = 1.5", "corpus.seed = 1.5"),
+        ("seed = 1.5", "corpus.seed is 1.5: expected a whole number"),
+        ('sample = "many"', "corpus.sample is 'many': expected a whole number; correct the value"),
+        ('name = "/"', "corpus.name is '/': expected a text of the form ^[A-Za-z0-9]"),
         ("held_out_fraction = nan", "corpus.held_out_fraction = nan: expected a finite number"),
         ("name = 5", "corpus.name is 5: expected a text; write the value in quotes"),
         (f"seed = {'9' * 30}", f"corpus.seed = {'9' * 30}: expected a finite number of 64 bits"),
@@ -200,3 +204,20 @@ def test_a_text_in_another_encoding_is_named_with_its_line(check):
         check(b'{"id":"d1","text":"A."}\n{"id":"d2","text":"caf\xe9"}\n', QUESTION)
     )
     assert "like UTF-16 without a byte order mark" in refused(check(DOCS.encode("utf-16-le"), QUESTION))
+
+
+def test_all_bad_rows_are_listed_and_not_only_the_first(check):
+    documents = DOCS + '{"id":"d3","text":""}\n{"id":"d4","text":5}\n'
+    questions = QUESTION + "".join(
+        f'{{"id":"q{number}","text":"{text}","document_ids":["{document}"]}}\n'
+        for number, text, document in ((2, "", "d1"), (3, "Is it?", "d9"), (4, "Is it?", "d3"))
+    )
+    code, lines = check(documents, questions)
+    assert code == 2
+    assert [line.split(": ")[1] for line in lines] == [
+        "docs.jsonl, row 3, field 'text'",
+        "docs.jsonl, row 4, field 'text'",
+        "questions.jsonl, row 2, field 'text'",
+        lines[3].split(": ")[1],  # the question about d9; that about d3 is not judged before d3 can be read
+    ]
+    assert "document 'd9' is not in the corpus" in lines[3]

@@ -220,12 +220,14 @@ def test_a_panic_of_polars_is_one_line_and_nothing_else(tmp_path, capfd):
     pl.DataFrame({"id": ["d1", "d2"], "text": ["one", "two"]}).write_parquet(file, compression="uncompressed")
     content = file.read_bytes()
     kinds = set()
-    for at in range(len(content)):  # every byte in turn: some of them make Polars panic
+    for at in range(len(content)):  # until a byte makes Polars panic
         file.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
         try:
             list(read_parquet_rows(file))
         except InputError as error:
             kinds.add(str(error).split("(")[1].split(":")[0])
+        if "PanicException" in kinds:
+            break
     assert "PanicException" in kinds
     assert capfd.readouterr().err == ""
 
