@@ -4,6 +4,7 @@ An independent strict reader (`strict_reader`) is the oracle. What Tercet refuse
 fault: Tercet also checks that ids are unique, that documents exist, and the like.
 """
 
+import json
 import signal
 from collections import Counter
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from random import Random
 import pytest
 
 from corpora.errors import InputError
+from corpora.reading import strict_json
 from tests.reference.fuzzed_formats import FORMATS, mutated, sound
 from tests.reference.strict_reader import RefusedError
 
@@ -116,3 +118,9 @@ def test_ten_thousand_fuzzed_files(tmp_path):
     print(f"{'all':20}", dict(sorted(total.items())))  # noqa: T201
     assert faults == []
     assert sum(total.values()) >= 10_000
+
+
+def test_a_reader_that_keeps_the_last_key_is_found_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(strict_json, "_STRICT", json.JSONDecoder())
+    _, faults = fuzz("tables.jsonl", 200, tmp_path)
+    assert "a key twice" in " ".join(faults)
