@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -118,4 +119,6 @@ def no_fast_tokenizer(folder: Path) -> InputError:
         return InputError(found, expected, "add it from the model's publisher, or check the path of the embedder")
     where = repr(str(folder))
     code = f"from transformers import AutoTokenizer as A; A.from_pretrained({where}).save_pretrained({where})"
-    return InputError(found, expected, f"make it from the vocabulary: python -c {shlex.quote(code)}")
+    # In double quotes it can be read; they do not protect these characters from a shell.
+    quoted = shlex.quote(code) if set(code) & set('"$`\\!') else f'"{code}"'
+    return InputError(found, expected, f"make it from the vocabulary: {shlex.quote(sys.executable)} -c {quoted}")

@@ -243,9 +243,9 @@ def _judgement(file: Path, number: int, row: list[object]) -> Judgement:
 def _score(file: Path, number: int, value: object) -> float:
     """A judgement's score; Parquet has it as a number, a text file as the digits of a number and nothing else."""
     score = math.nan
-    if (isinstance(value, str) and _NUMBER.fullmatch(value)) or (
-        isinstance(value, int | float) and not isinstance(value, bool)
-    ):
+    if isinstance(value, str):
+        score = float(value) if _NUMBER.fullmatch(value) else score
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         score = float(value)
     if not math.isfinite(score):
         raise RowError(str(file), number, HEADER[2], f"{value!r:.60}", "a number", REMEDY)

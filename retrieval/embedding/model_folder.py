@@ -45,8 +45,9 @@ def window_of(folder: Path) -> int:
     Raises:
         InputError: no file in the folder says so, or a limit is not a whole number.
     """
-    limits = [_limit(file, "max_seq_length") for file in sorted(folder.glob("sentence_*_config.json"))]
-    limits += [_limit(folder / "tokenizer_config.json", "model_max_length"), _positions(folder / "config.json")]
+    limits = [limit for file in sorted(folder.glob("sentence_*_config.json")) for limit in _own_limits(file)]
+    tokenizer = folder / "tokenizer_config.json"
+    limits += [_limit(tokenizer, _read(tokenizer), "model_max_length"), _positions(folder / "config.json")]
     known = [limit for limit in limits if limit is not None]
     if not known:
         raise InputError(
@@ -57,9 +58,16 @@ def window_of(folder: Path) -> int:
     return min(known)
 
 
-def _limit(file: Path, name: str) -> int | None:
+def _own_limits(file: Path) -> list[int | None]:
+    """What sentence-transformers' own file states: the limit itself, or what the tokenizer is told."""
+    said = _read(file)
+    told = [said[key] for key in ("processor_kwargs", "tokenizer_args") if isinstance(said.get(key), dict)]
+    return [_limit(file, said, "max_seq_length"), *(_limit(file, one, "model_max_length") for one in told)]
+
+
+def _limit(file: Path, said: dict[str, Any], name: str) -> int | None:
     """A limit that a file states; None where it states none, as a missing or huge number or one below 1 does."""
-    limit = _read(file).get(name)
+    limit = said.get(name)
     if limit is None:
         return None
     is_whole = isinstance(limit, int | float) and not isinstance(limit, bool) and limit == limit // 1
@@ -70,7 +78,8 @@ def _limit(file: Path, name: str) -> int | None:
 
 
 def _positions(file: Path) -> int | None:
-    limit, config = _limit(file, "max_position_embeddings"), _read(file)
+    config = _read(file)
+    limit = _limit(file, config, "max_position_embeddings")
     if limit is None or config.get("model_type") not in _COUNT_FROM_PADDING:
         return limit
     padding = config.get("pad_token_id")

@@ -48,7 +48,7 @@ def test_a_folder_with_a_vocabulary_alone_is_told_the_command_that_makes_a_fast_
     assert len(str(error.value).splitlines()) == 1
     command = str(error.value).rpartition("make it from the vocabulary: ")[2].removesuffix(".")
     program, option, code = shlex.split(command)
-    assert (program, option) == ("python", "-c")
+    assert (program, option) == (sys.executable, "-c")
     compile(code, "the command", "exec")
     assert repr(str(minilm_vocabulary)) in code
 
@@ -59,7 +59,7 @@ def test_that_command_makes_the_tokenizer_that_the_model_was_published_with(mini
     with pytest.raises(InputError) as error:
         EmbedderTokenizer(minilm_vocabulary)
     command = str(error.value).rpartition("make it from the vocabulary: ")[2].removesuffix(".")
-    subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True, timeout=300)
+    subprocess.run(shlex.split(command), check=True, timeout=300)
     made = EmbedderTokenizer(minilm_vocabulary)
     texts = ["The ferry's café leaves at NINE, unless it rains: 3.5 km.", "ประตู 汉字 naïve ﬁne \u200b", ""]
     assert [made.raw.encode(text).ids for text in texts] == [minilm.raw.encode(text).ids for text in texts]

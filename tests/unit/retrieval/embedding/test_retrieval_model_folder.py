@@ -36,8 +36,10 @@ def test_without_it_the_window_is_the_smaller_of_tokenizer_and_model(folder):
 def test_the_window_is_the_smallest_limit_that_any_file_states(folder):
     made = folder(sentence_bert_config={"max_seq_length": 1024}, config={"max_position_embeddings": 512})
     assert window_of(made) == 512
+    assert window_of(folder(sentence_bert_config={"processor_kwargs": {"model_max_length": 300}})) == 300
+    assert window_of(folder(sentence_bert_config={"max_seq_length": 400, "tokenizer_args": {"do_lower": True}})) == 400
     assert window_of(folder(tokenizer_config={"model_max_length": 384})) == 384
-    assert window_of(folder(tokenizer_config={"model_max_length": int(1e30)})) == 512
+    assert window_of(folder(tokenizer_config={"model_max_length": int(1e30)})) == 400
 
 
 @pytest.mark.parametrize("kind", ["roberta", "xlm-roberta", "mpnet", "camembert", "longformer"])
