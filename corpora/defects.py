@@ -12,10 +12,21 @@ import polars as pl
 from corpora.errors import InputError, RowError
 
 OnDefect = Literal["refuse", "skip"]
-Kind = Literal["document", "question", "judgement", "gold document", "answer", "text", "annotation", "annotator", "tag"]
+Kind = Literal[
+    "document",
+    "question",
+    "judgement",
+    "gold document",
+    "answer",
+    "evidence span",
+    "text",
+    "annotation",
+    "annotator",
+    "tag",
+]
 MOST_LEFT_OUT = 0.5  # a corpus that has lost more of its documents, say, is another corpus
 # Losing these changes what is measured; the other kinds are only more that is known of a document or question.
-ESSENTIAL: tuple[Kind, ...] = ("document", "question", "judgement", "answer", "annotation")
+ESSENTIAL: tuple[Kind, ...] = ("document", "question", "judgement", "evidence span", "annotation")
 LEFT_OUT = pl.Schema(
     {"file": pl.String(), "row": pl.String(), "kind": pl.String(), "id": pl.String(), "reason": pl.String()}
 )
@@ -147,7 +158,6 @@ class Defects:
     def left_out(self, n_documents: int, n_questions: int) -> LeftOut:
         """What was left out so far, of a corpus that has kept so many documents and questions."""
         lost = Counter(defect.kind for defect in self._found)
-        kept = {"document": n_documents, "question": n_questions}
+        kept: dict[Kind, int] = {"document": n_documents, "question": n_questions}
         # A reader may pass over rows of its own accord, such as queries of another split; those are not counted.
-        n_read: dict[str, int] = {kind: kept.get(kind, self._n_read[kind] - n) + n for kind, n in lost.items()}
-        return LeftOut(tuple(self._found), n_read)
+        return LeftOut(tuple(self._found), {**self._n_read, **{kind: n + lost[kind] for kind, n in kept.items()}})

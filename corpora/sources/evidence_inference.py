@@ -187,7 +187,7 @@ def _question(folder: Path, asked: _Asked, texts: dict[str, str], defects: Defec
     for number, one, marked in asked.found:
         if one.span is not None:
             locate = partial(_located, folder / ANNOTATIONS, number, article, texts[article], one.span, marked)
-            spans |= dict.fromkeys(defects.made("answer", row["PromptID"], locate))
+            spans |= dict.fromkeys(defects.made("evidence span", row["PromptID"], locate))
     return Question(
         id=row["PromptID"],
         text=QUESTION.format(**{name: row[name].strip() for name in _PROMPT_FIELDS[2:]}),

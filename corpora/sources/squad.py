@@ -35,7 +35,8 @@ def read_squad(path: Path, defects: Defects | None = None) -> Corpus:
     carries the tag `impossible`; in an export it is one without answers. No question has a reference label, because the
     answers are free text.
 
-    Where something may be left out, an answer that is not at its offset is, and the others stay.
+    Where something may be left out, an answer that is not at its offset is, and the others stay; a question that loses
+    all of its answers is left out too.
 
     Args:
         path: the JSON file; or a Parquet file, a folder of such files, or lines of JSON.
@@ -146,6 +147,9 @@ def _question(file: Path, document: Document, number: int, item: object, defects
     for answer in () if impossible else answers:
         made = defects.made("answer", question_id, partial(_span, file, document, question_id, answer))
         spans |= dict.fromkeys(made)
+    if answers and not impossible and not spans:
+        found = f"none of {len(answers)} answers is at its offset"
+        raise RowError(str(file), question_id, "answers", found, "at least one answer that is", REMEDY)
     tags = {IMPOSSIBLE: "true"} if impossible else {}
     return Question(question_id, text, (document.id,), evidence=tuple(spans), tags=tags)
 

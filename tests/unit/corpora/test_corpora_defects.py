@@ -40,7 +40,11 @@ def test_a_defect_is_noted_and_the_rest_goes_on():
     left_out = defects.left_out(n_documents=2, n_questions=0)
     assert left_out.defects == (Defect("a.jsonl", "3", "document", "d1", "text: null (expected a text)"),)
     assert left_out.defects[0].line == "a.jsonl, row 3: document 'd1': text: null (expected a text)"
-    assert (left_out.counts, left_out.n_read, left_out.line()) == ({"document": 1}, {"document": 3}, "1 of 3 documents")
+    assert (left_out.counts, left_out.n_read, left_out.line()) == (
+        {"document": 1},
+        {"document": 3, "question": 0},
+        "1 of 3 documents",
+    )
 
 
 def test_an_error_that_is_not_about_a_row_is_always_raised():

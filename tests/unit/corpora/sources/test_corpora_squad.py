@@ -325,8 +325,16 @@ def test_questions_and_paragraphs_that_cannot_be_read_are_left_out(tmp_path):
 
 
 def test_offsets_that_are_all_wrong_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"2 of 3 answers cannot be used"):
-        skipping(tmp_path, article(paragraph(FERRY, qa("q1", answers=(("nine", 21), ("at nine", 18), ("nine", 20))))))
+    shifted = [qa(f"q{number}", answers=(("nine", 21), ("at nine", 18))) for number in range(3)]
+    with pytest.raises(InputError, match=r"3 of 5 questions cannot be used .*none of 2 answers is at its offset"):
+        skipping(tmp_path, article(paragraph(FERRY, *shifted, qa("a"), qa("b"))))
+
+
+def test_a_question_whose_answers_are_nowhere_is_left_out_and_most_answers_may_be(tmp_path):
+    most = qa("q1", answers=(("9", -1), ("IX", -1), ("nine", 20)))
+    corpus = skipping(tmp_path, article(paragraph(FERRY, most, qa("q2", answers=(("9", -1),)), qa("q3"))))
+    assert corpus.questions["question_id"].to_list() == ["q1", "q3"]
+    assert corpus.left_out.line() == "3 of 5 answers and 1 of 3 questions"
 
 
 # Parquet and lines of JSON, as the hub's `datasets` exports them
