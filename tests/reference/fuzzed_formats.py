@@ -125,7 +125,12 @@ def corpus_misreadings(corpus: Corpus, content: Content) -> list[str]:
             ("split", {one.split} if there.split else set(), {there.split} if there.split else set(), False),
             ("tags", set(one.tags.items()), set(there.tags.items()), "tag" in left_out),
             ("documents", set(one.document_ids), set(there.documents), bool(left_out)),
-            ("evidence", {tuple(span) for span in one.evidence}, set(there.evidence), "answer" in left_out),
+            (
+                "evidence",
+                {tuple(span) for span in one.evidence},
+                set(there.evidence),
+                bool(left_out & {"answer", "evidence span"}),
+            ),
         ]
         found += [
             f"{what} of {name!r}: {ours!r}, not {theirs!r}"

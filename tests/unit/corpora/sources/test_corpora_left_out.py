@@ -37,7 +37,10 @@ def test_evidence_inference_leaves_out_annotations_and_evidence_but_not_their_pr
     first, second = iter_questions(corpus.questions)
     assert (first.id, len(first.evidence), second.id, len(second.evidence)) == ("1", 2, "2", 1)
     assert first.annotators.keys() == {"user 0", "user 3", "user 5"}
-    assert [(kind, identifier) for kind, _, identifier in noted(corpus)] == [("annotation", "1"), ("evidence span", "1")]
+    assert [(kind, identifier) for kind, _, identifier in noted(corpus)] == [
+        ("annotation", "1"),
+        ("evidence span", "1"),
+    ]
 
 
 def test_a_prompt_without_its_article_is_left_out(tmp_path):
