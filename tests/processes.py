@@ -63,6 +63,17 @@ def listening(processes) -> set[str]:
     return found
 
 
+def command_lines(processes) -> list[str]:
+    """What others see of processes: the words of their command lines."""
+    words = []
+    for process in processes:
+        try:
+            words += process.cmdline()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return words
+
+
 class Served(NamedTuple):
     """A running `tercet serve`.
 
@@ -89,12 +100,12 @@ class Served(NamedTuple):
         """The header of a request that may do everything."""
         return f"Basic {base64.b64encode(self.credential.encode()).decode()}"
 
-    def api(self, path, body=None, method=None, **headers):
+    def api(self, path, body=None, method=None):
         """Ask the Prefect API, again where it says that its database is busy, as Prefect's own clients do."""
         request = urllib.request.Request(
             f"{self.address}/api/{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Authorization": self.authorization} | headers,
+            headers={"Content-Type": "application/json", "Authorization": self.authorization},
             method=method or ("GET" if body is None else "POST"),
         )
         for is_last in (False, False, False, True):

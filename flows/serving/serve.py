@@ -141,7 +141,7 @@ def _listen(port: int) -> socket.socket:
         return socket.create_server((LOOPBACK, port))
     except OSError as error:
         raise InputError(
-            f"port {port} of {LOOPBACK} cannot be opened ({error.strerror})",
+            f"port {port} of {LOOPBACK} cannot be opened ({os.strerror(error.errno or 0)})",
             "a free port",
             "choose another --port, or set PREFECT_API_URL if a Prefect server of yours runs there",
         ) from error

@@ -192,7 +192,7 @@ def test_a_page_of_another_origin_gets_nothing_from_the_browser_that_was_let_in(
     assert told == [400, 400, 400, 400, "refused"]
     page.close()
     assert runs(served) == before
-    assert served.deployments("small")["label"]["pull_steps"] is None
+    assert not served.deployments("small")["label"]["pull_steps"]
     assert not (tmp_path / "pwned").exists()
 
 
