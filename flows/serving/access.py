@@ -18,6 +18,7 @@ ENTER = "/tercet/enter"  # the page that lets a browser in
 SERVER_CREDENTIAL = "PREFECT_SERVER_API_AUTH_STRING"  # what the server asks for
 CREDENTIAL = "PREFECT_API_AUTH_STRING"  # what runs and other clients tell it
 ORIGINS = "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"  # of all its names, the one that Prefect looks for first
+UI_API = "PREFECT_SERVER_UI_API_URL"  # to which Prefect's pages tell the credential
 CODE = "TERCET_ENTRY_CODE"
 REPORTS_COOKIE = "TERCET_REPORTS_COOKIE"
 
@@ -44,7 +45,8 @@ class Access:
             cookie: name and value; it opens the reports, and each browser that is let in gets it.
         """
         origins = ",".join(f"http://{host}:{port}" for host in OWN_HOSTS)
-        return {SERVER_CREDENTIAL: self.credential, ORIGINS: origins, CODE: self.code, REPORTS_COOKIE: cookie}
+        settings = {ORIGINS: origins, UI_API: f"http://{LOOPBACK}:{port}/api"}
+        return {SERVER_CREDENTIAL: self.credential, CODE: self.code, REPORTS_COOKIE: cookie, **settings}
 
     def told(self, address: str, *, to_terminal: bool) -> str:
         """How to get in, in two lines.

