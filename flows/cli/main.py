@@ -313,8 +313,9 @@ def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath
     """Offer label, sweep and compare as forms in the Prefect UI.
 
     What is submitted there is run here. EXPERIMENTS (TOML files or bundled names; `demo` if none is given) fill in the
-    forms. If a Prefect server answers on this machine, it is used; otherwise one is started, and stopped at the end.
-    Reports of finished runs are shown on the port after the server's. Everything listens on 127.0.0.1 only.
+    forms. A Prefect server is started, and stopped at the end; if PREFECT_API_URL is set, the one there is used.
+    Reports of finished runs are shown on the port after the server's. Everything listens on 127.0.0.1 only, and the
+    address that is printed lets your browser in.
     """
     from flows.serving.serve import serve_flows
 
