@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -23,6 +23,7 @@ from results.advice.retrieval_choice import choose_retrieval
 from results.advice.verdict import reach_verdicts
 from results.sweep.scoring import score_sweep
 from results.sweep.within import Race
+from retrieval.embedding.unknown_tokens import Unread, unread_warnings
 
 
 class Prepared(NamedTuple):
@@ -32,11 +33,13 @@ class Prepared(NamedTuple):
         retrieved: the rankings, and how good they are.
         contexts: what the readers get to see; None without readers.
         choices: which setting retrieves best, one a cut.
+        unread: how much each embedder cannot read.
     """
 
     retrieved: Retrieved
     contexts: Contexts | None
     choices: list[Advice]
+    unread: Mapping[str, Sequence[Unread]]
 
 
 class Swept(NamedTuple):
@@ -50,6 +53,8 @@ class Swept(NamedTuple):
         choices: which setting retrieves best, one a cut.
         warnings: why the sweep may tell less than it seems to.
         asked: the cost of each shard, by reader.
+        unread: how much each embedder cannot read, by its name.
+        unread: how much each embedder cannot read, by its name.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -58,18 +63,33 @@ class Swept(NamedTuple):
     choices: list[Advice]
     warnings: list[str]
     asked: Mapping[str, list[Asked]]
+    unread: Mapping[str, Sequence[Unread]]
 
 
-def sweep(experiment: Experiment, labeled: Labeled, session: Session, runner: Runner) -> Swept:
-    """Rank every setting, read every cut of every ranking, score, and say which setting to use."""
-    prepared = prepare(experiment, labeled.corpus, session, runner)
+def sweep(
+    experiment: Experiment, labeled: Labeled, session: Session, runner: Runner,
+    unread: Mapping[str, Sequence[Unread]] | None = None,
+) -> Swept:  # fmt: skip
+    """Rank every setting, read every cut of every ranking, score, and say which setting to use.
+
+    Args:
+        experiment: the settings, cuts and readers.
+        labeled: the result of the label flow.
+        session: opens embedders and readers.
+        runner: runs the stages.
+        unread: how much each embedder cannot read, if that was measured.
+    """
+    prepared = prepare(experiment, labeled.corpus, session, runner, unread)
     everything = Asking(experiment.retrieval.controls)
     asking = {reader.label: everything for reader in experiment.readers}
     return read(experiment, labeled, prepared, session, runner, asking)
 
 
-def prepare(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Prepared:
-    """Rank every setting, and cut every ranking: everything that needs no reader."""
+def prepare(
+    experiment: Experiment, corpus: Corpus, session: Session, runner: Runner,
+    unread: Mapping[str, Sequence[Unread]] | None = None,
+) -> Prepared:  # fmt: skip
+    """Rank every setting, and cut every ranking: everything that needs no reader; arguments as for `sweep`."""
     retrieval, how = experiment.retrieval, experiment.scoring
     retrieved = retrieve(retrieval, corpus, how, session, runner, wants_oracle=experiment.wants_oracle)
     contexts = None
@@ -78,7 +98,8 @@ def prepare(experiment: Experiment, corpus: Corpus, session: Session, runner: Ru
             "cut and assemble contexts",
             build_contexts, retrieval, corpus, retrieved.hits, retrieved.oracle, how.seed, session,
         )  # fmt: skip
-    return Prepared(retrieved, contexts, choose_retrieval(corpus, retrieved.tables["retrieval"], how))
+    choices = choose_retrieval(corpus, retrieved.tables["retrieval"], how)
+    return Prepared(retrieved, contexts, choices, unread or {})
 
 
 def read(
@@ -109,5 +130,6 @@ def read(
         verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, how, consensus.rule)
         recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, how)
     warnings = [*one_document(corpus), *find_warnings(tables), *counted_differently(prepared.retrieved.counting)]
+    warnings += [line for name, of_embedder in prepared.unread.items() for line in unread_warnings(name, of_embedder)]
     warnings += [*edge_of_grid([*recommended, *prepared.choices]), *prepared.retrieved.left_out]
-    return Swept(tables, verdicts, recommended, prepared.choices, warnings, asked)
+    return Swept(tables, verdicts, recommended, prepared.choices, warnings, asked, prepared.unread)

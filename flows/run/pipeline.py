@@ -20,7 +20,7 @@ from flows.run.run_tables import Made, run_tables
 from flows.run.until_told import first_look, read_until_told, reads_in_looks
 from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
-from flows.stages.indexing import check_questions, check_sizes, needs_vectors
+from flows.stages.indexing import check_questions, check_sizes, measure_unread, needs_vectors
 from flows.stages.runner import Finished, Runner
 from flows.sweep import Swept, sweep
 from results.comparing.agreement import compare_runs
@@ -29,6 +29,7 @@ from results.report.html.page import HTML_REPORT, render_html
 from results.report.plots.plot import Plot
 from results.report.text.report import render_agreement, render_report
 from results.store import REPORT, RunFolder, check_format, read_manifest, read_tables
+from retrieval.embedding.unknown_tokens import Unread
 
 
 class Outcome(NamedTuple):
@@ -66,12 +67,14 @@ def execute(
     sweeps = kind in ("sweep", "run")
     compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
     check_readers(experiment, kind)
+    session.check_prices()
     workspace = session.workspace
     for folder in (workspace.ledger, workspace.embeddings, workspace.samples):
         remove_leftovers(folder)
     runner.run("verify models", verify_models, experiment, session, sweeps)
     corpus = load(experiment, session, runner)
     retrieval = experiment.retrieval
+    unread = runner.run("count unknown tokens", measure_unread, retrieval, corpus, session) if sweeps else {}
     if sweeps and needs_vectors(retrieval.retrievers, wants_oracle=experiment.wants_oracle):
         check_questions(retrieval, corpus, session)
     if experiment.remote_readers:
@@ -81,7 +84,7 @@ def execute(
         session.begin_spending(authorise(quoted, session, confirm, all_corpora=compares, reads=sweeps))
         for line in submit_all(first, session, all_corpora=compares):
             runner.progress.say(line)
-    labeled, swept = label_and_sweep(experiment, corpus, session, runner, sweeps=sweeps)
+    labeled, swept = label_and_sweep(experiment, corpus, session, runner, unread, sweeps=sweeps)
     compared = compare(experiment, labeled, session, runner, probe=kind == "compare") if compares else None
     session.readers.close()
     made = Made(labeled, swept, compared)
@@ -91,13 +94,14 @@ def execute(
 
 
 def label_and_sweep(
-    experiment: Experiment, corpus: Corpus, session: Session, runner: Runner, *, sweeps: bool
-) -> tuple[Labeled, Swept | None]:
+    experiment: Experiment, corpus: Corpus, session: Session, runner: Runner,
+    unread: Mapping[str, Sequence[Unread]], *, sweeps: bool,
+) -> tuple[Labeled, Swept | None]:  # fmt: skip
     """Label everything and then read everything, or both in looks until the advice is told."""
     if reads_in_looks(experiment, sweeps=sweeps):
-        return read_until_told(experiment, corpus, session, runner)
+        return read_until_told(experiment, corpus, session, runner, unread)
     labeled = label(experiment, corpus, session, runner)
-    return labeled, sweep(experiment, labeled, session, runner) if sweeps else None
+    return labeled, sweep(experiment, labeled, session, runner, unread) if sweeps else None
 
 
 def seal_run(

@@ -6,6 +6,7 @@ the looks before, so only what is new is asked. A resumed run takes the same loo
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from results.settings import CUT, SETTING, name_settings
 from results.sweep.judged import line_up
 from results.sweep.race import DROPPED, LOOKS, drop_cells
 from results.sweep.within import Race, cells_alike
+from retrieval.embedding.unknown_tokens import Unread
 
 TOLD = "told"
 
@@ -82,13 +84,16 @@ def first_look(experiment: Experiment, corpus: Corpus) -> Experiment:
     return experiment.with_questions({name: experiment.reading.looks(n)[0] for name, n in asked.items()})
 
 
-def read_until_told(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Told:
+def read_until_told(
+    experiment: Experiment, corpus: Corpus, session: Session, runner: Runner,
+    unread: Mapping[str, Sequence[Unread]] | None = None,
+) -> Told:  # fmt: skip
     """Label and read in looks until the advice of every reader is told, or its budget is used up.
 
     Raises:
         InputError: as the label and sweep flows; the limit on spending only if it is reached in the first look.
     """
-    prepared = prepare(experiment, corpus, session, runner)
+    prepared = prepare(experiment, corpus, session, runner, unread)
     contexts = distinct_contexts(prepared)
     stands = {one.label: _start(experiment, corpus, one, contexts) for one in experiment.readers}
     race = Race(

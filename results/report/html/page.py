@@ -16,6 +16,7 @@ from markupsafe import Markup
 from results.advice.advice import recommended_cells
 from results.report.documents import draw_plots
 from results.report.html.blocks import Block, Examples, Heading, Limits, Prose, Section, Shelf, Table
+from results.report.html.corpus_sections import corpus_sections
 from results.report.html.example_view import view_example
 from results.report.html.labeler_sections import excluded_section, labeler_sections
 from results.report.html.prose import literal_values, split_section
@@ -142,7 +143,8 @@ def _sections(
     if "interactions" in shown:
         sections.append(interaction_section(shown, shelf, limits))
     sections += labeler_sections(manifest, tables, marks, shelf, limits)
-    return [*sections, *_details(tables, shown, marks, verdicts, limits), made_section(manifest)]
+    sections += _details(tables, shown, marks, verdicts, limits)
+    return [*sections, *corpus_sections(manifest, tables, limits), made_section(manifest)]
 
 
 def _details(
