@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,11 +33,13 @@ class Workspace(NamedTuple):
     def spool(self) -> Path | None:
         """Folder of this machine for what cannot be appended to a store at an address; None if the store is a folder.
 
-        It lies with the fetched models: the next run on this machine finds it there.
+        It lies with the fetched models: the next run on this machine finds it there. None too if it cannot be written.
         """
         if is_folder(self.root):
             return None
-        return cache_folder() / "spool" / sha256_text(str(self.root))[:16]
+        folder = cache_folder() / "spool" / sha256_text(str(self.root))[:16]
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        return folder if os.access(there, os.W_OK) else None
 
     @property
     def embeddings(self) -> StorePath:
