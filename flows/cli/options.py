@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
 
 
 class StorePathType(click.ParamType[Any]):

@@ -4,6 +4,7 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from corpora.storage import store_path
 from flows.planning.plan import plan
 from flows.planning.quote import quote
 from flows.run.pipeline import execute
@@ -13,6 +14,7 @@ from flows.session.workspace import Workspace, workspace_of
 from flows.stages.progress import Quiet
 from flows.stages.runner import Runner
 from labeling.remote.spending import LimitError, Usage
+from labeling.votes.vote import Prompt, failed_vote
 from retrieval.embedding.embedder_config import EmbedderConfig
 from tests.doubles.scripted import scripted_session
 
@@ -95,3 +97,26 @@ def test_a_wrong_price_table_is_refused_before_anything_is_asked(tmp_path, kind)
     with Session(workspace, scripted.session.readers) as session, pytest.raises(InputError, match="usd_per_day"):
         execute(experiment, kind, session, Runner(Quiet()))
     assert not (tmp_path / "store").exists()
+
+
+def test_only_a_store_at_an_address_needs_a_spool_on_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERCET_CACHE", str(tmp_path / "cache"))
+    assert Workspace(tmp_path).spool is None
+    one, other = (Workspace(store_path(f"memory://{name}")).spool for name in ("one", "other"))
+    assert one != other
+    assert one.is_relative_to(tmp_path / "cache")
+    monkeypatch.setattr("flows.session.workspace.os.access", lambda *_: False)
+    assert Workspace(store_path("memory://one")).spool is None, "a folder that cannot be written"
+
+
+def test_a_session_killed_over_a_store_at_an_address_leaves_its_votes_to_the_next_on_this_machine(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TERCET_CACHE", str(tmp_path / "cache"))
+    workspace = Workspace(store_path(f"memory://{tmp_path.name}-session"))
+    prompt = Prompt("q", "document", 0, 0, "", "Is it?")
+    killed = Session(workspace)
+    killed.ledger_of("f1", LABELS).append([failed_vote("f1", prompt.key, "empty", 9)])
+    del killed
+    with Session(workspace) as session:
+        assert session.ledger_of("f1", LABELS).missing([prompt]) == []
