@@ -37,6 +37,7 @@ def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
 
     loaded = load_experiment(experiment).with_settings(max_cost=max_cost)
     with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent)) as session:
+        session.providers.say = lambda line: click.echo(line, err=True)
         for line in submit_batches(loaded, session, ask_user):
             click.echo(line)
 

@@ -519,6 +519,8 @@ class ProviderDouble:
     too_long: str | None = None  # a message with this text in it does not fit into the model's context
     blocked: str | None = None  # every chat is refused with 400 and this code, as an account without money is
     shapeless_lists: int = 0  # so many answers to a look at the list of batches are 200 and no list
+    # What an answer to a chat becomes before it is sent or put into a file.
+    echo: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     late_files: int = 0  # looks at an ended batch for which its output file is not there yet, although counted
     # ("before" or "after" processing, method, template); a False before processing means that the request is lost, as
     # if the client had died before it sent it: to kill a client does not unsend what has arrived
@@ -930,7 +932,8 @@ class ProviderDouble:
         except Refusal as refusal:
             return _result(key, custom_id, refusal.status, refusal.body)
         content = CONTENT_OF_FAULT[fault] if fault in CONTENT_OF_FAULT else self.answer(body)
-        return _result(key, custom_id, 200, completion(body, content, key, batch.view["created_at"]))
+        answered = completion(body, content, key, batch.view["created_at"])
+        return _result(key, custom_id, 200, self.echo(answered) if self.echo else answered)
 
     def _bill_lines(self, lines: list[dict[str, Any]]) -> None:
         with self._lock:
@@ -949,6 +952,7 @@ class ProviderDouble:
         self._check_chat(body)
         key, digest = call.headers.get("Idempotency-Key"), digest_of(body)
         answered = completion(body, self.answer(body), f"{self._next('chat')}", int(time.time()))
+        answered = self.echo(answered) if self.echo else answered
         with self._lock:
             if key and key in self._answered:
                 answered = self._answered[key]

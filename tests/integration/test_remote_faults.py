@@ -4,6 +4,7 @@ Whatever happens: every vote is in the ledger once, every request is billed once
 """
 
 import json
+import math
 import re
 import shutil
 import signal
@@ -815,6 +816,59 @@ def test_a_server_without_logprobs_says_so_and_can_be_asked_without(tercet, doub
     write_remote(tmp_path / "far.toml", LOGPROBS.replace("URL", double.url) + '\nlogprobs = "off"')
     finish(tercet)
     assert ledger(Path("runs")).drop("labeler").equals(undisturbed.drop("labeler"))
+
+
+def look(said: str, **top: float) -> dict:
+    """One position of an answer with its most probable tokens."""
+    return {"token": said, "top_logprobs": [{"token": token, "logprob": math.log(p)} for token, p in top.items()]}
+
+
+THINKING = [look("Okay", Okay=0.96, The=0.03, no=0.002), look("yes", yes=0.99, no=0.01)]
+
+
+def thinks(completion: dict) -> dict:
+    """As vLLM with a reasoning parser: the distributions begin with the reasoning, which is not in the text."""
+    completion["choices"][0] |= {
+        "message": {"content": "yes", "reasoning_content": "Okay"},
+        "logprobs": {"content": THINKING},
+    }
+    return completion
+
+
+def thinks_too_long(completion: dict) -> dict:
+    completion["choices"][0] |= {
+        "message": {"content": None}, "finish_reason": "length", "logprobs": {"content": THINKING[:1]},
+    }  # fmt: skip
+    return completion
+
+
+@pytest.mark.parametrize(("echo", "label", "failure"), [(thinks, "yes", None), (thinks_too_long, None, "truncated")])
+def test_hidden_reasoning_is_not_the_answer(echo, label, failure, tercet, double, tmp_path):
+    double.logprobs, double.echo = True, echo
+    write_remote(tmp_path / "far.toml", LOGPROBS.replace("URL", double.url))
+    done = finish(tercet)
+    votes = ledger(Path("runs"))
+    assert votes.select("label", "failure").unique().rows() == [(label, failure)]
+    assert "18 votes were read from the text" in done.output
+    assert session(Path("runs"))["read_from_text"] == REQUESTS
+    (report,) = Path("runs").glob("*/report.md")
+    assert "18 votes were read from the text, because the server's distribution does not fit" in report.read_text()
+
+
+def test_a_server_that_cuts_documents_is_one_line_and_none_of_its_answers_is_kept(tercet, double, tmp_path):
+    def cut(completion: dict) -> dict:
+        completion["usage"]["prompt_tokens"] = min(completion["usage"]["prompt_tokens"], 100)
+        return completion
+
+    double.echo = cut
+    file = write_remote(tmp_path / "far.toml", LOGPROBS.replace("URL", double.url) + '\nlogprobs = "off"')
+    long = 'source = "generated"\ngenerator = { n_documents = 6, words = 1500 }'
+    file.write_text(file.read_text().replace('source = "sample"', long))
+    assert_one_line(label(tercet, "--quiet"), "counts 100 tokens in a prompt of at least", "whole document", "num_ctx")
+    assert ledger(Path("runs")).is_empty()
+    double.echo = None
+    finish(tercet)
+    assert len(ledger(Path("runs"))) == REQUESTS
 
 
 def test_a_server_that_is_not_there_is_one_line(tercet, double, tmp_path):
