@@ -166,7 +166,7 @@ class Provider:
         following: dict[str, str] | None = {}
         seen: set[str] = set()
         for _ in range(self.policy.pages):
-            page = self._page({"limit": 100, **following})
+            page = self._page({"limit": 100, **(following or {})})
             try:
                 listed, following = read_page(page)
             except ValueError as error:  # taken for an empty list, a gateway's page would cause second batches

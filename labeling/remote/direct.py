@@ -181,7 +181,7 @@ class DirectLabeler:
                 "raise its context length (llama-server -c, vLLM --max-model-len, Ollama num_ctx), give "
                 "remote.served_as another name so that its earlier votes are asked anew, and run again"
             )
-        found = f"{self._provider.name} {counts}: it reads only a part"
+        found = f"{self._provider.name} {counts}, so it reads only a part"
         return InputError(found, "a server that reads the whole document", remedy)
 
     def _set_aside(self, worst: Usage, stop: threading.Event) -> None:

@@ -590,6 +590,11 @@ class ProviderDouble:
         """Give `fault` to the next `times` batch lines processed, in the order of the input file."""
         self._chooser.force("line", fault, times)
 
+    def start_anew(self) -> None:
+        """Forget which requests were answered, as a server does that is started again."""
+        with self._lock:
+            self._answered.clear()
+
     def settle(self) -> None:
         """Bring every batch to where the clock says it is, as if someone had looked at it."""
         with self._lock:

@@ -483,7 +483,7 @@ def test_a_part_that_does_not_fit_under_the_limit_is_not_submitted(double, clock
 def test_a_provider_that_shuts_for_hours_is_not_waited_for_in_silence(double, clock, tmp_path):
     double.retry_after = 7200.0
     double.force("POST", "/batches", Fault.RATE_LIMIT_AFTER)
-    with pytest.raises(InputError, match=r"takes no more calls for 2\.0 hours"):
+    with pytest.raises(InputError, match=r"groq asks to wait 2\.0 hours"):
         work(open_desk(tmp_path, clock))
     assert clock.now < 3600, f"{clock.now:.0f} seconds without a word"
     work(open_desk(tmp_path, clock))  # tomorrow
@@ -867,6 +867,7 @@ def test_a_server_that_cuts_documents_is_one_line_and_none_of_its_answers_is_kep
     assert_one_line(label(tercet, "--quiet"), "counts 100 tokens in a prompt of at least", "whole document", "num_ctx")
     assert ledger(Path("runs")).is_empty()
     double.echo = None
+    double.start_anew()
     finish(tercet)
     assert len(ledger(Path("runs"))) == REQUESTS
 
