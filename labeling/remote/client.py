@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from corpora.errors import InputError
 from labeling.prompting.remote_config import RemoteConfig
+from labeling.remote.listing import MOST_PAGES, read_files, read_page
 from labeling.remote.sdk import NO_KEY, find_key, open_groq, open_openai
 
 T = TypeVar("T")
@@ -169,11 +170,11 @@ class Provider:
     def files(self) -> dict[str, tuple[str, int]]:
         """The batch files uploaded with this key, from the first page of the list: id and size in bytes by name."""
         page = self._json(self._call(lambda: self._client.files.with_raw_response.list()))
-        return {
-            str(one.get("filename")): (str(one["id"]), int(one.get("bytes") or 0))
-            for one in page.get("data") or ()
-            if isinstance(one, dict) and one.get("purpose") == "batch"
-        }
+        return read_files(page)
+
+    def file(self, file_id: str) -> dict[str, Any]:
+        """What the provider says about a file, such as its size in `bytes`."""
+        return self._json(self._call(lambda: self._client.files.with_raw_response.retrieve(file_id)))
 
     def create_batch(self, file_id: str, endpoint: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         """Create a batch from an uploaded file; call it only once, because nothing prevents a second batch."""
@@ -195,25 +196,31 @@ class Provider:
     def batches(self) -> Iterator[dict[str, Any]]:
         """All batches of this key, newest first, page by page.
 
-        OpenAI pages by `after`; Groq gives them all, or a cursor for the next page.
+        OpenAI pages by `after`; Groq gives them all, or a cursor for the next page. A page that brings nothing new is
+        the last: a server that knows no pages gives the same one again.
+
+        Raises:
+            ProviderError: a page is not a list of batches.
+            InputError: the list does not end.
         """
-        query: dict[str, Any] | None = {"limit": 100}
+        following: dict[str, str] | None = {}
         seen: set[str] = set()
-        while query is not None:
-            page = self._page(query)
-            listed = page.get("data")
-            if not isinstance(listed, list):  # a gateway's page: taken for an empty list, it would cause second batches
-                raise ProviderError(self.clean(f"no list of batches in {page!r}"), status=None, sent=True)
-            mine = (one for one in listed if isinstance(one, dict) and isinstance(one.get("id"), str))
-            new = [one for one in mine if one["id"] not in seen]
+        for _ in range(MOST_PAGES):
+            page = self._page({"limit": 100, **(following or {})})
+            try:
+                listed, following = read_page(page)
+            except ValueError as error:  # taken for an empty list, a gateway's page would cause second batches
+                raise ProviderError(self.clean(f"{error} in {page!r}"), status=None, sent=True) from None
+            new = [one for one in listed if one["id"] not in seen]
             seen |= {one["id"] for one in new}
             yield from new
-            cursor = (page.get("paging") or {}).get("next_cursor")
-            query = None
-            if new and cursor:
-                query = {"limit": 100, "cursor": cursor}
-            elif new and page.get("has_more"):
-                query = {"limit": 100, "after": new[-1]["id"]}
+            if following is None or (listed and not new):
+                return
+        raise InputError(
+            f"the list of batches at {self.name} does not end ({MOST_PAGES} pages with {len(seen)} batches)",
+            "a list that ends, since a batch is only created if the list does not show it",
+            f"ask {self.name} about it, and run again later: everything so far is kept",
+        )
 
     def has_batches(self) -> bool:
         """Whether the plan of this key includes batches, found out by asking for their list."""
