@@ -23,7 +23,7 @@ class OffTheWire(Provider):
     def _ask(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> bytes:
         headers = {"Content-Type": kind, "Authorization": "Bearer off-the-wire"}
         reply = self.double.serve(read_call(method, f"/v1{path}", headers, body))
-        if reply is None:
+        if reply is None or reply.cut:
             raise ProviderError("cut off", status=None, sent=True)
         if reply.status != 200:
             error = json.loads(reply.body)["error"]

@@ -107,6 +107,19 @@ def test_stopped_half_way_the_other_half_has_no_answer(status):
     assert judge(look(status, None, "e", Counts(N, 0, 1)), N, Found(1)) == Word(FINAL, n_more=2)
 
 
+@pytest.mark.parametrize("status", ["expired", "cancelled"])
+@pytest.mark.parametrize(
+    ("counts", "found"),
+    [
+        (Counts(N, 0, 0), LATE),
+        (Counts(N, 2, 0), WHOLE._replace(has_output=False, is_whole=False)),
+        (Counts(N, 0, 0), Found(1, is_whole=False)),
+    ],
+)
+def test_stopped_with_an_output_that_is_not_here_whole_is_waited_for(status, counts, found):
+    assert judge(look(status, "o", None, counts), N, found) == Word(WAITS)
+
+
 # What a provider says, in any shape
 
 

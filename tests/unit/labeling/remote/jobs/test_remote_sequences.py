@@ -363,8 +363,11 @@ def test_a_batch_is_found_by_its_file_where_the_list_has_no_tags(tmp_path):
 
 
 def test_a_batch_that_is_listed_as_failed_is_looked_at_before_another_is_created(tmp_path):
-    double = double_of(latency=0.0)
-    double.force("POST", "/batches", Fault.CUT_BODY)
+    """As in a store that was copied before its batch was submitted."""
+    double = double_of()
+    first = open_desk(tmp_path / "first", double)
+    first.plan(PROMPTS)
+    first.submit()
     listed = double._list_batches
 
     def stale(call):
@@ -372,9 +375,9 @@ def test_a_batch_that_is_listed_as_failed_is_looked_at_before_another_is_created
         return page | {"data": [batch | {"status": "failed"} for batch in page["data"]]}
 
     double._list_batches = stale
-    work(open_desk(tmp_path, double))
+    work(open_desk(tmp_path / "second", double))
     assert len(double.batches) == 1
-    assert_once(tmp_path, double)
+    assert_once(tmp_path / "second", double)
 
 
 # Odd shapes
