@@ -522,6 +522,10 @@ class ProviderDouble:
     # What an answer to a chat becomes before it is sent or put into a file.
     echo: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     late_files: int = 0  # looks at an ended batch for which its output file is not there yet, although counted
+    # What a look at a batch is told instead of the truth, and what a download of a result file (its id, its content)
+    # brings; both may raise a `Refusal`.
+    tell: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    send: Callable[[str, bytes], bytes] | None = None
     # ("before" or "after" processing, method, template); a False before processing means that the request is lost, as
     # if the client had died before it sent it: to kill a client does not unsend what has arrived
     on_request: Callable[[str, str, str], bool | None] | None = None
@@ -734,7 +738,8 @@ class ProviderDouble:
         file.was_halved = call.fault is Fault.HALF_LINE or (
             not again and self._chooser.draw(self.faults, (Fault.HALF_LINE,), key) is not None
         )
-        return _without_half_of_last_line(file.content) if file.was_halved else file.content
+        content = _without_half_of_last_line(file.content) if file.was_halved else file.content
+        return self.send(call.id, content) if self.send else content
 
     # -- batches
 
@@ -789,7 +794,7 @@ class ProviderDouble:
             if view["output_file_id"] and self.late_files > 0:
                 self.late_files -= 1
                 view["output_file_id"] = None
-            return view
+        return self.tell(view) if self.tell else view
 
     def forget_batch(self, batch_id: str) -> None:
         """As a provider does after some weeks."""

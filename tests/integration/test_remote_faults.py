@@ -144,13 +144,14 @@ LINES = (Fault.DUPLICATE_LINE, Fault.MISSING_LINE, Fault.UNKNOWN_LINE, Fault.ERR
 
 @pytest.mark.parametrize("fault", LINES)
 def test_odd_result_lines_change_nothing(fault, tercet, double, experiment, undisturbed):
-    double.force_line(fault, times=7)
+    n = 4 if fault is Fault.MISSING_LINE else 7  # without any line a batch has no final word
+    double.force_line(fault, times=n)
     finish(tercet)
-    assert double.given == {fault: 7}
+    assert double.given == {fault: n}
     assert_once(double, ledger(Path("runs")))
     assert ledger(Path("runs")).equals(undisturbed)
-    again = {Fault.MISSING_LINE, Fault.ERROR_LINE}
-    assert len(double.tags) == PARTS + (2 if fault in again else 0)  # 7 requests in two parts
+    again = {Fault.MISSING_LINE: 1, Fault.ERROR_LINE: 2}  # 4 requests in one part, 7 in two
+    assert len(double.tags) == PARTS + again.get(fault, 0)
 
 
 @pytest.mark.parametrize(("fault", "failure"), [(Fault.OFF_LABEL, "off_label"), (Fault.EMPTY, "empty")])
@@ -597,6 +598,26 @@ def test_batches_that_the_provider_has_no_more_can_be_given_up(tercet, double, e
         finish(tercet)
         assert_once(another, ledger(Path("runs")))
         assert ledger(Path("runs")).equals(undisturbed)
+
+
+def test_without_a_final_word_nothing_is_paid_again_and_giving_up_is_priced(tercet, double, experiment, undisturbed):
+    """Batches that read completed, without files and counts."""
+    silent = {"output_file_id": None, "error_file_id": None, "request_counts": None}
+    double.tell = lambda view: view | silent
+    line = assert_one_line(label(tercet, "--quiet"), "is completed and counts no answers", "tercet batches collect")
+    assert re.search(r"batches forget \w+` .*asking for (\d) of its \1 votes again may cost up to 0\.\d{4} USD", line)
+    assert len(double.batches) == PARTS
+    assert ledger(Path("runs")).is_empty()
+    assert_one_line(tercet("batches", "collect"), "is completed and counts no answers")
+    asked = tercet("batches", "forget", re.search(r"batches forget (\w+)`", line)[1])
+    assert "may cost up to" in asked.stderr
+    assert asked.exit_code != 0, "nobody said yes"
+    double.tell = None
+    done = tercet("batches", "collect")
+    assert done.exit_code == 0, done.output
+    assert len(double.batches) == PARTS
+    assert_once(double, ledger(Path("runs")))
+    assert ledger(Path("runs")).equals(undisturbed)
 
 
 def test_cancelling_what_the_provider_has_no_more_says_what_to_do(tercet, double, experiment, monkeypatch):

@@ -543,6 +543,12 @@ def test_files_are_known_by_name_with_their_size(sdk, double, tmp_path):
     assert len(provider.files()) == 2  # its output is none that was uploaded
 
 
+def test_a_file_is_described_with_its_size(sdk, double, tmp_path):
+    provider, file = open_at(double, sdk), requests_file(tmp_path)
+    assert provider.file(provider.upload(file, "a.jsonl"))["bytes"] == file.stat().st_size
+    assert error_of(lambda: provider.file("file-999")).status == 404
+
+
 def finished_batch(provider, folder):
     """The id of a result file, and its content."""
     batch = provider.create_batch(provider.upload(requests_file(folder), "votes.jsonl"), ENDPOINT, {})
