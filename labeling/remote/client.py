@@ -134,7 +134,9 @@ class Provider:
 
     def file(self, file_id: str) -> dict[str, Any]:
         """What the provider says about a file, such as its size in `bytes`."""
-        return self._json(self._call(lambda: self._client.files.with_raw_response.retrieve(file_id)))
+        files = self._client.files.with_raw_response
+        ask = files.info if self.remote.provider == "groq" else files.retrieve
+        return self._json(self._call(lambda: ask(file_id)))
 
     def create_batch(self, file_id: str, endpoint: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         """Create a batch from an uploaded file; call it only once, because nothing prevents a second batch."""
