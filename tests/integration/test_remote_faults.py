@@ -433,12 +433,10 @@ def test_a_batch_whose_creation_was_answered_without_bound_is_looked_for_by_the_
         create(self, *asked)
         raise ProviderError("a reply of more than 16 MiB", status=None, sent=True, expected="a reply of at most 16 MiB")
 
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        pytest.raises(InputError, match="groq sent a reply of more than 16 MiB"),
-    ):
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Provider, "create_batch", unreadable)
-        work(open_desk(tmp_path, clock))
+        with pytest.raises(InputError, match="groq sent a reply of more than 16 MiB"):
+            work(open_desk(tmp_path, clock))
     work(open_desk(tmp_path, clock))
     assert set(double.tags.values()) == {1}, "two batches for one part: paid twice"
     assert double.billed == dict.fromkeys((prompt.key.id for prompt in PROMPTS), 1)
