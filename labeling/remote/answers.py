@@ -91,10 +91,13 @@ def _bears_out(
     """Whether the complete answer bears out the distribution at its start, so that a label may be drawn from it.
 
     It does not if the distribution stands before something else than the text, such as hidden reasoning; if most of it
-    lies outside the labels; or if the text has no label, or one that this distribution all but excludes.
+    lies outside the labels; or if the text is complete and has no label, or has one that this distribution all but
+    excludes. A text that we cut ourselves, since only its start was wanted, is no more complete than its start.
     """
-    if parsed.label is None or p.sum() < LEAST_LABEL_MASS or not _begins(text, logprobs):
+    if p.sum() < LEAST_LABEL_MASS or not _begins(text, logprobs):
         return False
+    if parsed.label is None:
+        return parsed.problem == "truncated"
     said = labels.labels.index(parsed.label)
     if config.sampling.is_greedy:
         return bool(p[said] >= p.max() * (1 - LEAST_SHARE))

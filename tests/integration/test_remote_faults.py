@@ -23,7 +23,7 @@ from flows.cli.main import main
 from labeling.models.prices import Price
 from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.prompting.remote_config import RemoteConfig
-from labeling.remote.client import Provider
+from labeling.remote.client import Provider, ProviderError
 from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import LimitError, Meter, Spending
@@ -423,6 +423,23 @@ def test_a_batch_whose_creation_was_not_answered_is_looked_for_until_it_must_be_
     double.force("POST", "/batches", fault, times=3)
     work(open_desk(tmp_path, clock))
     assert set(double.tags.values()) == {1}
+    assert double.billed == dict.fromkeys((prompt.key.id for prompt in PROMPTS), 1)
+
+
+def test_a_batch_whose_creation_was_answered_without_bound_is_looked_for_by_the_next_run(double, clock, tmp_path):
+    double.list_lag = 9.0
+    create = Provider.create_batch
+
+    def unreadable(self: Provider, *asked: object) -> dict:
+        create(self, *asked)
+        raise ProviderError("a reply of more than 16 MiB", status=None, sent=True, expected="a reply of at most 16 MiB")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Provider, "create_batch", unreadable)
+        with pytest.raises(InputError, match="groq sent a reply of more than 16 MiB"):
+            work(open_desk(tmp_path, clock))
+    work(open_desk(tmp_path, clock))
+    assert set(double.tags.values()) == {1}, "two batches for one part: paid twice"
     assert double.billed == dict.fromkeys((prompt.key.id for prompt in PROMPTS), 1)
 
 

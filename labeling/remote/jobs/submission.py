@@ -165,7 +165,8 @@ class Submission:
                 return
             except ProviderError as error:
                 if not error.is_transient:
-                    if attempt == 1:  # later, an earlier try may have created it
+                    # Later, an earlier try may have created it; and so may this one, if its reply could not be read.
+                    if attempt == 1 and not error.sent:
                         part.move("uploaded")
                     raise
                 pause = pause_after(attempt, error)

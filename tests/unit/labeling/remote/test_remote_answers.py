@@ -271,8 +271,8 @@ SURE_OF_NO = {"no": 0.9, "yes": 1e-4}
         # most of it lies outside the labels
         ("The answer is yes", "stop", logprobs_of(The=0.6, no=0.3), "yes", None),
         ("yes", "stop", logprobs_of(yes=0.49, The=0.4), "yes", None),
-        # the text has no label
-        ("The crews were", "length", logprobs_of(The=0.3, no=0.6), None, "truncated"),
+        ("The crews were", "length", logprobs_of(The=0.6, no=0.3), None, "truncated"),
+        # the text is complete and has no label
         ("It depends.", "stop", logprobs_of(It=0.3, no=0.6), None, "off_label"),
         # the text has a label that the distribution all but excludes
         ("yes", "stop", {"content": [place("yes", **SURE_OF_NO)]}, "yes", None),
@@ -304,6 +304,11 @@ def test_at_temperature_0_the_text_must_say_the_most_probable_label():
         looked = {"content": [place(said, yes=0.6, no=0.3)]}
         vote = read(body_of(said, logprobs=looked), greedy)
         assert (vote.label, vote.probabilities) == (said, pytest.approx(probabilities))
+
+
+def test_a_text_that_was_cut_before_its_label_does_not_outrank_its_own_start():
+    vote = read(body_of("The crews were", finish="length", logprobs=logprobs_of(The=0.3, no=0.6)), TELLING)
+    assert (vote.label, vote.probabilities) == ("no", pytest.approx((0, 0.6, 0)))
 
 
 def test_an_unlikely_label_is_no_contradiction():
