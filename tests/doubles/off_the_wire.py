@@ -1,26 +1,35 @@
 """A client of the provider double without a network: what is above the SDK runs as it is, in a tenth of the time."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from labeling.prompting.remote_config import RemoteConfig
 from labeling.remote.client import Provider, ProviderError
 from labeling.remote.listing import read_files
-from labeling.remote.wire.masking import Mask
-from labeling.remote.wire.policy import Policy
 from tests.doubles.provider import ProviderDouble, read_call
 
 FORM = "multipart/form-data; boundary=edge"
 FIELD = '--edge\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n'
 
 
+@cache
+def opened(remote: RemoteConfig) -> Provider:
+    """A client that is opened once: to open the SDK takes longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GROQ_API_KEY", "sk-off-the-wire")
+        return Provider(remote)
+
+
 class OffTheWire(Provider):
     """Calls the double's endpoints directly; the double needs no `with` block."""
 
     def __init__(self, double: ProviderDouble, remote: RemoteConfig) -> None:
-        self.double, self.remote = double, remote
-        self.mask, self.policy = Mask([]), Policy()
+        self.__dict__ |= vars(opened(remote))
+        self.double = double
 
     def _ask(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> bytes:
         headers = {"Content-Type": kind, "Authorization": "Bearer off-the-wire"}

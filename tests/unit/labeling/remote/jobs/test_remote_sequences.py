@@ -16,6 +16,7 @@ from corpora.schema import LabelSet
 from labeling.models.prices import Price
 from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.prompting.remote_config import RemoteConfig
+from labeling.remote.client import ProviderError
 from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import Meter, Spending
@@ -58,12 +59,12 @@ def double_of(latency=20.0):
     return ProviderDouble(latency=latency, clock=Clock())
 
 
-def open_desk(folder, double, say=lambda _: None):
+def open_desk(folder, double, say=lambda _: None, client=OffTheWire, n_requests=4):
+    remote = CONFIG.remote.model_copy(update={"requests_per_batch": n_requests})
     ledger = Ledger(folder, fingerprint(CONFIG, LABELS, labeler_identity(CONFIG)))
     meter = Meter(Spending(), PRICE, MODEL, batch=True)
-    return BatchDesk(
-        CONFIG, LABELS, ledger, OffTheWire(double, CONFIG.remote), meter, say=say, sleep=double.clock.sleep
-    )
+    config = CONFIG.model_copy(update={"remote": remote})
+    return BatchDesk(config, LABELS, ledger, client(double, remote), meter, say=say, sleep=double.clock.sleep)
 
 
 def work(desk):
@@ -325,10 +326,7 @@ def test_one_look_is_enough_where_nobody_waits(tmp_path):
 def test_a_part_without_a_final_word_does_not_keep_the_others(tmp_path):
     double = double_of()
     double.tell = lambda view: EARLY(view) if view["id"] == "batch_000001" else view
-    config = CONFIG.model_copy(update={"remote": CONFIG.remote.model_copy(update={"requests_per_batch": 2})})
-    ledger = Ledger(tmp_path, fingerprint(CONFIG, LABELS, labeler_identity(CONFIG)))
-    meter = Meter(Spending(), PRICE, MODEL, batch=True)
-    desk = BatchDesk(config, LABELS, ledger, OffTheWire(double, config.remote), meter, sleep=double.clock.sleep)
+    desk = open_desk(tmp_path, double, n_requests=2)
     with pytest.raises(InputError, match="batch_000001 is completed"):
         work(desk)
     assert sorted(part.step for part in desk.parts()) == ["collected", "finished"]
@@ -359,6 +357,35 @@ def test_a_batch_is_found_by_its_file_where_the_list_has_no_tags(tmp_path):
     }  # fmt: skip
     work(open_desk(tmp_path, double))
     assert len(double.batches) == 1
+    assert_once(tmp_path, double)
+
+
+class UnreadableError(ProviderError):
+    """An answer that breaks a bound: it is not asked for again, and says nothing about what was done."""
+
+    is_transient = False
+
+
+class Unread(OffTheWire):
+    """Reads the first answer about a new batch, and no other."""
+
+    n_made = 0
+
+    def create_batch(self, *asked):
+        made = super().create_batch(*asked)
+        self.n_made += 1
+        if self.n_made > 1:
+            raise UnreadableError("more than 8 MB", status=None, sent=True)
+        return made
+
+
+def test_a_batch_whose_creation_was_answered_without_bounds_is_looked_for_by_the_next_run(tmp_path):
+    double = double_of()
+    with pytest.raises(InputError):
+        work(open_desk(tmp_path, double, client=Unread, n_requests=2))
+    assert len(double.batches) == 2
+    work(open_desk(tmp_path, double, n_requests=2))
+    assert len(double.batches) == 2
     assert_once(tmp_path, double)
 
 
