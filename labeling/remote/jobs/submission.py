@@ -135,8 +135,8 @@ class Submission:
                 return
             except ProviderError as error:
                 if not error.is_transient:
-                    # Later, an earlier try may have created it; and so may this one, if its reply could not be read.
-                    if attempt == 1 and not error.sent:
+                    # Certainly there is none. After an earlier try, or an answer that could not be read, there may be.
+                    if attempt == 1 and error.status is not None and not error.sent:
                         part.move("uploaded")
                     raise
                 pause = pause_after(attempt, error)
