@@ -60,7 +60,9 @@ class Fault(StrEnum):
     SLOW_BODY = "slow-body"  # processed; the body comes in pieces
     # one line of a batch
     DUPLICATE_LINE = "duplicate-line"  # the result stands twice, billed once
-    MISSING_LINE = "missing-line"  # in neither file, not billed
+    # In neither file, not billed; an error line where the batch would have no answer at all, as such a batch gives no
+    # final word, so that its client rightly stops.
+    MISSING_LINE = "missing-line"
     UNKNOWN_LINE = "unknown-line"  # one more result, for a custom_id that nobody sent
     ERROR_LINE = "error-line"  # in the error file, not billed
     OFF_LABEL = "off-label"  # billed
@@ -914,11 +916,13 @@ class ProviderDouble:
         output: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
         billed: list[dict[str, Any]] = []
+        missing: list[dict[str, Any]] = []
         for row in rows:
             fault = self._chooser.of(
                 self.faults, "line", f"{row['custom_id']} {self._next('line ' + row['custom_id'])}"
             )
             if fault is Fault.MISSING_LINE:
+                missing.append(row)
                 continue
             line = self._line(batch, row, fault)
             answered = bool(line["response"]) and line["response"]["status_code"] == 200
@@ -930,6 +934,8 @@ class ProviderDouble:
                 key = f"unknown {batch.id} {row['custom_id']}"
                 output.append(_result(key, f"nobody-{_hex(key)}", 200, completion(row["body"], "yes", key, 0)))
         self._bill_lines(billed)
+        if not output:
+            errors += [_failing_line(f"{batch.id} {row['custom_id']}", row["custom_id"]) for row in missing]
         return output, errors
 
     def _line(self, batch: _Batch, row: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
