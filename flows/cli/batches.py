@@ -37,6 +37,7 @@ def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
 
     loaded = load_experiment(experiment).with_settings(max_cost=max_cost)
     with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent)) as session:
+        session.providers.say = lambda line: click.echo(line, err=True)
         for line in submit_batches(loaded, session, ask_user):
             click.echo(line)
 
@@ -67,15 +68,17 @@ def collect(store: StorePath, wait: bool) -> None:
 @store_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def forget(part: str, store: StorePath, yes: bool) -> None:
-    """Forget a batch whose results the provider no longer has.
+    """Give up a batch whose results the provider does not deliver.
 
-    PART is its id in `tercet batches list`. Its votes will be asked for and paid for again.
+    PART is its id in `tercet batches list`. The provider is asked once more, and the answers that are there are kept;
+    the others will be asked for and paid for again.
     """
     from flows.planning.batch_jobs import forget_part
 
-    if not yes:
-        click.confirm("Its votes will be asked for and paid for again. Forget it?", abort=True, err=True)
-    click.echo(forget_part(store, part))
+    def confirm(loss: str) -> bool:
+        return yes or click.confirm(f"Nothing more will be collected of it: {loss}. Forget it?", abort=True, err=True)
+
+    click.echo(forget_part(store, part, confirm))
 
 
 @batches.command()

@@ -282,6 +282,7 @@ def check_models(experiment: Path) -> None:
 
     loaded = load_experiment(experiment)
     with Session(Workspace(Path())) as session:  # nothing is written
+        session.providers.say = lambda line: click.echo(line, err=True)
         checks = [check_reader(reader, session) for reader in loaded.readers]
     for one in checks:
         click.echo(one.line, err=not one.is_fine)

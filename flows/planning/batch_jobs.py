@@ -127,17 +127,22 @@ def _each(store: StorePath, work: Callable[[str, BatchDesk], Iterator[str]]) -> 
         raise problems[0]
 
 
-def forget_part(store: StorePath, part_id: str) -> str:
-    """Forget an open batch, so that its votes are asked for again; returns a line about it.
+def forget_part(store: StorePath, part_id: str, confirm: Callable[[str], bool]) -> str:
+    """Forget an open batch, so that what it lacks is asked for again; returns a line about it.
+
+    Args:
+        store: the store.
+        part_id: its id in the list of batches.
+        confirm: asked with what would be lost.
 
     Raises:
-        InputError: no such part, its batch is at work, or a key is missing.
+        InputError: no such part, its batch is at work or has its results, or a key is missing.
     """
     for folder in _folders(store):
-        if any(part.id == part_id for part in load_parts(folder)):
+        if any(part.id == part_id and part.is_open for part in load_parts(folder)):
             config, labels = read_labeler(folder)
             with Session(Workspace(store)) as session:
-                forgotten = session.desk(config, labels).forget(part_id)
-            if forgotten:
-                return f"{config.label}: batch {part_id} is forgotten; the next run asks for its votes again"
+                loss = session.desk(config, labels).forget(part_id, confirm)
+            if loss:
+                return f"{config.label}: batch {part_id} is forgotten, and the answers that it had are kept; {loss}"
     raise InputError(f"no open batch {part_id!r}", "an id from `tercet batches list`", "correct the id")

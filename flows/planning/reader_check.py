@@ -38,7 +38,7 @@ def _look_here(reader: ReaderConfig, session: Session) -> Check:
 def _ask_provider(reader: ReaderConfig, session: Session) -> Check:
     provider = session.providers.client(reader.remote)
     try:
-        served = insist(provider.models, sleep=time.sleep, tries=TRIES)
+        served = insist(provider.models, sleep=time.sleep, tries=TRIES, say=session.providers.tell)
     except ProviderError as error:
         raise provider.explain(error, reader.model) from error
     if reader.model in served:

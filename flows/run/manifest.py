@@ -136,6 +136,7 @@ def _asked(reader: str, shards: list[Asked]) -> dict[str, Any]:
         "seconds": round(sum(one.seconds for one in shards), 2),
         "written": sum(one.n_written for one in shards),
         "broken_off": sum(one.n_broken_off for one in shards),
+        "read_from_text": sum(one.n_overruled for one in shards),
         "usd": round(sum(one.usd for one in shards), 6),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from corpora.errors import InputError
 from labeling.prompting.remote_config import Api, RemoteConfig
@@ -11,9 +12,14 @@ from labeling.remote.pacing import Pacer, insist
 
 
 class Providers:
-    """Clients by config, each opened once; all who ask one model in this process keep its limits together."""
+    """Clients by config, each opened once; all who ask one model in this process keep its limits together.
+
+    Attributes:
+        say: told of the waits that providers ask for; it changes from stage to stage.
+    """
 
     def __init__(self) -> None:
+        self.say: Callable[[str], None] = lambda _: None
         self._clients: dict[RemoteConfig, Provider] = {}
         self._pacers: dict[tuple[RemoteConfig, str], Pacer] = {}
         self._apis: dict[RemoteConfig, Api] = {}  # how each reader is asked, as far as that was found out
@@ -27,8 +33,12 @@ class Providers:
     def pacer(self, remote: RemoteConfig, model: str) -> Pacer:
         """The limits of a provider's model."""
         if (remote, model) not in self._pacers:
-            self._pacers[remote, model] = Pacer(self.client(remote).name)
+            self._pacers[remote, model] = Pacer(self.client(remote).name, say=self.tell)
         return self._pacers[remote, model]
+
+    def tell(self, line: str) -> None:
+        """Show a line wherever lines are shown now."""
+        self.say(line)
 
     def known_api(self, remote: RemoteConfig) -> Api | None:
         """How a remote reader was asked by this process; None where it was not."""
@@ -64,6 +74,6 @@ class Providers:
     def _has_batches(self, remote: RemoteConfig) -> bool:
         provider = self.client(remote)
         try:
-            return insist(provider.has_batches, sleep=time.sleep)
+            return insist(provider.has_batches, sleep=time.sleep, say=self.tell)
         except ProviderError as error:
             raise provider.explain(error, "") from error

@@ -33,6 +33,7 @@ class Asked(NamedTuple):
         left: ids of questions that another run was asking.
         n_written: tokens that a remote reader wrote.
         n_broken_off: calls that broke off after they were sent and were made again; in the worst case paid twice.
+        n_overruled: votes that were read from a server's text, because it does not fit the server's distribution.
         usd: the cost in US dollars, at the price table's prices.
     """
 
@@ -44,6 +45,7 @@ class Asked(NamedTuple):
     not_kept: tuple[Vote, ...]
     n_written: int = 0
     n_broken_off: int = 0
+    n_overruled: int = 0
     usd: float = 0.0
     left: tuple[str, ...] = ()
 

@@ -23,6 +23,11 @@ from labeling.votes.ledger import Ledger
 from labeling.votes.vote import Prompt
 
 FIRST_SHARD = 16  # questions: enough to keep all connections busy
+# Why a vote is read from the text although the server gave a distribution.
+OVERRULED = (
+    "The server's distribution does not fit its answer: it stands before other tokens, such as hidden reasoning, or "
+    'mostly outside the labels, or the answer has no label. logprobs = "off" reads every vote from the text.'
+)
 FLUSH_SECONDS = 5.0  # what was paid for is on disk soon
 
 
@@ -67,6 +72,7 @@ def ask_remote(
         InputError: the provider refuses, the limit on spending is reached, or answers are still missing after all
             attempts.
     """
+    session.providers.say = runner.progress.say
     n_prompts, n_missing = _count(groups, config, corpus.labels, session)
     if not n_missing:
         return [Asked(n_prompts, 0, 0, 0, 0.0, ())]
@@ -79,7 +85,13 @@ def ask_remote(
         runner.progress.say(
             f"{config.label}: this plan of {config.remote.provider} has no batches; asking call by call at full price."
         )
-    return ask_in_shards(stage, ask_directly, groups, n_questions, corpus.labels, config, session, runner, FIRST_SHARD)
+    shards = ask_in_shards(
+        stage, ask_directly, groups, n_questions, corpus.labels, config, session, runner, FIRST_SHARD
+    )
+    n_overruled = sum(one.n_overruled for one in shards)
+    if n_overruled:
+        runner.progress.say(f"{config.label}: {n_overruled} votes were read from the text. {OVERRULED}")
+    return shards
 
 
 def ask_all(
@@ -159,33 +171,41 @@ def ask_directly(
         with direct_lock(ledger):
             _refuse_twice(config, ledger)
             missing = ledger.missing(prompts)
-            used, n_broken_off = _ask_missing(ledger, missing, session, config, labels)
+            asked = _ask_missing(ledger, missing, session, config, labels)
     else:
         missing, left = claim_missing(ledger, prompts, waits=waits)
         try:
-            used, n_broken_off = _ask_missing(ledger, missing, session, config, labels)
+            asked = _ask_missing(ledger, missing, session, config, labels)
         finally:
             ledger.release()
     return Asked(
         n_prompts=count_prompts(prompts, left),
         n_new=len(missing),
-        n_evaluated=used.input,
-        n_tokens=used.input,
+        n_evaluated=asked.used.input,
+        n_tokens=asked.used.input,
         seconds=time.perf_counter() - started,
         not_kept=(),
-        n_written=used.output,
-        n_broken_off=n_broken_off,
-        usd=session.meter(config, "direct").usd(used),
+        n_written=asked.used.output,
+        n_broken_off=asked.n_broken_off,
+        n_overruled=asked.n_overruled,
+        usd=session.meter(config, "direct").usd(asked.used),
         left=tuple(left),
     )
 
 
+class _Called(NamedTuple):
+    """What calls used, how many broke off, and how many votes were read from the text, as in `DirectLabeler`."""
+
+    used: Usage = Usage()
+    n_broken_off: int = 0
+    n_overruled: int = 0
+
+
 def _ask_missing(
     ledger: Ledger, prompts: Sequence[Prompt], session: Session, config: LabelerConfig, labels: LabelSet
-) -> tuple[Usage, int]:
-    """Ask, and return the tokens used and how many calls broke off."""
+) -> _Called:
     if not prompts:
-        return Usage(), 0
+        return _Called()
     provider = session.providers.client(config.remote)
     pacer, meter = session.providers.pacer(config.remote, config.model), session.meter(config, "direct")
     labeler = DirectLabeler(config, labels, provider, pacer, meter, is_proven=not ledger.is_empty)
@@ -199,7 +219,7 @@ def _ask_missing(
         raise InputError(error.found, error.expected, f"{error.remedy} ({twice})") from error
     finally:
         ledger.flush()
-    return labeler.used, labeler.n_broken_off
+    return _Called(labeler.used, labeler.n_broken_off, labeler.n_overruled)
 
 
 def _ask_in_batches(

@@ -1,7 +1,7 @@
 """Turns a provider's chat completion into a vote.
 
-If the server gives the distribution of the first token, the label is drawn from it, as on this machine; otherwise it is
-read from the text, which may fail to be an answer.
+If the server gives the distribution of the first token, the label is drawn from it, as on this machine, provided that
+the complete answer bears it out; otherwise the label is read from the text, which may fail to be an answer.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ import numpy as np
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.client import ProviderError
+from labeling.remote.whole_prompt import is_cut
 from labeling.votes.parsing import Parsed, parse_answer, parse_label
 from labeling.votes.sampling import Probabilities, draw, top_two_margin
 from labeling.votes.vote import Failure, Vote, VoteKey, failed_vote
 
 # With more mass than this on tokens that begin two labels, the distribution counts as unknown.
 MAX_AMBIGUOUS = 1e-3
+# With less mass than this on the labels, the distribution is not one over answers.
+LEAST_LABEL_MASS = 0.5
+# A label with less than this share of the labels' mass is not what the text was drawn from.
+LEAST_SHARE = 1e-3
+LARGEST_LOGPROB = 1e-2  # above 0 only by rounding; more is no distribution
 MAX_COUNT = 2**31  # most tokens that a stored vote can count
 REFUSALS: tuple[Failure, ...] = ("prompt_too_long", "rejected")
 # How OpenAI, llama-server, llama-cpp-python and vLLM say that a prompt does not fit.
@@ -32,7 +38,9 @@ class MalformedAnswerError(Exception):
     """A body that is not a chat completion."""
 
 
-def read_vote(config: LabelerConfig, labels: LabelSet, labeler: str, key: VoteKey, body: Mapping[str, Any]) -> Vote:
+def read_vote(
+    config: LabelerConfig, labels: LabelSet, labeler: str, key: VoteKey, body: Mapping[str, Any], least: int = 0
+) -> Vote:
     """The vote that a chat completion gives.
 
     Args:
@@ -41,6 +49,8 @@ def read_vote(config: LabelerConfig, labels: LabelSet, labeler: str, key: VoteKe
         labeler: the reader's fingerprint.
         key: which vote was asked for.
         body: the completion as JSON types.
+        least: the fewest tokens that the prompt can be, as `least_tokens` says; if the server counts fewer, it has cut
+            the prompt, and the vote fails as `prompt_too_long`.
 
     Raises:
         MalformedAnswerError: the body has no choice with a message.
@@ -58,14 +68,56 @@ def read_vote(config: LabelerConfig, labels: LabelSet, labeler: str, key: VoteKe
         n_generated=_count(usage, "completion_tokens"),
         served=_served(body),
     )
+    if is_cut(vote.n_prompt_tokens, least):
+        counted = (
+            f"the server counts {vote.n_prompt_tokens} tokens in a prompt of at least {least}: it has cut the prompt"
+        )
+        return replace(vote, label=None, failure="prompt_too_long", text=counted, parse=None, problem=None)
     p = label_distribution(choice.get("logprobs"), labels) if config.gives_distributions else None
-    return vote if p is None or parsed.problem == "refused" else _drawn(vote, np.array(p), config, labels)
+    if p is None or not _bears_out(parsed, text, choice["logprobs"], np.array(p), config, labels):
+        return vote
+    return _drawn(vote, np.array(p), config, labels)
+
+
+def is_overruled(config: LabelerConfig, labels: LabelSet, body: Mapping[str, Any], vote: Vote) -> bool:
+    """Whether a vote was read from the text although the server gave a distribution over the labels."""
+    given = config.gives_distributions and not vote.probabilities
+    return given and label_distribution(_choice(body).get("logprobs"), labels) is not None
+
+
+def _bears_out(
+    parsed: Parsed, text: str, logprobs: Any, p: Probabilities, config: LabelerConfig, labels: LabelSet
+) -> bool:
+    """Whether the complete answer bears out the distribution at its start, so that a label may be drawn from it.
+
+    It does not if the distribution stands before something else than the text, such as hidden reasoning; if most of it
+    lies outside the labels; or if the text is complete and has no label, or has one that this distribution all but
+    excludes. A text that we cut ourselves, since only its start was wanted, is no more complete than its start.
+    """
+    if p.sum() < LEAST_LABEL_MASS or not _begins(text, logprobs):
+        return False
+    if parsed.label is None:
+        return parsed.problem == "truncated"
+    said = labels.labels.index(parsed.label)
+    if config.sampling.is_greedy:
+        return bool(p[said] >= p.max() * (1 - LEAST_SHARE))
+    return bool(p[said] >= p.sum() * LEAST_SHARE)
+
+
+def _begins(text: str, logprobs: Any) -> bool:
+    """Whether a text begins with the token at the first position that is not blank."""
+    place = _first_place(logprobs) or {}
+    n_bytes = place.get("bytes")
+    if isinstance(n_bytes, list) and n_bytes and all(isinstance(one, int) and 0 <= one < 256 for one in n_bytes):
+        return text.lstrip().encode().startswith(bytes(n_bytes).lstrip())
+    said = str(place.get("token", "")).lstrip()
+    return bool(said) and text.lstrip().startswith(said)
 
 
 def _read_text(config: LabelerConfig, labels: LabelSet, choice: Mapping[str, Any]) -> tuple[Parsed, str]:
     """What the text of an answer says, and the text."""
     message = choice["message"]
-    text = _storable(str(message.get("content") or ""))
+    text = _storable(_content(message.get("content")))
     truncated = choice.get("finish_reason") == "length"
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
         return Parsed(None, None, "refused"), text
@@ -74,6 +126,14 @@ def _read_text(config: LabelerConfig, labels: LabelSet, choice: Mapping[str, Any
     if truncated and parsed.problem == "empty":  # all of it went into hidden reasoning
         parsed = Parsed(None, None, "truncated")
     return parsed, text
+
+
+def _content(content: Any) -> str:
+    """The text of an answer; some servers give it in parts, of which those with the answer are texts."""
+    if not isinstance(content, list):
+        return str(content or "")
+    parts = (one for one in content if isinstance(one, dict) and one.get("type") == "text")
+    return "".join(str(one.get("text") or "") for one in parts)
 
 
 def _drawn(vote: Vote, p: Probabilities, config: LabelerConfig, labels: LabelSet) -> Vote:
@@ -100,7 +160,7 @@ def _choice(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _count(usage: Any, name: str) -> int:
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and 0 <= value < MAX_COUNT else 0
+    return value if type(value) is int and 0 <= value < MAX_COUNT else 0
 
 
 def _served(body: Mapping[str, Any]) -> str | None:
@@ -157,17 +217,25 @@ def label_distribution(logprobs: Any, labels: LabelSet) -> list[float] | None:
 
 
 def _first_look(logprobs: Any) -> list[tuple[str, float]] | None:
-    """Tokens and log-probabilities at the first position that is not blank."""
+    """Tokens and log-probabilities at the first position that is not blank; None if they are no distribution."""
+    place = _first_place(logprobs)
+    alternatives = place.get("top_logprobs") if place is not None else None
+    looked = list(_alternatives(alternatives)) if isinstance(alternatives, list) else []
+    if not looked or sum(math.exp(min(logprob, 1.0)) for _, logprob in looked) > 1 + LARGEST_LOGPROB:
+        return None
+    return looked
+
+
+def _first_place(logprobs: Any) -> dict[str, Any] | None:
+    """The first position of an answer that is not blank."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    for place in content if isinstance(content, list) else ():
-        # An empty token is part of a character and does not count as blank.
-        if isinstance(place, dict) and not str(place.get("token", "")).isspace():
-            alternatives = place.get("top_logprobs")
-            return list(_alternatives(alternatives)) or None if isinstance(alternatives, list) else None
-    return None
+    places = [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
+    # An empty token is part of a character and does not count as blank.
+    return next((one for one in places if not str(one.get("token", "")).isspace()), None)
 
 
 def _alternatives(alternatives: Sequence[Any]) -> Iterator[tuple[str, float]]:
     for one in alternatives:
         if isinstance(one, dict) and isinstance(one.get("logprob"), int | float):
-            yield str(one.get("token", "")), min(float(one["logprob"]), 0.0)
+            # Bounded before it becomes a float: a number of 400 digits cannot be one.
+            yield str(one.get("token", "")), float(min(max(one["logprob"], -1e6), 1e6))

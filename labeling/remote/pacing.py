@@ -16,10 +16,14 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from corpora.errors import InputError
 from labeling.remote.client import ProviderError
+from labeling.remote.wire.explaining import show_wait
+from labeling.remote.wire.policy import Policy
 
 T = TypeVar("T")
+Say = Callable[[str], None]
 
-LONGEST_WAIT = 900.0  # seconds; a longer wait (a day's requests are used up) is an error instead
+LONGEST_WAIT = Policy.wait_seconds  # a longer wait (a day's requests are used up) is an error instead
+SHOWN_WAIT = 5.0  # seconds; shorter waits are not worth a line
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 FREE_CALLS_TRIED = 20  # about a quarter of an hour, with these pauses
 
@@ -32,6 +36,10 @@ def parse_duration(text: str | None) -> float | None:
     if not text or not re.fullmatch(rf"(?:{_DURATION.pattern})+", text):
         return None
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+
+
+def _nobody(_: str) -> None:
+    """Tell nobody."""
 
 
 class StoppedError(Exception):
@@ -54,12 +62,13 @@ class Pacer:
     Args:
         name: the provider's name in messages.
         clock: a clock in seconds that never goes back.
+        say: told of each wait of at least `SHOWN_WAIT`.
     """
 
-    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._name, self._clock = name, clock
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic, say: Say | None = None) -> None:
+        self._name, self._clock, self._say = name, clock, say or _nobody
         self._lock = threading.Lock()
-        self._free_at = 0.0
+        self._free_at = self._told_until = 0.0
         self._left: dict[str, float] = {}
         self._full_at: dict[str, float] = {}
 
@@ -91,7 +100,17 @@ class Pacer:
                     "a limit with calls left",
                     "run again after that: everything so far is kept",
                 )
+            self.tell(seconds)
             sleep(seconds, stop)
+
+    def tell(self, seconds: float) -> None:
+        """Say how long a wait is, once for all calls that wait for the same moment."""
+        with self._lock:
+            until = self._clock() + seconds
+            is_news = seconds >= SHOWN_WAIT and until > self._told_until + 1
+            self._told_until = max(self._told_until, until) if is_news else self._told_until
+        if is_news:
+            self._say(f"waiting {show_wait(seconds)} for {self._name}.")
 
     def _claim(self, n_tokens: int) -> float:
         """Seconds to wait before asking again; 0 if the call is counted and may be made."""
@@ -116,8 +135,16 @@ def pause_after(attempt: int, error: BaseException | None) -> float:
     return told if told is not None else min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))
 
 
-def insist(call: Callable[[], T], *, sleep: Callable[[float], None], tries: int = FREE_CALLS_TRIED) -> T:
+def insist(
+    call: Callable[[], T], *, sleep: Callable[[float], None], tries: int = FREE_CALLS_TRIED, say: Say = _nobody
+) -> T:
     """Repeat a call that costs nothing until it succeeds.
+
+    Args:
+        call: the call.
+        sleep: waits for a number of seconds.
+        tries: how often it is made at most.
+        say: told of each wait of at least `SHOWN_WAIT` that the provider asks for.
 
     Raises:
         ProviderError: the error is not temporary, is still there after `tries` tries, or asks for a longer wait than
@@ -127,10 +154,16 @@ def insist(call: Callable[[], T], *, sleep: Callable[[float], None], tries: int 
     def wait(state: RetryCallState) -> float:
         return pause_after(state.attempt_number, state.outcome.exception() if state.outcome else None)
 
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ProviderError) and (error.retry_after or 0.0) >= SHOWN_WAIT:
+            say(f"the provider asks to wait {show_wait(error.retry_after or 0.0)} ({error}).")
+
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, ProviderError) and error.is_transient),
         wait=wait,
         stop=lambda state: state.attempt_number >= tries or wait(state) > LONGEST_WAIT,
+        before_sleep=tell,
         sleep=sleep,
         reraise=True,
     )

@@ -24,6 +24,12 @@ _REFUSAL = re.compile(
     r"|must\s+decline)|i['\u2019]?m\s+(?:sorry|unable|not\s+able)|as\s+an\s+ai)\b",
     re.IGNORECASE,
 )
+# Around reasoning that a server leaves in the text of an answer: the last of each pair ends it.
+_THINKING = re.compile(
+    r"(?P<end></(?:think|thinking|thought|reasoning)>|\[/THINK\]|<\|channel\|>final[^<\n]*<\|message\|>)"
+    r"|<(?:think|thinking|thought|reasoning)>|\[THINK\]|<\|channel\|>analysis",
+    re.IGNORECASE,
+)
 
 
 class Parsed(NamedTuple):
@@ -46,7 +52,10 @@ def parse_answer(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
         truncated: whether the output was cut off at its greatest length; then a label at its very end does not count
             if a longer label begins with it.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    answer = _after_thinking(text)
+    if answer is None:  # a label that is weighed on the way is not the answer
+        return Parsed(None, None, "truncated" if truncated else "off_label")
+    text, lines = answer, [line for line in answer.splitlines() if line.strip()]
     if not lines:
         return Parsed(None, None, "empty")
     said = _MARKER.split(text)[1:]
@@ -76,10 +85,18 @@ def parse_label(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
     found = parse_answer(text, labels, truncated=truncated)
     if found.label is not None or found.problem in ("empty", "refused"):
         return found._replace(parse="lenient" if found.label is not None else None)
-    leading = _leading_label(text, labels)
+    leading = _leading_label(_after_thinking(text) or "", labels)
     if leading is None or (truncated and _is_cut(text, leading, labels)):
         return found
     return Parsed(leading, "lenient", None)
+
+
+def _after_thinking(text: str) -> str | None:
+    """What follows the reasoning in a text, all of it if there is none; None if the reasoning does not end."""
+    signs = list(_THINKING.finditer(text))
+    if not signs:
+        return text
+    return text[signs[-1].end() :] if signs[-1]["end"] else None
 
 
 def _leading_label(said: str, labels: LabelSet) -> str | None:

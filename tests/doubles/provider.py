@@ -60,7 +60,9 @@ class Fault(StrEnum):
     SLOW_BODY = "slow-body"  # processed; the body comes in pieces
     # one line of a batch
     DUPLICATE_LINE = "duplicate-line"  # the result stands twice, billed once
-    MISSING_LINE = "missing-line"  # in neither file, not billed
+    # In neither file, not billed; an error line where the batch would have no answer at all, as such a batch gives no
+    # final word, so that its client rightly stops.
+    MISSING_LINE = "missing-line"
     UNKNOWN_LINE = "unknown-line"  # one more result, for a custom_id that nobody sent
     ERROR_LINE = "error-line"  # in the error file, not billed
     OFF_LABEL = "off-label"  # billed
@@ -519,7 +521,13 @@ class ProviderDouble:
     too_long: str | None = None  # a message with this text in it does not fit into the model's context
     blocked: str | None = None  # every chat is refused with 400 and this code, as an account without money is
     shapeless_lists: int = 0  # so many answers to a look at the list of batches are 200 and no list
+    # What an answer to a chat becomes before it is sent or put into a file.
+    echo: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     late_files: int = 0  # looks at an ended batch for which its output file is not there yet, although counted
+    # What a look at a batch is told instead of the truth, and what a download of a result file (its id, its content)
+    # brings; both may raise a `Refusal`.
+    tell: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    send: Callable[[str, bytes], bytes] | None = None
     # ("before" or "after" processing, method, template); a False before processing means that the request is lost, as
     # if the client had died before it sent it: to kill a client does not unsend what has arrived
     on_request: Callable[[str, str, str], bool | None] | None = None
@@ -587,6 +595,11 @@ class ProviderDouble:
     def force_line(self, fault: Fault, times: int = 1) -> None:
         """Give `fault` to the next `times` batch lines processed, in the order of the input file."""
         self._chooser.force("line", fault, times)
+
+    def start_anew(self) -> None:
+        """Forget which requests were answered, as a server does that is started again."""
+        with self._lock:
+            self._answered.clear()
 
     def settle(self) -> None:
         """Bring every batch to where the clock says it is, as if someone had looked at it."""
@@ -727,7 +740,8 @@ class ProviderDouble:
         file.was_halved = call.fault is Fault.HALF_LINE or (
             not again and self._chooser.draw(self.faults, (Fault.HALF_LINE,), key) is not None
         )
-        return _without_half_of_last_line(file.content) if file.was_halved else file.content
+        content = _without_half_of_last_line(file.content) if file.was_halved else file.content
+        return self.send(call.id, content) if self.send else content
 
     # -- batches
 
@@ -782,7 +796,7 @@ class ProviderDouble:
             if view["output_file_id"] and self.late_files > 0:
                 self.late_files -= 1
                 view["output_file_id"] = None
-            return view
+        return self.tell(view) if self.tell else view
 
     def forget_batch(self, batch_id: str) -> None:
         """As a provider does after some weeks."""
@@ -902,11 +916,13 @@ class ProviderDouble:
         output: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
         billed: list[dict[str, Any]] = []
+        missing: list[dict[str, Any]] = []
         for row in rows:
             fault = self._chooser.of(
                 self.faults, "line", f"{row['custom_id']} {self._next('line ' + row['custom_id'])}"
             )
             if fault is Fault.MISSING_LINE:
+                missing.append(row)
                 continue
             line = self._line(batch, row, fault)
             answered = bool(line["response"]) and line["response"]["status_code"] == 200
@@ -918,6 +934,8 @@ class ProviderDouble:
                 key = f"unknown {batch.id} {row['custom_id']}"
                 output.append(_result(key, f"nobody-{_hex(key)}", 200, completion(row["body"], "yes", key, 0)))
         self._bill_lines(billed)
+        if not output:
+            errors += [_failing_line(f"{batch.id} {row['custom_id']}", row["custom_id"]) for row in missing]
         return output, errors
 
     def _line(self, batch: _Batch, row: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
@@ -930,7 +948,8 @@ class ProviderDouble:
         except Refusal as refusal:
             return _result(key, custom_id, refusal.status, refusal.body)
         content = CONTENT_OF_FAULT[fault] if fault in CONTENT_OF_FAULT else self.answer(body)
-        return _result(key, custom_id, 200, completion(body, content, key, batch.view["created_at"]))
+        answered = completion(body, content, key, batch.view["created_at"])
+        return _result(key, custom_id, 200, self.echo(answered) if self.echo else answered)
 
     def _bill_lines(self, lines: list[dict[str, Any]]) -> None:
         with self._lock:
@@ -949,6 +968,7 @@ class ProviderDouble:
         self._check_chat(body)
         key, digest = call.headers.get("Idempotency-Key"), digest_of(body)
         answered = completion(body, self.answer(body), f"{self._next('chat')}", int(time.time()))
+        answered = self.echo(answered) if self.echo else answered
         with self._lock:
             if key and key in self._answered:
                 answered = self._answered[key]

@@ -1,5 +1,6 @@
 """Remote readers on the command line: keys stay secret, local runs stay local, nothing is spent without leave."""
 
+import base64
 import json
 import os
 import pty
@@ -123,6 +124,50 @@ def test_a_key_that_the_provider_repeats_in_an_error_is_not_repeated_by_us(remot
     assert failed.exit_code == 2, failed.output
     assert_nowhere(KEY, tmp_path, failed, tercet("models", "check", "far.toml"))
     assert double.seen_keys == {KEY}
+
+
+IN_BASE64 = base64.b64encode(KEY.encode()).decode()
+
+
+def echo_everywhere(completion: dict) -> dict:
+    """An answer that gives the key away in every field that is kept, whole, encoded, in lines and in halves."""
+    completion["choices"][0]["message"]["content"] = f"yes\n{KEY}\n{IN_BASE64}\n{KEY[:18]}\n{KEY[18:]}"
+    return completion | {"id": KEY, "model": KEY[:18], "system_fingerprint": KEY[18:], KEY: [KEY]}
+
+
+def everything_kept(folder: Path) -> str:
+    """All bytes of all files as text, and the contents of the tables, which are compressed."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    tables = [str(pl.read_parquet(file).rows()) for file in files if file.suffix == ".parquet"]
+    assert tables
+    return "\n".join([*(file.read_bytes().decode(errors="replace") for file in files), *tables])
+
+
+@pytest.mark.parametrize("remote", [BATCHES, CALLS], ids=["in batches", "call by call"])
+def test_a_key_that_the_provider_echoes_in_its_answers_is_nowhere(remote, tercet, double, tmp_path):
+    double.echo = echo_everywhere
+    write_remote(tmp_path / "far.toml", remote)
+    labeled = tercet("label", "far.toml", "--max-cost", "1")
+    assert labeled.exit_code == 0, labeled.output
+    kept = everything_kept(tmp_path) + labeled.output
+    for secret in (KEY, KEY[:18], KEY[18:], IN_BASE64, IN_BASE64[:24], IN_BASE64[-24:]):
+        assert secret not in kept
+    assert "*** ***" in kept  # what served
+
+
+def echo_in_pieces(body: dict) -> str:
+    raise Refusal(400, f"The key {KEY[:18]}\n{KEY[18:]} ({IN_BASE64}) may not ask this.", code=KEY[:14])
+
+
+@pytest.mark.parametrize("remote", [BATCHES, CALLS], ids=["in batches", "call by call"])
+def test_a_key_in_pieces_in_an_error_is_not_shown(remote, tercet, double, tmp_path):
+    double.answer = echo_in_pieces
+    write_remote(tmp_path / "far.toml", remote)
+    failed = tercet("label", "far.toml", "--max-cost", "1")
+    assert failed.exit_code == 2, failed.output
+    assert "may not ask this" in failed.output
+    for secret in (KEY[:14], KEY[18:], IN_BASE64[:24]):
+        assert secret not in failed.output
 
 
 @pytest.mark.parametrize("provider", ["groq", "openai"])

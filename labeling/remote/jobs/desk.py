@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -19,23 +18,23 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.client import Provider, ProviderError
-from labeling.remote.jobs.collection import Collection
+from labeling.remote.jobs.collection import Collection, Judged
+from labeling.remote.jobs.final_word import Verdict
+from labeling.remote.jobs.intake import Intake
 from labeling.remote.jobs.job import batch_folder, direct_lock, write_labeler
 from labeling.remote.jobs.parts import Part, load_parts, plan_parts
+from labeling.remote.jobs.patience import FIRST_PAUSE, GROWTH
 from labeling.remote.jobs.results import Results
 from labeling.remote.jobs.submission import PartCounter, Submission
-from labeling.remote.jobs.watch import Watch
+from labeling.remote.jobs.watch import StuckError, Watch
 from labeling.remote.spending import LimitError, Meter, Usage
 from labeling.votes.ledger import Ledger
 from labeling.votes.vote import Prompt
 
 CANCELLED = ("cancelling", "cancelled")
 STAMP = "cancelled"  # file that says when somebody cancelled
-FIRST_PAUSE = 2.0
 LOCK_SECONDS = 5.0  # before the user hears that another run is working on the same job
 TOLD_SECONDS = 600.0  # between two lines that say what the run is waiting for
-MANY_REJECTED = 10  # rejected questions of one batch, without a single answer in it
-LOOKS = 3  # at a batch whose files lack answers that it counts
 _PROMPTS_AT_ONCE = 512
 
 
@@ -56,8 +55,7 @@ class BatchDesk:
         sleep: waits for a number of seconds.
 
     Attributes:
-        last_error: the last error of a request that got no answer.
-        problems: why a part's results cannot be fetched, by part.
+        problems: why nothing more comes from a part in this run, by part; its batch is left as it is.
     """
 
     def __init__(
@@ -67,16 +65,22 @@ class BatchDesk:
         self.config, self.labels, self.ledger, self.provider = config, labels, ledger, provider
         self.folder = batch_folder(ledger.folder)
         self.say = say
-        self.last_error: ProviderError | None = None
         self.problems: dict[str, InputError] = {}
         self._sleep = sleep
         self._lock = FileLock(self.folder / ".lock")
         self._counter = PartCounter(meter)
-        self._submission = Submission(ledger.fingerprint, provider, self._counter, sleep)
-        self._collection = Collection(config, labels, ledger.fingerprint, provider, sleep)
+        collection = Collection(config, labels, ledger.fingerprint, provider, sleep)
+        self._submission = Submission(ledger.fingerprint, provider, self._counter, collection.is_void, sleep)
+        self._watch = Watch(config, provider, self._submission, collection, self._counter, self._tell, sleep)
+        self._intake = Intake(config.model, ledger, provider, self._counter, self._tell)
         self._cancelled_before = self._cancelled()
-        self._watch = Watch(config, provider, self._submission, self._counter, self._tell, sleep)
-        self._short: Counter[str] = Counter()  # looks at files that lack answers, by part
+        self._ready: dict[str, Results] = {}  # results after a final word that were not collected yet, by part
+        self._told: set[str] = set()  # parts whose problem was said
+
+    @property
+    def last_error(self) -> ProviderError | None:
+        """The last error of a request that got no answer."""
+        return self._intake.last_error
 
     def _tell(self, line: str) -> None:
         self.say(line)  # looked up at each call, because it changes from stage to stage
@@ -142,7 +146,7 @@ class BatchDesk:
             try:
                 self._submission.submit(waiting)
             except LimitError:
-                if not any(part.is_under_way for part in self.parts()):
+                if not any(part.is_under_way and part.id not in self.problems for part in self.parts()):
                     raise
             except ProviderError as error:
                 if error.is_plan_gate:
@@ -157,97 +161,67 @@ class BatchDesk:
                 self._counter.settle(part, Usage())
                 part.drop()
 
-    def poll(self) -> list[Part]:
-        """Look at every batch under way; returns the parts whose results can be collected now.
+    def poll(self, *, is_patient: bool = False) -> Iterator[Part]:
+        """Look at every batch under way; yields the parts after whose final word the results can be collected.
+
+        A part from which nothing more will come is noted in `problems`, and the others are still looked at. The caller
+        collects a part before it asks for the next one.
+
+        Args:
+            is_patient: whether a batch that ended is looked at later again if its results are not all there.
 
         Raises:
-            InputError: nothing can be collected, and the provider refuses, no longer knows a batch, or has failed one
-                too often.
+            InputError: the provider refuses, or has failed a batch too often.
         """
-        problem: InputError | None = None
-        with self._locked():
-            parts = self.parts()
-            for part in parts:
-                try:
-                    if part.step == "creating":  # a run was killed there, and the batch may be running
-                        self._watch.find(part)
-                    if part.step == "created":
-                        self._watch.look(part, is_alone=sum(one.is_under_way for one in parts) == 1)
-                except InputError as error:  # of this batch only: the others are still looked at
-                    problem = problem or error
-            ready = [part for part in parts if part.step == "finished" and part.id not in self.problems]
-        if problem is not None and not ready:
-            raise problem
-        return ready
+        for known in self.parts():
+            if known.id in self.problems or not self._watch.patience.is_due(known.id):
+                continue
+            with self._locked():
+                part = known.reload()  # another run may have got further
+                is_ready = part is not None and self._look(part, is_patient=is_patient)
+            if part is not None and is_ready:
+                yield part
+
+    def _look(self, part: Part, *, is_patient: bool) -> bool:
+        """Look at a part's batch; returns whether its results can be collected."""
+        try:
+            if part.step == "creating":  # a run was killed there, and the batch may be running
+                self._watch.find(part)
+            if not part.is_under_way:
+                return False
+            judged = self._watch.look(part, is_alone=self._is_alone, is_patient=is_patient)
+            if judged is None or not self._is_ready(part, judged, is_patient=is_patient):
+                return False
+        except StuckError as problem:
+            self.problems[part.id] = problem
+            return False
+        self._ready[part.id] = judged.results
+        return True
+
+    def _is_alone(self) -> bool:
+        """Whether at most one batch is under way."""
+        return sum(part.is_under_way for part in self.parts()) <= 1
+
+    def _is_ready(self, part: Part, judged: Judged, *, is_patient: bool) -> bool:
+        if judged.word.verdict is Verdict.WAITS:
+            self._intake.keep_early(part, judged.results)
+            return self._watch.is_enough(part, judged, is_patient=is_patient)
+        return judged.word.verdict is Verdict.FINAL
 
     def collect(self, part_id: str) -> Results:
-        """Fetch the results of a finished part and put its votes into the ledger.
-
-        If the provider does not deliver the results, that is kept in `problems` for this part, and the others are still
-        collected.
+        """Put the votes of a part into the ledger after its final word; no results if that has not come yet.
 
         Raises:
-            InputError: the provider does not deliver all of them, or refuses every request, or the disk cannot be
-                written.
+            InputError: every request was refused, or the disk cannot be written, or as `poll`.
         """
         with self._locked():
             part = next(one for one in self.parts() if one.id == part_id)
-            if part.step != "finished":  # another run has collected it
+            # Where another run has collected it, it is not under way.
+            if not part.is_under_way or (part_id not in self._ready and not self._look(part, is_patient=True)):
                 return Results()
-            try:
-                results = self._collection.fetch(part)
-            except ProviderError as error:
-                self.problems[part.id] = self._watch.lost(part, error)
-                return Results()
-            if not results.n_lacking:
-                self._refuse_hopeless(part, results)
-            # If a run was killed between this step and the next, the ledger has them already.
-            results.new = self.ledger.unknown([*results.votes, *results.refused])
-            self.ledger.append(results.new)
-            self.ledger.flush()
-            if results.n_lacking:
-                self._refuse_short(part, results)
-                results.used = Usage()  # counted only once, when all of them are there
-                return results
-            part.move("collected", counts=results.counts)
-            part.forget_requests()
-            self._counter.settle(part, results.used_at_most(part.worst_usage))
-            self._note(part, results)
+            results = self._ready.pop(part_id)
+            self._intake.take(part, results)
             return results
-
-    def _refuse_hopeless(self, part: Part, results: Results) -> None:
-        """Keep no refusals if nothing was answered: they concern the settings or the account, not the questions."""
-        questions = {vote.question_id for vote in results.refused if vote.failure == "rejected"}
-        is_hopeless = self.ledger.is_empty or len(questions) >= MANY_REJECTED
-        if results.refused and not results.votes and is_hopeless:
-            part.move("collected", counts=results.counts)
-            self._counter.settle(part, Usage())
-            raise self.provider.explain(ProviderError(str(results.refused[0].text), status=400), self.config.model)
-
-    def _refuse_short(self, part: Part, results: Results) -> None:
-        """Note that files lack answers that the provider counts; they may come later.
-
-        Raises:
-            InputError: they have not come after `LOOKS` looks.
-        """
-        self._short[part.id] += 1
-        if self._short[part.id] < LOOKS:
-            return
-        raise InputError(
-            f"{self.provider.name} counts {results.promised} answers in batch {part.batch_id}, but its files have "
-            f"{results.promised - results.n_lacking}",
-            "all answers that were paid for (those that came are kept)",
-            f"run again later, or run `tercet batches forget {part.id}` to ask and pay again for what is missing",
-        )
-
-    def _note(self, part: Part, results: Results) -> None:
-        odd = {name: n for name, n in results.counts.items() if n and name != "votes"}
-        if odd:
-            listed = ", ".join(f"{n} {name}" for name, n in odd.items())
-            self.say(f"batch {part.batch_id} ({part.status}): {len(results.votes)} votes; {listed}.")
-        self.last_error = results.error or self.last_error
-        if results.error is not None and results.error.is_about_account:
-            raise self.provider.explain(results.error, self.config.model)
 
     @property
     def is_cancelled(self) -> bool:
@@ -273,48 +247,75 @@ class BatchDesk:
         pause, told = FIRST_PAUSE, time.monotonic()
         while True:
             if submits:
-                self.submit()
-            ready = self.poll()
-            yield from ready
+                self._submit_unless_stuck()
+            n_ready = 0
+            for part in self.poll(is_patient=True):
+                n_ready += 1
+                yield part
             left = [part for part in self.open_parts() if submits or part.is_under_way]
-            if self.problems and all(part.id in self.problems for part in left):
-                raise next(iter(self.problems.values()))
+            self._tell_problems(left)
             if not left:
                 return
             if time.monotonic() - told > TOLD_SECONDS:
                 told = time.monotonic()
                 self.say(f"{self.config.label}: waiting for {len(left)} batches at {self.provider.name}.")
-            pause = min(FIRST_PAUSE if ready else pause * 1.5, self.config.remote.poll_seconds)
+            pause = min(FIRST_PAUSE if n_ready else pause * GROWTH, self.config.remote.poll_seconds)
             self._wait(pause, len(left))
+
+    def _submit_unless_stuck(self) -> None:
+        """Submit; if the limit leaves no room beside parts from which nothing more comes, these are the problem."""
+        try:
+            self.submit()
+        except LimitError:
+            for problem in self.problems.values():
+                raise problem from None
+            raise
+
+    def _tell_problems(self, left: list[Part]) -> None:
+        """Say at once what is wrong with a part, and stop when nothing else is left."""
+        if left and all(part.id in self.problems for part in left):
+            raise next(iter(self.problems.values()))
+        for name in self.problems.keys() - self._told:
+            self._told.add(name)
+            self.say(str(self.problems[name]))
 
     def _wait(self, seconds: float, n_left: int) -> None:
         try:
             self._sleep(seconds)
+            self._watch.patience.pass_time(seconds)
         except KeyboardInterrupt:
             self.say(f"{n_left} batches continue at {self.provider.name}; `tercet batches cancel` would stop them.")
             raise
 
-    def forget(self, part_id: str) -> bool:
-        """Give up a part from which nothing more will come; returns whether there was such an open part.
+    def forget(self, part_id: str, confirm: Callable[[str], bool] = lambda _: True) -> str:
+        """Give up a part from which nothing more will come; the answers that it has are kept.
+
+        Args:
+            part_id: the part.
+            confirm: asked with what would be lost; if it says no, nothing is given up.
+
+        Returns:
+            What was given up; empty if there is no such open part, or it was not to be given up.
 
         Raises:
-            InputError: its batch is still running.
+            InputError: its batch is still running, or has all of its results.
         """
         with self._locked():
-            found = [part for part in self.open_parts() if part.id == part_id]
-            for part in found:
-                if part.step == "creating":
-                    self._watch.find(part, is_patient=True)
-                if part.step == "created" and self._watch.is_at_work(part):
-                    raise InputError(
-                        f"batch {part.batch_id} is still running",
-                        "a batch that has ended",
-                        "run `tercet batches cancel` first",
-                    )
-                # Its folder stays, so that the same requests, asked again, get another name.
-                part.move("forgotten")
-                part.forget_requests()
-            return bool(found)
+            part = next((part for part in self.open_parts() if part.id == part_id), None)
+            if part is None:
+                return ""
+            if part.step == "creating":
+                self._watch.find(part, is_patient=True)
+            judged = self._watch.look_last(part) if part.is_under_way else None
+            if judged is not None:
+                self._intake.keep_early(part, judged.results)
+            loss = self._watch.loss(part, judged)
+            if not confirm(loss):
+                return ""
+            # Its folder stays, so that the same requests, asked again, get another name.
+            part.move("forgotten")
+            part.forget_requests()
+            return loss
 
     def cancel(self) -> int:
         """Ask the provider to stop all batches under way, drop the parts that it never saw, and count those it stops.

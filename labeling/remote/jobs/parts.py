@@ -11,8 +11,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,13 +22,13 @@ import polars as pl
 
 from corpora.errors import InputError
 from labeling.prompting.labeler import LabelerConfig
-from labeling.remote.requests import batch_line
-from labeling.remote.spending import Usage, estimate
+from labeling.remote.requests import batch_line, output_limit
+from labeling.remote.spending import Usage, estimate, estimate_body
 from labeling.votes.vote import KEY, VOTES, Prompt, VoteKey
 
 # planned: on disk only. uploaded: the provider has the file. creating: a batch is being created, or was created without
-# our hearing of it. created: the provider works on it. finished: its results can be fetched. collected: the ledger has
-# them. forgotten: the user gave it up.
+# our hearing of it. created: the provider works on it. finished: it had ended at the last look. collected: the ledger
+# has its results, after the provider's final word. forgotten: the user gave it up.
 Step = Literal["planned", "uploaded", "creating", "created", "finished", "collected", "forgotten"]
 OPEN: tuple[Step, ...] = ("planned", "uploaded", "creating", "created", "finished")
 
@@ -110,6 +112,22 @@ class Part:
         keys = (VoteKey(*row) for row in frame.select(VoteKey._fields).iter_rows())
         return {key.id: key for key in keys}
 
+    def worst_of(self, config: LabelerConfig, names: Collection[str]) -> Usage:
+        """Tokens of some of its requests, by custom id, at most; of all of them if its requests cannot be read."""
+        try:
+            rows = map(json.loads, (self.folder / REQUESTS).read_bytes().splitlines())
+            bodies = [row["body"] for row in rows if row["custom_id"] in names]
+        except (OSError, ValueError, KeyError):
+            return self.worst_usage
+        return reduce(Usage.plus, (estimate_body(body, output_limit(config)) for body in bodies), Usage())
+
+    def reload(self) -> Part | None:
+        """The part as it is on disk now; None if another run has taken it back."""
+        try:
+            return _load(self.folder / STATE)
+        except FileNotFoundError:
+            return None
+
     def forget_requests(self) -> None:
         """Delete what is only needed until the results are there; keys and state stay."""
         for name in (REQUESTS, *(f"{kind}.jsonl" for kind in ("output", "error"))):
@@ -135,17 +153,17 @@ def load_parts(folder: Path) -> list[Part]:
     """
     parts = []
     for file in sorted(folder.glob(f"[!.]*/{STATE}")):  # the dot marks a folder that a killed run was writing
-        try:
-            parts.append(Part(file.parent, **json.loads(file.read_text(encoding="utf-8"))))
-        except FileNotFoundError:  # another run has just taken it back
-            continue
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"{file} is not the state of a batch ({error})",
-                "the file as Tercet wrote it",
-                "restore it from a backup",
-            ) from error
+        with suppress(FileNotFoundError):  # another run has just taken it back
+            parts.append(_load(file))
     return sorted(parts, key=lambda part: (part.attempt, part.id))
+
+
+def _load(file: Path) -> Part:
+    try:
+        return Part(file.parent, **json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        found = f"{file} is not the state of a batch ({error})"
+        raise InputError(found, "the file as Tercet wrote it", "restore it from a backup") from error
 
 
 def plan_parts(folder: Path, config: LabelerConfig, prompts: Iterable[Prompt], attempt: int) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""The results of a finished batch: lines in any order, some of them broken, repeated, missing or unknown."""
+"""The results of a batch that ended: lines in any order, some of them broken, repeated, missing or unknown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ class Results:
         broken: lines that are not results.
         unanswered: requests with a temporary error, or without any line.
         n_silent: answers whose tokens the provider does not state, malformed ones included.
-        n_malformed: answers that are not chat completions; their requests count as unanswered.
         error: the last error of a request that was not answered; None if there was no such error.
-        promised: answers that the provider counts; 0 if it does not say.
+        named: requests with any line, by custom id.
+        done: those with a line in the output file, or with an answer.
+        answered: those with an answer, even one that is not a chat completion (its request counts as unanswered).
         new: those of these votes that the ledger did not have.
     """
 
@@ -46,15 +48,11 @@ class Results:
     broken: int = 0
     unanswered: int = 0
     n_silent: int = 0
-    n_malformed: int = 0
     error: ProviderError | None = None
-    promised: int = 0
+    named: set[str] = field(default_factory=set)
+    done: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
     new: list[Vote] = field(default_factory=list)
-
-    @property
-    def n_lacking(self) -> int:
-        """Answers that the provider counts but no file has."""
-        return max(0, self.promised - len(self.votes) - self.n_malformed)
 
     def used_at_most(self, worst: Usage) -> Usage:
         """What was used; an answer that does not state it counts as its share of the worst case."""
@@ -76,13 +74,14 @@ def read_lines(file: Path) -> Iterator[dict[str, Any] | None]:
                 continue
             try:
                 parsed = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):  # no JSON, or nested without end
                 parsed = None
             yield parsed if isinstance(parsed, dict) else None
 
 
 def read_results(
-    lines: Iterable[dict[str, Any] | None],
+    output: Iterable[dict[str, Any] | None],
+    errors: Iterable[dict[str, Any] | None],
     keys: Mapping[str, VoteKey],
     config: LabelerConfig,
     labels: LabelSet,
@@ -92,52 +91,72 @@ def read_results(
     """Sort out result lines.
 
     Args:
-        lines: of the output file, then of the error file.
+        output: lines of the output file.
+        errors: lines of the error file.
         keys: keys of the votes that the part asked for, by custom id.
         config: the reader.
         labels: the allowed answers.
         labeler: the reader's fingerprint.
         clean: takes the API key out of a provider's words.
     """
-    results, answered = Results(), set()
-    for line in lines:
+    results, refused = Results(), dict[str, Vote]()
+    taken: set[str] = set()
+    for line, is_output in chain(((line, True) for line in output), ((line, False) for line in errors)):
         name = None if line is None else line.get("custom_id")
         if line is None or not isinstance(name, str):
             results.broken += 1
-        elif name not in keys:
+            continue
+        if name not in keys:
             results.unknown += 1
-        elif name in answered:
+            continue
+        results.named.add(name)
+        if is_output:
+            results.done.add(name)
+        body = _answer(line)
+        if name in taken or (name in refused and body is None):
             results.duplicates += 1
-        elif _take(line, keys[name], config, labels, labeler, clean, results):
-            answered.add(name)
-    results.unanswered = len(keys) - len(answered)
+        elif body is not None and (vote := _read(body, keys[name], config, labels, labeler, clean, results)):
+            results.votes.append(vote)
+            taken.add(name)
+        elif body is None and (vote := _refused(line, keys[name], labeler, clean, results)):
+            refused[name] = vote
+    # An answer that was paid for counts more than a refusal, whichever came first.
+    results.refused = [vote for name, vote in refused.items() if name not in taken]
+    results.unanswered = len(keys) - len(taken) - len(results.refused)
     return results
 
 
-def _take(
-    line: Mapping[str, Any], key: VoteKey, config: LabelerConfig, labels: LabelSet, labeler: str,
-    clean: Callable[[str], str], results: Results,
-) -> bool:  # fmt: skip
-    """Take the answer of a line, or its refusal; False if there is neither."""
+def _answer(line: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The body of a line that says its request was answered."""
     response = line.get("response")
-    body = response.get("body") if isinstance(response, dict) else None
-    if isinstance(response, dict) and response.get("status_code") == OK and isinstance(body, dict):
-        try:
-            vote = read_vote(config, labels, labeler, key, body)
-        except MalformedAnswerError as error:
-            results.error = ProviderError(clean(str(error)), status=None, sent=True)
-            results.n_malformed += 1
-            results.n_silent += 1
-            return False
-        results.votes.append(vote)
-        results.n_silent += vote.n_prompt_tokens == 0
-        results.used = results.used.plus(Usage(1, vote.n_prompt_tokens, vote.n_generated or 0))
-        return True
-    results.error = _error(line, response, clean)
-    refused = refusal(labeler, key, results.error)
-    if refused is not None:
-        results.refused.append(refused)
-    return refused is not None
+    body = response.get("body") if isinstance(response, dict) and response.get("status_code") == OK else None
+    return body if isinstance(body, dict) else None
+
+
+def _read(
+    body: Mapping[str, Any], key: VoteKey, config: LabelerConfig, labels: LabelSet, labeler: str,
+    clean: Callable[[str], str], results: Results,
+) -> Vote | None:  # fmt: skip
+    """The vote of an answer, its tokens counted; None if it is not a chat completion."""
+    results.done.add(key.id)
+    results.answered.add(key.id)
+    try:
+        vote = read_vote(config, labels, labeler, key, body)
+    except MalformedAnswerError as error:
+        results.error = ProviderError(clean(str(error)), status=None, sent=True)
+        results.n_silent += 1
+        return None
+    results.n_silent += vote.n_prompt_tokens == 0
+    results.used = results.used.plus(Usage(1, vote.n_prompt_tokens, vote.n_generated or 0))
+    return vote
+
+
+def _refused(
+    line: Mapping[str, Any], key: VoteKey, labeler: str, clean: Callable[[str], str], results: Results
+) -> Vote | None:
+    """The vote of a request that was refused for its content; None after any other error."""
+    results.error = _error(line, line.get("response"), clean)
+    return refusal(labeler, key, results.error)
 
 
 def _error(line: Mapping[str, Any], response: Any, clean: Callable[[str], str]) -> ProviderError:

@@ -1,4 +1,4 @@
-"""Watches batches at the provider: looks at their states, retries those that failed, and stops them."""
+"""Watches over batches at the provider: looks at them, retries those that failed as a whole, and stops them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from typing import Any
 from corpora.errors import InputError
 from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.client import NOT_FOUND, Provider, ProviderError
-from labeling.remote.jobs.collection import batch_error
-from labeling.remote.jobs.parts import Part
+from labeling.remote.jobs.collection import Collection, Judged
+from labeling.remote.jobs.final_word import Verdict, read_look
+from labeling.remote.jobs.parts import Part, Step
+from labeling.remote.jobs.patience import LOOKS, UNKNOWN_LOOKS, Patience
+from labeling.remote.jobs.results import Results
 from labeling.remote.jobs.submission import PartCounter, Submission
 from labeling.remote.pacing import insist
 from labeling.remote.spending import Usage
 
-ENDED = ("completed", "failed", "expired", "cancelled")  # after these, a batch no longer changes
+
+class StuckError(InputError):
+    """A batch from which nothing more comes in this run; the other batches of the job are not concerned."""
 
 
 class Watch:
@@ -26,17 +31,19 @@ class Watch:
         config: the reader.
         provider: the open provider.
         submission: knows which batches are ours.
+        collection: looks at batches and reads their files.
         counter: what may be spent.
         say: called with a line about anything out of the ordinary.
         sleep: waits for a number of seconds.
     """
 
     def __init__(
-        self, config: LabelerConfig, provider: Provider, submission: Submission, counter: PartCounter,
-        say: Callable[[str], None], sleep: Callable[[float], None],
+        self, config: LabelerConfig, provider: Provider, submission: Submission, collection: Collection,
+        counter: PartCounter, say: Callable[[str], None], sleep: Callable[[float], None],
     ) -> None:  # fmt: skip
         self._config, self._provider, self._submission, self._counter = config, provider, submission, counter
-        self._say, self._sleep = say, sleep
+        self._collection, self._say, self._sleep = collection, say, sleep
+        self.patience = Patience(config.remote.poll_seconds)
         self._failures: Counter[str] = Counter()  # of whole batches in this run, by part
 
     def find(self, part: Part, *, is_patient: bool = False) -> None:
@@ -50,43 +57,104 @@ class Watch:
         except ProviderError as error:
             raise self._provider.explain(error, self._config.model) from error
 
-    def look(self, part: Part, *, is_alone: bool) -> None:
-        """Look at the state of a batch, and write down what changed.
+    def look(self, part: Part, *, is_alone: Callable[[], bool], is_patient: bool) -> Judged | None:
+        """Look at a part's batch and its files, and write down what changed.
 
         Args:
             part: a part with a batch.
-            is_alone: whether no other batch of the job is under way that it could wait for.
+            is_alone: says whether no other batch of the job is under way that it could wait for.
+            is_patient: whether to look again before it counts as unknown to the provider.
+
+        Returns:
+            What follows; None if the provider does not know the batch, which may change.
 
         Raises:
-            InputError: the provider refuses, does not know the batch, or has failed it too often.
+            StuckError: the provider does not know the batch.
+            InputError: the provider refuses, or has failed the batch too often.
         """
         self._counter.set_aside(part, within_limit=False)
         try:
-            batch = self._free(partial(self._provider.batch, str(part.batch_id)))
+            judged = self._collection.judge(part, str(part.batch_id))
+        except ProviderError as error:
+            is_unknown = error.status == NOT_FOUND
+            if is_unknown and is_patient and self.patience.note_look(part.id) < UNKNOWN_LOOKS:
+                return None
+            raise self.lost(part, error) from error
+        step: Step = "created" if judged.word.verdict is Verdict.AT_WORK else "finished"
+        if judged.word.verdict is Verdict.VOID:
+            self._failed(part, judged.error, is_alone=is_alone())
+        elif (part.step, part.status) != (step, judged.look.status):
+            part.move(step, status=judged.look.status)
+        return judged
+
+    def look_last(self, part: Part) -> Judged | None:
+        """Look at the batch of a part that is to be given up; None if the provider does not know it.
+
+        Raises:
+            InputError: the batch is still running, or has all of its results, or the provider refuses.
+        """
+        try:
+            judged = self._collection.judge(part, str(part.batch_id))
+        except ProviderError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise self._provider.explain(error, self._config.model) from error
+        if judged.word.verdict is Verdict.AT_WORK:
+            found, remedy = "is still running", "run `tercet batches cancel` first"
+            raise InputError(f"batch {part.batch_id} {found}", "a batch that has ended", remedy)
+        if judged.word.verdict is Verdict.FINAL:
+            found, remedy = "has its results", "run `tercet batches collect`, which costs nothing"
+            raise InputError(f"batch {part.batch_id} {found}", "a batch whose results are missing", remedy)
+        return judged
+
+    def is_enough(self, part: Part, judged: Judged, *, is_patient: bool) -> bool:
+        """Count a look at a batch that ended without a final word; returns whether its counts must do in the end.
+
+        Raises:
+            StuckError: it was looked at often enough, or may only be looked at once.
+            InputError: the provider refuses.
+        """
+        if self.patience.note_look(part.id) < LOOKS and is_patient:
+            return False
+        if is_patient and judged.word.is_enough and self._says_again(part, judged):
+            return True
+        results, counted = judged.results, judged.look.counts.completed
+        raise StuckError(
+            f"{self._provider.name} says that batch {part.batch_id} is {judged.look.status} and counts "
+            f"{'no' if counted is None else counted} answers, but its files have {len(results.answered)} answers and "
+            f"{len(results.named - results.answered)} errors for {part.n_requests} requests"
+            f"{self.patience.told(part.id)}",
+            "a line for each request, or counts that say which have no answer (nothing was submitted again)",
+            f"run `tercet batches collect` later, or run `tercet batches forget {part.id}` to give the rest up "
+            f"({self.loss(part, judged)})",
+        )
+
+    def _says_again(self, part: Part, judged: Judged) -> bool:
+        try:
+            return self._collection.says_again(str(part.batch_id), judged.look, 2)
         except ProviderError as error:
             raise self.lost(part, error) from error
-        status = str(batch.get("status"))
-        if status == "failed":
-            self._failed(part, batch, is_alone=is_alone)
-        elif status in ENDED:
-            part.move("finished", status=status)
-        elif status != part.status:
-            part.move("created", status=status)
+
+    def loss(self, part: Part, judged: Judged | None = None) -> str:
+        """What a part lacks, and what it may cost to ask for that again."""
+        results = judged.results if judged else Results()
+        lacking = part.vote_keys().keys() - {vote.id for vote in (*results.votes, *results.refused)}
+        price = self._counter.price(part.worst_of(self._config, lacking))
+        return f"asking for {len(lacking)} of its {part.n_requests} votes again {price}"
 
     def lost(self, part: Part, error: ProviderError) -> InputError:
         """Why an existing batch cannot be read; its votes are asked for again only if the user says so."""
         if error.status != NOT_FOUND:
             return self._provider.explain(error, self._config.model)
-        return InputError(
-            f"{self._provider.name} does not know batch {part.batch_id} or its files ({error.message})",
+        return StuckError(
+            f"{self._provider.name} does not know batch {part.batch_id} ({error.message})",
             f"a batch that was submitted with the key in {self._provider.remote.key_name}",
             f"set the key that it was submitted with, or, if the provider has deleted it, run `tercet batches forget "
-            f"{part.id}` to ask and pay for its votes again",
+            f"{part.id}` ({self.loss(part)})",
         )
 
-    def _failed(self, part: Part, batch: dict[str, Any], *, is_alone: bool) -> None:
+    def _failed(self, part: Part, error: ProviderError, *, is_alone: bool) -> None:
         """A batch that failed as a whole did nothing and cost nothing: create it again, if that can help."""
-        error = batch_error(batch, self._provider.clean)
         self._counter.settle(part, Usage())
         part.move("uploaded", status="failed", batch_id=None, tries=part.tries + 1)
         if error.is_missing_model:
@@ -104,26 +172,13 @@ class Watch:
             )
         self._say(f"{self._provider.name} failed a batch ({error.message}); it is submitted again.")
 
-    def is_at_work(self, part: Part) -> bool:
-        """Whether a batch is still running; one that the provider does not know counts as ended.
-
-        Raises:
-            InputError: the provider refuses.
-        """
-        try:
-            return self._free(partial(self._provider.batch, str(part.batch_id))).get("status") not in ENDED
-        except ProviderError as error:
-            if error.status == NOT_FOUND:
-                return False
-            raise self._provider.explain(error, self._config.model) from error
-
     def stop(self, part: Part) -> bool:
         """Stop a batch, or drop a part that the provider never saw; returns whether there was a batch to stop."""
         if part.step == "creating":
             self.find(part, is_patient=True)
         if part.step in ("planned", "uploaded", "creating"):
             part.drop()
-        if part.step != "created":
+        if not part.is_under_way:
             return False
         try:
             part.move("created", status=self._free(partial(self._cancel, part)))
@@ -133,11 +188,11 @@ class Watch:
 
     def _cancel(self, part: Part) -> str:
         try:
-            return str(self._provider.cancel(str(part.batch_id)).get("status"))
+            return read_look(self._provider.cancel(str(part.batch_id))).status
         except ProviderError as error:
             if error.is_transient or error.status == NOT_FOUND:
                 raise
-            return str(self._provider.batch(str(part.batch_id)).get("status"))  # it had ended before
+            return read_look(self._provider.batch(str(part.batch_id))).status  # it had ended before
 
     def _free(self, call: Callable[[], Any]) -> Any:
         """Repeat a call that costs nothing until it succeeds."""

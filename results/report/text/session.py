@@ -67,5 +67,12 @@ def made_section(manifest: Mapping[str, Any]) -> str:
             for stage, one in asked
             if one.get("broken_off")
         ]
+        lines += [
+            f"{one['reader']}, {stage}: {one['read_from_text']} votes were read from the text, because the server's "
+            "distribution does not fit its answer: it stands before other tokens, such as hidden reasoning, or lies "
+            "mostly outside the labels, or the answer has no label."
+            for stage, one in asked
+            if one.get("read_from_text")
+        ]
         lines.append(table(["stage", "seconds"], [[name, f"{took:.1f}"] for name, took in session["seconds"].items()]))
     return "\n\n".join(lines)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import LabelerConfig
 from labeling.prompting.remote_config import RemoteConfig
-from labeling.remote.answers import MalformedAnswerError, label_distribution, read_vote, refusal
+from labeling.remote.answers import MalformedAnswerError, is_overruled, label_distribution, read_vote, refusal
 from labeling.remote.client import ProviderError
 from labeling.votes.vote import Vote, VoteKey, votes_frame
 
@@ -134,10 +134,22 @@ def test_without_a_distribution_over_labels_there_is_none(looked):
     assert label_distribution(looked, LABELS) is None
 
 
-def test_a_log_probability_above_0_counts_as_certain():
-    for told in (1e-6, 5000):
-        looked = {"content": [{"token": "yes", "top_logprobs": [{"token": "yes", "logprob": told}]}]}
-        assert label_distribution(looked, LABELS) == [1, 0, 0]
+def told_of_yes(logprob):
+    return {"content": [{"token": "yes", "top_logprobs": [{"token": "yes", "logprob": logprob}]}]}
+
+
+def test_a_log_probability_of_0_is_certain_but_for_rounding():
+    for told in (0, 0.0, -1e-9, 1e-6):
+        assert label_distribution(told_of_yes(told), LABELS) == pytest.approx([1, 0, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize("told", [0.1, 5000, math.inf, 10**400, True, -math.inf, -(10**400), math.nan])
+def test_a_log_probability_that_cannot_be_one_is_no_distribution(told):
+    assert label_distribution(told_of_yes(told), LABELS) is None
+
+
+def test_probabilities_that_sum_to_more_than_1_are_no_distribution():
+    assert label_distribution(logprobs_of(yes=0.6, no=0.6), LABELS) is None
 
 
 TOKENS = st.sampled_from(["yes", "Yes", " no", "N", "maybe", "m", "\n", "The", "no change", ""])
@@ -227,14 +239,108 @@ def test_a_bare_label_that_may_go_on_where_it_was_cut_is_truncated():
 CERTAIN = logprobs_of(no=0.5, The=0.25)
 
 
-def test_where_the_distribution_is_told_the_label_is_drawn_from_it_and_no_reading_can_fail():
-    for content, finish in (("no", "stop"), ("The crews were", "length"), ("", "stop")):
-        vote = read(body_of(content, finish=finish, logprobs=CERTAIN), TELLING)
-        assert (vote.label, vote.failure, vote.parse, vote.problem) == ("no", None, None, None)
-        assert vote.probabilities == pytest.approx((0, 0.5, 0))
-        assert vote.outside_mass == pytest.approx(0.5)
-        assert vote.margin == 1
-        assert vote.text == content
+@pytest.mark.parametrize(
+    ("content", "finish"), [("no", "stop"), (" No", "stop"), ("no", "length"), ("no, because the", "length")]
+)
+def test_where_the_text_bears_out_the_distribution_the_label_is_drawn_from_it(content, finish):
+    looked = {"content": [place(content[:3].rstrip(","), no=0.5, The=0.25)]}
+    vote = read(body_of(content, finish=finish, logprobs=looked), TELLING)
+    assert (vote.label, vote.failure, vote.parse, vote.problem) == ("no", None, None, None)
+    assert vote.probabilities == pytest.approx((0, 0.5, 0))
+    assert vote.outside_mass == pytest.approx(0.5)
+    assert vote.margin == 1
+    assert vote.text == content
+
+
+# The complete answer outranks a distribution that it does not bear out
+
+THINKING = {"content": [place("Okay", Okay=0.96, The=0.03, No=0.002), place("yes", yes=0.99, no=0.01)]}
+CUT_THINKING = {"content": [place("Okay", Okay=0.96, No=0.002)]}
+SURE_OF_NO = {"no": 0.9, "yes": 1e-4}
+
+
+@pytest.mark.parametrize(
+    ("content", "finish", "logprobs", "label", "failure"),
+    [
+        # what is told stands before hidden reasoning
+        ("yes", "stop", THINKING, "yes", None),
+        ("yes", "stop", {"content": [place("Okay", no=0.9), place("yes", yes=0.9)]}, "yes", None),
+        (None, "length", CUT_THINKING, None, "truncated"),
+        ("", "length", logprobs_of(no=0.9), None, "truncated"),
+        ("", "stop", logprobs_of(no=0.9), None, "empty"),
+        # most of it lies outside the labels
+        ("The answer is yes", "stop", logprobs_of(The=0.6, no=0.3), "yes", None),
+        ("yes", "stop", logprobs_of(yes=0.49, The=0.4), "yes", None),
+        ("The crews were", "length", logprobs_of(The=0.6, no=0.3), None, "truncated"),
+        # the text is complete and has no label
+        ("It depends.", "stop", logprobs_of(It=0.3, no=0.6), None, "off_label"),
+        # the text has a label that the distribution all but excludes
+        ("yes", "stop", {"content": [place("yes", **SURE_OF_NO)]}, "yes", None),
+        ("yes", "stop", {"content": [place("yes", no=0.9)]}, "yes", None),
+        # reasoning that a server leaves in the text
+        ("<think>no? The", "length", logprobs_of(**{"<think>": 0.99}), None, "truncated"),
+        ("<think>It may be no.</think>\n\nyes", "stop", logprobs_of(**{"<think>": 0.99}), "yes", None),
+    ],
+)
+def test_where_it_does_not_the_text_is_read_or_the_vote_fails_by_name(content, finish, logprobs, label, failure):
+    body = body_of(content, finish=finish, logprobs=logprobs)
+    vote = read(body, TELLING)
+    assert (vote.label, vote.failure, vote.problem) == (label, failure, failure)
+    assert (vote.probabilities, vote.outside_mass, vote.margin) == ((), None, None)
+    has_distribution = label_distribution(logprobs, LABELS) is not None
+    assert is_overruled(TELLING, LABELS, body, vote) == has_distribution
+
+
+def test_only_a_vote_with_another_distribution_is_overruled():
+    drawn, silent = body_of("no", logprobs=CERTAIN), body_of("no")
+    assert not is_overruled(TELLING, LABELS, drawn, read(drawn, TELLING))
+    assert not is_overruled(TELLING, LABELS, silent, read(silent, TELLING))
+    assert not is_overruled(READER, LABELS, drawn, read(drawn, READER))
+
+
+def test_at_temperature_0_the_text_must_say_the_most_probable_label():
+    greedy = TELLING.model_copy(update={"temperature": 0.0})
+    for said, probabilities in (("no", ()), ("yes", (0.6, 0.3, 0))):
+        looked = {"content": [place(said, yes=0.6, no=0.3)]}
+        vote = read(body_of(said, logprobs=looked), greedy)
+        assert (vote.label, vote.probabilities) == (said, pytest.approx(probabilities))
+
+
+def test_a_text_that_was_cut_before_its_label_does_not_outrank_its_own_start():
+    vote = read(body_of("The crews were", finish="length", logprobs=logprobs_of(The=0.3, no=0.6)), TELLING)
+    assert (vote.label, vote.probabilities) == ("no", pytest.approx((0, 0.6, 0)))
+
+
+def test_an_unlikely_label_is_no_contradiction():
+    looked = {"content": [place("yes", no=0.9, yes=0.05)]}
+    assert read(body_of("yes", logprobs=looked), TELLING).probabilities == pytest.approx((0.05, 0.9, 0))
+
+
+def test_a_label_that_begins_with_half_a_character_is_compared_by_its_bytes():
+    labels = LabelSet(("да", "нет"))
+    first = place("", **{"": 0.01, "да": 0.9}) | {"bytes": list("да".encode()[:1])}
+    vote = read(body_of("да", logprobs={"content": [first]}), TELLING, labels)
+    assert vote.probabilities == pytest.approx((0.9, 0))
+
+
+def test_an_answer_in_parts_is_its_texts():
+    parts = [{"type": "thinking", "thinking": "no"}, {"type": "text", "text": "yes"}, None, {"type": "text"}]
+    vote = read(body_of(parts))
+    assert (vote.label, vote.text) == ("yes", "yes")
+
+
+# Prompts that a server cuts
+
+
+@pytest.mark.parametrize(
+    ("counted", "least", "is_cut"), [(17, 18, True), (17, 17, False), (17, 0, False), (0, 99, False)]
+)
+def test_an_answer_to_a_prompt_that_was_cut_is_none(counted, least, is_cut):
+    vote = read_vote(READER, LABELS, "f1", KEY, body_of(usage=(counted, 2)), least)
+    assert (vote.label is None, vote.failure == "prompt_too_long") == (is_cut, is_cut)
+    if is_cut:
+        assert vote.text == "the server counts 17 tokens in a prompt of at least 18: it has cut the prompt"
+        assert (vote.n_prompt_tokens, vote.n_generated, vote.probabilities, vote.parse) == (17, 2, (), None)
 
 
 def test_mass_outside_and_margin_are_those_of_the_distribution():

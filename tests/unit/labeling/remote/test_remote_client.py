@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from labeling.prompting.remote_config import RemoteConfig
-from labeling.remote.client import Provider, ProviderError, parse_seconds
+from labeling.remote.client import Provider, ProviderError
 from labeling.remote.requests import ENDPOINT
+from labeling.remote.wire.provider_error import YEAR, parse_seconds
 from tests.doubles.provider import Fault, ProviderDouble, Refusal, Reply
 
 KEY = "key-of-nobody-4711"
@@ -542,6 +543,12 @@ def test_files_are_known_by_name_with_their_size(sdk, double, tmp_path):
     assert len(provider.files()) == 2  # its output is none that was uploaded
 
 
+def test_a_file_is_described_with_its_size(sdk, double, tmp_path):
+    provider, file = open_at(double, sdk), requests_file(tmp_path)
+    assert provider.file(provider.upload(file, "a.jsonl"))["bytes"] == file.stat().st_size
+    assert error_of(lambda: provider.file("file-999")).status == 404
+
+
 def finished_batch(provider, folder):
     """The id of a result file, and its content."""
     batch = provider.create_batch(provider.upload(requests_file(folder), "votes.jsonl"), ENDPOINT, {})
@@ -690,9 +697,9 @@ def test_an_unknown_batch_is_an_error(sdk, double):
         ("0.5", 0.5),
         ("0", 0),
         ("-1", None),
-        ("inf", None),
+        ("inf", YEAR),  # a wait without end ends the run, too
         ("nan", None),
-        ("1e400", None),
+        ("1e400", YEAR),
         ("Wed, 21 Oct 2026 07:28:00 GMT", None),
     ],
 )
@@ -703,4 +710,4 @@ def test_seconds_are_a_number_that_is_not_negative_or_none(value, seconds):
 @given(st.text(max_size=8) | st.floats().map(str))
 def test_no_header_makes_a_wait_negative_or_endless(value):
     seconds = parse_seconds(value)
-    assert seconds is None or 0 <= seconds < float("inf")
+    assert seconds is None or 0 <= seconds <= YEAR

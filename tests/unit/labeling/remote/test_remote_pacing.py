@@ -293,6 +293,28 @@ def test_a_quarter_of_an_hour_is_waited_for(pacer, clock):
     assert must_wait(pacer)
 
 
+# What the user hears of waits
+
+
+def test_a_wait_is_told_once_to_all_who_share_it(clock):
+    told = []
+    pacer = Pacer("groq", clock, told.append)
+    for seconds in (120, 120, 119.5, 4):
+        pacer.tell(seconds)
+    assert told == ["waiting 2 minutes for groq."]
+    clock.now += 121
+    pacer.tell(30)
+    assert told[1:] == ["waiting 30 seconds for groq."]
+
+
+def test_a_call_that_waits_says_so(clock):
+    told = []
+    pacer = Pacer("groq", clock, told.append)
+    pacer.hold(60)
+    assert [must_wait(pacer), must_wait(pacer)] == [True, True]
+    assert told == ["waiting 60 seconds for groq."]
+
+
 # Calls that cost nothing
 
 
@@ -337,6 +359,20 @@ def test_a_provider_that_says_how_long_to_wait_is_waited_for_so_long():
     script = Script(limited(7.5), BROKEN, limited(0), limited(120), "done")
     assert script.insist() == "done"
     assert script.slept == [7.5, 1, 0, 120]
+
+
+def test_the_user_hears_of_a_wait_that_a_provider_asks_for():
+    script, told = Script(limited(7.5), BROKEN, limited(0.5), "done"), []
+    script.insist(say=told.append)
+    assert told == ["the provider asks to wait 8 seconds (HTTP 429 : Rate limit reached.)."]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_but_not_for_a_day(status):
+    script = Script(ProviderError("Busy.", status=status, retry_after=99999), "done")
+    with pytest.raises(ProviderError):
+        script.insist()
+    assert (script.n_calls, script.slept) == (1, [])
 
 
 def test_but_not_longer_than_a_quarter_of_an_hour():

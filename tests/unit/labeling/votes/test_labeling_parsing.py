@@ -50,6 +50,32 @@ def test_a_last_line_that_is_the_answer_letter_by_letter_is_strict(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "truncated", "found"),
+    [
+        ("<think>It may be no.</think>\nAnswer: yes", False, strict("yes")),
+        ("<think>\nAnswer: no\n</think>\n\nYes.", False, lenient("yes")),
+        ("It may be no. no\n</think>\n\nyes", False, lenient("yes")),
+        ("<thinking>no</thinking>yes", False, lenient("yes")),
+        ("[THINK]no[/THINK]yes", False, lenient("yes")),
+        (
+            "<|channel|>analysis<|message|>no<|end|><|start|>assistant<|channel|>final<|message|>yes",
+            False,
+            lenient("yes"),
+        ),
+        ("<think>The answer is no", True, problem("truncated")),
+        ("<think>The answer is no", False, problem("off_label")),
+        ("<think>no</think>", True, problem("empty")),
+        ("<think>no</think>\n<think>Answer: no", True, problem("truncated")),
+    ],
+    ids=repr,
+)
+def test_what_is_weighed_in_reasoning_is_not_the_answer(text, truncated, found):
+    assert parse(text, truncated=truncated) == found
+    bare = tuple(parse_label(text, LABELS, truncated=truncated))
+    assert (bare[0], bare[2]) == (found[0], found[2])
+
+
+@pytest.mark.parametrize(
     ("text", "label"),
     [
         ("yes", "yes"),

@@ -20,7 +20,7 @@ BY_ID = {key.id: key for key in KEYS}
 
 
 def read(lines, keys=KEYS):
-    return read_results(lines, {key.id: key for key in keys}, READER, LABELS, "f1", str.strip)
+    return read_results(lines, (), {key.id: key for key in keys}, READER, LABELS, "f1", str.strip)
 
 
 def answered(key, content="yes", usage=(17, 2)):

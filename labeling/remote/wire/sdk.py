@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from corpora.errors import InputError
 from labeling.prompting.remote_config import RemoteConfig
+from labeling.remote.wire.guard import ENCODINGS, Guard
 
 NO_KEY = "none"  # for a server that needs no key, because the SDK insists on a value
 
@@ -47,7 +48,7 @@ def find_key(remote: RemoteConfig) -> str:
     return key
 
 
-def open_groq(remote: RemoteConfig, key: str) -> tuple[Any, SdkErrors]:
+def open_groq(remote: RemoteConfig, key: str, guard: Guard) -> tuple[Any, SdkErrors]:
     """Groq's client, its own retries off, and its errors.
 
     Raises:
@@ -65,11 +66,12 @@ def open_groq(remote: RemoteConfig, key: str) -> tuple[Any, SdkErrors]:
             "an address without that path, because the SDK adds it",
             "remove the path from the address",
         )
-    client = groq.Groq(api_key=key, base_url=url, max_retries=0, timeout=remote.timeout)
+    http = _http_client(groq, remote, guard)
+    client = groq.Groq(api_key=key, base_url=url, max_retries=0, timeout=remote.timeout, http_client=http)
     return client, SdkErrors(groq.APIError, groq.APIStatusError, groq.APIConnectionError, httpx.HTTPError)
 
 
-def open_openai(remote: RemoteConfig, key: str) -> tuple[Any, SdkErrors]:
+def open_openai(remote: RemoteConfig, key: str, guard: Guard) -> tuple[Any, SdkErrors]:
     """OpenAI's client, for OpenAI or another server, its own retries off, and its errors.
 
     Raises:
@@ -79,13 +81,28 @@ def open_openai(remote: RemoteConfig, key: str) -> tuple[Any, SdkErrors]:
         import openai
     except ImportError as error:
         raise _not_installed("openai") from error
-    client = openai.OpenAI(api_key=key, base_url=remote.base_url, max_retries=0, timeout=remote.timeout)
+    http = _http_client(openai, remote, guard)
+    client = openai.OpenAI(
+        api_key=key, base_url=remote.base_url, max_retries=0, timeout=remote.timeout, http_client=http
+    )
     if remote.provider == "server":  # another server must not learn who the user is to OpenAI
         client.organization = client.project = client.admin_api_key = None
         client._custom_headers = {}  # from OPENAI_CUSTOM_HEADERS, which may hold a key
     return client, SdkErrors(
         openai.APIError, openai.APIStatusError, openai.APIConnectionError, _transport_error(openai)
     )
+
+
+def _http_client(sdk: Any, remote: RemoteConfig, guard: Guard) -> Any:
+    """The HTTP client beneath an SDK, with its usual settings but for three.
+
+    Replies are bounded by the guard, nothing is asked for that it cannot decompress in pieces, and no redirect is
+    followed, because it would take documents and key to another address.
+    """
+    return sdk.DefaultHttpxClient(
+        timeout=remote.timeout, follow_redirects=False, headers={"Accept-Encoding": ENCODINGS},
+        event_hooks={"response": [guard.watch]},
+    )  # fmt: skip
 
 
 def _transport_error(sdk: Any) -> type[Exception]:
