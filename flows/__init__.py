@@ -4,3 +4,5 @@
 `stages/`, the three flows, `planning/`, `run/`, `runners/`, `serving/`, `cli/`. Only `runners/` and `serving/` import
 Prefect.
 """
+
+import corpora as corpora  # before anything else: it says how OpenMP waits

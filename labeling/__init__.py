@@ -3,3 +3,5 @@
 `votes/` is the lowest layer, followed by `models/` and `prompting/`. At the top, independent of each other, are
 `engine/` (this machine) and `remote/` (providers). Nothing here knows a chunk or a score.
 """
+
+import corpora as corpora  # before anything else: it says how OpenMP waits

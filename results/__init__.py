@@ -3,3 +3,5 @@
 The layers, from the lowest: `stats/`, `evidence/`, `readers/`, `comparing/`, `sweep/`, `advice/`, `report/`. Nothing
 here asks a model; what is published lies in `published/`.
 """
+
+import corpora as corpora  # before anything else: it says how OpenMP waits

@@ -86,9 +86,10 @@ def advice_entries(swept: Swept) -> dict[str, Any]:
 
 
 def describe_model(reader: ReaderConfig, session: Session) -> dict[str, Any]:
-    """What answers for a reader: the digest of its model file, or the provider and how it is asked."""
+    """What answers for a reader: its model file and how its matrices are run, or the provider and how it is asked."""
     if not reader.remote.is_remote:
-        return {"sha256": session.readers.sha256(reader.model)}
+        kernels = session.kernels(reader)
+        return {"sha256": session.readers.sha256(reader.model), **({"kernels": kernels} if kernels else {})}
     return labeler_identity(reader)
 
 

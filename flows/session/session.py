@@ -10,7 +10,9 @@ from typing import Self, TypeVar
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from corpora.storage import files_in
 from flows.session.embedders import find_embedder
+from flows.session.kernel_choices import KernelChoices, Repack
 from flows.session.providers import Providers
 from flows.session.workspace import Workspace
 from labeling.engine.local_readers import LocalReaders, Readers
@@ -54,6 +56,7 @@ class Session:
     ) -> None:
         self.workspace = workspace
         self.readers: Readers = readers or LocalReaders()
+        self._kernels = KernelChoices(workspace.root)
         self.providers = Providers()
         self._open_embedder = open_embedder
         self._embedders: dict[EmbedderConfig, Embedder] = {}
@@ -91,13 +94,43 @@ class Session:
         """
         self._prices = load_prices(self.workspace.prices)
 
-    def labeler(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
+    def labeler(self, config: LabelerConfig, labels: LabelSet, *, for_votes: bool = False) -> Labeler:
         """A reader of this machine, ready to be asked.
 
+        Args:
+            config: the reader.
+            labels: the allowed answers.
+            for_votes: whether its votes go into the store: then the way its model is run becomes the store's.
+
         Raises:
-            InputError: its model is missing or broken.
+            InputError: its model is missing or broken, or the store's votes were read in another way than it asks for.
         """
-        return self.readers.open(config, labels)
+        sha256 = self.readers.sha256(config.model)
+        settled = self._settled_kernels(config, labels, sha256)
+        if settled and config.repack not in ("auto", settled):
+            raise InputError(
+                f"reader {config.label!r} has repack = {config.repack!r}, and votes of its model that were read with "
+                f"repack = {settled!r} are in the store",
+                "one way for all votes of a model in a store, because the two round differently",
+                "leave `repack` out, or use another store",
+            )
+        labeler = self.readers.open(config.model_copy(update={"repack": settled or config.repack}), labels)
+        chosen = self.readers.kernels(config.model)
+        if for_votes and chosen and not self._kernels.get(sha256):
+            self._kernels.put(sha256, "on" if chosen.repack else "off")
+        return labeler
+
+    def _settled_kernels(self, config: LabelerConfig, labels: LabelSet, sha256: str) -> Repack | None:
+        """How the store's votes of a model were read; before there was a choice, its weights were always rearranged."""
+        if settled := self._kernels.get(sha256):
+            return settled
+        has_votes = files_in(self.workspace.ledger / self.fingerprint(config, labels), "*.parquet")
+        return "on" if has_votes else None
+
+    def kernels(self, config: LabelerConfig) -> str | None:
+        """How the store's votes of a model of this machine are read: 'repacked', 'plain', or None if not known yet."""
+        settled = self._kernels.get(self.readers.sha256(config.model))
+        return {"on": "repacked", "off": "plain", None: None}[settled]
 
     def fingerprint(self, config: LabelerConfig, labels: LabelSet) -> str:
         """Digest of a reader: with this machine's model file, or as a provider is asked.
@@ -105,8 +138,10 @@ class Session:
         Raises:
             InputError: its model is missing or broken.
         """
-        is_remote = config.remote.is_remote
-        return fingerprint(config, labels, labeler_identity(config) if is_remote else self.readers.sha256(config.model))
+        if config.remote.is_remote:
+            return fingerprint(config, labels, labeler_identity(config))
+        scoring = self.readers.scoring(config, labels) if config.mode == "label" else "label/1"
+        return fingerprint(config, labels, self.readers.sha256(config.model), scoring)
 
     def by_size(self, readers: Sequence[Reader]) -> list[Reader]:
         """Readers with the smallest model first; those that another machine answers for come last, as given."""

@@ -78,7 +78,7 @@ def ask(
         missing = ledger.missing(missing) if ledger.has_claims else missing
         if not missing:
             continue
-        votes, n_evaluated = _ask_model(session.labeler(config, labels), missing)
+        votes, n_evaluated = _ask_model(session.labeler(config, labels, for_votes=True), missing)
         kept = [vote for vote in votes if vote.failure != NOT_KEPT]
         if ledger.append(kept):
             ledger.release()

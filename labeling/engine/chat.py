@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from corpora.errors import InputError
-from labeling.engine.llama import LlamaModel
+from labeling.engine.vocabulary import Vocabulary
 from labeling.prompting.labeler import MESSAGE, SYSTEM, LabelerConfig
 from labeling.votes.vote import Prompt
 
@@ -29,7 +29,7 @@ class ChatFrame:
         InputError: the settings ask for a chat template and the model has none, or the template does not render.
     """
 
-    def __init__(self, config: LabelerConfig, llama: LlamaModel) -> None:
+    def __init__(self, config: LabelerConfig, llama: Vocabulary) -> None:
         self._llama, self._config = llama, config
         self._slots = (SYSTEM, MESSAGE) if config.frame is not None else (_SLOT + "s", _SLOT + "u")
         self._frame = self._find()
@@ -48,6 +48,32 @@ class ChatFrame:
             *self._tokens(tail, special=True),
             *self._tokens(prompt.start, special=False),
         )
+
+    def continuation(self, start: str, text: str) -> tuple[int, ...]:
+        """The tokens in which a text continues a prompt.
+
+        They follow from the end of the prompt and the text together: a tokenizer may put a space before a text that
+        stands alone, or split it otherwise. Where the two melt into one token, which the prompt already rules out, the
+        text's own tokens count.
+
+        Args:
+            start: how the prompt starts the answer; empty if nothing does.
+            text: what follows.
+        """
+        special = not start and self._frame is not None
+        before = start or (self._frame[1] if self._frame else "\n")
+        if special and self._tokens(text, special=True) != self._tokens(text, special=False):
+            return self.alone(text)
+        return self._behind(before, text, special=special) or self.alone(text)
+
+    def alone(self, text: str) -> tuple[int, ...]:
+        """A text's own tokens, without the space that some tokenizers put before a text."""
+        return self._behind("\n", text, special=False) or tuple(self._tokens(text, special=False))
+
+    def _behind(self, before: str, text: str, *, special: bool) -> tuple[int, ...]:
+        """The tokens that a text adds to those of the text before it; none if they melt into one."""
+        head, whole = self._tokens(before, special=special), self._tokens(before + text, special=special)
+        return tuple(whole[len(head) :]) if whole[: len(head)] == head else ()
 
     def _tokens(self, text: str, *, special: bool) -> list[int]:
         return self._llama.tokenize(text, special=special, add_bos=False)

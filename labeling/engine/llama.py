@@ -9,23 +9,19 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from corpora.errors import InputError
-from labeling.engine.trie import TrieNode, build_trie
+from labeling.engine.shared_prefixes import DEPTH, MAX_FORKS, Logprobs, SharedPrefixes, no_further
+from labeling.engine.vocabulary import Vocabulary
 from labeling.votes.sampling import Sampling
 
-Logprobs = npt.NDArray[np.float64]
-
-MAX_FORKS = 32  # leaves decoded together; each needs a sequence id and a row of logits
 _RANDOM_SEED = 0xFFFFFFFF  # this one means "choose at random" to llama.cpp
 PENALTY_WINDOW = 64  # tokens that repeat_penalty looks back over; llama.cpp's default
-_DEPTH = 32  # forks of inner nodes that may be open at once, each holding a sequence id
 
 
 class Sampler(NamedTuple):
@@ -35,7 +31,7 @@ class Sampler(NamedTuple):
     grammar: Any
 
 
-class LlamaModel:
+class LlamaModel(Vocabulary):
     """A GGUF model with one context, reused for every question.
 
     Args:
@@ -43,53 +39,43 @@ class LlamaModel:
         num_ctx: tokens that the KV cache holds, shared by all prompts under evaluation.
         threads: CPU threads; None for one per core.
         n_batch: most tokens evaluated in one call.
+        repack: whether llama.cpp rearranges the weights for this CPU; see `labeling.engine.kernels`.
 
     Raises:
         InputError: the file is not a complete GGUF file, or `num_ctx` does not fit in memory.
     """
 
-    def __init__(self, path: Path, num_ctx: int = 4096, threads: int | None = None, n_batch: int = 512) -> None:
-        self.path, self.num_ctx, self.n_batch = path, num_ctx, min(n_batch, num_ctx)
-        self._llama = _load_library()
-        self._model: Any = None
+    def __init__(
+        self, path: Path, num_ctx: int = 4096, threads: int | None = None, n_batch: int = 512, *, repack: bool = True
+    ) -> None:
+        self._repack = repack
+        super().__init__(path)
+        self.num_ctx, self.n_batch = num_ctx, min(n_batch, num_ctx)
         self._context: Any = None
-        self._open_model()
         self._open_context(threads or os.cpu_count() or 1)
-        self._vocab = self._llama.llama_model_get_vocab(self._model)
-        self.n_vocab = int(self._llama.llama_vocab_n_tokens(self._vocab))
-        self.adds_bos = bool(self._llama.llama_vocab_get_add_bos(self._vocab))
         self._memory = self._llama.llama_get_memory(self._context)
-        self._batch = self._llama.llama_batch_init(self.n_batch, 0, 1)
+        self._batch = self._llama.llama_batch_init(self.n_batch, 0, MAX_FORKS + DEPTH)
         self.n_evaluated = 0
 
-    def _open_model(self) -> None:
-        with self.path.open("rb") as file:
-            magic = file.read(4)
-        if magic != b"GGUF":
-            raise InputError(
-                f"{self.path} starts with {magic!r}", "a GGUF model file (b'GGUF')", "give the path of a .gguf file"
-            )
-        params = self._llama.llama_model_default_params()
+    def _model_params(self) -> Any:
+        params = super()._model_params()
+        params.vocab_only = False
         params.n_gpu_layers = -1  # all layers on a GPU where this build has one; ignored on a CPU build
-        self._model = self._llama.llama_model_load_from_file(str(self.path).encode(), params)
-        if not self._model:
-            raise InputError(
-                f"llama.cpp cannot load {self.path} ({self.path.stat().st_size} bytes)",
-                "a complete GGUF file of an architecture that llama.cpp knows",
-                "fetch the file again (`tercet models fetch`), or check it against its publisher's sha256",
-            )
+        params.use_extra_bufts = self._repack
+        return params
 
     def _open_context(self, threads: int) -> None:
         params = self._llama.llama_context_default_params()
         params.n_ctx = self.num_ctx
         params.n_batch = params.n_ubatch = self.n_batch
         params.n_threads = params.n_threads_batch = threads
-        params.n_seq_max = MAX_FORKS + _DEPTH
+        params.n_seq_max = MAX_FORKS + DEPTH
         params.n_outputs_max = params.n_seq_max  # rows of logits kept; llama.cpp wants one per sequence
         params.kv_unified = True
         params.no_perf = True
         self._context = self._llama.llama_init_from_model(self._model, params)
         if not self._context:
+            super().close()
             raise InputError(
                 f"llama.cpp cannot open a context of {self.num_ctx} tokens for {self.path.name}",
                 "enough memory for its KV cache",
@@ -101,53 +87,8 @@ class LlamaModel:
         if self._context:
             self._llama.llama_batch_free(self._batch)
             self._llama.llama_free(self._context)
-            self._llama.llama_model_free(self._model)
-            self._context = self._model = None
-
-    def __enter__(self) -> LlamaModel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def chat_template(self) -> str | None:
-        """The Jinja chat template in the model file, if there is one."""
-        template = self._llama.llama_model_chat_template(self._model, None)
-        return template.decode("utf-8") if template else None
-
-    def token_text(self, token: int) -> str:
-        """The vocabulary's text of a special token, such as `<s>`; empty for -1, which stands for none."""
-        if token < 0:
-            return ""
-        text: bytes = self._llama.llama_vocab_get_text(self._vocab, token)
-        return text.decode("utf-8")
-
-    @property
-    def bos_text(self) -> str:
-        """Text of the token that begins a sequence."""
-        return self.token_text(int(self._llama.llama_vocab_bos(self._vocab)))
-
-    @property
-    def eos_text(self) -> str:
-        """Text of the token that ends a sequence."""
-        return self.token_text(int(self._llama.llama_vocab_eos(self._vocab)))
-
-    def tokenize(self, text: str, *, special: bool, add_bos: bool) -> list[int]:
-        """Token ids of a text.
-
-        Args:
-            text: any text.
-            special: whether to read control tokens in the text, such as `<|im_start|>`; never for a user's text.
-            add_bos: whether to put the beginning-of-sequence token first, if the model wants one.
-        """
-        raw = text.encode("utf-8")
-        room = len(raw) + 8
-        buffer = (self._llama.llama_token * room)()
-        n = self._llama.llama_tokenize(self._vocab, raw, len(raw), buffer, room, add_bos, special)
-        if n < 0:
-            raise RuntimeError(f"llama_tokenize needs {-n} tokens for {len(raw)} bytes")
-        return list(buffer[:n])
+            self._context = None
+        super().close()
 
     def clear(self) -> None:
         """Empty the KV cache."""
@@ -156,6 +97,10 @@ class LlamaModel:
     def copy_sequence(self, source: int, target: int) -> None:
         """Let another sequence share everything evaluated for `source`; copies no data."""
         self._llama.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def remove_sequence(self, sequence: int) -> None:
+        """Forget a sequence; what others share with it stays."""
+        self._llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
     def evaluate(self, tokens: Sequence[int], position: int, sequence: int) -> None:
         """Evaluate tokens of one sequence from a position on; the token after the last one can then be sampled."""
@@ -166,8 +111,8 @@ class LlamaModel:
     def step(self, entries: Sequence[tuple[int, int, int]], *, only_last: bool = False) -> None:
         """Evaluate entries (token, position, sequence) in one call; `sample` can then follow each, or only the last."""
         for at, (token, position, sequence) in enumerate(entries):
-            self._put(at, token, position, sequence, not only_last or at == len(entries) - 1)
-        self._evaluate_batch(len(entries))
+            self.put(at, token, position, (sequence,), read=not only_last or at == len(entries) - 1)
+        self.decode(len(entries))
 
     def sampler(self, sampling: Sampling, repeat_penalty: float, grammar: str, seed: int) -> Sampler:
         """A chain of llama.cpp's samplers, to be passed to `sample` and finally to `free_sampler`.
@@ -266,107 +211,29 @@ class LlamaModel:
         Returns:
             Array of shape (prompts, wanted), natural logarithms.
         """
-        result = np.full((len(prompts), len(wanted)), np.nan)
-        columns = np.asarray(wanted, dtype=np.int64)
-        self.clear()
-        free = list(range(MAX_FORKS + _DEPTH - 1, -1, -1))
-        for node, row in self._visit(build_trie(prompts), free.pop(), 0, free):
-            for prompt in node.reads:
-                result[prompt] = row[columns]
-        return result
+        return np.stack([looks[()] for looks in SharedPrefixes(self).look(prompts, wanted, no_further)])
 
-    def _visit(
-        self, node: TrieNode, sequence: int, position: int, free: list[int]
-    ) -> Iterator[tuple[TrieNode, Logprobs]]:
-        """Evaluate a subtree depth first; leaves that share a parent go into one call."""
-        if node.tokens:
-            yield from self._decode([(node, sequence)], position)
-        position += len(node.tokens)
-        for leaves in self._packed([child for child in node.children if child.is_leaf], self.num_ctx - position):
-            forks = [(leaf, free.pop()) for leaf in leaves]
-            for _, fork in forks:
-                self._llama.llama_memory_seq_cp(self._memory, sequence, fork, -1, -1)
-            yield from self._decode(forks, position)
-            for _, fork in forks:
-                self._llama.llama_memory_seq_rm(self._memory, fork, -1, -1)
-                free.append(fork)
-        inner = [child for child in node.children if not child.is_leaf]
-        for child in inner[:-1]:
-            fork = free.pop()
-            self._llama.llama_memory_seq_cp(self._memory, sequence, fork, -1, -1)
-            yield from self._visit(child, fork, position, free)
-            self._llama.llama_memory_seq_rm(self._memory, fork, -1, -1)
-            free.append(fork)
-        if inner:
-            # Nothing forks from this stretch any more, so the last child continues its sequence: a ranking of many
-            # chunks is a long chain, not a deep stack of forks.
-            yield from self._visit(inner[-1], sequence, position, free)
-
-    def _packed(self, leaves: Sequence[TrieNode], room: int) -> Iterator[list[TrieNode]]:
-        """Groups of leaves that fit together in one call and in the rest of the cache."""
-        most = min(self.n_batch, room)
-        pack: list[TrieNode] = []
-        n_tokens = 0
-        for leaf in leaves:
-            if pack and (n_tokens + len(leaf.tokens) > most or len(pack) == MAX_FORKS):
-                yield pack
-                pack, n_tokens = [], 0
-            pack.append(leaf)
-            n_tokens += len(leaf.tokens)
-        if pack:
-            yield pack
-
-    def _decode(self, forks: Sequence[tuple[TrieNode, int]], position: int) -> Iterator[tuple[TrieNode, Logprobs]]:
-        """Evaluate the stretches of `forks`, all starting at `position`, and read those that end a prompt."""
-        pending: list[tuple[int, TrieNode]] = []
-        used = 0
-        for node, sequence in forks:
-            for offset, token in enumerate(node.tokens):
-                if used == self.n_batch:
-                    yield from self._flush(used, pending)
-                    pending, used = [], 0
-                read = bool(node.reads) and offset == len(node.tokens) - 1
-                self._put(used, token, position + offset, sequence, read)
-                if read:
-                    pending.append((used, node))
-                used += 1
-        yield from self._flush(used, pending)
-
-    def _put(self, at: int, token: int, position: int, sequence: int, read: bool) -> None:
+    def put(self, at: int, token: int, position: int, sequences: Sequence[int], *, read: bool) -> None:
+        """Make a token entry `at` of the next call; it is part of each of the sequences."""
         batch = self._batch
         batch.token[at], batch.pos[at] = token, position
-        batch.n_seq_id[at], batch.seq_id[at][0] = 1, sequence
+        batch.n_seq_id[at] = len(sequences)
+        for number, sequence in enumerate(sequences):
+            batch.seq_id[at][number] = sequence
         batch.logits[at] = read
 
-    def _flush(self, used: int, pending: Sequence[tuple[int, TrieNode]]) -> Iterator[tuple[TrieNode, Logprobs]]:
-        self._evaluate_batch(used)
-        for at, node in pending:
-            logits = self._llama.llama_get_logits_ith(self._context, at)
-            row = np.ctypeslib.as_array(logits, shape=(self.n_vocab,)).astype(np.float64)
-            row -= row.max()
-            row -= np.log(np.exp(row).sum())
-            yield node, row
-
-    def _evaluate_batch(self, used: int) -> None:
+    def decode(self, used: int) -> None:
+        """Evaluate the first `used` entries."""
         self._batch.n_tokens = used
         status = self._llama.llama_decode(self._context, self._batch)
         if status != 0:
             raise RuntimeError(f"llama_decode answered {status} on {used} tokens (num_ctx {self.num_ctx})")
         self.n_evaluated += used
 
-
-def _load_library() -> Any:
-    # Imported here: loading the shared library takes longer than `tercet --help` may take.
-    import llama_cpp
-
-    llama_cpp.llama_log_set(_SILENT, ctypes.c_void_p(0))
-    llama_cpp.llama_backend_init()
-    return llama_cpp
-
-
-def _ignore(level: int, text: bytes, user_data: object) -> None:
-    """Swallow llama.cpp's log: what matters is raised as an error."""
-
-
-# Kept for the life of the process: C holds a pointer to it.
-_SILENT = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(_ignore)
+    def logprobs(self, at: int) -> Logprobs:
+        """Log-probabilities of all tokens after entry `at` of the last call, if it was to be read."""
+        logits = self._llama.llama_get_logits_ith(self._context, at)
+        row = np.ctypeslib.as_array(logits, shape=(self.n_vocab,)).astype(np.float64)
+        row -= row.max()
+        row -= np.log(np.exp(row).sum())
+        return row

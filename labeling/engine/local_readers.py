@@ -7,10 +7,13 @@ from typing import NamedTuple, Protocol
 
 from corpora.schema import LabelSet
 from labeling.engine.generate_mode import GeneratingLabeler
-from labeling.engine.label_mode import LocalLabeler
+from labeling.engine.label_mode import LocalLabeler, scoring_of
 from labeling.engine.llama import LlamaModel
+from labeling.engine.machine.kernels import KernelChoice, Kernels
+from labeling.engine.machine.trial import prove_loadable
+from labeling.engine.vocabulary import Vocabulary
 from labeling.models.registry import ModelFile, resolve_model
-from labeling.prompting.labeler import LabelerConfig
+from labeling.prompting.labeler import LabelerConfig, Scoring
 from labeling.votes.vote import Labeler
 
 
@@ -29,6 +32,18 @@ class Readers(Protocol):
         """Size of a model, used to open smaller readers first."""
         ...
 
+    def scoring(self, config: LabelerConfig, labels: LabelSet) -> Scoring:
+        """Which version of the scoring rule a reader's votes come from, which is part of its fingerprint.
+
+        Raises:
+            InputError: as in `open`.
+        """
+        ...
+
+    def kernels(self, model: str) -> KernelChoice | None:
+        """How this process runs a model's matrices, if it has loaded it."""
+        ...
+
     def open(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
         """A reader that is ready to be asked.
 
@@ -43,15 +58,22 @@ class Readers(Protocol):
 
 
 class _Loaded(NamedTuple):
-    key: tuple[Path, int, int | None, int]
+    key: tuple[Path, int, int | None, int, bool]
     model: LlamaModel
 
 
 class LocalReaders:
-    """Readers on llama.cpp. At most one model is loaded: two 8B models do not fit where one does."""
+    """Readers on llama.cpp. At most one model is loaded: two 8B models do not fit where one does.
 
-    def __init__(self) -> None:
+    Args:
+        kernels: chooses how a model's matrices are run.
+    """
+
+    def __init__(self, kernels: Kernels | None = None) -> None:
+        self._kernels = kernels or Kernels()
         self._files: dict[str, ModelFile] = {}
+        self._scoring: dict[tuple[str, LabelSet], Scoring] = {}
+        self._chosen: dict[str, KernelChoice] = {}
         self._loaded: _Loaded | None = None
 
     def sha256(self, model: str) -> str:
@@ -62,9 +84,21 @@ class LocalReaders:
         """Size of a model's file."""
         return self._file(model).path.stat().st_size
 
+    def scoring(self, config: LabelerConfig, labels: LabelSet) -> Scoring:
+        """Which version of the scoring rule applies; the model's vocabulary is read for it, without its weights."""
+        key = (config.model_dump_json(include={"model", "prompts", "diversity", "template", "frame"}), labels)
+        if key not in self._scoring:
+            with Vocabulary(self._safe_file(config.model).path) as vocabulary:
+                self._scoring[key] = scoring_of(config, labels, vocabulary)
+        return self._scoring[key]
+
+    def kernels(self, model: str) -> KernelChoice | None:
+        """How this process runs a model's matrices, if it has loaded it."""
+        return self._chosen.get(model)
+
     def open(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
         """A reader; its model stays loaded until a reader of another model is opened."""
-        file = self._file(config.model)
+        file = self._safe_file(config.model)
         kind = LocalLabeler if config.mode == "label" else GeneratingLabeler
         return kind(config, labels, self._load(file, config), file.sha256)
 
@@ -79,9 +113,21 @@ class LocalReaders:
             self._files[model] = resolve_model(model)
         return self._files[model]
 
+    def _safe_file(self, model: str) -> ModelFile:
+        """A model's file, of which it is known that llama.cpp does not abort the process over it."""
+        file = self._file(model)
+        if not file.is_pinned:
+            prove_loadable(file)
+        return file
+
     def _load(self, file: ModelFile, config: LabelerConfig) -> LlamaModel:
-        key = (file.path, config.num_ctx, config.threads, config.n_batch)
+        if self._loaded is None or self._loaded.key[0] != file.path:
+            self.close()  # before a measurement, which loads a model
+        choice = self._kernels.choose(file, config)
+        key = (file.path, config.num_ctx, config.threads, config.n_batch, choice.repack)
         if self._loaded is None or self._loaded.key != key:
             self.close()
-            self._loaded = _Loaded(key, LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch))
+            model = LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch, repack=choice.repack)
+            self._loaded = _Loaded(key, model)
+        self._chosen[config.model] = choice
         return self._loaded.model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from corpora.errors import InputError
 from corpora.storage import sha256_file
+from labeling.models.memory import Memory
 
 REGISTRY = Path(__file__).with_name("models.toml")
 
@@ -58,13 +58,18 @@ class Model(BaseModel):
 
 
 class ModelFile(BaseModel):
-    """A model file on this machine, with the digest of its bytes."""
+    """A model file on this machine, with the digest of its bytes.
+
+    Attributes:
+        is_pinned: whether the registry knows the digest, so that the file is known to be sound.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     path: Path
     sha256: str
+    is_pinned: bool = False
 
 
 def cache_folder() -> Path:
@@ -124,7 +129,9 @@ def resolve_model(name: str) -> ModelFile:
         path = Path(name).expanduser()
         if not path.is_file():
             raise InputError(f"no model file {path}", "an existing .gguf file", "check the path")
-        return ModelFile(name=path.stem, path=path, sha256=file_digest(path))
+        digest = file_digest(path)
+        known = any(digest == one.sha256 for one in registry().values())
+        return ModelFile(name=path.stem, path=path, sha256=digest, is_pinned=known)
     model = find_model(name)
     if not model.path.is_file():
         raise InputError(
@@ -132,7 +139,7 @@ def resolve_model(name: str) -> ModelFile:
             "the model's file",
             f"fetch it with `tercet models fetch {name}`",
         )
-    return ModelFile(name=name, path=model.path, sha256=verify(model, model.path))
+    return ModelFile(name=name, path=model.path, sha256=verify(model, model.path), is_pinned=bool(model.sha256))
 
 
 def verify(model: Model, path: Path) -> str:
@@ -163,22 +170,12 @@ def file_digest(path: Path) -> str:
     """Sha256 of a large file, remembered in the cache folder by path, size and modification time."""
     stat = path.stat()
     key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-    memory_file = cache_folder() / "digests.json"
-    memory: dict[str, str] = {}
-    if memory_file.is_file():
-        try:
-            read = json.loads(memory_file.read_text(encoding="utf-8"))
-        except ValueError:
-            read = None
-        # A broken digests file costs a second of hashing, nothing else.
-        memory = read if isinstance(read, dict) else {}
-    if key not in memory:
-        memory[key] = sha256_file(path)
-        memory_file.parent.mkdir(parents=True, exist_ok=True)
-        partial = memory_file.with_name(f"digests.{os.getpid()}.partial")
-        partial.write_text(json.dumps(memory, indent=0, sort_keys=True), encoding="utf-8")
-        partial.replace(memory_file)
-    return memory[key]
+    memory = Memory(cache_folder(), "digests")
+    digest = memory.get(key)
+    if digest is None:
+        digest = sha256_file(path)
+        memory.put(key, digest)
+    return digest
 
 
 def recorded_digest(path: Path) -> str:

@@ -21,6 +21,7 @@ from labeling.votes.vote import N_VOTES, Arm, Prompt, vote_seed
 
 Diversity = Literal["resample", "permute", "paraphrase"]
 Mode = Literal["label", "generate"]
+Scoring = Literal["label/1", "label/2"]  # versions of the rule by which label mode scores labels
 PARAPHRASES: dict[Mode, tuple[str, ...]] = {
     "label": ("one_word", "according", "judge"),
     "generate": ("reasoned", "reasoned_evidence", "reasoned_both_sides"),
@@ -78,6 +79,10 @@ class LabelerConfig(BaseModel):
     num_ctx: int = Field(4096, ge=256, description="size of the context in tokens, on this machine")
     threads: int | None = Field(None, ge=1, description="CPU threads; one per core by default")
     n_batch: int = Field(512, ge=32, description="most tokens evaluated in one call")
+    repack: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="whether llama.cpp rearranges the weights for this CPU; auto: measured, and the store keeps to it",
+    )
     remote: RemoteConfig = Field(
         default_factory=RemoteConfig, description="a provider or server that answers instead of this machine"
     )
@@ -203,22 +208,27 @@ class PromptWriter:
         return Prompt(question.id, arm, vote, seed, system, message, start)
 
 
-def fingerprint(config: LabelerConfig, labels: LabelSet, model: str | Mapping[str, Any]) -> str:
+def fingerprint(
+    config: LabelerConfig, labels: LabelSet, model: str | Mapping[str, Any], scoring: Scoring = "label/1"
+) -> str:
     """Digest of everything about a reader that changes its votes, except the prompt, which has its own digest.
 
-    Threads and batch size are left out: their effect is measured and reported, and is not part of the identity.
+    Threads, batch size and `repack` are left out: their effect is measured and reported, and is not part of the
+    identity. A store keeps to one way of `repack`.
 
     Args:
         config: the reader.
         labels: the allowed answers.
         model: digest of the model file; for a remote reader, who answers and how it is asked.
+        scoring: label mode on this machine: which rule its votes come from. The engine knows, because it depends on the
+            model's tokenizer; votes of an older rule that gives the same stay valid.
     """
     identity: dict[str, Any] = {
         "model": model if isinstance(model, str) else dict(model),
         "labels": list(labels),
         "template": config.template if config.frame is None else {"frame": config.frame},
         "sampling": config.sampling._asdict(),
-        "mode": "label/1",
+        "mode": scoring,
     }
     if config.remote.is_remote:
         # `model` already says how it is asked; the other settings concern this machine's engine.

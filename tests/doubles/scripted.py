@@ -78,6 +78,12 @@ class ScriptedReaders:
     def n_bytes(self, model: str) -> int:
         return self._sizes.get(model, 0)
 
+    def scoring(self, config: LabelerConfig, labels: LabelSet) -> str:
+        return "label/1"
+
+    def kernels(self, model: str) -> None:
+        return None
+
     def open(self, config: LabelerConfig, labels: LabelSet) -> ScriptedReader:
         reader = ScriptedReader(config, labels, self._script)
         self.opened.append(reader)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from corpora.errors import InputError
-from labeling.engine.llama import MAX_FORKS, LlamaModel
+from labeling.engine.llama import LlamaModel
+from labeling.engine.shared_prefixes import MAX_FORKS
 from labeling.engine.trie import build_trie
 
 pytestmark = pytest.mark.model

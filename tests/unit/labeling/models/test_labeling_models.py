@@ -75,14 +75,15 @@ def test_the_registry_holds_the_models_that_people_use():
     assert {
         "llama-3.1-8b", "llama-3.2-1b", "llama-3.2-3b", "mistral-7b-v0.3", "gemma-2-2b", "gemma-3-1b", "gemma-3-4b",
         "qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen2.5-7b", "qwen3-0.6b", "qwen3-1.7b", "qwen3-4b", "qwen3-8b",
-        "phi-4-mini", "smollm2-1.7b",
+        "phi-4-mini", "smollm2-1.7b", "qwen2.5-coder-3b", "qwen2.5-coder-7b", "qwen3-4b-instruct-2507", "gemma-4-e2b",
+        "gemma-4-e4b", "phi-4", "smollm3-3b",
     } <= set(registry())  # fmt: skip
 
 
-def test_the_one_size_of_qwen25_under_another_licence_says_so():
+def test_the_size_of_qwen25_under_another_licence_says_so():
     licences = {name: model.licence for name, model in registry().items() if name.startswith("qwen2.5")}
-    assert {name for name, licence in licences.items() if licence != "Apache-2.0"} == {"qwen2.5-3b"}
-    assert licences["qwen2.5-3b"] == "Qwen Research"
+    assert {name for name, licence in licences.items() if licence != "Apache-2.0"} == {"qwen2.5-3b", "qwen2.5-coder-3b"}
+    assert licences["qwen2.5-3b"] == licences["qwen2.5-coder-3b"] == "Qwen Research"
 
 
 def test_no_two_registered_models_share_a_name():
@@ -113,6 +114,7 @@ def test_a_model_is_found_by_its_name_in_ollamas_library():
 def test_every_registered_model_is_pinned_or_says_that_it_is_not_and_has_a_source(model):
     assert re.fullmatch(r"[0-9a-f]{64}|", model.sha256)
     assert bool(model.sha256) == bool(model.bytes)
+    assert re.fullmatch(r"main|[0-9a-f]{40}", model.revision)
     assert model.repo or model.mirror
     assert registry()[model.name] is model
     assert model.kind == "embedder" or model.file.endswith(".gguf")
