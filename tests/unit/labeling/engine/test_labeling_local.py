@@ -12,6 +12,7 @@ from labeling.votes.sampling import Sampling, draw, top_two_margin
 pytestmark = pytest.mark.model
 
 LABELS = LabelSet()
+N_BRANCHES = 6  # this model writes YES as Y-ES and MAYBE as MA-Y-BE, with and without a space
 BOATS = "The harbour log lists 14 boats. Nine of them left before dawn and none came back that day."
 TREES = "The orchard has apple and pear trees. In May the pear trees were in blossom and the apple trees were not."
 QUESTION_A = Question("a", "Did most boats leave before dawn?", ("d1",))
@@ -69,7 +70,8 @@ def test_only_what_the_prompts_do_not_share_is_evaluated_again(permuting):
     tokens = [permuting.tokenize(prompt) for prompt in prompts]
     before = permuting.n_evaluated
     permuting.ask(prompts)
-    assert permuting.n_evaluated - before == build_trie(tokens).count_tokens()
+    further = permuting.n_evaluated - before - build_trie(tokens).count_tokens()
+    assert 0 <= further <= 3 * N_BRANCHES
     assert build_trie(tokens).count_tokens() < 0.6 * sum(map(len, tokens))
 
 
@@ -78,7 +80,8 @@ def test_resampled_votes_cost_one_prompt_and_share_its_distribution(smollm2):
     prompts = prompts_of(labeler, QUESTION_A, BOATS)
     before = labeler.n_evaluated
     votes = labeler.ask(prompts)
-    assert labeler.n_evaluated - before == len(labeler.tokenize(prompts[0])) == votes[0].n_prompt_tokens
+    assert len(labeler.tokenize(prompts[0])) == votes[0].n_prompt_tokens
+    assert 0 <= labeler.n_evaluated - before - votes[0].n_prompt_tokens <= N_BRANCHES
     assert len({vote.probabilities for vote in votes}) == 1
 
 
@@ -221,10 +224,10 @@ def test_three_votes_that_each_just_fit_are_all_answered(small_context):
     fitting = []
     for n_words in range(1, 256):
         prompts = prompts_of(labeler, QUESTION_A, f"{BOATS}{' and' * n_words}")
-        if max(len(labeler.tokenize(prompt)) for prompt in prompts) > 256:
+        if max(len(labeler.tokenize(prompt)) for prompt in prompts) > 256 - 2:  # MA-Y may follow
             break
         fitting = prompts
-    assert max(len(labeler.tokenize(prompt)) for prompt in fitting) >= 255
+    assert max(len(labeler.tokenize(prompt)) for prompt in fitting) >= 255 - 2
     assert [vote.failure for vote in labeler.ask(fitting)] == [None, None, None]
 
 
