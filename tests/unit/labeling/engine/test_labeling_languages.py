@@ -45,7 +45,7 @@ def labeler_of(llama, labels, **settings):
 
 
 def prompt_of(labels, start):
-    return Prompt("q", "document", 0, 0, "", f"Great light, lovely host. Good? {' / '.join(labels)}", start)
+    return Prompt("q", "document", 0, 0, "", f"{labels[0]}?", start)
 
 
 def flat_score(llama, prompt, sequence):
@@ -109,11 +109,12 @@ def test_the_most_probable_label_is_found_though_its_usual_spelling_is_two_token
     assert vote.probabilities[1] >= 0.9 * flat_score(model, tokens, tuple(spaced)) - 0.01
 
 
-def test_the_default_labels_keep_their_stored_votes_and_other_scripts_are_asked_again(smollm2):
+def test_stored_votes_are_asked_again_only_where_a_spelling_was_dropped(smollm2):
     config = LabelerConfig(model="smollm2-135m")
     assert scoring_of(config, LabelSet(), smollm2) == "label/1"
     assert scoring_of(config, LabelSet(LANGUAGES["Chinese"]), smollm2) == "label/2"
-    assert scoring_of(config, LabelSet(LANGUAGES["Hebrew"]), smollm2) == "label/2"
+    # Both labels begin with the same bytes, so that they were scored whole before.
+    assert scoring_of(config, LabelSet(LANGUAGES["Hebrew"]), smollm2) == "label/1"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
