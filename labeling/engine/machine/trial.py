@@ -37,8 +37,10 @@ def prove_loadable(file: ModelFile) -> None:
         raise _refused(file.path, f"does not finish loading within {SECONDS} seconds") from None
     if code == 0:
         memory.put(key, "yes")
+    elif code < 0:
+        raise _refused(file.path, f"ends llama.cpp with signal {-code}")
     elif code != REFUSED:
-        raise _refused(file.path, f"ends llama.cpp with {f'signal {-code}' if code < 0 else f'exit code {code}'}")
+        raise _refused(file.path, f"ends llama.cpp with exit code {code}")
 
 
 def _run(path: Path) -> int:

@@ -84,7 +84,7 @@ def test_a_model_is_loaded_once_for_all_shards_and_votes_are_on_disk_when_a_shar
     needs_model("smollm2-135m")
     loaded = []
     load = local_readers.LlamaModel
-    monkeypatch.setattr(local_readers, "LlamaModel", lambda *how: loaded.append(how) or load(*how))
+    monkeypatch.setattr(local_readers, "LlamaModel", lambda *how, **way: loaded.append(how) or load(*how, **way))
     monkeypatch.setenv("TERCET_FLUSH_SECONDS", "1000000")
     worker = Worker()
     state = state_of(worker)
