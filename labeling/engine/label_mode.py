@@ -39,15 +39,23 @@ class LocalLabeler:
         labels: the allowed answers.
         llama: the open model; readers with the same model share it.
         model_sha256: digest of the model's file.
+        scoring: the version of the scoring rule, where it is known already; it takes some milliseconds to find out.
 
     Raises:
         InputError: the settings ask for a chat template and the model has none, or the model cannot tell two labels
             apart.
     """
 
-    def __init__(self, config: LabelerConfig, labels: LabelSet, llama: LlamaModel, model_sha256: str) -> None:
+    def __init__(
+        self,
+        config: LabelerConfig,
+        labels: LabelSet,
+        llama: LlamaModel,
+        model_sha256: str,
+        scoring: Scoring | None = None,
+    ) -> None:
         self.config, self.labels = config, labels
-        self.fingerprint = fingerprint(config, labels, model_sha256, scoring_of(config, labels, llama))
+        self.fingerprint = fingerprint(config, labels, model_sha256, scoring or scoring_of(config, labels, llama))
         self._llama = llama
         self._chat = ChatFrame(config, llama)
         self._readers: dict[str, LabelReader] = {}

@@ -99,8 +99,10 @@ class LocalReaders:
     def open(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
         """A reader; its model stays loaded until a reader of another model is opened."""
         file = self._safe_file(config.model)
-        kind = LocalLabeler if config.mode == "label" else GeneratingLabeler
-        return kind(config, labels, self._load(file, config), file.sha256)
+        if config.mode == "generate":
+            return GeneratingLabeler(config, labels, self._load(file, config), file.sha256)
+        scoring = self.scoring(config, labels)
+        return LocalLabeler(config, labels, self._load(file, config), file.sha256, scoring)
 
     def close(self) -> None:
         """Free the loaded model, if there is one."""
