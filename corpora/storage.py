@@ -147,7 +147,7 @@ def written_whole(target: StorePath) -> Iterator[IO[bytes]]:
             file.flush()
             if isinstance(target, Path):
                 os.fsync(file.fileno())
-        _move(partial, target)
+        move(partial, target)
     except BaseException as error:
         with contextlib.suppress(Exception):
             partial.unlink(missing_ok=True)
@@ -168,7 +168,12 @@ def remove_leftovers(folder: StorePath) -> None:
                 partial.unlink()
 
 
-def _move(source: StorePath, target: StorePath) -> None:
+def move(source: StorePath, target: StorePath) -> None:
+    """Rename a file or folder within one file system; a file that has the name already is replaced.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
     if isinstance(source, Path) and isinstance(target, Path):
         source.replace(target)
     elif isinstance(source, UPath) and isinstance(target, UPath):

@@ -13,6 +13,7 @@ import click
 
 from flows.cli.batches import batches
 from flows.cli.options import (
+    EXIT_INPUT,
     StorePathType,
     ask_user,
     batch_option,
@@ -23,12 +24,12 @@ from flows.cli.options import (
     store_option,
     threads_option,
 )
+from flows.cli.store import store as store_commands
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
     from flows.session.experiment import Kind
 
-EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
 EXIT_INTERRUPTED = 130
 EXPERIMENT = "EXPERIMENT is a TOML file or a bundled name."  # for help texts
 
@@ -314,3 +315,4 @@ def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath
 
 
 main.add_command(batches)
+main.add_command(store_commands)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+EXIT_INPUT = 2  # something that the user gave is wrong; click uses the same code for a bad option
+
 
 class StorePathType(click.ParamType[Any]):
     """A folder, or an address on another file system."""

@@ -1,0 +1,55 @@
+"""`tercet store`: is what a store keeps still as it was written?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli.options import EXIT_INPUT, store_option
+
+if TYPE_CHECKING:
+    from corpora.storage import StorePath
+
+
+@click.group()
+def store() -> None:
+    """Check what a store keeps."""
+
+
+@store.command()
+@store_option
+@click.option(
+    "--set-aside",
+    "sets_aside",
+    is_flag=True,
+    help="Move damaged files into folders named `damaged`; the next run makes again what was in them, and no more.",
+)
+def check(store: StorePath, sets_aside: bool) -> None:
+    """Name the files of a store that are damaged.
+
+    A damaged vote is never used: a run stops where it finds one. The exit code is 2 if damage is left.
+    """
+    from corpora.damage import set_aside
+    from corpora.errors import InputError
+    from flows.run.store_check import find_damage
+    from flows.session.workspace import Workspace
+
+    if isinstance(store, Path) and not store.is_dir():
+        raise InputError(f"there is no store {store}", "a folder that runs were written to", "give another --store")
+    n_damaged = 0
+    for damage in find_damage(Workspace(store)):
+        n_damaged += 1
+        if sets_aside:
+            then = f"set aside as {set_aside(damage)}: {damage.effect}"
+        else:
+            then = f"once it is set aside, {damage.effect}"
+        click.echo(f"tercet: {damage.path}: {damage.found}; {then}.", err=True)
+    if n_damaged and not sets_aside:
+        click.echo(
+            f"tercet: {n_damaged} damaged; restore from a backup, or run this command with --set-aside.", err=True
+        )
+        sys.exit(EXIT_INPUT)
+    click.echo(f"{store}: {f'{n_damaged} set aside' if n_damaged else 'nothing is damaged'}.")

@@ -1,0 +1,132 @@
+"""Shards: Parquet files of one reader's votes, whose names carry their digest; what is wrong with one is named."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import polars as pl
+
+from corpora.damage import Damage, DamageError
+from corpora.schema import LabelSet
+from corpora.sealed import digest_in, read_sealed, seal, write_sealed
+from corpora.storage import StorePath, files_in
+from labeling.votes.vote import VOTES, Arm, Failure, Vote, votes_frame
+
+PATTERN = "*.parquet"
+EFFECT = "its votes are asked again, and no others"
+_ROUNDING = 1e-6  # probabilities are sums over spellings
+
+
+class Shard(NamedTuple):
+    """A shard that was read.
+
+    Attributes:
+        name: its name now; that of an older version's shard changes when it is first read.
+        frame: its votes.
+    """
+
+    name: str
+    frame: pl.DataFrame
+
+
+def write_shard(folder: StorePath, votes: Iterable[Vote]) -> str:
+    """Write a shard, whole or not at all, and durably; returns its name.
+
+    Raises:
+        OSError, polars.exceptions.ComputeError: it cannot be written.
+    """
+    content = io.BytesIO()
+    # No statistics: nothing here looks them up.
+    votes_frame(votes).write_parquet(content, statistics=False)
+    # Names sort by time: where two shards have the same vote, the first one counts.
+    return write_sealed(folder, f"{time.time_ns():020d}", ".parquet", content.getvalue()).name
+
+
+def shards_in(folder: StorePath) -> list[StorePath]:
+    """A reader's shards, the first one written first."""
+    return files_in(folder, PATTERN)
+
+
+def read_shard(path: StorePath, columns: Sequence[str] | None = None, *, seals: bool = True) -> Shard:
+    """Read a shard.
+
+    Args:
+        path: the shard. One of an older version lacks the columns that came later: they are null for its votes.
+        columns: those to read; all of them by default.
+        seals: whether a shard of an older version gets a name with its digest, if all is well with it; only a folder of
+            this machine can rename a file in one step.
+
+    Raises:
+        DamageError: it is not as Tercet wrote it.
+        FileNotFoundError: another process has just renamed it or set it aside.
+        OSError: it cannot be read.
+    """
+    data, name = read_sealed(path, EFFECT), path.name
+    if digest_in(path.name) is None:
+        # Without a digest, its content is the only witness.
+        refuse_faults(path, _parse(path, data), path.parent.name, None)
+        if seals and isinstance(path, Path):
+            with suppress(PermissionError, FileExistsError):  # a store that is only read stays as it is
+                name = seal(path, data).name
+    frame = _parse(path, data)
+    return Shard(name, frame if columns is None else frame.select(columns))
+
+
+def _parse(path: StorePath, data: bytes) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(data, schema=VOTES, missing_columns="insert")
+    except (pl.exceptions.PolarsError, ValueError, MemoryError) as error:
+        raise _damaged(path, f"it does not read as a Parquet file of votes: {_first_line(error)}") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # Polars' own, which is no Exception
+            raise
+        raise _damaged(path, f"it does not read as a Parquet file: {_first_line(error)}") from error
+
+
+def refuse_faults(path: StorePath, votes: pl.DataFrame, fingerprint: str, labels: LabelSet | None) -> None:
+    """Reject votes that no reader can have given.
+
+    Raises:
+        DamageError: as `find_fault` says.
+    """
+    fault = find_fault(votes, fingerprint, labels)
+    if fault is not None:
+        raise _damaged(path, fault)
+
+
+def find_fault(votes: pl.DataFrame, fingerprint: str, labels: LabelSet | None) -> str | None:
+    """What is wrong with the content of votes; None if nothing is.
+
+    Args:
+        votes: frame of schema `VOTES`.
+        fingerprint: of the reader whose votes these should be.
+        labels: its label set, if it is known.
+    """
+    for name, allowed in (
+        ("labeler", [fingerprint]),
+        ("arm", get_args(Arm)),
+        ("failure", [*get_args(Failure), None]),
+        ("label", None if labels is None else [*labels, None]),
+    ):
+        strange = [] if allowed is None else [one for one in votes[name].unique().to_list() if one not in allowed]
+        if strange:
+            return f"it has a vote with the {name} {strange[0]!r}"
+    if (votes["label"].is_null() == votes["failure"].is_null()).any():
+        return "it has a vote with both a label and a failure, or neither"
+    masses = pl.concat([votes["probabilities"].explode(), votes["outside_mass"]]).drop_nulls()
+    if not masses.is_between(-_ROUNDING, 1 + _ROUNDING).all():
+        return "it has a probability outside 0 to 1"
+    return None
+
+
+def _damaged(path: StorePath, found: str) -> DamageError:
+    return DamageError(Damage(path, found, EFFECT))
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]:.200}"
