@@ -9,7 +9,7 @@ import hashlib
 import re
 
 from corpora.damage import Damage, DamageError
-from corpora.storage import StorePath, written_whole
+from corpora.storage import StorePath, move, written_whole
 
 _SEALED = re.compile(r"-([0-9a-f]{32})\.[a-z]+")
 
@@ -73,5 +73,5 @@ def seal(path: StorePath, data: bytes) -> StorePath:
         OSError: it cannot be renamed.
     """
     target = path.with_name(f"{path.stem}-{digest_of(data)}{path.suffix}")
-    path.rename(target)
+    move(path, target)
     return target

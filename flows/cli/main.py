@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.cli.batches import batches
+from flows.cli.endings import ended_as_by_ctrl_c, exit_code
 from flows.cli.options import (
     EXIT_INPUT,
     StorePathType,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from corpora.storage import StorePath
     from flows.session.experiment import Kind
 
-EXIT_INTERRUPTED = 130
 EXPERIMENT = "EXPERIMENT is a TOML file or a bundled name."  # for help texts
 
 
@@ -42,13 +42,14 @@ class Commands(click.Group):
         from corpora.errors import InputError
 
         try:
-            return super().invoke(ctx)
+            with ended_as_by_ctrl_c():
+                return super().invoke(ctx)
         except InputError as error:
             click.echo(f"tercet: {error}", err=True)
             ctx.exit(EXIT_INPUT)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             click.echo("tercet: interrupted; the answers so far are kept. Run the command again to continue.", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
+            ctx.exit(exit_code(interrupt))
         except OSError as error:
             # A full or read-only disk that no stage could report better; anything else is a bug, shown as one.
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):

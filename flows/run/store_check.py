@@ -13,7 +13,7 @@ Checker = Callable[[Workspace], Iterator[Damage]]
 
 def check_votes(workspace: Workspace) -> Iterator[Damage]:
     """The ledgers: every vote that was given."""
-    return damaged_votes(workspace.ledger)
+    return damaged_votes(workspace.ledger, workspace.spool)
 
 
 # Each looks through one kind of files, and changes nothing.

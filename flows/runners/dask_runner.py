@@ -1,7 +1,7 @@
 """Shards on a Dask cluster: models on the workers' machines answer; everything else stays in the flow's own process.
 
-A worker that dies loses only the shard under way: Dask gives it to another worker, and what is already in the ledger
-is not asked again.
+A worker that dies loses only the answers under way: Dask gives its shard to another worker, and what is already in the
+ledger is not asked again.
 """
 
 from __future__ import annotations

@@ -106,13 +106,13 @@ class Session:
 
     def ledger(self, config: LabelerConfig, labels: LabelSet) -> Ledger:
         """A reader's ledger in the store; it stays open, and `release_ledgers` writes what it holds."""
-        return self.ledger_of(self.fingerprint(config, labels))
+        return self.ledger_of(self.fingerprint(config, labels), labels)
 
-    def ledger_of(self, labeler: str) -> Ledger:
-        """The ledger of the reader with this fingerprint."""
+    def ledger_of(self, labeler: str, labels: LabelSet | None = None) -> Ledger:
+        """The ledger of the reader with this fingerprint, whose label set is checked if it is given."""
         if labeler not in self._ledgers:
             seconds = float(os.environ.get("TERCET_FLUSH_SECONDS", FLUSH_SECONDS))
-            self._ledgers[labeler] = Ledger(self.workspace.ledger, labeler, seconds)
+            self._ledgers[labeler] = Ledger(self.workspace.ledger, labeler, seconds, labels, self.workspace.spool)
         return self._ledgers[labeler]
 
     def release_ledgers(self) -> None:
@@ -131,7 +131,7 @@ class Session:
             raise errors[0]
 
     def abandon_ledgers(self) -> None:
-        """Close every ledger as it is: what could not be written is lost, and will be asked again."""
+        """Close every ledger as it is: what could not be made a shard stays in its journal, for whoever looks next."""
         while self._ledgers:
             self._ledgers.popitem()[1].abandon()
 
@@ -166,7 +166,7 @@ class Session:
         labeler = self.fingerprint(config, labels)
         if labeler not in self._desks:
             provider, meter = self.providers.client(config.remote), self.meter(config, "batch")
-            self._desks[labeler] = BatchDesk(config, labels, self.ledger_of(labeler), provider, meter)
+            self._desks[labeler] = BatchDesk(config, labels, self.ledger_of(labeler, labels), provider, meter)
         self._desks[labeler].say = say or self._desks[labeler].say
         return self._desks[labeler]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.storage import StorePath
+from corpora.storage import StorePath, is_folder, sha256_text
 from flows.session.experiment import Experiment
+from labeling.models.registry import cache_folder
 
 
 class Workspace(NamedTuple):
@@ -26,6 +27,16 @@ class Workspace(NamedTuple):
     def ledger(self) -> StorePath:
         """Folder of the votes of all readers."""
         return self.root / "ledger"
+
+    @property
+    def spool(self) -> Path | None:
+        """Folder of this machine for what cannot be appended to a store at an address; None if the store is a folder.
+
+        It lies with the fetched models: the next run on this machine finds it there.
+        """
+        if is_folder(self.root):
+            return None
+        return cache_folder() / "spool" / sha256_text(str(self.root))[:16]
 
     @property
     def embeddings(self) -> StorePath:

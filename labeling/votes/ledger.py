@@ -1,80 +1,41 @@
-"""The ledger: votes as evidence, append-only, so that nothing is asked twice and nothing finished is lost.
+"""The ledger: votes as evidence, append-only, so that nothing is asked twice and nothing that was answered is lost.
 
-One folder per reader, one Parquet shard per flush. A shard appears by atomic rename, so a killed run leaves either a
-whole shard or none. A local reader's votes on one question enter the ledger together, because they are evaluated
+One folder per reader. Votes are on disk as soon as they are appended, in a journal that is this process's own; a flush
+makes a Parquet shard of them, which appears by atomic rename. What a killed process leaves in its journal, the next
+look makes a shard of. A local reader's votes on one question enter the ledger together, because they are evaluated
 together; a remote reader's votes enter as they arrive.
 
 Several processes may ask for one ledger at the same time: each claims a question before asking it and keeps the claim
-until its votes are on disk. Only a folder of this machine has claims; elsewhere two runs may both ask, and the first
+until its votes are in a shard. Only a folder of this machine has claims; elsewhere two runs may both ask, and the first
 vote counts.
+
+A shard or journal that is not as it was written is never read past: its name and what to do are the error.
 """
 
 from __future__ import annotations
 
 import errno
+import threading
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import polars as pl
-from filelock import FileLock, Timeout
 
 from corpora.errors import InputError
-from corpora.storage import StorePath, files_in, read_frame, read_frames, sha256_text, write_frame
-from labeling.votes.vote import KEY, VOTES, Prompt, Vote, vote_id, votes_frame
+from corpora.schema import LabelSet
+from corpora.storage import StorePath
+from labeling.votes.claims import Claims
+from labeling.votes.journal import Journals, read_journal
+from labeling.votes.shards import find_fault, read_shard, refuse_faults, shards_in, write_shard
+from labeling.votes.vote import KEY, VOTES, Prompt, Vote, vote_id
 
-SLOTS = 16_384  # most lock files; two questions that share a file are claimed together
-
-
-class Claims:
-    """Claims on the questions of one reader, held until all of them are released.
-
-    A claim is a lock that the operating system holds for this process: it ends with the process, however that ends.
-
-    Args:
-        folder: folder of the lock files.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._held: dict[int, FileLock] = {}
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def take(self, question_id: str, *, wait: bool = False) -> bool:
-        """Claim a question; False if another process has it.
-
-        Args:
-            question_id: the question.
-            wait: whether to wait until it is free. Hold no other claim then: two processes could wait for each other.
-
-        Raises:
-            OSError: the folder is not writable.
-        """
-        slot = int(sha256_text(question_id)[:8], 16) % SLOTS
-        if slot in self._held:
-            return True
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder / f"{slot:04x}.lock", thread_local=False)
-        try:
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            return False
-        self._held[slot] = lock
-        return True
-
-    def release(self) -> None:
-        """Give all claims back."""
-        for lock in self._held.values():
-            lock.release()
-        self._held.clear()
-
-
+T = TypeVar("T")
 FLUSH_SECONDS = 30.0
 MOST_CLAIMS = 256  # each is an open file
+LOOKS = 1000  # at a folder in which other processes keep renaming shards
 
 
 class Ledger:
@@ -84,17 +45,28 @@ class Ledger:
         folder: the ledger's folder, shared by all readers and runs.
         fingerprint: the reader's fingerprint.
         flush_seconds: most seconds between two shards while votes come in.
+        labels: the reader's label set, to check what is read; None to check only what holds for every label set.
+        spool: folder of this machine for the journals of a ledger at an address, where nothing can be appended to a
+            file; None for no journals there.
     """
 
-    def __init__(self, folder: StorePath, fingerprint: str, flush_seconds: float = FLUSH_SECONDS) -> None:
+    def __init__(
+        self, folder: StorePath, fingerprint: str, flush_seconds: float = FLUSH_SECONDS,
+        labels: LabelSet | None = None, spool: Path | None = None,
+    ) -> None:  # fmt: skip
         self.folder = folder / fingerprint
         self.fingerprint = fingerprint
         self.flush_seconds = flush_seconds
+        self.labels = labels
         self._open: list[Vote] = []
         self._known: set[bytes] = set()
         self._read: set[str] = set()
         self._claims = Claims(self.folder / "claims") if isinstance(self.folder, Path) else None
+        self._journals = journals_of(self.folder, spool)
+        self._is_unsure = False  # whether an interrupted flush may have written its shard
         self._flushed_at = time.monotonic()
+        # Calls under way may still bring votes while an interrupted run writes its last shard.
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Ledger:
         return self
@@ -104,14 +76,32 @@ class Ledger:
         self.release()
 
     def votes(self) -> pl.DataFrame:
-        """All votes of this reader on disk, one row per key, in a canonical order."""
-        shards = files_in(self.folder, "*.parquet")
-        if not shards:
-            return pl.DataFrame(schema=VOTES)
-        # A shard that an earlier version wrote lacks the columns that came later: they are null for its votes.
-        frame = read_frames(shards, schema=VOTES, missing_columns="insert")
+        """All votes of this reader that are in shards, one row per key, in a canonical order.
+
+        Raises:
+            InputError: a shard is damaged.
+        """
+        self._fold()
+        frame = self._patiently(self._read_all)
         # Two runs at once may both have asked: the first shard counts.
         return frame.unique(KEY, keep="first", maintain_order=True).sort(KEY)
+
+    def _read_all(self, shards: Sequence[StorePath]) -> pl.DataFrame:
+        frames = [read_shard(shard).frame for shard in shards]
+        votes = pl.concat([pl.DataFrame(schema=VOTES), *frames])
+        if find_fault(votes, self.fingerprint, self.labels):  # one look at all of them is faster than many
+            for shard, frame in zip(shards, frames, strict=True):
+                refuse_faults(shard, frame, self.fingerprint, self.labels)
+        return votes
+
+    def _patiently(self, read: Callable[[Sequence[StorePath]], T]) -> T:
+        """Read the shards; if another process renames one or sets it aside meanwhile, read them again."""
+        for _ in range(LOOKS):
+            try:
+                return read(shards_in(self.folder))
+            except FileNotFoundError:
+                continue
+        return read(shards_in(self.folder))
 
     def missing(self, prompts: Sequence[Prompt], *, looks: bool = True) -> list[Prompt]:
         """The prompts that have no vote yet, neither on disk nor unwritten in this ledger; each key once, in order.
@@ -169,39 +159,57 @@ class Ledger:
         return [one for one in votes if vote_id(one.prompt_hash, one.arm, one.vote, one.seed) not in self._known]
 
     def append(self, votes: Sequence[Vote]) -> bool:
-        """Add votes; they are written with the next flush, at the latest after `flush_seconds`.
+        """Add votes. They are in the journal when this returns, and in a shard at the latest after `flush_seconds`.
 
         Returns:
-            Whether they are on disk now.
+            Whether they are in a shard now.
 
         Raises:
-            InputError: the disk is full or not writable; the votes of earlier shards are kept.
+            InputError: the disk is full or not writable; the votes of earlier shards and entries are kept.
         """
-        self._open.extend(votes)
-        self._known.update(_ids(votes))
-        n_claims = 0 if self._claims is None else len(self._claims)
-        if n_claims < MOST_CLAIMS and time.monotonic() - self._flushed_at < self.flush_seconds:
-            return False
-        self.flush()
-        return True
+        with self._lock:
+            self._open.extend(votes)
+            self._known.update(_ids(votes))
+            if votes and self._journals is not None:
+                try:
+                    self._journals.append(votes)
+                except OSError as error:
+                    raise _unwritable(self.folder, len(votes), error) from error
+            n_claims = 0 if self._claims is None else len(self._claims)
+            if n_claims < MOST_CLAIMS and time.monotonic() - self._flushed_at < self.flush_seconds:
+                return False
+            self.flush()
+            return True
 
     def flush(self) -> None:
-        """Write the open shard, if it holds any votes.
+        """Make a shard of what is in the journal, if it holds any votes.
 
         Raises:
             InputError: as in `append`.
         """
-        self._flushed_at = time.monotonic()
-        if not self._open:
-            return
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_frame(self.folder / name, votes_frame(self._open))
-            self._read.add(name)
-        except (OSError, pl.exceptions.ComputeError) as error:
-            raise _unwritable(self.folder, len(self._open), error) from error
-        self._open.clear()
+        with self._lock:
+            self._flushed_at = time.monotonic()
+            try:
+                if self._is_unsure:
+                    self._drop_written()
+                if self._open:
+                    self._is_unsure = True
+                    self._read.add(write_shard(self.folder, self._open))
+                    self._open.clear()
+                    self._is_unsure = False
+                if self._journals is not None:
+                    self._journals.end()
+            except (OSError, pl.exceptions.ComputeError) as error:
+                raise _unwritable(self.folder, len(self._open), error) from error
+
+    def _drop_written(self) -> None:
+        """Forget open votes that an interrupted flush has put into a shard all the same."""
+        written: set[bytes] = set()
+        for shard in shards_in(self.folder):
+            if shard.name not in self._read:
+                written.update(self._keys(shard)[1])
+        self._open = [vote for one, vote in zip(_ids(self._open), self._open, strict=True) if one not in written]
+        self._is_unsure = False
 
     def release(self) -> None:
         """Write the open shard, and give back all claims.
@@ -214,22 +222,70 @@ class Ledger:
             self._claims.release()
 
     def abandon(self) -> None:
-        """Drop all votes that are not written, and give back all claims."""
-        self._open.clear()
-        if self._claims is not None:
-            self._claims.release()
+        """Close the ledger as it is, and give back all claims; whoever looks next makes a shard of its journal."""
+        with self._lock:
+            self._open.clear()
+            if self._journals is not None:
+                self._journals.leave()
+            if self._claims is not None:
+                self._claims.release()
 
     def look(self) -> None:
-        """Read the shards that other processes wrote since the last look."""
-        shards = {shard.name: shard for shard in files_in(self.folder, "*.parquet")}
-        if not self._read <= shards.keys():
+        """Read the shards that other processes wrote since the last look, and those that they left to be written.
+
+        Raises:
+            InputError: a shard or a journal is damaged, or the disk is full or not writable.
+        """
+        self._fold()
+        self._patiently(self._learn)
+
+    def _learn(self, shards: Sequence[StorePath]) -> None:
+        names = {shard.name for shard in shards}
+        if not self._read <= names:
             # A process may outlive a store: votes that somebody has removed must be asked again.
             self._read.clear()
             self._known = set(_ids(self._open))
-        for shard in (shard for name, shard in shards.items() if name not in self._read):
-            keys = read_frame(shard, columns=list(KEY[1:]))
-            self._known.update(vote_id(*row) for row in keys.select(KEY[1:]).iter_rows())
-            self._read.add(shard.name)
+        for shard in (shard for shard in shards if shard.name not in self._read):
+            name, keys = self._keys(shard)
+            self._known.update(keys)
+            self._read.add(name)
+
+    @staticmethod
+    def _keys(shard: StorePath) -> tuple[str, list[bytes]]:
+        name, frame = read_shard(shard, KEY[1:])
+        return name, [vote_id(*row) for row in frame.iter_rows()]
+
+    def _fold(self) -> None:
+        """Make shards of what ended processes left in their journals."""
+        if self._journals is not None:
+            try:
+                self._journals.fold(self._adopt)
+            except OSError as error:
+                raise _unwritable(self.folder, 0, error) from error
+
+    def _adopt(self, votes: Collection[Vote]) -> None:
+        """Write votes into a shard of their own, unless one has them already: a process may be killed in between."""
+        self._patiently(self._learn)
+        new = [vote for one, vote in zip(_ids(votes), votes, strict=True) if one not in self._known]
+        if new:
+            self._read.add(write_shard(self.folder, new))
+            self._known.update(_ids(new))
+
+    def salvage(self, journal: StorePath) -> None:
+        """Keep what is whole in a damaged journal."""
+        self._adopt(read_journal(journal).votes)
+
+
+def journals_of(folder: StorePath, spool: Path | None) -> Journals | None:
+    """The journals of a reader.
+
+    Args:
+        folder: its ledger's folder.
+        spool: as in `Ledger`.
+    """
+    if isinstance(folder, Path):
+        return Journals(folder / "journal")
+    return None if spool is None else Journals(spool / folder.name)
 
 
 def _ids(votes: Iterable[Vote]) -> Iterator[bytes]:

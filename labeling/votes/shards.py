@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -19,7 +18,7 @@ from labeling.votes.vote import VOTES, Arm, Failure, Vote, votes_frame
 
 PATTERN = "*.parquet"
 EFFECT = "its votes are asked again, and no others"
-_ROUNDING = 1e-6  # probabilities are sums over spellings
+_ROUNDING = 0.01  # probabilities are sums of what a model or a provider rounded
 
 
 class Shard(NamedTuple):
@@ -66,26 +65,39 @@ def read_shard(path: StorePath, columns: Sequence[str] | None = None, *, seals: 
         FileNotFoundError: another process has just renamed it or set it aside.
         OSError: it cannot be read.
     """
-    data, name = read_sealed(path, EFFECT), path.name
-    if digest_in(path.name) is None:
-        # Without a digest, its content is the only witness.
-        refuse_faults(path, _parse(path, data), path.parent.name, None)
-        if seals and isinstance(path, Path):
-            with suppress(PermissionError, FileExistsError):  # a store that is only read stays as it is
-                name = seal(path, data).name
-    frame = _parse(path, data)
+    data = read_sealed(path, EFFECT)
+    if digest_in(path.name) is not None:
+        return Shard(path.name, _parse(path, data, columns))
+    # Without a digest, its content is the only witness.
+    frame, name = _parse(path, data), path.name
+    refuse_faults(path, frame, path.parent.name, None)
+    if not _masses(frame).is_between(-_ROUNDING, 1 + _ROUNDING).all():
+        raise _damaged(path, "it has a probability outside 0 to 1")
+    if seals and isinstance(path, Path):
+        name = _sealed_name(path, data)
     return Shard(name, frame if columns is None else frame.select(columns))
 
 
-def _parse(path: StorePath, data: bytes) -> pl.DataFrame:
+def _sealed_name(path: Path, data: bytes) -> str:
     try:
+        return seal(path, data).name
+    except FileNotFoundError:
+        raise
+    except OSError:  # a store that can only be read stays as it is
+        return path.name
+
+
+def _parse(path: StorePath, data: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    try:
+        if columns is not None:
+            return pl.read_parquet(data, columns=list(columns))
         return pl.read_parquet(data, schema=VOTES, missing_columns="insert")
     except (pl.exceptions.PolarsError, ValueError, MemoryError) as error:
-        raise _damaged(path, f"it does not read as a Parquet file of votes: {_first_line(error)}") from error
+        raise _damaged(path, f"it is no Parquet file of votes, says Polars: {_first_line(error)}") from error
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # Polars' own, which is no Exception
+        if type(error).__name__ != "PanicException":  # which is no Exception
             raise
-        raise _damaged(path, f"it does not read as a Parquet file: {_first_line(error)}") from error
+        raise _damaged(path, f"it is no Parquet file of votes, says Polars: {_first_line(error)}") from error
 
 
 def refuse_faults(path: StorePath, votes: pl.DataFrame, fingerprint: str, labels: LabelSet | None) -> None:
@@ -118,10 +130,11 @@ def find_fault(votes: pl.DataFrame, fingerprint: str, labels: LabelSet | None) -
             return f"it has a vote with the {name} {strange[0]!r}"
     if (votes["label"].is_null() == votes["failure"].is_null()).any():
         return "it has a vote with both a label and a failure, or neither"
-    masses = pl.concat([votes["probabilities"].explode(), votes["outside_mass"]]).drop_nulls()
-    if not masses.is_between(-_ROUNDING, 1 + _ROUNDING).all():
-        return "it has a probability outside 0 to 1"
     return None
+
+
+def _masses(votes: pl.DataFrame) -> pl.Series:
+    return pl.concat([votes["probabilities"].explode(), votes["outside_mass"]]).drop_nulls()
 
 
 def _damaged(path: StorePath, found: str) -> DamageError:
@@ -129,4 +142,4 @@ def _damaged(path: StorePath, found: str) -> DamageError:
 
 
 def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]:.200}"
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,4 +1,7 @@
-"""Thirty SIGKILLs at random moments of label and sweep runs: each goes on where it was, and ends with the same tables.
+"""Eight SIGKILLs of runs on a real model, at random moments: each goes on where it was and ends with the same tables.
+
+`test_killed_scripted.py` kills many more runs, on a scripted reader. Here a prompt that is asked again must also give the
+same votes.
 
 `pytest tests/integration/test_killed.py -s` prints when each kill came.
 """
@@ -16,8 +19,8 @@ from tests.conftest import SHORT_TEXTS, needs_model, write_experiment
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
-KILLS = 30
-STORES = 3  # each is killed ten times, then finished
+KILLS = 8
+STORES = 2  # each is killed four times, then finished
 KINDS = ("label", "sweep")
 
 
@@ -120,4 +123,4 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_votes_and_tables(undistur
 
 def test_kills_came_between_two_votes(undisturbed):
     _, _, took = undisturbed
-    assert not took["between"] or sum(took["between"]) >= 3
+    assert not took["between"] or any(took["between"])

@@ -1,96 +1,157 @@
-"""Three SIGKILLs between the votes of a scripted reader: the run goes on where it was and ends with the same tables.
+"""Kills at many moments: only the answers under way are lost and asked again, and the tables are those of a whole run.
 
-`test_killed.py` does it thirty times at random moments, on a real model.
+The rest of a run is real: the command line, the ledger, the calls to a provider. `test_killed.py` kills runs on a real
+model, and `test_remote_killed.py` batches.
 """
 
-import subprocess
-import sys
+import os
+import random
+import signal
 import time
+from collections import Counter
 
-import polars as pl
 import pytest
 
 from labeling.votes.vote import KEY
-from tests.conftest import ROOT
+from tests import killable
+from tests.doubles.provider import ProviderDouble, digest_of, simulated_label
 
-# A reader that takes its time, so that a kill comes between two votes; its plots take seconds and are left out.
-RUN = """
-import sys, time
-from pathlib import Path
-
-from flows.run import pipeline
-from flows.session.experiment import parse_experiment
-from flows.stages.runner import Runner
-from tests.doubles.scripted import scripted_session
-
-def script(model, prompt):
-    time.sleep(0.02)
-    return ((0.6, 0.3, 0.1), (0.2, 0.5, 0.3), (0.1, 0.1, 0.8))[len(prompt.message) % 3]
-
-experiment = parse_experiment({
-    "name": "killed",
-    "corpus": {"source": "sample", "split": "held_out", "sample": 6},
-    "calibration": {"per_label": 1},
-    "retrieval": {"sizes": [32, 64], "k": [1], "budgets": [64]},
-    "scoring": {"n_resamples": 100},
-    "readers": [{"model": "steady"}],
-}, "the test")
-pipeline.draw_plots = lambda _: []
-with scripted_session(Path(sys.argv[1]), script).session as session:
-    pipeline.execute(experiment, "run", session, Runner())
-"""
+KILL, TERM = signal.SIGKILL, signal.SIGTERM
+CONNECTIONS = 4
+LINE = "tercet: interrupted; the answers so far are kept. Run the command again to continue.\n"
 
 
-@pytest.fixture(autouse=True)
-def every_vote_a_shard(monkeypatch):
-    monkeypatch.setenv("TERCET_FLUSH_SECONDS", "0")
+def output(folder) -> str:
+    return (folder / "output.txt").read_text()
 
 
-def start(store) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, str(store)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+def end(process, number, count, n, delay) -> bool:
+    """Signal a process once it has asked `n` times; false if it ended before."""
+    while process.is_alive() and count() < n:
+        time.sleep(0.001)
+    time.sleep(delay)
+    if not process.is_alive():
+        return False
+    os.kill(process.pid, number)
+    process.join()
+    return process.exitcode != 0
 
 
-def finish(store) -> dict[str, bytes]:
-    """Run to the end; the tables of the only finished run."""
-    process = start(store)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    (manifest,) = store.glob("*/manifest.json")
-    return {file.name: file.read_bytes() for file in manifest.parent.glob("*.parquet")}
+def assert_ended_well(process, number, folder) -> None:
+    if number == KILL:
+        assert process.exitcode == -KILL
+    else:
+        assert (process.exitcode, output(folder)) == (128 + TERM, LINE)
 
 
-def shards(store) -> list:
-    return sorted(store.glob("ledger/*/*.parquet"))
+def schedule(kills, ends, seed):
+    """The signals in a random order, each with how many calls come first, and how long after the last of them."""
+    moments = random.Random(seed)
+    signals = [KILL] * kills + [TERM] * ends
+    moments.shuffle(signals)
+    return [(number, moments.randint(1, 3), moments.uniform(0.0, 0.012)) for number in signals]
 
 
-def votes(store) -> pl.DataFrame:
-    return pl.concat(map(pl.read_parquet, shards(store)))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The tables of runs that nobody disturbed, by kind."""
+    found = {}
+    for kind in ("label", "sweep"):
+        folder = tmp_path_factory.mktemp(kind)
+        (folder / "killed.toml").write_text(killable.EXPERIMENT)
+        finish(kind, folder)
+        found[kind] = killable.tables(folder)
+    return found
 
 
-def kill_behind(store, n_shards: int) -> None:
-    """Kill a run as soon as the ledger has so many shards."""
-    process = start(store)
-    while process.poll() is None and len(shards(store)) < n_shards:
-        time.sleep(0.005)
-    assert process.poll() is None, process.stderr.read()
-    process.kill()
-    process.communicate()
+def finish(kind, folder, environment=None) -> None:
+    process = killable.start(kind, folder, environment)
+    process.join()
+    assert process.exitcode == 0, output(folder)
 
 
-def test_votes_and_tables_survive_kills(tmp_path):
-    whole, store = tmp_path / "whole", tmp_path / "killed"
-    tables = finish(whole)
-    n_shards, known = len(shards(whole)), pl.DataFrame()
-    assert n_shards > 10, "too few shards to be killed between"
-    for share in (0.1, 0.4, 0.8):
-        kill_behind(store, round(share * n_shards))
-        now = votes(store)
-        assert len(now) == len(now.unique(KEY)), "a vote is in the ledger twice"
-        assert len(known) < len(now) < len(votes(whole))
-        assert known.is_empty() or len(known.join(now, on=known.columns, how="semi", nulls_equal=True)) == len(known)
-        known = now
-    assert finish(store) == tables
-    key = list(KEY)
-    assert votes(store).select(key).sort(key).equals(votes(whole).select(key).sort(key))
+def is_life_sound(kind, folder, number, n, delay, lost) -> bool:
+    """Start a run and end it; false if it ended by itself. What was lost is counted: it is to be asked again."""
+    n_before = len(killable.asked(folder))
+    process = killable.start(kind, folder)
+    if not end(process, number, lambda: len(killable.asked(folder)), n_before + n, delay):
+        process.join()
+        assert process.exitcode == 0, output(folder)
+        return False
+    assert_ended_well(process, number, folder)
+    calls, kept = killable.asked(folder)[n_before:], killable.on_disk(folder)
+    for call in calls[:-1]:
+        assert kept.issuperset(call), "an answer was not on disk when the next question was asked"
+    lost.update(set(calls[-1]) - kept)
+    return True
+
+
+def end_again_and_again(kind, tmp_path, wanted, whole) -> None:
+    """End runs over one store until one of them has finished, then over the next one, until every signal has come."""
+    left, n_stores = list(wanted), 0
+    while left:
+        folder, lost, is_under_way = tmp_path / str(n_stores), Counter(), True
+        folder.mkdir()
+        (folder / "killed.toml").write_text(killable.EXPERIMENT)
+        n_stores += 1
+        while left and is_under_way:
+            is_under_way = is_life_sound(kind, folder, *left[0], lost)
+            left = left[1:] if is_under_way else left
+        finish(kind, folder)
+        assert killable.tables(folder) == whole[kind]
+        rows = killable.shard_rows(folder)
+        assert len(rows) == len(rows.unique(KEY)), "a vote is in two shards"
+        assert not list(folder.glob("runs/ledger/*/journal/*.jsonl"))
+        asked = Counter(one for call in killable.asked(folder) for one in call)
+        assert asked == Counter(dict.fromkeys(asked, 1)) + lost, "something was asked again that was not lost"
+
+
+@pytest.mark.parametrize("kind", ["label", "sweep"])
+def test_a_killed_run_loses_only_what_was_under_way(kind, tmp_path, whole):
+    end_again_and_again(kind, tmp_path, [(KILL, 2, 0.0), (TERM, 3, 0.004), (KILL, 2, 0.006)], whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "kills", "ends"), [("label", 14, 3), ("sweep", 13, 3)])
+def test_runs_killed_at_many_moments_lose_only_what_was_under_way(kind, kills, ends, tmp_path, whole):
+    end_again_and_again(kind, tmp_path, schedule(kills, ends, seed=kills), whole)
+
+
+class Paid:
+    """A provider that counts how often it answers what."""
+
+    def __init__(self) -> None:
+        self.answers = Counter()
+
+    def __call__(self, body):
+        self.answers[digest_of(body)] += 1
+        return simulated_label(body)
+
+
+def end_paid_calls(tmp_path, wanted) -> None:
+    (tmp_path / "killed.toml").write_text(killable.PAID)
+    paid, n_again = Paid(), 0
+    with ProviderDouble(answer=paid, chat_latency=0.01) as double:
+        environment = {"GROQ_API_KEY": "sk-killed", "GROQ_BASE_URL": double.url}
+        for number, n, delay in wanted:
+            n_before = paid.answers.total()
+            process = killable.start("label", tmp_path, environment)
+            assert end(process, number, paid.answers.total, n_before + 2 * n, delay), "it ended before it was killed"
+            assert_ended_well(process, number, tmp_path)
+            n_lost = len(paid.answers) - len(killable.on_disk(tmp_path))
+            assert n_lost <= (CONNECTIONS if number == KILL else 0)
+            n_again += CONNECTIONS if number == KILL else 0
+        finish("label", tmp_path, environment)
+        rows = killable.shard_rows(tmp_path)
+        assert len(rows) == len(rows.unique(KEY)) == len(paid.answers)
+        assert paid.answers.total() <= len(rows) + n_again
+        assert set(double.billed_chat.values()) == {1}, "a call was paid twice"
+
+
+def test_paid_calls_that_are_killed_lose_only_what_was_under_way(tmp_path):
+    end_paid_calls(tmp_path, [(KILL, 8, 0.0), (TERM, 8, 0.005), (KILL, 8, 0.005)])
+
+
+@pytest.mark.slow
+def test_paid_calls_killed_at_many_moments_lose_only_what_was_under_way(tmp_path):
+    end_paid_calls(tmp_path, schedule(13, 4, seed=5))

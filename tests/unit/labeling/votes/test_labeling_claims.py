@@ -7,15 +7,16 @@ import sys
 
 import pytest
 
-from labeling.votes import ledger as claims
-from labeling.votes.ledger import Claims, Ledger
+from labeling.votes import claims
+from labeling.votes.claims import Claims
+from labeling.votes.ledger import Ledger
 from tests.conftest import ROOT
 from tests.unit.labeling.votes.test_labeling_ledger import NEVER, three_prompts, vote_of
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from labeling.votes.ledger import Claims
+from labeling.votes.claims import Claims
 claims = Claims(Path(sys.argv[1]))
 assert claims.take("q1")
 print("held", flush=True)
