@@ -1,7 +1,7 @@
 """Eight SIGKILLs of runs on a real model, at random moments: each goes on where it was and ends with the same tables.
 
-`test_killed_scripted.py` kills many more runs, on a scripted reader. Here a prompt that is asked again must also give the
-same votes.
+`test_killed_scripted.py` kills many more runs, on a scripted reader. Here a prompt that is asked again must also give
+the same votes.
 
 `pytest tests/integration/test_killed.py -s` prints when each kill came.
 """
