@@ -10,7 +10,7 @@ import polars as pl
 from flows.cli.main import main
 from flows.run import pipeline
 from flows.session import session as sessions
-from labeling.votes.entries import decode
+from labeling.votes.storage.entries import decode
 from labeling.votes.vote import KEY, vote_id
 from tests.doubles.scripted import ScriptedReader, ScriptedReaders, open_word_embedder
 

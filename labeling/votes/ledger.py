@@ -27,9 +27,9 @@ import polars as pl
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from corpora.storage import StorePath
-from labeling.votes.claims import Claims
-from labeling.votes.journal import Journals, read_journal
-from labeling.votes.shards import find_fault, read_shard, refuse_faults, shards_in, write_shard
+from labeling.votes.storage.claims import Claims
+from labeling.votes.storage.journal import Journals, read_journal
+from labeling.votes.storage.shards import find_fault, read_shard, refuse_faults, shards_in, write_shard
 from labeling.votes.vote import KEY, VOTES, Prompt, Vote, vote_id
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from pathlib import Path
 from corpora.damage import Damage, DamageError
 from corpora.storage import StorePath
 from labeling.votes.ledger import Ledger, journals_of
-from labeling.votes.shards import read_shard, refuse_faults, shards_in
+from labeling.votes.storage.shards import read_shard, refuse_faults, shards_in
 
 
 def damaged_votes(folder: StorePath, spool: Path | None = None) -> Iterator[Damage]:

@@ -7,16 +7,16 @@ import sys
 
 import pytest
 
-from labeling.votes import claims
-from labeling.votes.claims import Claims
 from labeling.votes.ledger import Ledger
+from labeling.votes.storage import claims
+from labeling.votes.storage.claims import Claims
 from tests.conftest import ROOT
 from tests.unit.labeling.votes.test_labeling_ledger import NEVER, three_prompts, vote_of
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from labeling.votes.claims import Claims
+from labeling.votes.storage.claims import Claims
 claims = Claims(Path(sys.argv[1]))
 assert claims.take("q1")
 print("held", flush=True)

@@ -17,11 +17,11 @@ from corpora.damage import DamageError, set_aside
 from corpora.errors import InputError
 from corpora.storage import store_path
 from labeling.votes import ledger as ledgers
-from labeling.votes import shards as shard_files
-from labeling.votes.entries import decode, encode
-from labeling.votes.journal import Journals
 from labeling.votes.ledger import Ledger
 from labeling.votes.ledger_check import damaged_votes
+from labeling.votes.storage import shards as shard_files
+from labeling.votes.storage.entries import decode, encode
+from labeling.votes.storage.journal import Journals
 from labeling.votes.vote import KEY, votes_frame
 from tests.conftest import ROOT
 from tests.unit.labeling.votes.test_labeling_ledger import NEVER, prompt_of, shards, three_prompts, vote_of
@@ -83,7 +83,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from labeling.votes.ledger import Ledger
-from tests.unit.labeling.votes.test_labeling_journal import ENTRIES
+from tests.unit.labeling.votes.storage.test_labeling_journal import ENTRIES
 ledger = Ledger(Path(sys.argv[1]), "f1", 1e9)
 assert ledger.claim("q1")
 for entry in ENTRIES[:2]:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from corpora.damage import Damage, DamageError
 from corpora.storage import StorePath
-from labeling.votes.entries import Entries, decode, encode
+from labeling.votes.storage.entries import Entries, decode, encode
 from labeling.votes.vote import Vote
 
 SUFFIX = ".jsonl"

@@ -12,7 +12,7 @@ from corpora.schema import LabelSet
 from corpora.sealed import digest_in
 from labeling.votes.ledger import Ledger
 from labeling.votes.ledger_check import damaged_votes
-from labeling.votes.shards import read_shard
+from labeling.votes.storage.shards import read_shard
 from labeling.votes.vote import votes_frame
 from tests.unit.labeling.votes.test_labeling_ledger import NEVER, prompt_of, shards, vote_of
 
