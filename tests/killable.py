@@ -39,7 +39,7 @@ PAID = """
 name = "killed"
 [corpus]
 source = "generated"
-sample = 200
+sample = %d
 generator = { n_documents = 67, words = 60 }
 [calibration]
 per_label = 0

@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+from tests import killable
 from tests.conftest import needs_model
 from tests.doubles.provider import ProviderDouble
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -114,3 +116,19 @@ def test_the_key_is_in_nothing_that_a_flow_wrote(tmp_path, key):
     assert (tmp_path / "prefect" / "prefect.db").stat().st_size > 0
     assert files_with(key, tmp_path) == []
     assert key not in done.stdout + done.stderr
+
+
+def test_a_flow_that_is_told_to_end_keeps_what_was_answered(tmp_path):
+    (tmp_path / "killed.toml").write_text(killable.PAID % 200)
+    with ProviderDouble(chat_latency=0.1) as double:
+        settings = {"GROQ_API_KEY": KEY, "GROQ_BASE_URL": double.url, "PREFECT_HOME": str(tmp_path / "prefect")}
+        settings["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "300"
+        command = [sys.executable, "-m", "flows.cli", "label", str(tmp_path / "killed.toml"), "--prefect", "--quiet"]
+        command += ["--store", str(tmp_path / "runs"), "--max-cost", "10"]
+        with subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.PIPE, text=True) as process:
+            wait_until(lambda: double.billed_chat.total() > 20 or process.poll() is not None, 400, every=0.02)
+            process.terminate()
+            errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 143, errors
+        assert "tercet: interrupted; the answers so far are kept." in errors
+        assert len(killable.on_disk(tmp_path)) == double.billed_chat.total()
