@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.errors import InputError, RowError
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
-from corpora.storage import sha256_file
+from corpora.storage import read_frame, sha256_file
 
 FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
 SPLITS = ("tune", "held_out")
@@ -196,7 +196,7 @@ def _csv(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _parquet(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     try:
-        frame = pl.read_parquet(file)
+        frame = read_frame(file)
     except pl.exceptions.PolarsError as error:
         raise InputError(
             f"{file} cannot be read as Parquet ({error})", "a Parquet file", "write the file again"
