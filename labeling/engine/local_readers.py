@@ -9,7 +9,7 @@ from corpora.schema import LabelSet
 from labeling.engine.generate_mode import GeneratingLabeler
 from labeling.engine.label_mode import LocalLabeler
 from labeling.engine.llama import LlamaModel
-from labeling.models.registry import ModelFile, resolve_model
+from labeling.models.registry import ModelFile, resolve_model, verify_again
 from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.vote import Labeler
 
@@ -22,6 +22,14 @@ class Readers(Protocol):
 
         Raises:
             InputError: the model is unknown, missing, or its bytes have another digest than the registry's.
+        """
+        ...
+
+    def verify(self, model: str) -> None:
+        """Read a model's file, whose digest may be remembered from an earlier day.
+
+        Raises:
+            InputError: as in `sha256`; also if its bytes have changed since.
         """
         ...
 
@@ -52,11 +60,19 @@ class LocalReaders:
 
     def __init__(self) -> None:
         self._files: dict[str, ModelFile] = {}
+        self._verified: set[Path] = set()
         self._loaded: _Loaded | None = None
 
     def sha256(self, model: str) -> str:
         """Digest of a model's file, which is read once."""
         return self._file(model).sha256
+
+    def verify(self, model: str) -> None:
+        """Read a model's file from end to end, once."""
+        file = self._file(model)
+        if file.path not in self._verified:
+            verify_again(file.path, file.sha256)
+            self._verified.add(file.path)
 
     def n_bytes(self, model: str) -> int:
         """Size of a model's file."""
@@ -83,5 +99,6 @@ class LocalReaders:
         key = (file.path, config.num_ctx, config.threads, config.n_batch)
         if self._loaded is None or self._loaded.key != key:
             self.close()
+            self.verify(config.model)
             self._loaded = _Loaded(key, LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch))
         return self._loaded.model
