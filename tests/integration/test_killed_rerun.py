@@ -3,7 +3,6 @@
 `test_results_replacing.py` kills at every change, without the stages before.
 """
 
-import json
 import signal
 import subprocess
 import sys
@@ -60,7 +59,7 @@ def test_a_finished_run_survives_the_kill_of_its_successor(tmp_path):
     assert first.returncode == 0, first.stderr
     (folder,) = (file.parent for file in tmp_path.glob("*/manifest.json"))
     whole = read_manifest(folder)
-    n_writes = int(run(tmp_path).stdout)
+    n_writes = int(first.stdout)
     assert n_writes > 16
     n_sessions = len(read_manifest(folder)["sessions"])
     for kill in range(8):
@@ -72,6 +71,5 @@ def test_a_finished_run_survives_the_kill_of_its_successor(tmp_path):
         assert (folder / "report.md").is_file()
         assert len(manifest["sessions"]) in (n_sessions, n_sessions + 1)
         n_sessions = len(manifest["sessions"])
-        assert json.loads((folder / "manifest.json").read_text()) is not None
     assert run(tmp_path).returncode == 0
     assert not (tmp_path / ".making").exists()

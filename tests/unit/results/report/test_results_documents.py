@@ -10,7 +10,7 @@ from results.report.documents import render_documents, render_excluded
 from results.report.text.labelers import CURVES_PLOT, EXCLUDED_FILE, RISK_PLOT
 
 P = (0.6, 0.3, 0.1)
-TEXTS = ["Does it?", "Is a | b\nor   \\| c?", 'Is "it" \\`so\\`?', "$1 \\1 {x}", "Plain?", "Last?"]
+TEXTS = ["Does it?", "Is a | b\nor   \\| c?", 'Is "it" `so`?', "$1 \\1 {x}", "Plain?", "Last?"]
 
 
 @pytest.fixture(scope="module")
