@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.storage import read_frame
-from results.store import read_manifest
+from results.store.finished import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "results" / "published"

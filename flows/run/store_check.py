@@ -8,7 +8,7 @@ from corpora.damage import Damage
 from corpora.shaping.pins import damaged_pins
 from flows.session.workspace import Workspace
 from labeling.votes.ledger_check import damaged_votes
-from results.store import damaged_runs
+from results.store.finished import damaged_runs
 from retrieval.embedding.vector_cache import damaged_vectors
 
 Checker = Callable[[Workspace], Iterator[Damage]]

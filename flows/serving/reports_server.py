@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from corpora.storage import StorePath
 from results.report.html.page import HTML_REPORT
-from results.store import MANIFEST
+from results.store.finished import MANIFEST
 
 LOOPBACK = "127.0.0.1"
 _PATH = re.compile(rf"/([A-Za-z0-9][A-Za-z0-9_.-]*)/{re.escape(HTML_REPORT)}")

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from results.store import read_manifest, read_tables
+from results.store.finished import read_manifest, read_tables
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,8 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.storage import sha256_file
-from results.store import MANIFEST, PACKAGES, RunFolder, machine, package_versions, read_manifest, read_tables
+from results.store.finished import MANIFEST, read_manifest, read_tables
+from results.store.run_folder import PACKAGES, RunFolder, machine, package_versions
 
 TABLE = pl.DataFrame({"question_id": ["q1", "q2"], "score": [0.5, None]})
 
@@ -200,7 +201,7 @@ def test_versions_name_every_package_that_can_change_a_number():
 
 
 def test_a_package_that_is_not_installed_is_recorded_as_absent(monkeypatch):
-    monkeypatch.setattr("results.store.PACKAGES", ("no-such-package-anywhere",))
+    monkeypatch.setattr("results.store.run_folder.PACKAGES", ("no-such-package-anywhere",))
     assert package_versions() == {"no-such-package-anywhere": "absent"}
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.storage import entries, files_in, sha256_file, store_path
-from results import replacing
-from results.store import MANIFEST, SEAL, RunFolder, damaged_runs, read_manifest, read_tables
+from results.store import replacing
+from results.store.finished import MANIFEST, SEAL, damaged_runs, read_manifest, read_tables
+from results.store.run_folder import RunFolder
 
 MANIFEST_OF = {"name": "demo", "kind": "run"}
 # The events of the audit by which Python changes a file system.
@@ -76,7 +77,7 @@ def test_a_kill_at_any_change_leaves_the_old_run_or_the_new_one(tmp_path, monkey
 
     if not exchanges:
         monkeypatch.setattr(replacing, "exchange", cannot)
-    monkeypatch.setattr("results.store.PACKAGES", ())
+    monkeypatch.setattr("results.store.run_folder.PACKAGES", ())
     path = make(tmp_path, "0")
     seen, number, between = {"0"}, 0, 0
     while True:
@@ -115,7 +116,7 @@ def test_the_old_run_stays_where_the_new_one_cannot_take_its_place(tmp_path, mon
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("results.store.take_place", refuse)
+    monkeypatch.setattr("results.store.run_folder.take_place", refuse)
     with pytest.raises(InputError, match="disk is full"):
         make(tmp_path, "new")
     assert found(path) == "old"
