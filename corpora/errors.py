@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class InputError(Exception):
     """Something in the user's input is wrong; the command line prints the error as one line and exits with code 2.
@@ -11,17 +14,53 @@ class InputError(Exception):
     Args:
         found: what was found, with the offending value and its place.
         expected: what is accepted, by its name ("a sha256 of 64 hexadecimal digits", never "them" or "one").
-        remedy: what the user can do about it, beginning with a verb.
+        remedy: what the user can do about it, beginning with a verb; left out where nothing is known to help.
     """
 
-    def __init__(self, found: str, expected: str, remedy: str) -> None:
+    def __init__(self, found: str, expected: str, remedy: str = "") -> None:
         self.found, self.expected, self.remedy = found, expected, remedy
-        super().__init__(" ".join(f"{found}: expected {expected}; {remedy}.".split()))
+        end = f"; {remedy}" if remedy else ""
+        super().__init__(" ".join(f"{found}: expected {expected}{end}.".split()))
 
 
 class RowError(InputError):
     """A bad row of an input file, located by file, row (counted from 1, or an id) and field."""
 
-    def __init__(self, where: str, row: int | str, field: str, found: str, expected: str, remedy: str) -> None:
+    def __init__(self, where: str, row: int | str, field: str, found: str, expected: str, remedy: str = "") -> None:
         self.where, self.row, self.field = where, row, field
+        self.reason = " ".join(f"{field}: {found} (expected {expected})".split())
         super().__init__(f"{where}, row {row}, field {field!r}: {found}", expected, remedy)
+
+
+@contextlib.contextmanager
+def one_line(found: str, expected: str, remedy: str = "") -> Iterator[None]:
+    """Turn whatever a parser raises into an `InputError`; put nothing but the parser's own call into the block.
+
+    Args:
+        found: what cannot be read, as in `InputError`; the parser's reason is added in brackets.
+        expected: as in `InputError`.
+        remedy: as in `InputError`.
+
+    Raises:
+        InputError: the block raised anything but an interruption, an `InputError` or an `OSError`.
+    """
+    try:
+        yield
+    except (InputError, OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of a library in Rust, such as Polars, is no `Exception`
+        reason = next(iter(str(error).splitlines()), "")[:200]
+        kind = type(error).__name__
+        raise InputError(f"{found} ({kind}: {reason})" if reason else f"{found} ({kind})", expected, remedy) from error
+
+
+def shown(value: object) -> str:
+    """A value from a file as an error shows it: in the words of JSON, at most 60 characters."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return f"the truth value {str(value).lower()}"
+    try:
+        return f"{value!r:.60}"
+    except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
+        return "a value that is too large to show"

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpora.errors import InputError
+from corpora.defects import Defects, OnDefect
+from corpora.errors import InputError, RowError, one_line
+from corpora.reading.text import encoding_of, is_file
 from corpora.schema import Corpus, LabelSet
+from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
 from corpora.shaping.selection import assign_split, sample_questions
 from corpora.shaping.stitch import stitch
@@ -21,16 +25,21 @@ from corpora.sources.beir import read_beir
 from corpora.sources.bundled import read_sample
 from corpora.sources.chroma import read_chroma
 from corpora.sources.evidence_inference import read_evidence_inference
+from corpora.sources.exports import shards_in
 from corpora.sources.generator import GeneratorConfig, generate_corpus
+from corpora.sources.pubmedqa import EXPORTED as PUBMEDQA_COLUMNS
 from corpora.sources.pubmedqa import PARTS, read_pubmedqa
+from corpora.sources.rows import FORMATS, find_table
+from corpora.sources.squad import EXPORTED as SQUAD_COLUMNS
 from corpora.sources.squad import read_squad
-from corpora.sources.tables import DocumentColumns, QuestionColumns, find_table, read_tables
+from corpora.sources.tables import DocumentColumns, QuestionColumns, read_tables
 from corpora.storage import StorePath, sha256_text
-from corpora.validate import validate
+from corpora.validate import find_problems, validate
 
+TABLES = ("documents", "questions")
 Source = Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"]
 # The sources that need nothing but a path.
-_READERS: dict[str, Callable[[Path], Corpus]] = {
+_READERS: dict[str, Callable[[Path, Defects], Corpus]] = {
     "pubmedqa": read_pubmedqa,
     "evidence_inference": read_evidence_inference,
     "squad": read_squad,
@@ -38,14 +47,24 @@ _READERS: dict[str, Callable[[Path], Corpus]] = {
     "chroma": read_chroma,
 }
 
+# The keys that only some sources read; `document_columns` also names the columns of distractors.
+_READ_BY: dict[str, tuple[str, ...]] = {
+    "path": (*_READERS, "tables"),
+    "documents": ("tables",),
+    "questions": ("tables",),
+    "question_columns": ("tables",),
+    "generator": ("generated",),
+}
 
 # The files by which a source is recognised.
 _FILES: dict[Source, tuple[str, ...]] = {
     "pubmedqa": PARTS,
     "evidence_inference": ("prompts_merged.csv",),
-    "beir": ("corpus.jsonl",),
+    "beir": ("corpus.jsonl", "corpus.parquet"),
     "chroma": ("questions_df.csv",),
 }
+# The columns by which an export is recognised.
+_COLUMNS: dict[Source, frozenset[str]] = {"pubmedqa": PUBMEDQA_COLUMNS, "squad": SQUAD_COLUMNS}
 
 
 class CorpusConfig(BaseModel):
@@ -94,6 +113,11 @@ class CorpusConfig(BaseModel):
     )
     sample: int | None = Field(
         None, ge=1, description="how many questions of the split to ask, drawn by seed; all by default"
+    )
+    on_defect: OnDefect | None = Field(
+        None,
+        description="refuse: the first row that cannot be used stops the run; skip: such rows are left out, counted "
+        "and listed; by default published formats skip, and your own tables refuse",
     )
     seed: int = Field(0, description="seed of everything that is drawn: sample, split, joined documents, distractors")
 
@@ -147,7 +171,8 @@ def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
         )
     if config.distractors is not None:
         columns = config.document_columns
-        corpus = validate(add_distractors(corpus, config.distractors, config.n_distractors, columns, config.seed))
+        more = (config.distractors, config.n_distractors, columns, config.seed, config.on_defect)
+        corpus = validate(add_distractors(corpus, *more))
     return stitch(corpus, config.stitch, config.seed)
 
 
@@ -155,28 +180,87 @@ def _draw_digest(config: CorpusConfig) -> str:
     """Digest that names a pinned sample; it covers where the source is, not its content, which may grow."""
     # Nor does it cover what is made of the documents: short and long ones are asked the same questions.
     made = {"stitch", "distractors", "n_distractors"}
-    left_out = {"name", "document_columns", "question_columns", "labels"} | made
+    left_out = {"name", "document_columns", "question_columns", "labels", "on_defect"} | made
     drawn_from = config.model_dump(mode="json", exclude=left_out)
     return sha256_text(json.dumps(drawn_from, sort_keys=True))[:12]
 
 
-def read_source(config: CorpusConfig) -> Corpus:
-    """Read a corpus as it is, without checking, splitting or sampling it."""
+def check_keys(config: CorpusConfig) -> None:
+    """Refuse keys that the source does not read: the user means another source.
+
+    Raises:
+        InputError: as said.
+    """
     # Compared with the default because a web form sends every field, even those that nobody changed.
-    if config.source != "tables" and config.labels != CorpusConfig.model_fields["labels"].default:
+    default = CorpusConfig()
+    if config.source != "tables" and config.labels != default.labels:
         raise InputError(
             f"`labels` is set for source {config.source!r}, which has its own labels",
             "`labels` only with source 'tables'",
             "remove `labels`",
         )
+    for key, sources in _READ_BY.items():
+        if config.source not in sources and getattr(config, key) != getattr(default, key):
+            raise InputError(
+                f"`{key}` is set for source {config.source!r}{' (the default)' * (config.source == 'sample')}",
+                f"`{key}` only with source {' or '.join(map(repr, sources))}",
+                f"set `source`, or remove `{key}`",
+            )
+    if config.source != "tables" and config.distractors is None and config.document_columns != default.document_columns:
+        raise InputError(
+            f"`document_columns` is set for source {config.source!r} without `distractors`",
+            "`document_columns` for a table of documents",
+            "set `source` or `distractors`, or remove `document_columns`",
+        )
+
+
+def read_source(config: CorpusConfig) -> Corpus:
+    """Read a corpus as it is, without checking, splitting or sampling it.
+
+    Raises:
+        InputError: as in `check_keys`, or the source cannot be read.
+    """
+    check_keys(config)
+    defects = Defects(_on_defect(config))
+    corpus = _read(config, defects)
+    if defects.skips:
+        corpus = leave_out_defective(corpus, defects)
+    return replace(corpus, left_out=defects.left_out(len(corpus.documents), len(corpus.questions)))
+
+
+def list_problems(config: CorpusConfig) -> tuple[Corpus, Iterator[InputError]]:
+    """The corpus, and everything for which `load_corpus` would refuse it, where that stops at the first.
+
+    Raises:
+        InputError: a file cannot be read at all.
+    """
+    if _on_defect(config) == "skip":
+        corpus = read_source(config)
+        return corpus, find_problems(corpus)
+    check_keys(config)
+    defects = Defects("skip")
+    corpus = _read(config, defects)
+    # Whether a question is sound cannot be told while its document is not read.
+    unread = [f"document {one.id!r}" for one in defects.left_out(0, 0).defects if one.kind == "document"]
+    told = (one for one in find_problems(corpus) if not any(name in one.found for name in unread))
+    # Nor can it be told that there is no document or question at all.
+    return corpus, chain(defects.errors, (one for one in told if isinstance(one, RowError) or not defects.errors))
+
+
+def _on_defect(config: CorpusConfig) -> OnDefect:
+    return config.on_defect or ("skip" if config.source in _READERS else "refuse")
+
+
+def _read(config: CorpusConfig, defects: Defects) -> Corpus:
     if config.source == "sample":
         return read_sample()
     if config.source == "generated":
         return generate_corpus(config.generator)
     if config.source in _READERS:
-        return _READERS[config.source](_required(config.path, "path", config.source))
+        return _READERS[config.source](_required(config.path, "path", config.source), defects)
     documents, questions = _table_files(config)
-    return read_tables(documents, questions, LabelSet(config.labels), config.document_columns, config.question_columns)
+    columns = (config.document_columns, config.question_columns)
+    return read_tables(documents, questions, LabelSet(config.labels), *columns, defects)
 
 
 def guess_config(path: Path) -> CorpusConfig:
@@ -190,10 +274,22 @@ def guess_config(path: Path) -> CorpusConfig:
     if path.suffix == ".json" and path.name not in PARTS:
         return CorpusConfig(source="squad" if _is_squad(path) else "pubmedqa", path=path, split="all")
     for source, names in _FILES.items():
-        if path.name in names or any((path / name).is_file() for name in names):
-            return CorpusConfig(source=source, path=path, split="all")
-    if path.is_dir() and find_table(path, "documents") and find_table(path, "questions"):
-        return CorpusConfig(source="tables", path=path, split="all")
+        if path.name in names or any(is_file(path / name) for name in names):
+            is_one_file = path.name in names and source != "pubmedqa"
+            return CorpusConfig(source=source, path=path.parent if is_one_file else path, split="all")
+    # One of the two tables stands for both.
+    folder = path.parent if path.suffix.lower() in FORMATS and path.stem in TABLES else path
+    if folder.is_dir() and all(find_table(folder, stem) for stem in TABLES):
+        return CorpusConfig(source="tables", path=folder, split="all")
+    exported = _exported(path)
+    if exported:
+        return CorpusConfig(source=exported, path=path, split="all")
+    if path.suffix.lower() in FORMATS:
+        raise InputError(
+            f"{path} is one table, and a corpus has two",
+            "documents.* and questions.* in one folder, or an experiment's .toml file that names both tables",
+            "rename the two tables, or set `documents` and `questions` in a corpus section",
+        )
     raise InputError(
         f"{path} holds no corpus that Tercet recognises",
         f"one of the files {', '.join(name for names in _FILES.values() for name in names)}, or documents.* and "
@@ -202,9 +298,19 @@ def guess_config(path: Path) -> CorpusConfig:
     )
 
 
+def _exported(path: Path) -> Source | None:
+    """The source of a Parquet file, or of a folder of such files, by its columns."""
+    files = [path] if path.suffix == ".parquet" else shards_in(path)
+    if not files:
+        return None
+    with one_line(f"{files[0]} cannot be read as Parquet", "a Parquet file"):
+        columns = pl.read_parquet_schema(files[0]).keys()
+    return next((source for source, known in _COLUMNS.items() if known <= columns), None)
+
+
 def _is_squad(file: Path) -> bool:
     """Whether a JSON file begins like SQuAD's, with the list `data`; PubMedQA's files begin with ids."""
-    with file.open(encoding="utf-8", errors="replace") as content:
+    with file.open(encoding=encoding_of(file), errors="replace") as content:
         opening = content.read(100_000)
     return re.search(r'"data"\s*:\s*\[', opening) is not None
 
@@ -219,7 +325,7 @@ def _required(path: Path | None, name: str, source: str) -> Path:
 
 def _table_files(config: CorpusConfig) -> tuple[Path, Path]:
     files = []
-    for stem, given in (("documents", config.documents), ("questions", config.questions)):
+    for stem, given in zip(TABLES, (config.documents, config.questions), strict=True):
         file = given or (find_table(config.path, stem) if config.path else None)
         if file is None:
             raise InputError(

@@ -9,9 +9,13 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
+from corpora.defects import LeftOut
 from corpora.errors import InputError
 
 Split = Literal["tune", "held_out"]
+# Every label is in every prompt and is scored in each of its spellings for every vote; nobody has checked that readers
+# tell more apart, and with more the questions of a label are too few for an interval.
+MOST_LABELS = 8
 
 SPAN: pl.Struct = pl.Struct({"document_id": pl.String(), "start": pl.Int64(), "end": pl.Int64()})
 DOCUMENTS = pl.Schema(
@@ -85,9 +89,11 @@ class LabelSet:
     labels: tuple[str, ...] = ("yes", "no", "maybe")
 
     def __post_init__(self) -> None:
-        if not 2 <= len(self.labels) <= 8:
+        if not 2 <= len(self.labels) <= MOST_LABELS:
             raise InputError(
-                f"label set {list(self.labels)} has {len(self.labels)} labels", "2 to 8 labels", "add or merge labels"
+                f"label set {list(self.labels)} has {len(self.labels)} labels",
+                f"2 to {MOST_LABELS} labels",
+                "add labels" if len(self.labels) < 2 else "merge some of them",
             )
         if any(ord(character) < 32 for label in self.labels for character in label):
             raise InputError(
@@ -125,6 +131,7 @@ class Corpus:
         labels: the allowed answers.
         inputs: sha256 of every file that was read, by file name.
         tune: questions of the `tune` split, none of which is in `questions`; None if there is no such reserve.
+        left_out: the defective rows of the source that are in neither frame.
     """
 
     name: str
@@ -133,6 +140,7 @@ class Corpus:
     labels: LabelSet
     inputs: Mapping[str, str] = field(default_factory=dict)
     tune: pl.DataFrame | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @cached_property
     def texts(self) -> dict[str, str]:

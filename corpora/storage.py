@@ -78,9 +78,11 @@ def open_store(text: str | Path) -> StorePath:
     """The path of a store that can be reached; the store need not exist yet, but its bucket must.
 
     Raises:
-        InputError: as in `store_path`; also if the path is a file, or its file system does not answer or has no such
-            bucket.
+        InputError: as in `store_path`; also if the path is empty or a file, or its file system does not answer or has
+            no such bucket.
     """
+    if not str(text).strip():  # an empty path would be the current folder
+        raise InputError("an empty path", "a folder, or an address such as s3://bucket/runs", "name a folder")
     path = store_path(text)
     bucket = "" if isinstance(path, Path) else path.path.partition("/")[0]
     try:

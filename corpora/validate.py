@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import polars as pl
 
 from corpora.errors import InputError, RowError
+from corpora.reading.text import Twins
 from corpora.schema import Corpus, Question, iter_questions
 
 
@@ -22,42 +23,60 @@ def validate(corpus: Corpus) -> Corpus:
         return corpus
     others = sum(1 for _ in problems)
     if others:
+        more = f"({others} more problem{'s' * (others > 1)}: `tercet corpora check` lists them all)"
         raise InputError(
             first.found,
-            first.expected,
-            f"{first.remedy} ({others} more problem{'s' * (others > 1)}: `tercet corpora check` lists them all)",
+            f"{first.expected} {more}" if not first.remedy else first.expected,
+            f"{first.remedy} {more}" if first.remedy else "",
         )
     raise first
 
 
 def find_problems(corpus: Corpus) -> Iterator[InputError]:
     """Yield every problem of a corpus, documents first, each naming the row, the field and the remedy."""
+    lost = corpus.left_out.too_much(corpus.name)
+    if lost is not None:
+        yield lost
     if corpus.documents.is_empty():
-        yield InputError(
-            f"{corpus.name}: no documents", "at least one document", "check the path and the column mapping"
-        )
+        yield InputError(f"{corpus.name}: no documents", "at least one document", "check the path")
     if corpus.questions.is_empty():
-        yield InputError(
-            f"{corpus.name}: no questions", "at least one question", "check the path and the column mapping"
-        )
+        yield InputError(f"{corpus.name}: no questions", "at least one question", "check the path")
     yield from _duplicates(corpus.name, corpus.documents, "document_id")
     for row, (document_id, text) in enumerate(corpus.documents.select("document_id", "text").iter_rows(), 1):
-        if not document_id:
-            yield RowError(
-                f"{corpus.name} documents", row, "id", "empty id", "an id that is not empty", "give the document an id"
-            )
-        if not text or text.isspace():
-            yield RowError(
-                f"{corpus.name} documents",
-                f"{row} (id {document_id!r})",
-                "text",
-                "empty text",
-                "a text that is not empty",
-                "remove the document or fill in its text",
-            )
+        yield from document_problems(corpus.name, row, document_id, text)
     yield from _duplicates(corpus.name, corpus.questions, "question_id")
+    check = question_check(corpus)
     for question in iter_questions(corpus.questions):
-        yield from _question_problems(corpus, question)
+        yield from check(question)
+
+
+def document_problems(name: str, row: int, document_id: str, text: str) -> Iterator[RowError]:
+    """Yield every problem of one document.
+
+    Args:
+        name: of the corpus.
+        row: of the document, counted from 1.
+        document_id: its id.
+        text: its text.
+    """
+    where = f"{name} documents"
+    if not document_id:
+        yield RowError(where, row, "id", "empty id", "an id that is not empty", "give the document an id")
+    if not text or text.isspace():
+        place, expected = f"{row} (id {document_id!r})", "a text that is not empty"
+        yield RowError(where, place, "text", "empty text", expected, "remove the document or fill in its text")
+
+
+def question_check(corpus: Corpus) -> Callable[[Question], Iterator[RowError]]:
+    """A check that yields every problem of one question of a corpus."""
+    documents, labels = Twins(corpus.texts), Twins(corpus.labels)
+
+    def check(question: Question) -> Iterator[RowError]:
+        yield from _question_problems(corpus, question, documents)
+        yield from _label_problems(corpus, question, labels)
+        yield from _span_problems(corpus, question)
+
+    return check
 
 
 def _duplicates(name: str, frame: pl.DataFrame, column: str) -> Iterator[InputError]:
@@ -74,7 +93,7 @@ def _duplicates(name: str, frame: pl.DataFrame, column: str) -> Iterator[InputEr
         )
 
 
-def _question_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
+def _question_problems(corpus: Corpus, question: Question, documents: Twins) -> Iterator[RowError]:
     where, row = _place(corpus, question)
     if not question.id:
         yield RowError(where, row, "id", "empty id", "an id that is not empty", "give the question an id")
@@ -99,15 +118,13 @@ def _question_problems(corpus: Corpus, question: Question) -> Iterator[InputErro
                 where,
                 row,
                 "document_ids",
-                f"document {document_id!r} is not in the corpus",
+                f"document {document_id!r} is not in the corpus{_but(document_id, documents)}",
                 f"a document id of the corpus ({len(corpus.texts)} in all)",
                 "add the document or correct the id",
             )
-    yield from _label_problems(corpus, question)
-    yield from _span_problems(corpus, question)
 
 
-def _label_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
+def _label_problems(corpus: Corpus, question: Question, labels: Twins) -> Iterator[RowError]:
     where, row = _place(corpus, question)
     given = {"reference": question.reference} | {f"annotator {n}": v for n, v in question.annotators.items()}
     for name, label in given.items():
@@ -116,13 +133,13 @@ def _label_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
                 where,
                 row,
                 name,
-                f"label {label!r}",
+                f"label {label!r}{_but(label, labels)}",
                 f"one of {', '.join(corpus.labels)}",
-                "correct the label, or add it to `labels`",
+                "correct the label, or add it to the `labels` of your own tables",
             )
 
 
-def _span_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
+def _span_problems(corpus: Corpus, question: Question) -> Iterator[RowError]:
     where, row = _place(corpus, question)
     for span in question.evidence:
         text = corpus.texts.get(span.document_id)
@@ -144,6 +161,12 @@ def _span_problems(corpus: Corpus, question: Question) -> Iterator[InputError]:
                 f"offsets with 0 <= start < end <= {len(text)}",
                 "correct the offsets (characters, end-exclusive)",
             )
+
+
+def _but(name: str, names: Twins) -> str:
+    """How a name differs from one that looks the same, with the code points that tell them apart."""
+    twin = names.of(name)
+    return "" if twin is None else f", but {twin!a} is, which looks the same as {name!a}"
 
 
 def _place(corpus: Corpus, question: Question) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -21,6 +21,7 @@ from results.advice.recommendation import recommend
 from results.advice.retrieval_choice import choose_retrieval
 from results.advice.verdict import reach_verdicts
 from results.sweep.scoring import score_sweep
+from retrieval.embedding.unknown_tokens import Unread, unread_warnings
 
 
 class Swept(NamedTuple):
@@ -34,6 +35,8 @@ class Swept(NamedTuple):
         choices: which setting retrieves best, one a cut.
         warnings: why the sweep may tell less than it seems to.
         asked: the cost of each shard, by reader.
+        unread: how much each embedder cannot read, by its name.
+        unread: how much each embedder cannot read, by its name.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -42,10 +45,22 @@ class Swept(NamedTuple):
     choices: list[Advice]
     warnings: list[str]
     asked: Mapping[str, list[Asked]]
+    unread: Mapping[str, Sequence[Unread]]
 
 
-def sweep(experiment: Experiment, labeled: Labeled, session: Session, runner: Runner) -> Swept:
-    """Rank every setting, read every cut of every ranking, score, and say which setting to use."""
+def sweep(
+    experiment: Experiment, labeled: Labeled, session: Session, runner: Runner,
+    unread: Mapping[str, Sequence[Unread]] | None = None,
+) -> Swept:  # fmt: skip
+    """Rank every setting, read every cut of every ranking, score, and say which setting to use.
+
+    Args:
+        experiment: the settings, cuts and readers.
+        labeled: the result of the label flow.
+        session: opens embedders and readers.
+        runner: runs the stages.
+        unread: how much each embedder cannot read, if that was measured.
+    """
     corpus, retrieval, how = labeled.corpus, experiment.retrieval, experiment.scoring
     retrieved = retrieve(retrieval, corpus, how, session, runner, wants_oracle=experiment.wants_oracle)
     tables = dict(retrieved.tables)
@@ -65,5 +80,7 @@ def sweep(experiment: Experiment, labeled: Labeled, session: Session, runner: Ru
         tables |= {"answers": answers, **scored._asdict()}
         verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, how, rule)
         recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, how)
+    unread = unread or {}
     warnings = [*one_document(corpus), *find_warnings(tables), *counted_differently(retrieved.counting)]
-    return Swept(tables, verdicts, recommended, choices, [*warnings, *retrieved.left_out], asked)
+    warnings += [line for name, of_embedder in unread.items() for line in unread_warnings(name, of_embedder)]
+    return Swept(tables, verdicts, recommended, choices, [*warnings, *retrieved.left_out], asked, unread)

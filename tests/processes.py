@@ -1,7 +1,9 @@
 """What tests of several processes share: free ports, waiting, listening sockets, and a served Tercet."""
 
+import base64
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -61,25 +63,55 @@ def listening(processes) -> set[str]:
     return found
 
 
+def command_lines(processes) -> list[str]:
+    """What others see of processes: the words of their command lines."""
+    words = []
+    for process in processes:
+        try:
+            words += process.cmdline()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return words
+
+
 class Served(NamedTuple):
-    """A running `tercet serve`."""
+    """A running `tercet serve`.
+
+    Attributes:
+        entry: the address that it printed.
+        credential: of its API.
+        cookie: of its reports; empty until a browser was let in.
+    """
 
     port: int
     process: subprocess.Popen
     log: Path
+    entry: str = ""
+    credential: str = ""
+    cookie: str = ""
+
+    @property
+    def address(self) -> str:
+        """Of the server, without a trailing slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def authorization(self) -> str:
+        """The header of a request that may do everything."""
+        return f"Basic {base64.b64encode(self.credential.encode()).decode()}"
 
     def api(self, path, body=None, method=None):
         """Ask the Prefect API, again where it says that its database is busy, as Prefect's own clients do."""
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/{path}",
+            f"{self.address}/api/{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", "Authorization": self.authorization},
             method=method or ("GET" if body is None else "POST"),
         )
         for is_last in (False, False, False, True):
             try:
                 with urllib.request.urlopen(request, timeout=30) as response:
-                    return json.load(response)
+                    return json.loads(response.read() or "null")
             except urllib.error.HTTPError as error:
                 if is_last or error.code != 503:
                     raise
@@ -141,11 +173,32 @@ def start_serving(folder: Path, *arguments: str, port: int | None = None, **envi
     served = Served(port, process, log)
     n_flows = 3 * max(1, sum(not one.startswith("-") for one in arguments))
     try:
+        served = served._replace(entry=wait_until(lambda: _entry(served), 180, told=log.read_text))
+        served = _let_in(served, environment)
         wait_until(lambda: _is_ready(served, n_flows), 180, told=log.read_text)
     except BaseException:
         served.stop()
         raise
     return served
+
+
+def _entry(served: Served) -> str:
+    assert served.process.poll() is None, served.log.read_text()
+    printed = re.search(r"^Open (http\S+)", served.log.read_text(), flags=re.MULTILINE)
+    return printed[1] if printed else ""
+
+
+def _let_in(served: Served, environment: dict[str, str]) -> Served:
+    """With the credential: one that the test chose, so that a browser can use the address, or as a browser gets it."""
+    for name in ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"):
+        if name in environment:
+            return served._replace(credential=environment[name])
+    door, _, code = served.entry.partition("#")
+    with urllib.request.urlopen(
+        urllib.request.Request(door, headers={"Authorization": f"Bearer {code}"}, method="POST"), timeout=30
+    ) as answer:
+        credential = base64.b64decode(json.load(answer)["password"]).decode()
+        return served._replace(credential=credential, cookie=answer.headers["Set-Cookie"].partition(";")[0])
 
 
 def _is_ready(served: Served, n_flows: int) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from corpora.errors import InputError
+from corpora.reading.strict_json import read_json_lines
+from corpora.reading.text import read_exactly
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
 from corpora.storage import sha256_file, sha256_text
 
@@ -21,14 +22,11 @@ def read_sample(folder: Path = FOLDER) -> Corpus:
     Raises:
         InputError: a quote is not at its offsets.
     """
-    documents = [
-        Document(file.stem, file.read_bytes().decode("utf-8")) for file in sorted((folder / "documents").glob("*.txt"))
-    ]
+    documents = [Document(file.stem, read_exactly(file)) for file in sorted((folder / "documents").glob("*.txt"))]
     texts = {document.id: document.text for document in documents}
     file = folder / "questions.jsonl"
     questions = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for _, row in read_json_lines(file):
         spans = []
         for item in row["evidence"]:
             span = Span(row["document_id"], item["start"], item["end"])

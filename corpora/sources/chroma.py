@@ -6,15 +6,17 @@ https://research.trychroma.com/evaluating-chunking.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from corpora.errors import InputError, RowError
+from corpora.defects import Defects
+from corpora.errors import InputError, RowError, shown
+from corpora.reading.text import is_file, read_exactly
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
-from corpora.sources.fields import REMEDY, of_kind, span_of, text_of
-from corpora.sources.tables import read_rows
+from corpora.sources.fields import json_of, of_kind, span_of, text_of
+from corpora.sources.rows import read_rows
 from corpora.storage import sha256_file
 
 QUESTIONS, TEXTS = "questions_df.csv", "corpora"
@@ -22,7 +24,7 @@ ENDINGS = (".md", ".txt")
 COLUMNS = ("question", "references", "corpus_id")
 
 
-def read_chroma(folder: Path) -> Corpus:
+def read_chroma(folder: Path, defects: Defects | None = None) -> Corpus:
     """Read a folder in the format of Chroma's chunking evaluation.
 
     Each file `corpora/*.md` or `corpora/*.txt` is a document, in the order of their names; its id, which `corpus_id`
@@ -31,16 +33,23 @@ def read_chroma(folder: Path) -> Corpus:
     Python string indices into the text as it is, line ends included. There are no reference labels: the questions are
     open.
 
+    Args:
+        folder: see above.
+        defects: what to do with a question that cannot be used; by default the first one is refused.
+
     Raises:
         InputError: a file is missing or does not parse, or two files have the same document id.
         RowError: a field is missing or of the wrong kind, `corpus_id` names no document, or a reference's content is
-            not at its offsets.
+            not at its offsets, and nothing may be left out.
     """
+    defects = defects or Defects()
     files = _find_texts(folder)
-    documents = [Document(document_id, _read(file)) for document_id, file in files.items()]
+    documents = [Document(document_id, read_exactly(file)) for document_id, file in files.items()]
     texts = {document.id: document.text for document in documents}
     asked = folder / QUESTIONS
-    questions = [_question(asked, number, row, texts) for number, row in read_rows(asked, COLUMNS, REMEDY)]
+    questions: list[Question] = []
+    for number, row in read_rows(asked, COLUMNS, "rename the column"):
+        questions += defects.made("question", f"row {number}", partial(_question, asked, number, row, texts))
     inputs = {file.relative_to(folder).as_posix(): sha256_file(file) for file in (asked, *files.values())}
     name = folder.resolve().name
     return Corpus(name, documents_frame(documents), questions_frame(questions), LabelSet(), inputs)
@@ -49,7 +58,7 @@ def read_chroma(folder: Path) -> Corpus:
 def _find_texts(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in sorted((folder / TEXTS).glob("*")):
-        if file.suffix.lower() not in ENDINGS:
+        if file.suffix.lower() not in ENDINGS or not is_file(file):
             continue
         if file.stem in found:
             raise InputError(
@@ -67,13 +76,6 @@ def _find_texts(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _read(file: Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 ({error})", "UTF-8 text", "convert the file to UTF-8") from error
-
-
 def _question(file: Path, number: int, row: Mapping[str, Any], texts: Mapping[str, str]) -> Question:
     question, references, corpus_id = (text_of(file, number, column, row[column]) for column in COLUMNS)
     if corpus_id not in texts:
@@ -85,14 +87,8 @@ def _question(file: Path, number: int, row: Mapping[str, Any], texts: Mapping[st
             f"one of {', '.join(texts)}",
             f"add the file to {TEXTS}/ or correct the id",
         )
-    try:
-        items = json.loads(references)
-    except json.JSONDecodeError as error:
-        raise RowError(str(file), number, "references", f"{references!r:.60}", "valid JSON", REMEDY) from error
-    spans = [
-        _span(file, number, corpus_id, texts[corpus_id], item)
-        for item in of_kind(file, number, "references", items, list)
-    ]
+    items = of_kind(file, number, "references", json_of(file, number, "references", references), list)
+    spans = [_span(file, number, corpus_id, texts[corpus_id], item) for item in items]
     return Question(f"{corpus_id}-{number}", question, (corpus_id,), evidence=tuple(dict.fromkeys(spans)))
 
 
@@ -107,7 +103,7 @@ def _span(file: Path, number: int, document_id: str, text: str, item: object) ->
             str(file),
             number,
             "end_index",
-            f"{given_end} for a content of {len(content)} characters from {start}",
+            f"{shown(given_end)} for a content of {len(content)} characters from {start}",
             f"{end}",
             "correct the offset (characters, end-exclusive)",
         )

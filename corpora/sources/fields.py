@@ -1,15 +1,20 @@
-"""Checked fields of a published corpus: a field of the wrong kind is refused, with its file, row and name."""
+"""Checked fields of a row: a value of the wrong kind is refused, with its file, row and name."""
 
 from __future__ import annotations
 
+import math
+from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from corpora.errors import RowError
+from corpora.errors import InputError, RowError, shown
+from corpora.reading.strict_json import parse_json
 
-REMEDY = "correct it or fetch the file again"
+REMEDY = "correct the field"
 _KINDS = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
 _T = TypeVar("_T", str, int, bool, list[Any], dict[str, Any])
+_EXACT = 2**53  # from here on, a float does not hold every whole number
 
 
 def of_kind(file: Path, row: int | str, name: str, value: object, kind: type[_T]) -> _T:
@@ -19,7 +24,7 @@ def of_kind(file: Path, row: int | str, name: str, value: object, kind: type[_T]
         RowError: the value is of another kind.
     """
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise RowError(str(file), row, name, f"{value!r:.60}", _KINDS[kind], REMEDY)
+        raise RowError(str(file), row, name, shown(value), _KINDS[kind], REMEDY)
     return value
 
 
@@ -34,7 +39,7 @@ def text_of(file: Path, row: int | str, name: str, value: object) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         found = f"a lone surrogate at character {error.start}"
-        raise RowError(str(file), row, name, found, "valid Unicode", REMEDY) from error
+        raise RowError(str(file), row, name, found, "valid Unicode", "correct the text") from error
     return text
 
 
@@ -46,6 +51,9 @@ def id_of(file: Path, row: int | str, name: str, value: object) -> str:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if not isinstance(value, str):
+        remedy = "write ids as texts or as whole numbers" if isinstance(value, float) else ""
+        raise RowError(str(file), row, name, shown(value), "a text or a whole number", remedy)
     return text_of(file, row, name, value)
 
 
@@ -59,6 +67,33 @@ def span_of(file: Path, row: int | str, name: str, text: str, start: int, quote:
         raise RowError(str(file), row, name, "an empty quote", "a quote that is not empty", REMEDY)
     if start < 0 or not text.startswith(quote, start):
         there = f"{text[start : start + len(quote)]!r:.60}" if 0 <= start < len(text) else "nothing"
-        found = f"{quote!r:.60} is not at character {start}, where the document has {there}"
+        found = f"{quote!r:.60} is not at character {shown(start)}, where the document has {there}"
         raise RowError(str(file), row, name, found, "the quote at its offset", "correct the offset (characters)")
     return start, start + len(quote)
+
+
+def json_of(file: Path, row: int | str, name: str, text: str) -> Any:
+    """The value that a field holds as JSON.
+
+    Raises:
+        RowError: the field is not JSON.
+    """
+    try:
+        return parse_json(text, "the field")
+    except InputError as error:
+        found, expected = f"{error.found} in {text!r:.60}", error.expected
+        raise RowError(str(file), row, name, found, expected, "correct the field") from error
+
+
+def spelling_of(value: object) -> str | None:
+    """How a single value is written: a text as it is, other values as in JSON, whole numbers without a decimal point.
+
+    A program that keeps numbers as floats writes the year 2019 as 2019.0, which is the same year. None for a list, an
+    object, and what else has no spelling.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
+    is_single = isinstance(value, str | int | float | Decimal | date | datetime | time)
+    return str(value) if is_single else None

@@ -1,138 +1,121 @@
 """PubMedQA: abstracts without their conclusion, each with the yes / no / maybe question that its title asks.
 
 Jin et al. 2019, https://aclanthology.org/D19-1259. Reads the layout of the official `ori_pqal.json` (also of the
-artificial and unlabeled parts, `ori_pqaa.json` and `ori_pqau.json`).
+artificial and unlabeled parts, `ori_pqaa.json` and `ori_pqau.json`), and the rows that the hub's `datasets` exports.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from corpora.errors import InputError, RowError
+from corpora.defects import Defects
+from corpora.errors import InputError, RowError, shown
+from corpora.reading.strict_json import json_name, read_json
 from corpora.schema import Corpus, Document, LabelSet, Question, Section, Split, documents_frame, questions_frame
+from corpora.sources.exports import Row, exported_rows, is_export, shards_in
+from corpora.sources.fields import REMEDY, id_of, of_kind, spelling_of, text_of
 from corpora.storage import sha256_file
 
 SECTION_BREAK = "\n\n"
 TEST_IDS = "test_ground_truth.json"
 # Annotators' fields: one saw the conclusion (reasoning free), one did not (reasoning required).
 ANNOTATORS = ("reasoning_required_pred", "reasoning_free_pred")
-_REMEDY = "correct the item or fetch the file again"
 PARTS = ("ori_pqal.json", "ori_pqaa.json", "ori_pqau.json")
+EXPORTED = frozenset({"pubid", "question", "context"})  # the columns of an export that must be there
+LABELS = LabelSet()
 
 
-def read_pubmedqa(path: Path) -> Corpus:
-    """Read PubMedQA from a folder with `ori_pqal.json`, or from such a file.
+def read_pubmedqa(path: Path, defects: Defects | None = None) -> Corpus:
+    """Read PubMedQA from a folder with `ori_pqal.json` or an export, or from such a file.
 
     The document of an item is its CONTEXTS, joined by blank lines, each a named section; question and document share
     the PubMed id. LONG_ANSWER, the removed conclusion, never enters a document. The official test ids
     (`test_ground_truth.json` in the same folder) are held out and the rest is `tune`; without that file no split is
-    set.
+    set. Where a year or an annotator's label cannot be used, only that is left out.
+
+    Args:
+        path: the folder or the file.
+        defects: what to do with an item that cannot be used; by default the first one is refused.
 
     Raises:
         InputError: there is no such file, or it is not JSON of that layout.
+        RowError: a field is missing or of the wrong kind, and nothing may be left out.
     """
-    file = _find(path)
-    items = _load(file)
-    inputs = {file.name: sha256_file(file)}
-    test_file = file.with_name(TEST_IDS)
+    defects = defects or Defects()
+    files = _find(path)
+    inputs = {file.name: sha256_file(file) for file in files}
+    test_file = files[0].with_name(TEST_IDS)
     test_ids: set[str] | None = None
     if test_file.exists():
         test_ids = set(_load(test_file))
         inputs[test_file.name] = sha256_file(test_file)
-    documents, questions = [], []
-    for pubmed_id, item in items.items():
-        document = _document(file, pubmed_id, item)
-        documents.append(document)
-        questions.append(_question(file, pubmed_id, item, test_ids))
-    return Corpus("pubmedqa", documents_frame(documents), questions_frame(questions), LabelSet(), inputs)
+    documents: list[Document] = []
+    questions: list[Question] = []
+    for file in files:
+        for pubmed_id, item in _items(file, defects):
+            documents += defects.made("document", pubmed_id, partial(_document, file, pubmed_id, item))
+            questions += defects.made(
+                "question", pubmed_id, partial(_question, file, pubmed_id, item, test_ids, defects)
+            )
+    return Corpus("pubmedqa", documents_frame(documents), questions_frame(questions), LABELS, inputs)
 
 
-def _find(path: Path) -> Path:
+def _find(path: Path) -> list[Path]:
     candidates = [path / name for name in PARTS] if path.is_dir() else [path]
-    found = [file for file in candidates if file.is_file()]
+    found = [file for file in candidates if file.is_file()][:1] or shards_in(path)
     if not found:
         raise InputError(
             f"no PubMedQA file at {path}",
-            f"a folder with {PARTS[0]}, or that file itself",
+            f"a folder with {PARTS[0]} or with Parquet files, or such a file itself",
             "download it from the PubMedQA repository and give its folder as `path`",
         )
-    return found[0]
+    return found
 
 
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique(file))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{file} does not parse ({error})", "UTF-8 JSON", "fetch the file again") from error
+def _items(file: Path, defects: Defects) -> Iterator[tuple[str, Row]]:
+    """Every item with its PubMed id, in the layout of the official files."""
+    if not is_export(file, EXPORTED):
+        for pubmed_id, item in _load(file).items():
+            yield from defects.made("document", pubmed_id, partial(_official, file, pubmed_id, item))
+        return
+    for number, row in exported_rows(file, EXPORTED):
+        yield from defects.made("document", row["pubid"], partial(_exported, file, number, row))
+
+
+def _load(file: Path) -> Row:
+    content = read_json(file)
     if not isinstance(content, dict):
-        raise InputError(
-            f"{file} holds a JSON {type(content).__name__}",
-            "an object that maps PubMed ids to items",
-            "fetch the file again",
-        )
+        raise InputError(f"{file} holds {json_name(content)}", "an object that maps PubMed ids to items")
     return content
 
 
-def _unique(file: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
-    """Refuse equal keys: Python's parser silently keeps the last of them, so an item would vanish."""
-
-    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise RowError(str(file), twice, "id", f"duplicate id {twice!r}", "unique ids", "remove one of the two")
-        return found
-
-    return build
+def _official(file: Path, pubmed_id: str, item: object) -> tuple[str, Row]:
+    name = text_of(file, ascii(pubmed_id), "id", pubmed_id)
+    return name, of_kind(file, name, "item", item, dict)
 
 
-def _field(file: Path, pubmed_id: str, item: Any, name: str, kind: type) -> Any:
-    value = item.get(name) if isinstance(item, dict) else None
-    if not isinstance(value, kind):
-        raise RowError(
-            str(file),
-            pubmed_id,
-            name,
-            f"{value!r:.60}",
-            f"a {kind.__name__}",
-            _REMEDY,
-        )
+def _exported(file: Path, number: int, row: Row) -> tuple[str, Row]:
+    """A row of an export in the layout of the official files."""
+    context = of_kind(file, number, "context", row["context"], dict)
+    item = {"QUESTION": row["question"], "CONTEXTS": context.get("contexts"), "LABELS": context.get("labels")}
+    item |= {name: _joined(context.get(name)) for name in ANNOTATORS}
+    return id_of(file, number, "pubid", row["pubid"]), item | {"final_decision": row.get("final_decision")}
+
+
+def _joined(value: object) -> object:
+    """An annotator's label, which the hub's export has as a list of its letters."""
+    if isinstance(value, list) and all(isinstance(letter, str) for letter in value):
+        return "".join(value) or None
     return value
 
 
-def _text(file: Path, pubmed_id: str, name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise RowError(str(file), pubmed_id, name, f"{value!r:.60}", "a text", _REMEDY)
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise RowError(
-            str(file), pubmed_id, name, f"a lone surrogate at character {error.start}", "valid Unicode", _REMEDY
-        ) from error
-    return value
-
-
-def _optional(file: Path, pubmed_id: str, item: Any, name: str) -> str | None:
-    value = item.get(name)
-    return _text(file, pubmed_id, name, value) if value else None
-
-
-def _document(file: Path, pubmed_id: str, item: Any) -> Document:
-    contexts = [_text(file, pubmed_id, "CONTEXTS", one) for one in _field(file, pubmed_id, item, "CONTEXTS", list)]
-    names = [_text(file, pubmed_id, "LABELS", one) for one in _field(file, pubmed_id, item, "LABELS", list)]
+def _document(file: Path, pubmed_id: str, item: Row) -> Document:
+    contexts, names = (_texts(file, pubmed_id, item, name) for name in ("CONTEXTS", "LABELS"))
     if len(contexts) != len(names):
-        raise RowError(
-            str(file),
-            pubmed_id,
-            "LABELS",
-            f"{len(names)} labels for {len(contexts)} contexts",
-            "one label per context",
-            _REMEDY,
-        )
+        found = f"{len(names)} labels for {len(contexts)} contexts"
+        raise RowError(str(file), pubmed_id, "LABELS", found, "one label per context", REMEDY)
     sections, start = [], 0
     for name, context in zip(names, contexts, strict=True):
         sections.append(Section(name, start, start + len(context)))
@@ -140,17 +123,56 @@ def _document(file: Path, pubmed_id: str, item: Any) -> Document:
     return Document(pubmed_id, SECTION_BREAK.join(contexts), tuple(sections))
 
 
-def _question(file: Path, pubmed_id: str, item: Any, test_ids: set[str] | None) -> Question:
+def _texts(file: Path, pubmed_id: str, item: Row, name: str) -> list[str]:
+    return [text_of(file, pubmed_id, name, one) for one in of_kind(file, pubmed_id, name, item.get(name), list)]
+
+
+def _question(file: Path, pubmed_id: str, item: Row, test_ids: set[str] | None, defects: Defects) -> Question:
     split: Split | None = None
     if test_ids is not None:
         split = "held_out" if pubmed_id in test_ids else "tune"
-    year = item.get("YEAR")
     return Question(
         id=pubmed_id,
-        text=_text(file, pubmed_id, "QUESTION", item.get("QUESTION")),
+        text=text_of(file, pubmed_id, "QUESTION", item.get("QUESTION")),
         document_ids=(pubmed_id,),
-        reference=_optional(file, pubmed_id, item, "final_decision"),
-        annotators={name: label for name in ANNOTATORS if (label := _optional(file, pubmed_id, item, name))},
+        reference=_label(file, pubmed_id, item, "final_decision"),
+        annotators=dict(_annotators(file, pubmed_id, item, defects)),
         split=split,
-        tags={"year": year} if year else {},
+        tags=dict(_year(file, pubmed_id, item, defects)),
     )
+
+
+def _label(file: Path, pubmed_id: str, item: Row, name: str) -> str | None:
+    """A label; None where it is missing or null, and nowhere else."""
+    value = item.get(name)
+    if value is None:
+        return None
+    label = text_of(file, pubmed_id, name, value)
+    if not label:
+        raise RowError(str(file), pubmed_id, name, "an empty text", "a label, or null where it is not known", REMEDY)
+    return label
+
+
+def _annotators(file: Path, pubmed_id: str, item: Row, defects: Defects) -> Iterator[tuple[str, str]]:
+    for name in ANNOTATORS:
+        if item.get(name) is not None:
+            yield from defects.made("annotator", pubmed_id, partial(_annotator, file, pubmed_id, item, name))
+
+
+def _annotator(file: Path, pubmed_id: str, item: Row, name: str) -> tuple[str, str]:
+    label = _label(file, pubmed_id, item, name)
+    if label is None or label not in LABELS:
+        raise RowError(str(file), pubmed_id, name, f"{label!r:.60}", f"one of {', '.join(LABELS)}", REMEDY)
+    return name, label
+
+
+def _year(file: Path, pubmed_id: str, item: Row, defects: Defects) -> Iterator[tuple[str, str]]:
+    if item.get("YEAR") is not None:
+        yield from defects.made("tag", pubmed_id, partial(_year_of, file, pubmed_id, item["YEAR"]))
+
+
+def _year_of(file: Path, pubmed_id: str, value: object) -> tuple[str, str]:
+    year = None if isinstance(value, bool) else spelling_of(value)  # 2019.0 is the year 2019
+    if not year:
+        raise RowError(str(file), pubmed_id, "YEAR", shown(value), "a year, or null where it is not known", REMEDY)
+    return "year", year

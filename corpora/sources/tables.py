@@ -1,26 +1,29 @@
-"""The user's own documents and questions, as JSONL, CSV or Parquet, with a column mapping."""
+"""The user's own documents and questions, as JSONL, CSV or Parquet, with a column mapping.
+
+What a column holds is declared, never guessed from how a value begins: an id such as `[PMID:1023]` is an id.
+"""
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Container, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpora.errors import InputError, RowError
+from corpora.defects import Defects
+from corpora.errors import InputError, RowError, shown
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
-from corpora.storage import read_frame, sha256_file
+from corpora.sources.fields import id_of, json_of, spelling_of, text_of
+from corpora.sources.rows import Row, read_rows
+from corpora.storage import sha256_file
 
-FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
 SPLITS = ("tune", "held_out")
 OPTIONAL = ("reference", "evidence", "split")
-_MAP_COLUMNS = "rename the column, or map it in the experiment's corpus section"
-csv.field_size_limit(sys.maxsize)  # a document may be longer than the default limit of 128 kB
+_SEPARATOR = r'^[^"\r\n]$'
 
 
 class DocumentColumns(BaseModel):
@@ -30,6 +33,7 @@ class DocumentColumns(BaseModel):
 
     id: str = Field("id", description="unique id of the document (text or integer)")
     text: str = Field("text", description="the document's text, kept exactly as it is")
+    separator: str = Field(",", pattern=_SEPARATOR, description="CSV: the character between two fields")
 
 
 class QuestionColumns(BaseModel):
@@ -39,11 +43,18 @@ class QuestionColumns(BaseModel):
 
     id: str = Field("id", description="unique id of the question (text or integer)")
     text: str = Field("text", description="the question")
-    document_ids: str = Field("document_ids", description="id of the gold document, or a (JSON) list of ids")
+    document_ids: str = Field("document_ids", description="id of the gold document, or a list of ids")
+    document_ids_as: Literal["id", "list"] = Field(
+        "id", description="what a text in that column is: one id, or a list of ids written as JSON"
+    )
     reference: str = Field("reference", description="optional: the label known to be right")
+    reference_values: dict[str, str] = Field(
+        default_factory=dict, description="what values of that column mean: the label for each, such as true = 'yes'"
+    )
     evidence: str = Field("evidence", description="optional: (JSON) list of {document_id, start, end}, characters")
     split: str = Field("split", description="optional: tune or held_out")
     tags: tuple[str, ...] = Field((), description="columns to keep as tags, for tables by slice")
+    separator: str = Field(",", pattern=_SEPARATOR, description="CSV: the character between two fields")
 
 
 def read_tables(
@@ -52,30 +63,60 @@ def read_tables(
     labels: LabelSet,
     document_columns: DocumentColumns | None = None,
     question_columns: QuestionColumns | None = None,
+    defects: Defects | None = None,
 ) -> Corpus:
     """Read documents and questions from two files; each file's ending gives its format.
 
+    Args:
+        documents: the file of documents.
+        questions: the file of questions.
+        labels: the allowed answers.
+        document_columns: column names of the one.
+        question_columns: column names of the other.
+        defects: what to do with a row that cannot be used; by default the first one is refused.
+
     Raises:
-        InputError: a file is missing, of unknown format or does not parse, or a column is missing.
-        RowError: a field is of the wrong kind.
+        InputError: a file is missing, of unknown format or does not parse, a column is missing, or a value is mapped to
+            a label that is not in the label set.
+        RowError: a field is of the wrong kind, and nothing may be left out.
     """
+    columns = question_columns or QuestionColumns()
+    _check_meanings(columns, labels)
+    defects = defects or Defects()
+    read = read_documents(documents, document_columns or DocumentColumns(), defects)
+    asked = _Questions(questions, columns, labels, frozenset(read["document_id"]))
     return Corpus(
         name=documents.resolve().parent.name,
-        documents=read_documents(documents, document_columns or DocumentColumns()),
-        questions=questions_frame(_questions(questions, question_columns or QuestionColumns())),
+        documents=read,
+        questions=questions_frame(asked.read(defects)),
         labels=labels,
         inputs=_digests(documents, questions),
     )
 
 
-def read_documents(file: Path, columns: DocumentColumns) -> pl.DataFrame:
+def read_documents(file: Path, columns: DocumentColumns, defects: Defects | None = None) -> pl.DataFrame:
     """The documents of a table; frame of schema `DOCUMENTS`.
+
+    Args:
+        file: the table.
+        columns: its column names.
+        defects: what to do with a row that cannot be used; by default the first one is refused.
 
     Raises:
         InputError: the file does not exist or cannot be read.
-        RowError: a row is bad.
+        RowError: a row is bad, and nothing may be left out.
     """
-    return documents_frame(_documents(file, columns))
+    return documents_frame(_documents(file, columns, defects or Defects()))
+
+
+def _check_meanings(columns: QuestionColumns, labels: LabelSet) -> None:
+    for value, label in columns.reference_values.items():
+        if label not in labels.labels:
+            raise InputError(
+                f"reference_values maps {value!r} to {label!r}",
+                f"one of the labels {', '.join(labels)}",
+                "correct the label, or add it to `labels`",
+            )
 
 
 def _digests(documents: Path, questions: Path) -> dict[str, str]:
@@ -88,205 +129,166 @@ def _digests(documents: Path, questions: Path) -> dict[str, str]:
     return {file.name: sha256_file(file) for file in (documents, questions)}
 
 
-def find_table(folder: Path, stem: str) -> Path | None:
-    """The file `stem` with a known ending in a folder, or None."""
-    candidates = [folder / f"{stem}{ending}" for ending in FORMATS]
-    return next((file for file in candidates if file.is_file()), None)
+def _documents(file: Path, columns: DocumentColumns, defects: Defects) -> Iterator[Document]:
+    for number, row in read_rows(file, (columns.id, columns.text), separator=columns.separator):
+        yield from defects.made("document", row[columns.id], partial(_document, file, number, row, columns))
 
 
-def _documents(file: Path, columns: DocumentColumns) -> Iterator[Document]:
-    for number, row in read_rows(file, (columns.id, columns.text)):
-        yield Document(_id(file, number, row, columns.id), _text(file, number, row, columns.text))
+def _document(file: Path, number: int, row: Row, columns: DocumentColumns) -> Document:
+    document_id = _id(file, number, columns.id, row[columns.id])
+    return Document(document_id, _text(file, number, columns.text, row[columns.text]))
 
 
-def _questions(file: Path, columns: QuestionColumns) -> Iterator[Question]:
-    # A column that the user named must exist; a column with its default name may be absent.
-    named = [column for name in OPTIONAL if (column := getattr(columns, name)) != name]
-    for number, row in read_rows(file, (columns.id, columns.text, columns.document_ids, *columns.tags, *named)):
-        split = _optional_text(file, number, row, columns.split)
-        if split is not None and split not in SPLITS:
-            raise RowError(
-                str(file), number, columns.split, repr(split), "tune or held_out", "correct it or leave it empty"
-            )
-        document_ids = _document_ids(file, number, row, columns.document_ids)
-        yield Question(
-            id=_id(file, number, row, columns.id),
-            text=_text(file, number, row, columns.text),
-            document_ids=document_ids,
-            reference=_optional_text(file, number, row, columns.reference),
-            evidence=_evidence(file, number, row, columns.evidence, document_ids),
-            split="tune" if split == "tune" else "held_out" if split else None,
-            tags=_tags(file, number, row, columns.tags),
-        )
-
-
-def read_rows(
-    file: Path, required: tuple[str, ...], remedy: str = _MAP_COLUMNS
-) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Rows with their numbers in the file (JSONL: the line), after checking that the required columns exist.
+class _Questions:
+    """The questions of a table.
 
     Args:
-        file: JSONL, CSV (where an empty field is None) or Parquet, by its ending.
-        required: columns that every row must have.
-        remedy: what to do about a missing column.
-
-    Raises:
-        InputError: the file is missing, of unknown format or does not parse, or a column is missing.
+        file: the table.
+        columns: its column names.
+        labels: the allowed answers.
+        documents: ids of the documents.
     """
-    if not file.is_file():
-        raise InputError(f"no file {file}", "an existing file", "check the path")
-    readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
-    reader = readers.get(file.suffix.lower())
-    if reader is None:
-        raise InputError(
-            f"{file} ends in {file.suffix!r}", f"a file ending in {', '.join(FORMATS)}", "convert the file"
+
+    def __init__(self, file: Path, columns: QuestionColumns, labels: LabelSet, documents: Container[str]) -> None:
+        self._file, self._columns, self._labels, self._documents = file, columns, labels, documents
+
+    def read(self, defects: Defects) -> Iterator[Question]:
+        """The questions in the order of the file."""
+        columns = self._columns
+        # A column that the user named must exist; a column with its default name may be absent.
+        named = [column for name in OPTIONAL if (column := getattr(columns, name)) != name]
+        required = (columns.id, columns.text, columns.document_ids, *columns.tags, *named)
+        for number, row in read_rows(self._file, required, separator=columns.separator):
+            yield from defects.made("question", row[columns.id], partial(self._question, number, row))
+
+    def _question(self, number: int, row: Row) -> Question:
+        columns = self._columns
+        document_ids = self._document_ids(number, row[columns.document_ids])
+        return Question(
+            id=_id(self._file, number, columns.id, row[columns.id]),
+            text=_text(self._file, number, columns.text, row[columns.text]),
+            document_ids=document_ids,
+            reference=self._reference(number, row.get(columns.reference)),
+            evidence=self._evidence(number, row.get(columns.evidence), document_ids),
+            split=self._split(number, row.get(columns.split)),
+            tags=self._tags(number, row),
         )
-    try:
-        for number, row in reader(file):
-            missing = [column for column in required if column not in row]
-            if missing:
-                raise InputError(
-                    f"{file}, row {number} has no column {missing[0]!r} (it has {', '.join(map(repr, row)) or 'none'})",
-                    f"the columns {', '.join(map(repr, required))}",
-                    remedy,
-                )
-            yield number, row
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 ({error})", "UTF-8 text", "convert the file to UTF-8") from error
 
+    def _split(self, number: int, value: object) -> Literal["tune", "held_out"] | None:
+        if value is None or value == "":
+            return None
+        if value not in SPLITS:
+            raise RowError(
+                str(self._file),
+                number,
+                self._columns.split,
+                shown(value),
+                "tune or held_out",
+                "correct it or leave it empty",
+            )
+        return "tune" if value == "tune" else "held_out"
 
-def _jsonl(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    # newline="\n": line ends within a text stay as they are, and U+2028 does not end a line of JSON.
-    with file.open(encoding="utf-8", newline="\n") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(
-                    f"{file}, line {number} does not parse ({error.msg} at column {error.colno})",
-                    "one JSON object per line",
-                    "correct the line",
-                ) from error
-            if not isinstance(row, dict):
-                raise InputError(
-                    f"{file}, line {number} holds a JSON {type(row).__name__}", "a JSON object", "correct the line"
-                )
-            yield number, row
+    def _document_ids(self, number: int, value: object) -> tuple[str, ...]:
+        file, column = self._file, self._columns.document_ids
+        if self._columns.document_ids_as == "list":
+            value = json_of(file, number, column, value) if isinstance(value, str) else value
+            if not isinstance(value, list):
+                raise RowError(str(file), number, column, shown(value), "a list of ids", "write it as a JSON list")
+        values = value if isinstance(value, list) else [value]
+        if not values:
+            raise RowError(
+                str(file), number, column, "an empty list", "at least one document id", "name the gold document"
+            )
+        self._refuse_undeclared_list(number, value)
+        return tuple(_id(file, number, column, one) for one in values)
 
-
-def _csv(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, strict=True)
+    def _refuse_undeclared_list(self, number: int, value: object) -> None:
+        """Refuse a text that is the id of no document and reads as a list of ids: say how to declare that."""
+        if not isinstance(value, str) or not value.startswith("[") or value in self._documents:
+            return
+        file, column = self._file, self._columns.document_ids
         try:
-            for number, row in enumerate(reader, 1):
-                if None in row or None in row.values():
-                    raise InputError(
-                        f"{file}, row {number} does not have as many fields as the header",
-                        f"{len(reader.fieldnames or ())} fields",
-                        "quote fields that hold commas or line ends",
-                    )
-                yield number, {column: value if value else None for column, value in row.items()}
-        except csv.Error as error:
-            raise InputError(
-                f"{file}, line {reader.line_num} does not parse ({error})", "RFC 4180 CSV", "correct the quoting"
-            ) from error
-
-
-def _parquet(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        frame = read_frame(file)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(
-            f"{file} cannot be read as Parquet ({error})", "a Parquet file", "write the file again"
-        ) from error
-    yield from enumerate(frame.iter_rows(named=True), 1)
-
-
-def _id(file: Path, number: int, row: Mapping[str, Any], column: str) -> str:
-    value = row[column]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _text(file, number, row, column)
-
-
-def _text(file: Path, number: int, row: Mapping[str, Any], column: str) -> str:
-    value = row[column]
-    if not isinstance(value, str) or not value.strip():
-        shown = "an empty field" if value is None or isinstance(value, str) else f"{value!r:.60}"
-        raise RowError(str(file), number, column, shown, "a text that is not empty", "fill it in or remove the row")
-    return _valid_unicode(file, number, column, value)
-
-
-def _valid_unicode(file: Path, number: int, column: str, value: str) -> str:
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise RowError(
-            str(file),
-            number,
-            column,
-            f"a lone surrogate at character {error.start}",
-            "valid Unicode",
-            "correct the text",
-        ) from error
-    return value
-
-
-def _optional_text(file: Path, number: int, row: Mapping[str, Any], column: str) -> str | None:
-    if row.get(column) in (None, ""):
-        return None
-    return _text(file, number, row, column)
-
-
-def _document_ids(file: Path, number: int, row: Mapping[str, Any], column: str) -> tuple[str, ...]:
-    value = _parsed(file, number, row, column)
-    values = value if isinstance(value, list) else [value]
-    if not values:
-        raise RowError(str(file), number, column, "an empty list", "at least one document id", "name the gold document")
-    return tuple(_id(file, number, {column: item}, column) for item in values)
-
-
-def _tags(file: Path, number: int, row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, str]:
-    given = {column: str(row[column]) for column in columns if row[column] not in (None, "")}
-    return {column: _valid_unicode(file, number, column, value) for column, value in given.items()}
-
-
-def _evidence(
-    file: Path, number: int, row: Mapping[str, Any], column: str, document_ids: tuple[str, ...]
-) -> tuple[Span, ...]:
-    value = _parsed(file, number, row, column)
-    if value is None:
-        return ()
-    spans = []
-    for item in value if isinstance(value, list) else [value]:
-        if not (isinstance(item, dict) and _is_offset(item.get("start")) and _is_offset(item.get("end"))):
+            is_list = bool(json_of(file, number, column, value))
+        except RowError:
+            return
+        if is_list:
             raise RowError(
                 str(file),
                 number,
                 column,
-                f"{item!r:.80}",
+                f"{value!r:.60} is the id of no document",
+                "the id of a document",
+                'set `document_ids_as = "list"` in question_columns if the column holds JSON lists of ids',
+            )
+
+    def _reference(self, number: int, value: object) -> str | None:
+        if value is None or value == "":
+            return None
+        column, name = self._columns.reference, spelling_of(value)
+        if name in self._columns.reference_values:
+            return self._columns.reference_values[name]
+        if isinstance(value, str):
+            return _text(self._file, number, column, value)
+        if name in self._labels.labels:
+            return name
+        first = f'reference_values = {{ {name} = "{self._labels.labels[0]}" }}'
+        remedy = f"say in question_columns what each value means, such as {first}" if name else ""
+        raise RowError(str(self._file), number, column, shown(value), "a text that is one of the labels", remedy)
+
+    def _tags(self, number: int, row: Row) -> dict[str, str]:
+        found = {}
+        for column in self._columns.tags:
+            value = row[column]
+            # Programs without null write NaN for a number that is missing.
+            if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+                continue
+            text = spelling_of(value)
+            if text is None:
+                raise RowError(str(self._file), number, column, shown(value), "a text, a number or a date as a tag")
+            found[column] = text_of(self._file, number, column, text)
+        return found
+
+    def _evidence(self, number: int, value: object, document_ids: tuple[str, ...]) -> tuple[Span, ...]:
+        column = self._columns.evidence
+        if isinstance(value, str) and value:
+            value = json_of(self._file, number, column, value)
+        if value is None or value == "":
+            return ()
+        items = value if isinstance(value, list) else [value]
+        return tuple(self._span(number, item, document_ids) for item in items)
+
+    def _span(self, number: int, item: Any, document_ids: tuple[str, ...]) -> Span:
+        column = self._columns.evidence
+        if not (isinstance(item, Mapping) and _is_offset(item.get("start")) and _is_offset(item.get("end"))):
+            raise RowError(
+                str(self._file),
+                number,
+                column,
+                shown(item),
                 "an object {document_id, start, end} with integer offsets of at least 0",
                 "correct the span",
             )
         # A question about one document need not repeat its id in every span.
         owner = item.get("document_id")
-        document_id = document_ids[0] if owner is None else _id(file, number, {column: owner}, column)
-        spans.append(Span(document_id, item["start"], item["end"]))
-    return tuple(spans)
+        document_id = document_ids[0] if owner is None else _id(self._file, number, column, owner)
+        return Span(document_id, item["start"], item["end"])
+
+
+def _id(file: Path, number: int, column: str, value: object) -> str:
+    _refuse_empty(file, number, column, value)
+    return id_of(file, number, column, value)
+
+
+def _text(file: Path, number: int, column: str, value: object) -> str:
+    _refuse_empty(file, number, column, value)
+    return text_of(file, number, column, value)
+
+
+def _refuse_empty(file: Path, number: int, column: str, value: object) -> None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        expected, remedy = "a text that is not empty", "fill it in or remove the row"
+        raise RowError(str(file), number, column, "an empty field", expected, remedy)
 
 
 def _is_offset(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
-def _parsed(file: Path, number: int, row: Mapping[str, Any], column: str) -> Any:
-    """A nested field, given as it is or written as JSON (the only way in CSV)."""
-    value = row.get(column)
-    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
-        return value
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError as error:
-        raise RowError(str(file), number, column, f"{value!r:.60}", "valid JSON", "correct the field") from error

@@ -163,8 +163,11 @@ def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
     loaded = load_experiment(experiment)
     with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent)) as session:
         quotes = quote(loaded, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
-        texts = (render_plan(make_plan(loaded, kind, session)), render_quotes(quotes))
+        planned = make_plan(loaded, kind, session)
+        texts = [render_plan(planned.readers), render_quotes(quotes)]
     echo("\n".join(filter(None, texts)) or "Nothing to ask: the experiment has no readers.")
+    for note in planned.notes:
+        echo(note)
 
 
 @main.command()
@@ -207,18 +210,22 @@ def corpora() -> None:
 def check(path: Path, limit: int) -> None:
     """Check the corpus at PATH: a folder, a file, or an experiment's .toml.
 
-    A file that cannot be parsed ends the check at its first bad row; otherwise all problems are listed.
+    Rows of a published corpus that cannot be used are listed as left out. A file that cannot be parsed ends the check
+    at its first bad row; otherwise all problems are listed.
     """
     from itertools import islice
 
-    from corpora.load import guess_config, read_source
-    from corpora.validate import find_problems
+    from corpora.load import guess_config, list_problems
     from flows.session.experiment import load_experiment
 
     config = load_experiment(path).corpus.resolved(path.parent) if path.suffix == ".toml" else guess_config(path)
-    corpus = read_source(config)
-    problems = find_problems(corpus)
+    corpus, problems = list_problems(config)
     shown = list(islice(problems, limit))
+    left_out = corpus.left_out
+    for defect in left_out.defects[:limit]:
+        echo(f"left out: {defect.line}", err=True)
+    if len(left_out.defects) > limit:
+        echo(f"left out: {len(left_out.defects) - limit} more; raise --limit to see more of them.", err=True)
     for problem in shown:
         echo(f"tercet: {problem}", err=True)
     more = sum(1 for _ in problems)
@@ -226,7 +233,8 @@ def check(path: Path, limit: int) -> None:
         echo(f"tercet: and {more} more problems; raise --limit to see more of them.", err=True)
     if shown:
         sys.exit(EXIT_INPUT)
-    echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, no problems.")
+    rest = f"no other problems; left out: {left_out.line()}" if left_out.defects else "no problems"
+    echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, {rest}.")
 
 
 @main.group()
@@ -308,8 +316,9 @@ def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath
     """Offer label, sweep and compare as forms in the Prefect UI.
 
     What is submitted there is run here. EXPERIMENTS (TOML files or bundled names; `demo` if none is given) fill in the
-    forms. If a Prefect server answers on this machine, it is used; otherwise one is started, and stopped at the end.
-    Reports of finished runs are shown on the port after the server's. Everything listens on 127.0.0.1 only.
+    forms. A Prefect server is started, and stopped at the end; if PREFECT_API_URL is set, the one there is used.
+    Reports of finished runs are shown on the port after the server's. Everything listens on 127.0.0.1 only, and the
+    address that is printed lets your browser in.
     """
     from flows.serving.serve import serve_flows
 

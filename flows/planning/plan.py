@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from corpora.schema import Corpus, iter_questions
 from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
-from flows.stages.indexing import check_sizes, needs_vectors
+from flows.stages.indexing import check_sizes, measure_unread, needs_vectors
 from flows.stages.measure import Speed, measure
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from labeling.engine.trie import build_trie
@@ -20,6 +20,8 @@ from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import check_rule
 from labeling.votes.vote import Labeler
+from results.advice.guards import left_out_warnings
+from retrieval.embedding.unknown_tokens import Unread, unread_warnings
 
 ANSWER_TOKENS = 2  # about as many as a remote model writes for a bare label
 
@@ -76,10 +78,25 @@ class Plan(NamedTuple):
         return None if self.seconds is None else self.prices.machine_cost(self.seconds)
 
 
-def plan(experiment: Experiment, kind: Kind, session: Session) -> list[Plan]:
+class Planned(NamedTuple):
+    """The plan of a run.
+
+    Attributes:
+        readers: what each reader of this machine would be asked.
+        notes: what was left out of the corpora, and what the embedders cannot read; one line each.
+    """
+
+    readers: list[Plan]
+    notes: list[str]
+
+
+def plan(experiment: Experiment, kind: Kind, session: Session) -> Planned:
     """Plan every reader of an experiment that runs on this machine; `quote` covers the others.
 
     Loads each model and asks it a few questions, whose answers are not kept, to measure its speed.
+
+    Raises:
+        InputError: something is wrong with the input, as when it is run.
     """
     sweeps = kind in ("sweep", "run")
     if sweeps:
@@ -90,11 +107,24 @@ def plan(experiment: Experiment, kind: Kind, session: Session) -> list[Plan]:
     loaded = [load_corpus(config.resolved(session.workspace.base), session.workspace.samples) for config in corpora]
     for corpus in loaded:
         check_rule(experiment.consensus, corpus.questions)
+    notes = left_out_warnings(loaded)
+    if sweeps:
+        notes += _unread_notes(measure_unread(experiment.retrieval, loaded[0], session))
     try:
         local = [reader for reader in experiment.readers if not reader.remote.is_remote]
-        return [_plan(experiment, loaded, reader, session, prices, sweeps=sweeps) for reader in local]
+        readers = [_plan(experiment, loaded, reader, session, prices, sweeps=sweeps) for reader in local]
     finally:
         session.readers.close()
+    return Planned(readers, notes)
+
+
+def _unread_notes(measured: Mapping[str, list[Unread]]) -> list[str]:
+    """What each embedder cannot read, and a warning where it is much."""
+    notes = []
+    for embedder, of_embedder in measured.items():
+        notes.append(f"{embedder}: does not know {' and '.join(one.line for one in of_embedder)}.")
+        notes += unread_warnings(embedder, of_embedder)
+    return notes
 
 
 def _plan(

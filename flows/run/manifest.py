@@ -17,7 +17,7 @@ from flows.sweep import Swept
 from labeling.prompting.labeler import PromptWriter
 from labeling.remote.requests import labeler_identity
 from results.advice.advice import Advice, manifest_entries
-from results.advice.guards import labeler_warnings
+from results.advice.guards import labeler_warnings, left_out_warnings
 from results.advice.without_sweep import best_reader, kept_gold
 from results.settings import names_in
 from results.store.run_folder import machine
@@ -59,6 +59,9 @@ def describe(
         "readers": readers,
         **(advice_entries(swept) if swept else manifest_entries((), (), (), {})),
         "warnings": [
+            *left_out_warnings(
+                [corpus, *(there.corpus for there in compared.others.values())] if compared else [corpus]
+            ),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),
         ],
@@ -68,6 +71,9 @@ def describe(
         manifest["embedders"] = {
             name: {"weights": embedder.sha256, "with_all_that_changes_vectors": embedder.digest}
             for name, embedder in opened.items()
+        }
+        manifest["unknown_tokens"] = {
+            name: {one.what: one.described() for one in of_embedder} for name, of_embedder in swept.unread.items()
         }
     manifest["headline"] = headline(experiment, labeled, swept, compared).line
     return manifest
@@ -94,6 +100,10 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
         "questions": len(corpus.questions),
         "split": " and ".join(sorted(corpus.questions["split"].unique())),
         "labels": list(corpus.labels),
+        "left_out": {
+            kind: {"left_out": n, "read": corpus.left_out.n_read.get(kind, n)}
+            for kind, n in corpus.left_out.counts.items()
+        },
         "inputs": dict(corpus.inputs),
     }
 

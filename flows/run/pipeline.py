@@ -18,7 +18,7 @@ from flows.run.manifest import all_inputs, describe, describe_session
 from flows.run.run_tables import Made, run_tables
 from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
-from flows.stages.indexing import check_questions, check_sizes, needs_vectors
+from flows.stages.indexing import check_questions, check_sizes, measure_unread, needs_vectors
 from flows.stages.runner import Finished, Runner
 from flows.sweep import sweep
 from results.comparing.agreement import compare_runs
@@ -65,12 +65,14 @@ def execute(
     sweeps = kind in ("sweep", "run")
     compares = kind == "compare" or (kind == "run" and len(experiment.readers) > 1)
     check_readers(experiment, kind)
+    session.check_prices()
     workspace = session.workspace
     for folder in (workspace.ledger, workspace.embeddings, workspace.samples):
         remove_leftovers(folder)
     runner.run("verify models", verify_models, experiment, session, sweeps)
     corpus = load(experiment, session, runner)
     retrieval = experiment.retrieval
+    unread = runner.run("count unknown tokens", measure_unread, retrieval, corpus, session) if sweeps else {}
     if sweeps and needs_vectors(retrieval.retrievers, wants_oracle=experiment.wants_oracle):
         check_questions(retrieval, corpus, session)
     if experiment.remote_readers:
@@ -78,7 +80,7 @@ def execute(
         for line in submit_all(experiment, session, all_corpora=compares):
             runner.progress.say(line)
     labeled = label(experiment, corpus, session, runner)
-    swept = sweep(experiment, labeled, session, runner) if sweeps else None
+    swept = sweep(experiment, labeled, session, runner, unread) if sweeps else None
     compared = compare(experiment, labeled, session, runner, probe=kind == "compare") if compares else None
     session.readers.close()
     made = Made(labeled, swept, compared)

@@ -37,17 +37,20 @@ def run_tables(experiment: Experiment, made: Made, session: Session) -> dict[str
 
 
 def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
-    """The frames votes, gold and questions of a run."""
+    """The frames votes, gold and questions of a run, and left_out where anything was."""
+    about = {"questions": labeled.corpus.questions}
+    if labeled.corpus.left_out.defects:
+        about["left_out"] = labeled.corpus.left_out.frame()
 
     def stacked(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         return pl.concat(frame.select(pl.lit(name).alias("reader"), pl.all()) for name, frame in frames.items())
 
     if not labeled.readers:
-        return {"questions": labeled.corpus.questions}
+        return about
     # A gold set always says whether the reader that made it is qualified.
     qualified = labeled.tables["labelers"].select("reader", labeler_qualified="qualified")
     gold = stacked(labeled.golds).join(qualified, on="reader", how="left", maintain_order="left")
-    return {"votes": stacked(labeled.votes), "gold": gold, "questions": labeled.corpus.questions}
+    return {"votes": stacked(labeled.votes), "gold": gold, **about}
 
 
 def compare_tables(compared: Compared) -> dict[str, pl.DataFrame]:

@@ -7,12 +7,14 @@ retried run asks only what is missing.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from prefect import Flow, flow, get_client
+from prefect.context import refresh_global_settings_context
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from prefect.states import Failed
@@ -21,6 +23,7 @@ from corpora.errors import InputError
 from corpora.storage import StorePath, absolute, open_store
 from flows.run.pipeline import Outcome, execute, refuse_to_ask
 from flows.runners.task_runner import REFUSED, TaskRunner
+from flows.serving.access import CREDENTIAL, ORIGINS, SERVER_CREDENTIAL, fresh_credential
 from flows.serving.forms import CompareForm, FormKind, LabelForm, SweepForm
 from flows.session.experiment import Experiment, Kind, check_experiment, experiment_file, load_experiment
 from flows.session.session import Session
@@ -132,7 +135,8 @@ def execute_as_flow(
     Raises:
         InputError: as `execute` and `runner_on`; or the configured API does not answer.
     """
-    _check_server()
+    check_server()
+    _guard_own_server()
     done: list[Outcome | InputError] = []
     if dask:  # the workers' current folders are different
         workspace = workspace._replace(root=absolute(workspace.root))
@@ -154,7 +158,12 @@ def execute_as_flow(
     return done[-1]
 
 
-def _check_server() -> None:
+def check_server() -> None:
+    """Check that the configured Prefect API answers and lets us in; there is nothing to check if none is configured.
+
+    Raises:
+        InputError: it does not.
+    """
     url = get_current_settings().api.url
     if not url:
         return  # one that lasts as long as the run
@@ -175,3 +184,16 @@ def _check_server() -> None:
                 "a key or password that it accepts",
                 "set PREFECT_API_KEY, or PREFECT_API_AUTH_STRING for a server of your own",
             ) from error
+
+
+def _guard_own_server() -> None:
+    """Let nobody else use a server that Prefect starts for this run.
+
+    It shares its database with `tercet serve`: whoever changes a deployment there chooses what runs here. Set for the
+    process, as the server lasts as long, and before Prefect starts it.
+    """
+    if get_current_settings().api.url:
+        return
+    credential = os.environ.get(SERVER_CREDENTIAL) or fresh_credential()
+    os.environ |= {SERVER_CREDENTIAL: credential, CREDENTIAL: credential, ORIGINS: ""}
+    refresh_global_settings_context()

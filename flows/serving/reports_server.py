@@ -1,41 +1,82 @@
-"""Shows the HTML reports of a store, and nothing else of it, to browsers on this machine only."""
+"""Shows the HTML reports of a store, and nothing else of it, to browsers that the user has let in."""
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from corpora.storage import StorePath
+from flows.serving.access import LOOPBACK, OWN_HOSTS, is_secret
 from results.report.html.page import HTML_REPORT
 from results.store.finished import MANIFEST
 
-LOOPBACK = "127.0.0.1"
 _PATH = re.compile(rf"/([A-Za-z0-9][A-Za-z0-9_.-]*)/{re.escape(HTML_REPORT)}")
-# A report needs no script and loads nothing from elsewhere: what a corpus smuggles into it can do nothing.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_ENTER = "/enter"
+_HEADERS = {
+    # A report needs no script and loads nothing from elsewhere: what a corpus smuggles into it can do nothing.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Where reports are shown, and what opens them.
+
+    Attributes:
+        port: on this machine.
+        token: opens every report of the store, as long as they are shown.
+    """
+
+    port: int
+    token: str = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        """The address, without a trailing slash."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def cookie(self) -> str:
+        """Name and value of the cookie of a browser that was let in. Browsers share cookies between ports."""
+        return f"tercet_reports_{self.port}={self.token}"
+
+    @property
+    def entry(self) -> str:
+        """The address that lets a browser in."""
+        return f"{self.address}{_ENTER}?token={self.token}"
 
 
 @contextmanager
-def reports_shown(store: StorePath, port: int = 0) -> Iterator[str]:
-    """Show the reports of a store for as long as the context lasts; yields the address, without a trailing slash.
+def reports_shown(store: StorePath, port: int = 0) -> Iterator[Reports]:
+    """Show the reports of a store for as long as the context lasts.
 
     Args:
         store: folder of runs.
         port: port to listen on, so that links in earlier runs still work; any free one if it is taken, or for 0.
     """
 
-    class Handler(_Reports):
+    class Handler(_Handler):
         root = store
 
     with _listen(port, Handler) as server:
         server.daemon_threads = True
+        Handler.shown = Reports(server.server_port, secrets.token_urlsafe(24))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://{LOOPBACK}:{server.server_port}"
+            yield Handler.shown
         finally:
             server.shutdown()
 
@@ -47,27 +88,79 @@ def _listen(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPSe
         return ThreadingHTTPServer((LOOPBACK, 0), handler)
 
 
-class _Reports(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     root: StorePath
+    shown: Reports
 
     def do_GET(self) -> None:
-        host = self.headers.get("Host", "").rpartition(":")[0]
-        found = _PATH.fullmatch(self.path)
         # A request under another host name comes from a foreign page whose name was made to point here.
-        if host not in (LOOPBACK, "localhost") or not found:
+        if self.headers.get("Host", "").rpartition(":")[0] not in OWN_HOSTS:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        folder = self.root / found[1]
-        if not (folder / MANIFEST).is_file() or not (folder / HTML_REPORT).is_file():
+        door, _, token = self.path.partition("?token=")
+        if door == _ENTER and is_secret(token, self.shown.token):
+            self._answer(b"This browser may open the reports now.", cookie=self.shown.cookie)
+        elif not self._is_let_in():
+            told = "Open the address that `tercet serve` printed, and then this one again."
+            self.send_error(HTTPStatus.FORBIDDEN, "This browser has not been let in", told)
+        else:
+            self._show()
+
+    def _is_let_in(self) -> bool:
+        told = ";".join(self.headers.get_all("Cookie", ()))
+        return any(is_secret(one.strip(), self.shown.cookie) for one in told.split(";"))
+
+    def _show(self) -> None:
+        found = _PATH.fullmatch(self.path)
+        body = read_report(self.root / found[1]) if found else None
+        if body is None:
             self.send_error(HTTPStatus.NOT_FOUND, "No finished run with this name")
-            return
-        body = (folder / HTML_REPORT).read_bytes()
+        else:
+            self._answer(body)
+
+    def _answer(self, body: bytes, cookie: str = "") -> None:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Security-Policy", _POLICY)
         self.send_header("Content-Length", str(len(body)))
+        if cookie:
+            self.send_header("Set-Cookie", f"{cookie}; Path=/; HttpOnly; SameSite=Strict")
         self.end_headers()
         self.wfile.write(body)
 
+    def end_headers(self) -> None:
+        """Send what every answer has, errors too."""
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
     def log_message(self, *_: object) -> None:
         """Say nothing: the terminal belongs to the flows."""
+
+
+def read_report(run: StorePath) -> bytes | None:
+    """The report of a finished run; None if there is none.
+
+    On this machine no symbolic link is followed, neither to a run nor in it: it could lead to any file that this user
+    may read. Runs have none of their own.
+    """
+    if isinstance(run, Path):
+        try:
+            return _read_unlinked(run)
+        except OSError:
+            return None
+    is_finished = (run / MANIFEST).is_file() and (run / HTML_REPORT).is_file()
+    return (run / HTML_REPORT).read_bytes() if is_finished else None
+
+
+def _read_unlinked(run: Path) -> bytes | None:
+    """Relative to the open folder, so that a link that is put in its place meanwhile changes nothing."""
+    folder = os.open(run, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        manifest = os.stat(MANIFEST, dir_fd=folder, follow_symlinks=False)
+        # Not blocking: a pipe would be opened when somebody writes into it, which may be never.
+        file = os.open(HTML_REPORT, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        with os.fdopen(file, "rb") as report:
+            is_finished = stat.S_ISREG(manifest.st_mode) and stat.S_ISREG(os.fstat(file).st_mode)
+            return report.read() if is_finished else None
+    finally:
+        os.close(folder)

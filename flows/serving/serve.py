@@ -1,16 +1,18 @@
-"""Serves the flows: finds or starts a loopback Prefect server, and registers label, sweep and compare with it."""
+"""Serves the flows: starts a loopback Prefect server, and registers label, sweep and compare with it."""
 
 from __future__ import annotations
 
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ import click
 from corpora.errors import InputError
 from corpora.storage import StorePath, absolute
 from flows.runners.names import HEARTBEAT_SECONDS, REPORTS, SERVED, TAG
-from flows.serving.reports_server import LOOPBACK, reports_shown
+from flows.serving.access import CREDENTIAL, LOOPBACK, fresh_access
+from flows.serving.reports_server import Reports, reports_shown
 from flows.session.experiment import Experiment, experiment_file, load_experiment
 
 START_SECONDS, STOP_SECONDS = 90.0, 20.0
@@ -32,13 +35,13 @@ def serve_flows(experiments: Sequence[Path], port: int, store: StorePath, limit:
 
     Args:
         experiments: files or bundled names; each gets deployments under its name, with forms filled in from it.
-        port: port of the server on 127.0.0.1; a server that answers there is used, else one is started, and stopped at
-            the end. A configured `PREFECT_API_URL` takes precedence.
+        port: port on 127.0.0.1 of the server that is started, and stopped at the end. If `PREFECT_API_URL` is set, the
+            server there is used instead.
         store: folder of runs.
         limit: how many runs at a time.
 
     Raises:
-        InputError: an experiment has a mistake, or the server does not start.
+        InputError: an experiment has a mistake, the server does not start, or the configured one refuses us.
     """
     for end in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends it as Ctrl-C does: nothing is left behind
         if signal.getsignal(end) != signal.SIG_IGN:  # as under nohup
@@ -48,20 +51,22 @@ def serve_flows(experiments: Sequence[Path], port: int, store: StorePath, limit:
     loaded = {file: load_experiment(file) for file in files}
     _check_names([one.name for one in loaded.values()])
     with (
-        server(os.environ.get("PREFECT_API_URL") or f"http://{LOOPBACK}:{port}/api", port) as url,
         reports_shown(store, port + 1 if port < MOST_PORT else 0) as reports,
+        prefect_api(port, reports) as api,
     ):
         # Set before Prefect is imported, as it reads its settings then; runs are child processes and inherit them.
-        os.environ |= {"PREFECT_API_URL": url, SERVED: os.pathsep.join(map(str, files)), REPORTS: reports}
+        os.environ |= {SERVED: os.pathsep.join(map(str, files)), REPORTS: reports.address, **api.environment}
         os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
         os.environ.setdefault("PREFECT_RUNNER_POLL_FREQUENCY", "2")  # seconds until a submitted run begins
         from prefect import serve
 
         from flows.runners.heartbeats import watch_heartbeats
+        from flows.serving.prefect_flows import check_server
 
+        check_server()
         watch_heartbeats()
         deployments = [one for file, experiment in loaded.items() for one in _deployments(file, experiment, store)]
-        click.echo(f"Open {url.removesuffix('/api')}/deployments to run label, sweep and compare; stop with Ctrl-C.")
+        click.echo(api.told)
         with suppress(KeyboardInterrupt):  # if it comes before Prefect is ready for it
             serve(*deployments, limit=limit)
 
@@ -94,28 +99,74 @@ def _check_names(names: Sequence[str]) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Api:
+    """A Prefect API that runs are taken from.
+
+    Attributes:
+        environment: what its clients need: its address, and the credential of a server that we started.
+        told: how the user gets to it.
+    """
+
+    environment: Mapping[str, str] = field(repr=False)
+    told: str = field(repr=False)
+
+
 @contextmanager
-def server(url: str, port: int) -> Iterator[str]:
-    """The address of a Prefect API: the one that answers at `url`, or one started for as long as the context lasts."""
-    if answers(url):
-        yield url
+def prefect_api(port: int, reports: Reports) -> Iterator[Api]:
+    """The Prefect API that `PREFECT_API_URL` names, or one that is started for as long as the context lasts.
+
+    A server that just happens to listen on the port is not used: whoever runs it could run commands as this user.
+    """
+    configured = os.environ.get("PREFECT_API_URL")
+    if not configured:
+        with _listen(port) as listener, _started(listener, port, reports) as api:
+            yield api
         return
-    if os.environ.get("PREFECT_API_URL"):
+    if not answers(configured):
         raise InputError(
-            f"PREFECT_API_URL is {url!r}, but no Prefect server answers there",
+            f"PREFECT_API_URL is {configured!r}, but no Prefect server answers there",
             "a running Prefect server",
             "start it, or unset PREFECT_API_URL",
         )
+    told = (
+        f"Open {configured.removesuffix('/api')}/deployments to run label, sweep and compare; stop with Ctrl-C.\n"
+        f"Reports open in a browser that has been at {reports.entry}"
+    )
+    yield Api({"PREFECT_API_URL": configured}, told)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((LOOPBACK, port))
+    except OSError as error:
+        raise InputError(
+            f"port {port} of {LOOPBACK} cannot be opened ({os.strerror(error.errno or 0)})",
+            "a free port",
+            "choose another --port, or set PREFECT_API_URL if a Prefect server of yours runs there",
+        ) from error
+
+
+@contextmanager
+def _started(listener: socket.socket, port: int, reports: Reports) -> Iterator[Api]:
+    """A server on a socket that listens already: nobody else can take the port before the server is there."""
+    access, url = fresh_access(), f"http://{LOOPBACK}:{port}/api"
     # The server needs its own address too, as the port may not be the default one.
     environment = os.environ | {"PREFECT_API_URL": url} | NO_ANALYTICS
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
-    # In a process group of its own: Ctrl-C is for the runs, which then tell the server how they ended.
     process = subprocess.Popen(  # noqa: S603  (fixed command)
-        command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+        # Not from the current folder, which may have a folder `flows` of its own.
+        [sys.executable, "-P", "-m", "flows.serving.prefect_server", str(listener.fileno())],
+        env=environment | access.server_environment(port, reports.cookie),
+        stdout=subprocess.DEVNULL,
+        pass_fds=[listener.fileno()],
+        # In a process group of its own: Ctrl-C is for the runs, which then tell the server how they ended.
+        start_new_session=True,
     )
     try:
+        listener.close()  # if the server dies, its port must close
         _wait(url, process)
-        yield url
+        told = access.told(f"http://{LOOPBACK}:{port}", to_terminal=sys.stdout.isatty())
+        yield Api({"PREFECT_API_URL": url, CREDENTIAL: access.credential}, told)
     finally:
         process.terminate()
         try:
@@ -132,7 +183,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
             raise InputError(
                 f"no Prefect server came up at {url}",
                 f"a server that answers within {START_SECONDS:.0f} s",
-                "try another --port",
+                "read what it printed above, if anything",
             )
         time.sleep(0.5)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from corpora.errors import InputError
-from corpora.load import CorpusConfig
+from corpora.errors import InputError, one_line
+from corpora.load import CorpusConfig, check_keys
+from corpora.reading.strict_toml import check_types, place_of, read_toml, wrong_value
+from corpora.reading.text import is_file
 from corpora.schema import Corpus, LabelSet
 from corpora.shaping.selection import sample_questions
 from labeling.prompting.labeler import SYSTEM, LabelerConfig, check_diversity
@@ -96,11 +97,7 @@ def load_experiment(path: Path) -> Experiment:
         InputError: the file is missing or wrong, in one line.
     """
     file = experiment_file(path)
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not valid TOML ({error})", "a TOML file", "correct the file") from error
-    return check_experiment(parse_experiment(content, str(file)))
+    return check_experiment(parse_experiment(read_toml(file), str(file)))
 
 
 def experiment_file(path: Path) -> Path:
@@ -112,7 +109,7 @@ def experiment_file(path: Path) -> Path:
         InputError: no such file.
     """
     file = path if path.suffix == ".toml" else EXPERIMENTS / f"{path}.toml"
-    if not file.is_file():
+    if not is_file(file):
         known = ", ".join(sorted(one.stem for one in EXPERIMENTS.glob("*.toml")))
         raise InputError(f"no experiment {path}", f"a .toml file, or one of {known}", "check the path")
     return file
@@ -124,10 +121,13 @@ def parse_experiment(content: dict[str, Any], where: str) -> Experiment:
     Raises:
         InputError: an unknown key or a bad value, with its place.
     """
-    try:
-        return Experiment.model_validate(content)
-    except ValidationError as error:
-        raise _first_problem(error, where) from error
+    with one_line(f"{where} cannot be checked", "the sections of an experiment"):
+        try:
+            experiment = Experiment.model_validate(content)
+        except ValidationError as error:
+            raise _first_problem(error, where) from error
+        check_types(content, experiment, where)
+        return experiment
 
 
 def check_experiment(experiment: Experiment) -> Experiment:
@@ -138,6 +138,8 @@ def check_experiment(experiment: Experiment) -> Experiment:
             size.
     """
     corpora = (experiment.corpus, *experiment.other_corpora)
+    for corpus in corpora:
+        check_keys(corpus)
     _check_names("readers", [reader.label for reader in experiment.readers])
     _check_names("corpora", [corpus.name or corpus.source for corpus in corpora])
     _check_names("embedders", [embedder.label for embedder in experiment.retrieval.embedders])
@@ -215,7 +217,7 @@ def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
 def _first_problem(error: ValidationError, where: str) -> InputError:
     problems = error.errors()
     first = problems[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = place_of(first)
     if first["type"] == "extra_forbidden":
         found, expected, remedy = (
             f"{where}: unknown key {place!r}",
@@ -227,8 +229,7 @@ def _first_problem(error: ValidationError, where: str) -> InputError:
     elif "remote" in first["loc"]:  # the value may be a secret key that was put there by mistake: do not repeat it
         found, expected, remedy = f"{where}: {place}", first["msg"].removeprefix("Value error, "), "correct the value"
     else:
-        found = f"{where}: {place} = {first['input']!r:.60}"
-        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        remedy = "correct the value"
+        wrong = wrong_value(first, where)
+        found, expected, remedy = wrong.found, wrong.expected, wrong.remedy
     more = len(problems) - 1
     return InputError(found, expected, remedy + (f" ({more} more in the same file)" if more else ""))

@@ -86,6 +86,14 @@ class Session:
             self._prices = load_prices(self.workspace.prices)
         return self._prices
 
+    def check_prices(self) -> None:
+        """Refuse a wrong price table before any work starts.
+
+        Raises:
+            InputError: the user's table is missing or wrong.
+        """
+        self._prices = load_prices(self.workspace.prices)
+
     def labeler(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
         """A reader of this machine, ready to be asked.
 

@@ -18,6 +18,7 @@ from retrieval.config import RetrievalConfig
 from retrieval.context import depth_for, shown_by_any
 from retrieval.embedding.embedder import Place
 from retrieval.embedding.embedder_config import EmbedderConfig, Role
+from retrieval.embedding.unknown_tokens import Unread, What, count_unread, refuse_unread
 from retrieval.oracle import rank_oracle
 from retrieval.ranking.hits import HITS
 from retrieval.ranking.retrievers import Questions, Rankers, Retriever
@@ -73,6 +74,26 @@ def check_questions(retrieval: RetrievalConfig, corpus: Corpus, session: Session
     """
     for config in retrieval.embedders:
         session.embedder(config).check(corpus.questions["text"].to_list(), "query")
+
+
+def measure_unread(retrieval: RetrievalConfig, corpus: Corpus, session: Session) -> dict[str, list[Unread]]:
+    """How much each embedder cannot read of the documents and the questions, by its name.
+
+    Raises:
+        InputError: an embedder cannot read most of them; said before anything is asked or paid for.
+    """
+    measured: dict[str, list[Unread]] = {}
+    of_tokenizer: dict[str, list[Unread]] = {}  # embedders with one tokenizer are measured once
+    for config in retrieval.embedders:
+        tokenizer = session.embedder(config).tokenizer
+        if tokenizer.digest not in of_tokenizer:
+            texts: dict[What, list[str]] = {
+                "documents": corpus.documents["text"].to_list(), "questions": corpus.questions["text"].to_list()
+            }  # fmt: skip
+            of_tokenizer[tokenizer.digest] = [count_unread(tokenizer, some, what) for what, some in texts.items()]
+        measured[config.label] = of_tokenizer[tokenizer.digest]
+        refuse_unread(config.label, measured[config.label])
+    return measured
 
 
 def split(corpus: Corpus, chunking: Chunking, config: EmbedderConfig, session: Session) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from corpora.errors import InputError
+from corpora.errors import InputError, one_line
+from corpora.reading.strict_toml import check_types, place_of, read_toml, wrong_value
+from corpora.reading.text import is_file
 
 PRICES = Path(__file__).with_name("prices.toml")
 
@@ -98,14 +99,15 @@ def load_prices(path: Path | None = None) -> PriceTable:
 
 
 def _read(path: Path) -> _PriceFile:
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"no price file {path}", "a .toml file of prices", "check the path")
-    try:
-        file = _PriceFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} does not parse ({error})", "TOML in UTF-8", "correct the file") from error
-    except ValidationError as error:
-        raise _first_problem(error, path) from error
+    content = read_toml(path)
+    with one_line(f"{path} cannot be checked", "a price table"):
+        try:
+            file = _PriceFile.model_validate(content)
+        except ValidationError as error:
+            raise _first_problem(error, path) from error
+        check_types(content, file, str(path))
     _refuse_doubles(file.models, path)
     return file
 
@@ -120,10 +122,9 @@ def _refuse_doubles(models: Sequence[Price], path: Path) -> None:
 def _first_problem(error: ValidationError, path: Path) -> InputError:
     # A misspelt key also leaves a key missing: the misspelt name says more.
     first: Any = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    place = ".".join(str(part) for part in first["loc"])
+    place = place_of(first)
     if first["type"] == "extra_forbidden":
         return InputError(f"{path}: unknown key {place!r}", "a key that the bundled file has", "correct or remove it")
     if first["type"] == "missing":
         return InputError(f"{path}: {place!r} is missing", "a value", "add it")
-    expected = first["msg"].removeprefix("Input should be ")
-    return InputError(f"{path}: {place} = {first['input']!r:.60}", expected, "correct the value")
+    return wrong_value(first, str(path))

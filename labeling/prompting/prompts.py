@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corpora.errors import InputError
+from corpora.reading.text import is_file, read_text
 from corpora.schema import LabelSet
 
 FOLDER = Path(__file__).with_name("prompts")
@@ -36,13 +37,10 @@ def load_prompt(name: str) -> PromptTemplate:
         InputError: there is no such prompt, or it lacks a separator or a placeholder, or has an unknown placeholder.
     """
     path = Path(name) if name.endswith(".txt") else FOLDER / f"{name}.txt"
-    if not path.is_file():
+    if not is_file(path):
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.txt")))
         raise InputError(f"no prompt {name!r}", f"one of {known}, or the path of a .txt file", "correct the name")
-    try:
-        parts = SEPARATOR.split(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"prompt {path} is not UTF-8 ({error})", "UTF-8 text", "convert the file") from error
+    parts = SEPARATOR.split(read_text(path).replace("\r\n", "\n").replace("\r", "\n"))
     if len(parts) != 3:
         raise InputError(
             f"prompt {path} has {len(parts)} parts",

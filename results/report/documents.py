@@ -12,6 +12,7 @@ from results.report.plots.ladder_plots import plot_ladder
 from results.report.plots.pareto_plots import plot_pareto
 from results.report.plots.plot import Plot, described, plot_risk_coverage, plot_vote_curves
 from results.report.plots.sweep_plots import plot_accuracy, plot_retrieval
+from results.report.text.corpus import LEFT_OUT_FILE, left_out_frames, left_out_section
 from results.report.text.labelers import CURVES_PLOT, EXCLUDED_FILE, RISK_PLOT
 from results.report.text.literal import literal, literal_tables
 from results.report.text.markdown import Tables, code, share, table
@@ -31,6 +32,8 @@ def render_documents(
     documents = {plot.file: plot.svg for plot in (draw_plots(tables) if plots is None else plots)}
     if "gold" in tables and not tables["gold"]["kept"].all():
         documents[EXCLUDED_FILE] = render_excluded(str(manifest["name"]), tables, labeler_marks(tables))
+    if left_out_frames(tables):
+        documents[LEFT_OUT_FILE] = left_out_section(tables, most=None) + "\n"
     return documents
 
 

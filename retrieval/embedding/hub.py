@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from corpora.errors import InputError
+from retrieval.tokens import no_fast_tokenizer
 
 # What a sentence-transformers model consists of; nothing executable, no pickles.
 _PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.model")
@@ -54,12 +55,14 @@ def hub_folder(name: str, onnx: bool) -> Path:
             "a hub that can be reached and has this model",
             "check the id and the network (set HF_TOKEN for a gated model), or give the path of a model folder",
         ) from error
-    if not _is_whole(folder):
+    if not any(folder.glob("*.safetensors")):
         raise InputError(
-            f"embedder {name!r} has no safetensors weights or no tokenizer.json",
-            "a sentence-transformers model with both",
+            f"embedder {name!r} has no safetensors weights",
+            "a sentence-transformers model with such weights",
             "choose another embedder, or save this one with sentence-transformers and give its folder",
         )
+    if not (folder / "tokenizer.json").is_file():
+        raise no_fast_tokenizer(folder)
     return folder
 
 

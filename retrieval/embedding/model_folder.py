@@ -6,31 +6,49 @@ import json
 from pathlib import Path
 from typing import Any
 
-from corpora.errors import InputError
+from corpora.errors import InputError, shown
+from corpora.reading.strict_json import json_name, read_json
 from corpora.storage import sha256_file, sha256_text
 from retrieval.embedding.embedder_config import EmbedderConfig, Role
 
 ONNX_FILE = Path("onnx/model.onnx")
+_NO_LIMIT = 10**9
+# Models that number their positions from the padding token's id on, and so read fewer tokens than they have positions.
+_COUNT_FROM_PADDING = frozenset(
+    [
+        "camembert",
+        "data2vec-text",
+        "esm",
+        "ibert",
+        "lilt",
+        "longformer",
+        "luke",
+        "markuplm",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    ]
+)
 # The keys under which sentence-transformers looks for a role's prompt, in this order.
 _PROMPT_KEYS: dict[Role, tuple[str, ...]] = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 
 def window_of(folder: Path) -> int:
-    """Maximum tokens that the model reads, special tokens included, as sentence-transformers determines it.
+    """Maximum tokens that the model reads, special tokens included: the smallest limit that any of its files states.
+
+    Beyond its positions a model fails, beyond the tokenizer's limit it was not trained, and sentence-transformers cuts
+    at its own. The `truncation` in tokenizer.json does not count: sentence-transformers replaces it.
 
     Raises:
-        InputError: no file in the folder says so.
+        InputError: no file in the folder says so, or a limit is not a whole number.
     """
-    for file in sorted(folder.glob("sentence_*_config.json")):
-        limit = _read(file).get("max_seq_length")
-        if limit:
-            return int(limit)
-    # A tokenizer without a limit of its own says 10**30; a model with relative positions says nothing, or -1.
-    limits = [
-        _read(folder / "tokenizer_config.json").get("model_max_length"),
-        _read(folder / "config.json").get("max_position_embeddings"),
-    ]
-    known = [int(limit) for limit in limits if limit and 0 < limit < 10**9]
+    limits = [limit for file in sorted(folder.glob("sentence_*_config.json")) for limit in _own_limits(file)]
+    tokenizer = folder / "tokenizer_config.json"
+    limits += [_limit(tokenizer, _read(tokenizer), "model_max_length"), _positions(folder / "config.json")]
+    known = [limit for limit in limits if limit is not None]
     if not known:
         raise InputError(
             f"no file in {folder} says how many tokens the model reads",
@@ -38,6 +56,34 @@ def window_of(folder: Path) -> int:
             "add it there, with the number that the model's authors give",
         )
     return min(known)
+
+
+def _own_limits(file: Path) -> list[int | None]:
+    """What sentence-transformers' own file states: the limit itself, or what the tokenizer is told."""
+    said = _read(file)
+    told = [said[key] for key in ("processor_kwargs", "tokenizer_args") if isinstance(said.get(key), dict)]
+    return [_limit(file, said, "max_seq_length"), *(_limit(file, one, "model_max_length") for one in told)]
+
+
+def _limit(file: Path, said: dict[str, Any], name: str) -> int | None:
+    """A limit that a file states; None where it states none, as a missing or huge number or one below 1 does."""
+    limit = said.get(name)
+    if limit is None:
+        return None
+    is_whole = isinstance(limit, int | float) and not isinstance(limit, bool) and limit == limit // 1
+    if not is_whole:
+        raise InputError(f"{file} has {name} = {shown(limit)}", "a whole number of tokens", "correct it there")
+    # A tokenizer without a limit of its own says 10**30; a model with relative positions says nothing, or -1.
+    return int(limit) if 0 < limit < _NO_LIMIT else None
+
+
+def _positions(file: Path) -> int | None:
+    config = _read(file)
+    limit = _limit(file, config, "max_position_embeddings")
+    if limit is None or config.get("model_type") not in _COUNT_FROM_PADDING:
+        return limit
+    padding = config.get("pad_token_id")
+    return limit - 1 - (padding if isinstance(padding, int) else 1)
 
 
 def prompt_of(folder: Path, config: EmbedderConfig, role: Role) -> str:
@@ -110,8 +156,15 @@ def _pooling_modes(pooling: dict[str, Any]) -> list[str]:
 
 def _modules(folder: Path) -> list[dict[str, Any]]:
     file = folder / "modules.json"
-    return list(json.loads(file.read_text(encoding="utf-8")) or []) if file.is_file() else []
+    content = (read_json(file) or []) if file.is_file() else []
+    if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
+        raise InputError(f"{file} does not list modules", "a list of objects, as sentence-transformers writes it")
+    return content
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+    # Infinity is no JSON, but some models' configs have it.
+    content = read_json(file, nan_is_null=True) if file.is_file() else {}
+    if not isinstance(content, dict):
+        raise InputError(f"{file} holds {json_name(content)}", "a JSON object, as in the model's own files")
+    return content

@@ -5,6 +5,8 @@ With `TERCET_SCREENSHOTS=FOLDER` the screenshots are kept there; those in result
 
 import os
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from tests.processes import serving
 
 if os.environ.get("TERCET_TEST_BROWSER") != "required":
     pytest.importorskip("playwright")
-from tests.browser.user import browsing
+from tests.browser.user import EVIL, browsing
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 SIZES = [24, 48, 96]
@@ -26,7 +28,8 @@ def served(tmp_path_factory):
     needs_model("all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("served")
     experiment = write_experiment(folder / "small.toml", questions=5)
-    with serving(folder, str(experiment)) as one:
+    # Chosen, so that the printed address is still unused when the browser opens it.
+    with serving(folder, str(experiment), PREFECT_SERVER_API_AUTH_STRING="tercet:chosen by the test") as one:
         yield one
 
 
@@ -34,6 +37,7 @@ def served(tmp_path_factory):
 def user(served, tmp_path_factory):
     pictures = Path(os.environ.get("TERCET_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     with browsing(served, pictures) as one:
+        one.enter()
         yield one
 
 
@@ -92,7 +96,8 @@ def test_the_plots_are_pictures_with_pixels(user, run, served):
 def test_the_link_leads_to_the_whole_report(user, run):
     user.open_artifact(run, "-report")
     link = user.page.get_by_role("link", name="The whole report").first
-    user.page.goto(link.get_attribute("href"))
+    # As a click does: a browser that was let in shows its cookie when it comes from Prefect's page.
+    user.page.evaluate("address => location.assign(address)", link.get_attribute("href"))
     user.page.get_by_role("heading", name="Verdict").first.wait_for()
     user.see("report")
     assert user.page.locator("svg").count() > 0
@@ -120,3 +125,85 @@ def test_fields_that_contradict_each_other_are_told_in_one_line_before_any_work(
     user.page.get_by_text("Refused").first.wait_for()
     assert user.page.get_by_text("Traceback").count() == 0
     user.see("refused")
+
+
+# What a foreign page may try in the browser that was let in: with a preflight, without one, the door, and the reports.
+ATTACK = """
+async ([address, deployment, script, report]) => {
+    const headers = { "Content-Type": "application/json" };
+    const body = JSON.stringify({ pull_steps: [{ "prefect.deployments.steps.run_shell_script": { script } }] });
+    const flow = `${address}/api/deployments/${deployment}`;
+    const tried = [
+        [flow, { method: "PATCH", headers, body }],
+        [`${flow}/create_flow_run`, { method: "POST", headers, body: "{}" }],
+        [`${flow}/create_flow_run`, { method: "POST", mode: "no-cors", body: new Blob(["{}"]) }],
+        [`${address}/tercet/enter`, { method: "POST" }],
+        [report, {}],
+    ];
+    const told = [];
+    for (const [where, what] of tried) {
+        try {
+            const answer = await fetch(where, { credentials: "include", ...what });
+            told.push(answer.type === "opaque" ? "nothing" : answer.status);
+        } catch {
+            told.push("refused");
+        }
+    }
+    return told;
+}
+"""
+
+
+class Evil(BaseHTTPRequestHandler):
+    """An empty page of another origin."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def evil():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Evil) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_a_page_of_another_origin_gets_nothing_from_the_browser_that_was_let_in(user, run, served, evil, tmp_path):
+    before, deployment = runs(served), served.deployments("small")["label"]["id"]
+    (link,) = [one["data"] for key, one in served.artifacts(run).items() if key.endswith("-report")]
+    report = re.search(r"http://[^)]+", link)[0]
+    script = f"touch {tmp_path / 'pwned'}"
+    page = user.page
+    for host in (EVIL, "127.0.0.1"):  # the second as another user's server: the same site, though another origin
+        page.goto(f"http://{host}:{evil}/")
+        told = page.evaluate(ATTACK, [served.address, deployment, script, report])
+        assert told == ["refused", "refused", "nothing", "refused", "refused"], host
+    # A foreign name that was made to point here in the meantime: now the server counts as the page's own.
+    rebound = f"http://{EVIL}:{served.port}"
+    page.goto(f"{rebound}/deployments")
+    assert "Invalid host header" in page.content()
+    told = page.evaluate(ATTACK, [rebound, deployment, script, report.replace("127.0.0.1", EVIL)])
+    assert told == [400, 400, 400, 400, "refused"]
+    assert runs(served) == before
+    assert not served.deployments("small")["label"]["pull_steps"]
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_another_browser_needs_the_password_as_the_printed_address_is_used_up(user, run, served):
+    page = user.page.context.browser.new_page()
+    page.goto(served.entry)
+    page.get_by_text("This address was used before").wait_for()
+    for password, told in (("wrong", page.get_by_text("not the password")), (served.credential, None)):
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Enter").click()
+        if told:
+            told.wait_for()
+    page.wait_for_url("**/deployments")
+    page.get_by_text("small", exact=True).first.wait_for()
+    page.close()

@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, Route, expect, sync_playwright
 from tests.processes import LOOPBACK, Served
 
 SECONDS = 60_000  # milliseconds that an element may take to show
+EVIL = "evil.example"  # a foreign name that was made to point to this machine
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 VARIETY = """
 picture => {
@@ -46,6 +47,11 @@ class User:
         """Take a screenshot."""
         self.page.wait_for_timeout(400)  # pictures of menus that still move help nobody
         self.page.screenshot(path=self.pictures / f"{name}.png")
+
+    def enter(self) -> None:
+        """Open the address that was printed, which lets this browser in."""
+        self.page.goto(self._served.entry)
+        self.page.wait_for_url("**/deployments")
 
     def open_form(self, flow: str, experiment: str) -> None:
         """From the list of deployments to the form of one."""
@@ -132,7 +138,7 @@ def browsing(served: Served, pictures: Path) -> Iterator[User]:
     elsewhere: list[str] = []
 
     def only_here(route: Route) -> None:
-        if urlsplit(route.request.url).hostname in LOOPBACK:
+        if urlsplit(route.request.url).hostname in {*LOOPBACK, EVIL}:
             route.continue_()
         else:
             elsewhere.append(route.request.url)
@@ -141,7 +147,8 @@ def browsing(served: Served, pictures: Path) -> Iterator[User]:
     pictures.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         # Without a sandbox: as root, in a container, Chromium starts in no other way. Name resolution is off besides.
-        switches = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+        rules = f"MAP {EVIL} 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+        switches = ["--no-sandbox", f"--host-resolver-rules={rules}"]
         browser = playwright.chromium.launch(executable_path=chromium, args=switches)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.route("**/*", only_here)

@@ -118,7 +118,9 @@ def open_word_embedder(config: EmbedderConfig, workspace: Workspace) -> WordEmbe
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "config.json").write_text('{"max_position_embeddings": 256}', encoding="utf-8")
-    return WordEmbedder(config.model_copy(update={"backend": "torch"}), folder, "0" * 64, workspace.embeddings)
+    embedder = WordEmbedder(config.model_copy(update={"backend": "torch"}), folder, "0" * 64, workspace.embeddings)
+    embedder.tokenizer.unknown_id = None  # its one token stands for every word, and it knows them all
+    return embedder
 
 
 class Scripted(NamedTuple):

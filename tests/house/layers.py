@@ -10,7 +10,7 @@ from tests.house.checkout import PACKAGES, Checkout
 
 # From the lowest to the highest; modules in one line do not import each other.
 LAYERS: dict[str, list[str]] = {
-    "corpora": ["errors", "storage | schema", "validate", "sources", "shaping", "load"],
+    "corpora": ["errors", "storage | schema | reading", "validate", "sources", "shaping", "load"],
     "labeling": ["votes", "models", "prompting", "engine | remote"],
     "retrieval": ["tokens | context", "embedding | random_context", "chunking | ranking", "oracle | config"],
     "results": [

@@ -31,6 +31,7 @@ ENTRY_POINTS = {
     "flows.cli.__main__": "python -m flows.cli",
     "flows.cli.main": "the command tercet",
     "flows.cli.readme": "make readme",
+    "flows.serving.prefect_server": "the process that tercet serve starts",
 }
 
 

@@ -1,6 +1,8 @@
 """`tercet serve`: three flows with forms on a loopback server; runs that end with artifacts; a clean stop."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,9 +12,11 @@ import urllib.request
 
 import psutil
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from tests.conftest import ROOT, needs_model
-from tests.processes import LOOPBACK, family, free_port, listening, serving, wait_until
+from tests.processes import LOOPBACK, command_lines, family, free_port, listening, serving, wait_until
 
 FORM = {"questions": 3, "readers": ["smollm2-135m"], "controls": [], "sizes": [24, 48], "budgets": [48], "threads": 1}
 
@@ -42,7 +46,7 @@ def test_a_run_shows_its_progress_and_ends_with_verdict_table_plots_and_report_a
     run = served.submit("sweep", name="mine", **FORM)
     served.wait_for_state(run, "Running")
     wait_until(lambda: any(key.startswith("progress-label") for key in served.artifacts(run)), 120)
-    addresses = listening(family(served.process))
+    addresses, words = listening(family(served.process)), command_lines(family(served.process))
     assert addresses, "nothing listens: this test showed nothing"
     assert addresses <= LOOPBACK
     state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
@@ -59,8 +63,17 @@ def test_a_run_shows_its_progress_and_ends_with_verdict_table_plots_and_report_a
                if one["type"] == "markdown")  # fmt: skip
     link = next(one for key, one in shown.items() if key.endswith("-report"))
     address = link["data"].partition("](")[2].rstrip(")")
-    with urllib.request.urlopen(address, timeout=10) as report:
+    with urllib.request.urlopen(urllib.request.Request(address, headers={"Cookie": served.cookie})) as report:
         assert b"<html" in report.read()
+    assert status(address) == 403, "the report is shown to whoever asks"
+    secrets = {served.credential, served.entry.partition("#")[2], served.cookie.partition("=")[2]}
+    assert all(len(one) > 20 for one in secrets)
+    assert len(words) > 10, "a served run has three processes or more: this test showed nothing"
+    assert not [word for word in words for one in secrets if one in word]
+    secrets.remove(served.entry.partition("#")[2])  # it was printed, and is used up
+    files = [file for file in served.log.parent.rglob("*") if file.is_file()]
+    assert {"prefect.db", "serve.log", "manifest.json"} <= {file.name for file in files}
+    assert not [file for file in files for one in secrets if one.encode() in file.read_bytes()]
 
 
 @pytest.mark.model
@@ -93,11 +106,113 @@ def test_what_the_schema_forbids_is_refused_when_it_is_submitted(served):
     assert b"0 is less than the minimum of 1" in refused.value.read()
 
 
+def status(request) -> int:
+    """The status of an answer, an address or a request."""
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def attack(served, folder, **headers) -> list[int]:
+    """What a page of another origin, or another user, would send: a command into a deployment, and a run of it."""
+    deployment = served.deployments()["label"]["id"]
+    steps = [{"prefect.deployments.steps.run_shell_script": {"script": f"touch {folder / 'pwned'}"}}]
+    sent = [("PATCH", f"deployments/{deployment}", {"pull_steps": steps}),
+            ("POST", f"deployments/{deployment}/create_flow_run", {})]  # fmt: skip
+    return [
+        status(
+            urllib.request.Request(
+                f"{served.address}/api/{path}",
+                data=json.dumps(body).encode(),
+                headers={"Content-Type": "application/json", "Origin": "https://evil.example"} | headers,
+                method=method,
+            )
+        )
+        for method, path, body in sent
+    ]
+
+
+WRONG = "Basic dGVyY2V0Ondyb25n"
+
+
 @pytest.mark.slow
-def test_a_second_one_uses_the_server_that_it_finds_and_leaves_it(served, tmp_path):
-    with serving(tmp_path, "pubmedqa", port=served.port) as second:
+def test_a_command_that_others_put_into_a_deployment_is_refused_and_nothing_runs(served, tmp_path):
+    before = {run["id"] for run in served.api("flow_runs/filter", {})}
+    assert attack(served, tmp_path) == [401, 401]
+    assert attack(served, tmp_path, Authorization=WRONG) == [401, 401]
+    rebound = {"Host": f"evil.example:{served.port}", "Authorization": served.authorization}
+    assert attack(served, tmp_path, **rebound) == [400, 400]
+    assert not served.deployments()["label"]["pull_steps"]
+    assert {run["id"] for run in served.api("flow_runs/filter", {})} == before
+    # The same request with the credential is taken: what was refused above was a real attack.
+    deployment = served.deployments()["label"]["id"]
+    served.api(f"deployments/{deployment}", {"pull_steps": [{"some.step": {}}]}, "PATCH")
+    assert served.deployments()["label"]["pull_steps"]
+    served.api(f"deployments/{deployment}", {"pull_steps": None}, "PATCH")
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.slow
+def test_pages_of_other_origins_are_told_nothing(served):
+    def allowed(origin):
+        asked = {"Origin": origin, "Access-Control-Request-Method": "PATCH",
+                 "Access-Control-Request-Headers": "authorization"}  # fmt: skip
+        request = urllib.request.Request(f"{served.address}/api/deployments/filter", headers=asked, method="OPTIONS")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.headers["Access-Control-Allow-Origin"]
+        except urllib.error.HTTPError as refused:
+            return refused.headers["Access-Control-Allow-Origin"]
+
+    assert allowed(served.address) == served.address
+    assert allowed("https://evil.example") is None
+    assert allowed(f"http://127.0.0.1:{served.port + 1}") is None, "nor what a report smuggles in"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path",
+    ["events/in", "events/out", "logs/out", "task_runs/subscriptions/scheduled", "work_pools/any/workers/connect"],
+)
+def test_the_sockets_of_events_and_logs_ask_for_the_credential_too(served, path):
+    def said(token, **settings):
+        address = f"ws://127.0.0.1:{served.port}/api/{path}"
+        with connect(address, subprotocols=["prefect"], **settings) as opened:
+            opened.send(json.dumps({"type": "auth", "token": token}))
+            return json.loads(opened.recv(timeout=30))
+
+    assert said(served.credential) == {"type": "auth_success"}
+    with pytest.raises(ConnectionClosed):
+        said("wrong")
+    with pytest.raises(InvalidStatus, match="400"):
+        said(served.credential, additional_headers={"Host": "evil.example"})
+
+
+@pytest.mark.slow
+def test_the_printed_address_lets_in_one_browser_and_the_password_any(served):
+    def entered(authorization):
+        door = served.entry.partition("#")[0]
+        return status(urllib.request.Request(door, headers={"Authorization": authorization}, method="POST"))
+
+    assert entered(f"Bearer {served.entry.partition('#')[2]}") == 401, "the code was used when this server started"
+    assert entered(WRONG) == 401
+    assert entered(served.authorization) == 200
+
+
+@pytest.mark.slow
+def test_a_second_one_uses_the_server_that_it_is_told_of_and_leaves_it(served, tmp_path):
+    known = {"PREFECT_API_URL": f"{served.address}/api", "PREFECT_API_AUTH_STRING": served.credential}
+    with serving(tmp_path, "pubmedqa", port=served.port, **known) as second:
         wait_until(lambda: len(served.deployments("pubmedqa-sizes")) == 3, told=second.log.read_text)
+        (reports,) = re.findall(r"http\S+/enter\?token=\S+", second.log.read_text())
+        assert status(reports) == 200
     assert len(served.deployments()) == 3
+    refused = serve(PREFECT_API_URL=known["PREFECT_API_URL"], PREFECT_API_AUTH_STRING="tercet:wrong")
+    assert refused.returncode == 2
+    assert "refuses this key or password" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.slow
@@ -136,14 +251,15 @@ def test_a_flow_on_a_server_that_is_not_there_is_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 def test_a_port_that_something_else_listens_on_is_one_line(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = serve("--port", str(taken.getsockname()[1]), PREFECT_HOME=str(tmp_path))
+        port = taken.getsockname()[1]
+        done = serve("--port", str(port), PREFECT_HOME=str(tmp_path))
     assert done.returncode == 2
-    assert [line for line in done.stderr.splitlines() if line.startswith("tercet: ")]
+    (line,) = done.stderr.splitlines()
+    assert f"port {port} of 127.0.0.1 cannot be opened (Address already in use)" in line
 
 
 def test_an_experiment_that_is_not_there_is_one_line_before_any_server_starts(tmp_path):
@@ -158,7 +274,8 @@ def test_an_experiment_that_is_not_there_is_one_line_before_any_server_starts(tm
 def test_prefect_yaml_registers_the_flows_and_a_worker_elsewhere_runs_them(served, tmp_path):
     needs_model("smollm2-135m")
     environment = os.environ | {
-        "PREFECT_API_URL": f"http://127.0.0.1:{served.port}/api",
+        "PREFECT_API_URL": f"{served.address}/api",
+        "PREFECT_API_AUTH_STRING": served.credential,
         "PREFECT_HOME": str(served.log.parent / "prefect"),
         "PYTHONPATH": str(ROOT),
     }

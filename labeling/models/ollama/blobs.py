@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpora.errors import InputError
+from corpora.reading.strict_json import parse_json, read_json
 
 LAYER = "application/vnd.ollama.image."
 DEFAULTS = ("registry.ollama.ai", "library")
@@ -106,11 +106,11 @@ def stored_model(name: OllamaName) -> StoredModel | None:
 def _layers(manifest_file: Path) -> list[tuple[str, Path]]:
     """Kind and blob of each layer that a manifest names."""
     try:
-        layers = json.loads(manifest_file.read_text(encoding="utf-8"))["layers"]
+        layers = read_json(manifest_file)["layers"]
         return [(str(layer["mediaType"]).removeprefix(LAYER), _blob(layer["digest"])) for layer in layers]
-    except (ValueError, KeyError, TypeError) as error:
+    except (InputError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{manifest_file} cannot be read ({error!r})", "a manifest of Ollama", "pull the model again with Ollama"
+            f"{manifest_file} cannot be read ({error})", "a manifest of Ollama", "pull the model again with Ollama"
         ) from error
 
 
@@ -131,10 +131,7 @@ def _text(blob: Path) -> str:
 
 
 def _parameters(text: str, name: OllamaName) -> Mapping[str, Any]:
-    try:
-        parameters = json.loads(text)
-    except ValueError:
-        parameters = None
+    parameters = parse_json(text, f"the parameters of {name} in Ollama's store")
     if not isinstance(parameters, dict):
         found = f"the parameters of {name} in Ollama's store cannot be read"
         raise InputError(found, "a JSON object", "pull the model again with Ollama")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ NUMBERS = {
     int: ("a whole number", re.compile(r"[+-]?[0-9]+")),
     float: ("a number", re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")),
 }
+MOST_DIGITS = 18  # of a whole number: what TOML and llama.cpp hold
 GENERATE_ONLY = ("repeat_penalty", "num_predict", "stop")
 # The smallest value that is an amount, and what Ollama means by a value below it.
 LEAST = {
@@ -250,8 +252,12 @@ def _settings(given: Iterable[_Given], path: Path) -> tuple[dict[str, Setting], 
 def _number(key: str, text: str, where: str) -> float | int:
     expected, pattern = NUMBERS[PARAMETERS[key]]
     if not pattern.fullmatch(text):
-        raise InputError(f"{where}: {key} {text!r}", expected, "correct the value")
+        raise InputError(f"{where}: {key} {text!r:.60}", expected, "correct the value")
+    if PARAMETERS[key] is int and len(text) > MOST_DIGITS:
+        raise InputError(f"{where}: {key} {text:.60}", f"a number of at most {MOST_DIGITS} digits", "correct the value")
     number: float | int = PARAMETERS[key](text)
+    if not math.isfinite(number):
+        raise InputError(f"{where}: {key} {text:.60}", "a finite number", "correct the value")
     return number
 
 

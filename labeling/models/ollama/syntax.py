@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corpora.errors import InputError
+from corpora.reading.text import is_file, read_text
 
 # A frame is plain text in which these two stand for the messages. Every other brace is literal: a frame is filled by
 # replacing these two in one pass over the frame (a message may hold the same words), never by str.format.
@@ -118,12 +119,9 @@ def parse_modelfile(path: Path) -> list[Instruction]:
 
 
 def _read(path: Path) -> str:
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"no Modelfile {path}", "an existing file", "check the path")
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 ({error})", "UTF-8 text", "convert the file") from error
+    text = read_text(path)
     # Ollama drops characters that cannot be printed, by the same definition, such as a byte order mark.
     return "".join(char for char in text if char.isprintable() or char in "\t\r\n")
 
@@ -139,7 +137,7 @@ def _instructions(text: str, path: Path) -> Iterator[Instruction]:
         if name in KEYED:
             key, value = _first_word(value)
         if not value.rstrip("\r\n"):
-            found = f"{where}: {line.strip()!r} has no value"
+            found = f"{where}: {line.strip()!r:.60} has no value"
             raise InputError(found, "a value at the end of the line", "add the value, or remove the line")
         while not _is_closed(value.strip()):
             _, following = next(numbered, (0, ""))
@@ -165,7 +163,7 @@ def _known(word: str, where: str) -> str:
     near = difflib.get_close_matches(word.lower(), INSTRUCTIONS, 1)
     hint = f" (did you mean {near[0].upper()}?)" if near else ""
     known = ", ".join(INSTRUCTIONS).upper()
-    raise InputError(f"{where}: unknown instruction {word!r}", f"one of {known}", f"correct or remove it{hint}")
+    raise InputError(f"{where}: unknown instruction {word!r:.60}", f"one of {known}", f"correct or remove it{hint}")
 
 
 def _quote(value: str) -> str:

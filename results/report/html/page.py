@@ -16,6 +16,7 @@ from markupsafe import Markup
 from results.advice.advice import recommended_cells
 from results.report.documents import draw_plots
 from results.report.html.blocks import Block, Examples, Heading, Limits, Prose, Section, Shelf, Table
+from results.report.html.corpus_sections import corpus_sections
 from results.report.html.example_view import view_example
 from results.report.html.labeler_sections import excluded_section, labeler_sections
 from results.report.html.prose import split_section
@@ -147,7 +148,7 @@ def _sections(
         sections.append(excluded_section(tables, marks, limits))
     if "examples" in shown:
         sections.append(_example_section(shown, limits))
-    return [*sections, made_section(manifest)]
+    return [*sections, *corpus_sections(manifest, tables, limits), made_section(manifest)]
 
 
 def _example_section(tables: Tables, limits: Limits) -> Section:

@@ -15,6 +15,7 @@ from results.report.text.comparison import (
     score_section,
     speed_section,
 )
+from results.report.text.corpus import left_out_section, unknown_section
 from results.report.text.labelers import (
     annotator_section,
     calibration_section,
@@ -68,6 +69,8 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
         calibration_section(marked) if "calibration" in tables else "",
         annotator_section(marked) if "annotators" in tables and not tables["annotators"].is_empty() else "",
         slice_section(marked) if "slices" in tables else "",
+        left_out_section(tables),
+        unknown_section(manifest),
         made_section(manifest),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"

@@ -81,9 +81,15 @@ def test_a_folder_with_half_of_the_tables_is_refused_with_what_would_be_known(tm
         guess_config(tmp_path)
 
 
-def test_a_bare_table_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no corpus that Tercet recognises"):
-        guess_config(write_tables(tmp_path) / "documents.jsonl")
+def test_one_of_the_two_tables_stands_for_both(tmp_path):
+    folder = write_tables(tmp_path)
+    assert guess_config(folder / "documents.jsonl") == guess_config(folder / "questions.jsonl") == guess_config(folder)
+
+
+def test_a_table_of_another_name_is_refused(tmp_path):
+    file = (write_tables(tmp_path) / "documents.jsonl").rename(tmp_path / "mine.jsonl")
+    with pytest.raises(InputError, match="is one table, and a corpus has two"):
+        guess_config(file)
 
 
 # The config

@@ -13,6 +13,7 @@ from corpora.storage import (
     files_in,
     is_folder,
     move,
+    open_store,
     read_frame,
     read_frames,
     remove,
@@ -30,6 +31,12 @@ def store(request, tmp_path):
     path = tmp_path / "store" if request.param == "folder" else store_path(f"memory://{tmp_path.name}")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_path_is_not_the_current_folder(text):
+    with pytest.raises(InputError, match=r"an empty path: expected a folder, or an address"):
+        open_store(text)
 
 
 def test_a_frame_is_written_over_an_earlier_one_and_read_back(store):

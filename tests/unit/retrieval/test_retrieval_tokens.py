@@ -1,4 +1,10 @@
+import shlex
+import shutil
+import subprocess
+import sys
+
 import pytest
+from tokenizers import Tokenizer
 
 from corpora.errors import InputError
 from retrieval.tokens import EmbedderTokenizer
@@ -28,9 +34,59 @@ def test_offsets_are_characters_not_bytes(tiny):
     assert text[spans.starts[-1] : spans.ends[-1]] == "cat"
 
 
-def test_a_folder_without_tokenizer_is_refused_with_its_path(tmp_path):
-    with pytest.raises(InputError, match=r"tokenizer\.json.*model folder"):
+def test_a_folder_without_any_tokenizer_is_refused_with_its_path(tmp_path):
+    with pytest.raises(
+        InputError, match=r"has no tokenizer\.json.*from the model's publisher, or check the path"
+    ) as error:
         EmbedderTokenizer(tmp_path)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_a_folder_with_a_vocabulary_alone_is_told_the_command_that_makes_a_fast_tokenizer(minilm_vocabulary):
+    with pytest.raises(InputError, match=r"expected a fast tokenizer, the file tokenizer\.json") as error:
+        EmbedderTokenizer(minilm_vocabulary)
+    assert len(str(error.value).splitlines()) == 1
+    command = str(error.value).rpartition("make it from the vocabulary: ")[2].removesuffix(".")
+    program, option, code = shlex.split(command)
+    assert (program, option) == (sys.executable, "-c")
+    compile(code, "the command", "exec")
+    assert repr(str(minilm_vocabulary)) in code
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_that_command_makes_the_tokenizer_that_the_model_was_published_with(minilm_vocabulary, minilm):
+    with pytest.raises(InputError) as error:
+        EmbedderTokenizer(minilm_vocabulary)
+    command = str(error.value).rpartition("make it from the vocabulary: ")[2].removesuffix(".")
+    subprocess.run(shlex.split(command), check=True, timeout=300)
+    made = EmbedderTokenizer(minilm_vocabulary)
+    texts = ["The ferry's café leaves at NINE, unless it rains: 3.5 km.", "ประตู 汉字 naïve ﬁne \u200b", ""]
+    assert [made.raw.encode(text).ids for text in texts] == [minilm.raw.encode(text).ids for text in texts]
+    assert made.n_special == minilm.n_special
+
+
+@pytest.fixture
+def minilm_vocabulary(embedder_folder, tmp_path):
+    """The embedder's folder as it would be without tokenizer.json."""
+    folder = tmp_path / "vocab only"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        if (embedder_folder / name).is_file():
+            shutil.copy(embedder_folder / name, folder / name)
+    if not (folder / "vocab.txt").is_file():
+        raw = Tokenizer.from_file(str(embedder_folder / "tokenizer.json"))
+        tokens = sorted(raw.get_vocab().items(), key=lambda one: one[1])
+        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token, _ in tokens), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"model": 3}'])
+def test_a_damaged_tokenizer_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"tokenizer\.json is not a tokenizer") as error:
+        EmbedderTokenizer(tmp_path)
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.model

@@ -3,6 +3,7 @@
 import json
 import re
 
+import polars as pl
 import pytest
 
 from corpora.errors import InputError, RowError
@@ -189,7 +190,8 @@ def test_judgements_without_their_header_are_refused_and_lose_no_row(tmp_path, h
 def test_judgements_that_do_not_parse_are_refused_by_name(tmp_path, content):
     folder = write(tmp_path)
     (folder / "qrels" / "test.tsv").write_bytes(content)
-    with pytest.raises(InputError, match=r"test\.tsv (does not parse|starts with the columns \[\])"):
+    said = r"test\.tsv(, line 2)? (does not parse|is not UTF-8|starts with the columns \[\])"
+    with pytest.raises(InputError, match=said):
         read_beir(folder)
 
 
@@ -263,3 +265,141 @@ def test_repeated_ids_are_kept_for_validation_to_find(tmp_path):
         "harbour documents, row 5, field 'id': duplicate id 'd1', first seen in row 1",
         "harbour questions, row 4, field 'id': duplicate id 'q1', first seen in row 1",
     ]
+
+
+# What is left out where rows may be
+
+
+def skipping(folder, **rest):
+    return load_corpus(CorpusConfig(source="beir", path=write(folder, **rest), split="all"))
+
+
+def noted(corpus):
+    return [(one.kind, one.row, one.id, one.reason) for one in corpus.left_out.defects]
+
+
+def test_a_judgement_on_an_absent_document_is_left_out_with_the_query_that_has_no_other(tmp_path):
+    # As in ArguAna.
+    corpus = skipping(tmp_path, judged=["q1\td1\t1", "q1\td1-con03b\t1", "q3\td2-con03b\t1", "q4\td4\t1"])
+    assert gold(corpus) == {"q1": ("d1",), "q4": ("d4",)}
+    unknown = "corpus-id: unknown document '{}' (expected an id from corpus.jsonl)"
+    without = "_id: no gold document in the corpus (expected at least one document with a score above 0)"
+    assert noted(corpus) == [
+        ("judgement", "2", "q1 d1-con03b", unknown.format("d1-con03b")),
+        ("judgement", "3", "q3 d2-con03b", unknown.format("d2-con03b")),
+        ("question", "id 'q3'", "q3", without),
+    ]
+    files = [one.file for one in corpus.left_out.defects]
+    assert files == [str(tmp_path / "harbour" / "qrels" / "test.tsv")] * 2 + [str(tmp_path / "harbour/queries.jsonl")]
+    assert corpus.left_out.line() == "2 of 4 judgements and 1 of 3 questions"
+
+
+def test_empty_documents_are_left_out_with_their_lines(tmp_path):
+    # As in FiQA, where they are nobody's gold.
+    empty = [{"_id": "e1", "title": "", "text": ""}, {"_id": "e2", "title": " ", "text": "\n"}]
+    corpus = skipping(tmp_path, documents=[*DOCUMENTS, *empty], judged=[*JUDGED, "q4\te1\t1"])
+    assert corpus.documents["document_id"].to_list() == ["d1", "d2", "d3", "d4"]
+    assert gold(corpus)["q4"] == ("d4",)
+    assert [(kind, row, identifier) for kind, row, identifier, _ in noted(corpus)] == [
+        ("document", "5", "e1"),
+        ("document", "6", "e2"),
+        ("judgement", "6", "q4 e1"),
+    ]
+
+
+@pytest.mark.parametrize("missing", ["null", "NaN"])
+def test_a_text_that_is_missing_beside_a_title_leaves_the_title_alone(tmp_path, missing):
+    # As in SciDocs.
+    folder = write(tmp_path)
+    lines = [
+        f'{{"_id":"d1","title":"Deep nets","text":{missing}}}',
+        f'{{"_id":"d2","title":{missing},"text":"Some text."}}',
+        f'{{"_id":"d3","title":{missing},"text":{missing}}}',
+        '{"_id":"d4","title":"Tickets","text":""}',
+    ]
+    (folder / "corpus.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    corpus = load_corpus(CorpusConfig(source="beir", path=folder, split="all"))
+    assert corpus.texts == {"d1": "Deep nets", "d2": "Some text.", "d4": "Tickets\n"}
+    assert corpus.documents["sections"][0].to_list() == [{"name": "title", "start": 0, "end": 9}]
+    assert [(kind, row, identifier) for kind, row, identifier, _ in noted(corpus)] == [
+        ("text", "1", "d1"),
+        ("document", "3", "d3"),
+        ("judgement", "2", "q1 d3"),
+    ]
+    with pytest.raises(RowError, match="null beside a title"):
+        read_beir(folder)
+
+
+def test_judgements_that_contradict_each_other_count_neither(tmp_path):
+    corpus = skipping(tmp_path, judged=["q1\td1\t1", "q1\td2\t1", "q1\td2\t0", "q1\td2\t1", "q3\td2\t1", "q4\td4\t1"])
+    assert gold(corpus) == {"q1": ("d1",), "q3": ("d2",), "q4": ("d4",)}
+    assert [(kind, row) for kind, row, *_ in noted(corpus)] == [("judgement", "3"), ("judgement", "4")]
+
+
+def test_documents_and_queries_of_the_wrong_kind_are_left_out(tmp_path):
+    corpus = skipping(
+        tmp_path,
+        documents=[*DOCUMENTS, {"_id": "x", "text": ["A text."]}, {"_id": True, "text": "A text."}],
+        queries=[*QUERIES, {"_id": "q5", "text": 1}],
+    )
+    assert [(kind, row, identifier) for kind, row, identifier, _ in noted(corpus)] == [
+        ("document", "5", "x"),
+        ("document", "6", "True"),
+        ("question", "5", "q5"),
+    ]
+
+
+def test_a_corpus_whose_parts_do_not_belong_together_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"harbour: 2 of 3 judgements cannot be used .*unknown document 'x1'"):
+        skipping(tmp_path, judged=["q1\tx1\t1", "q3\tx2\t1", "q4\td4\t1"])
+
+
+@pytest.mark.parametrize("score", ["1_0", "\N{ARABIC-INDIC DIGIT ONE}", "0x1", "1,0", "inf", "high", "", "1e999"])
+def test_a_score_that_is_no_number_is_refused_even_then(tmp_path, score):
+    with pytest.raises(RowError, match="expected a number"):
+        skipping(tmp_path, judged=[*JUDGED, f"q3\td1\t{score}"])
+
+
+@pytest.mark.parametrize("score", ["2", "+2", "2.0", "2.", "2e0", " 2 "])
+def test_a_score_is_read_however_the_number_is_written(tmp_path, score):
+    assert gold(read_beir(write(tmp_path, judged=[f"q1\td1\t{score}"]))) == {"q1": ("d1",)}
+
+
+# Parquet, as the hub exports it
+
+
+def write_parquet(folder, parts):
+    """`parts` gives the path of each of corpus, queries and judgements below the folder."""
+    judged = [line.split("\t") for line in JUDGED]
+    frames = (
+        pl.DataFrame([{"_id": one["_id"], "title": one.get("title", ""), "text": one["text"]} for one in DOCUMENTS]),
+        pl.DataFrame([{"_id": one["_id"], "text": one["text"]} for one in QUERIES]),
+        pl.DataFrame([{"query-id": q, "corpus-id": d, "score": int(score)} for q, d, score in judged]),
+    )
+    for frame, part in zip(frames, parts, strict=True):
+        file = folder / part
+        file.parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(file)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("corpus.parquet", "queries.parquet", "qrels/test.parquet"),
+        ("corpus/corpus-00000-of-00001.parquet", "queries/queries-00000-of-00001.parquet",
+         "qrels/test-00000-of-00001.parquet"),
+    ],
+)  # fmt: skip
+def test_parquet_reads_like_the_files_it_was_made_from(tmp_path, harbour, parts):
+    folder = write_parquet(tmp_path / "parquet", parts)
+    corpus = read_beir(folder)
+    assert corpus.texts == harbour.texts
+    assert gold(corpus) == gold(harbour)
+    assert corpus.inputs == {part: sha256_file(folder / part) for part in parts}
+
+
+def test_a_corpus_in_two_formats_is_refused(tmp_path):
+    folder = write_parquet(write(tmp_path), ("corpus.parquet", "queries.parquet", "qrels/test.parquet"))
+    with pytest.raises(InputError, match=r"holds both corpus\.jsonl and corpus\.parquet"):
+        read_beir(folder)

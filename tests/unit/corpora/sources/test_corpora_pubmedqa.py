@@ -3,11 +3,14 @@
 import json
 from collections import Counter
 
+import polars as pl
 import pytest
 
 from corpora.errors import InputError, RowError
+from corpora.load import CorpusConfig, guess_config, load_corpus
 from corpora.schema import iter_questions
-from corpora.sources.pubmedqa import read_pubmedqa
+from corpora.sources.pubmedqa import ANNOTATORS, read_pubmedqa
+from corpora.storage import sha256_file
 from corpora.validate import validate
 from tests.conftest import ROOT
 
@@ -193,7 +196,7 @@ def test_a_folder_without_a_pubmedqa_file_is_refused(tmp_path):
 def test_a_file_that_does_not_parse_is_refused_by_name(tmp_path, name, content):
     write_items(tmp_path, **{"1": ITEM})
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{name} does not parse"):
+    with pytest.raises(InputError, match=rf"{name}(, line 1)? (does not parse|is not UTF-8)"):
         read_pubmedqa(tmp_path)
 
 
@@ -201,7 +204,7 @@ def test_a_file_that_does_not_parse_is_refused_by_name(tmp_path, name, content):
 def test_a_json_list_is_refused_by_name(tmp_path, name):
     write_items(tmp_path, **{"1": ITEM})
     (tmp_path / name).write_text("[]", encoding="utf-8")
-    with pytest.raises(InputError, match=rf"{name} holds a JSON list"):
+    with pytest.raises(InputError, match=rf"{name} holds a list"):
         read_pubmedqa(tmp_path)
 
 
@@ -219,7 +222,7 @@ def test_a_json_list_is_refused_by_name(tmp_path, name):
         pytest.param(item_without("LABELS"), "LABELS", id="missing LABELS"),
         pytest.param(ITEM | {"LABELS": ["METHODS"]}, "LABELS", id="fewer LABELS than CONTEXTS"),
         pytest.param(ITEM | {"LABELS": ["A", "B", "C"]}, "LABELS", id="more LABELS than CONTEXTS"),
-        pytest.param("only a text", "CONTEXTS", id="not an object"),
+        pytest.param("only a text", "item", id="not an object"),
     ],
 )
 def test_a_bad_item_is_refused_with_file_id_and_field(tmp_path, item, field):
@@ -239,14 +242,14 @@ def test_unequal_labels_and_contexts_are_counted_in_the_message(tmp_path):
 def test_a_duplicate_id_is_refused_and_not_overwritten(tmp_path):
     item = '{"QUESTION": "?", "CONTEXTS": ["a"], "LABELS": ["A"], "final_decision": "yes"}'
     (tmp_path / "ori_pqal.json").write_text(f'{{"1": {item}, "1": {item}}}', encoding="utf-8")
-    with pytest.raises(RowError, match="duplicate id '1'"):
+    with pytest.raises(InputError, match=r"has the key '1' twice"):
         read_pubmedqa(tmp_path)
 
 
 def test_a_duplicate_id_is_named_in_one_line_wherever_it_stands(tmp_path):
     item = json.dumps(ITEM)
     (tmp_path / "ori_pqal.json").write_text(f'{{"1": {item}, "22": {item}, "3": {item}, "22": {item}}}', "utf-8")
-    with pytest.raises(RowError, match=r"ori_pqal\.json.*duplicate id '22'") as refusal:
+    with pytest.raises(InputError, match=r"ori_pqal\.json has the key '22' twice") as refusal:
         read_pubmedqa(tmp_path)
     assert len(str(refusal.value).splitlines()) == 1
 
@@ -254,5 +257,115 @@ def test_a_duplicate_id_is_named_in_one_line_wherever_it_stands(tmp_path):
 def test_a_duplicate_id_among_the_held_out_ones_is_refused_too(tmp_path):
     write_items(tmp_path, **{"1": ITEM, "2": ITEM})
     (tmp_path / "test_ground_truth.json").write_text('{"1": "yes", "1": "no"}', encoding="utf-8")
-    with pytest.raises(RowError, match=r"test_ground_truth\.json.*duplicate id '1'"):
+    with pytest.raises(InputError, match=r"test_ground_truth\.json has the key '1' twice"):
         read_pubmedqa(tmp_path)
+
+
+@pytest.mark.parametrize("value", [0, False, [], "", {}, 1.5, ["yes"]])
+def test_a_label_of_the_wrong_kind_is_a_defect_and_not_a_missing_label(tmp_path, value):
+    file = write_items(tmp_path, **{"1": ITEM, "2": ITEM | {"final_decision": value}})
+    with pytest.raises(RowError) as error:
+        read_pubmedqa(tmp_path)
+    assert (error.value.where, error.value.row, error.value.field) == (str(file), "2", "final_decision")
+
+
+@pytest.mark.parametrize("field", ["final_decision", *ANNOTATORS])
+def test_a_label_that_is_null_is_missing(tmp_path, field):
+    (question,) = iter_questions(read_pubmedqa(write_items(tmp_path, **{"1": ITEM | {field: None}})).questions)
+    assert (question.reference is None) == (field == "final_decision")
+    assert field not in question.annotators
+
+
+# What is left out where something may be
+
+
+def skipping(file):
+    return load_corpus(CorpusConfig(source="pubmedqa", path=file, split="all"))
+
+
+def noted(corpus):
+    return [(one.kind, one.row, one.id, one.reason.partition(":")[0]) for one in corpus.left_out.defects]
+
+
+def test_items_that_cannot_be_used_are_left_out_and_listed(tmp_path):
+    items = {"1": ITEM, "2": ITEM | {"final_decision": False}, "3": ITEM | {"LABELS": ["A"]}, "4": "only a text"}
+    corpus = skipping(write_items(tmp_path, **items, **{str(number): ITEM for number in range(5, 10)}))
+    assert corpus.questions["question_id"].to_list() == ["1", "5", "6", "7", "8", "9"]
+    assert corpus.documents["document_id"].to_list() == ["1", "2", "5", "6", "7", "8", "9"]
+    assert noted(corpus) == [
+        ("question", "2", "2", "final_decision"),
+        ("document", "3", "3", "LABELS"),
+        ("document", "4", "4", "item"),
+        ("gold document", "id '3'", "3 3", "document_ids"),
+        ("question", "id '3'", "3", "document_ids"),
+    ]
+
+
+def test_a_year_and_an_annotator_that_cannot_be_used_cost_only_themselves(tmp_path):
+    odd = ITEM | {"YEAR": ["2019"], "reasoning_free_pred": "perhaps", "reasoning_required_pred": 0}
+    corpus = skipping(write_items(tmp_path, **{"1": odd, "2": ITEM | {"YEAR": 2001.0}}))
+    first, second = iter_questions(corpus.questions)
+    assert (first.reference, first.annotators, first.tags) == ("yes", {}, {})
+    assert (second.tags, len(second.annotators)) == ({"year": "2001"}, 2)
+    assert noted(corpus) == [
+        ("annotator", "1", "1", "reasoning_required_pred"),
+        ("annotator", "1", "1", "reasoning_free_pred"),
+        ("tag", "1", "1", "YEAR"),
+    ]
+
+
+# Parquet and lines of JSON, as the hub's `datasets` exports them
+
+
+def exported(number, decision, **context):
+    known = {"contexts": ["We tried it.", "It often worked."], "labels": ["METHODS", "RESULTS"], "meshes": ["Tea"],
+             "reasoning_required_pred": list("no"), "reasoning_free_pred": list("yes")}  # fmt: skip
+    return {"pubid": number, "question": "Does it work?", "context": known | context, "long_answer": "It works.",
+            "final_decision": decision}  # fmt: skip
+
+
+def write_export(folder, rows, name):
+    file = folder / name
+    if file.suffix == ".parquet":
+        pl.DataFrame(rows).write_parquet(file)
+    else:
+        file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return file
+
+
+EXPORTS = ["train-00000-of-00001.parquet", "train.json", "train.jsonl"]
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_reads_like_the_official_file(tmp_path, name):
+    file = write_export(tmp_path, [exported(21645374, "yes"), exported(16418930, "no")], name)
+    corpus = validate(read_pubmedqa(file))
+    official = read_pubmedqa(write_items(tmp_path, **{"21645374": ITEM, "16418930": ITEM | {"final_decision": "no"}}))
+    assert corpus.documents.equals(official.documents)
+    assert corpus.questions.drop("tags").equals(official.questions.drop("tags"))  # an export has no years
+    assert corpus.inputs == {name: sha256_file(file)}
+    if file.suffix != ".jsonl":
+        assert guess_config(file) == CorpusConfig(source="pubmedqa", path=file, split="all")
+
+
+def test_an_annotator_that_is_no_label_costs_an_export_only_that(tmp_path):
+    rows = [exported(1, "yes", reasoning_free_pred=["y"]), exported(2, "no")]
+    corpus = skipping(write_export(tmp_path, rows, EXPORTS[0]))
+    assert [len(question.annotators) for question in iter_questions(corpus.questions)] == [1, 2]
+    assert noted(corpus) == [("annotator", "1", "1", "reasoning_free_pred")]
+
+
+def test_an_unlabeled_export_has_no_references(tmp_path):
+    rows = [
+        {"pubid": 1, "question": "Does it work?", "context": {"contexts": ["It does."], "labels": ["RESULTS"]}},
+        {"pubid": 2, "question": "Does it?", "context": {"contexts": ["It does not."], "labels": ["RESULTS"]}},
+    ]
+    corpus = validate(read_pubmedqa(write_export(tmp_path, rows, EXPORTS[0])))
+    assert corpus.texts == {"1": "It does.", "2": "It does not."}
+    assert corpus.questions["reference"].to_list() == [None, None]
+
+
+def test_an_export_with_an_id_twice_is_refused_by_name(tmp_path):
+    file = write_export(tmp_path, [exported(1, "yes"), exported(1, "no")], EXPORTS[0])
+    with pytest.raises(InputError, match="duplicate id '1'"):
+        skipping(file)

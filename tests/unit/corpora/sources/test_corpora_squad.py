@@ -3,12 +3,13 @@
 import json
 import re
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError, RowError
-from corpora.load import CorpusConfig, load_corpus
+from corpora.load import CorpusConfig, guess_config, load_corpus
 from corpora.schema import Span, iter_questions
 from corpora.sources.squad import read_squad
 from corpora.storage import sha256_file
@@ -174,7 +175,7 @@ def test_any_stretch_of_any_text_is_sliced_out_by_its_span(tmp_path_factory, par
 @pytest.mark.parametrize(
     ("context", "asked", "field", "said"),
     [
-        pytest.param(None, qa(), "context", "None", id="no context"),
+        pytest.param(None, qa(), "context", "null", id="no context"),
         pytest.param(["a"], qa(), "context", "a text", id="context is a list"),
         pytest.param("\ud800", qa(), "context", "lone surrogate at character 0", id="context with half a pair"),
     ],
@@ -191,7 +192,7 @@ def test_a_bad_paragraph_is_refused_with_file_document_and_field(tmp_path, conte
     [
         pytest.param("only a text", "Ferry-1, question 2", "qas", "an object", id="not an object"),
         pytest.param(without(qa(), "id"), "Ferry-1, question 2", "id", "a text", id="no id"),
-        pytest.param(qa(True), "Ferry-1, question 2", "id", "True", id="true as id"),
+        pytest.param(qa(True), "Ferry-1, question 2", "id", "the truth value true", id="true as id"),
         pytest.param(without(qa("q2"), "question"), "q2", "question", "a text", id="no question"),
         pytest.param(qa("q2", "\ud800"), "q2", "question", "lone surrogate", id="question with half a pair"),
         pytest.param(without(qa("q2"), "answers"), "q2", "answers", "a list", id="no answers"),
@@ -256,7 +257,7 @@ def test_a_repeated_question_id_is_kept_for_validation_to_find(tmp_path):
 def test_a_file_that_does_not_parse_is_refused_by_name(tmp_path, content):
     file = tmp_path / "dev.json"
     file.write_bytes(content)
-    with pytest.raises(InputError, match=r"dev\.json does not parse"):
+    with pytest.raises(InputError, match=r"dev\.json(, line 1)? (does not parse|is not UTF-8)"):
         read_squad(file)
 
 
@@ -272,3 +273,128 @@ def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
     for path in (tmp_path / "nowhere.json", tmp_path):
         with pytest.raises(InputError, match=re.escape(f"no file {path}: ")):
             read_squad(path)
+
+
+# What is left out where something may be
+
+
+def skipping(folder, *articles):
+    return load_corpus(CorpusConfig(source="squad", path=write(folder, *articles), split="all"))
+
+
+def noted(corpus):
+    return [(one.kind, one.row, one.id) for one in corpus.left_out.defects]
+
+
+def test_an_answer_without_a_position_is_left_out_and_the_located_ones_stay(tmp_path):
+    # As in CMRC 2018.
+    asked = qa("q1", answers=(("nine", 20), ("9 o'clock", -1), ("at nine", 17)))
+    corpus = skipping(tmp_path, article(paragraph(FERRY, asked)))
+    (question,) = iter_questions(corpus.questions)
+    assert question.evidence == (Span("Ferry-1", 20, 24), Span("Ferry-1", 17, 24))
+    assert noted(corpus) == [("answer", "q1", "q1")]
+    assert "is not at character -1" in corpus.left_out.defects[0].reason
+    assert corpus.left_out.line() == "1 of 3 answers"
+
+
+@pytest.mark.parametrize("answer", [{"text": "", "answer_start": -1}, {"text": "", "answer_start": 0}, {"text": ""}])
+def test_an_empty_answer_to_an_impossible_question_is_no_defect(tmp_path, answer):
+    # As in the files that Haystack exports.
+    asked = qa(77, "When is lunch?", (), is_impossible=True) | {"answers": [answer]}
+    corpus = read(tmp_path, article(paragraph(FERRY, asked, qa(78))))
+    impossible, other = iter_questions(corpus.questions)
+    assert (impossible.id, impossible.tags, impossible.evidence) == ("77", {"impossible": "true"}, ())
+    assert (other.id, other.tags, other.evidence) == ("78", {}, (Span("Ferry-1", 20, 24),))
+
+
+def test_questions_and_paragraphs_that_cannot_be_read_are_left_out(tmp_path):
+    corpus = skipping(
+        tmp_path,
+        article(paragraph(FERRY, qa("q1"), qa("q2", is_impossible=True), qa("q3", question=None))),
+        article(paragraph(BARN, qa("b1", answers=(("red", 12),))), paragraph(None, qa("b2")), title="Barn"),
+        article(paragraph("Tickets.", qa("t1", answers=(("Tickets", 0),)), "only a text"), title="Tickets"),
+    )
+    assert corpus.questions["question_id"].to_list() == ["q1", "b1", "t1"]
+    assert list(corpus.texts) == ["Ferry-1", "Barn-1", "Tickets-1"]
+    assert noted(corpus) == [
+        ("question", "q2", "q2"),
+        ("question", "q3", "q3"),
+        ("document", "Barn-2", "Barn-2"),
+        ("question", "Tickets-1, question 2", ""),
+    ]
+
+
+def test_offsets_that_are_all_wrong_are_refused(tmp_path):
+    shifted = [qa(f"q{number}", answers=(("nine", 21), ("at nine", 18))) for number in range(3)]
+    with pytest.raises(InputError, match=r"3 of 5 questions cannot be used .*none of 2 answers is at its offset"):
+        skipping(tmp_path, article(paragraph(FERRY, *shifted, qa("a"), qa("b"))))
+
+
+def test_a_question_whose_answers_are_nowhere_is_left_out_and_most_answers_may_be(tmp_path):
+    most = qa("q1", answers=(("9", -1), ("IX", -1), ("nine", 20)))
+    corpus = skipping(tmp_path, article(paragraph(FERRY, most, qa("q2", answers=(("9", -1),)), qa("q3"))))
+    assert corpus.questions["question_id"].to_list() == ["q1", "q3"]
+    assert corpus.left_out.line() == "3 of 5 answers and 1 of 3 questions"
+
+
+# Parquet and lines of JSON, as the hub's `datasets` exports them
+
+EXPORTED_ROWS = [
+    {"id": "f1", "title": "Ferry", "context": FERRY, "question": "When?",
+     "answers": {"text": ["nine", "at nine"], "answer_start": [20, 17]}},
+    {"id": "b1", "title": "Barn", "context": BARN, "question": "What colour?",
+     "answers": {"text": ["red"], "answer_start": [12]}},
+    {"id": "f2", "title": "Ferry", "context": FERRY, "question": "Who sells?",
+     "answers": {"text": [], "answer_start": []}},
+    {"id": "f3", "title": "Ferry", "context": "Tickets are sold on board.", "question": "Where?",
+     "answers": {"text": ["on board"], "answer_start": [17]}},
+]  # fmt: skip
+
+
+def export(folder, rows=EXPORTED_ROWS, name="validation-00000-of-00001.parquet"):
+    file = folder / name
+    if file.suffix == ".parquet":
+        answers = pl.Struct({"text": pl.List(pl.String()), "answer_start": pl.List(pl.Int32())})
+        pl.DataFrame(rows, schema_overrides={"answers": answers}).write_parquet(file)
+    else:
+        file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("name", ["validation-00000-of-00001.parquet", "validation.json", "validation.jsonl"])
+def test_an_export_reads_like_the_format_it_was_made_from(tmp_path, name):
+    file = export(tmp_path, name=name)
+    corpus = validate(read_squad(file))
+    assert corpus.name == "validation"
+    assert corpus.texts == {"Ferry-1": FERRY, "Ferry-2": "Tickets are sold on board.", "Barn-1": BARN}
+    assert {q.id: (q.text, q.document_ids, q.evidence, q.tags) for q in iter_questions(corpus.questions)} == {
+        "f1": ("When?", ("Ferry-1",), (Span("Ferry-1", 20, 24), Span("Ferry-1", 17, 24)), {}),
+        "b1": ("What colour?", ("Barn-1",), (Span("Barn-1", 12, 15),), {}),
+        "f2": ("Who sells?", ("Ferry-1",), (), {"impossible": "true"}),
+        "f3": ("Where?", ("Ferry-2",), (Span("Ferry-2", 17, 25),), {}),
+    }
+    assert corpus.inputs == {name: sha256_file(file)}
+
+
+def test_all_shards_of_one_split_in_a_folder_are_read(tmp_path):
+    export(tmp_path, EXPORTED_ROWS[:2], "train-00000-of-00002.parquet")
+    export(tmp_path, EXPORTED_ROWS[2:], "train-00001-of-00002.parquet")
+    assert guess_config(tmp_path).source == "squad"
+    corpus = load_corpus(guess_config(tmp_path))
+    assert corpus.questions["question_id"].to_list() == ["f1", "f2", "b1", "f3"]
+    export(tmp_path, EXPORTED_ROWS[2:], "test-00000-of-00001.parquet")
+    with pytest.raises(InputError, match="holds the splits test, train"):
+        read_squad(tmp_path)
+
+
+def test_a_parquet_file_of_another_corpus_is_refused_by_its_columns(tmp_path):
+    file = tmp_path / "a.parquet"
+    pl.DataFrame({"id": ["x"], "text": ["A text."]}).write_parquet(file)
+    with pytest.raises(InputError, match=r"a\.parquet, row 1 has no 'answers' \(it has 'id', 'text'\)"):
+        read_squad(file)
+
+
+def test_an_exported_answer_without_its_offset_is_refused(tmp_path):
+    row = EXPORTED_ROWS[0] | {"answers": {"text": ["nine"], "answer_start": []}}
+    with pytest.raises(RowError, match="1 texts with 0 offsets"):
+        read_squad(export(tmp_path, [row]))

@@ -1,5 +1,6 @@
 """The flows as Prefect knows them, called without any server: what a form runs, and what a mistake becomes."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from corpora.errors import InputError
 from flows.run.pipeline import Outcome
 from flows.serving import prefect_flows
+from flows.serving.access import CREDENTIAL, ORIGINS, SERVER_CREDENTIAL
 from flows.serving.forms import CompareForm, LabelForm, SweepForm
 from flows.session.experiment import load_experiment
 from flows.session.session import Session
@@ -68,3 +70,29 @@ def test_a_configured_server_that_does_not_answer_is_one_line(executed, tmp_path
     ):
         prefect_flows.execute_as_flow(DEMO, "label", Workspace(tmp_path))
     assert executed == []
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """An environment of its own, without an API; Prefect's settings are read again afterwards."""
+    monkeypatch.setattr(prefect_flows.os, "environ", os.environ.copy())
+    with monkeypatch.context() as patched:
+        patched.setattr(prefect_flows, "refresh_global_settings_context", lambda: None)
+        yield prefect_flows.os.environ
+
+
+def test_the_server_of_one_run_asks_for_a_credential_that_only_this_run_has(executed, tmp_path, environment):
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        prefect_flows._guard_own_server()
+    credential = environment[CREDENTIAL]
+    assert len(credential) > 22
+    assert environment[SERVER_CREDENTIAL] == credential
+    assert environment[ORIGINS] == ""
+
+
+def test_a_configured_server_keeps_its_credential(environment):
+    environment[CREDENTIAL] = "theirs"
+    with temporary_settings({PREFECT_API_URL: "http://10.0.0.5:4200/api"}):
+        prefect_flows._guard_own_server()
+    assert environment[CREDENTIAL] == "theirs"
+    assert SERVER_CREDENTIAL not in environment

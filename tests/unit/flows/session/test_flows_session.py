@@ -6,9 +6,12 @@ from corpora.errors import InputError
 from corpora.schema import LabelSet
 from flows.planning.plan import plan
 from flows.planning.quote import quote
+from flows.run.pipeline import execute
 from flows.session.experiment import ReaderConfig, parse_experiment
 from flows.session.session import Session
 from flows.session.workspace import Workspace, workspace_of
+from flows.stages.progress import Quiet
+from flows.stages.runner import Runner
 from labeling.remote.spending import LimitError, Usage
 from retrieval.embedding.embedder_config import EmbedderConfig
 from tests.doubles.scripted import scripted_session
@@ -81,3 +84,14 @@ def test_a_wrong_price_table_is_refused_before_anything_is_measured(tmp_path, re
     with pytest.raises(InputError, match=r"none\.toml"):
         plan(experiment, "label", session)
     assert scripted.readers.opened == []
+
+
+@pytest.mark.parametrize("kind", ["label", "sweep", "compare", "run"])
+def test_a_wrong_price_table_is_refused_before_anything_is_asked(tmp_path, kind):
+    (tmp_path / "prices.toml").write_text("[machine]\nusd_per_day = 1\n", encoding="utf-8")
+    experiment = parse_experiment({"prices": "prices.toml", "readers": [{"model": "one"}, {"model": "two"}]}, "e.toml")
+    scripted = scripted_session(tmp_path / "store", lambda *_: (0.5, 0.5))
+    workspace = workspace_of(experiment, tmp_path / "store", tmp_path)
+    with Session(workspace, scripted.session.readers) as session, pytest.raises(InputError, match="usd_per_day"):
+        execute(experiment, kind, session, Runner(Quiet()))
+    assert not (tmp_path / "store").exists()

@@ -216,9 +216,27 @@ def test_a_missing_modelfile_is_refused(tmp_path):
         read_modelfile(tmp_path / "Modelfile")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_an_encoding_is_read_by_its_mark(read, tmp_path, encoding):
+    (tmp_path / "weights.gguf").touch()
+    imported = read('FROM weights.gguf\nSYSTEM "Réponds."\n'.encode(encoding))
+    assert (imported.model, imported.system) == (str(tmp_path / "weights.gguf"), "Réponds.")
+
+
 def test_other_encodings_are_refused(read):
-    with pytest.raises(InputError, match="is not UTF-8"):
-        read("FROM weights.gguf".encode("utf-16"))
+    with pytest.raises(InputError, match="line 2 is not UTF-8"):
+        read(b'FROM weights.gguf\nSYSTEM "caf\xe9"')
+    with pytest.raises(InputError, match="like UTF-16 without a byte order mark"):
+        read("FROM weights.gguf".encode("utf-16-le"))
+
+
+def test_a_number_that_nothing_can_hold_is_refused(read, tmp_path):
+    (tmp_path / "weights.gguf").touch()
+    with pytest.raises(InputError, match=r"line 2: num_ctx 9+: expected a number of at most 18 digits"):
+        read(f"FROM weights.gguf\nPARAMETER num_ctx {'9' * 5000}\n")
+    with pytest.raises(InputError, match=r"line 2: temperature 1e999: expected a finite number"):
+        read("FROM weights.gguf\nPARAMETER temperature 1e999\n")
+    assert read(f"FROM weights.gguf\nPARAMETER top_p 0.{'3' * 40}\n").parameters == {"top_p": 1 / 3}
 
 
 def test_weights_in_another_format_are_refused(read, tmp_path):

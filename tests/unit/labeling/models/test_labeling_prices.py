@@ -117,7 +117,7 @@ def test_an_empty_file_changes_nothing(write):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[machine\n", r"does not parse \(.*: expected TOML"),
+        ("[machine\n", r"is not valid TOML \(.*: expected a TOML file"),
         ("[machine]\nusd_per_day = 1.0\n", r"unknown key 'machine.usd_per_day'"),
         ("currency = 'EUR'\n", r"unknown key 'currency'"),
         ("[machine]\nusd_per_hour = -1.0\n", r"machine.usd_per_hour = -1.0: expected greater than or equal to 0"),
@@ -127,8 +127,12 @@ def test_an_empty_file_changes_nothing(write):
             r"models.0.usd_per_million_input = -0.5: expected greater than or equal to 0",
         ),
         (MODEL.replace("3.0", "inf"), r"models.0.usd_per_million_output = inf: expected a finite number"),
+        (MODEL.replace("= 1.0", "= '1.0'"), r"models.0.usd_per_million_input is '1.0': expected a number"),
+        (MODEL + "batch_discount = true\n", r"models.0.batch_discount is the truth value true: expected a number"),
+        (MODEL.replace("= 2026-11-21", "= 0"), r"models.0.as_of is 0: expected a date"),
+        (MODEL.replace("= 2026-11-21", "= '2026-11-21'"), r"as_of is '2026-11-21': expected a date; remove the quotes"),
         (MODEL + "batch_discount = 50\n", r"models.0.batch_discount = 50: expected less than or equal to 1"),
-        (MODEL + "retired = 'soon'\n", r"models.0.retired = 'soon': expected"),
+        (MODEL + "retired = 'soon'\n", r"models.0.retired is 'soon': expected a text of the form"),
         (MODEL + "usd_per_million_tokens = 1.0\n", r"unknown key 'models.0.usd_per_million_tokens'"),
         (MODEL.replace("as_of = 2026-11-21", ""), r"'models.0.as_of' is missing: expected a value; add it"),
         (MODEL + MODEL, r"two prices for groq openai/gpt-oss-20b: expected one price per model"),
@@ -144,7 +148,7 @@ def test_a_bad_price_file_is_refused_with_its_name_the_place_and_what_belongs_th
 def test_bytes_that_are_not_utf_8_are_refused(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_bytes(b"# caf\xe9\n")
-    with pytest.raises(InputError, match="expected TOML in UTF-8"):
+    with pytest.raises(InputError, match=r"mine\.toml, line 1 is not UTF-8"):
         load_prices(file)
 
 

@@ -72,3 +72,9 @@ def test_a_model_without_safetensors_is_refused(hub):
     fill(hub.remote, "tokenizer.json")
     with pytest.raises(InputError, match="no safetensors weights"):
         hub_folder("org/name", onnx=False)
+
+
+def test_a_model_without_a_fast_tokenizer_is_told_how_to_get_one(hub):
+    fill(hub.remote, "model.safetensors", "config.json", "vocab.txt")
+    with pytest.raises(InputError, match=r"no tokenizer\.json: expected a fast tokenizer.*make it from the vocabulary"):
+        hub_folder("org/name", onnx=False)

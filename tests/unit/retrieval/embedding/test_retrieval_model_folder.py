@@ -33,6 +33,38 @@ def test_without_it_the_window_is_the_smaller_of_tokenizer_and_model(folder):
     assert window_of(folder(tokenizer_config={"model_max_length": int(1e30)})) == 514
 
 
+def test_the_window_is_the_smallest_limit_that_any_file_states(folder):
+    made = folder(sentence_bert_config={"max_seq_length": 1024}, config={"max_position_embeddings": 512})
+    assert window_of(made) == 512
+    assert window_of(folder(sentence_bert_config={"processor_kwargs": {"model_max_length": 300}})) == 300
+    assert window_of(folder(sentence_bert_config={"max_seq_length": 400, "tokenizer_args": {"do_lower": True}})) == 400
+    assert window_of(folder(tokenizer_config={"model_max_length": 384})) == 384
+    assert window_of(folder(tokenizer_config={"model_max_length": int(1e30)})) == 400
+
+
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta", "mpnet", "camembert", "longformer"])
+def test_models_that_number_positions_from_the_padding_on_read_fewer_tokens(folder, kind):
+    config = {"model_type": kind, "max_position_embeddings": 514}
+    assert window_of(folder(config=config | {"pad_token_id": 1})) == 512
+    assert window_of(folder(config=config | {"pad_token_id": 0})) == 513
+    assert window_of(folder(config=config)) == 512
+    assert window_of(folder(config=config | {"model_type": "bert", "pad_token_id": 0})) == 514
+
+
+@pytest.mark.parametrize("limit", ["512", True, 512.5, [512]])
+def test_a_limit_that_is_no_whole_number_is_refused(folder, limit):
+    with pytest.raises(InputError, match=r"sentence_bert_config\.json has max_seq_length"):
+        window_of(folder(sentence_bert_config={"max_seq_length": limit}))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "null", '{"a": 1, "a": 2}', "[" * 10_000])
+def test_a_file_that_is_no_object_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"config\.json") as error:
+        window_of(tmp_path)
+    assert len(str(error.value).splitlines()) == 1
+
+
 def test_a_folder_that_says_no_window_is_refused(folder):
     with pytest.raises(InputError, match="max_seq_length"):
         window_of(folder(config={"max_position_embeddings": -1}))
