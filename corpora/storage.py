@@ -1,13 +1,19 @@
 """Where runs are kept: a folder, or an address on any file system that fsspec knows, such as s3://bucket/runs.
 
 Files appear whole or not at all: they are written under a hidden name in the same folder and then renamed.
+
+A path names one file, whatever signs it holds. Polars and most functions of fsspec take `*`, `?` and `[` in a path for
+a pattern, so files are opened here, and copied and removed by the functions of fsspec that take paths as they are.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import hashlib
+import io
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -30,6 +36,11 @@ def sha256_file(path: StorePath) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sha256_bytes(content: bytes) -> str:
+    """Hex sha256 of some bytes."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def sha256_text(text: str) -> str:
@@ -129,10 +140,22 @@ def forget_listings(path: StorePath) -> None:
 
 
 def files_in(folder: StorePath, pattern: str) -> list[StorePath]:
-    """The files of a folder whose names match, sorted by name; an empty list if there is no such folder."""
+    """The files of a folder whose names match, sorted by name; an empty list if there is no such folder.
+
+    Args:
+        folder: the folder.
+        pattern: as in `fnmatch`, for the files' names alone.
+    """
+    return sorted((one for one in entries(folder) if fnmatch.fnmatchcase(one.name, pattern)), key=lambda one: one.name)
+
+
+def entries(folder: StorePath) -> list[StorePath]:
+    """The files and folders in a folder; an empty list if there is no such folder."""
     forget_listings(folder)
-    found: list[StorePath] = list(folder.glob(pattern))
-    return sorted(found, key=lambda file: file.name)
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 @contextlib.contextmanager
@@ -152,7 +175,7 @@ def written_whole(target: StorePath) -> Iterator[IO[bytes]]:
         move(partial, target)
     except BaseException as error:
         with contextlib.suppress(Exception):
-            partial.unlink(missing_ok=True)
+            remove(partial)
         # Every remote file system has its own errors for a lost network; Python's and Polars' pass as they are.
         is_told = type(error).__module__.partition(".")[0] in ("builtins", "polars")
         if isinstance(target, Path) or is_told or not isinstance(error, Exception):
@@ -173,13 +196,34 @@ def remove_leftovers(folder: StorePath) -> None:
 def move(source: StorePath, target: StorePath) -> None:
     """Rename a file or folder within one file system; a file that has the name already is replaced.
 
+    On an object store only a file can be renamed.
+
     Raises:
         OSError: it cannot be renamed.
     """
     if isinstance(source, Path) and isinstance(target, Path):
         source.replace(target)
     elif isinstance(source, UPath) and isinstance(target, UPath):
-        source.fs.mv(source.path, target.path)
+        source.fs.cp_file(source.path, target.path)
+        source.fs.rm_file(source.path)
+
+
+def remove(path: StorePath) -> None:
+    """Remove a file, or a folder with all that is in it; nothing happens if there is none.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if isinstance(path, Path):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        return
+    forget_listings(path)
+    for file in path.fs.find(path.path) if path.fs.isdir(path.path) else [path.path]:
+        with contextlib.suppress(FileNotFoundError):
+            path.fs.rm_file(file)
+    with contextlib.suppress(OSError, NotImplementedError):  # an object store has no folders
+        path.fs.rmdir(path.path)
 
 
 def write_frame(target: StorePath, frame: pl.DataFrame) -> None:
@@ -195,10 +239,12 @@ def write_frame(target: StorePath, frame: pl.DataFrame) -> None:
 
 def read_frame(path: StorePath, **options: Any) -> pl.DataFrame:
     """Read a Parquet file; `options` are those of `polars.read_parquet`."""
-    if isinstance(path, Path):
-        return pl.read_parquet(path, **options)
-    with path.open("rb") as file:
-        return pl.read_parquet(file.read(), **options)
+    return parse_frame(path.read_bytes(), **options)
+
+
+def parse_frame(content: bytes, **options: Any) -> pl.DataFrame:
+    """The frame that a Parquet file holds; `options` are those of `polars.read_parquet`."""
+    return pl.read_parquet(io.BytesIO(content), **options)
 
 
 def read_frames(paths: Sequence[StorePath], **options: Any) -> pl.DataFrame:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 import polars as pl
 
 from corpora.errors import InputError
 from corpora.schema import Split
-from corpora.storage import StorePath, written_whole
+from corpora.shaping.pins import read_pin, write_pin
+from corpora.storage import StorePath
 
 
 def id_hash(seed: int, purpose: str, identifier: str) -> int:
@@ -32,25 +32,18 @@ def sample_questions(questions: pl.DataFrame, n: int, seed: int, pin: StorePath 
         pin: a JSON file that remembers the draw.
 
     Raises:
-        InputError: `n` is below 1, a pinned question is no longer in the frame, or the pin cannot be written.
+        InputError: `n` is below 1, a pinned question is no longer in the frame, or the pin is damaged or cannot be
+            written.
     """
     if n < 1:
         raise InputError(f"sample of {n} questions", "at least 1 question", "raise `sample` or leave it out")
-    if pin is not None and pin.exists():
-        return _pinned(questions, pin)
     hashes = [id_hash(seed, "sample", i) for i in questions["question_id"]]
     ranked = sorted(range(len(hashes)), key=lambda row: (hashes[row], questions["question_id"][row]))
     drawn = questions[sorted(ranked[:n])]
+    if pin is not None and pin.exists():
+        return _pinned(questions, pin, drawn)
     if pin is not None and len(drawn) == n:
-        try:
-            pin.parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(pin) as file:
-                file.write(json.dumps(drawn["question_id"].to_list(), indent=0).encode())
-        except OSError as error:
-            found = f"cannot write the sample to {pin} ({error.strerror or error})"
-            raise InputError(
-                found, "a writable folder with free space", "free some space, or give another --store"
-            ) from error
+        write_pin(pin, drawn["question_id"])
     return drawn
 
 
@@ -70,8 +63,8 @@ def balanced_sample(questions: pl.DataFrame, per_label: int, n_labels: int, seed
     return questions.filter(pl.col("question_id").is_in(pl.concat(drawn)["question_id"].to_list()))
 
 
-def _pinned(questions: pl.DataFrame, pin: StorePath) -> pl.DataFrame:
-    wanted = set(json.loads(pin.read_text(encoding="utf-8")))
+def _pinned(questions: pl.DataFrame, pin: StorePath, draw: pl.DataFrame) -> pl.DataFrame:
+    wanted = read_pin(pin, draw["question_id"])
     drawn = questions.filter(pl.col("question_id").is_in(wanted))
     gone = wanted - set(drawn["question_id"])
     if gone:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import ask_user, max_cost_option, store_option
+from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
@@ -39,7 +40,7 @@ def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
     with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent)) as session:
         session.providers.say = lambda line: click.echo(line, err=True)
         for line in submit_batches(loaded, session, ask_user):
-            click.echo(line)
+            echo(line)
 
 
 @batches.command("list")
@@ -49,7 +50,7 @@ def list_batches(store: StorePath) -> None:
     from flows.planning.batch_jobs import describe_jobs
 
     for line in list(describe_jobs(store)) or [f"No batches in {store}."]:
-        click.echo(line)
+        echo(line)
 
 
 @batches.command()
@@ -60,7 +61,7 @@ def collect(store: StorePath, wait: bool) -> None:
     from flows.planning.batch_jobs import collect_jobs
 
     for line in collect_jobs(store, wait=wait):
-        click.echo(line)
+        echo(line)
 
 
 @batches.command()
@@ -78,7 +79,7 @@ def forget(part: str, store: StorePath, yes: bool) -> None:
     def confirm(loss: str) -> bool:
         return yes or click.confirm(f"Nothing more will be collected of it: {loss}. Forget it?", abort=True, err=True)
 
-    click.echo(forget_part(store, part, confirm))
+    echo(forget_part(store, part, confirm))
 
 
 @batches.command()
@@ -95,4 +96,4 @@ def cancel(store: StorePath, yes: bool) -> None:
     if n and not yes:
         click.confirm(f"Cancel {n} batches?", abort=True, err=True)
     for line in cancel_jobs(store):
-        click.echo(line)
+        echo(line)

@@ -27,6 +27,7 @@ from flows.cli.options import (
     threads_option,
 )
 from flows.cli.store import store as store_commands
+from flows.cli.terminal import echo, warnings_printed
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
@@ -43,19 +44,19 @@ class Commands(click.Group):
         from corpora.errors import InputError
 
         try:
-            with ended_as_by_ctrl_c():
+            with ended_as_by_ctrl_c(), warnings_printed():
                 return super().invoke(ctx)
         except InputError as error:
-            click.echo(f"tercet: {error}", err=True)
+            echo(f"tercet: {error}", err=True)
             ctx.exit(EXIT_INPUT)
         except KeyboardInterrupt as interrupt:
-            click.echo("tercet: interrupted; the answers so far are kept. Run the command again to continue.", err=True)
+            echo("tercet: interrupted; the answers so far are kept. Run the command again to continue.", err=True)
             ctx.exit(exit_code(interrupt))
         except OSError as error:
             # A full or read-only disk that no stage could report better; anything else is a bug, shown as one.
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
-            click.echo(
+            echo(
                 f"tercet: {error.filename or 'file'}: {error.strerror or error}; fix that and run again.",
                 err=True,
             )
@@ -132,9 +133,9 @@ def _execute(
         with Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
     if not quiet:
-        click.echo(outcome.report)
-    click.echo(outcome.line)
-    click.echo(f"Report and tables: {outcome.folder}")
+        echo(outcome.report)
+    echo(outcome.line)
+    echo(f"Report and tables: {outcome.folder}")
 
 
 @main.command()
@@ -166,9 +167,9 @@ def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
         quotes = quote(loaded, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
         planned = make_plan(loaded, kind, session)
         texts = [render_plan(planned.readers), render_quotes(quotes)]
-    click.echo("\n".join(filter(None, texts)) or "Nothing to ask: the experiment has no readers.")
+    echo("\n".join(filter(None, texts)) or "Nothing to ask: the experiment has no readers.")
     for note in planned.notes:
-        click.echo(note)
+        echo(note)
 
 
 @main.command()
@@ -181,8 +182,8 @@ def report(run: StorePath) -> None:
     from flows.run.pipeline import render_again
 
     outcome = render_again(run)
-    click.echo(outcome.report)
-    click.echo(outcome.line)
+    echo(outcome.report)
+    echo(outcome.line)
 
 
 @main.command()
@@ -195,7 +196,7 @@ def diff(runs: tuple[StorePath, StorePath]) -> None:
     """
     from flows.run.pipeline import render_difference
 
-    click.echo(render_difference(*runs))
+    echo(render_difference(*runs))
 
 
 @main.group()
@@ -224,18 +225,18 @@ def check(path: Path, limit: int) -> None:
     shown = list(islice(problems, limit))
     left_out = corpus.left_out
     for defect in left_out.defects[:limit]:
-        click.echo(f"left out: {defect.line}", err=True)
+        echo(f"left out: {defect.line}", err=True)
     if len(left_out.defects) > limit:
-        click.echo(f"left out: {len(left_out.defects) - limit} more; raise --limit to see more of them.", err=True)
+        echo(f"left out: {len(left_out.defects) - limit} more; raise --limit to see more of them.", err=True)
     for problem in shown:
-        click.echo(f"tercet: {problem}", err=True)
+        echo(f"tercet: {problem}", err=True)
     more = sum(1 for _ in problems)
     if more:
-        click.echo(f"tercet: and {more} more problems; raise --limit to see more of them.", err=True)
+        echo(f"tercet: and {more} more problems; raise --limit to see more of them.", err=True)
     if shown:
         sys.exit(EXIT_INPUT)
     rest = f"no other problems; left out: {left_out.line()}" if left_out.defects else "no problems"
-    click.echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, {rest}.")
+    echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, {rest}.")
 
 
 @main.group()
@@ -252,7 +253,7 @@ def list_models() -> None:
         here = "here" if model.path.is_file() else "-"
         size = f"{model.bytes / 1e6:.0f} MB" if model.bytes else "?"
         pinned = model.sha256[:12] or "recorded at first fetch"
-        click.echo(f"{model.name:20} {model.kind:9} {size:>8}  {here:5} {model.licence:20} {pinned}")
+        echo(f"{model.name:20} {model.kind:9} {size:>8}  {here:5} {model.licence:20} {pinned}")
 
 
 @models.command()
@@ -265,7 +266,7 @@ def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
     from labeling.models.registry import find_model
 
     for model in [find_model(name) for name in names]:
-        fetch_model(model, source, (lambda _: None) if quiet else lambda line: click.echo(line, err=True))
+        fetch_model(model, source, (lambda _: None) if quiet else lambda line: echo(line, err=True))
 
 
 @models.command("check")
@@ -285,7 +286,7 @@ def check_models(experiment: Path) -> None:
         session.providers.say = lambda line: click.echo(line, err=True)
         checks = [check_reader(reader, session) for reader in loaded.readers]
     for one in checks:
-        click.echo(one.line, err=not one.is_fine)
+        echo(one.line, err=not one.is_fine)
     if not all(one.is_fine for one in checks):
         sys.exit(EXIT_INPUT)
 
@@ -302,7 +303,7 @@ def import_modelfile(modelfile: Path, name: str | None) -> None:
 
     imported = read_modelfile(modelfile)
     for note in imported.notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     stem = modelfile.resolve().parent.name if modelfile.name == "Modelfile" else modelfile.stem
     click.echo(render_reader(imported, name or stem), nl=False)
 

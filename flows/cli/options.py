@@ -77,4 +77,6 @@ prefect_option = click.option("--prefect", is_flag=True, help="Run as a Prefect 
 
 def ask_user(question: str) -> bool:
     """Ask on a terminal; without one there is nobody to ask, and the answer is no."""
-    return sys.stdin.isatty() and click.confirm(question, err=True)
+    from results.report.visible import for_terminal
+
+    return sys.stdin.isatty() and click.confirm(for_terminal(question), err=True)

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from results.store import read_manifest
+from corpora.storage import read_frame
+from results.store.finished import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "results" / "published"
@@ -80,9 +79,9 @@ def _finding(folder: Path, manifest: Mapping[str, Any]) -> str:
 
 def _of_gold(folder: Path) -> str:
     """What the gold sets of a run keep, and how many of its readers are qualified."""
-    golds = pl.read_parquet(folder / "gold.parquet").partition_by("reader")
+    golds = read_frame(folder / "gold.parquet").partition_by("reader")
     kept = [int(gold["kept"].sum()) for gold in golds]
-    qualified = int(pl.read_parquet(folder / "labelers.parquet")["qualified"].sum())
+    qualified = int(read_frame(folder / "labelers.parquet")["qualified"].sum())
     return (
         f"the gold sets of {len(kept)} readers keep {min(kept)} to {max(kept)} of {max(map(len, golds))} questions; "
         f"{qualified or 'none'} of the readers {'are' if qualified > 1 else 'is'} shown to beat always giving the "

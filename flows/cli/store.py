@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import EXIT_INPUT, store_option
+from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
@@ -46,10 +47,8 @@ def check(store: StorePath, sets_aside: bool) -> None:
             then = f"set aside as {set_aside(damage)}: {damage.effect}"
         else:
             then = f"once it is set aside, {damage.effect}"
-        click.echo(f"tercet: {damage.path}: {damage.found}; {then}.", err=True)
+        echo(f"tercet: {damage.path}: {damage.found}; {then}.", err=True)
     if n_damaged and not sets_aside:
-        click.echo(
-            f"tercet: {n_damaged} damaged; restore from a backup, or run this command with --set-aside.", err=True
-        )
+        echo(f"tercet: {n_damaged} damaged; restore from a backup, or run this command with --set-aside.", err=True)
         sys.exit(EXIT_INPUT)
-    click.echo(f"{store}: {f'{n_damaged} set aside' if n_damaged else 'nothing is damaged'}.")
+    echo(f"{store}: {f'{n_damaged} set aside' if n_damaged else 'nothing is damaged'}.")

@@ -32,6 +32,7 @@ def check_reader(reader: ReaderConfig, session: Session) -> Check:
 
 
 def _look_here(reader: ReaderConfig, session: Session) -> Check:
+    session.readers.verify(reader.model)
     return Check(True, f"{reader.label}: on this machine, sha256 {session.readers.sha256(reader.model)[:12]}")
 
 

@@ -20,7 +20,7 @@ from results.advice.advice import Advice, manifest_entries
 from results.advice.guards import labeler_warnings, left_out_warnings
 from results.advice.without_sweep import best_reader, kept_gold
 from results.settings import names_in
-from results.store import machine
+from results.store.run_folder import machine
 
 
 def all_inputs(labeled: Labeled, compared: Compared | None) -> dict[str, str]:

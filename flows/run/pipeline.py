@@ -28,7 +28,8 @@ from results.report.documents import draw_plots, render_documents
 from results.report.html.page import HTML_REPORT, render_html
 from results.report.plots.plot import Plot
 from results.report.text.report import render_agreement, render_report
-from results.store import REPORT, RunFolder, check_format, read_manifest, read_tables
+from results.store.finished import REPORT, check_format, read_manifest, read_tables
+from results.store.run_folder import RunFolder
 from retrieval.embedding.unknown_tokens import Unread
 
 

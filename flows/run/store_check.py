@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from corpora.damage import Damage
+from corpora.shaping.pins import damaged_pins
 from flows.session.workspace import Workspace
 from labeling.votes.ledger_check import damaged_votes
+from results.store.finished import damaged_runs
+from retrieval.embedding.vector_cache import damaged_vectors
 
 Checker = Callable[[Workspace], Iterator[Damage]]
 
@@ -16,8 +19,23 @@ def check_votes(workspace: Workspace) -> Iterator[Damage]:
     return damaged_votes(workspace.ledger, workspace.spool)
 
 
+def check_vectors(workspace: Workspace) -> Iterator[Damage]:
+    """The embedding cache."""
+    return damaged_vectors(workspace.embeddings)
+
+
+def check_pins(workspace: Workspace) -> Iterator[Damage]:
+    """The pinned samples."""
+    return damaged_pins(workspace.samples)
+
+
+def check_runs(workspace: Workspace) -> Iterator[Damage]:
+    """The finished runs: their manifests and tables."""
+    return damaged_runs(workspace.root)
+
+
 # Each looks through one kind of files, and changes nothing.
-CHECKERS: tuple[Checker, ...] = (check_votes,)
+CHECKERS: tuple[Checker, ...] = (check_votes, check_vectors, check_pins, check_runs)
 
 
 def find_damage(workspace: Workspace) -> Iterator[Damage]:

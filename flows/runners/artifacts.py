@@ -17,6 +17,8 @@ from flows.runners.names import REPORTS, slug
 from flows.stages.runner import Finished
 from results.report.html.page import HTML_REPORT
 from results.report.plots.plot import Plot
+from results.report.text.literal import literal
+from results.report.text.markdown import code
 from results.settings import CELL, CUT, cuts_in
 
 MOST_BYTES = 700_000  # per plot: the UI shows pictures of less than 1 MB, in base64
@@ -32,9 +34,10 @@ SCORES = {
 
 def show_run(finished: Finished) -> None:
     """Publish the artifacts of a finished run; they belong to the flow run that is under way."""
-    name, line = slug(finished.folder.name), finished.line
+    name, line = slug(finished.folder.name), literal(finished.line)
     address = report_address(finished.folder)
-    place = f"[The whole report]({address})" if address else f"The whole report: `{finished.folder / HTML_REPORT}`"
+    file = code(literal(str(finished.folder / HTML_REPORT)))
+    place = f"[The whole report]({address})" if address else f"The whole report: {file}"
     body = f"{place}\n\n{without_pictures(finished.report)}"
     create_markdown_artifact(key=f"{name}-verdict", markdown=body, description=line)
     if address:
@@ -42,9 +45,10 @@ def show_run(finished: Finished) -> None:
     for kind, rows, title in shown_tables(finished.tables):
         create_table_artifact(key=f"{name}-{kind}", table=rows, description=title)
     for plot, picture in drawn(finished.plots):
-        shown = f"![{plot.title}](data:image/png;base64,{base64.b64encode(picture).decode()})\n\n{plot.description}"
+        title = literal(plot.title)
+        shown = f"![{title}](data:image/png;base64,{base64.b64encode(picture).decode()})\n\n{literal(plot.description)}"
         key = f"{name}-{slug(plot.file.removesuffix('.svg'))}"
-        create_markdown_artifact(key=key, markdown=f"## {plot.title}\n\n{shown}", description=plot.title)
+        create_markdown_artifact(key=key, markdown=f"## {title}\n\n{shown}", description=title)
 
 
 def report_address(folder: StorePath) -> str | None:

@@ -16,6 +16,8 @@ from prefect.exceptions import ObjectNotFound
 from flows.runners.heartbeats import show_life
 from flows.runners.names import slug
 from flows.stages.progress import Advance, Quiet
+from results.report.text.literal import literal
+from results.report.visible import for_terminal
 
 UPDATE_SECONDS = 2.0  # between two updates: each is a call to the server
 # The server is away for a moment, or the run was deleted in the UI: neither stops the work.
@@ -29,7 +31,7 @@ class Live(Quiet):
 
     def say(self, line: str) -> None:
         """Log the line."""
-        get_run_logger().info(line)
+        get_run_logger().info(for_terminal(line))
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Advance]:
@@ -49,7 +51,7 @@ class _Shown:
         self._recent = deque([(self._started, 0)], maxlen=RECENT)
         self._artifact: Any = None
         with suppress(*AWAY):
-            self._artifact = create_progress_artifact(0.0, key=slug(f"progress-{name}"), description=name)
+            self._artifact = create_progress_artifact(0.0, key=slug(f"progress-{name}"), description=literal(name))
 
     def advance(self, steps: int) -> None:
         self.done += steps

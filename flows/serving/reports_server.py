@@ -17,7 +17,7 @@ from pathlib import Path
 from corpora.storage import StorePath
 from flows.serving.access import LOOPBACK, OWN_HOSTS, is_secret
 from results.report.html.page import HTML_REPORT
-from results.store import MANIFEST
+from results.store.finished import MANIFEST
 
 _PATH = re.compile(rf"/([A-Za-z0-9][A-Za-z0-9_.-]*)/{re.escape(HTML_REPORT)}")
 _ENTER = "/enter"

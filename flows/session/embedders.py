@@ -6,7 +6,7 @@ from pathlib import Path
 
 from corpora.errors import InputError
 from corpora.storage import sha256_text
-from labeling.models.registry import file_digest, find_model, registry, resolve_model
+from labeling.models.registry import file_digest, find_model, registry, resolve_model, verify_again
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.hub import hub_folder, is_hub_id
 
@@ -32,13 +32,32 @@ def find_embedder(config: EmbedderConfig) -> tuple[Path, str]:
     return folder, weights_digest(folder)
 
 
+def verify_weights(folder: Path, sha256: str) -> None:
+    """Read the weights again before they are used; see `verify_again`.
+
+    Raises:
+        InputError: they do not have the digest any more.
+    """
+    files = weight_files(folder)
+    if len(files) == 1:
+        verify_again(files[0], sha256)
+        return
+    for file in files:
+        verify_again(file, file_digest(file))
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of a model folder's weights."""
+    return sorted(folder.glob("model*.safetensors"))
+
+
 def weights_digest(folder: Path) -> str:
     """Digest of a model folder's weights; of several files, the digest of their digests.
 
     Raises:
         InputError: the folder holds no weights.
     """
-    files = sorted(folder.glob("model*.safetensors"))
+    files = weight_files(folder)
     if not files:
         raise InputError(
             f"no {folder / 'model.safetensors'}", "a sentence-transformers folder", "check the path of the embedder"

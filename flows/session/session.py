@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
 from corpora.storage import files_in
-from flows.session.embedders import find_embedder
+from flows.session.embedders import find_embedder, verify_weights
 from flows.session.kernel_choices import KernelChoices, Repack
 from flows.session.providers import Providers
 from flows.session.workspace import Workspace
@@ -39,7 +40,9 @@ def open_embedder(config: EmbedderConfig, workspace: Workspace) -> Embedder:
         InputError: as `find_embedder`, or the model cannot embed as the config says.
     """
     # Conversions lie with the fetched models: one serves every store of this machine.
-    return Embedder(config, *find_embedder(config), workspace.embeddings, cache_folder() / "converted")
+    folder, sha256 = find_embedder(config)
+    verify = partial(verify_weights, folder, sha256)
+    return Embedder(config, folder, sha256, workspace.embeddings, cache_folder() / "converted", verify)
 
 
 class Session:

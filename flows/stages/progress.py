@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from results.report.visible import for_terminal
+
 Advance = Callable[[int], None]
 
 
@@ -50,7 +52,7 @@ class Bars:
         from rich.progress import Progress as Rich
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -60,7 +62,7 @@ class Bars:
             yield self._lines(name, total)
             return
         with Rich(*columns, console=self._console) as rich:
-            task = rich.add_task(name, total=total)
+            task = rich.add_task(for_terminal(name), total=total)
             yield lambda steps: rich.advance(task, steps)
 
     def _lines(self, name: str, total: int) -> Advance:
@@ -77,4 +79,4 @@ class Bars:
 
     def say(self, line: str) -> None:
         """Print the line to standard error."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(for_terminal(" ".join(line.splitlines())), highlight=False, markup=False, soft_wrap=True)

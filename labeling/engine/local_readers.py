@@ -12,7 +12,7 @@ from labeling.engine.llama import LlamaModel
 from labeling.engine.machine.kernels import KernelChoice, Kernels
 from labeling.engine.machine.trial import prove_loadable
 from labeling.engine.vocabulary import Vocabulary
-from labeling.models.registry import ModelFile, resolve_model
+from labeling.models.registry import ModelFile, resolve_model, verify_again
 from labeling.prompting.labeler import LabelerConfig, Scoring
 from labeling.votes.vote import Labeler
 
@@ -25,6 +25,14 @@ class Readers(Protocol):
 
         Raises:
             InputError: the model is unknown, missing, or its bytes have another digest than the registry's.
+        """
+        ...
+
+    def verify(self, model: str) -> None:
+        """Read a model's file, whose digest may be remembered from an earlier day.
+
+        Raises:
+            InputError: as in `sha256`; also if its bytes have changed since.
         """
         ...
 
@@ -74,11 +82,19 @@ class LocalReaders:
         self._files: dict[str, ModelFile] = {}
         self._scoring: dict[tuple[str, LabelSet], Scoring] = {}
         self._chosen: dict[str, KernelChoice] = {}
+        self._verified: set[Path] = set()
         self._loaded: _Loaded | None = None
 
     def sha256(self, model: str) -> str:
         """Digest of a model's file, which is read once."""
         return self._file(model).sha256
+
+    def verify(self, model: str) -> None:
+        """Read a model's file from end to end, once."""
+        file = self._file(model)
+        if file.path not in self._verified:
+            verify_again(file.path, file.sha256)
+            self._verified.add(file.path)
 
     def n_bytes(self, model: str) -> int:
         """Size of a model's file."""
@@ -129,6 +145,7 @@ class LocalReaders:
         key = (file.path, config.num_ctx, config.threads, config.n_batch, choice.repack)
         if self._loaded is None or self._loaded.key != key:
             self.close()
+            self.verify(config.model)
             model = LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch, repack=choice.repack)
             self._loaded = _Loaded(key, model)
         self._chosen[config.model] = choice

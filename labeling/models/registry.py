@@ -166,6 +166,21 @@ def verify(model: Model, path: Path) -> str:
     return digest
 
 
+def verify_again(path: Path, sha256: str) -> None:
+    """Read a file whose digest was only remembered: a bit that flips on the disk changes neither its size nor its time.
+
+    Raises:
+        InputError: the file does not have the digest any more.
+    """
+    digest = sha256_file(path)
+    if digest != sha256:
+        raise InputError(
+            f"{path} is damaged: it has sha256 {digest}, and nobody has written to it since it had another",
+            f"sha256 {sha256}",
+            "delete it and fetch or copy it again",
+        )
+
+
 def file_digest(path: Path) -> str:
     """Sha256 of a large file, remembered in the cache folder by path, size and modification time."""
     stat = path.stat()

@@ -14,6 +14,7 @@ from results.report.plots.plot import Plot, described, plot_risk_coverage, plot_
 from results.report.plots.sweep_plots import plot_accuracy, plot_retrieval
 from results.report.text.corpus import LEFT_OUT_FILE, left_out_frames, left_out_section
 from results.report.text.labelers import CURVES_PLOT, EXCLUDED_FILE, RISK_PLOT
+from results.report.text.literal import literal, literal_tables
 from results.report.text.markdown import Tables, code, share, table
 from results.report.text.report import labeler_marks, mark_tables
 
@@ -71,7 +72,8 @@ def _labeler_plots(tables: Tables, marks: Mapping[str, str]) -> list[Plot]:
 
 def render_excluded(name: str, tables: Tables, marks: Mapping[str, str]) -> str:
     """Every question that is not in the gold set, by reader and reason, with its votes; none is left out."""
-    parts = [f"# {name}: questions that are not in the gold set"]
+    tables, marks = literal_tables(tables), {literal(reader): mark for reader, mark in marks.items()}
+    parts = [f"# {literal(name)}: questions that are not in the gold set"]
     header = ["question", "text", "votes", "reference", "P(unanimous)"]
     for (reader, reason), rows in excluded_questions(tables).group_by("reader", "reason", maintain_order=True):
         body = [

@@ -1,12 +1,15 @@
 """Text from a corpus or a config, made safe to show: what cannot be seen, or acts on its surroundings, is spelt out.
 
-HTML and SVG do not allow most control characters, and an override of the writing direction would reverse the text that
-follows it.
+HTML and SVG do not allow most control characters, a terminal obeys them, and an override of the writing direction would
+reverse the text that follows it.
 """
 
 from __future__ import annotations
 
-import polars as pl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _KEPT = "\t\n\r"
 _DIRECTION = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -23,7 +26,15 @@ def visible(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_SPELT)
 
 
+def for_terminal(text: str) -> str:
+    """The text as a terminal may be given it: visible, and no carriage return lets one line overwrite another."""
+    return visible(text).replace("\r\n", "\n").replace("\r", "␍")
+
+
 def visible_frame(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with every text column made visible; nested columns stay as they are."""
+    # Imported here: a message of the command line needs no tables.
+    import polars as pl
+
     columns = [name for name, kind in frame.schema.items() if kind == pl.String]
     return frame.with_columns(pl.col(columns).map_elements(visible, return_dtype=pl.String)) if columns else frame

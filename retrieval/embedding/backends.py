@@ -7,6 +7,8 @@ that we use. So only the transformer itself is converted; the rest (tokenizing, 
 from __future__ import annotations
 
 import importlib
+import json
+import logging
 import os
 import shutil
 import sys
@@ -22,7 +24,7 @@ import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from corpora.errors import InputError
 from corpora.storage import sha256_file, sha256_text
@@ -32,6 +34,9 @@ from retrieval.embedding.model_folder import ONNX_FILE
 
 Inputs = dict[str, npt.NDArray[np.int64]]
 Run = Callable[[Inputs], npt.NDArray[np.float32]]
+
+DIGESTS = "digests.json"  # beside the files of a converted model: their sha256, by name
+LOG = logging.getLogger("tercet")
 
 
 def load_encoder(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> Encoder:
@@ -46,7 +51,7 @@ def load_encoder(config: EmbedderConfig, folder: Path, weights: str, converted: 
     Raises:
         InputError: the folder's files do not make up a model, or the backend cannot run this kind of model.
     """
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no annotation there
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no annotation there
     try:
         # In float32 whatever the file holds: the config decides the precision. Only torch uses a GPU.
         model = SentenceTransformer(
@@ -185,18 +190,25 @@ def _onnx(model: torch.nn.Module, converted: Path, folder: Path) -> Run:
 
 
 def _keep(target: Path, convert: Callable[[Path], None]) -> Path:
-    """The folder of a converted model, made once for all processes; its name identifies its content."""
-    if target.is_dir():
+    """The folder of a converted model, made once for all processes; its name identifies its content.
+
+    It lists the digests of its files; where one differs, the model is converted again.
+    """
+    if _is_intact(target):
         return target
+    if target.is_dir():
+        LOG.warning("%s is damaged, or of an older version: the embedder is converted again.", target)
     partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
     try:
         partial.mkdir(parents=True)
         convert(partial)
-        if not target.is_dir():
+        (partial / DIGESTS).write_text(json.dumps(_digests(partial)), encoding="utf-8")
+        if not _is_intact(target):
+            shutil.rmtree(target, ignore_errors=True)
             partial.rename(target)
     except OSError as error:
         # Another process may have been first: its folder will do.
-        if not target.is_dir():
+        if not _is_intact(target):
             raise InputError(
                 f"cannot save the converted embedder in {target.parent} ({error})",
                 "a writable folder with free space",
@@ -205,6 +217,19 @@ def _keep(target: Path, convert: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def _is_intact(folder: Path) -> bool:
+    """Whether a converted model is as it was saved; an older version listed no digests."""
+    try:
+        listed = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(listed == _digests(folder))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {file.name: sha256_file(file) for file in sorted(folder.iterdir()) if file.name != DIGESTS}
 
 
 def _example() -> dict[str, torch.Tensor]:

@@ -39,14 +39,16 @@ class Embedder:
         sha256: digest of its weights.
         cache: folder of the embedding cache.
         converted: folder for models converted for a backend; None for one next to the cached embeddings.
+        before_loading: called before the weights are read, to check that they are still those of the digest.
 
     Raises:
         InputError: the backend's package is missing, the model cannot do late chunking, or a prompt fills its window.
     """
 
     def __init__(
-        self, config: EmbedderConfig, folder: Path, sha256: str, cache: StorePath, converted: Path | None = None
-    ) -> None:
+        self, config: EmbedderConfig, folder: Path, sha256: str, cache: StorePath, converted: Path | None = None,
+        before_loading: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         check_installed(config)
         if config.late:
             check_late(folder)
@@ -58,6 +60,7 @@ class Embedder:
         for role in self.prompts:
             self._check_room(role)
         self.n_embedded = 0
+        self._before_loading = before_loading
         self._converted = converted or require_folder(cache, "models to convert") / "converted"
         model = fingerprint(folder, config, sha256)
         # Roles with the same prompt share their vectors.
@@ -237,6 +240,7 @@ class Embedder:
 
     @cached_property
     def _encoder(self) -> Encoder:
+        self._before_loading()
         return _load(self.config, self.folder, self.sha256, self._converted)
 
     def _counts(self, texts: Mapping[str, str], role: Role) -> dict[str, int]:

@@ -5,7 +5,7 @@ import pytest
 from flows.cli.readme import OVERVIEW, PUBLISHED, README, render_full, render_short, rewrite
 from flows.run.pipeline import render_again
 from flows.session.experiment import EXPERIMENTS, load_experiment
-from results.store import REPORT
+from results.store.finished import REPORT
 
 RUNS = sorted(manifest.parent for manifest in PUBLISHED.glob("*/manifest.json"))
 

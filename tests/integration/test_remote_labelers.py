@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from labeling.models.registry import find_model
-from results.store import read_manifest, read_tables
+from results.store.finished import read_manifest, read_tables
 from tests.conftest import needs_model
 from tests.doubles.provider import ProviderDouble
 

@@ -7,10 +7,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import polars as pl
 import pytest
 
+from corpora.storage import files_in, store_path
 from labeling.votes.vote import KEY
+from results.store.finished import read_manifest, read_tables
+from results.store.run_folder import RunFolder
+from retrieval.embedding.vector_cache import VectorCache
 from tests.conftest import needs_model, write_experiment, write_remote
 from tests.doubles.provider import ProviderDouble
 from tests.processes import free_port
@@ -18,6 +23,7 @@ from tests.processes import free_port
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 boto3 = pytest.importorskip("boto3")
 moto_server = pytest.importorskip("moto.server")
+S3FileSystem = pytest.importorskip("s3fs").S3FileSystem
 STORE = "s3://bucket/some/runs"
 
 
@@ -114,6 +120,37 @@ def test_a_server_of_ones_own_is_asked_there(bucket, tmp_path):
         experiment = write_remote(tmp_path / "far.toml", remote)
         finish("label", experiment, "--store", store, "--quiet", environment=environment)
     assert len(votes(s3, store)) == 18
+
+
+def test_a_store_with_signs_of_patterns_holds_runs_votes_and_vectors_of_its_own(bucket, monkeypatch):
+    s3, environment = bucket
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    S3FileSystem.clear_instance_cache()
+    frame = pl.DataFrame({"a": [1, 2]})
+    for number, name in enumerate(("st1", "st[1]")):
+        root = store_path(f"s3://bucket/{name}")
+        VectorCache(root / "embeddings" / "x").write([f"{number:064x}"], np.eye(1, 4, dtype=np.float32))
+        for session in ("first", "again"):
+            run = RunFolder(root, "demo", {}, {})
+            with run.held():
+                run.begin()
+                run.write_table("cells", frame.with_columns(pl.lit(name + session)))
+                run.seal(run.complete({"name": "demo", "kind": "run"}, {"started": session}))
+            manifest = read_manifest(run.path)
+            assert [one["started"] for one in manifest["sessions"]] == ["first", "again"][: 1 + (session == "again")]
+            assert read_tables(run.path, manifest)["cells"]["literal"].to_list() == [name + session] * 2
+    assert VectorCache(root / "embeddings" / "x").missing([f"{0:064x}", f"{1:064x}"]) == {f"{0:064x}"}
+    listed = [one["Key"] for one in s3.list_objects_v2(Bucket="bucket", Prefix="st[1]/")["Contents"]]
+    assert sorted(key.rpartition("/")[2] for key in listed if "embeddings" not in key) == [
+        "cells.parquet",
+        "manifest.json",
+    ]
+    (shard,) = files_in(root / "embeddings" / "x", "*.parquet")
+    with shard.open("wb") as file:
+        file.write(b"damaged")
+    assert VectorCache(root / "embeddings" / "x").missing([f"{1:064x}"]) == {f"{1:064x}"}
+    assert not shard.exists()
 
 
 def test_a_bucket_that_is_not_there_is_one_line(bucket, tmp_path):

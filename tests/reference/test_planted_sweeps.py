@@ -1,4 +1,4 @@
-"""Over many simulated sweeps with drawn scores, the ladder finds what was planted, intervals cover it, no size is made up.
+"""Over many sweeps with drawn scores, the ladder finds what was planted, intervals cover it, and no size is made up.
 
 Cells of a replicate share their questions, so that Monte Carlo error is taken between replicates: 120 of them know the
 coverage pooled over 16 cells to about .7 points, and that of the few slopes to two. Coverage must lie within 93 to

@@ -31,6 +31,7 @@ LEAST = {
     "num_predict": (1, "an answer without limit, or as long as the context"),
     "seed": (0, "another seed every time"),
 }
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")  # controls, and marks of the direction
 LEFT_OUT = {
     "adapter": "Tercet loads no adapters, so the base model answers",
     "message": "Tercet's prompts hold no earlier conversation",
@@ -133,8 +134,12 @@ def render_reader(imported: Imported, name: str) -> str:
 
 
 def _toml_text(text: str) -> str:
-    # JSON escapes what a basic string of TOML must escape, except the delete character.
-    lines = [json.dumps(line, ensure_ascii=False)[1:-1].replace("\x7f", "\\u007f") for line in text.split("\n")]
+    # JSON escapes what a basic string of TOML must escape, except the delete character. What a terminal would act upon
+    # is escaped too: the section is printed.
+    lines = [
+        _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(line, ensure_ascii=False)[1:-1])
+        for line in text.split("\n")
+    ]
     return f'"{lines[0]}"' if len(lines) == 1 else "\n".join(['"""', *lines]) + '"""'
 
 

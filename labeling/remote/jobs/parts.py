@@ -21,6 +21,7 @@ from typing import Any, Literal
 import polars as pl
 
 from corpora.errors import InputError
+from corpora.storage import read_frame, write_frame
 from labeling.prompting.labeler import LabelerConfig
 from labeling.remote.requests import batch_line, output_limit
 from labeling.remote.spending import Usage, estimate, estimate_body
@@ -108,7 +109,7 @@ class Part:
 
     def vote_keys(self) -> dict[str, VoteKey]:
         """The keys of the votes that its requests ask for, by custom id."""
-        frame = pl.read_parquet(self.folder / KEYS)
+        frame = read_frame(self.folder / KEYS)
         keys = (VoteKey(*row) for row in frame.select(VoteKey._fields).iter_rows())
         return {key.id: key for key in keys}
 
@@ -235,7 +236,7 @@ class _PartWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            pl.DataFrame(self.keys, schema=_KEYS, orient="row").write_parquet(self._making / KEYS)
+            write_frame(self._making / KEYS, pl.DataFrame(self.keys, schema=_KEYS, orient="row"))
             write_json(self._making / STATE, part.as_json())
             self._making.rename(part.folder)
         except (OSError, pl.exceptions.ComputeError) as error:

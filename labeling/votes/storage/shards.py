@@ -10,9 +10,8 @@ from typing import NamedTuple, get_args
 
 import polars as pl
 
-from corpora.damage import Damage, DamageError
+from corpora.damage import Damage, DamageError, digest_in, read_sealed, seal, write_sealed
 from corpora.schema import LabelSet
-from corpora.sealed import digest_in, read_sealed, seal, write_sealed
 from corpora.storage import StorePath, files_in
 from labeling.votes.vote import VOTES, Arm, Failure, Vote, votes_frame
 

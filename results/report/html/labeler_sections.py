@@ -9,7 +9,7 @@ import polars as pl
 
 from results.report.documents import excluded_questions
 from results.report.html.blocks import Block, Limits, Prose, Section, Shelf, Table, head_of
-from results.report.html.prose import literal, literal_values, split_section
+from results.report.html.prose import split_section
 from results.report.plots.plot import thinned
 from results.report.text.comparison import corpora_section, speed_section
 from results.report.text.labelers import (
@@ -25,18 +25,17 @@ from results.report.text.labelers import (
     slice_section,
     unanimity_section,
 )
+from results.report.text.literal import literal_tables, literal_values
 from results.report.text.markdown import UNKNOWN, Tables, interval, marked, share
-from results.report.text.report import compared_sections, mark_tables
+from results.report.text.report import compared_sections, labeler_marks, mark_tables
 from results.report.text.session import remote_section
 
 REPORT = "report.md"
 
 
-def labeler_sections(
-    manifest: Mapping[str, Any], tables: Tables, marks: Mapping[str, str], shelf: Shelf, limits: Limits
-) -> list[Section]:
+def labeler_sections(manifest: Mapping[str, Any], tables: Tables, shelf: Shelf, limits: Limits) -> list[Section]:
     """Every section on readers whose frames are present and not empty."""
-    shown = mark_tables(literal(tables), marks)
+    shown = _written(tables)
     written = {name: frame for name, frame in shown.items() if not frame.is_empty()}
     renders: dict[str, Callable[[Tables], str]] = {
         "labelers": labeler_section,
@@ -62,13 +61,19 @@ def labeler_sections(
     return [_section(name, text, shelf, limits, tables) for name, text in found]
 
 
+def _written(tables: Tables) -> dict[str, pl.DataFrame]:
+    """The tables as the Markdown report writes them."""
+    written = literal_tables(tables)
+    return mark_tables(written, labeler_marks(written))
+
+
 def excluded_section(tables: Tables, marks: Mapping[str, str], limits: Limits) -> Section:
     """What the filter keeps, why questions are excluded, and the first of these."""
     is_any = not tables["gold"]["kept"].all()
     blocks: list[Block] = []
     title = "What the filter keeps"
     if "consensus" in tables:
-        text = consensus_section(mark_tables(literal(tables), marks), has_excluded=is_any)
+        text = consensus_section(_written(tables), has_excluded=is_any)
         title, html = split_section(text)
         blocks.append(Prose(html))
     if is_any:

@@ -19,7 +19,7 @@ from results.report.html.blocks import Block, Examples, Heading, Limits, Prose, 
 from results.report.html.corpus_sections import corpus_sections
 from results.report.html.example_view import view_example
 from results.report.html.labeler_sections import excluded_section, labeler_sections
-from results.report.html.prose import literal_values, split_section
+from results.report.html.prose import split_section
 from results.report.html.sweep_sections import (
     accuracy_section,
     class_section,
@@ -31,6 +31,7 @@ from results.report.html.sweep_sections import (
     verdict_section,
 )
 from results.report.plots.plot import Plot
+from results.report.text.literal import literal_values
 from results.report.text.markdown import Tables, marked
 from results.report.text.reading import looks_section, temperature_section
 from results.report.text.report import labeler_marks, legend_of, mark_tables
@@ -41,8 +42,7 @@ from results.settings import cut_of
 
 def made_section(manifest: Mapping[str, Any]) -> Section:
     """Sessions as in the Markdown report, then digests and seeds as in the manifest."""
-    written = dict(manifest) | {"sessions": literal_values(manifest["sessions"])}
-    title, html = split_section(made_markdown(written))
+    title, html = split_section(made_markdown(literal_values(manifest)))
     blocks: list[Block] = [Prose(html)]
     digests = [
         *_leaves(manifest.get("readers", {}), "reader"),
@@ -142,7 +142,7 @@ def _sections(
         sections.append(pareto_section(shown, shelf, limits))
     if "interactions" in shown:
         sections.append(interaction_section(shown, shelf, limits))
-    sections += labeler_sections(manifest, tables, marks, shelf, limits)
+    sections += labeler_sections(manifest, tables, shelf, limits)
     sections += _details(tables, shown, marks, verdicts, limits)
     return [*sections, *corpus_sections(manifest, tables, limits), made_section(manifest)]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from results.report.text.literal import literal_frame
 from results.report.text.markdown import UNKNOWN, Tables, code, count, interval, p_value, share, table
 
 
@@ -17,7 +18,7 @@ def render_agreement(agreement: pl.DataFrame) -> str:
     body = [
         [row["table"], row["reader"], str(row["n"]), str(row["only_in_one"]), str(row["differ"]),
          share(row["largest_margin"]), share(row["largest_change"])]
-        for row in agreement.iter_rows(named=True)
+        for row in literal_frame(agreement).iter_rows(named=True)
     ]  # fmt: skip
     return table(header, body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,12 @@ def p_value(value: float | None, equals: str = "") -> str:
 
 
 def code(value: str | None) -> str:
-    """A label as code, or a dash."""
+    """A literal text as code, or a dash for what is unknown; code shows no escapes, so one that needs them is none."""
     if value is None:
         return UNKNOWN
-    return f"`` {value} ``" if "`" in value else f"`{value}`"
+    plain = value.replace("\\`", "`")
+    if any(escape in plain for escape in ("\\", "&lt;", "&amp;")):
+        return value
+    # A longer row of backticks than any in it is its fence.
+    ticks = max(map(len, re.findall("`+", plain)), default=0)
+    return f"{'`' * (ticks + 1)} {plain} {'`' * (ticks + 1)}" if ticks else f"`{plain}`"

@@ -27,6 +27,7 @@ from results.report.text.labelers import (
     unanimity_section,
 )
 from results.report.text.ladder import interaction_section, ladder_section
+from results.report.text.literal import literal_tables, literal_values
 from results.report.text.markdown import Tables
 from results.report.text.reading import looks_section, temperature_section
 from results.report.text.session import made_section, remote_section
@@ -46,6 +47,7 @@ def render_report(manifest: Mapping[str, Any], tables: Tables) -> str:
         manifest: content of `manifest.json`; `recommendations` and `retrieval` may be missing.
         tables: frames by name; a section appears where its frames are present.
     """
+    manifest, tables = literal_values(manifest), literal_tables(tables)
     marks = labeler_marks(tables)
     marked = mark_tables(tables, marks)
     has_excluded = not tables["gold"]["kept"].all() if "gold" in tables else False

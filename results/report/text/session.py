@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from results.report.text.markdown import UNKNOWN, table
+from results.report.text.markdown import UNKNOWN, code, table
 
 
 def remote_section(frame: pl.DataFrame) -> str:
@@ -43,8 +43,8 @@ def made_section(manifest: Mapping[str, Any]) -> str:
     corpus = manifest["corpus"]
     lines = [
         "## How this was made",
-        f"Corpus `{corpus['name']}`: {corpus['documents']} documents, {corpus['questions']} questions asked (split "
-        f"`{corpus['split']}`). Tercet {manifest['packages']['tercet']}, llama-cpp-python "
+        f"Corpus {code(corpus['name'])}: {corpus['documents']} documents, {corpus['questions']} questions asked (split "
+        f"{code(corpus['split'])}). Tercet {manifest['packages']['tercet']}, llama-cpp-python "
         f"{manifest['packages']['llama-cpp-python']}. The config, and the digests of inputs, models, prompts and "
         "tables, are in `manifest.json`. Votes and embeddings that a session found in the store cost it nothing.",
     ]

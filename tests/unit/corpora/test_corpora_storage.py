@@ -9,10 +9,14 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.storage import (
+    entries,
     files_in,
     is_folder,
+    move,
     open_store,
     read_frame,
+    read_frames,
+    remove,
     remove_leftovers,
     require_folder,
     store_path,
@@ -97,3 +101,39 @@ def test_what_killed_processes_left_is_removed_and_what_others_are_writing_is_no
     assert {file.name for file in left.parent.iterdir()} == set(names[1:])
     remove_leftovers(tmp_path / "not there yet")
     remove_leftovers(store_path("memory://not/a/folder"))
+
+
+# Names that Polars and fsspec take for patterns: `st[1]` matches `st1`, and not itself.
+SIGNS = ("st[1]", "st*", "st?", "st[!1]", "{st1,st2}", "~st", "a=b", "**", "%5B")
+
+
+@pytest.mark.parametrize("name", SIGNS)
+def test_a_name_is_no_pattern(store, name):
+    for folder, value in ((store / "st1", 1), (store / name, 2)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, times in (("docs1.parquet", 1), ("docs[1].parquet", 10)):
+            write_frame(folder / file, pl.DataFrame({"a": [value * times]}))
+    named, other = store / name, store / "st1"
+    assert [file.name for file in files_in(named, "*.parquet")] == ["docs1.parquet", "docs[1].parquet"]
+    assert read_frame(named / "docs[1].parquet")["a"].to_list() == [20]
+    assert read_frames(files_in(named, "docs1.*"))["a"].to_list() == [2]
+    move(named / "docs[1].parquet", named / "moved[1].parquet")
+    remove(named / "docs1.parquet")
+    assert [file.name for file in entries(named)] == ["moved[1].parquet"]
+    remove(named)
+    assert not files_in(named, "*")
+    assert [read_frame(file)["a"].item() for file in files_in(other, "*")] == [1, 10]
+
+
+def test_what_is_not_there_is_removed_already(store):
+    remove(store / "nothing")
+    assert entries(store / "nothing") == []
+
+
+def test_a_link_is_removed_and_what_it_points_to_is_not(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "file").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    remove(tmp_path / "link")
+    assert [file.name for file in tmp_path.iterdir()] == ["theirs"]
+    assert (tmp_path / "theirs" / "file").read_text() == "kept"

@@ -1,10 +1,12 @@
 """An embedder is found by registry name, folder or hub id; its weights have one digest."""
 
+import os
+
 import pytest
 
 from corpora.errors import InputError
 from corpora.storage import sha256_file, sha256_text
-from flows.session.embedders import find_embedder, weights_digest
+from flows.session.embedders import find_embedder, verify_weights, weights_digest
 from retrieval.embedding.embedder_config import EmbedderConfig
 
 
@@ -32,3 +34,19 @@ def test_a_folder_without_weights_is_one_line(tmp_path):
 def test_what_is_no_embedder_is_one_line(name, told):
     with pytest.raises(InputError, match=told):
         find_embedder(EmbedderConfig(model=name))
+
+
+@pytest.mark.parametrize("n_files", [1, 2])
+def test_a_bit_that_flips_in_the_weights_is_noticed_before_they_are_used(tmp_path, monkeypatch, n_files):
+    monkeypatch.setenv("TERCET_CACHE", str(tmp_path / "cache"))
+    files = [tmp_path / f"model-{at}.safetensors" for at in range(n_files)]
+    for file in files:
+        file.write_bytes(b"weights of " + file.name.encode())
+    digest = weights_digest(tmp_path)
+    verify_weights(tmp_path, digest)
+    before = files[-1].stat()
+    files[-1].write_bytes(b"Weights of " + files[-1].name.encode())
+    os.utime(files[-1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert weights_digest(tmp_path) == digest, "the digest is remembered: nothing else has changed"
+    with pytest.raises(InputError, match=rf"model-{n_files - 1}\.safetensors is damaged"):
+        verify_weights(tmp_path, digest)

@@ -551,6 +551,14 @@ def test_every_reader_is_read_back_from_its_section(name, model, system, frame, 
     }
 
 
+def test_a_section_can_be_printed_and_nothing_in_it_acts_on_the_terminal():
+    acts = "\x1b[2J\x7f\x9b\u202egnp\u2066\u200f\u061c\x85"
+    section = render_reader(Imported("m", acts, None, {"stop": (acts,)}, ()), acts)
+    assert section.replace("\n", "").isprintable()
+    [reader] = tomllib.loads(section)["readers"]
+    assert (reader["name"], reader["system"], reader["stop"]) == (acts, acts, [acts])
+
+
 def test_two_sections_make_two_readers():
     section = render_reader(Imported("m", 'a\\\n"""b"""\n', None, {}, ()), "n")
     assert [reader["system"] for reader in tomllib.loads(section * 2)["readers"]] == ['a\\\n"""b"""\n'] * 2

@@ -5,7 +5,9 @@ import tomllib
 import pytest
 
 from corpora.errors import InputError
+from corpora.schema import LabelSet
 from corpora.storage import sha256_file
+from labeling.engine.local_readers import LocalReaders
 from labeling.models import registry as models
 from labeling.models.registry import (
     REGISTRY,
@@ -19,6 +21,7 @@ from labeling.models.registry import (
     resolve_model,
     verify,
 )
+from labeling.prompting.labeler import LabelerConfig
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -242,3 +245,22 @@ def test_a_broken_memory_of_digests_is_started_anew(tmp_path, cache, content_sha
     (cache / "digests.json").write_bytes(broken)
     assert [file_digest(path), file_digest(path)] == [content_sha, content_sha]
     assert hashed == [path]
+
+
+def test_a_bit_that_flips_on_the_disk_is_noticed_when_the_model_is_loaded(tmp_path, content_sha):
+    path = tmp_path / "mine.gguf"
+    path.write_bytes(CONTENT)
+    readers = LocalReaders()
+    assert readers.sha256(str(path)) == content_sha
+    readers.verify(str(path))
+    before = path.stat()
+    path.write_bytes(bytes([CONTENT[0] ^ 1]) + CONTENT[1:])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    later = LocalReaders()
+    assert later.sha256(str(path)) == content_sha, "the digest is remembered: nothing else has changed"
+    with pytest.raises(InputError, match=r"mine\.gguf is damaged: it has sha256") as refusal:
+        later.verify(str(path))
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(InputError, match="is damaged"):
+        later.open(LabelerConfig(model=str(path)), LabelSet())
+    readers.verify(str(path))  # once in a process

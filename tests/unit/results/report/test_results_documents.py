@@ -61,8 +61,8 @@ def test_a_row_holds_text_votes_reference_and_the_law(tables):
     found = sections(render_excluded("by hand", tables, {}))
     differ, failed = found["a|b $1: votes differ (2)"], found["a|b $1: failed vote: off_label (1)"]
     assert differ[0] == ["q000", "Does it?", "yes, yes, no", "`yes`", "0.244"]
-    assert differ[1] == ["q001", "Is a | b or \\| c?", "no, yes, maybe", "`no`", "0.244"]
-    assert failed == [["q002", 'Is "it" `so`?', "yes, failed, yes", "—", "—"]]
+    assert differ[1] == ["q001", "Is a | b or \\\\| c?", "no, yes, maybe", "`no`", "0.244"]
+    assert failed == [["q002", 'Is "it" \\`so\\`?', "yes, failed, yes", "—", "—"]]
     assert {row[-1] for row in found["writes: votes differ (3)"]} == {"—"}
 
 

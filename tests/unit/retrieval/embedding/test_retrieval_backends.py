@@ -1,5 +1,6 @@
 """Every backend and precision on the real model, against torch in float32."""
 
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -9,6 +10,7 @@ import pytest
 
 import retrieval.embedding.embedder
 from corpora.errors import InputError
+from retrieval.embedding import backends
 from retrieval.embedding.embedder import Embedder, Place
 from retrieval.embedding.embedder_config import EmbedderConfig
 
@@ -113,6 +115,31 @@ def test_a_converted_model_is_kept_whole_and_converted_once(embedder_folder, tmp
     assert list((tmp_path / "converted").iterdir()) == [kept]
 
 
+@pytest.mark.parametrize("damage", ["flipped", "cut short", "of the version before"])
+def test_a_damaged_conversion_is_made_again(tmp_path, caplog, damage):
+    made = []
+
+    def convert(folder):
+        made.append(folder)
+        (folder / "model.xml").write_bytes(b"graph")
+        (folder / "model.bin").write_bytes(bytes(range(256)))
+
+    kept = backends._keep(tmp_path / "model-openvino", convert)
+    assert backends._keep(kept, convert) == kept
+    assert len(made) == 1
+    if damage == "flipped":
+        (kept / "model.bin").write_bytes(bytes([1, *range(1, 256)]))
+    elif damage == "cut short":
+        (kept / "model.bin").write_bytes(bytes(range(255)))
+    else:
+        (kept / backends.DIGESTS).unlink()
+    assert backends._keep(kept, convert) == kept
+    assert len(made) == 2
+    assert (kept / "model.bin").read_bytes() == bytes(range(256))
+    assert [one.name for one in tmp_path.iterdir()] == ["model-openvino"]
+    assert [line for line in caplog.messages if "converted again" in line and str(kept) in line]
+
+
 @pytest.mark.model
 def test_a_conversion_that_fails_leaves_nothing_behind(embedder_folder, tmp_path, monkeypatch):
     embedder = embedder_on(embedder_folder, tmp_path, "openvino")
@@ -141,7 +168,7 @@ def test_the_authors_own_onnx_file_is_preferred(embedder_folder, tmp_path):
     (model,) = (tmp_path / "cache" / "converted").rglob("model.onnx")
     (folder / "onnx").mkdir()
     model.rename(folder / "onnx" / "model.onnx")
-    model.parent.rmdir()
+    shutil.rmtree(model.parent)
     shipped = embedder_on(folder, tmp_path / "cache", "onnx")
     assert shipped.digest != exported.digest
     np.testing.assert_array_equal(shipped.embed(TEXTS[:3], "passage"), expected)

@@ -7,9 +7,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from corpora.damage import DamageError, set_aside
+from corpora.damage import DamageError, digest_in, set_aside
 from corpora.schema import LabelSet
-from corpora.sealed import digest_in
 from labeling.votes.ledger import Ledger
 from labeling.votes.ledger_check import damaged_votes
 from labeling.votes.storage.shards import read_shard

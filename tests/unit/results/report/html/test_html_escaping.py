@@ -10,7 +10,8 @@ import pytest
 from results.advice.examples import pick_examples
 from results.report.documents import draw_plots
 from results.report.html.page import render_html
-from results.report.html.prose import literal, split_section
+from results.report.html.prose import split_section
+from results.report.text.literal import literal_tables
 
 EVIL = '<script>alert(1)</script></style></svg><b id="evil" onclick="x()">&amp;"\'`*_[x](http://evil.example)|\\|\u202egnp.exe\x00\x0b</b>'
 SEEN = EVIL.replace("\u202e", "⟨U+202E⟩").replace("\x00", "␀").replace("\x0b", "␋")
@@ -78,7 +79,7 @@ def page(hostile, plots):
     manifest = json.loads(json.dumps(hostile.manifest))
     manifest |= {"name": EVIL, "headline": EVIL, "warnings": [EVIL]}
     manifest["readers"] = {EVIL: {EVIL: EVIL}}
-    manifest["corpus"]["name"] = manifest["corpus"]["split"] = EVIL.replace("`", "")
+    manifest["corpus"]["name"] = manifest["corpus"]["split"] = EVIL
     return render_html(manifest, tables, plots)
 
 
@@ -128,7 +129,7 @@ def test_markdown_leaves_html_links_and_entities_alone():
 
 def test_a_name_in_a_markdown_table_is_shown_letter_by_letter():
     name = r"*a* _b_ `c` [d](excluded.md) \* <i> &lt;"
-    frame = literal({"t": pl.DataFrame({"reader": [name], "n": [1]})})["t"]
+    frame = literal_tables({"t": pl.DataFrame({"reader": [name], "n": [1]})})["t"]
     _, html = split_section(f"## T\n\n| labeler |\n| --- |\n| {frame['reader'][0]} |")
     assert name in "".join(Collected(html).text)
     assert not {"em", "code", "a", "i"} & Collected(html).tags

@@ -8,7 +8,8 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.storage import sha256_file
-from results.store import MANIFEST, PACKAGES, RunFolder, machine, package_versions, read_manifest, read_tables
+from results.store.finished import MANIFEST, read_manifest, read_tables
+from results.store.run_folder import PACKAGES, RunFolder, machine, package_versions
 
 TABLE = pl.DataFrame({"question_id": ["q1", "q2"], "score": [0.5, None]})
 
@@ -30,7 +31,8 @@ def sealed(run, session=None, **content):
 
 
 def files(run):
-    return sorted(file.name for file in run.path.iterdir())
+    """What is in the folder that is being written, or in the finished one."""
+    return sorted(file.name for file in run.work.iterdir())
 
 
 def refuse_to_write(monkeypatch, error):
@@ -67,12 +69,28 @@ def test_a_run_is_complete_only_when_it_is_sealed(run):
     assert run.is_complete
 
 
-def test_beginning_again_leaves_no_manifest_and_no_stale_table(run):
+def test_a_finished_run_stays_whole_until_the_next_one_is_sealed(run):
     run.write_table("cells", TABLE)
-    sealed(run)
+    run.write_table("gone", TABLE)
+    manifest = sealed(run)
     run.begin()
-    assert not run.is_complete
-    assert files(run) == []
+    run.write_table("cells", TABLE.head(1))
+    assert read_manifest(run.path) == manifest
+    assert read_tables(run.path, manifest)["cells"].equals(TABLE)
+    sealed(run)
+    assert files(run) == ["cells.parquet", "manifest.json"]
+    assert read_tables(run.path, read_manifest(run.path))["cells"].equals(TABLE.head(1))
+
+
+def test_a_run_that_is_given_up_leaves_the_finished_one_and_nothing_else(run):
+    run.write_table("cells", TABLE)
+    manifest = sealed(run)
+    with contextlib.suppress(InputError), run.held():
+        run.begin()
+        run.write_table("cells", TABLE.head(1))
+        raise InputError("something", "something else", "do it")
+    assert read_manifest(run.path) == manifest
+    assert [path.name for path in run.path.parent.iterdir() if not path.name.endswith(".lock")] == [run.path.name]
 
 
 def test_the_manifest_holds_the_config_and_the_digest_of_every_table(run):
@@ -97,12 +115,12 @@ def test_tables_come_back_as_they_were_written(run):
 def test_the_same_table_has_the_same_bytes(run):
     run.write_table("one", TABLE)
     run.write_table("two", TABLE)
-    assert sha256_file(run.path / "one.parquet") == sha256_file(run.path / "two.parquet")
+    assert sha256_file(run.work / "one.parquet") == sha256_file(run.work / "two.parquet")
 
 
 def test_texts_are_written_as_utf8(run):
     run.write_text("report.md", "naïve 👩‍👩‍👧\n")
-    assert (run.path / "report.md").read_bytes() == "naïve 👩‍👩‍👧\n".encode()
+    assert (run.work / "report.md").read_bytes() == "naïve 👩‍👩‍👧\n".encode()
 
 
 def test_the_folder_is_named_by_the_config_whatever_the_order_of_its_keys(tmp_path):
@@ -119,7 +137,7 @@ def test_reading_a_run_that_does_not_exist_is_refused(tmp_path):
 
 
 def test_reading_a_run_without_manifest_is_refused_as_incomplete(run):
-    run.write_table("cells", TABLE)
+    run.path.mkdir()
     with pytest.raises(InputError, match=r"not a complete run \(no manifest\.json\)"):
         read_manifest(run.path)
 
@@ -156,7 +174,7 @@ def test_a_table_that_cannot_be_written_again_stays_as_it_was(run, monkeypatch):
     refuse_to_write(monkeypatch, FULL[1])
     with pytest.raises(InputError):
         run.write_table("cells", TABLE.head(1))
-    assert pl.read_parquet(run.path / "cells.parquet").equals(TABLE)
+    assert pl.read_parquet(run.work / "cells.parquet").equals(TABLE)
 
 
 def test_a_write_that_the_kernel_cuts_short_leaves_no_partial_file(run):
@@ -169,7 +187,7 @@ def test_a_write_that_the_kernel_cuts_short_leaves_no_partial_file(run):
 
 
 def test_a_folder_that_is_gone_is_an_input_error_not_a_traceback(run):
-    run.path.rmdir()
+    run.work.rmdir()
     with pytest.raises(InputError, match="cannot write"):
         run.write_table("cells", TABLE)
     with pytest.raises(InputError, match="cannot write"):
@@ -183,7 +201,7 @@ def test_versions_name_every_package_that_can_change_a_number():
 
 
 def test_a_package_that_is_not_installed_is_recorded_as_absent(monkeypatch):
-    monkeypatch.setattr("results.store.PACKAGES", ("no-such-package-anywhere",))
+    monkeypatch.setattr("results.store.run_folder.PACKAGES", ("no-such-package-anywhere",))
     assert package_versions() == {"no-such-package-anywhere": "absent"}
 
 
@@ -192,7 +210,7 @@ def test_what_is_recorded_about_the_machine_goes_into_json():
 
 
 def test_the_manifest_is_the_only_seal(run):
-    (run.path / MANIFEST).mkdir()  # a folder of that name seals nothing
+    (run.path / MANIFEST).mkdir(parents=True)  # a folder of that name seals nothing
     assert not run.is_complete
 
 
@@ -215,7 +233,8 @@ def test_a_table_that_was_changed_or_lost_is_not_read(run):
 
 @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"name": "demo"}'])
 def test_a_broken_manifest_is_refused_in_one_line(run, text):
-    run.write_text(MANIFEST, text)
+    sealed(run)
+    (run.path / MANIFEST).write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"manifest\.json") as refusal:
         read_manifest(run.path)
     assert "\n" not in str(refusal.value)
@@ -239,7 +258,7 @@ def test_nothing_is_sealed_by_working_out_the_manifest(run):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "demo"}'])
 def test_a_broken_manifest_can_be_run_again_as_its_refusal_says(run, text):
-    run.write_text(MANIFEST, text)
+    run.path.mkdir()
+    (run.path / MANIFEST).write_text(text, encoding="utf-8")
     run.begin()
-    assert not run.is_complete
     assert sealed(run)["sessions"] == [{"started": "now"}]

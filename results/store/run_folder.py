@@ -1,4 +1,4 @@
-"""The run store: a folder for each run, tables first, `manifest.json` last; without a manifest it is not complete."""
+"""The folder of a run that is being made: beside the finished one of its name, whose place it takes when sealed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ import polars as pl
 from filelock import FileLock
 
 from corpora.errors import InputError
-from corpora.storage import StorePath, files_in, read_frame, sha256_file, write_frame, written_whole
+from corpora.storage import StorePath, files_in, sha256_file, write_frame, written_whole
+from results.store.finished import FORMAT, MANIFEST, SEAL, manifest_digest, read_manifest
+from results.store.replacing import begin, current, give_up, take_place
 
-MANIFEST = "manifest.json"
-REPORT = "report.md"
-FORMAT = 3  # of the tables; raised when a report could not be rendered from older ones
 # What can change a number.
 PACKAGES = (
     *("tercet", "llama-cpp-python", "sentence-transformers", "torch", "faiss-cpu", "tokenizers", "numpy", "polars"),
@@ -44,11 +43,17 @@ class RunFolder:
         identity = json.dumps([config, dict(inputs)], sort_keys=True)
         self.path = store / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
         self._earlier: list[Any] = []
+        self._work: StorePath | None = None
 
     @property
     def is_complete(self) -> bool:
         """Whether a manifest seals the run."""
-        return (self.path / MANIFEST).is_file()
+        return (current(self.path, MANIFEST) / MANIFEST).is_file()
+
+    @property
+    def work(self) -> StorePath:
+        """The folder that is being written; it is where the run will be once it is sealed."""
+        return self._work or self.path
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -58,7 +63,10 @@ class RunFolder:
             InputError: the store cannot be written.
         """
         if not isinstance(self.path, Path):
-            yield
+            try:
+                yield
+            finally:
+                self.give_up()
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,23 +77,29 @@ class RunFolder:
         try:
             yield
         finally:
+            self.give_up()
             lock.release()
 
     def begin(self) -> None:
-        """Make the folder; the manifest of an earlier run is removed first, then its tables.
+        """Begin to write; a finished run of this name stays as it is until this one is sealed.
 
         Raises:
-            InputError: the folder cannot be made or emptied.
+            InputError: the folder cannot be made, or what a killed run left cannot be removed.
         """
-        with contextlib.suppress(InputError):  # no manifest, or one that an older version wrote
-            self._earlier = list(read_manifest(self.path)["sessions"])
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / MANIFEST).unlink(missing_ok=True)
-            for stale in (*files_in(self.path, "*.parquet"), *files_in(self.path, ".*.partial")):
-                stale.unlink()
+            if self.path.is_file():
+                raise FileExistsError(errno.EEXIST, "a file has the name of the run's folder")
+            self._work = begin(self.path, MANIFEST)
         except OSError as error:
             raise unwritable(self.path, error) from error
+        with contextlib.suppress(InputError):  # no manifest, or one that an older version wrote
+            self._earlier = list(read_manifest(self.path)["sessions"])
+
+    def give_up(self) -> None:
+        """Remove what was written since `begin`, unless it was sealed."""
+        if self._work is not None:
+            give_up(self._work)
+            self._work = None
 
     def write_table(self, name: str, frame: pl.DataFrame) -> None:
         """Write a table as Parquet, whole or not at all.
@@ -93,11 +107,10 @@ class RunFolder:
         Raises:
             InputError: the disk is full or not writable.
         """
-        target = self.path / f"{name}.parquet"
         try:
-            write_frame(target, frame)
+            write_frame(self.work / f"{name}.parquet", frame)
         except (OSError, pl.exceptions.ComputeError) as error:
-            raise unwritable(target, error) from error
+            raise unwritable(self.path / f"{name}.parquet", error) from error
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, whole or not at all.
@@ -105,12 +118,11 @@ class RunFolder:
         Raises:
             InputError: the disk is full or not writable.
         """
-        target = self.path / name
         try:
-            with written_whole(target) as file:
+            with written_whole(self.work / name) as file:
                 file.write(text.encode())
         except OSError as error:
-            raise unwritable(target, error) from error
+            raise unwritable(self.path / name, error) from error
 
     def complete(self, manifest: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
         """The whole manifest: what the run is, the digests of its tables, and the sessions that made it.
@@ -119,7 +131,7 @@ class RunFolder:
             manifest: what the run is.
             session: when and how long this session worked; earlier ones of a finished run are kept before it.
         """
-        tables = {file.name: sha256_file(file) for file in files_in(self.path, "*.parquet")}
+        tables = {file.name: sha256_file(file) for file in files_in(self.work, "*.parquet")}
         sessions = [*self._earlier, dict(session)]
         return {
             **manifest,
@@ -131,8 +143,19 @@ class RunFolder:
         }
 
     def seal(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest; the run is complete from here on."""
-        self.write_text(MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        """Write the manifest, and put the run in the place of its predecessor; it is complete from here on.
+
+        Raises:
+            InputError: the disk is full or not writable; then the predecessor is still there.
+        """
+        sealed = {**manifest, SEAL: manifest_digest(manifest)}
+        self.write_text(MANIFEST, json.dumps(sealed, indent=2, ensure_ascii=False) + "\n")
+        if self._work is not None:
+            try:
+                take_place(self._work, self.path, MANIFEST)
+            except OSError as error:
+                raise unwritable(self.path, error) from error
+            self._work = None
 
 
 def unwritable(target: StorePath, error: Exception) -> InputError:
@@ -144,63 +167,6 @@ def unwritable(target: StorePath, error: Exception) -> InputError:
         "a writable folder with free space",
         "free some space or make the folder writable, then run again",
     )
-
-
-def read_manifest(folder: StorePath) -> dict[str, Any]:
-    """Manifest of a complete run.
-
-    Raises:
-        InputError: no such folder, or the run in it is not complete.
-    """
-    file = folder / MANIFEST
-    if not file.is_file():
-        state = "is not a complete run (no manifest.json)" if folder.is_dir() else "does not exist"
-        raise InputError(
-            f"{folder} {state}", "the folder of a finished run", "check the path, or finish the run with `tercet run`"
-        )
-    try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(
-            f"{file} does not parse ({error})", "the manifest of a run", "run the experiment again"
-        ) from error
-    if not isinstance(manifest, dict) or not {"name", "kind", "tables", "sessions"} <= manifest.keys():
-        raise InputError(f"{file} lacks entries of a manifest", "the manifest of a run", "run the experiment again")
-    return manifest
-
-
-def check_format(folder: StorePath, manifest: Mapping[str, Any]) -> None:
-    """Refuse a run whose tables another version wrote in another form.
-
-    Raises:
-        InputError: as said.
-    """
-    found = manifest.get("format", 1)
-    # Only tables of sweeps changed with the last format.
-    if found != FORMAT and not (found == FORMAT - 1 and "cells.parquet" not in manifest["tables"]):
-        raise InputError(
-            f"{folder} holds tables of format {found}",
-            f"format {FORMAT}",
-            "run the experiment again; its votes are kept",
-        )
-
-
-def read_tables(folder: StorePath, manifest: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
-    """The tables of a complete run by name.
-
-    Raises:
-        InputError: a table is missing, or is not the one that the manifest lists.
-    """
-    frames = {}
-    for name, digest in manifest["tables"].items():
-        file = folder / name
-        if not file.is_file() or sha256_file(file) != digest:
-            state = "is not the file that the manifest names" if file.is_file() else "is missing"
-            raise InputError(
-                f"{file} {state}", f"a file with sha256 {digest}", "run the experiment again; its votes are kept"
-            )
-        frames[file.stem] = read_frame(file)
-    return frames
 
 
 def package_versions() -> dict[str, str]:
