@@ -133,6 +133,7 @@ class LocalReaders:
 
     def _safe_file(self, model: str) -> ModelFile:
         """A model's file, of which it is known that llama.cpp does not abort the process over it."""
+        self.verify(model)
         file = self._file(model)
         if not file.is_pinned:
             prove_loadable(file)
@@ -145,7 +146,6 @@ class LocalReaders:
         key = (file.path, config.num_ctx, config.threads, config.n_batch, choice.repack)
         if self._loaded is None or self._loaded.key != key:
             self.close()
-            self.verify(config.model)
             model = LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch, repack=choice.repack)
             self._loaded = _Loaded(key, model)
         self._chosen[config.model] = choice

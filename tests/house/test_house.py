@@ -13,7 +13,7 @@ from tests.house.layers import imports_up
 HOUSE = Checkout(ROOT)
 
 MOST_ENTRIES = 11  # what a reader takes in at a glance; a folder without Python holds as much data as there is
-WIDER = {"corpora": "what every package reads and writes files with is at the bottom"}  # may hold more: why
+WIDER: dict[str, str] = {}  # may hold more: why
 
 # What may be remembered for as long as the process lives, and why: values that nothing outside can change.
 REMEMBERED = {

@@ -32,17 +32,29 @@ def verdict_section(manifest: Mapping[str, Any], tables: Tables, marks: Mapping[
         if manifest.get(name):
             parts += [heading, "\n".join(f"* {one['line']}" for one in manifest[name])]
     if "comparisons" in tables and not tables["comparisons"].is_empty():
-        parts += _pairs(tables["comparisons"], manifest["verdicts"], marks)
+        text = ON_EXPECTED_PAIRS if are_expected(tables["cells"]) else ON_DRAWN_PAIRS
+        parts += _pairs(tables["comparisons"], manifest["verdicts"], marks, text)
     return "\n\n".join(parts)
 
 
-def _pairs(comparisons: pl.DataFrame, verdicts: Iterable[Mapping[str, Any]], marks: Mapping[str, str]) -> list[str]:
-    text = (
-        "Difference in accuracy with its interval (Agresti and Min, over resampled documents), and the p-value of a "
-        "test by document (with one worst case added where scores are expected, of sign flips where they are drawn), "
-        "with "
-        "Holm's correction over the pairs of one reader and cut."
-    )
+def are_expected(cells: pl.DataFrame) -> bool:
+    """Whether any cell of a table has expected scores; runs of older versions have drawn ones."""
+    return "scores" in cells.columns and (cells["scores"] == "expected").any()
+
+
+ON_DRAWN_PAIRS = (
+    "Difference in accuracy with its interval (Agresti and Min, over resampled documents and votes), and the p-value of "
+    "an exact sign-flip test by document, with Holm's correction over the pairs of one reader and cut."
+)
+ON_EXPECTED_PAIRS = (
+    "Difference in accuracy with its interval (Agresti and Min, over resampled documents), and the p-value of a test "
+    "by document with one worst case added, with Holm's correction over the pairs of one reader and cut."
+)
+
+
+def _pairs(
+    comparisons: pl.DataFrame, verdicts: Iterable[Mapping[str, Any]], marks: Mapping[str, str], text: str
+) -> list[str]:
     rows = comparisons.rows(named=True)
     n_settings = pl.concat([comparisons["a"], comparisons["b"]]).n_unique()
     if n_settings > MOST_SETTINGS:
@@ -77,49 +89,60 @@ RETRIEVAL_NAMES = {
 
 def sweep_section(tables: Tables) -> str:
     """Every cell of every reader, below what it answers without context and with whole documents."""
+    are = are_expected(tables["cells"])
+    how = "Brackets hold intervals over resampled documents and votes."
+    if are:
+        how = (
+            "Where the reader gives distributions, scores are expected ones: every question counts with the "
+            "probability that the consensus rule keeps it, and every answer with its own. *Greedy*: the gold accuracy "
+            "if the reader always gave its most probable label. Brackets hold intervals over resampled documents."
+        )
+    corrected = "(corrected for the number of cells)" if are else "(Holm)"
     parts = [
         "## Sweep",
         "Accuracy and macro scores of the answers. Gold: against the reader's own gold set. All: against the reference "
-        "labels of all its questions. Where the reader gives distributions, scores are expected ones: every question "
-        "counts with the probability that the consensus rule keeps it, and every answer with its own. *Greedy*: the "
-        "gold accuracy if the reader always gave its most probable label. Brackets hold intervals over resampled "
-        "documents. "
-        "*p within*: the p-value of being more than the margin worse than the reader's best cell, corrected for the "
-        "number of cells. *Frontier*: no cell is as accurate with fewer tokens. *Fragile*: the share of answers so "
-        "close to a tie that another build could change them.",
+        f"labels of all its questions. {how} *p within*: the p-value of being more than the margin worse than the "
+        f"reader's best cell {corrected}. *Frontier*: no cell is as accurate with fewer tokens. *Fragile*: the share "
+        "of answers so close to a tie that another build could change them.",
     ]
-    header = ["setting", "read", "gold accuracy", "greedy", "precision", "recall", "F1", "all accuracy", "chunks"]
-    header += ["tokens read", "p within", "frontier", "fragile", "failed"]
+    header = ["setting", "read", "gold accuracy", *(["greedy"] if are else []), "precision", "recall", "F1"]
+    header += ["all accuracy", "chunks", "tokens read", "p within", "frontier", "fragile", "failed"]
     for (reader,), cells in tables["cells"].group_by(["reader"], maintain_order=True):
         baselines = tables["baselines"].filter(pl.col("reader") == reader)
-        body = [_baseline_row(row) for row in baselines.iter_rows(named=True)]
-        body += [_cell_row(row) for row in cells.iter_rows(named=True)]
-        is_expected = "scores" in cells.columns and cells["scores"][0] == "expected"
-        gold = count_gold(cells["gold_n"][0], is_expected=is_expected)
+        body = [_baseline_row(row, are) for row in baselines.iter_rows(named=True)]
+        body += [_cell_row(row, are) for row in cells.iter_rows(named=True)]
+        gold = count_gold(cells["gold_n"][0], is_expected=are_expected(cells))
         parts.append(f"### {reader}: {gold}, {count(cells['all_n'][0])} with a reference label")
         parts.append(table(header, body))
     return "\n\n".join(parts)
 
 
-def _baseline_row(row: Mapping[str, Any]) -> list[str]:
+def _baseline_row(row: Mapping[str, Any], are_expected: bool) -> list[str]:
     unknown = [UNKNOWN] * 4
-    return ["(none)", BASELINE_NAMES[row["arm"]], *_answer_columns(row), *unknown, *_asked_columns(row)]
+    return ["(none)", BASELINE_NAMES[row["arm"]], *_answer_columns(row, are_expected), *unknown, *_asked_columns(row)]
 
 
-def _cell_row(row: Mapping[str, Any]) -> list[str]:
+def _cell_row(row: Mapping[str, Any], are_expected: bool) -> list[str]:
     cost = [number(row["n_chunks"], 1), number(row["n_context_tokens"])]
     standing = [p_value(row["p_within"]), "yes" if row["is_pareto"] else ""]
-    return [row["setting"], cut_of(row).name, *_answer_columns(row), *cost, *standing, *_asked_columns(row)]
+    return [
+        row["setting"],
+        cut_of(row).name,
+        *_answer_columns(row, are_expected),
+        *cost,
+        *standing,
+        *_asked_columns(row),
+    ]
 
 
 def _asked_columns(row: Mapping[str, Any]) -> list[str]:
     return [share(row["fragile"]), str(row["n_failed"])]
 
 
-def _answer_columns(row: Mapping[str, Any]) -> list[str]:
+def _answer_columns(row: Mapping[str, Any], are_expected: bool) -> list[str]:
     return [
         interval(row, "gold_accuracy", "gold_accuracy_low", "gold_accuracy_high"),
-        share(row.get("gold_greedy")),
+        *([share(row.get("gold_greedy"))] if are_expected else []),
         *(share(row[f"gold_{name}"]) for name in ("precision", "recall")),
         interval(row, "gold_f1", "gold_f1_low", "gold_f1_high"),
         interval(row, "all_accuracy", "all_accuracy_low", "all_accuracy_high"),

@@ -90,7 +90,8 @@ def test_the_chunks_that_hold_the_evidence_win(opened):
     assert large > small + 0.15
     assert set(swept.tables["answers"]["arm"]) == {"retrieved", "oracle_chunk", "random", "closed_book", "document"}
     ladder = swept.tables["ladder"].filter(pl.col("reader") == "clever", pl.col("questions") == "gold")
-    assert (ladder["document"] == 1.0).all(), "a reader that is sure of its gold questions is right on all of them"
+    # A reader that is .99 sure of its gold questions is right on that share of them.
+    assert ladder["document"].to_list() == pytest.approx([0.99] * len(ladder))
 
 
 def test_the_better_reader_is_named(opened):

@@ -1,11 +1,14 @@
+import errno
 import hashlib
 import os
+from contextlib import contextmanager
 
 import numpy as np
 import polars as pl
 import pytest
 
 import retrieval.embedding.embedder
+from corpora import damage
 from corpora.errors import InputError
 from retrieval.embedding.embedder import Embedder, Place
 from retrieval.embedding.embedder_config import EmbedderConfig
@@ -171,20 +174,23 @@ def test_a_read_only_cache_is_an_input_error(fake, tiny_folder, tmp_path):
 
 
 # Polars reports a full disk as a ComputeError, most else as an OSError without errno (seen with polars 2.1).
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError("No space left on device (os error 28)"),
-        pl.exceptions.ComputeError("underlying IO error: No space left on device (os error 28)"),
-    ],
-    ids=["OSError", "ComputeError"],
-)
-def test_a_full_disk_is_an_input_error_that_leaves_no_partial_file(fake, monkeypatch, tiny_folder, tmp_path, error):
-    def write_half(_frame, target, **_):
-        target.write(b"half")
-        raise error
+def test_a_full_disk_is_an_input_error_that_leaves_no_partial_file(fake, monkeypatch, tiny_folder, tmp_path):
+    whole = damage.written_whole
 
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", write_half)
+    class Full:
+        def __init__(self, file):
+            self._file = file
+
+        def write(self, data):
+            self._file.write(data[:4])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    @contextmanager
+    def on_a_full_disk(target):
+        with whole(target) as file:
+            yield Full(file)
+
+    monkeypatch.setattr(damage, "written_whole", on_a_full_disk)
     with pytest.raises(InputError, match="No space left"):
         Embedder(PLAIN, tiny_folder, "a" * 64, tmp_path).embed(["one"], "passage")
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
