@@ -43,8 +43,8 @@ def are_expected(cells: pl.DataFrame) -> bool:
 
 
 ON_DRAWN_PAIRS = (
-    "Difference in accuracy with its interval (Agresti and Min, over resampled documents and votes), and the p-value of "
-    "an exact sign-flip test by document, with Holm's correction over the pairs of one reader and cut."
+    "Difference in accuracy with its interval (Agresti and Min, over resampled documents and votes), and the p-value "
+    "of an exact sign-flip test by document, with Holm's correction over the pairs of one reader and cut."
 )
 ON_EXPECTED_PAIRS = (
     "Difference in accuracy with its interval (Agresti and Min, over resampled documents), and the p-value of a test "
