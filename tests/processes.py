@@ -166,6 +166,7 @@ def start_serving(folder: Path, *arguments: str, port: int | None = None, **envi
     command = [sys.executable, "-m", "flows.cli", "serve", *arguments]
     command += ["--port", str(port), "--store", str(folder / "runs")]
     log = folder / "serve.log"
+    since = log.stat().st_size if log.exists() else 0  # what an earlier one printed is not this one's
     with log.open("a") as output:
         process = subprocess.Popen(
             command, cwd=folder, env=os.environ | settings, stdout=output, stderr=subprocess.STDOUT
@@ -173,7 +174,7 @@ def start_serving(folder: Path, *arguments: str, port: int | None = None, **envi
     served = Served(port, process, log)
     n_flows = 3 * max(1, sum(not one.startswith("-") for one in arguments))
     try:
-        served = served._replace(entry=wait_until(lambda: _entry(served), 180, told=log.read_text))
+        served = served._replace(entry=wait_until(lambda: _entry(served, since), 180, told=log.read_text))
         served = _let_in(served, environment)
         wait_until(lambda: _is_ready(served, n_flows), 180, told=log.read_text)
     except BaseException:
@@ -182,9 +183,10 @@ def start_serving(folder: Path, *arguments: str, port: int | None = None, **envi
     return served
 
 
-def _entry(served: Served) -> str:
+def _entry(served: Served, since: int) -> str:
     assert served.process.poll() is None, served.log.read_text()
-    printed = re.search(r"^Open (http\S+)", served.log.read_text(), flags=re.MULTILINE)
+    text = served.log.read_bytes()[since:].decode()
+    printed = re.search(r"^Open (http\S+)", text, flags=re.MULTILINE)
     return printed[1] if printed else ""
 
 

@@ -134,7 +134,7 @@ def test_it_is_the_distribution_that_the_local_labeler_reads(served):
         if one.is_empty():
             continue  # read from the text
         # Forked prefixes and flat evaluation differ by a few hundredths (DESIGN, prefix sharing).
-        assert one.to_list() == pytest.approx(other.to_list(), abs=0.05)
+        assert one.to_list() == pytest.approx(other.to_list(), abs=0.08)
 
 
 def test_three_votes_are_drawn_from_it_with_three_seeds_and_the_law_is_known(served):
