@@ -84,6 +84,8 @@ def open_store(text: str | Path) -> StorePath:
     if not str(text).strip():  # an empty path would be the current folder
         raise InputError("an empty path", "a folder, or an address such as s3://bucket/runs", "name a folder")
     path = store_path(text)
+    if isinstance(path, UPath):
+        _refuse_address(str(text), path)
     bucket = "" if isinstance(path, Path) else path.path.partition("/")[0]
     try:
         if isinstance(path, UPath) and bucket:
@@ -102,6 +104,18 @@ def open_store(text: str | Path) -> StorePath:
     if is_file:
         raise InputError(f"the store {text} is a file", "a folder", "give another --store")
     return path
+
+
+def _refuse_address(text: str, path: UPath) -> None:
+    """Refuse an address that can be read only, or that names no more than a file system."""
+    if path.protocol in ("http", "https"):
+        raise InputError(
+            f"the store {text} is a web address, which nothing can be written to",
+            "a folder, or an address such as s3://bucket/runs",
+            "give another --store",
+        )
+    if path.protocol != "memory" and not path.path.strip("/"):
+        raise InputError(f"the store {text} names no bucket or folder", "an address such as s3://bucket/runs", "add it")
 
 
 def absolute(path: StorePath) -> StorePath:

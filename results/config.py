@@ -13,16 +13,16 @@ class ScoringConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of intervals and tests")
-    n_resamples: int = Field(4000, ge=100, description="number of bootstrap resamples")
+    n_resamples: int = Field(4000, ge=100, le=1_000_000, description="number of bootstrap resamples")
     margin: float = Field(0.05, ge=0, lt=1, description="how much worse than the best a cheaper cell may be")
-    seed: int = Field(0, description="seed of the resampling")
+    seed: int = Field(0, ge=0, description="seed of the resampling")
     answers: Literal["expected", "drawn"] = Field(
         "expected",
         description="expected: every question and answer counts with its probability, where the reader gives any; "
         "drawn: three drawn votes and the most probable answer, as right or wrong",
     )
     answer_temperature: float | None = Field(
-        None, ge=0, description="temperature at which answers count; 0 is greedy; if empty, the reader's own"
+        None, ge=0, le=100, description="temperature at which answers count; 0 is greedy; if empty, the reader's own"
     )
     strict: bool = Field(
         False, description="guard against a surprise as heavy as the heaviest document, which takes more questions"
@@ -41,11 +41,13 @@ class ReadingConfig(BaseModel):
     first_look: int = Field(64, ge=1, description="questions of the first look")
     max_questions: int | None = Field(None, ge=1, description="stop = told: read no more questions than these")
     max_tokens: int | None = Field(
-        None, ge=1, description="stop = told: take no look that would bring a reader above so many tokens evaluated"
+        None,
+        ge=1,
+        description="stop = told: take no look that would make a reader evaluate more tokens; what is known costs none",
     )
     max_minutes: float | None = Field(
         None, gt=0, allow_inf_nan=False,
-        description="stop = told: take no look that would bring a reader above so many minutes",
+        description="stop = told: take no look that would keep a reader busy for longer",
     )  # fmt: skip
     drop: bool = Field(True, description="stop = told: stop asking about cells that cannot become the advice any more")
 

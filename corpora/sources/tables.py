@@ -231,7 +231,8 @@ class _Questions:
             return _text(self._file, number, column, value)
         if name in self._labels.labels:
             return name
-        first = f'reference_values = {{ {name} = "{self._labels.labels[0]}" }}'
+        # Which label it means is the user's to say: a label named here would be copied, right or wrong.
+        first = f"reference_values = {{ {name} = ONE OF THE LABELS }}"
         remedy = f"say in question_columns what each value means, such as {first}" if name else ""
         raise RowError(str(self._file), number, column, shown(value), "a text that is one of the labels", remedy)
 

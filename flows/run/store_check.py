@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from corpora.damage import Damage
 from corpora.shaping.pins import damaged_pins
+from flows.session.kernel_choices import KernelChoices
 from flows.session.workspace import Workspace
 from labeling.votes.ledger_check import damaged_votes
 from results.store.finished import damaged_runs
@@ -34,8 +35,15 @@ def check_runs(workspace: Workspace) -> Iterator[Damage]:
     return damaged_runs(workspace.root)
 
 
+def check_kernels(workspace: Workspace) -> Iterator[Damage]:
+    """How the models of the store are run."""
+    damage = KernelChoices(workspace.root).damaged()
+    if damage:
+        yield damage
+
+
 # Each looks through one kind of files, and changes nothing.
-CHECKERS: tuple[Checker, ...] = (check_votes, check_vectors, check_pins, check_runs)
+CHECKERS: tuple[Checker, ...] = (check_votes, check_vectors, check_pins, check_runs, check_kernels)
 
 
 def find_damage(workspace: Workspace) -> Iterator[Damage]:

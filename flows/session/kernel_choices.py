@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Literal
 
+from corpora.damage import Damage
 from corpora.errors import InputError
 from corpora.storage import StorePath, forget_listings, written_whole
 
@@ -35,6 +37,14 @@ class KernelChoices:
         with written_whole(self._file) as file:
             file.write(json.dumps(self._known, indent=1, sort_keys=True).encode())
 
+    def damaged(self) -> Damage | None:
+        """What is wrong with the file, if anything."""
+        try:
+            self._read()
+        except InputError as error:
+            return Damage(self._file, f"expected {error.expected}", "the next run chooses again")
+        return None
+
     def _read(self) -> dict[str, Repack]:
         forget_listings(self._file)
         if not self._file.is_file():
@@ -43,10 +53,14 @@ class KernelChoices:
             known = json.loads(self._file.read_text(encoding="utf-8"))
         except ValueError:
             known = None
-        if not isinstance(known, dict) or not set(known.values()) <= {"on", "off"}:
+        if not isinstance(known, dict) or not all(map(_is_choice, known.items())):
             raise InputError(
                 f"{self._file} is damaged",
                 'for each model "on" or "off", as Tercet writes it',
                 "delete it; the next run chooses again, and votes already in the store are kept",
             )
         return known
+
+
+def _is_choice(item: tuple[str, object]) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", item[0]) is not None and item[1] in ("on", "off")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
@@ -56,6 +55,12 @@ class ConsensusConfig(BaseModel):
     most_probable: bool = Field(
         True, description="rule unanimous: the agreed label must also be the reader's most probable one"
     )
+
+    @model_validator(mode="after")
+    def _coverage_has_its_rule(self) -> ConsensusConfig:
+        if self.coverage is not None and self.rule != "confident":
+            raise ValueError(f"no coverage with rule = {self.rule!r}, as only the rule confident goes by one")
+        return self
 
 
 class ReaderVotes(NamedTuple):
@@ -175,13 +180,11 @@ def _least(laws: Mapping[str, Agreement], config: ConsensusConfig) -> float:
     if config.coverage is None or not laws:
         return config.min_unanimous
     ranked = sorted((law.p_unanimous for law in laws.values()), reverse=True)
-    n_kept = round(config.coverage * len(ranked))
-    if not n_kept:
-        return math.inf
-    # Questions that are equally sure come in together, or not at all where they would be too many.
+    n_kept = wished = max(1, round(config.coverage * len(ranked)))
+    # Questions that are equally sure come in together. If they would be too many they stay out, unless none is left.
     while 0 < n_kept < len(ranked) and ranked[n_kept] == ranked[n_kept - 1]:
         n_kept -= 1
-    return ranked[n_kept - 1] if n_kept else math.inf
+    return ranked[(n_kept or wished) - 1]
 
 
 def _decide(

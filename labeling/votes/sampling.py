@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Probabilities = npt.NDArray[np.float64]
+COLD = 0.001  # at this temperature the best label wins in all but near ties
 
 
 class Sampling(NamedTuple):
@@ -57,8 +58,11 @@ def sampled_distribution(probabilities: Probabilities, sampling: Sampling) -> Pr
     keep &= ranked >= sampling.min_p * ranked[..., :1]
     truncated = np.zeros(p.shape)
     np.put_along_axis(truncated, order, np.where(keep, ranked, 0.0), axis=-1)
-    with np.errstate(divide="ignore"):
-        logits = np.log(truncated) / sampling.temperature
+    with np.errstate(divide="ignore", over="ignore"):
+        logits = np.log(truncated)
+        if sampling.temperature < COLD:  # before it is divided by next to nothing, so that the best stays at 0
+            logits -= logits.max(axis=-1, keepdims=True)
+        logits /= sampling.temperature
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     distribution: Probabilities = weights / weights.sum(axis=-1, keepdims=True)
     return distribution

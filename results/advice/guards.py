@@ -136,7 +136,8 @@ def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
         if len(cuts):
             named = ", ".join(cut.name for cut in cuts_in(cuts))
             least = min(cuts["hit"].to_list())
-            found = f"the gold document is found for at least {least:.1%} of the questions at every setting"
+            share = "every question" if least == 1 else f"at least {least:.1%} of the questions"
+            found = f"the gold document is found for {share} at every setting"
             lines.append(f"{named}: {found}, {so}.")
     return lines
 
@@ -164,7 +165,7 @@ def _context_free(ladder: pl.DataFrame) -> list[str]:
 
 def _small_gold(cells: pl.DataFrame) -> list[str]:
     sizes = cells.group_by("reader").agg(pl.min("gold_n"), pl.first("scores"))
-    sizes = sizes.filter(pl.col("gold_n") < SMALL_GOLD).sort("reader")
+    sizes = sizes.filter(pl.col("gold_n").is_between(0, SMALL_GOLD, closed="none")).sort("reader")
     return [
         f"{reader}: with only {count_gold(n, is_expected=scores == 'expected')}, only very large differences can be "
         "shown."
@@ -197,14 +198,19 @@ def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
     for one in advice:
         if one.leader is None or len(one.sizes) < 2 or (one.n_gold is not None and one.n_gold < SMALL_GOLD):
             continue
+        if one.leader.cut.kind == "k":
+            continue  # with a fixed k, larger chunks win by reading more: there is no end to it
         size, who = one.leader.setting.size, one.reader or "retrieval"
         place = f"{who} at {one.leader.cut.name}"
         if size == max(one.sizes):
-            beyond.setdefault(f"largest that was tried, {size}: try {size * 3 // 2} and {size * 2}", []).append(place)
+            budget = f", with a budget of {size * 2} or more" if one.leader.cut.amount < size * 2 else ""
+            tries = f"largest that was tried, {size}: try {size * 3 // 2} and {size * 2} as well{budget}"
+            beyond.setdefault(tries, []).append(place)
         elif size == min(one.sizes) and size >= 2 * SMALLEST:
-            beyond.setdefault(f"smallest that was tried, {size}: try {size // 2} and {size * 3 // 4}", []).append(place)
+            tries = f"smallest that was tried, {size}: try {size // 2} and {size * 3 // 4} as well"
+            beyond.setdefault(tries, []).append(place)
     return [
-        f"The best size is at the edge of the grid for {', '.join(places)}. It is the {which} as well."
+        f"The best size is at the edge of the grid for {', '.join(places)}. It is the {which}."
         for which, places in beyond.items()
     ]
 

@@ -57,7 +57,7 @@ def _recommend(
     if within.is_empty():
         n_more = _more(rows, comparisons, config)
         line = f"Cannot tell what to use with {reader}: {basis.leads(leader.name(names), best)}"
-        line += f", but no cell is shown to be within {config.margin:g} of the best"
+        line += f"; no cell is shown to be within {config.margin:g} of the best"
         return nothing._replace(line=f"{line}{more_line(n_more, basis, config)}", n_more=n_more)
     chosen = within.row(0, named=True)
     cell = cell_of(chosen)

@@ -62,7 +62,7 @@ def reach_verdicts(
 def _reach(rows: pl.DataFrame, names: Names, pairs: pl.DataFrame, config: ScoringConfig, rule: Rule) -> Advice:
     first = cell_of(rows.row(0, named=True))
     reader, cut = first.reader, first.cut
-    basis = basis_of(rows, len(rows), config)
+    basis = basis_of(rows, len(rows), config, rule)
     undecided = Advice("", told=False, reader=reader, cut=cut, n_gold=basis.n_gold)
     if basis.is_unscored:
         return undecided._replace(line=f"Cannot tell for {reader} at {cut.name}: {basis.why_unscored}")

@@ -65,28 +65,31 @@ def count_gold(n: float, *, is_expected: bool) -> str:
     return f"{n:.0f} {effective}gold {'question' if round(n) == 1 else 'questions'}"
 
 
-def basis_of(rows: pl.DataFrame, n_compared: int, config: ScoringConfig) -> Basis:
+def basis_of(rows: pl.DataFrame, n_compared: int, config: ScoringConfig, rule: str = "") -> Basis:
     """What advice on some cells of one reader is based on.
 
     Args:
         rows: of a frame of schema `CELLS`.
         n_compared: how many cells are compared with each other.
         config: confidence and margin.
+        rule: the consensus rule.
     """
-    reader, n_gold = rows["reader"][0], rows["gold_n"][0]
+    n_gold = rows["gold_n"][0]
     is_expected = "scores" in rows.columns and rows["scores"][0] == "expected"
     too_long = int(rows["n_too_long"].sum())
     why = ""
     if n_gold == 0:
         why = "its gold set is empty, so nothing can be scored against it."
+        if rule == "confident":
+            why += " Lower min_unanimous, or set coverage, in [consensus]."
     elif too_long:
         # A prompt that did not fit is not a wrong answer; scored as one, it would look like an effect of size.
         why = f"{too_long} of its prompts were longer than its num_ctx; raise it."
     elif config.answers == "expected" and n_gold < NO_FIGURES and n_compared > 1 and config.margin > 0:
         needed = fewest_documents(n_compared, config.margin, 1 - config.confidence)
         why = (
-            f"{reader} has {count_gold(n_gold, is_expected=is_expected)}, and it takes at least {needed:.0f} to show "
-            f"that {n_compared} cells are within {config.margin:g} of each other."
+            f"it has {count_gold(n_gold, is_expected=is_expected)}, and it takes at least {needed:.0f}, on as many "
+            f"documents, to show that {n_compared} cells are within {config.margin:g} of each other."
         )
     return Basis(n_gold, is_expected, int(rows["n_failed"].sum()), why)
 
@@ -96,7 +99,9 @@ def more_line(n_more: int | None, basis: Basis, config: ScoringConfig) -> str:
     if not n_more:
         return "."
     gold = "" if config.answers == "expected" else "gold "
-    return f"; about {n_more} more {gold}questions would show it for a cell equal to the best ({POWER:.0%} power)."
+    new = " on new documents" if config.answers == "expected" else ""
+    power = f"if two cells are equally good ({POWER:.0%} power)"
+    return f"; about {n_more} more {gold}questions{new} would be enough {power}."
 
 
 def how_far(look: Mapping[str, Any]) -> str:
@@ -106,7 +111,9 @@ def how_far(look: Mapping[str, Any]) -> str:
     parts = [f"after {look['questions']} of {look['of_questions']} questions"]
     parts += [f"{dropped} of {look['of_cells']} cells dropped"] if dropped else []
     parts += [f"{saved:.0%} of the context tokens saved"] if saved else []
-    return f"{'Told' if look['is_told'] else 'Not told'} {', '.join(parts)}."
+    if look["is_told"]:
+        return f"Told {', '.join(parts)}."
+    return f"Read on until there was no more to read, {', '.join(parts)}: the advice is still open."
 
 
 def losses_line(cell: Mapping[str, Any], ladder: pl.DataFrame) -> str:

@@ -37,7 +37,7 @@ def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataF
         (votes only). Nulls where nothing differs or nothing is recorded.
 
     Raises:
-        InputError: the runs share no table of votes or answers.
+        InputError: the runs share no table of votes or answers, or nothing in them.
     """
     rows = []
     for table, key in _KEYS.items():
@@ -49,7 +49,12 @@ def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataF
         raise InputError(
             "two runs without a table in common", "runs that hold votes or answers", "name two run folders"
         )
-    return pl.DataFrame(rows, schema=AGREEMENT, orient="row")
+    found = pl.DataFrame(rows, schema=AGREEMENT, orient="row")
+    if not found["n"].sum():
+        raise InputError(
+            "two runs without a vote or an answer in common", "two runs of one experiment", "name runs of the same one"
+        )
+    return found
 
 
 def _row(table: str, reader: str, rows: pl.DataFrame, columns: list[str]) -> tuple[object, ...]:
@@ -59,7 +64,7 @@ def _row(table: str, reader: str, rows: pl.DataFrame, columns: list[str]) -> tup
     both = rows.filter(here & there)
     differ = both.filter(pl.col("label").ne_missing(pl.col("label_b")))
     change = None
-    if "probabilities" in columns:
+    if "probabilities" in columns and "probabilities_b" in rows.columns:
         # A server may give a distribution in one run and none in the other: then there is nothing to compare.
         lengths = pl.col("probabilities").list.len(), pl.col("probabilities_b").list.len()
         given = both.filter(lengths[0] == lengths[1], lengths[0] > 0)

@@ -137,3 +137,15 @@ def test_a_link_is_removed_and_what_it_points_to_is_not(tmp_path):
     remove(tmp_path / "link")
     assert [file.name for file in tmp_path.iterdir()] == ["theirs"]
     assert (tmp_path / "theirs" / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("address", "says"), [("http://127.0.0.1/runs", "nothing can be written to"), ("memory://", "")]
+)
+def test_an_address_that_is_no_place_for_a_store_is_one_line(address, says):
+    if not says:
+        assert open_store(address)  # it needs no bucket
+        return
+    with pytest.raises(InputError, match=says) as refusal:
+        open_store(address)
+    assert "\n" not in str(refusal.value)

@@ -101,7 +101,8 @@ def test_any_other_truth_value_is_refused_with_the_mapping(check):
     assert (code, len(lines)) == (2, 3)
     assert lines[0] == (
         "tercet: questions.jsonl, row 1, field 'answer': the truth value true: expected a text that is one of the "
-        'labels; say in question_columns what each value means, such as reference_values = { true = "yes" }.'
+        "labels; say in question_columns what each value means, such as reference_values = { true = ONE OF THE LABELS "
+        "}."
     )
 
 

@@ -152,7 +152,7 @@ def test_a_budget_stops_before_the_look_that_would_exceed_it(run, budget):
     outcome, _, tables, _ = run(experiment_of(["dull"], **budget))
     assert "above max_" in tables["looks"]["stopped"][-1]
     assert len(tables["looks"]) == 1
-    assert "Not told after 8 of" in outcome.line
+    assert "after 8 of" in outcome.line
 
 
 def test_cells_that_cannot_become_the_advice_are_dropped_and_not_asked_again(run):

@@ -4,10 +4,13 @@ import json
 
 import pytest
 
+from corpora.damage import set_aside
 from corpora.errors import InputError
 from corpora.schema import LabelSet
+from flows.run.store_check import find_damage
 from flows.session.experiment import ReaderConfig
 from flows.session.kernel_choices import KernelChoices
+from flows.session.workspace import Workspace
 from labeling.engine.machine.kernels import KernelChoice
 from tests.doubles.scripted import scripted_session
 
@@ -84,3 +87,13 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path, content):
     with pytest.raises(InputError, match=r"kernels\.json is damaged") as refused:
         KernelChoices(tmp_path).get("a")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"short": "on"}', b'{"' + b"a" * 64 + b'": "yes"}'])
+def test_the_store_check_names_a_damaged_file_and_sets_it_aside(tmp_path, content):
+    (tmp_path / "kernels.json").write_bytes(content)
+    (damage,) = find_damage(Workspace(tmp_path))
+    assert damage.path == tmp_path / "kernels.json"
+    set_aside(damage)
+    assert list(find_damage(Workspace(tmp_path))) == []
+    assert KernelChoices(tmp_path).get("a" * 64) is None

@@ -202,7 +202,7 @@ ASKED = [("flat", None), ("half", None), ("sure", None)]
         ({"coverage": 0.34}, [False, False, True]),
         ({"coverage": 0.67}, [False, True, True]),
         ({"coverage": 1.0}, [True, True, True]),
-        ({"coverage": 0.1}, [False, False, False]),
+        ({"coverage": 0.1}, [False, False, True]),
     ],
 )
 def test_the_rule_confident_keeps_what_three_votes_would_agree_on(setting, kept):
@@ -217,6 +217,16 @@ def test_questions_that_are_equally_sure_come_in_together():
     twins = THREE + cast("twin", ("no",) * 3, probabilities=(HALF,) * 3)
     gold = gold_of(twins, [*ASKED, ("twin", None)], "confident", coverage=0.5)
     assert gold["kept"].to_list() == [False, False, True, False]
+
+
+def test_questions_that_are_all_equally_sure_are_all_kept():
+    votes = [vote for one in "abc" for vote in cast(one, ("yes",) * 3)]
+    assert gold_of(votes, [(one, None) for one in "abc"], "confident", coverage=0.5)["kept"].all()
+
+
+def test_a_coverage_without_its_rule_is_refused():
+    with pytest.raises(ValidationError, match="only the rule confident"):
+        ConsensusConfig(coverage=0.5)
 
 
 def test_the_rule_confident_leaves_out_what_has_no_distribution():

@@ -169,3 +169,10 @@ def test_the_defaults_are_not_greedy():
 )
 def test_the_margin_is_the_normalised_lead_of_the_most_probable_label(p, margin):
     assert top_two_margin(np.array(p)) == pytest.approx(margin)
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-300, 1e-9])
+def test_next_to_no_temperature_is_no_temperature(temperature):
+    shown = np.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])
+    found = sampled_distribution(shown, Sampling(temperature=temperature))
+    assert found.tolist() == sampled_distribution(shown, Sampling(temperature=0)).tolist()

@@ -268,7 +268,7 @@ def test_embedders_that_count_in_other_tokens_are_pointed_out():
     assert counted_differently({"minilm": "a", "minilm-late": "a"}) == []
 
 
-def best(size, sizes=(32, 64, 128), n_gold=100.0, reader="reader", cut=("k", 1)):
+def best(size, sizes=(32, 64, 128), n_gold=100.0, reader="reader", cut=("budget", 256)):
     """Advice whose best cell has this size."""
     leader = Cell(reader, Setting("tokens", size, 0, "minilm", "dense"), Cut(*cut))
     return Advice("", told=False, reader=reader, leader=leader, n_gold=n_gold, sizes=sizes)
@@ -279,14 +279,21 @@ def best(size, sizes=(32, 64, 128), n_gold=100.0, reader="reader", cut=("k", 1))
     [(128, "largest that was tried, 128: try 192 and 256"), (32, "smallest that was tried, 32: try 16 and 24")],
 )
 def test_a_best_size_at_the_edge_of_the_grid_names_the_next_ones(size, tries):
-    (line,) = edge_of_grid([best(size), best(size, reader=None, cut=("budget", 256))])
-    assert "reader at k=1, retrieval at budget=256" in line
+    (line,) = edge_of_grid([best(size), best(size, reader=None, cut=("budget", 512))])
+    assert "reader at budget=256, retrieval at budget=512" in line
     assert f"{tries} as well" in line
 
 
 @pytest.mark.parametrize(
     "advice",
-    [best(64), best(128, n_gold=29.0), best(64, sizes=(64,)), best(16, sizes=(16, 32)), Advice("", told=False)],
+    [
+        best(64),
+        best(128, n_gold=29.0),
+        best(64, sizes=(64,)),
+        best(16, sizes=(16, 32)),
+        best(128, cut=("k", 1)),
+        Advice("", told=False),
+    ],
 )
 def test_other_best_sizes_are_not_at_the_edge(advice):
     assert edge_of_grid([advice]) == []

@@ -100,7 +100,7 @@ def test_cannot_tell_says_how_many_questions_would():
     # (1.9600 + .8416)^2 * (.05 / .05)^2 = 7.849: 785 questions instead of 100.
     assert (one.setting, one.cut, one.n_more) == (None, None, 685)
     assert one.line.startswith("Cannot tell what to use with reader: tokens(64) at k=3 leads")
-    assert one.line.endswith("about 685 more gold questions would show it for a cell equal to the best (80% power).")
+    assert one.line.endswith("about 685 more gold questions would be enough if two cells are equally good (80% power).")
 
 
 @pytest.mark.parametrize(

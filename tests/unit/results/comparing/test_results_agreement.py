@@ -115,3 +115,15 @@ def test_a_probability_may_change_without_a_label():
     row = only(compare_runs(run(vote(1, probabilities=(0.6, 0.3))), run(vote(1, probabilities=(0.55, 0.34)))))
     assert (row["differ"], row["largest_margin"]) == (0, None)
     assert row["largest_change"] == pytest.approx(0.05)
+
+
+def test_runs_of_different_experiments_are_refused():
+    with pytest.raises(InputError, match="without a vote or an answer in common"):
+        compare_runs(run(vote(1)), run(vote(2)))
+
+
+def test_a_run_of_an_older_version_has_answers_without_distributions():
+    answer = {"reader": "small", "arm": "retrieved", "question_id": "q", "label": "yes", "probabilities": [0.9, 0.1]}
+    ours = pl.DataFrame([answer], schema=ANSWERS)
+    (row,) = compare_runs({"answers": ours}, {"answers": ours.drop("probabilities")}).rows(named=True)
+    assert (row["n"], row["differ"], row["largest_change"]) == (1, 0, None)
