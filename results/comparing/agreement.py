@@ -37,11 +37,14 @@ def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataF
         (votes only). Nulls where nothing differs or nothing is recorded.
 
     Raises:
-        InputError: the runs share no table of votes or answers, or nothing in them.
+        InputError: the runs share no table of votes or answers, or no question.
     """
     rows = []
+    shared = [table for table in _KEYS if table in ours and table in theirs]
+    if shared and not any(_share_questions(ours[table], theirs[table]) for table in shared):
+        raise InputError("two runs without a question in common", "two runs of one experiment", "name two such runs")
     for table, key in _KEYS.items():
-        if table in ours and table in theirs:
+        if table in shared:
             joined = ours[table].join(theirs[table], on=key, how="full", suffix="_b", coalesce=True, nulls_equal=True)
             for (reader,), mine in joined.sort(key).group_by(["reader"], maintain_order=True):
                 rows.append(_row(table, str(reader), mine, ours[table].columns))
@@ -49,12 +52,11 @@ def compare_runs(ours: Mapping[str, pl.DataFrame], theirs: Mapping[str, pl.DataF
         raise InputError(
             "two runs without a table in common", "runs that hold votes or answers", "name two run folders"
         )
-    found = pl.DataFrame(rows, schema=AGREEMENT, orient="row")
-    if not found["n"].sum():
-        raise InputError(
-            "two runs without a vote or an answer in common", "two runs of one experiment", "name runs of the same one"
-        )
-    return found
+    return pl.DataFrame(rows, schema=AGREEMENT, orient="row")
+
+
+def _share_questions(ours: pl.DataFrame, theirs: pl.DataFrame) -> bool:
+    return bool(ours["question_id"].is_in(theirs["question_id"].unique().to_list()).any())
 
 
 def _row(table: str, reader: str, rows: pl.DataFrame, columns: list[str]) -> tuple[object, ...]:

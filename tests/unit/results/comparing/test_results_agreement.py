@@ -118,7 +118,7 @@ def test_a_probability_may_change_without_a_label():
 
 
 def test_runs_of_different_experiments_are_refused():
-    with pytest.raises(InputError, match="without a vote or an answer in common"):
+    with pytest.raises(InputError, match="without a question in common"):
         compare_runs(run(vote(1)), run(vote(2)))
 
 
