@@ -48,7 +48,7 @@ from results.readers.unanimity import read_cast, summarise_unanimity
 
 @pytest.fixture(
     scope="session",
-    params=[pytest.param(0.1, id="few"), pytest.param(0.5, id="half", marks=pytest.mark.slow)],
+    params=[pytest.param(0.1, id="few"), pytest.param(0.4, id="some", marks=pytest.mark.slow)],
 )
 def runs(request) -> dict[str, Found]:
     return run_layouts(request.param)
