@@ -114,7 +114,11 @@ def read_until_told(
                 _conclude(name, stand, told, experiment, contexts, race)
                 _say(name, stand, runner)
     # The other arms are asked only for what is left, once it is known what that is.
-    told = _look(experiment, corpus, prepared, session, runner, stands, race, experiment.retrieval.controls)
+    try:
+        told = _look(experiment, corpus, prepared, session, runner, stands, race, experiment.retrieval.controls)
+    except LimitError as error:
+        runner.progress.say(f"{error}; the other arms are left out")
+        told = _look(experiment, corpus, prepared, session, runner, stands, race)
     return _with_looks(told, stands)
 
 

@@ -11,6 +11,7 @@ from flows.run import pipeline
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
+from labeling.remote.spending import LimitError
 from results.config import ReadingConfig
 from tests.doubles.scripted import scripted_session
 
@@ -145,6 +146,30 @@ def test_each_reader_stops_on_its_own(run):
     assert stopped == {"steady": "told", "dull": "all questions that it may read are read"}
     questions = {name: one["questions"] for name, one in manifest["readers"].items()}
     assert questions["steady"] <= questions["dull"] == 16
+
+
+def test_a_limit_that_is_reached_on_the_way_ends_with_the_look_before(run):
+    asked = set()
+
+    def costs(model, prompt):
+        asked.add(prompt.question_id)
+        if len(asked) > 12 or prompt.arm == "closed_book":
+            raise LimitError("up to 2 USD with the next requests", "at most 1 USD", "allow more")
+        return reads_evidence(model, prompt)
+
+    outcome, _, tables, _ = run(experiment_of(["dull"]), script=costs)
+    assert tables["looks"]["stopped"].to_list() == ["the limit on spending is reached"]
+    assert tables["looks"]["questions"].to_list() == [8]
+    assert set(tables["answers"]["arm"]) == {"retrieved", "document"}, "the other arms cost too much as well"
+    assert "after 8 of" in outcome.line
+
+
+def test_a_limit_that_is_reached_in_the_first_look_ends_the_run(run):
+    def costs(_, prompt):
+        raise LimitError("up to 2 USD with the next requests", "at most 1 USD", "allow more")
+
+    with pytest.raises(LimitError):
+        run(experiment_of(["dull"]), script=costs)
 
 
 @pytest.mark.parametrize("budget", [{"max_tokens": 3000}, {"max_minutes": 1e-9}])
