@@ -86,7 +86,7 @@ def _more(rows: pl.DataFrame, comparisons: pl.DataFrame, config: ScoringConfig) 
 def more_questions(comparisons: pl.DataFrame, n_cells: int, n_gold: float, config: ScoringConfig) -> int | None:
     """How many more gold questions it takes to show that a cell equal to the best is within the margin of all others.
 
-    This is for drawn scores; see `results.sweep.within` for expected ones. The number at which (z_(1 - alpha / cells) +
+    This is for drawn scores; see `results.sweep.within` for expectations. The number at which (z_(1 - alpha / cells) +
     z_power) standard errors make up the margin (the sample size of a non-inferiority test, as in Julious 2004, "Sample
     sizes for clinical trials with Normal data", section 5; alpha divided by the cells that Holm's first step allows
     for). The error is that of the typical pair, and falls with the square root of the number. The power is that against

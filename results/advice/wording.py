@@ -21,7 +21,7 @@ class Basis(NamedTuple):
 
     Attributes:
         n_gold: gold questions, or as many as their weights are worth.
-        is_expected: whether scores are expected ones.
+        is_expected: whether its scores are expectations.
         n_failed: failed answers, which count as wrong.
         why_unscored: why nothing can be told from these cells, as the end of a sentence; empty if something can.
     """

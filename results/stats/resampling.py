@@ -3,7 +3,7 @@
 A gold set is itself an outcome of chance: had the three votes been drawn again, other questions would have been
 unanimous. Where the law of the votes is known, each resample draws every question's gold label from it, so that the
 interval includes the noise of the labels, however lucky the votes were. Elsewhere the gold labels stay as they were
-voted. Where scores are expected ones, each question counts with its probability instead, and only documents are drawn.
+voted. Where scores are expectations, each question counts with its probability instead, and only documents are drawn.
 
 Documents, not questions, are drawn with replacement (Davison and Hinkley 1997, "Bootstrap Methods and their
 Application", section 3.8: resampling whole clusters). All columns share the draws, so that differences are paired.

@@ -110,7 +110,7 @@ class Judged(NamedTuple):
         chances: shape (questions, labels) by arm and number of the cell (0 for the arms that are the same in every
             cell): probability of each answer, all 0 where it failed; an arm that was not asked is missing.
         laws: what counts as right: by "gold" the gold labels with the law of the votes, by "all" the references.
-        is_expected: whether the distributions of its votes and answers are known, so that scores are expected ones.
+        is_expected: whether the distributions of its votes and answers are known, so that scores are expectations.
     """
 
     reader: str
@@ -147,7 +147,7 @@ def line_up(
         reader: its gold set, and the votes behind it.
         answers: frame of schema `ANSWERS`, of all readers.
         consensus: the rule of the gold set.
-        config: whether scores are expected ones, and at which temperature answers are drawn.
+        config: whether scores are expectations, and at which temperature answers are drawn.
     """
     mine = answers.filter(pl.col("reader") == reader.name)
     kept = reader.gold.filter("kept").select("question_id", gold_label="label")

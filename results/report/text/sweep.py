@@ -93,7 +93,7 @@ def sweep_section(tables: Tables) -> str:
     how = "Brackets hold intervals over resampled documents and votes."
     if are:
         how = (
-            "Where the reader gives distributions, scores are expected ones: every question counts with the "
+            "Where the reader gives distributions, scores are expectations: every question counts with the "
             "probability that the consensus rule keeps it, and every answer with its own. *Greedy*: the gold accuracy "
             "if the reader always gave its most probable label. Brackets hold intervals over resampled documents."
         )
