@@ -25,6 +25,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.pop("PREFECT_API_URL", None)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long bytes by their argument: what is packed differs from second to second, and every worker must agree."""
+    return argname if isinstance(val, bytes) and len(val) > 16 else None
+
+
 def needs_model(name: str) -> None:
     """Skip a test whose model is not on this machine; `make test` fetches it."""
     if not find_model(name).path.is_file():

@@ -66,7 +66,15 @@ def test_an_encoding_that_nobody_asked_for_is_refused(encoding):
         read([b"x"], encoding)
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(TEXT)[:-9], gzip.compress(TEXT)[:12], b""])
+BROKEN = {
+    "not gzip": b"not gzip",
+    "without its end": gzip.compress(TEXT)[:-9],
+    "its start alone": gzip.compress(TEXT)[:12],
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
 def test_a_broken_gzip_is_no_reply(body):
     with pytest.raises(ValueError, match=r"gzip|breaks off"):
         read([body], "gzip")
