@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flows.session.experiment import Kind
 
 EXPERIMENT = "EXPERIMENT is a TOML file or a bundled name."  # for help texts
+ASK_AFRESH = "ask the readers on this machine with `tercet demo --fresh`"
 
 
 class Commands(click.Group):
@@ -99,22 +100,27 @@ experiment_command("compare", f"Compare the readers of an experiment on the same
 
 
 @main.command()
+@click.option(
+    "--fresh", is_flag=True, help="Ask the readers on this machine, which takes about an hour, instead of a recording."
+)
 @store_option
 @quiet_option
-def demo(store: StorePath, quiet: bool) -> None:
+def demo(fresh: bool, store: StorePath, quiet: bool) -> None:
     """Run the bundled demonstration.
 
-    It has a handbook of 36 documents, two readers and four chunk sizes.
+    A handbook of 36 documents is chunked in four sizes, embedded and searched on this machine. The votes and answers of
+    the two readers come from a recording.
     """
-    _execute(Path("demo"), "run", store, {}, quiet=quiet)
+    _execute(Path("demo"), "run", store, {}, quiet=quiet, recorded=not fresh)
 
 
 def _execute(
     path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], *, prefect: bool = False, dask: str = "",
-    quiet: bool,
+    quiet: bool, recorded: bool = False,
 ) -> None:  # fmt: skip
     from flows.run.pipeline import execute
     from flows.session.experiment import experiment_file, load_experiment
+    from flows.session.recording import open_recording, recording_of
     from flows.session.session import Session
     from flows.session.workspace import workspace_of
     from flows.stages.progress import Bars, Quiet
@@ -130,7 +136,8 @@ def _execute(
 
         outcome = execute_as_flow(experiment, kind, workspace, ask_user, dask)
     else:
-        with Session(workspace) as session:
+        recording = recording_of(path.name)
+        with open_recording(recording, workspace, ASK_AFRESH) if recorded else Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
     if not quiet:
         echo(outcome.report)

@@ -59,6 +59,7 @@ def describe(
         "readers": readers,
         **(advice_entries(swept) if swept else manifest_entries((), (), (), {})),
         "warnings": [
+            *filter(None, [session.workspace.recorded_line]),
             *left_out_warnings(
                 [corpus, *(there.corpus for there in compared.others.values())] if compared else [corpus]
             ),

@@ -112,9 +112,10 @@ def seal_run(
     tables = run_tables(experiment, made, session)
     # What may be spent changes nothing about the results.
     config = experiment.model_dump(mode="json", exclude={"max_cost"})
-    run = RunFolder(
-        session.workspace.root, f"{experiment.name}-{kind}", config, all_inputs(made.labeled, made.compared)
-    )
+    inputs = all_inputs(made.labeled, made.compared)
+    if session.workspace.recorded:  # another run than one that asks
+        inputs["recorded votes"] = session.workspace.recorded
+    run = RunFolder(session.workspace.root, f"{experiment.name}-{kind}", config, inputs)
     remote = experiment.remote_readers
     worked["apis"] = {one.label: session.providers.known_api(one.remote) for one in remote}
     described = describe(experiment, kind, session, *made)

@@ -59,7 +59,7 @@ class Session:
     ) -> None:
         self.workspace = workspace
         self.readers: Readers = readers or LocalReaders()
-        self._kernels = KernelChoices(workspace.root)
+        self._kernels = KernelChoices(workspace.votes)
         self.providers = Providers()
         self._open_embedder = open_embedder
         self._embedders: dict[EmbedderConfig, Embedder] = {}

@@ -18,16 +18,25 @@ class Workspace(NamedTuple):
         root: the store.
         base: folder that relative paths of an experiment start from: the one of its file.
         prices: the user's price table; None for the bundled one alone.
+        recorded: digest of the recording that votes come from; empty where readers are asked.
+        recorded_line: what a report says about it.
     """
 
     root: StorePath
     base: Path = Path()
     prices: Path | None = None
+    recorded: str = ""
+    recorded_line: str = ""
+
+    @property
+    def votes(self) -> StorePath:
+        """Folder of the ledger, and of what its votes were read with; a recording's lies apart from the store's own."""
+        return self.root / "recorded" if self.recorded else self.root
 
     @property
     def ledger(self) -> StorePath:
         """Folder of the votes of all readers."""
-        return self.root / "ledger"
+        return self.votes / "ledger"
 
     @property
     def spool(self) -> Path | None:
