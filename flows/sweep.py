@@ -54,7 +54,6 @@ class Swept(NamedTuple):
         warnings: why the sweep may tell less than it seems to.
         asked: the cost of each shard, by reader.
         unread: how much each embedder cannot read, by its name.
-        unread: how much each embedder cannot read, by its name.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -99,6 +98,8 @@ def prepare(
             build_contexts, retrieval, corpus, retrieved.hits, retrieved.oracle, how.seed, session,
         )  # fmt: skip
     choices = choose_retrieval(corpus, retrieved.tables["retrieval"], how)
+    for choice in choices if experiment.readers else ():  # what is found so far, before readers take their time
+        runner.progress.say(choice.line)
     return Prepared(retrieved, contexts, choices, unread or {})
 
 
