@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from corpora.schema import LabelSet
 from corpora.storage import StorePath, sha256_text, written_whole
-from flows.session.experiment import EXPERIMENTS
+from flows.session.experiment import EXPERIMENTS, ReaderConfig
 from flows.session.session import Session
 from flows.session.workspace import Workspace
 from labeling.engine.recorded import Recorded, RecordedReaders
 from labeling.prompting.labeler import Scoring
+from labeling.votes.storage.shards import write_shard
+from labeling.votes.vote import Vote
 
 DESCRIPTION = "recording.toml"
 SHARDS = "*/*.parquet"
@@ -97,9 +101,25 @@ def _copy(shard: Path, target: StorePath) -> None:
         file.write(shard.read_bytes())
 
 
-def described(models: Iterable[RecordedModel], machine: str, tercet: str, on: date) -> str:
-    """The text of a `recording.toml`."""
-    lines: list[Any] = [f"recorded = {on}", f'machine = "{machine}"', f'tercet = "{tercet}"']
-    for one in models:
-        lines += ["", "[[models]]", *(f'{name} = "{value}"' for name, value in one)]
-    return "\n".join(lines) + "\n"
+def record(session: Session, readers: Sequence[ReaderConfig], labels: LabelSet, folder: Path, machine: str) -> None:
+    """Write a recording of all that a store's ledgers hold of some readers.
+
+    Args:
+        session: of the store.
+        readers: those to record; their models have names in the registry.
+        labels: their label set.
+        folder: where it goes; what is there is replaced.
+        machine: the machine that they were asked on, in words.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    models = {}
+    for reader in readers:
+        for fingerprint in {session.fingerprint(config, labels) for config in (reader, reader.as_reader())}:
+            votes = session.ledger_of(fingerprint, labels).votes()
+            write_shard(folder / fingerprint, (Vote(**row) for row in votes.iter_rows(named=True)))
+        models[reader.model] = session.readers.scoring(reader, labels)
+    lines = [f"recorded = {datetime.now(UTC).date()}", f'machine = "{machine}"', f'tercet = "{version("tercet")}"']
+    for model, scoring in models.items():
+        sha256 = session.readers.sha256(model)
+        lines += ["", "[[models]]", f'model = "{model}"', f'sha256 = "{sha256}"', f'scoring = "{scoring}"']
+    (folder / DESCRIPTION).write_text("\n".join(lines) + "\n", encoding="utf-8")

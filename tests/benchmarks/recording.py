@@ -1,0 +1,26 @@
+"""Make the recording that `tercet demo` answers from, out of a store where the demo was run afresh.
+
+tercet demo --fresh --store FOLDER
+python -m tests.benchmarks.recording FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+from corpora.load import load_corpus
+from flows.session.experiment import load_experiment
+from flows.session.recording import record, recording_of
+from flows.session.session import Session
+from flows.session.workspace import Workspace
+
+
+def main(store: Path) -> None:
+    """Record the votes of a store."""
+    demo = load_experiment(Path("demo"))
+    with Session(Workspace(store)) as session:
+        labels = load_corpus(demo.corpus).labels
+        record(session, demo.readers, labels, recording_of("demo"), "a machine with 2 cores and no GPU")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,94 @@
+"""Recorded votes: a run from them asks nobody, says so, and lies apart from what was asked."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from corpora.errors import InputError
+from corpora.load import load_corpus
+from flows.label import document_prompts
+from flows.run.pipeline import execute
+from flows.session.experiment import load_experiment, parse_experiment
+from flows.session.recording import open_recording, read_recording, record, recording_of
+from flows.session.workspace import Workspace
+from flows.stages.runner import Runner
+from labeling.models.registry import find_model
+from tests.doubles.scripted import scripted_session
+
+MODEL = "qwen2.5-coder-0.5b"
+EXPERIMENT = {
+    "name": "recorded",
+    "corpus": {"source": "sample", "sample": 6},
+    "calibration": {"per_label": 0},
+    "readers": [{"model": MODEL}],
+}
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A recording of six questions, and the votes in it."""
+    experiment = parse_experiment(EXPERIMENT, "the test")
+    scripted = scripted_session(tmp_path / "asked", lambda _, prompt: (0.7, 0.2, 0.1))
+    with scripted.session as session:
+        asked = execute(experiment, "label", session, Runner())
+        record(session, experiment.readers, load_corpus(experiment.corpus).labels, tmp_path / "recording", "a machine")
+    return experiment, tmp_path / "recording", pl.read_parquet(asked.folder / "votes.parquet")
+
+
+def test_a_run_from_a_recording_asks_nobody_and_says_so(recording, tmp_path):
+    experiment, folder, asked = recording
+    with open_recording(folder, Workspace(tmp_path / "runs"), "ask them") as session:
+        outcome = execute(experiment, "label", session, Runner())
+    manifest = json.loads((outcome.folder / "manifest.json").read_text())
+    assert pl.read_parquet(outcome.folder / "votes.parquet").equals(asked)
+    assert [one["new"] for one in manifest["sessions"][0]["asked"]["label"]] == [0]
+    assert manifest["warnings"][0].startswith(f"The votes and answers of {MODEL} were recorded on ")
+    assert "no reader was asked on this machine" in outcome.report
+
+
+def test_recorded_votes_lie_apart_from_those_that_were_asked(recording, tmp_path):
+    experiment, folder, _ = recording
+    with open_recording(folder, Workspace(tmp_path / "asked"), "ask them") as session:
+        recorded = execute(experiment, "label", session, Runner()).folder
+        fingerprint = session.fingerprint(experiment.readers[0], load_corpus(experiment.corpus).labels)
+    assert len(list((tmp_path / "asked").glob("recorded-label-*"))) == 2  # the run that asked is kept beside it
+    assert recorded.parent == tmp_path / "asked"
+    assert (tmp_path / "asked/recorded/ledger" / fingerprint).is_dir()
+
+
+def test_a_vote_that_was_not_recorded_is_refused_in_one_line(recording, tmp_path):
+    _, folder, _ = recording
+    more = parse_experiment(EXPERIMENT | {"corpus": {"source": "sample", "sample": 7}}, "the test")
+    with (
+        open_recording(folder, Workspace(tmp_path / "runs"), "ask the readers afresh") as session,
+        pytest.raises(InputError, match=f"lack one of '{MODEL}' that this run needs.*; ask the readers afresh"),
+    ):
+        execute(more, "label", session, Runner())
+
+
+def test_a_model_that_was_not_recorded_is_refused(recording, tmp_path):
+    _, folder, _ = recording
+    other = parse_experiment(EXPERIMENT | {"readers": [{"model": "smollm2-135m"}]}, "the test")
+    with (
+        open_recording(folder, Workspace(tmp_path / "runs"), "ask it") as session,
+        pytest.raises(InputError, match="no recorded votes of model 'smollm2-135m': expected .*; ask it"),
+    ):
+        execute(other, "label", session, Runner())
+
+
+def test_the_bundled_recording_is_of_the_models_of_the_registry_and_has_every_vote_of_the_demo(tmp_path):
+    demo = load_experiment(Path("demo"))
+    corpus = load_corpus(demo.corpus)
+    recording = read_recording(recording_of("demo"))
+    assert {one.model: one.sha256 for one in recording.models} == {
+        reader.model: find_model(reader.model).sha256 for reader in demo.readers
+    }
+    with open_recording(recording_of("demo"), Workspace(tmp_path), "") as session:
+        for reader in demo.readers:
+            asked = reader.corpus_of(corpus, demo.corpus.seed)
+            ledger = session.ledger(reader, corpus.labels)
+            prompts = [one for group in document_prompts(asked, reader) for one in group]
+            assert len(prompts) == 3 * 96
+            assert not ledger.missing(prompts)
