@@ -63,7 +63,7 @@ def test_a_vote_that_was_not_recorded_is_refused_in_one_line(recording, tmp_path
     more = parse_experiment(EXPERIMENT | {"corpus": {"source": "sample", "sample": 7}}, "the test")
     with (
         open_recording(folder, Workspace(tmp_path / "runs"), "ask the readers afresh") as session,
-        pytest.raises(InputError, match=f"lack one of '{MODEL}' that this run needs.*; ask the readers afresh"),
+        pytest.raises(InputError, match=rf"lack one of '{MODEL}' that this run needs.*; ask the readers afresh"),
     ):
         execute(more, "label", session, Runner())
 
@@ -73,7 +73,7 @@ def test_a_model_that_was_not_recorded_is_refused(recording, tmp_path):
     other = parse_experiment(EXPERIMENT | {"readers": [{"model": "smollm2-135m"}]}, "the test")
     with (
         open_recording(folder, Workspace(tmp_path / "runs"), "ask it") as session,
-        pytest.raises(InputError, match="no recorded votes of model 'smollm2-135m': expected .*; ask it"),
+        pytest.raises(InputError, match=r"no recorded votes of model 'smollm2-135m': expected .*; ask it"),
     ):
         execute(other, "label", session, Runner())
 
