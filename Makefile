@@ -11,7 +11,10 @@ MODELS := all-minilm-l6-v2 qwen2.5-coder-0.5b
 DEMO_MODELS := $(MODELS) qwen2.5-coder-1.5b
 TEST_MODELS := $(MODELS) smollm2-135m
 
-PUBMEDQA ?= ../shared/data/pubmedqa
+# Your own copies of published corpora (pubmedqa/, evidence_inference/ ...), which some tests and the benchmarks read. What
+# is not there is not tested: `make test DATA=FOLDER` says where it is, and a test that is skipped says what it misses.
+DATA ?= ../shared/data
+test test-slow bench: export TERCET_DATA := $(wildcard $(abspath $(DATA)))
 
 # Two tests at a time, and a file's tests one after the other: they share servers and runs. Files in their order, so that
 # what takes long comes before many short ones. Idle threads do not spin.
@@ -51,8 +54,8 @@ docs: $(READY)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . site
 
 bench: $(READY)
-	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(PUBMEDQA) --save results/published/votes
-	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(PUBMEDQA) --memory --save results/published/memory
+	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --save results/published/votes
+	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --memory --save results/published/memory
 	$(BIN)/python -m tests.benchmarks.remote --save results/published/remote
 	$(BIN)/python -m tests.benchmarks.sweep --save results/published/sweep
 

@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from corpora.defects import Defects, OnDefect
 from corpora.errors import InputError, RowError, one_line
+from corpora.published.registry import find_published, locate, published
 from corpora.reading.text import encoding_of, is_file
 from corpora.schema import Corpus, LabelSet
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
 from corpora.shaping.selection import assign_split, sample_questions
 from corpora.shaping.stitch import stitch
+from corpora.shaping.validate import find_problems, validate
 from corpora.sources.beir import read_beir
 from corpora.sources.bundled import read_sample
 from corpora.sources.chroma import read_chroma
@@ -34,7 +36,6 @@ from corpora.sources.squad import EXPORTED as SQUAD_COLUMNS
 from corpora.sources.squad import read_squad
 from corpora.sources.tables import DocumentColumns, QuestionColumns, read_tables
 from corpora.storage import StorePath, sha256_text
-from corpora.validate import find_problems, validate
 
 TABLES = ("documents", "questions")
 Source = Literal["sample", "pubmedqa", "evidence_inference", "squad", "beir", "chroma", "tables", "generated"]
@@ -89,6 +90,12 @@ class CorpusConfig(BaseModel):
         description="pubmedqa: its folder or ori_pqal.json; squad: the .json file; tables: a folder with documents.* "
         "and questions.*; other sources: their folder",
     )
+    published: str | None = Field(
+        None,
+        exclude_if=lambda name: name is None,  # runs of a version without this key are the same runs
+        description="a published corpus by its name in `tercet corpora list`, which also gives the source; its files "
+        "are those that `tercet corpora fetch` fetched, or your own copy in the folder that --data names",
+    )
     documents: Path | None = Field(None, description="tables: the file of documents (JSONL, CSV or Parquet)")
     questions: Path | None = Field(None, description="tables: the file of questions (JSONL, CSV or Parquet)")
     document_columns: DocumentColumns = Field(default_factory=DocumentColumns, description="tables: column names")
@@ -126,6 +133,24 @@ class CorpusConfig(BaseModel):
         given = {name: getattr(self, name) for name in ("path", "documents", "questions", "distractors")}
         return self.model_copy(update={name: base / path for name, path in given.items() if path is not None})
 
+    def located(self, data: Path | None) -> CorpusConfig:
+        """The same section, with the path of the published corpus that it names, if it names one.
+
+        Args:
+            data: folder of the user's own copies.
+
+        Raises:
+            InputError: as `locate`.
+        """
+        return self.model_copy(update={"path": locate(self.published, data)}) if self.published else self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_source(cls, given: Any) -> Any:
+        """A published corpus has its source, which need not be repeated."""
+        known = published().get(given.get("published", "")) if isinstance(given, dict) else None
+        return {"source": known.source} | given if known else given
+
 
 def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     """Read, check, split and sample a corpus: all documents stay, only questions are selected.
@@ -152,7 +177,8 @@ def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     if config.sample is not None:
         pin = pins / f"{corpus.name}-{config.sample}-{_draw_digest(config)}.json" if pins else None
         questions = sample_questions(questions, config.sample, config.seed, pin)
-    selected = replace(corpus, name=config.name or corpus.name, questions=questions, tune=tune)
+    name = config.name or config.published or corpus.name
+    selected = replace(corpus, name=name, questions=questions, tune=tune)
     # Done last, so that the same questions are asked whether the documents are short or long.
     return lengthen(selected, config)
 
@@ -181,8 +207,33 @@ def _draw_digest(config: CorpusConfig) -> str:
     # Nor does it cover what is made of the documents: short and long ones are asked the same questions.
     made = {"stitch", "distractors", "n_distractors"}
     left_out = {"name", "document_columns", "question_columns", "labels", "on_defect"} | made
+    left_out |= {"path"} if config.published else set()  # it is the same corpus wherever its files are
     drawn_from = config.model_dump(mode="json", exclude=left_out)
     return sha256_text(json.dumps(drawn_from, sort_keys=True))[:12]
+
+
+def check_published(config: CorpusConfig) -> None:
+    """Refuse a published corpus that does not exist, or whose files or source are given as well.
+
+    Raises:
+        InputError: as said.
+    """
+    if not config.published:
+        return
+    source = find_published(config.published).source
+    if config.source != source:
+        raise InputError(
+            f"`published` is {config.published!r} and `source` is {config.source!r}",
+            f"the source {source!r} for that corpus",
+            "remove `source`, or name the files with `path` instead of `published`",
+        )
+    for key in ("path", "documents", "questions"):
+        if getattr(config, key) is not None:
+            raise InputError(
+                f"`{key}` and `published` are both set",
+                "the files of a corpus, or the name of a published one",
+                f"remove `{key}`, or remove `published`",
+            )
 
 
 def check_keys(config: CorpusConfig) -> None:
@@ -270,7 +321,11 @@ def guess_config(path: Path) -> CorpusConfig:
         InputError: the path holds nothing that a source can read.
     """
     if not path.exists():
-        raise InputError(f"path {path} does not exist", "a corpus folder or file", "check the path")
+        raise InputError(
+            f"path {path} does not exist",
+            "a corpus folder or file, or a name from `tercet corpora list`",
+            "check the path",
+        )
     if path.suffix == ".json" and path.name not in PARTS:
         return CorpusConfig(source="squad" if _is_squad(path) else "pubmedqa", path=path, split="all")
     for source, names in _FILES.items():
@@ -318,7 +373,9 @@ def _is_squad(file: Path) -> bool:
 def _required(path: Path | None, name: str, source: str) -> Path:
     if path is None:
         raise InputError(
-            f"source {source!r} without `{name}`", f"the {name} of its files", f"set `{name}` in the corpus section"
+            f"source {source!r} without `{name}`",
+            f"the {name} of its files, or `published` with a name from `tercet corpora list`",
+            "set one of the two in the corpus section",
         )
     return path
 

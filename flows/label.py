@@ -53,7 +53,7 @@ class Labeled(NamedTuple):
 def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
     """Load the corpus of an experiment, and refuse a consensus rule that it lacks the reference labels for."""
     workspace = session.workspace
-    config = experiment.corpus.resolved(workspace.base)
+    config = workspace.corpus(experiment.corpus)
     corpus = runner.run("load corpus", load_corpus, config, workspace.samples)
     check_rule(experiment.consensus, corpus.questions)
     return corpus

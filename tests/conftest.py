@@ -36,6 +36,16 @@ def needs_model(name: str) -> None:
         pytest.skip(f"model {name} is not fetched: run `tercet models fetch {name}`")
 
 
+def own_data(corpus: str) -> Path:
+    """Folder of a published corpus below `$TERCET_DATA`, which `make` sets."""
+    return Path(os.environ.get("TERCET_DATA") or "$TERCET_DATA") / corpus
+
+
+def needs_data(folder: Path) -> pytest.MarkDecorator:
+    """Skip a test whose real corpus is not on this machine."""
+    return pytest.mark.skipif(not folder.is_dir(), reason=f"no corpus at {folder}: set TERCET_DATA")
+
+
 @pytest.fixture(scope="session")
 def embedder_folder() -> Path:
     """Folder of all-MiniLM-L6-v2: `$TERCET_TEST_EMBEDDER`, else where the registry keeps it."""

@@ -10,8 +10,8 @@ import polars as pl
 from corpora.defects import Defects, Kind
 from corpora.errors import RowError
 from corpora.schema import Corpus, Question, iter_questions, questions_frame
+from corpora.shaping.validate import document_problems, find_problems, question_check
 from corpora.storage import sha256_text
-from corpora.validate import document_problems, find_problems, question_check
 
 ROW = "row"  # of a document or question in its frame, counted from 1
 

@@ -69,7 +69,7 @@ def _find(path: Path) -> list[Path]:
         raise InputError(
             f"no PubMedQA file at {path}",
             f"a folder with {PARTS[0]} or with Parquet files, or such a file itself",
-            "download it from the PubMedQA repository and give its folder as `path`",
+            'correct `path`, or run `tercet corpora fetch pubmedqa` and set `published = "pubmedqa"` instead',
         )
     return found
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.options import ask_user, max_cost_option, store_option
+from flows.cli.options import ask_user, data_option, max_cost_option, store_option
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def batches() -> None:
 @batches.command()
 @click.argument("experiment", type=click.Path(path_type=Path))
 @store_option
+@data_option
 @max_cost_option
-def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
+def submit(experiment: Path, store: StorePath, data: Path | None, max_cost: float | None) -> None:
     """Submit the batches of an EXPERIMENT without waiting.
 
     They ask its batch readers for their votes on whole documents; `tercet label` continues from there.
@@ -37,7 +38,7 @@ def submit(experiment: Path, store: StorePath, max_cost: float | None) -> None:
     from flows.session.workspace import workspace_of
 
     loaded = load_experiment(experiment).with_settings(max_cost=max_cost)
-    with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent)) as session:
+    with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent, data)) as session:
         session.providers.say = lambda line: click.echo(line, err=True)
         for line in submit_batches(loaded, session, ask_user):
             echo(line)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.cli.batches import batches
+from flows.cli.corpora import corpora
 from flows.cli.endings import ended_as_by_ctrl_c, exit_code
 from flows.cli.options import (
     EXIT_INPUT,
@@ -19,6 +20,7 @@ from flows.cli.options import (
     ask_user,
     batch_option,
     dask_option,
+    data_option,
     max_cost_option,
     prefect_option,
     quiet_option,
@@ -80,6 +82,7 @@ def experiment_command(kind: Kind, text: str) -> None:
     @main.command(kind, help=text)
     @click.argument("experiment", type=click.Path(path_type=Path))
     @store_option
+    @data_option
     @threads_option
     @batch_option
     @max_cost_option
@@ -87,8 +90,10 @@ def experiment_command(kind: Kind, text: str) -> None:
     @prefect_option
     @dask_option
     @quiet_option
-    def command(experiment: Path, store: StorePath, prefect: bool, dask: str, quiet: bool, **settings: Any) -> None:
-        _execute(experiment, kind, store, settings, prefect=prefect, dask=dask, quiet=quiet)
+    def command(
+        experiment: Path, store: StorePath, data: Path | None, prefect: bool, dask: str, quiet: bool, **settings: Any
+    ) -> None:
+        _execute(experiment, kind, store, settings, data=data, prefect=prefect, dask=dask, quiet=quiet)
 
 
 experiment_command("run", f"Run a whole experiment: label, sweep and compare. {EXPERIMENT}")
@@ -115,8 +120,8 @@ def demo(fresh: bool, store: StorePath, quiet: bool) -> None:
 
 
 def _execute(
-    path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], *, prefect: bool = False, dask: str = "",
-    quiet: bool, recorded: bool = False,
+    path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], *, data: Path | None = None,
+    prefect: bool = False, dask: str = "", quiet: bool, recorded: bool = False,
 ) -> None:  # fmt: skip
     from flows.run.pipeline import execute
     from flows.session.experiment import experiment_file, load_experiment
@@ -127,7 +132,7 @@ def _execute(
     from flows.stages.runner import Runner
 
     experiment = load_experiment(path).with_settings(**settings)
-    workspace = workspace_of(experiment, store, experiment_file(path).resolve().parent)
+    workspace = workspace_of(experiment, store, experiment_file(path).resolve().parent, data)
     if prefect or dask:
         # Set before Prefect is imported: a server that it starts would otherwise send usage reports.
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -156,7 +161,8 @@ def _execute(
     help="The command to plan.",
 )
 @store_option
-def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
+@data_option
+def plan(experiment: Path, kind: Kind, store: StorePath, data: Path | None) -> None:
     """Show what a run would ask, how long it would take and its cost.
 
     Nothing is asked but a few questions that measure the speed of local readers. EXPERIMENT is a TOML file or a bundled
@@ -170,7 +176,7 @@ def plan(experiment: Path, kind: Kind, store: StorePath) -> None:
     from flows.session.workspace import workspace_of
 
     loaded = load_experiment(experiment)
-    with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent)) as session:
+    with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent, data)) as session:
         quotes = quote(loaded, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
         planned = make_plan(loaded, kind, session)
         texts = [render_plan(planned.readers), render_quotes(quotes)]
@@ -204,46 +210,6 @@ def diff(runs: tuple[StorePath, StorePath]) -> None:
     from flows.run.pipeline import render_difference
 
     echo(render_difference(*runs))
-
-
-@main.group()
-def corpora() -> None:
-    """Inspect corpora."""
-
-
-@corpora.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of problems to show."
-)
-def check(path: Path, limit: int) -> None:
-    """Check the corpus at PATH: a folder, a file, or an experiment's .toml.
-
-    Rows of a published corpus that cannot be used are listed as left out. A file that cannot be parsed ends the check
-    at its first bad row; otherwise all problems are listed.
-    """
-    from itertools import islice
-
-    from corpora.load import guess_config, list_problems
-    from flows.session.experiment import load_experiment
-
-    config = load_experiment(path).corpus.resolved(path.parent) if path.suffix == ".toml" else guess_config(path)
-    corpus, problems = list_problems(config)
-    shown = list(islice(problems, limit))
-    left_out = corpus.left_out
-    for defect in left_out.defects[:limit]:
-        echo(f"left out: {defect.line}", err=True)
-    if len(left_out.defects) > limit:
-        echo(f"left out: {len(left_out.defects) - limit} more; raise --limit to see more of them.", err=True)
-    for problem in shown:
-        echo(f"tercet: {problem}", err=True)
-    more = sum(1 for _ in problems)
-    if more:
-        echo(f"tercet: and {more} more problems; raise --limit to see more of them.", err=True)
-    if shown:
-        sys.exit(EXIT_INPUT)
-    rest = f"no other problems; left out: {left_out.line()}" if left_out.defects else "no problems"
-    echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, {rest}.")
 
 
 @main.group()
@@ -336,4 +302,5 @@ def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath
 
 
 main.add_command(batches)
+main.add_command(corpora)
 main.add_command(store_commands)

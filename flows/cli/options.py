@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -32,6 +33,12 @@ store_option = click.option(
     show_default=True,
     envvar="TERCET_STORE",
     help="Folder for runs, votes and caches, or an address such as s3://bucket/runs (see docs/many-machines.md).",
+)
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of your own copies of published corpora (pubmedqa/, boolq/, ...), used before the fetched ones; "
+    "by default $TERCET_DATA.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads for local readers.")

@@ -29,7 +29,7 @@ def first_asks(experiment: Experiment, session: Session, *, all_corpora: bool) -
     """The votes that the label flow asks of remote readers, on the first corpus or on all."""
     configs = [experiment.corpus, *(experiment.other_corpora if all_corpora else ())]
     for number, config in enumerate(configs):
-        corpus = load_corpus(config.resolved(session.workspace.base), session.workspace.samples)
+        corpus = load_corpus(session.workspace.corpus(config), session.workspace.samples)
         where = f" {corpus.name}" if number else ""
         tune, _ = tune_corpus(experiment, corpus)
         for reader in experiment.remote_readers:

@@ -106,7 +106,7 @@ def plan(experiment: Experiment, kind: Kind, session: Session) -> Planned:
         check_sizes(experiment.retrieval, session, embeds=embeds)
     prices = session.prices  # read first: a wrong price table is refused before anything is measured
     corpora = [experiment.corpus, *(experiment.other_corpora if kind in ("compare", "run") else ())]
-    loaded = [load_corpus(config.resolved(session.workspace.base), session.workspace.samples) for config in corpora]
+    loaded = [load_corpus(session.workspace.corpus(config), session.workspace.samples) for config in corpora]
     for corpus in loaded:
         check_rule(experiment.consensus, corpus.questions)
     notes = left_out_warnings(loaded)

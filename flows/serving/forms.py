@@ -161,7 +161,8 @@ class LabelForm(BaseModel):
         path = Path(self.path).expanduser() if self.path else None
         changed: dict[str, Any] = {"path": path, "sample": self.questions or None}
         if path and path.resolve() != (base.path and base.path.resolve()):
-            changed |= {"documents": None, "questions": None, "name": None}  # they belong to the corpus that was there
+            # They belong to the corpus that was there.
+            changed |= {"published": None, "documents": None, "questions": None, "name": None}
         # Columns, labels and the like belong to the corpus that the experiment names.
         kept = base if base.source == self.source else CorpusConfig(source=self.source, seed=base.seed)
         return kept.model_copy(update=changed)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.errors import InputError, one_line
-from corpora.load import CorpusConfig, check_keys
+from corpora.load import CorpusConfig, check_keys, check_published
 from corpora.reading.strict_toml import check_types, place_of, read_toml, wrong_value
 from corpora.reading.text import is_file
 from corpora.schema import Corpus, LabelSet
@@ -159,9 +159,10 @@ def check_experiment(experiment: Experiment) -> Experiment:
     """
     corpora = (experiment.corpus, *experiment.other_corpora)
     for corpus in corpora:
+        check_published(corpus)
         check_keys(corpus)
     _check_names("readers", [reader.label for reader in experiment.readers])
-    _check_names("corpora", [corpus.name or corpus.source for corpus in corpora])
+    _check_names("corpora", [corpus.name or corpus.published or corpus.source for corpus in corpora])
     _check_names("embedders", [embedder.label for embedder in experiment.retrieval.embedders])
     _check_readers(experiment)
     _check_retrieval(experiment.retrieval)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from corpora.errors import InputError
+from corpora.published.pinned import cache_folder
 from corpora.schema import LabelSet
 from corpora.storage import files_in
 from flows.session.embedders import find_embedder, verify_weights
@@ -18,7 +19,6 @@ from flows.session.providers import Providers
 from flows.session.workspace import Workspace
 from labeling.engine.local_readers import LocalReaders, Readers
 from labeling.models.prices import PriceTable, load_prices
-from labeling.models.registry import cache_folder
 from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.prompting.remote_config import Api
 from labeling.remote.jobs.desk import BatchDesk

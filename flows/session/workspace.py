@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from corpora.load import CorpusConfig
+from corpora.published.pinned import cache_folder
+from corpora.published.registry import data_folder
 from corpora.storage import StorePath, is_folder, sha256_text
 from flows.session.experiment import Experiment
-from labeling.models.registry import cache_folder
 
 
 class Workspace(NamedTuple):
@@ -20,6 +22,7 @@ class Workspace(NamedTuple):
         prices: the user's price table; None for the bundled one alone.
         recorded: digest of the recording that votes come from; empty where readers are asked.
         recorded_line: what a report says about it.
+        data: folder of the user's own copies of published corpora; None for the fetched ones.
     """
 
     root: StorePath
@@ -27,6 +30,15 @@ class Workspace(NamedTuple):
     prices: Path | None = None
     recorded: str = ""
     recorded_line: str = ""
+    data: Path | None = None
+
+    def corpus(self, config: CorpusConfig) -> CorpusConfig:
+        """A corpus section with the paths of its files on this machine.
+
+        Raises:
+            InputError: it names a published corpus that is not here.
+        """
+        return config.resolved(self.base).located(self.data)
 
     @property
     def votes(self) -> StorePath:
@@ -61,12 +73,14 @@ class Workspace(NamedTuple):
         return self.root / "samples"
 
 
-def workspace_of(experiment: Experiment, store: StorePath, base: Path) -> Workspace:
+def workspace_of(experiment: Experiment, store: StorePath, base: Path, data: Path | None = None) -> Workspace:
     """The workspace of an experiment.
 
     Args:
         experiment: may name a price table.
         store: folder of runs.
         base: folder of the experiment's file, which its relative paths start from.
+        data: folder of the user's own copies of published corpora; by default `$TERCET_DATA`.
     """
-    return Workspace(store, base, base / experiment.prices if experiment.prices else None)
+    prices = base / experiment.prices if experiment.prices else None
+    return Workspace(store, base, prices, data=data or data_folder())

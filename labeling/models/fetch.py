@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from corpora.errors import InputError
-from labeling.models.registry import Mirror, Model, recorded_digest, verify
+from corpora.published.pinned import admit, record_digest
+from labeling.models.registry import Mirror, Model, file_digest, verify
 
 Source = Literal["auto", "mirror", "hub"]
 Progress = Callable[[str], None]
@@ -163,25 +164,14 @@ def _from_hub(model: Model, progress: Progress) -> None:
 
 def _admit(model: Model, file: Path, progress: Progress) -> None:
     """Put a complete file in place, after the files next to it, if its digest is right; delete it if not."""
-    expected = recorded_digest(model.path)
-    try:
-        digest = verify(model, file)
-        if not model.sha256 and expected and digest != expected:
-            raise InputError(
-                f"{file.name} came with sha256 {digest}",
-                f"sha256 {expected}, as at its first fetch",
-                f"find out what changed, and delete {model.path.name}.sha256 next to the model to accept it",
-            )
-    except InputError:
-        file.unlink()
-        raise
+    digest = admit(file, model.path, model.pin, file_digest)
     for beside in sorted(file.parent.rglob("*")):
         if beside.is_file() and beside != file and beside.suffix in FOLDER_ENDINGS:
             target = model.path.parent / beside.relative_to(file.parent)
             target.parent.mkdir(parents=True, exist_ok=True)
             beside.replace(target)
     if not model.sha256:
-        model.path.with_name(model.path.name + ".sha256").write_text(digest + "\n", encoding="utf-8")
+        record_digest(model.path, digest)
         progress(f"{model.name}: no digest was known; recorded the sha256 {digest} of this file")
     file.replace(model.path)
     progress(f"{model.name}: {model.path.stat().st_size} bytes, digest verified")

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from corpora.errors import InputError
+from corpora.published.pinned import Pin, cache_folder, check_pinned
 from corpora.storage import sha256_file
 from labeling.models.memory import Memory
 
@@ -56,6 +57,11 @@ class Model(BaseModel):
         """Where the verified file is once it is fetched."""
         return cache_folder() / "models" / self.name / self.file
 
+    @property
+    def pin(self) -> Pin:
+        """What the file must be."""
+        return Pin(self.name, f"tercet models fetch {self.name}", self.sha256, self.bytes)
+
 
 class ModelFile(BaseModel):
     """A model file on this machine, with the digest of its bytes.
@@ -70,14 +76,6 @@ class ModelFile(BaseModel):
     path: Path
     sha256: str
     is_pinned: bool = False
-
-
-def cache_folder() -> Path:
-    """Folder of fetched models: `$TERCET_CACHE`, or `tercet` in the user's cache folder."""
-    given = os.environ.get("TERCET_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tercet"
 
 
 @cache
@@ -148,22 +146,7 @@ def verify(model: Model, path: Path) -> str:
     Raises:
         InputError: the size or the digest differs.
     """
-    size = path.stat().st_size
-    if model.bytes and size != model.bytes:
-        raise InputError(
-            f"{path} has {size} bytes",
-            f"{model.bytes} bytes for {model.name}",
-            f"delete it (it is cut short, or another file) and run `tercet models fetch {model.name}`",
-        )
-    digest = file_digest(path)
-    expected = model.sha256 or recorded_digest(path)
-    if expected and digest != expected:
-        raise InputError(
-            f"{path} has sha256 {digest}",
-            f"sha256 {expected} for {model.name}",
-            f"delete it and run `tercet models fetch {model.name}`",
-        )
-    return digest
+    return check_pinned(path, model.pin, file_digest)
 
 
 def verify_again(path: Path, sha256: str) -> None:
@@ -191,9 +174,3 @@ def file_digest(path: Path) -> str:
         digest = sha256_file(path)
         memory.put(key, digest)
     return digest
-
-
-def recorded_digest(path: Path) -> str:
-    """The digest that the first fetch recorded next to a model whose digest was unknown; empty if there is none."""
-    record = path.with_name(path.name + ".sha256")
-    return record.read_text(encoding="utf-8").strip() if record.is_file() else ""

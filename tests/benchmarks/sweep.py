@@ -28,7 +28,7 @@ from corpora.load import load_corpus
 from corpora.schema import Corpus
 from flows.session.experiment import EXPERIMENTS, load_experiment
 from flows.session.session import open_embedder
-from flows.session.workspace import Workspace
+from flows.session.workspace import Workspace, workspace_of
 from retrieval.chunking.chunks import chunk_documents
 from retrieval.embedding.embedder import Embedder, Place
 from retrieval.embedding.embedder_config import EmbedderConfig
@@ -168,7 +168,9 @@ def render(arms: dict[str, Timed], whole: dict[str, Any], n_documents: int, n_ch
 @click.option("--save", type=click.Path(path_type=Path), help="Write PATH.json and PATH.md.")
 def main(documents: int, save: Path | None) -> None:
     """Measure, print, and save."""
-    corpus = load_corpus(load_experiment(EXPERIMENT).corpus.resolved(EXPERIMENTS), Path("runs"))
+    experiment = load_experiment(EXPERIMENT)
+    workspace = workspace_of(experiment, Path("runs"), EXPERIMENTS)
+    corpus = load_corpus(workspace.corpus(experiment.corpus), workspace.root)
     texts, places = chunks_of(corpus, documents)
     arms = measure_arms(texts, places)
     whole = measure_sweep()

@@ -17,6 +17,7 @@ WIDER: dict[str, str] = {}  # may hold more: why
 
 # What may be remembered for as long as the process lives, and why: values that nothing outside can change.
 REMEMBERED = {
+    "corpora.published.registry.published": "read from files of the package",
     "labeling.models.families.presets": "read from a file of the package",
     "labeling.models.registry.registry": "read from files of the package, and of a folder that is part of the key",
     "results.report.html.page.environment": "templates of the package, compiled once",

@@ -15,7 +15,7 @@ import polars as pl
 
 from corpora.load import CorpusConfig, read_source
 from corpora.schema import Corpus, iter_questions
-from corpora.validate import validate
+from corpora.shaping.validate import validate
 from flows.session.experiment import load_experiment
 from labeling.models.ollama.modelfile import PARAMETERS, read_modelfile
 from labeling.models.prices import load_prices

@@ -14,9 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from corpora.published.pinned import cache_folder
 from labeling.engine.llama import LlamaModel
 from labeling.models.memory import Memory
-from labeling.models.registry import ModelFile, cache_folder
+from labeling.models.registry import ModelFile
 from labeling.prompting.labeler import LabelerConfig
 
 SMALL = 600_000_000  # bytes; of the files below it, hardly any matrix is of a kind that is rearranged

@@ -13,9 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from corpora.errors import InputError
+from corpora.published.pinned import cache_folder
 from labeling.engine.llama import LlamaModel
 from labeling.models.memory import Memory
-from labeling.models.registry import ModelFile, cache_folder
+from labeling.models.registry import ModelFile
 
 SECONDS = 600  # for the trial; reading the largest files from a slow disk takes minutes
 REFUSED = 2  # exit code of a trial that ended in an error which the process survives

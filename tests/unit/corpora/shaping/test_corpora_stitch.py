@@ -23,9 +23,9 @@ from corpora.schema import (
 )
 from corpora.shaping.distractors import PREFIX, add_distractors
 from corpora.shaping.stitch import BREAK, stitch
+from corpora.shaping.validate import find_problems
 from corpora.sources.generator import GeneratorConfig
 from corpora.sources.tables import DocumentColumns
-from corpora.validate import find_problems
 
 TEXTS = st.lists(st.text(min_size=1).filter(lambda text: not text.isspace()), min_size=1, max_size=9)
 

@@ -9,9 +9,9 @@ import pytest
 from corpora.errors import InputError, RowError
 from corpora.load import CorpusConfig, load_corpus
 from corpora.schema import iter_questions
+from corpora.shaping.validate import find_problems, validate
 from corpora.sources.beir import read_beir
 from corpora.storage import sha256_file
-from corpora.validate import find_problems, validate
 
 DOCUMENTS = (
     {"_id": "d1", "title": "Ferry", "text": "It leaves at nine.", "metadata": {"url": "x"}},

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from corpora.errors import InputError, RowError
 from corpora.load import CorpusConfig, load_corpus
 from corpora.schema import Span, iter_questions
+from corpora.shaping.validate import validate
 from corpora.sources.chroma import read_chroma
 from corpora.storage import sha256_file
-from corpora.validate import validate
-from tests.conftest import ROOT
+from tests.conftest import needs_data, own_data
 
-DATA = ROOT.parent / "shared" / "data" / "chroma_chunking"
-needs_data = pytest.mark.skipif(not (DATA / "questions_df.csv").is_file(), reason=f"no Chroma corpora at {DATA}")
+DATA = own_data("chroma_chunking")
+is_here = needs_data(DATA)
 
 FERRY = "The ferry leaves at nine.\r\nIt returns at nine."
 TEXTS = {"ferry.md": FERRY, "barn.txt": "The barn is red."}
@@ -57,7 +57,7 @@ def chroma():
 # The official corpora
 
 
-@needs_data
+@is_here
 def test_the_official_folder_has_472_questions_with_790_spans_on_5_documents_and_is_sound(chroma):
     evidence = chroma.questions["evidence"].list.len()
     assert (chroma.documents.height, chroma.questions.height, evidence.sum()) == (5, 472, 790)
@@ -65,7 +65,7 @@ def test_the_official_folder_has_472_questions_with_790_spans_on_5_documents_and
     assert validate(chroma) is chroma
 
 
-@needs_data
+@is_here
 def test_the_five_texts_are_read_to_the_character(chroma):
     assert {document_id: len(text) for document_id, text in chroma.texts.items()} == {
         "chatlogs": 40_000,
@@ -76,7 +76,7 @@ def test_the_five_texts_are_read_to_the_character(chroma):
     }
 
 
-@needs_data
+@is_here
 def test_the_questions_are_spread_over_the_documents_as_in_the_official_file(chroma):
     counts = Counter(question.document_ids for question in iter_questions(chroma.questions))
     assert counts == {
@@ -88,7 +88,7 @@ def test_the_questions_are_spread_over_the_documents_as_in_the_official_file(chr
     }
 
 
-@needs_data
+@is_here
 @pytest.mark.parametrize(
     ("at", "question_id", "question_starts", "offsets", "quote_starts"),
     [
@@ -129,7 +129,7 @@ def test_known_rows_stand_where_the_official_file_has_them(
     assert chroma.texts[document_id][offsets[0][0] :].startswith(quote_starts)
 
 
-@needs_data
+@is_here
 def test_every_file_of_the_official_folder_is_named_by_its_digest(chroma):
     texts = {f"corpora/{document_id}.md" for document_id in chroma.texts}
     assert set(chroma.inputs) == {"questions_df.csv"} | texts

@@ -6,11 +6,11 @@ import pytest
 
 from corpora.errors import InputError, RowError
 from corpora.schema import Section, Span, iter_documents, iter_questions
+from corpora.shaping.validate import find_problems
 from corpora.sources.evidence_inference import ANNOTATIONS, LABELS, PROMPTS, TEXTS, read_evidence_inference
-from corpora.validate import find_problems
-from tests.conftest import ROOT
+from tests.conftest import needs_data, own_data
 
-SHARED = ROOT.parent / "shared" / "data" / "evidence_inference"
+DATA = own_data("evidence_inference")
 ARTICLE = "TITLE: \nOn naïve mice\n\n\n\nBODY.RESULTS::\nWeight rose 🐁 (p < .01).\r\nSleep did not.\n"
 ROSE, NOT = "Weight rose 🐁 (p < .01).", "Sleep did not."
 
@@ -129,9 +129,9 @@ def test_a_row_that_is_cut_short_is_named(tmp_path):
         read_evidence_inference(tmp_path)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
+@needs_data(DATA)
 def test_the_hundred_and_fifty_articles():
-    corpus = read_evidence_inference(SHARED)
+    corpus = read_evidence_inference(DATA)
     assert (len(corpus.documents), len(corpus.questions)) == (150, 395)
     counts = dict(corpus.questions["reference"].value_counts().iter_rows())
     assert counts == {

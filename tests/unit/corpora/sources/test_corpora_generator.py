@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from corpora.schema import iter_questions
+from corpora.shaping.validate import validate
 from corpora.sources.generator import GeneratorConfig, generate_corpus, generate_documents
-from corpora.validate import validate
 
 # No deadline: a shared machine that is busy must not fail a property.
 unhurried = settings(deadline=None, max_examples=50)

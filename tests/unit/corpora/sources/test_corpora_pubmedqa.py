@@ -9,13 +9,13 @@ import pytest
 from corpora.errors import InputError, RowError
 from corpora.load import CorpusConfig, guess_config, load_corpus
 from corpora.schema import iter_questions
+from corpora.shaping.validate import validate
 from corpora.sources.pubmedqa import ANNOTATORS, read_pubmedqa
 from corpora.storage import sha256_file
-from corpora.validate import validate
-from tests.conftest import ROOT
+from tests.conftest import needs_data, own_data
 
-DATA = ROOT.parent / "shared" / "data" / "pubmedqa"
-needs_data = pytest.mark.skipif(not (DATA / "ori_pqal.json").is_file(), reason=f"no PubMedQA at {DATA}")
+DATA = own_data("pubmedqa")
+is_here = needs_data(DATA)
 
 ITEM = {
     "QUESTION": "Does it work?",
@@ -52,19 +52,19 @@ def item_without(name):
 # The official labeled part
 
 
-@needs_data
+@is_here
 def test_the_labeled_part_has_1000_documents_and_questions_and_is_sound(pubmedqa):
     assert (pubmedqa.documents.height, pubmedqa.questions.height) == (1000, 1000)
     assert validate(pubmedqa) is pubmedqa
 
 
-@needs_data
+@is_here
 def test_the_labels_are_counted_as_the_paper_counts_them(pubmedqa):
     # Jin et al. 2019, table 1: 55.2 % yes, 33.8 % no, 11.0 % maybe.
     assert Counter(pubmedqa.questions["reference"]) == {"yes": 552, "no": 338, "maybe": 110}
 
 
-@needs_data
+@is_here
 @pytest.mark.parametrize(
     ("row", "pubmed_id", "question_starts", "reference", "split", "year", "section_names"),
     [
@@ -111,7 +111,7 @@ def test_known_rows_stand_where_the_official_file_has_them(
     assert [section["name"] for section in document["sections"]] == section_names
 
 
-@needs_data
+@is_here
 def test_the_official_500_test_ids_are_held_out_and_the_other_500_are_for_tuning(pubmedqa):
     official = set(json.loads((DATA / "test_ground_truth.json").read_text(encoding="utf-8")))
     split = dict(pubmedqa.questions.select("question_id", "split").iter_rows())
@@ -119,7 +119,7 @@ def test_the_official_500_test_ids_are_held_out_and_the_other_500_are_for_tuning
     assert {pubmed_id for pubmed_id, part in split.items() if part == "held_out"} == official
 
 
-@needs_data
+@is_here
 def test_each_section_slices_its_context_out_of_the_text_exactly(pubmedqa, official_items):
     for document in pubmedqa.documents.iter_rows(named=True):
         item = official_items[document["document_id"]]
@@ -128,13 +128,13 @@ def test_each_section_slices_its_context_out_of_the_text_exactly(pubmedqa, offic
         assert [section["name"] for section in document["sections"]] == item["LABELS"]
 
 
-@needs_data
+@is_here
 def test_no_conclusion_appears_in_any_document(pubmedqa, official_items):
     everything = "\n".join(pubmedqa.texts.values())
     assert [pubmed_id for pubmed_id, item in official_items.items() if item["LONG_ANSWER"] in everything] == []
 
 
-@needs_data
+@is_here
 def test_both_annotators_are_kept_and_both_agree_with_the_final_label_on_701_questions(pubmedqa):
     questions = list(iter_questions(pubmedqa.questions))
     assert {tuple(question.annotators) for question in questions} == {
@@ -143,12 +143,12 @@ def test_both_annotators_are_kept_and_both_agree_with_the_final_label_on_701_que
     assert sum(set(question.annotators.values()) == {question.reference} for question in questions) == 701
 
 
-@needs_data
+@is_here
 def test_the_58_questions_without_a_year_carry_no_year_tag(pubmedqa):
     assert sum("year" not in question.tags for question in iter_questions(pubmedqa.questions)) == 58
 
 
-@needs_data
+@is_here
 def test_both_files_are_named_by_their_digest(pubmedqa):
     assert set(pubmedqa.inputs) == {"ori_pqal.json", "test_ground_truth.json"}
     assert all(len(digest) == 64 for digest in pubmedqa.inputs.values())

@@ -9,8 +9,8 @@ import pytest
 from corpora.errors import InputError
 from corpora.schema import iter_questions
 from corpora.shaping.selection import assign_split
+from corpora.shaping.validate import validate
 from corpora.sources.bundled import FOLDER, read_sample
-from corpora.validate import validate
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from corpora.errors import InputError, RowError
 from corpora.load import CorpusConfig, guess_config, load_corpus
 from corpora.schema import Span, iter_questions
+from corpora.shaping.validate import find_problems, validate
 from corpora.sources.squad import read_squad
 from corpora.storage import sha256_file
-from corpora.validate import find_problems, validate
 
 FERRY = "The ferry leaves at nine. It returns at nine."
 BARN = "The barn is red."

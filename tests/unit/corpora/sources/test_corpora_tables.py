@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError, RowError
 from corpora.schema import LabelSet, Span, iter_questions
+from corpora.shaping.validate import validate
 from corpora.sources.rows import find_table
 from corpora.sources.tables import DocumentColumns, QuestionColumns, read_tables
 from corpora.storage import sha256_file
-from corpora.validate import validate
 
 # No deadline: a shared machine that is busy must not fail a property.
 unhurried = settings(deadline=None, max_examples=50)

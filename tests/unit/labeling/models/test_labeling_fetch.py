@@ -10,9 +10,10 @@ import pytest
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from corpora.errors import InputError
+from corpora.published.pinned import recorded_digest
 from labeling.models import fetch
 from labeling.models.fetch import fetch_model
-from labeling.models.registry import Mirror, Model, recorded_digest, resolve_model
+from labeling.models.registry import Mirror, Model, resolve_model
 
 pytestmark = pytest.mark.usefixtures("cache")
 

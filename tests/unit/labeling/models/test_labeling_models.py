@@ -5,6 +5,7 @@ import tomllib
 import pytest
 
 from corpora.errors import InputError
+from corpora.published.pinned import recorded_digest
 from corpora.schema import LabelSet
 from corpora.storage import sha256_file
 from labeling.engine.local_readers import LocalReaders
@@ -16,7 +17,6 @@ from labeling.models.registry import (
     file_digest,
     find_model,
     find_ollama_model,
-    recorded_digest,
     registry,
     resolve_model,
     verify,

@@ -4,7 +4,7 @@ import pytest
 
 from corpora.errors import InputError, RowError
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
-from corpora.validate import find_problems, validate
+from corpora.shaping.validate import find_problems, validate
 
 GATE = Document("gate", "The gate is red.")
 DOOR = Document("door", "The door is green.")
