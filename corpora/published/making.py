@@ -112,8 +112,8 @@ def _select_evidence(corpus: PublishedCorpus, downloads: Path, made: Path) -> No
     _write_csv(made / "v2_annotations.csv", annotations)
     _write_csv(made / "prompts_merged.csv", prompts)
     for name in _ID_LISTS:
-        of_split = [one for one in published[name].read_text(encoding="utf-8").split() if one in articles]
-        (made / name).write_text("".join(f"{one}\n" for one in of_split), encoding="utf-8", newline="")
+        lines = published[name].read_bytes().splitlines(keepends=True)  # the last one need not end with a line end
+        (made / name).write_bytes(b"".join(line for line in lines if line.strip().decode() in articles))
 
 
 def _write_csv(file: Path, rows: list[dict[str, str]]) -> None:

@@ -311,7 +311,7 @@ ANNOTATIONS = 'UserID,PromptID,PMCID,Label,Annotations\n0,1,10,no significant di
 def test_of_evidence_inference_the_annotated_prompts_of_the_listed_articles_are_kept(publisher, said):
     publisher.files |= {
         "prompts_merged.csv": PROMPTS.encode(), "v2_annotations.csv": ANNOTATIONS.encode(), "PMC10.txt": TEXT,
-        "splits/ev2_train_article_ids.txt": b"11\n10\n", "splits/ev2_validation_article_ids.txt": b"12\n",
+        "splits/ev2_train_article_ids.txt": b"11\n10", "splits/ev2_validation_article_ids.txt": b"12\n",
     }  # fmt: skip
     made = ["prompts_merged.csv", "v2_annotations.csv", "ev2_train_article_ids.txt", "ev2_validation_article_ids.txt"]
     paths = [*made[:2], *(f"splits/{name}" for name in made[2:])]
@@ -324,6 +324,6 @@ def test_of_evidence_inference_the_annotated_prompts_of_the_listed_articles_are_
     assert (folder / "prompts_merged.csv").read_bytes() == "".join(PROMPTS.splitlines(True)[:2]).encode()
     kept = 'UserID,PromptID,PMCID,Label,Annotations\r\n0,1,10,no significant difference,"p\n= 1"\r\n'
     assert (folder / "v2_annotations.csv").read_bytes() == kept.encode()
-    assert (folder / "ev2_train_article_ids.txt").read_bytes() == b"10\n"
+    assert (folder / "ev2_train_article_ids.txt").read_bytes() == b"10"
     assert (folder / "ev2_validation_article_ids.txt").read_bytes() == b""
     assert (folder / "PMC10.txt").read_bytes() == TEXT

@@ -104,6 +104,22 @@ def test_boolq_is_made_as_it_is_in_the_real_folder(tmp_path):
         assert sha256_file(tmp_path / "made" / file) == sha256_file(BOOLQ / file)
 
 
+EVIDENCE = own_data("evidence_inference")
+
+
+@needs_data(EVIDENCE)
+def test_evidence_inference_is_made_as_it_is_in_the_real_folder(tmp_path):
+    corpus = find_published("evidence-inference")
+    more = {"prompts_merged.csv": b"1,2,a,b,c\r\n", "v2_annotations.csv": b"0,1,2,True,True,x,y,0,UNK,1,2\r\n"}
+    before = {"ev2_train_article_ids.txt": b"2\n", "ev2_validation_article_ids.txt": b"2\n"}
+    for one in corpus.all_downloads:
+        name, file = Path(one.path).name, tmp_path / one.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(before.get(name, b"") + (EVIDENCE / (one.keep or name)).read_bytes() + more.get(name, b""))
+    make_files(corpus, tmp_path, tmp_path / "made")
+    verify(corpus, tmp_path / "made")
+
+
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(
         InputError, match=r"'evidence_inference': expected one of .*did you mean 'evidence-inference'\?"
