@@ -30,6 +30,7 @@ from results.sweep.pairwise import shown_within
 Floats = npt.NDArray[np.float64]
 MARGIN, ALPHA, N_LABELS = 0.05, 0.05, 3
 SIZES = tuple(round(20 * 2 ** (step / 2)) for step in range(15))  # 20 to 2,560
+TRIED_FOR_ERRORS = SIZES[:9]  # to 320
 LOOKS = tuple(64 * 2**step for step in range(6))
 SETTINGS = (2, 4, 16)
 CALIBRATED_ON = 200_000
@@ -142,7 +143,7 @@ def p_drawn(sample: Sample) -> Floats:
 
 
 class Found(NamedTuple):
-    """What some runs found at each number of questions: shares that are told, and that are wrong."""
+    """Shares of runs that are told at each number of `SIZES`, and that are wrong at each of `TRIED_FOR_ERRORS`."""
 
     told: Floats
     wrong: Floats
@@ -157,12 +158,14 @@ def try_out(
     n_runs: int,
 ) -> Found:
     """Share of runs that tell, and share of runs that advise a rival which is worse by the margin."""
-    told, wrong = np.zeros(len(SIZES)), np.zeros(len(SIZES))
+    told, wrong = np.zeros(len(SIZES)), np.zeros(len(TRIED_FOR_ERRORS))
     for run in range(n_runs):
         sample = draw(population, extra, SIZES[-1], n_settings, np.random.default_rng([1, n_settings, run]))
-        edge = draw(population, at_margin, SIZES[-1], n_settings, np.random.default_rng([2, n_settings, run]))
+        edge = draw(
+            population, at_margin, TRIED_FOR_ERRORS[-1], n_settings, np.random.default_rng([2, n_settings, run])
+        )
         told += [test(sample.first(n)).min() < ALPHA for n in SIZES]
-        wrong += [test(edge.first(n))[1:].min() < ALPHA for n in SIZES]
+        wrong += [test(edge.first(n))[1:].min() < ALPHA for n in TRIED_FOR_ERRORS]
     return Found(told / n_runs, wrong / n_runs)
 
 
