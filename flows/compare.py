@@ -11,7 +11,7 @@ from corpora.schema import Corpus
 from flows.label import Labeled, document_prompts, label, load
 from flows.session.experiment import Experiment
 from flows.session.session import Session
-from flows.stages.measure import measure
+from flows.stages.measure import time_questions
 from flows.stages.runner import Runner
 from results.comparing.comparison import compare_labelers
 from results.comparing.shift import OnCorpus, compare_corpora
@@ -26,7 +26,7 @@ class Compared(NamedTuple):
         tables: result frames by name: pairs, own_gold, label_classes, best_on_slice; corpora and shifts with several
             corpora, and then the votes, gold sets and labelers of each other corpus under its name.
         others: the other corpora, labeled, by name.
-        speeds: what a probe of each reader measured, as JSON types; empty if there was no probe.
+        speeds: how fast each reader is, as JSON types; empty if that was not asked for.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -42,7 +42,7 @@ def compare(experiment: Experiment, labeled: Labeled, session: Session, runner: 
         labeled: its first corpus.
         session: opens readers and ledgers.
         runner: runs the stages.
-        probe: whether to measure each reader's speed and memory on a few questions.
+        probe: whether to say how fast each reader is and how much memory it takes.
     """
     corpus, how = labeled.corpus, experiment.scoring
     tables = runner.run("compare readers", compare_labelers, corpus, labeled.votes, labeled.golds, how)
@@ -56,7 +56,7 @@ def compare(experiment: Experiment, labeled: Labeled, session: Session, runner: 
     if others:
         every = [_on_corpus(one) for one in (labeled, *others.values())]
         tables |= runner.run("compare corpora", compare_corpora, every, how.confidence)
-    speeds = runner.run("measure speed", measure_all, experiment, corpus, session) if probe else []
+    speeds = runner.run("time the readers", time_all, experiment, corpus, session) if probe else []
     return Compared(tables, others, speeds)
 
 
@@ -65,9 +65,9 @@ def _on_corpus(labeled: Labeled) -> OnCorpus:
     return OnCorpus(labeled.corpus.name, labeled.tables["labelers"], judged)
 
 
-def measure_all(experiment: Experiment, corpus: Corpus, session: Session) -> list[dict[str, Any]]:
-    """Probe every reader of this machine on the same questions, one after the other; remote ones would cost money."""
+def time_all(experiment: Experiment, corpus: Corpus, session: Session) -> list[dict[str, Any]]:
+    """How long every reader of this machine takes for the same questions; asking remote ones would cost money."""
     prices = session.prices  # read first: a wrong price table is refused before anything is measured
     local = [reader for reader in experiment.readers if not reader.remote.is_remote]
-    speeds = [measure(reader, corpus.labels, document_prompts(corpus, reader), session) for reader in local]
-    return [speed.described(prices) for speed in speeds]
+    timed = [time_questions(reader, corpus.labels, document_prompts(corpus, reader), session) for reader in local]
+    return [one.described(prices) for one in timed]

@@ -160,29 +160,28 @@ def _execute(
     show_default=True,
     help="The command to plan.",
 )
+@click.option("--measure", is_flag=True, help="Ask local readers a few questions, to measure their speed anew.")
 @store_option
 @data_option
-def plan(experiment: Path, kind: Kind, store: StorePath, data: Path | None) -> None:
+def plan(experiment: Path, kind: Kind, measure: bool, store: StorePath, data: Path | None) -> None:
     """Show what a run would ask, how long it would take and its cost.
 
-    Nothing is asked but a few questions that measure the speed of local readers. EXPERIMENT is a TOML file or a bundled
-    name.
+    Nothing is asked. The time is worked out from the speed at which local readers last answered on this machine.
+    EXPERIMENT is a TOML file or a bundled name.
     """
     from flows.planning.plan import plan as make_plan
-    from flows.planning.plan import render_plan
-    from flows.planning.quote import quote, render_quotes
+    from flows.planning.plan_text import render_plan
+    from flows.planning.quote import quote
     from flows.session.experiment import experiment_file, load_experiment
     from flows.session.session import Session
     from flows.session.workspace import workspace_of
+    from labeling.engine.local_readers import LocalReaders
 
     loaded = load_experiment(experiment)
-    with Session(workspace_of(loaded, store, experiment_file(experiment).resolve().parent, data)) as session:
+    workspace = workspace_of(loaded, store, experiment_file(experiment).resolve().parent, data)
+    with Session(workspace, LocalReaders(reads_again=measure)) as session:
         quotes = quote(loaded, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
-        planned = make_plan(loaded, kind, session)
-        texts = [render_plan(planned.readers), render_quotes(quotes)]
-    echo("\n".join(filter(None, texts)) or "Nothing to ask: the experiment has no readers.")
-    for note in planned.notes:
-        echo(note)
+        echo(render_plan(make_plan(loaded, kind, session, measures=measure), quotes, session.prices))
 
 
 @main.command()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from corpora.load import load_corpus
@@ -12,18 +12,20 @@ from corpora.schema import Corpus, iter_questions
 from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
+from flows.session.speeds import Speed
 from flows.stages.indexing import check_sizes, measure_unread, needs_vectors
-from flows.stages.measure import Speed, measure
+from flows.stages.measure import measure
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
+from labeling.engine.local_readers import Tokenize
 from labeling.engine.trie import build_trie
 from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import check_rule
-from labeling.votes.vote import Labeler
+from labeling.votes.vote import Prompt
 from results.advice.guards import left_out_warnings
 from retrieval.embedding.unknown_tokens import Unread, unread_warnings
 
-ANSWER_TOKENS = 2  # about as many as a remote model writes for a bare label
+QUESTIONS_COUNTED = 50  # whose tokens are counted; those of the others are estimated by their length
 
 
 class Ask(NamedTuple):
@@ -33,8 +35,8 @@ class Ask(NamedTuple):
         stage: `label`, `calibrate` or `read`, with the corpus's name where it is not the first.
         prompts: how many, at most: two cells of a sweep may turn out to ask the same.
         known: how many of them the ledger already answers; for retrieved chunks, known only after retrieval.
-        tokens: their tokens, each prompt in full; counted with the model's tokenizer for whole documents, estimated for
-            retrieved chunks, taking every chunk as full.
+        tokens: their tokens, each prompt in full; for whole documents counted with the model's tokenizer, if there are
+            many on some of them; estimated for retrieved chunks, taking every chunk as full.
         shared: the same after prefix sharing.
         left: of these, the ones for questions that the ledger does not answer yet.
         written: maximum tokens that the reader may write in generate mode, for what is left.
@@ -50,29 +52,31 @@ class Ask(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What one reader would be asked, and its speed in a short probe.
+    """What one reader would be asked, and how fast it is.
 
     Attributes:
         reader: its name.
         questions: how many questions of the first corpus it is asked.
         asks: stage by stage.
-        speed: as measured by the probe.
+        speed: as measured or last seen on this machine; None if it is not known.
         prices: the price table.
         looks: number of questions at each look of a sweep that reads until its advice is told; empty for others.
+        is_measured: whether the speed was measured for this plan.
     """
 
     reader: str
     questions: int
     asks: list[Ask]
-    speed: Speed
+    speed: Speed | None
     prices: PriceTable
     looks: Sequence[int] = ()
+    is_measured: bool = False
 
     @property
     def seconds(self) -> float | None:
-        """Time to ask what is left, with generated answers at full length; None if no question fits."""
-        rate = self.speed.tokens_per_second
-        return sum(ask.left + ask.written for ask in self.asks) / rate if rate else None
+        """Time to ask what is left, with generated answers at full length; None if no speed is known."""
+        left = sum(ask.left + ask.written for ask in self.asks)
+        return left / self.speed.tokens_per_second if self.speed else 0.0 if not left else None
 
     @property
     def usd(self) -> float | None:
@@ -92,10 +96,15 @@ class Planned(NamedTuple):
     notes: list[str]
 
 
-def plan(experiment: Experiment, kind: Kind, session: Session) -> Planned:
+def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool = False) -> Planned:
     """Plan every reader of an experiment that runs on this machine; `quote` covers the others.
 
-    Loads each model and asks it a few questions, whose answers are not kept, to measure its speed.
+    Args:
+        experiment: what would be run.
+        kind: how much of it.
+        session: the store, and what is known of the readers' speed.
+        measures: whether to load each model and ask it a few questions, whose answers are not kept, to measure its
+            speed anew.
 
     Raises:
         InputError: something is wrong with the input, as when it is run.
@@ -114,7 +123,9 @@ def plan(experiment: Experiment, kind: Kind, session: Session) -> Planned:
         notes += _unread_notes(measure_unread(experiment.retrieval, loaded[0], session))
     try:
         local = [reader for reader in experiment.readers if not reader.remote.is_remote]
-        readers = [_plan(experiment, loaded, reader, session, prices, sweeps=sweeps) for reader in local]
+        readers = [
+            _plan(experiment, loaded, reader, session, prices, sweeps=sweeps, measures=measures) for reader in local
+        ]
     finally:
         session.readers.close()
     return Planned(readers, notes)
@@ -131,10 +142,11 @@ def _unread_notes(measured: Mapping[str, list[Unread]]) -> list[str]:
 
 def _plan(
     experiment: Experiment, corpora: list[Corpus], reader: ReaderConfig, session: Session, prices: PriceTable,
-    *, sweeps: bool,
+    *, sweeps: bool, measures: bool,
 ) -> Plan:  # fmt: skip
     first = reader.corpus_of(corpora[0], experiment.corpus.seed)
-    speed = measure(reader, first.labels, document_prompts(first, reader), session)
+    if measures:
+        measure(reader, first.labels, document_prompts(first, reader), session)
     asks = []
     for number, corpus in enumerate(corpora):
         where = f" {corpus.name}" if number else ""
@@ -146,24 +158,48 @@ def _plan(
     if sweeps:
         asks.append(_on_chunks(experiment, first, reader, session))
     looks = experiment.reading.looks(len(first.questions)) if sweeps and experiment.reading.stop == "told" else []
-    return Plan(reader.label, len(first.questions), asks, speed, prices, looks)
+    return Plan(reader.label, len(first.questions), asks, session.speed(reader), prices, looks, measures)
 
 
 def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, session: Session) -> Ask:
-    """The three votes on whole documents: tokens are counted prompt by prompt."""
-    labeler = session.labeler(reader, corpus.labels)
+    """The three votes on whole documents."""
     ledger = session.ledger(reader, corpus.labels)
-    prompts = known = tokens = shared = left = 0
+    tokens_of = _counter(corpus, reader, session.readers.tokenizer(reader))
+    prompts = known = 0
+    tokens = shared = left = 0.0
     ledger.look()
     for group in document_prompts(corpus, reader):
-        sequences = [labeler.tokenize(prompt) for prompt in group]
-        evaluated = build_trie(sequences).count_tokens()
+        full, evaluated = tokens_of(group)
         missing = len(ledger.missing(group, looks=False))
         prompts, known = prompts + len(group), known + len(group) - missing
-        tokens, shared = tokens + sum(map(len, sequences)), shared + evaluated
+        tokens, shared = tokens + full, shared + evaluated
         left += evaluated if missing else 0
     written = (prompts - known) * _written(reader)
-    return Ask(stage, prompts, known, tokens, shared, left, written)
+    return Ask(stage, prompts, known, round(tokens), round(shared), round(left), written)
+
+
+def _counter(
+    corpus: Corpus, reader: ReaderConfig, tokenize: Tokenize
+) -> Callable[[list[Prompt]], tuple[float, float]]:  # fmt: skip
+    """Gives the tokens of a question's prompts, in full and after prefix sharing.
+
+    They are counted where there are few questions, otherwise worked out from the length of the prompts.
+    """
+
+    def count(group: list[Prompt]) -> tuple[float, float]:
+        sequences = [tokenize(prompt) for prompt in group]
+        return sum(map(len, sequences)), build_trie(sequences).count_tokens()
+
+    if len(corpus.questions) <= QUESTIONS_COUNTED:
+        return count
+    some = corpus.with_questions(corpus.questions.gather_every(len(corpus.questions) // QUESTIONS_COUNTED))
+    measured = [(_length(group), *count(group)) for group in islice(document_prompts(some, reader), QUESTIONS_COUNTED)]
+    length, full, shared = (sum(each) for each in zip(*measured, strict=True))
+    return lambda group: (_length(group) * full / length, _length(group) * shared / length)
+
+
+def _length(group: list[Prompt]) -> int:
+    return sum(len(prompt.message) for prompt in group)
 
 
 def _written(reader: ReaderConfig) -> int:
@@ -172,86 +208,27 @@ def _written(reader: ReaderConfig) -> int:
 
 def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, session: Session) -> Ask:
     """Estimated model tokens of a sweep's arms: full chunks, every distinct prompt with its own tail."""
-    labeler = session.labeler(reader, corpus.labels)
+    tokenize = session.readers.tokenizer(reader)
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
     counter = session.embedder(experiment.retrieval.embedders[0]).tokenizer
-    ratio, empty = _model_tokens(corpus, reader, labeler, texts, sum(counter.count_all(texts)))
+    ratio, empty = _model_tokens(corpus, reader, tokenize, texts, sum(counter.count_all(texts)))
     sets = reading_lengths(experiment.retrieval)
     n_questions, n_prompts = len(corpus.questions), sum(map(len, sets))
     # The prompts of a set are prefixes of each other: the longest is evaluated, and the tail of each.
     full = n_questions * sum(length * ratio + empty for lengths in sets for length in lengths)
     shared = n_questions * sum(max(lengths) * ratio + empty * len(lengths) for lengths in sets)
-    whole = [len(labeler.tokenize(prompt)) for prompt in whole_document_prompts(corpus, reader)]
+    whole = [len(tokenize(prompt)) for prompt in whole_document_prompts(corpus, reader)]
     prompts, full = n_questions * n_prompts + len(whole), full + sum(whole)
     evaluated = math.ceil(shared) + sum(whole)
     return Ask("read", prompts, 0, math.ceil(full), evaluated, evaluated, prompts * _written(reader))
 
 
 def _model_tokens(
-    corpus: Corpus, reader: ReaderConfig, labeler: Labeler, texts: list[str], n_embedder_tokens: int
+    corpus: Corpus, reader: ReaderConfig, tokenize: Tokenize, texts: list[str], n_embedder_tokens: int
 ) -> tuple[float, int]:
     """Reader tokens per embedder token, and tokens of a prompt without any context."""
     question = next(iter_questions(corpus.questions))
     writer = PromptWriter(reader, corpus.labels)
-    empty = len(labeler.tokenize(writer.single(question, "retrieved", "")))
-    full = sum(len(labeler.tokenize(writer.single(question, "retrieved", text))) - empty for text in texts)
+    empty = len(tokenize(writer.single(question, "retrieved", "")))
+    full = sum(len(tokenize(writer.single(question, "retrieved", text))) - empty for text in texts)
     return full / n_embedder_tokens, empty
-
-
-def render_plan(plans: list[Plan]) -> str:
-    """The plan as text."""
-    return "\n".join(line for one in plans for line in _lines(one))
-
-
-def _lines(one: Plan) -> Iterator[str]:
-    yield f"{one.reader}: {one.questions} questions, local"
-    for ask in one.asks:
-        about = "at most " if ask.stage == "read" else ""
-        line = f"  {ask.stage}: {about}{ask.prompts} prompts"
-        line += "" if ask.stage == "read" else f" ({ask.known} answered in the ledger)"
-        line += f", {'about ' if about else ''}{ask.tokens} tokens, {ask.shared} after prefix sharing"
-        yield line + (f", at most {ask.written} written" if ask.written else "")
-    yield _time(one)
-    yield from _looks(one)
-    yield _money(one)
-    yield from _elsewhere(one)
-
-
-def _time(one: Plan) -> str:
-    if one.seconds is None or one.speed.tokens_per_second is None:
-        return "  time:  unknown: no question fits in num_ctx"
-    return (
-        f"  time:  about {one.seconds / 60:.1f} minutes of asking at a measured {one.speed.tokens_per_second:.0f} "
-        f"tokens/s ({one.speed.memory / 1e6:.0f} MB), plus chunking and embedding"
-    )
-
-
-def _looks(one: Plan) -> Iterator[str]:
-    """How much less it takes if the advice is told at an earlier look; cells that are dropped make it less still."""
-    if not one.looks or one.seconds is None:
-        return
-    each = ", ".join(f"{n} questions {one.seconds / 60 * n / one.questions:.1f}" for n in one.looks)
-    yield f"  until told: looks at {', '.join(map(str, one.looks))} questions; minutes if told there, at most: {each}"
-
-
-def _money(one: Plan) -> str:
-    if one.usd is None:
-        return "  money: unknown"
-    hourly = one.prices.machine_usd_per_hour
-    if hourly == 0:
-        return "  money: none, on a machine that you own (otherwise set [machine] usd_per_hour in a price table)"
-    return f"  money: about {one.usd:.2f} USD at {hourly:g} USD an hour"
-
-
-def _elsewhere(one: Plan) -> Iterator[str]:
-    """The same prompts on remote models that are still served, for comparison."""
-    today = datetime.now(UTC).strftime("%Y-%m")
-    served = [price for price in one.prices.models if price.retired is None or price.retired > today]
-    n_input = sum(ask.tokens for ask in one.asks)
-    n_output = sum(ask.written or ask.prompts * ANSWER_TOKENS for ask in one.asks)
-    for price in served:
-        direct, batch = (price.cost(n_input, n_output, batch=is_batch) for is_batch in (False, True))
-        yield (
-            f"  elsewhere: about {direct:.2f} USD ({batch:.2f} in a batch) on {price.provider} {price.model}, "
-            f"prices of {price.as_of}"
-        )

@@ -213,7 +213,6 @@ def _lines(one: Quote) -> Iterator[str]:
         f"{one.worst.output} written"
     )
     if one.is_free:
-        yield "  money: none (a server without an entry in the price table)"
         return
     if one.price is not None and one.price.retired is not None and one.price.retired <= f"{datetime.now(UTC):%Y-%m}":
         yield f"  retired: {remote.provider} was to stop serving it in {one.price.retired}; see `tercet models check`"

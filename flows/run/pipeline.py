@@ -16,6 +16,7 @@ from flows.label import Labeled, label, load
 from flows.planning.first_asks import submit_all
 from flows.planning.quote import authorise
 from flows.run.manifest import all_inputs, describe, describe_session
+from flows.run.outline import stages_of_comparison, stages_of_label, stages_of_reading, stages_of_retrieval
 from flows.run.run_tables import Made, run_tables
 from flows.run.until_told import first_look, read_until_told, reads_in_looks
 from flows.session.experiment import Experiment, Kind
@@ -87,8 +88,10 @@ def execute(
         session.begin_spending(authorise(quoted, session, confirm, all_corpora=compares, reads=sweeps))
         for line in submit_all(first, session, all_corpora=compares):
             runner.progress.say(line)
-    labeled, swept = label_and_sweep(experiment, corpus, session, runner, unread, sweeps=sweeps)
-    compared = compare(experiment, labeled, session, runner, probe=kind == "compare") if compares else None
+    probe = kind == "compare"
+    n_compared = stages_of_comparison(experiment, corpus, probe=probe) if compares else 0
+    labeled, swept = label_and_sweep(experiment, corpus, session, runner, unread, sweeps=sweeps, n_later=n_compared)
+    compared = compare(experiment, labeled, session, runner, probe=probe) if compares else None
     session.readers.close()
     made = Made(labeled, swept, compared)
     finished = seal_run(experiment, kind, session, made, describe_session(started, runner, *made))
@@ -98,11 +101,18 @@ def execute(
 
 def label_and_sweep(
     experiment: Experiment, corpus: Corpus, session: Session, runner: Runner,
-    unread: Mapping[str, Sequence[Unread]], *, sweeps: bool,
+    unread: Mapping[str, Sequence[Unread]], *, sweeps: bool, n_later: int = 0,
 ) -> tuple[Labeled, Swept | None]:  # fmt: skip
-    """Label everything and then read everything, or both in looks until the advice is told."""
+    """Label everything and then read everything, or both in looks until the advice is told.
+
+    Stages say their place among these and the `n_later` that follow.
+    """
     if reads_in_looks(experiment, sweeps=sweeps):
-        return read_until_told(experiment, corpus, session, runner, unread)
+        told = read_until_told(experiment, corpus, session, runner, unread)
+        runner.expect(n_later, "comparison")
+        return told
+    of_sweep = stages_of_retrieval(experiment, session) + stages_of_reading(experiment) if sweeps else 0
+    runner.expect(stages_of_label(experiment, corpus) + of_sweep + n_later)
     labeled = label(experiment, corpus, session, runner)
     return labeled, sweep(experiment, labeled, session, runner, unread) if sweeps else None
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from corpora.schema import Corpus
 from flows.label import Labeled, label
+from flows.run.outline import stages_of_label, stages_of_reading, stages_of_retrieval
 from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import Asked
@@ -93,6 +94,7 @@ def read_until_told(
     Raises:
         InputError: as the label and sweep flows; the limit on spending only if it is reached in the first look.
     """
+    runner.expect(stages_of_retrieval(experiment, session), "before anything is read")
     prepared = prepare(experiment, corpus, session, runner, unread)
     contexts = distinct_contexts(prepared)
     stands = {one.label: _start(experiment, corpus, one, contexts) for one in experiment.readers}
@@ -101,7 +103,9 @@ def read_until_told(
         {name: contexts["same"].n_unique() for name in stands},
         contexts.select(*SETTING, *CUT, "same").unique().sort(*SETTING, *CUT),
     )
+    n_stages = stages_of_label(experiment, corpus) + stages_of_reading(experiment)
     while any(not stand.stopped for stand in stands.values()):
+        runner.expect(n_stages, _heading(stands))
         try:
             told = _look(experiment, corpus, prepared, session, runner, stands, race)
         except LimitError as error:
@@ -114,6 +118,7 @@ def read_until_told(
                 _conclude(name, stand, told, experiment, contexts, race)
                 _say(name, stand, runner)
     # The other arms are asked only for what is left, once it is known what that is.
+    runner.expect(n_stages, "the other arms, for the settings that are left")
     try:
         told = _look(experiment, corpus, prepared, session, runner, stands, race, experiment.retrieval.controls)
     except LimitError as error:
@@ -221,9 +226,21 @@ def _drop(name: str, stand: Stand, told: Told, experiment: Experiment, race: Rac
     stand.cells = stand.cells.join(dropped, on=[*SETTING, *CUT], how="anti", maintain_order="left")
 
 
+def _heading(stands: Mapping[str, Stand]) -> str:
+    """The look that comes next, in words; readers that have stopped are passed through again and asked nothing."""
+    reading = [stand for stand in stands.values() if not stand.stopped]
+    questions = " or ".join(str(n) for n in sorted({stand.n_questions for stand in reading}))
+    number, most = max(stand.look + 1 for stand in reading), max(len(stand.sizes) for stand in reading)
+    return f"look {number} of {'at most ' if number < most else ''}{most}: {questions} questions"
+
+
 def _say(name: str, stand: Stand, runner: Runner) -> None:
     row = stand.looks[-1]
-    end = f"stops: {stand.stopped}" if stand.stopped else f"goes on to {stand.n_questions}"
+    end = f"not told yet, so it goes on to {stand.n_questions}"
+    if stand.stopped:
+        end = "told, so it reads no further" if stand.stopped == TOLD else f"it stops, as {stand.stopped}"
+    dropped = row["cells"] - len(stand.cells)
+    end += f"; {dropped} cells cannot become the advice any more and are dropped" if dropped else ""
     runner.progress.say(f"{name}: {row['questions']} of {row['of_questions']} questions, {row['cells']} cells; {end}")
 
 

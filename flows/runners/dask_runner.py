@@ -23,7 +23,9 @@ from flows.session.session import Session
 from flows.session.workspace import Workspace
 from flows.stages.asking import ask
 from flows.stages.indexing import embed, embed_late
+from flows.stages.progress import Advance
 from flows.stages.remote_asking import ask_directly, is_paid
+from flows.stages.runner import known_in
 from flows.stages.shards import SHARDS_A_WORKER
 
 T = TypeVar("T")
@@ -79,14 +81,14 @@ class DaskRunner(TaskRunner):
             return super().each(name, total, stage, session, () if first is None else chain([first], upcoming))
         started = time.perf_counter()
         try:
-            with self.progress.stage(name, total) as advance:
+            with self.progress.stage(name, total, self.place(name)) as advance:
                 return self._spread(stage, session.workspace, chain([first], upcoming), advance)
         finally:
             self._add(name, time.perf_counter() - started)
 
     def _spread(
         self, stage: Callable[..., T], workspace: Workspace, shards: Iterator[tuple[int, tuple[Any, ...]]],
-        advance: Callable[[int], None],
+        advance: Advance,
     ) -> list[T]:  # fmt: skip
         results: dict[int, T] = {}
         under_way: dict[Any, tuple[int, int]] = {}  # future: number and steps of its shard
@@ -105,7 +107,7 @@ class DaskRunner(TaskRunner):
                 for future in self._finished(list(under_way)):
                     number, steps = under_way.pop(future)
                     results[number] = _outcome(future)
-                    advance(steps)
+                    advance(steps, known_in(results[number]))
         finally:
             with suppress(Exception):  # the run's own error matters more
                 self._client.cancel(list(under_way))

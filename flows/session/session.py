@@ -16,6 +16,7 @@ from corpora.storage import files_in
 from flows.session.embedders import find_embedder, verify_weights
 from flows.session.kernel_choices import KernelChoices, Repack
 from flows.session.providers import Providers
+from flows.session.speeds import Kernels, Speed, Speeds
 from flows.session.workspace import Workspace
 from labeling.engine.local_readers import LocalReaders, Readers
 from labeling.models.prices import PriceTable, load_prices
@@ -52,14 +53,17 @@ class Session:
         workspace: the store, and the files that the experiment names.
         readers: opens the readers of this machine; llama.cpp by default.
         open_embedder: opens an embedder with the store's cache.
+        speeds: what is known of the readers' speed; what this machine's cache folder remembers by default.
     """
 
     def __init__(
-        self, workspace: Workspace, readers: Readers | None = None, open_embedder: OpenEmbedder = open_embedder
-    ) -> None:
+        self, workspace: Workspace, readers: Readers | None = None, open_embedder: OpenEmbedder = open_embedder,
+        speeds: Speeds | None = None,
+    ) -> None:  # fmt: skip
         self.workspace = workspace
         self.readers: Readers = readers or LocalReaders()
         self._kernels = KernelChoices(workspace.votes)
+        self._speeds = speeds or Speeds()
         self.providers = Providers()
         self._open_embedder = open_embedder
         self._embedders: dict[EmbedderConfig, Embedder] = {}
@@ -130,10 +134,21 @@ class Session:
         has_votes = files_in(self.workspace.ledger / self.fingerprint(config, labels), "*.parquet")
         return "on" if has_votes else None
 
-    def kernels(self, config: LabelerConfig) -> str | None:
+    def kernels(self, config: LabelerConfig) -> Kernels | None:
         """How the store's votes of a model of this machine are read: 'repacked', 'plain', or None if not known yet."""
         settled = self._kernels.get(self.readers.sha256(config.model))
-        return {"on": "repacked", "off": "plain", None: None}[settled]
+        return None if settled is None else "repacked" if settled == "on" else "plain"
+
+    def speed(self, config: LabelerConfig) -> Speed | None:
+        """How fast a reader of this machine was when it last answered; None if nobody knows."""
+        return self._speeds.find(self.readers.sha256(config.model), config, self.kernels(config))
+
+    def note_speed(self, config: LabelerConfig, evaluated: int, seconds: float, *, afresh: bool = False) -> None:
+        """Remember how fast the reader that has just answered is; arguments as in `Speeds.note`."""
+        chosen = self.readers.kernels(config.model)
+        kernels: Kernels = "plain" if chosen and not chosen.repack else "repacked"
+        sha256, memory = self.readers.sha256(config.model), self.readers.memory()
+        self._speeds.note(sha256, config, kernels, evaluated, seconds, memory, afresh=afresh)
 
     def fingerprint(self, config: LabelerConfig, labels: LabelSet) -> str:
         """Digest of a reader: with this machine's model file, or as a provider is asked.

@@ -31,6 +31,7 @@ class Asked(NamedTuple):
         seconds: wall-clock.
         not_kept: failed votes that the ledger does not keep.
         left: ids of questions that another run was asking.
+        n_known: how many questions had all their votes in the ledger.
         n_written: tokens that a remote reader wrote.
         n_broken_off: calls that broke off after they were sent and were made again; in the worst case paid twice.
         n_overruled: votes that were read from a server's text, because it does not fit the server's distribution.
@@ -48,6 +49,7 @@ class Asked(NamedTuple):
     n_overruled: int = 0
     usd: float = 0.0
     left: tuple[str, ...] = ()
+    n_known: int = 0
 
 
 def ask(
@@ -70,8 +72,10 @@ def ask(
     """
     started = time.perf_counter()
     ledger = session.ledger(config, labels)
-    n_new, evaluated, n_tokens, not_kept, left = 0, 0, 0, [], []
-    for question_id, group in groupby(ledger.missing(prompts), key=lambda prompt: prompt.question_id):
+    n_new, evaluated, n_tokens, not_kept, left, seconds = 0, 0, 0, [], [], 0.0
+    upcoming = ledger.missing(prompts)
+    n_known = count_known(prompts, upcoming)
+    for question_id, group in groupby(upcoming, key=lambda prompt: prompt.question_id):
         missing = list(group)
         if not ledger.claim(question_id, wait=waits):
             left.append(question_id)
@@ -80,7 +84,10 @@ def ask(
         missing = ledger.missing(missing) if ledger.has_claims else missing
         if not missing:
             continue
-        votes, n_evaluated = _ask_model(session.labeler(config, labels, for_votes=True), missing)
+        labeler = session.labeler(config, labels, for_votes=True)
+        asked = time.perf_counter()
+        votes, n_evaluated = _ask_model(labeler, missing)
+        seconds += time.perf_counter() - asked
         kept = [vote for vote in votes if vote.failure != NOT_KEPT]
         if ledger.append(kept):
             ledger.release()
@@ -88,6 +95,8 @@ def ask(
         evaluated += n_evaluated
         n_tokens += sum(vote.n_prompt_tokens for vote in kept)
         not_kept += [vote for vote in votes if vote.failure == NOT_KEPT]
+    if evaluated:
+        session.note_speed(config, evaluated, seconds)
     return Asked(
         n_prompts=count_prompts(prompts, left),
         n_new=n_new,
@@ -96,7 +105,13 @@ def ask(
         seconds=time.perf_counter() - started,
         not_kept=tuple(not_kept),
         left=tuple(left),
+        n_known=n_known,
     )
+
+
+def count_known(prompts: Iterable[Prompt], missing: Iterable[Prompt]) -> int:
+    """How many of the questions that these prompts ask have all their votes."""
+    return len({prompt.question_id for prompt in prompts} - {prompt.question_id for prompt in missing})
 
 
 def count_prompts(prompts: Iterable[Prompt], left: Collection[str]) -> int:

@@ -96,6 +96,13 @@ def measure_unread(retrieval: RetrievalConfig, corpus: Corpus, session: Session)
     return measured
 
 
+def in_words(chunking: Chunking) -> str:
+    """A chunking as people say it, such as `64-token chunks`."""
+    overlap = f" with {chunking.overlap} overlap" if chunking.overlap else ""
+    splitter = "" if chunking.splitter == "tokens" else f", {chunking.splitter} splitter"
+    return f"{chunking.size}-token chunks{overlap}{splitter}"
+
+
 def split(corpus: Corpus, chunking: Chunking, config: EmbedderConfig, session: Session) -> pl.DataFrame:
     """The chunks of one chunking: schema `CHUNKS` with texts, the chunking's parameters and the embedder's name."""
     embedder = session.embedder(config)

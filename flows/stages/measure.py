@@ -1,4 +1,4 @@
-"""How fast a reader is on this machine, how much memory it takes, and what that costs: a short probe."""
+"""How fast a reader is on this machine, how much memory it takes, and what that costs: as last seen, or by a probe."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import psutil
-
 from corpora.schema import LabelSet
 from flows.session.session import Session
+from flows.session.speeds import Speed
+from labeling.engine.trie import build_trie
 from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.vote import Prompt
@@ -19,15 +19,16 @@ QUESTIONS_MEASURED = 3  # after one to warm up
 LONG_QUESTION = 10.0  # seconds; compared with that, warming up takes no time, so the first question is timed
 
 
-class Speed(NamedTuple):
-    """What a probe of one reader measured.
+class Timed(NamedTuple):
+    """How long a reader takes for a few questions.
 
     Attributes:
         reader: its name.
-        questions: how many were timed, three votes each; 0 if none fits in num_ctx.
+        questions: how many, three votes each; 0 if none fits in num_ctx.
         seconds: wall-clock time of these questions.
         evaluated: model tokens evaluated for them, after prefix sharing, generated ones included.
         memory: resident bytes that the model added, for weights, KV cache and buffers.
+        is_remembered: whether the time is worked out from the speed at which the reader last answered.
     """
 
     reader: str
@@ -35,6 +36,7 @@ class Speed(NamedTuple):
     seconds: float
     evaluated: int
     memory: int
+    is_remembered: bool = False
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -53,8 +55,8 @@ class Speed(NamedTuple):
         return {**self._asdict(), "tokens_per_second": self.tokens_per_second, **self.per_thousand(prices)}
 
 
-def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Prompt]], session: Session) -> Speed:
-    """Ask a reader the prompts of a few questions and keep none of its answers.
+def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Prompt]], session: Session) -> Timed:
+    """Ask a reader the prompts of a few questions and keep none of its answers, only how fast it was.
 
     The model is loaded again, so that its memory can be measured; opening another reader closes it.
 
@@ -65,8 +67,6 @@ def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Promp
         session: opens the reader.
     """
     session.readers.close()
-    process = psutil.Process()
-    before = process.memory_info().rss
     labeler = session.labeler(config, labels)
     warm, questions, seconds, evaluated = False, 0, 0.0, 0
     for group in itertools.islice(groups, 50):
@@ -81,4 +81,27 @@ def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Promp
         questions, seconds, evaluated = questions + 1, seconds + took, evaluated + done
         if questions == QUESTIONS_MEASURED or took >= LONG_QUESTION:
             break
-    return Speed(config.label, questions, seconds, evaluated, process.memory_info().rss - before)
+    session.note_speed(config, evaluated, seconds, afresh=True)
+    return Timed(config.label, questions, seconds, evaluated, session.readers.memory())
+
+
+def time_questions(
+    config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Prompt]], session: Session
+) -> Timed:  # fmt: skip
+    """How long a reader takes for a few questions: at the speed at which it last answered, else measured.
+
+    Arguments are those of `measure`. How much a reader writes in generate mode is known only by asking.
+    """
+    seen = session.speed(config)
+    if seen is None or config.mode == "generate":
+        return measure(config, labels, groups, session)
+    return _at(seen, config, groups, session)
+
+
+def _at(seen: Speed, config: LabelerConfig, groups: Iterable[list[Prompt]], session: Session) -> Timed:
+    tokenize = session.readers.tokenizer(config)
+    asked = ([tokenize(prompt) for prompt in group] for group in itertools.islice(groups, 50))
+    fitting = (one for one in asked if max(map(len, one)) <= config.num_ctx)
+    tokens = [build_trie(one).count_tokens() for one in itertools.islice(fitting, QUESTIONS_MEASURED)]
+    seconds = sum(tokens) / seen.tokens_per_second
+    return Timed(config.label, len(tokens), seconds, sum(tokens), seen.memory, is_remembered=True)

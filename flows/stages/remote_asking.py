@@ -10,7 +10,7 @@ from typing import NamedTuple
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet
 from flows.session.session import Session
-from flows.stages.asking import Asked, PromptGroups, ask, claim_missing, count_prompts
+from flows.stages.asking import Asked, PromptGroups, ask, claim_missing, count_known, count_prompts
 from flows.stages.runner import Runner
 from flows.stages.shards import ask_in_shards
 from labeling.prompting.labeler import LabelerConfig
@@ -190,6 +190,7 @@ def ask_directly(
         n_overruled=asked.n_overruled,
         usd=session.meter(config, "direct").usd(asked.used),
         left=tuple(left),
+        n_known=count_known((one for one in prompts if one.question_id not in left), missing),
     )
 
 

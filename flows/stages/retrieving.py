@@ -9,7 +9,7 @@ import polars as pl
 
 from corpora.schema import Corpus
 from flows.session.session import Session
-from flows.stages.indexing import Ranked, embed_all, kept_chunks, needs_vectors, rank, split
+from flows.stages.indexing import Ranked, embed_all, in_words, kept_chunks, needs_vectors, rank, split
 from flows.stages.runner import Runner
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import score_retrieval
@@ -51,22 +51,26 @@ def retrieve(
         runner: runs the stages.
         wants_oracle: whether the chunks of the gold documents are ranked too.
     """
-    each = _retrievers_by_embedder(retrieval, session)
+    each = retrievers_by_embedder(retrieval, session)
     ranked: list[Ranked] = []
     chunked, scores = [], []
     for config, retrievers in each.items():
+        of_embedder = f", {config.label}" if len(each) > 1 else ""
+        names = [in_words(chunking) + of_embedder for chunking in retrieval.chunkings()]
         chunks = [
-            runner.run(f"chunk: {chunking.name}", split, corpus, chunking, config, session)
-            for chunking in retrieval.chunkings()
+            runner.run(f"chunk: {name}", split, corpus, chunking, config, session)
+            for name, chunking in zip(names, retrieval.chunkings(), strict=True)
         ]
         if needs_vectors(retrievers, wants_oracle=wants_oracle):
             embed_all(corpus, chunks, config, session, runner)
         found = [
-            runner.run("index and rank", rank, retrieval, corpus, one, config, retrievers, session, wants_oracle)
-            for one in chunks
+            runner.run(f"rank: {name}", rank, retrieval, corpus, one, config, retrievers, session, wants_oracle)
+            for name, one in zip(names, chunks, strict=True)
         ]
         rankings, tokenizer = [one.hits for one in found], session.embedder(config).tokenizer
-        scores.append(runner.run("score retrieval", score_retrieval, corpus, rankings, retrieval.cuts(), tokenizer))
+        scores.append(
+            runner.run(f"score retrieval{of_embedder}", score_retrieval, corpus, rankings, retrieval.cuts(), tokenizer)
+        )
         chunked += [kept_chunks(one) for one in chunks]
         ranked += found
     hits, scored = pl.concat([one.hits for one in ranked]), pl.concat(scores)
@@ -81,7 +85,7 @@ def retrieve(
     return Retrieved(tables, hits, pl.concat([one.oracle for one in ranked]), counting, _left_out(retrieval, each))
 
 
-def _retrievers_by_embedder(
+def retrievers_by_embedder(
     retrieval: RetrievalConfig, session: Session
 ) -> dict[EmbedderConfig, list[Retriever]]:  # fmt: skip
     """Each embedder's retrievers; BM25, which needs no vector, once for embedders that make the same chunks."""

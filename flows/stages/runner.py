@@ -10,6 +10,7 @@ import polars as pl
 
 from corpora.storage import StorePath
 from flows.session.session import Session
+from flows.stages.asking import Asked
 from flows.stages.progress import Progress, Quiet
 from results.report.plots.plot import Plot
 
@@ -34,6 +35,11 @@ class Finished(NamedTuple):
     plots: Sequence[Plot]
 
 
+def known_in(result: object) -> int:
+    """How many questions of a shard were answered before."""
+    return result.n_known if isinstance(result, Asked) else 0
+
+
 class Runner:
     """Calls stage functions directly, times them, and shows progress.
 
@@ -44,6 +50,24 @@ class Runner:
     def __init__(self, progress: Progress | None = None) -> None:
         self.progress: Progress = progress or Quiet()
         self.seconds: dict[str, float] = {}
+        self._heading, self._n_stages, self._at, self._last = "", 0, 0, ""
+
+    def expect(self, n_stages: int, heading: str = "") -> None:
+        """Number the stages that follow, from 1.
+
+        Args:
+            n_stages: how many are to come.
+            heading: what they are part of, such as "look 2 of 3".
+        """
+        self._heading, self._n_stages, self._at, self._last = heading, n_stages, 0, ""
+
+    def place(self, name: str) -> str:
+        """The place of the next stage among those that are expected; what is taken up again keeps its number."""
+        self._at, self._last = self._at + (name != self._last), name
+        if not self._n_stages:
+            return self._heading
+        number = f"stage {self._at} of {max(self._at, self._n_stages)}"
+        return f"{self._heading}, {number}" if self._heading else number
 
     @property
     def n_workers(self) -> int:
@@ -56,7 +80,8 @@ class Runner:
 
     def run(self, name: str, stage: Callable[..., T], *args: Any) -> T:
         """Run one stage under a name."""
-        self.progress.say(name)
+        place = self.place(name)
+        self.progress.say(f"{place}: {name}" if place else name)
         started = time.perf_counter()
         try:
             return self.call(stage, *args)
@@ -79,10 +104,10 @@ class Runner:
         started = time.perf_counter()
         results = []
         try:
-            with self.progress.stage(name, total) as advance:
+            with self.progress.stage(name, total, self.place(name)) as advance:
                 for steps, args in shards:
                     results.append(self.call(stage, session, *args))
-                    advance(steps)
+                    advance(steps, known_in(results[-1]))
         finally:
             self._add(name, time.perf_counter() - started)
         return results

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import psutil
+
 from corpora.schema import LabelSet
+from labeling.engine.chat import ChatFrame
 from labeling.engine.generate_mode import GeneratingLabeler
 from labeling.engine.label_mode import LocalLabeler, scoring_of
 from labeling.engine.llama import LlamaModel
@@ -14,7 +18,9 @@ from labeling.engine.machine.trial import prove_loadable
 from labeling.engine.vocabulary import Vocabulary
 from labeling.models.registry import ModelFile, resolve_model, verify_again
 from labeling.prompting.labeler import LabelerConfig, Scoring
-from labeling.votes.vote import Labeler
+from labeling.votes.vote import Labeler, Prompt
+
+Tokenize = Callable[[Prompt], tuple[int, ...]]
 
 
 class Readers(Protocol):
@@ -52,6 +58,18 @@ class Readers(Protocol):
         """How this process runs a model's matrices, if it has loaded it."""
         ...
 
+    def memory(self) -> int:
+        """Resident bytes that the loaded model has added to the process; 0 if none is loaded."""
+        ...
+
+    def tokenizer(self, config: LabelerConfig) -> Tokenize:
+        """The token ids of a prompt as a reader's model sees it, without loading its weights.
+
+        Raises:
+            InputError: as in `open`.
+        """
+        ...
+
     def open(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
         """A reader that is ready to be asked.
 
@@ -68,6 +86,7 @@ class Readers(Protocol):
 class _Loaded(NamedTuple):
     key: tuple[Path, int, int | None, int, bool]
     model: LlamaModel
+    before: int  # resident bytes of the process
 
 
 class LocalReaders:
@@ -75,9 +94,13 @@ class LocalReaders:
 
     Args:
         kernels: chooses how a model's matrices are run.
+        reads_again: whether a model's file is read from end to end before it is opened, although its digest is
+            remembered; a plan, which asks nothing, does without.
     """
 
-    def __init__(self, kernels: Kernels | None = None) -> None:
+    def __init__(self, kernels: Kernels | None = None, *, reads_again: bool = True) -> None:
+        self._reads_again = reads_again
+        self._vocabularies: dict[Path, Vocabulary] = {}
         self._kernels = kernels or Kernels()
         self._files: dict[str, ModelFile] = {}
         self._scoring: dict[tuple[str, LabelSet], Scoring] = {}
@@ -104,13 +127,20 @@ class LocalReaders:
         """Which version of the scoring rule applies; the model's vocabulary is read for it, without its weights."""
         key = (config.model_dump_json(include={"model", "prompts", "diversity", "template", "frame"}), labels)
         if key not in self._scoring:
-            with Vocabulary(self._safe_file(config.model).path) as vocabulary:
-                self._scoring[key] = scoring_of(config, labels, vocabulary)
+            self._scoring[key] = scoring_of(config, labels, self._vocabulary(config))
         return self._scoring[key]
 
     def kernels(self, model: str) -> KernelChoice | None:
         """How this process runs a model's matrices, if it has loaded it."""
         return self._chosen.get(model)
+
+    def memory(self) -> int:
+        """Resident bytes that the loaded model has added to the process."""
+        return max(0, psutil.Process().memory_info().rss - self._loaded.before) if self._loaded else 0
+
+    def tokenizer(self, config: LabelerConfig) -> Tokenize:
+        """The token ids of a prompt; the model's vocabulary stays open."""
+        return ChatFrame(config, self._vocabulary(config)).tokenize
 
     def open(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
         """A reader; its model stays loaded until a reader of another model is opened."""
@@ -125,6 +155,8 @@ class LocalReaders:
         if self._loaded:
             self._loaded.model.close()
             self._loaded = None
+        while self._vocabularies:
+            self._vocabularies.popitem()[1].close()
 
     def _file(self, model: str) -> ModelFile:
         if model not in self._files:
@@ -133,11 +165,18 @@ class LocalReaders:
 
     def _safe_file(self, model: str) -> ModelFile:
         """A model's file, of which it is known that llama.cpp does not abort the process over it."""
-        self.verify(model)
+        if self._reads_again:
+            self.verify(model)
         file = self._file(model)
         if not file.is_pinned:
             prove_loadable(file)
         return file
+
+    def _vocabulary(self, config: LabelerConfig) -> Vocabulary:
+        path = self._safe_file(config.model).path
+        if path not in self._vocabularies:
+            self._vocabularies[path] = Vocabulary(path)
+        return self._vocabularies[path]
 
     def _load(self, file: ModelFile, config: LabelerConfig) -> LlamaModel:
         if self._loaded is None or self._loaded.key[0] != file.path:
@@ -146,7 +185,8 @@ class LocalReaders:
         key = (file.path, config.num_ctx, config.threads, config.n_batch, choice.repack)
         if self._loaded is None or self._loaded.key != key:
             self.close()
+            before = psutil.Process().memory_info().rss
             model = LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch, repack=choice.repack)
-            self._loaded = _Loaded(key, model)
+            self._loaded = _Loaded(key, model, before)
         self._chosen[config.model] = choice
         return self._loaded.model

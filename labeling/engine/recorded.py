@@ -55,16 +55,27 @@ class RecordedReaders:
     def kernels(self, model: str) -> KernelChoice | None:
         """None: this process runs no model."""
 
+    def memory(self) -> int:
+        """Nothing is loaded."""
+        return 0
+
+    def tokenizer(self, config: LabelerConfig) -> NoReturn:
+        """Refuse: no model is here whose tokens could be counted."""
+        self._refuse(config)
+
     def open(self, config: LabelerConfig, labels: LabelSet) -> NoReturn:
         """Refuse: whatever is asked for is not in the recording."""
+        self._refuse(config)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _refuse(self, config: LabelerConfig) -> NoReturn:
         raise InputError(
             f"the votes recorded on {self._on} lack one of {config.label!r} that this run needs",
             "a recorded vote for every question",
             self._remedy,
         )
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def _find(self, model: str) -> Recorded:
         if model not in self._models:

@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import convolve
 from scipy.special import expit, logit
 from scipy.stats import binom, binomtest, norm
 from scipy.stats import t as student
@@ -100,6 +99,9 @@ def sign_flip(sums: Scores, alternative: Literal["two-sided", "greater"] = "two-
     sizes, counts = np.unique(moved[moved > 0], return_counts=True)
     # chances[i] is the probability of the sum 2 i - total.
     chances = np.ones(1)
+    # Imported here: it takes longer to load than all else together, and `tercet plan` does without.
+    from scipy.signal import convolve
+
     for size, count in zip(sizes, counts, strict=True):
         of_size = np.zeros(size * count + 1)
         of_size[::size] = binom.pmf(np.arange(count + 1), count, 0.5)

@@ -15,30 +15,25 @@ counterexample is known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import exponnorm, norm
 
+from results.stats.exponential_sums import above_zero
 from results.stats.resampling import Array, effective_number
 
-_FROM, _TO, _STEP = -7.0, 9.0, 0.1
+Indices = npt.NDArray[np.intp]
 MOST = 1000.0  # times as many documents; nobody reads more
-_BLOCK = 2_000_000  # numbers in one block of the integral
+_NUMBERS = 1_000_000  # held at a time, however many pairs there are
 
 
 def worst_case_p(sums: Array, worst: Array | float) -> Array:
     """P-values of the hypotheses that the mean of some bounded scores is 0 or more.
-
-    The probability is that of a weighted sum of exponentials, by inversion of its characteristic function (Imhof 1961,
-    "Computing the distribution of quadratic forms in normal variables", with two degrees of freedom each):
-
-        p = 1/2 + (1/pi) * integral over u of sin(sum of atan(e^u y)) * product of (1 + e^(2u) y^2)^(-1/2)
-
-    over all y, scaled so that their squares sum to 1. The integrand dies out doubly exponentially, so the trapezoid
-    rule on 160 points is exact to about six digits.
 
     Args:
         sums: shape (documents, hypotheses): what each document adds to the score.
@@ -48,31 +43,7 @@ def worst_case_p(sums: Array, worst: Array | float) -> Array:
         Shape (hypotheses,), between 0 and 1.
     """
     tops = np.broadcast_to(np.asarray(worst, dtype=np.float64), sums.shape[1:])
-    found = np.empty(sums.shape[1])
-    block = max(1, _BLOCK // ((len(sums) + 1) * _points().size))
-    for start in range(0, sums.shape[1], block):
-        at = slice(start, start + block)
-        found[at] = _above_zero(np.concatenate([sums[:, at], tops[None, at]]))
-    return found
-
-
-def _points() -> Array:
-    points: Array = np.exp(np.arange(_FROM, _TO + _STEP / 2, _STEP))
-    return points
-
-
-def _above_zero(weights: Array) -> Array:
-    """P(sum of exponentials with these weights >= 0); weights of shape (documents, hypotheses)."""
-    scaled = weights / np.sqrt((weights**2).sum(axis=0))
-    turned = _points()[:, None, None] * scaled
-    phases = np.arctan(turned).sum(axis=1)
-    heights = np.exp(-0.5 * np.log1p(turned**2).sum(axis=1))
-    values = np.sin(phases) * heights
-    # Below the first point the integrand is e^u times the sum of the weights.
-    below = np.exp(_FROM) * scaled.sum(axis=0)
-    integral = _STEP * (values.sum(axis=0) - values[0] / 2) + below
-    above: Array = np.clip(0.5 + integral / np.pi, 0.0, 1.0)
-    return above
+    return above_zero(np.concatenate([sums, tops[None]]))
 
 
 class Weighted(NamedTuple):
@@ -110,15 +81,9 @@ def p_better_by(documents: Weighted, lead: Array, *, strict: bool = False) -> Ar
         Shape (columns, columns): a small value at (i, j) shows that column i is better than column j by more than the
         lead at (i, j). The diagonal is 1.
     """
-    n = documents.sums.shape[1]
-    weight = float(documents.weights.max(initial=0.0)) if strict else documents.typical
-    found = np.ones((n, n))
-    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
-    if pairs and weight:
-        better, worse = map(list, zip(*pairs, strict=True))
-        leads = lead[better, worse]
-        gaps = documents.sums[:, worse] - documents.sums[:, better] + documents.weights[:, None] * leads
-        found[better, worse] = worst_case_p(gaps, (1 + leads) * weight)
+    found = np.ones(lead.shape)
+    better, worse = np.nonzero(~np.eye(len(lead), dtype=bool))
+    found[better, worse] = _p_of_pairs(documents, better, worse, lead[better, worse], strict=strict)
     return found
 
 
@@ -135,19 +100,30 @@ def p_worse_by(documents: Weighted, margin: float, *, strict: bool = False) -> A
 
     Returns:
         Shape (columns, columns): a small value at (i, j) shows that column i is not worse than column j by the margin.
-        The diagonal is 0, and so is every pair of columns that are the same in all documents if the margin is above 0.
+        The diagonal is 0.
     """
     n = documents.sums.shape[1]
-    heaviest = float(documents.weights.max(initial=0.0))
-    weight = heaviest if strict else documents.typical
-    if weight == 0:
-        return 1.0 - np.eye(n)
-    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
-    found = np.zeros((n, n))
-    if pairs:
-        columns, rivals = map(list, zip(*pairs, strict=True))
-        gaps = documents.sums[:, rivals] - documents.sums[:, columns] - margin * documents.weights[:, None]
-        found[columns, rivals] = worst_case_p(gaps, (1 - margin) * weight)
+    found = p_better_by(documents, np.full((n, n), -margin), strict=strict)
+    np.fill_diagonal(found, 0.0)
+    return found
+
+
+def p_worse_than(
+    documents: Weighted, columns: Sequence[int], rivals: Sequence[int], margin: float, *, strict: bool = False
+) -> Array:
+    """The same for some pairs: of each column and the rival at its place; shape (columns,)."""
+    leads = np.full(len(columns), -margin)
+    return _p_of_pairs(documents, np.asarray(columns), np.asarray(rivals), leads, strict=strict)
+
+
+def _p_of_pairs(documents: Weighted, better: Indices, worse: Indices, leads: Array, *, strict: bool) -> Array:
+    weight = float(documents.weights.max(initial=0.0)) if strict else documents.typical
+    found = np.ones(len(better))
+    block = max(1, _NUMBERS // max(1, len(documents.weights)))
+    for start in range(0, len(better) if weight else 0, block):
+        at = slice(start, start + block)
+        gaps = documents.sums[:, worse[at]] - documents.sums[:, better[at]] + documents.weights[:, None] * leads[at]
+        found[at] = worst_case_p(gaps, (1 + leads[at]) * weight)
     return found
 
 
@@ -163,15 +139,36 @@ def shaffer(p_values: Sequence[float], shares: Sequence[float] = (), n_tried: in
             it is empty. See `results.stats.looks`.
         n_tried: how many settings were tried, with those that are out of the race and have no p-value.
     """
-    n = n_tried or len(p_values)
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for place, index in enumerate(order):
+    return step_down(p_values, p_values.__getitem__, shares, n_tried)
+
+
+def step_down(
+    bounds: Sequence[float], exact: Callable[[int], float], shares: Sequence[float] = (), n_tried: int | None = None
+) -> list[float]:
+    """The same, where p-values are dear: each is computed only if it can matter, and the result is the same.
+
+    From the first adjusted value of 1 on, all are 1, however large their p-values are.
+
+    Args:
+        bounds: for each setting, a value that its p-value is not below.
+        exact: gives the p-value of the setting with this number.
+        shares: as in `shaffer`.
+        n_tried: as in `shaffer`.
+    """
+    n = n_tried or len(bounds)
+    adjusted = [1.0] * len(bounds)
+    waiting = [(bound, False, index) for index, bound in enumerate(bounds)]
+    heapq.heapify(waiting)
+    largest, place = 0.0, 0
+    while waiting and largest < 1:
+        p_value, is_exact, index = heapq.heappop(waiting)
+        if not is_exact:
+            heapq.heappush(waiting, (exact(index), True, index))
+            continue
         multiplier = max(1, min(n - 1, n - place))
         share = shares[multiplier - 1] if shares else 1.0
-        largest = max(largest, min(1.0, p_values[index] * multiplier / share))
-        adjusted[index] = largest
+        largest = max(largest, min(1.0, p_value * multiplier / share))
+        adjusted[index], place = largest, place + 1
     return adjusted
 
 

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 from results.settings import CUT_SCHEMA
 from results.stats.clustered import cluster_sums, holm, mcnemar_exact, sign_flip
 from results.stats.resampling import Array, Difference, Resampled, difference_interval, with_half_questions
-from results.stats.worst_case import Weighted, p_worse_by, shaffer
+from results.stats.worst_case import Weighted, p_worse_by, p_worse_than, step_down
 from results.sweep.arms import ArmMeans
 
 COMPARISONS = pl.Schema(
@@ -104,8 +104,20 @@ def shown_within(
         return [1.0] * len(columns)
     if len(columns) < 2:
         return [0.0] * len(columns)  # whoever is left is not worse than those that are out of the race
-    p_values = p_worse_by(Weighted(documents.weights, documents.sums[:, list(columns)]), margin, strict=strict)
-    return shaffer(p_values.max(axis=1).tolist(), shares, n_tried)
+    mine = Weighted(documents.weights, documents.sums[:, list(columns)])
+    each = range(len(columns))
+    # A column that is far behind the leader is far behind the best: no other rival can show anything else.
+    leader = int(mine.sums.sum(axis=0).argmax())
+    against_leader = np.zeros(len(columns))
+    behind = [one for one in each if one != leader]
+    against_leader[behind] = p_worse_than(mine, behind, [leader] * len(behind), margin, strict=strict)
+
+    def against_all(column: int) -> float:
+        rivals = [one for one in behind if one != column]
+        found = p_worse_than(mine, [column] * len(rivals), rivals, margin, strict=strict)
+        return float(found.max(initial=against_leader[column]))
+
+    return step_down(against_leader.tolist(), against_all, shares, n_tried)
 
 
 def shown_within_drawn(means: Resampled, columns: Sequence[int], margin: float) -> list[float]:

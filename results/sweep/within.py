@@ -165,12 +165,9 @@ def _more_questions(
     around = scores - documents.weights[:, None] * accuracies
     weight = float(documents.weights.max()) if config.strict else documents.typical
     subtracted = config.margin * float(documents.weights.mean())
-    factors = [
-        documents_needed(around[:, other] - around[:, leader], (1 - config.margin) * weight, subtracted, level, POWER)
-        for other in range(len(places))
-        if other != leader
-    ]
-    if None in factors:
+    gaps = np.delete(around - around[:, [leader]], leader, axis=1)
+    widest = gaps[:, gaps.std(axis=0).argmax()]  # what differs most from document to document needs most of them
+    needed = documents_needed(widest, (1 - config.margin) * weight, subtracted, level, POWER)
+    if needed is None:
         return None
-    needed = max(factor for factor in factors if factor is not None)
     return max(0.0, float(np.ceil((needed - 1) * n_questions)))

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from corpora.schema import LabelSet
 from corpora.storage import sha256_text
 from flows.session.session import Session
+from flows.session.speeds import Speeds
 from flows.session.workspace import Workspace
 from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.votes.sampling import draw, top_two_margin
@@ -35,7 +36,7 @@ class ScriptedReader:
         self.asked: list[Prompt] = []
 
     def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
-        return tuple(range(len(prompt.message.split())))
+        return _words(prompt)
 
     def ask(self, prompts: list[Prompt]) -> list[Vote]:
         self.asked += prompts
@@ -52,6 +53,10 @@ class ScriptedReader:
             probabilities=tuple(map(float, probabilities)), outside_mass=max(0.0, 1.0 - float(probabilities.sum())),
             margin=top_two_margin(probabilities), n_prompt_tokens=n_tokens,
         )  # fmt: skip
+
+
+def _words(prompt: Prompt) -> tuple[int, ...]:
+    return tuple(range(len(prompt.message.split())))
 
 
 class ScriptedReaders:
@@ -86,6 +91,12 @@ class ScriptedReaders:
 
     def kernels(self, model: str) -> None:
         return None
+
+    def memory(self) -> int:
+        return 0
+
+    def tokenizer(self, config: LabelerConfig) -> Callable[[Prompt], tuple[int, ...]]:
+        return _words
 
     def open(self, config: LabelerConfig, labels: LabelSet) -> ScriptedReader:
         reader = ScriptedReader(config, labels, self._script)
@@ -139,4 +150,4 @@ class Scripted(NamedTuple):
 def scripted_session(store: Path, script: Script, sizes: dict[str, int] | None = None, base: Path = Path()) -> Scripted:
     """A session that needs no model; open one anew for a second start of the process."""
     readers = ScriptedReaders(script, sizes)
-    return Scripted(Session(Workspace(store, base), readers, open_word_embedder), readers)
+    return Scripted(Session(Workspace(store, base), readers, open_word_embedder, Speeds(store)), readers)

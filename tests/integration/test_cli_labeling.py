@@ -163,7 +163,7 @@ def test_the_plan_quotes_the_users_price_of_this_machine(tercet, tmp_path):
     needs_model("smollm2-135m")
     (tmp_path / "prices.toml").write_text("[machine]\nusd_per_hour = 3.5\n")
     (tmp_path / "writing.toml").write_text('prices = "prices.toml"\n' + WRITING)
-    result = tercet("plan", "writing.toml", "--for", "label")
+    result = tercet("plan", "writing.toml", "--for", "label", "--measure")
     assert result.exit_code == 0, result.output
     assert "USD at 3.5 USD an hour" in result.output
     assert "at most 72 written" in result.output  # 2 questions, 3 votes, 12 tokens

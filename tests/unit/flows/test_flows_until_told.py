@@ -13,7 +13,8 @@ from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
 from labeling.remote.spending import LimitError
 from results.config import ReadingConfig
-from tests.doubles.scripted import scripted_session
+from tests.benchmarks.until_told import read_again
+from tests.doubles.scripted import open_word_embedder, scripted_session
 
 QUESTIONS = {one.id: one for one in iter_questions(read_sample().questions)}
 TEXTS = read_sample().texts
@@ -21,11 +22,11 @@ LABELS = ("yes", "no", "maybe")
 FEW_WORDS = 90  # of a whole prompt: those with 16 tokens of context have fewer, those with 96 have more
 
 
-def experiment_of(models=("clever",), sizes=(8, 128), margin=0.25, **reading):
+def experiment_of(models=("clever",), sizes=(8, 128), margin=0.25, sample=None, **reading):
     return parse_experiment(
         {
             "name": "told",
-            "corpus": {"source": "sample", "split": "all"},
+            "corpus": {"source": "sample", "split": "all", "sample": sample},
             "calibration": {"per_label": 0},
             "retrieval": {"sizes": list(sizes), "k": [1], "budgets": [], "controls": ["closed_book"]},
             # Two settings that look alike need 11 questions for a margin of .25.
@@ -100,11 +101,20 @@ def test_a_reader_that_does_not_mind_is_told_early(run):
     assert len({prompt.key for prompt in asked}) == len(asked), "something was asked twice"
 
 
-def test_the_advice_is_that_of_reading_everything(run):
-    told, *_ = run(experiment_of(), "looks")[1:]
-    whole, *_ = run(experiment_of(stop="all"), "whole")[1:]
-    assert [one["setting"] for one in told["recommendations"]] == [one["setting"] for one in whole["recommendations"]]
-    assert told["recommendations"][0]["setting"] == "tokens(size=128,overlap=0)"
+def test_on_the_votes_of_the_full_grid_the_advice_is_the_same_for_half_the_tokens(run, tmp_path):
+    whole = experiment_of(["steady", "clever"], sample=80, stop="all")
+    _, manifest, *_ = run(whole)
+    advised = {one["reader"]: one["setting"] for one in manifest["recommendations"]}
+    assert advised == {"steady": "tokens(size=8,overlap=0)", "clever": "tokens(size=128,overlap=0)"}
+    told = whole.model_copy(update={"reading": whole.reading.model_copy(update={"stop": "told"})})
+    with scripted_session(tmp_path / "runs", reads_evidence).session as source:
+        played = read_again(told, source, tmp_path / "again", open_word_embedder)
+    assert {name: one.setting for name, one in played.items()} == advised
+    (session,) = manifest["sessions"]
+    for name, one in played.items():
+        all_of_it = sum(row["tokens"] for stage in session["asked"].values() for row in stage if row["reader"] == name)
+        assert 0 < one.tokens < all_of_it / 2
+        assert one.questions <= 40
 
 
 def test_a_second_run_asks_nothing_and_has_the_same_tables(run):

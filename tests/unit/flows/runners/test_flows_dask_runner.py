@@ -5,13 +5,19 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import InputError
+from flows.run import pipeline
+from flows.run.pipeline import execute
+from flows.session.experiment import parse_experiment
 from flows.session.session import Session
 from flows.session.workspace import Workspace
+from flows.stages import runner
 from flows.stages.progress import Quiet
+from tests.doubles.scripted import open_word_embedder, scripted_session
 
 distributed = pytest.importorskip("distributed")
 
-from flows.runners.dask_runner import DaskRunner  # noqa: E402  (needs the package)
+from flows.runners import workers  # noqa: E402  (needs the package)
+from flows.runners.dask_runner import DaskRunner  # noqa: E402
 
 SESSION = Session(Workspace(Path()))
 
@@ -46,8 +52,11 @@ class Runner(DaskRunner):
         super().__init__(client)
         self.progress = Quiet()
 
-    def call(self, stage, session, *args):
+    def call(self, stage, *args):
         return stage(*args)
+
+    def show(self, finished):
+        pass
 
 
 def test_what_stays_here_is_done_shard_by_shard_as_batches_want_it():
@@ -59,9 +68,9 @@ def test_what_stays_here_is_done_shard_by_shard_as_batches_want_it():
             yield 1, (part,)
 
     runner = Runner(Client())
-    runner.each("label", 3, collected.append, SESSION, finished())
+    runner.each("label", 3, lambda _, part: collected.append(part), SESSION, finished())
     assert collected == [0, 1, 2]
-    assert runner.each("label", 0, collected.append, SESSION, iter(())) == []
+    assert runner.each("label", 0, print, SESSION, iter(())) == []
 
 
 def test_a_scheduler_that_goes_away_is_one_line(monkeypatch):
@@ -75,3 +84,68 @@ def test_a_scheduler_that_goes_away_is_one_line(monkeypatch):
 
     with pytest.raises(InputError, match="the Dask scheduler is gone"):
         Runner(Lost()).each("label", 1, print, SESSION, iter([(1, ())]))
+
+
+class Cluster:
+    """A Dask client with two workers, which do what they are given at once: one after the other, in turn."""
+
+    def __init__(self, *readers):
+        self._workers, self.n_shards = [workers.WorkerState(one) for one in readers], 0
+
+    def nthreads(self):
+        return {f"tcp://127.0.0.1:{port}": 1 for port in range(len(self._workers))}
+
+    def submit(self, function, stage, workspace, args, pure):
+        worker = self._workers[self.n_shards % len(self._workers)]
+        self.n_shards += 1
+        return Done(worker.run(stage, workspace, args))
+
+    def cancel(self, _):
+        pass
+
+
+class Done:
+    """A shard that has been worked on."""
+
+    def __init__(self, result):
+        self.result = lambda: result
+
+    def done(self):
+        return True
+
+
+def test_reading_until_told_is_the_same_on_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "Session", lambda *given: Session(*given, open_word_embedder))
+    experiment = parse_experiment(
+        {
+            "corpus": {"source": "sample", "sample": 40},
+            "retrieval": {"sizes": [8, 16], "k": [1], "budgets": [], "controls": ["closed_book"]},
+            "scoring": {"n_resamples": 100, "margin": 0.25},
+            "reading": {"stop": "told", "first_look": 8},
+            "readers": [{"model": "one"}, {"model": "two"}],
+        },
+        "the test",
+    )
+
+    def script(model, prompt):
+        return (0.9, 0.05, 0.05) if model == "one" or prompt.arm == "document" else (0.4, 0.3, 0.3)
+
+    def made(store, run):
+        opening = scripted_session(tmp_path / store, script)
+        with opening.session as session, pytest.MonkeyPatch.context() as patched:
+            # What is sealed does not matter here, so the flows' own results come back.
+            patched.setattr(pipeline, "Outcome", lambda folder, *_: folder)
+            patched.setattr(pipeline, "seal_run", lambda _, __, ___, made, ____: runner.Finished(made, "", "", {}, []))
+            return execute(experiment, "sweep", session, run), opening.readers.asked
+
+    here, asked_here = made("here", runner.Runner())
+    others = [scripted_session(tmp_path / "there", script).readers for _ in range(2)]
+    there, asked_there = made("there", Runner(Cluster(*others)))
+    assert asked_here
+    assert asked_there == [], "all of it is asked on workers"
+    assert all(one.asked for one in others)
+    keys = [prompt.key for one in others for prompt in one.asked]
+    assert sorted(keys) == sorted(prompt.key for prompt in asked_here), "nothing twice, nothing else"
+    for name in ("answers", "cells", "looks", "dropped"):
+        assert here.swept.tables[name].equals(there.swept.tables[name]), name
+    assert len(here.swept.tables["looks"]) > 2

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from flows.runners import live
-from flows.runners.live import describe_progress
 from flows.runners.names import slug
+from flows.stages.progress import describe_progress
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from results.stats.worst_case import (
     p_better_by,
     p_worse_by,
     shaffer,
+    step_down,
     worst_case_p,
 )
 
@@ -49,7 +50,7 @@ def test_a_sample_scaled_with_its_worst_case_is_the_same():
 def test_many_hypotheses_are_tested_as_one_by_one():
     values = np.random.default_rng(2).normal(-0.05, 0.2, (400, 70))
     together = worst_case_p(values, 0.95)
-    assert together == pytest.approx([p_of(column, 0.95) for column in values.T], abs=1e-12)
+    assert together == pytest.approx([p_of(column, 0.95) for column in values.T], abs=1e-9)
 
 
 def documents(*columns, weights=None) -> Weighted:
@@ -96,6 +97,28 @@ def test_shaffers_multipliers():
     assert shaffer([0.0]) == [0.0]
 
 
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=8),
+    st.lists(st.floats(0, 1), min_size=8, max_size=8),
+    st.integers(0, 3),
+)
+def test_what_is_computed_only_if_it_matters_is_the_same(p_values, shares, n_out):
+    bounds = [p_value * share for p_value, share in zip(p_values, shares, strict=False)]
+    computed = []
+
+    def exact(index):
+        computed.append(index)
+        return p_values[index]
+
+    n_tried = len(p_values) + n_out
+    assert step_down(bounds, exact, n_tried=n_tried) == shaffer(p_values, n_tried=n_tried)
+    assert len(computed) == len(set(computed))
+
+
+def test_nothing_is_computed_behind_the_first_that_cannot_be_shown():
+    assert step_down([0.6, 0.7, 0.8], {0: 0.6}.__getitem__) == [1.0, 1.0, 1.0]
+
+
 def test_settings_out_of_the_race_still_count():
     assert shaffer([0.001, 0.01], n_tried=5) == pytest.approx([0.004, 0.04])
 
@@ -118,3 +141,9 @@ def test_the_number_that_is_needed_is_enough_in_most_samples(spread):
     n = int(np.ceil(factor * len(pool)))
     samples = rng.choice(pool, (n, 300)) - MARGIN
     assert 0.7 <= (worst_case_p(samples, 1 - MARGIN) < 0.05).mean() <= (1 if spread == 0 else 0.9)
+
+
+def test_a_rival_that_differs_more_from_document_to_document_needs_more():
+    gaps = np.random.default_rng(4).normal(0, 1, 200)
+    needed = [documents_needed(gaps * spread, 1 - MARGIN, MARGIN, 0.01, 0.8) for spread in (0, 0.01, 0.1, 0.3, 0.5)]
+    assert needed == sorted(needed)

@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from results.stats.clustered import holm, sign_flip
 from results.stats.resampling import Resampled, fixed_law, resample_means
+from results.stats.worst_case import Weighted, p_worse_by, shaffer
 from results.sweep.arms import ArmMeans
-from results.sweep.pairwise import compare_columns, difference, difference_errors, shown_within_drawn
+from results.sweep.pairwise import compare_columns, difference, difference_errors, shown_within, shown_within_drawn
 
 NAMES = ("wide", "narrow", "middle")
 
@@ -126,3 +129,13 @@ def test_what_is_too_little_to_show_anything():
     assert shown_within_drawn(resampled(flags(60, 60), per_document=60)[0], [0, 1], 0.05) == [1.0, 1.0]
     assert shown_within_drawn(means._replace(n=0, n_clusters=0), [0, 1], 0.05) == [1.0, 1.0]
     assert shown_within_drawn(means._replace(n=0, n_clusters=0), [0], 0.05) == [1.0]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(20, 300), st.integers(1, 9), st.floats(0, 0.3))
+def test_testing_against_the_leader_first_changes_nothing(seed, n, n_columns, spread):
+    rng = np.random.default_rng(seed)
+    weights = rng.uniform(0.2, 1, n)
+    scores = np.clip(0.7 + spread * rng.uniform(-1, 1, n_columns) + rng.normal(0, 0.1, (n, n_columns)), 0, 1)
+    documents = Weighted(weights, weights[:, None] * scores)
+    every_pair = shaffer(p_worse_by(documents, 0.05).max(axis=1).tolist())
+    assert shown_within(documents, range(n_columns), 0.05) == pytest.approx(every_pair, abs=1e-9)

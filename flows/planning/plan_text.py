@@ -1,0 +1,123 @@
+"""The plan as text: one line with the total first, then what each reader is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from flows.planning.plan import Plan, Planned
+from flows.planning.quote import Quote, money, render_quotes
+from labeling.models.prices import Price, PriceTable
+
+ANSWER_TOKENS = 2  # about as many as a remote model writes for a bare label
+UNMEASURED = "speed not measured yet: add --measure"
+
+
+def render_plan(planned: Planned, quotes: Sequence[Quote], prices: PriceTable) -> str:
+    """The plan of a run.
+
+    Args:
+        planned: what the readers of this machine would be asked.
+        quotes: what the remote ones would be asked.
+        prices: the price table.
+    """
+    if not planned.readers and not quotes:
+        return "\n".join(["Nothing to ask: the experiment has no readers.", *planned.notes])
+    lines = [_total(planned.readers, quotes), *(line for one in planned.readers for line in _lines(one))]
+    lines += filter(None, [render_quotes(list(quotes)), _elsewhere(planned.readers, prices)])
+    return "\n".join([*lines, *planned.notes])
+
+
+def _total(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
+    asks = [ask for one in plans for ask in one.asks]
+    prompts = sum(ask.prompts for ask in asks) + sum(one.prompts for one in quotes)
+    known = sum(ask.known for ask in asks) + sum(one.known for one in quotes)
+    n_readers = len(plans) + len({one.reader.label for one in quotes})
+    return (
+        f"{_time(plans, quotes)} and {_cost(plans, quotes)}: {n_readers} reader{'s' * (n_readers > 1)}, at most "
+        f"{prompts:,} prompts, {known:,} of them answered before"
+    )
+
+
+def _time(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
+    unknown = [one.reader for one in plans if one.seconds is None]
+    if unknown:
+        return f"time not known yet ({', '.join(unknown)}: {_no_speed(plans)})"
+    times = [one.seconds or 0.0 for one in plans]
+    early = [
+        seconds * (one.looks[0] / one.questions if one.looks else 1) for one, seconds in zip(plans, times, strict=True)
+    ]
+    parts = [duration(sum(times))] if plans else []
+    if any(len(one.looks) > 1 for one in plans) and sum(times) >= 60:
+        parts = [f"{duration(sum(early))} if all are told at their first look, at most {duration(sum(times))}"]
+    parts += ["the time that providers take"] if quotes else []
+    return " and ".join(parts)
+
+
+def _no_speed(plans: Sequence[Plan]) -> str:
+    measured = any(one.is_measured for one in plans if one.seconds is None)
+    return "no question could be timed, so num_ctx may be too small" if measured else UNMEASURED
+
+
+def _cost(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
+    here = sum(one.usd or 0.0 for one in plans)
+    there = sum(one.usd(one.reader.remote.api_first, worst=False) for one in quotes)
+    unpriced = {one.reader.label for one in quotes if one.price is None and not one.is_free}
+    known = money(here + there)
+    return f"{known} plus an unknown cost for {', '.join(sorted(unpriced))}" if unpriced else known
+
+
+def duration(seconds: float) -> str:
+    """About how long, in the unit that fits."""
+    minutes = round(seconds / 60)
+    if seconds < 1:
+        return "no time"
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 120:
+        return f"about {minutes} minute{'s' * (minutes > 1)}"
+    return f"about {minutes // 60} h {minutes % 60} min"
+
+
+def _lines(one: Plan) -> Iterator[str]:
+    yield f"{one.reader} on this machine, {one.questions} questions: {_reader_time(one)}"
+    for ask in one.asks:
+        about = "at most " if ask.stage == "read" else ""
+        line = f"  {ask.stage}: {about}{ask.prompts} prompts"
+        line += "" if ask.stage == "read" else f" ({ask.known} answered in the ledger)"
+        line += f", about {ask.tokens:,} tokens, {ask.shared:,} after prefix sharing"
+        yield line + (f", at most {ask.written} written" if ask.written else "")
+    if one.looks and one.seconds:
+        each = ", ".join(f"{n} ({duration(one.seconds * n / one.questions)})" for n in one.looks)
+        yield f"  until told: looks at {each} questions, each time at most, and less where settings are dropped"
+    if one.usd:
+        yield f"  money: {money(one.usd)} at {one.prices.machine_usd_per_hour:g} USD an hour"
+
+
+def _reader_time(one: Plan) -> str:
+    if one.seconds is None or one.speed is None:
+        return _no_speed([one]) if one.seconds is None else "nothing left to ask"
+    memory = f", {one.speed.memory / 1e6:,.0f} MB" if one.speed.memory else ""
+    return (
+        f"{duration(one.seconds)} of asking at {one.speed.tokens_per_second:,.0f} tokens a second{memory}, plus "
+        "chunking and embedding"
+    )
+
+
+def _elsewhere(plans: Sequence[Plan], prices: PriceTable) -> str:
+    """What the same prompts would cost on remote models that are still served."""
+    asks = [ask for one in plans for ask in one.asks]
+    today = datetime.now(UTC).strftime("%Y-%m")
+    served = [price for price in prices.models if price.retired is None or price.retired > today]
+    if not asks or not served:
+        return ""
+    n_input = sum(ask.tokens for ask in asks)
+    n_output = sum(ask.written or ask.prompts * ANSWER_TOKENS for ask in asks)
+
+    def cost(price: Price) -> float:
+        return price.cost(n_input, n_output, batch=price.batch_discount > 0)
+
+    cheapest, dearest = min(served, key=cost), max(served, key=cost)
+    ends = [f"{money(cost(one))} on {one.provider} {one.model}" for one in dict.fromkeys((cheapest, dearest))]
+    where = "in batches where there are any"
+    return f"elsewhere the same prompts would cost {' to '.join(ends)}, {where} (prices of {prices.as_of})"

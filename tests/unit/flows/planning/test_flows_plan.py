@@ -1,0 +1,115 @@
+"""What a plan says before anything is asked, on scripted readers."""
+
+import pytest
+
+from flows.planning.plan import plan
+from flows.planning.plan_text import duration, render_plan
+from flows.planning.quote import quote
+from flows.run import pipeline
+from flows.run.pipeline import execute
+from flows.session.experiment import parse_experiment
+from flows.stages.runner import Runner
+from tests.doubles.scripted import scripted_session
+
+
+def experiment_of(*models, **rest):
+    return parse_experiment(
+        {
+            "name": "planned",
+            "corpus": {"source": "sample", "sample": 12},
+            "calibration": {"per_label": 0},
+            "retrieval": {"sizes": [8, 16], "k": [1], "budgets": [], "controls": []},
+            "scoring": {"n_resamples": 100},
+            "readers": [{"model": model} for model in models],
+            **rest,
+        },
+        "the test",
+    )
+
+
+@pytest.fixture
+def scripted(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "draw_plots", lambda _: [])
+    return scripted_session(tmp_path, lambda *_: (0.5, 0.3, 0.2))
+
+
+def lines_of(experiment, session, kind="sweep", **settings):
+    quotes = quote(experiment, session, all_corpora=False, reads=kind != "label")
+    return render_plan(plan(experiment, kind, session, **settings), quotes, session.prices).splitlines()
+
+
+def test_without_a_speed_the_tokens_are_given_and_nobody_is_asked(scripted):
+    total, reader, label, *_ = lines_of(experiment_of("one"), scripted.session)
+    assert total.startswith("time not known yet (one: speed not measured yet: add --measure) and 0.00 USD: 1 reader, ")
+    assert "add --measure" in reader
+    assert "36 prompts (0 answered in the ledger), about " in label
+    assert scripted.readers.opened == []
+
+
+def test_the_total_comes_first_at_the_speed_that_was_seen(scripted):
+    experiment = experiment_of("one", "two")
+    for reader, rate in zip(experiment.readers, (1, 2), strict=True):
+        scripted.session.note_speed(reader, 100 * rate, 100.0)
+    planned = plan(experiment, "sweep", scripted.session)
+    left = sum(ask.left for ask in planned.readers[0].asks)
+    assert [one.seconds for one in planned.readers] == pytest.approx([left, left / 2])
+    total, *rest = lines_of(experiment, scripted.session)
+    assert total.startswith(f"{duration(1.5 * left)} and 0.00 USD: 2 readers, at most ")
+    assert not any("0.00 USD" in line or "money" in line for line in rest)
+    assert [line.startswith("elsewhere the same prompts would cost ") for line in rest].count(True) == 1
+
+
+def test_measuring_asks_a_few_questions_and_keeps_no_vote(scripted):
+    experiment = experiment_of("one")
+    assert lines_of(experiment, scripted.session, measures=True)[0].endswith("0 of them answered before")
+    assert len(scripted.readers.asked) == 12, "three votes on four questions"
+    assert plan(experiment, "sweep", scripted.session).readers[0].speed, "the next plan knows it"
+    assert len(scripted.readers.asked) == 12
+
+
+def test_what_is_answered_takes_no_time(scripted):
+    experiment = experiment_of("one")
+    with scripted.session as session:
+        execute(experiment, "label", session, Runner())
+    (total, *_) = lines_of(experiment, scripted_session(session.workspace.root, lambda *_: ()).session, "label")
+    assert total == "no time and 0.00 USD: 1 reader, at most 36 prompts, 36 of them answered before"
+
+
+def test_many_questions_are_counted_by_their_length(scripted):
+    few, many = ({"source": "sample", "split": "all", **some} for some in ({"sample": 50}, {}))
+    planned = [
+        plan(experiment_of("one", corpus=corpus), "label", scripted.session).readers[0] for corpus in (few, many)
+    ]
+    each = [one.asks[0].tokens / one.questions for one in planned]
+    assert planned[1].questions > 55
+    assert each[1] == pytest.approx(each[0], rel=0.1)
+
+
+def test_a_plan_until_told_gives_the_time_of_the_first_and_of_the_last_look(scripted):
+    experiment = experiment_of("one", reading={"stop": "told", "first_look": 3})
+    scripted.session.note_speed(experiment.readers[0], 10, 100.0)
+    total, *rest = lines_of(experiment, scripted.session)
+    (planned,) = plan(experiment, "sweep", scripted.session).readers
+    assert total.startswith(
+        f"{duration(planned.seconds / 4)} if all are told at their first look, at most {duration(planned.seconds)} and "
+    )
+    assert any(line.startswith("  until told: looks at 3 (about ") for line in rest)
+
+
+def test_a_comparison_takes_the_speed_that_was_seen(scripted):
+    experiment = experiment_of("one", "two")
+    with scripted.session as session:
+        for reader in experiment.readers:
+            session.note_speed(reader, 200, 100.0)
+        outcome = execute(experiment, "compare", session, Runner())
+    assert len(scripted.readers.asked) == 2 * 36, "no question beside the votes"
+    assert "Speed and cost" in outcome.report
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "no time"), (20, "less than a minute"), (61, "about 1 minute"), (3060, "about 51 minutes"),
+     (7500, "about 2 h 5 min")],
+)  # fmt: skip
+def test_durations_in_the_unit_that_fits(seconds, said):
+    assert duration(seconds) == said
