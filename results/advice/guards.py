@@ -109,7 +109,14 @@ def _named(chunks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _without_effect(chunks: pl.DataFrame) -> list[str]:
-    """Chunkings that cut every document at the same places."""
+    return [
+        f"{' and '.join(names)} make the same chunks: the difference between them has no effect here."
+        for names in same_chunks(chunks)
+    ]
+
+
+def same_chunks(chunks: pl.DataFrame) -> list[list[str]]:
+    """Names of the chunkings that cut every document at the same places, a list for each group of them."""
     # Within an embedder: two that count tokens alike cut alike, and still differ in what they find.
     places = (
         _named(chunks)
@@ -118,10 +125,7 @@ def _without_effect(chunks: pl.DataFrame) -> list[str]:
         .agg(pl.struct("document_id", "start", "end").hash(seed=0).alias("places"))
     )
     alike = places.group_by("embedder", "places", maintain_order=True).agg("chunking")
-    return [
-        f"{' and '.join(names)} make the same chunks: the difference between them has no effect here."
-        for names in alike.filter(pl.col("chunking").list.len() > 1)["chunking"]
-    ]
+    return alike.filter(pl.col("chunking").list.len() > 1)["chunking"].to_list()
 
 
 def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
@@ -194,6 +198,14 @@ def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
         advice: on cells, each with the cell that scores highest; those without a leader, or with too few questions for
             one, are left out.
     """
+    return [
+        f"The best size is at the edge of the grid for {', '.join(places)}. It is the {which}."
+        for which, places in edge_sizes(advice).items()
+    ]
+
+
+def edge_sizes(advice: Sequence[Advice]) -> dict[str, list[str]]:
+    """Best sizes at the edge with the next sizes to try, as the end of a sentence, and where each is the best."""
     beyond: dict[str, list[str]] = {}
     for one in advice:
         if one.leader is None or len(one.sizes) < 2 or (one.n_gold is not None and one.n_gold < SMALL_GOLD):
@@ -209,10 +221,7 @@ def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
         elif size == min(one.sizes) and size >= 2 * SMALLEST:
             tries = f"smallest that was tried, {size}: try {size // 2} and {size * 3 // 4} as well"
             beyond.setdefault(tries, []).append(place)
-    return [
-        f"The best size is at the edge of the grid for {', '.join(places)}. It is the {which}."
-        for which, places in beyond.items()
-    ]
+    return beyond
 
 
 def _failed(answers: pl.DataFrame) -> list[str]:

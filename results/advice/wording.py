@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -14,6 +15,57 @@ from results.sweep.within import POWER
 
 NO_FIGURES = 10  # effective gold questions; with fewer no accuracy is printed
 NO_WINNER = 30  # with fewer no cell is said to lead
+
+
+def percent(share: float) -> str:
+    """As in `76 %`; only what is exactly none or all is said to be 0 % or 100 %."""
+    rounded = round(100 * share)
+    if rounded in (0, 100) and not math.isclose(100 * share, rounded, abs_tol=1e-6):
+        return "under 1 %" if rounded == 0 else "over 99 %"
+    return f"{rounded} %"
+
+
+def from_to(low: float, high: float) -> str:
+    """An interval of shares, as in `70 to 82 %`."""
+    return f"{100 * low:.0f} to {100 * high:.0f} %"
+
+
+def with_range(row: Mapping[str, Any], name: str) -> str:
+    """A share and its interval from a table's row, as in `76 % (70 to 82 %)`."""
+    ends = row[f"{name}_low"], row[f"{name}_high"]
+    return percent(row[name]) if None in ends else f"{percent(row[name])} ({from_to(*ends)})"
+
+
+def right(row: Mapping[str, Any], name: str) -> str:
+    """An accuracy and its interval from a table's row, as in `76 % right (70 to 82 %)`."""
+    return with_range(row, name).replace(" %", " % right", 1)
+
+
+def points(margin: float) -> str:
+    """A difference of shares, as in `5 points`."""
+    said = f"{100 * margin:.3g}"
+    return f"{said} point{'' if said == '1' else 's'}"
+
+
+def count(n: float, what: str) -> str:
+    """As in `1 question`, `3 questions` or `1,000 questions`."""
+    return f"{n:,.0f} {what}{'' if round(n) == 1 else 's'}"
+
+
+def about(n: float) -> str:
+    """A number of which only the size is known, to two digits: `about 1,300`."""
+    size = 10 ** max(0, len(str(int(n))) - 2)
+    return f"about {math.ceil(n / size) * size:,.0f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """As in `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def shortened(parts: Sequence[str], most: int = 3) -> str:
+    """The first of some parts, and how many more there are."""
+    return "; ".join([*parts[:most], *([f"{len(parts) - most} more"] if len(parts) > most else [])])
 
 
 class Basis(NamedTuple):
