@@ -48,9 +48,8 @@ def _told(run: Run, chosen: Mapping[str, Any], cells: pl.DataFrame) -> str:
         return f"Nothing to choose: {run.said(chosen)}, the only setting that was tried, is {accuracy}."
     if n_within == n_all and not n_dropped:
         one_way = cells.select(*(name for name in SETTING if name != "size"), "cut", "amount").n_unique() == 1
-        any_of = (
-            f"Any of {cells['size'].min()} to {cells['size'].max()} tokens" if one_way else f"Any of {n_all} settings"
-        )
+        sizes = sorted(cells["size"].to_list())
+        any_of = f"Any of {sizes[0]} to {sizes[-1]} tokens" if one_way else f"Any of {n_all} settings"
         least = str(chosen["size"]) if one_way else article(run, chosen)
         alike = f"all are within {points(run.margin)} of each other"
         return f"{any_of} will do: {alike}. The least text is read with {least}: {accuracy}."

@@ -11,7 +11,6 @@ from results.advice.cards.run import Run
 from results.advice.wording import count, listed, percent, points, right
 from results.comparing.comparison import better_of
 
-
 _Against = tuple[dict[str, Any], dict[str, Any] | None]  # a reader, and how it compares with the best one
 
 
@@ -25,22 +24,23 @@ def answer_trust(run: Run) -> str:
     failing = [row["reader"] for row in others if row["qualified"] is False]
     more = [f"So can {listed(qualified)}."] if qualified else []
     if failing:
-        more.append(f"{listed(failing)} {'is' if len(failing) == 1 else 'are'} not shown to be better than that.")
+        more.append(f"{'It is not shown' if best['qualified'] else 'Nor is it shown'} for {listed(failing)}.")
     return " ".join([line, *more])
 
 
 def _trust(row: Mapping[str, Any]) -> str:
     if row["qualified"] is None or row["accuracy"] is None:
         return f"Unknown: the questions of {row['reader']} have no reference labels to check it against."
-    accuracy = f"{right(row, 'accuracy')} from whole documents"
+    gets = f"{row['reader']} gets {right(row, 'accuracy')} from whole documents"
     always = f"always answering {row['majority_label']}"
     share = percent(row["majority_share"])
     n = f"n = {row['n']:,}"
     if row["qualified"]:
-        return f"Yes, {row['reader']} can: {accuracy}, against {share} for {always} ({n})."
-    chance = {"better than chance only": ", which is only better than chance", "at chance": ", which is chance"}
-    found = f"{accuracy}, against {share} for {always} ({n}){chance.get(row['standing'], '')}"
-    return f"{'No' if row['standing'] == 'at chance' else 'Not shown'}, {row['reader']}: {found}."
+        return f"Yes: {gets}, against {share} for {always} ({n})."
+    if row["standing"] == "at chance":
+        return f"No: {gets}, as by chance, against {share} for {always} ({n})."
+    though = "; that is only shown to be better than chance" if row["standing"] == "better than chance only" else ""
+    return f"Not shown: {gets}, against {share} for {always} ({n}){though}."
 
 
 def answer_best_reader(run: Run) -> str:
