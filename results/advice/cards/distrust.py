@@ -40,12 +40,11 @@ def _unqualified(run: Run) -> Iterator[str]:
         f"n = {row['n']:,}"
         for row in failing
     ]
-    which = (
-        "these labels"
-        if len(failing) == len(run.readers)
-        else f"the labels of {len(failing)} of {len(run.readers)} readers"
-    )
-    yield f"Do not trust {which}: no better than {always} ({shortened(each)})."
+    n, n_all = len(failing), len(run.readers)
+    which = "these labels" if n == n_all else f"the labels of {n} of {n_all} readers"
+    is_lower = all(row["accuracy"] <= row["majority_share"] for row in failing)
+    better = "no better" if is_lower else "not clearly better"
+    yield f"Do not trust {which}: {better} than {always} ({shortened(each)})."
 
 
 def _whose(run: Run, reader: str) -> str:
