@@ -16,6 +16,7 @@ from flows.cli.corpora import corpora
 from flows.cli.endings import ended_as_by_ctrl_c, exit_code
 from flows.cli.options import (
     EXIT_INPUT,
+    USUAL_STORE,
     StorePathType,
     ask_user,
     batch_option,
@@ -28,6 +29,7 @@ from flows.cli.options import (
     store_option,
     threads_option,
 )
+from flows.cli.output import Shown, next_of, output_options, show_ending, shown_of
 from flows.cli.store import store as store_commands
 from flows.cli.terminal import echo, warnings_printed
 
@@ -90,10 +92,13 @@ def experiment_command(kind: Kind, text: str) -> None:
     @prefect_option
     @dask_option
     @quiet_option
+    @output_options
     def command(
-        experiment: Path, store: StorePath, data: Path | None, prefect: bool, dask: str, quiet: bool, **settings: Any
-    ) -> None:
-        _execute(experiment, kind, store, settings, data=data, prefect=prefect, dask=dask, quiet=quiet)
+        experiment: Path, store: StorePath, data: Path | None, prefect: bool, dask: str, quiet: bool, prints: bool,
+        is_json: bool, opens: bool, **settings: Any,
+    ) -> None:  # fmt: skip
+        shown = shown_of(prints=prints, is_json=is_json, opens=opens)
+        _execute(experiment, kind, store, settings, shown, data=data, prefect=prefect, dask=dask, quiet=quiet)
 
 
 experiment_command("run", f"Run a whole experiment: label, sweep and compare. {EXPERIMENT}")
@@ -110,17 +115,19 @@ experiment_command("compare", f"Compare the readers of an experiment on the same
 )
 @store_option
 @quiet_option
-def demo(fresh: bool, store: StorePath, quiet: bool) -> None:
+@output_options
+def demo(fresh: bool, store: StorePath, quiet: bool, prints: bool, is_json: bool, opens: bool) -> None:
     """Run the bundled demonstration.
 
     A handbook of 36 documents is chunked in four sizes, embedded and searched on this machine. The votes and answers of
     the two readers come from a recording.
     """
-    _execute(Path("demo"), "run", store, {}, quiet=quiet, recorded=not fresh)
+    shown = shown_of(prints=prints, is_json=is_json, opens=opens)
+    _execute(Path("demo"), "run", store, {}, shown, quiet=quiet, recorded=not fresh)
 
 
 def _execute(
-    path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], *, data: Path | None = None,
+    path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], shown: Shown, *, data: Path | None = None,
     prefect: bool = False, dask: str = "", quiet: bool, recorded: bool = False,
 ) -> None:  # fmt: skip
     from flows.run.pipeline import execute
@@ -144,10 +151,8 @@ def _execute(
         recording = recording_of(path.name)
         with open_recording(recording, workspace, ASK_AFRESH) if recorded else Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
-    if not quiet:
-        echo(outcome.report)
-    echo(outcome.line)
-    echo(f"Report and tables: {outcome.folder}")
+    usual = str(store) == USUAL_STORE
+    show_ending(outcome, shown, next_of(outcome.record, path, outcome.folder, None if usual else str(store)))
 
 
 @main.command()
@@ -187,16 +192,17 @@ def plan(experiment: Path, kind: Kind, store: StorePath, data: Path | None) -> N
 
 @main.command()
 @click.argument("run", type=StorePathType())
-def report(run: StorePath) -> None:
-    """Render the report of a finished run again.
+@output_options
+def report(run: StorePath, prints: bool, is_json: bool, opens: bool) -> None:
+    """Say again what a finished run found.
 
     RUN is the folder of the run, whose tables are used.
     """
     from flows.run.pipeline import render_again
 
+    shown = shown_of(prints=prints, is_json=is_json, opens=opens)
     outcome = render_again(run)
-    echo(outcome.report)
-    echo(outcome.line)
+    show_ending(outcome, shown, None if opens else next_of(outcome.record, None, run))
 
 
 @main.command()

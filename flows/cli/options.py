@@ -26,10 +26,11 @@ class StorePathType(click.ParamType[Any]):
         return open_store(value)
 
 
+USUAL_STORE = "runs"
 store_option = click.option(
     "--store",
     type=StorePathType(),
-    default="runs",
+    default=USUAL_STORE,
     show_default=True,
     envvar="TERCET_STORE",
     help="Folder for runs, votes and caches, or an address such as s3://bucket/runs (see docs/many-machines.md).",

@@ -11,6 +11,7 @@ import polars as pl
 from corpora.storage import StorePath
 from flows.session.session import Session
 from flows.stages.progress import Progress, Quiet
+from results.advice.cards.record import RunRecord
 from results.report.plots.plot import Plot
 
 T = TypeVar("T")
@@ -25,6 +26,7 @@ class Finished(NamedTuple):
         line: the headline, in one line.
         tables: frames by name.
         plots: the most important one first.
+        record: its summary, for people and for programs.
     """
 
     folder: StorePath
@@ -32,6 +34,7 @@ class Finished(NamedTuple):
     line: str
     tables: Mapping[str, pl.DataFrame]
     plots: Sequence[Plot]
+    record: RunRecord
 
 
 class Runner:

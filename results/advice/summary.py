@@ -14,6 +14,7 @@ from results.advice.cards.chunk_size import answer_chunk_size
 from results.advice.cards.distrust import find_distrust
 from results.advice.cards.facts import facts_line
 from results.advice.cards.readers import answer_best_reader, answer_gold, answer_trust
+from results.advice.cards.record import RunRecord, record_run
 from results.advice.cards.retrieval import answer_retrieval
 from results.advice.cards.run import Run
 
@@ -53,7 +54,28 @@ def summarise(manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -
         manifest: content of `manifest.json`.
         tables: frames by name.
     """
+    return _summarise(Run(manifest, tables))
+
+
+def record(manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> RunRecord:
+    """The same for programs, with the numbers.
+
+    Args:
+        manifest: as in `summarise`.
+        tables: as in `summarise`.
+    """
     run = Run(manifest, tables)
+    found = _summarise(run)
+    return record_run(run, found.answers, found.distrust, found.facts)
+
+
+def summary_schema() -> dict[str, Any]:
+    """The JSON Schema of what `--json` prints."""
+    schema = RunRecord.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Tercet: summary of a run"}
+
+
+def _summarise(run: Run) -> Summary:
     return Summary(facts_line(run), _answers(run), tuple(find_distrust(run)))
 
 

@@ -87,7 +87,7 @@ def test_no_file_and_no_line_of_a_run_acts(run):
         assert "gnp.exe" in text
         assert not UNSAFE.findall(text), name
         assert name.endswith(".html") or not LINK.findall(text), name
-    printed = CliRunner().invoke(main, ["report", str(run.folder)])
+    printed = CliRunner().invoke(main, ["report", str(run.folder), "--print"])
     assert printed.exit_code == 0, printed.output
     assert "gnp.exe" in printed.output
     assert not UNSAFE.findall(printed.stdout.partition("\n# hostile")[2])
