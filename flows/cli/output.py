@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from results.advice.cards.record import RunRecord
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-EXIT_FAILED = 1  # what --fail-if guards against was found; wrong input ends with 2
 
 
 class Shown(NamedTuple):
@@ -96,19 +95,17 @@ def ending(record: RunRecord, report: str, next_step: str | None, failed: tuple[
         next_step: as in `show_ending`.
         failed: as in `show_ending`.
     """
-    more = len(record.distrust) - 1
-    distrust = (
-        [f"Distrust: {record.distrust[0]}" + (f" ({more} more in the report)" if more else "")] if more >= 0 else []
-    )
+    distrust = [f"Distrust: {one}" for one in record.distrust[:1]]
+    if len(record.distrust) > 1:
+        distrust[0] += f" ({len(record.distrust) - 1} more in the report)"
     lines = [
         record.facts,
         *(f"{one.question} {one.sentence}" for one in record.answers),
         *distrust,
         *(f"Failed: {one}" for one in failed[:2]),
         f"Report: {report}",
-        *([f"Next: {next_step}"] if next_step else []),
     ]
-    return [" ".join(line.split()) if not line.startswith("Next: ") else line for line in lines]
+    return [" ".join(line.split()) for line in lines] + ([f"Next: {next_step}"] if next_step else [])
 
 
 def report_of(folder: StorePath) -> StorePath:

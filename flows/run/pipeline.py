@@ -25,11 +25,10 @@ from flows.stages.runner import Finished, Runner
 from flows.sweep import Swept, sweep
 from results.advice.cards.record import RunRecord
 from results.advice.summary import record
-from results.comparing.agreement import compare_runs
 from results.report.documents import draw_plots, render_documents
 from results.report.html.page import HTML_REPORT, render_html
 from results.report.plots.plot import Plot
-from results.report.text.report import render_agreement, render_report
+from results.report.text.report import render_report
 from results.store.finished import REPORT, check_format, read_manifest, read_tables
 from results.store.run_folder import RunFolder
 from retrieval.embedding.unknown_tokens import Unread
@@ -183,13 +182,3 @@ def render_again(folder: StorePath) -> Outcome:
     check_format(folder, manifest)
     tables = read_tables(folder, manifest)
     return Outcome(folder, render_report(manifest, tables), str(manifest["headline"]), record(manifest, tables))
-
-
-def render_difference(ours: StorePath, theirs: StorePath) -> str:
-    """The labels that differ between two finished runs, as a Markdown table.
-
-    Raises:
-        InputError: not the folders of finished runs.
-    """
-    tables = [read_tables(folder, read_manifest(folder)) for folder in (ours, theirs)]
-    return render_agreement(compare_runs(*tables))
