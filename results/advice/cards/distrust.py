@@ -8,7 +8,7 @@ import polars as pl
 
 from results.advice.advice import Advice
 from results.advice.cards.run import Run, leading_row
-from results.advice.guards import edge_sizes, same_chunks
+from results.advice.guards import edge_sizes, same_chunks, say_chunkings
 from results.advice.wording import NO_WINNER, count, listed, percent, shortened
 from results.settings import cell_of
 
@@ -114,7 +114,7 @@ def _one_document(run: Run) -> Iterator[str]:
 def _same_chunks(run: Run) -> Iterator[str]:
     if "chunks" not in run.tables:
         return
-    for names in same_chunks(run.tables["chunks"]):
+    for names in same_chunks(run.tables["chunks"], say_chunkings(run.tables["retrieval_means"])):
         yield f"{listed(names)} make the same chunks, so they cannot differ."
 
 

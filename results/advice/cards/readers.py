@@ -11,6 +11,13 @@ from results.advice.cards.run import Run
 from results.advice.wording import count, listed, percent, points, right
 from results.comparing.comparison import better_of
 
+KEPT: Mapping[str, str] = {
+    "unanimous": ", those on which its three votes agree",
+    "unanimous_and_correct": ", those on which its three votes agree and are right",
+    "majority": ", those on which most of its votes agree",
+    "confident": ", those on which three votes would agree often enough",
+    "min_probability": ", those that it answers with enough probability",
+}  # by consensus rule
 _Against = tuple[dict[str, Any], dict[str, Any] | None]  # a reader, and how it compares with the best one
 
 
@@ -73,7 +80,8 @@ def answer_gold(run: Run) -> str:
     best, *others = [_kept(run, row["reader"]) for row in run.readers]
     n_kept, n, n_known, n_right = best
     matching = f"; {percent(n_right / n_known)} of their labels match the reference" if n_known else ""
-    line = f"{run.readers[0]['reader']} keeps {n_kept:,} of {count(n, 'question')}{matching}."
+    rule = KEPT.get(run.manifest.get("config", {}).get("consensus", {}).get("rule", ""), "")
+    line = f"{run.readers[0]['reader']} keeps {n_kept:,} of {count(n, 'question')}{rule}{matching}."
     kept = [one[0] for one in others]
     if not others:
         return line

@@ -11,8 +11,6 @@ import polars as pl
 from results.config import ScoringConfig
 from results.settings import CELL, Cell, Spoken, cell_of, spoken_in
 
-_SCORING = {name: field.default for name, field in ScoringConfig.model_fields.items()} | {"answers": "drawn"}
-
 
 class Run:
     """What the summary of a run is made from.
@@ -24,9 +22,11 @@ class Run:
 
     def __init__(self, manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> None:
         self.manifest, self.tables = manifest, tables
-        scoring = _SCORING | manifest.get("config", {}).get("scoring", {})
-        self.margin, self.alpha = float(scoring["margin"]), 1 - float(scoring["confidence"])
-        self.is_drawn = scoring["answers"] == "drawn"
+        # A version before knew nothing but drawn scores.
+        scoring = {"answers": "drawn"} | manifest.get("config", {}).get("scoring", {})
+        self.scoring = ScoringConfig.model_validate(scoring)
+        self.margin, self.alpha = self.scoring.margin, 1 - self.scoring.confidence
+        self.is_drawn = self.scoring.answers == "drawn"
 
     @property
     def sweeps(self) -> bool:
