@@ -134,6 +134,7 @@ def _execute(
     path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], shown: Shown, guards: Guards,
     *, data: Path | None = None, prefect: bool = False, dask: str = "", quiet: bool, recorded: bool = False,
 ) -> None:  # fmt: skip
+    from corpora.errors import InputError
     from flows.run.pipeline import execute
     from flows.session.experiment import experiment_file, load_experiment
     from flows.session.recording import open_recording, recording_of
@@ -157,9 +158,13 @@ def _execute(
         recording = recording_of(path.name)
         with open_recording(recording, workspace, ASK_AFRESH) if recorded else Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
-    failed = guards.failures(outcome, earlier)
     usual = str(store) == USUAL_STORE
     next_step = next_of(outcome.record, path, outcome.folder, None if usual else str(store))
+    try:
+        failed = guards.failures(outcome, earlier)
+    except InputError:  # the earlier run is another one; what this one found is not lost
+        show_ending(outcome, shown, next_step)
+        raise
     show_ending(outcome, shown, next_step, failed)
     if failed:
         sys.exit(EXIT_FAILED)

@@ -70,7 +70,7 @@ def _pointer(run: Run) -> str:
     choice = run.choice()
     if found is None or choice is None or choice["recommended"] is None or not _has_rivals(run):
         return ""
-    return f"Retrieval alone can tell: {run.said(found)} (next answer)."
+    return f"Retrieval alone can tell: {run.said(found)}."
 
 
 def _has_rivals(run: Run) -> bool:

@@ -38,7 +38,7 @@ def _standing(run: Run, choice: dict[str, Any], n_settings: int) -> str:
         return ""
     best = f"within {points(run.margin)} of the best"
     if choice["recommended"] is None:
-        return f"It leads, but no setting is shown to be {best}."
+        return f"That setting leads, but none is shown to be {best}."
     if choice["recommended"] == choice["best"]:
         return f"That is the best of {n_settings} settings."
     names = run.spoken.names(run.tables["retrieval_means"])

@@ -167,7 +167,7 @@ def test_one_setting_leaves_nothing_to_choose():
 def test_retrieval_alone_is_pointed_at_where_the_reader_cannot_tell():
     cells = [cell(64), cell(128)]
     said = sentence(SIZE, cells, [advice(64, told=False)], choices=[choice(64, 128)])
-    assert said.endswith("Retrieval alone can tell: 128-token chunks, 256 tokens read (next answer).")
+    assert said.endswith("Retrieval alone can tell: 128-token chunks, 256 tokens read.")
     assert "Retrieval alone" not in sentence(SIZE, cells, [advice(64, told=False)], choices=[choice(64)])
 
 
@@ -204,7 +204,7 @@ def test_evidence_comes_before_documents_and_what_is_told_before_what_is_not():
         "chunks, 256 tokens read. That reads less than the best, 64-token chunks, and is within 5 points of it."
     )
     assert sentence(FINDS, means=means, choices=choices[:1]).endswith(
-        "with the best chunk of 64 tokens. It leads, but no setting is shown to be within 5 points of the best."
+        "with the best chunk of 64 tokens. That setting leads, but none is shown to be within 5 points of the best."
     )
 
 
