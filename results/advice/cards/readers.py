@@ -55,7 +55,8 @@ def answer_best_reader(run: Run) -> str:
     pairs = run.tables["pairs"]
     if pairs.is_empty():
         return "Nothing can be told: no two readers share a question with a reference label."
-    ranked = sorted(run.readers, key=lambda row: -(row["accuracy"] or 0))
+    known = [row for row in run.readers if row["accuracy"] is not None]
+    ranked = sorted(known, key=lambda row: -row["accuracy"])
     best = ranked[0]["reader"]
     beaten: list[_Against] = []
     rivals: list[_Against] = []
