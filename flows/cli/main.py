@@ -18,7 +18,6 @@ from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
     FAIL_HELP,
-    USUAL_STORE,
     WORSE,
     StorePathType,
     ask_user,
@@ -32,7 +31,7 @@ from flows.cli.options import (
     store_option,
     threads_option,
 )
-from flows.cli.output import Shown, next_of, output_options, show_ending, shown_of
+from flows.cli.output import Shown, next_of, output_options, repeated, show_ending, shown_of
 from flows.cli.store import store as store_commands
 from flows.cli.terminal import echo, warnings_printed
 
@@ -158,8 +157,7 @@ def _execute(
         recording = recording_of(path.name)
         with open_recording(recording, workspace, ASK_AFRESH) if recorded else Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
-    usual = str(store) == USUAL_STORE
-    next_step = next_of(outcome.record, path, outcome.folder, None if usual else str(store))
+    next_step = next_of(outcome.record, path, outcome.folder, repeated(store, data))
     try:
         failed = guards.failures(outcome, earlier)
     except InputError:  # the earlier run is another one; what this one found is not lost

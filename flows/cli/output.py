@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from flows.cli.options import USUAL_STORE
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -124,27 +125,32 @@ def open_report(report: StorePath) -> None:
         echo(f"tercet: no browser answers here; open {report} in one yourself.", err=True)
 
 
-def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, store: str | None = None) -> str:
+def repeated(store: StorePath, data: Path | None) -> str:
+    """The options that say where runs and corpora are, as the next command needs them; empty where they are usual."""
+    given = {"--store": None if str(store) == USUAL_STORE else store, "--data": data}
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
+
+
+def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, options: str = "") -> str:
     """A command that is useful after this run, and why.
 
     Args:
         record: the summary of the run.
         experiment: as it was given on the command line; None where only the folder of the run is known.
         folder: of the run.
-        store: the store, where it is not the usual one.
+        options: those that the next command needs as well.
     """
     report = f"tercet report {shlex.quote(str(folder))} --open  # where answers are lost, and the worst examples"
     if experiment is None:
         return report
-    where = f" --store {shlex.quote(store)}" if store else ""
     file = shlex.quote(str(experiment))
     if any(one.qualified is False for one in record.readers) and not any(one.qualified for one in record.readers):
         return "tercet models list  # a larger reader may be better than a constant answer; a clearer prompt, too"
     if record.kind in ("label", "compare"):
-        return f"tercet sweep {file}{where}  # which chunk size, judged against these gold sets"
+        return f"tercet sweep {file}{options}  # which chunk size, judged against these gold sets"
     if not record.readers and record.retrieval and record.retrieval[0].told:
         return "tercet models list  # with a [[readers]] section, it is also known what can be answered"
-    again = f"tercet {record.kind} {file}{where}"
+    again = f"tercet {record.kind} {file}{options}"
     if not experiment.is_file():
         return report  # bundled: there is nothing to change in it
     if record.recommendations and not record.recommendations[0].told:

@@ -9,7 +9,7 @@ import pytest
 from corpora.schema import iter_questions
 from corpora.sources.bundled import read_sample
 from flows.cli import output
-from flows.cli.output import ending, next_of
+from flows.cli.output import ending, next_of, repeated
 from flows.run import pipeline
 from flows.session import session as sessions
 from results.advice.summary import summary_schema
@@ -191,6 +191,8 @@ def test_the_next_command_fits_what_was_found(record, tmp_path):
     assert told(kind="compare").startswith(f"tercet sweep {quoted}  #")
     assert told(None).startswith(f"tercet report {folder} --open")
     assert told(Path("demo")).startswith(f"tercet report {folder} --open")
+    assert repeated(Path("runs"), None) == ""
+    assert repeated(Path("my store"), Path("data")) == " --store 'my store' --data data"
 
 
 def test_an_ending_has_ten_lines_at_most_and_each_is_one(record):
