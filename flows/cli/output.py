@@ -96,7 +96,7 @@ def ending(record: RunRecord, report: str, next_step: str | None, failed: tuple[
         next_step: as in `show_ending`.
         failed: as in `show_ending`.
     """
-    distrust = [f"Distrust: {one}" for one in record.distrust[:1]]
+    distrust = [f"Beware: {one}" for one in record.distrust[:1]]
     if len(record.distrust) > 1:
         distrust[0] += f" ({len(record.distrust) - 1} more in the report)"
     lines = [

@@ -200,4 +200,4 @@ def test_an_ending_has_ten_lines_at_most_and_each_is_one(record):
     lines = ending(many, "report.html", "tercet models list", ("one", "two", "three"))
     assert len(lines) <= 10
     assert not [line for line in lines if "\n" in line]
-    assert "Distrust: First of all. (2 more in the report)" in lines
+    assert "Beware: First of all. (2 more in the report)" in lines
