@@ -112,3 +112,52 @@ def name_settings(frame: pl.DataFrame) -> pl.DataFrame:
     varying = [column for column in ("embedder", "retriever") if distinct[column].n_unique() > 1]
     names = [Setting(*setting).name(varying) for setting in distinct.iter_rows()]
     return distinct.with_columns(setting=pl.Series(names, dtype=pl.String))
+
+
+SPLITTERS: Mapping[str, str] = {"tokens": "token", "sentences": "sentence"}  # said otherwise than written
+
+
+class Spoken(NamedTuple):
+    """Settings as people say them; the names in tables and manifests stay as they are.
+
+    Attributes:
+        varying: which columns of `SETTING` differ within the run; the splitter, the embedder and the retriever are
+            named only where they do, or where the splitter is not the usual one.
+    """
+
+    varying: Collection[str] = ()
+
+    def setting(self, setting: Setting) -> str:
+        """As in `64-token chunks`, or `128-token chunks with 32 overlap, recursive splitter`."""
+        return f"{setting.size}-token chunks{self._details(setting)}"
+
+    def cell(self, cell: Cell) -> str:
+        """As in `64-token chunks, 256 tokens read`, or `best 3 chunks of 128 tokens`."""
+        setting, cut = cell.setting, cell.cut
+        if cut.kind == "budget":
+            return f"{self.setting(setting)}, {cut.amount} tokens read"
+        chunks = "best chunk" if cut.amount == 1 else f"best {cut.amount} chunks"
+        return f"{chunks} of {setting.size} tokens{self._details(setting)}"
+
+    def names(self, frame: pl.DataFrame) -> dict[str, str]:
+        """How the settings of a table are said, by the name in its column `setting`."""
+        return {name: self.setting(setting) for setting, name in names_in(frame).items()}
+
+    def _details(self, setting: Setting) -> str:
+        said = f" with {setting.overlap} overlap" if setting.overlap else ""
+        if setting.splitter != "tokens" or "splitter" in self.varying:
+            said += f", {SPLITTERS.get(setting.splitter, setting.splitter)} splitter"
+        said += f", {setting.embedder} embedder" if "embedder" in self.varying else ""
+        return said + (f", {setting.retriever} retriever" if "retriever" in self.varying else "")
+
+
+def say_cut(cut: Cut) -> str:
+    """As in `256 tokens read`, `the best chunk read` or `the best 3 chunks read`."""
+    if cut.kind == "budget":
+        return f"{cut.amount} tokens read"
+    return "the best chunk read" if cut.amount == 1 else f"the best {cut.amount} chunks read"
+
+
+def spoken_in(frame: pl.DataFrame) -> Spoken:
+    """How the settings of a table are said, which should hold all settings of the run."""
+    return Spoken([name for name in SETTING if frame[name].n_unique() > 1])

@@ -14,8 +14,11 @@ import click
 from flows.cli.batches import batches
 from flows.cli.corpora import corpora
 from flows.cli.endings import ended_as_by_ctrl_c, exit_code
+from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
+    FAIL_HELP,
+    WORSE,
     StorePathType,
     ask_user,
     batch_option,
@@ -28,6 +31,7 @@ from flows.cli.options import (
     store_option,
     threads_option,
 )
+from flows.cli.output import Shown, next_of, output_options, repeated, show_ending, shown_of
 from flows.cli.store import store as store_commands
 from flows.cli.terminal import echo, warnings_printed
 
@@ -90,10 +94,14 @@ def experiment_command(kind: Kind, text: str) -> None:
     @prefect_option
     @dask_option
     @quiet_option
+    @output_options
     def command(
-        experiment: Path, store: StorePath, data: Path | None, prefect: bool, dask: str, quiet: bool, **settings: Any
-    ) -> None:
-        _execute(experiment, kind, store, settings, data=data, prefect=prefect, dask=dask, quiet=quiet)
+        experiment: Path, store: StorePath, data: Path | None, prefect: bool, dask: str, quiet: bool, prints: bool,
+        is_json: bool, opens: bool, fail_if: tuple[str, ...] = (), against: StorePath | None = None, **settings: Any,
+    ) -> None:  # fmt: skip
+        shown = shown_of(prints=prints, is_json=is_json, opens=opens)
+        guards = Guards(fail_if, against)
+        _execute(experiment, kind, store, settings, shown, guards, data=data, prefect=prefect, dask=dask, quiet=quiet)
 
 
 experiment_command("run", f"Run a whole experiment: label, sweep and compare. {EXPERIMENT}")
@@ -110,19 +118,22 @@ experiment_command("compare", f"Compare the readers of an experiment on the same
 )
 @store_option
 @quiet_option
-def demo(fresh: bool, store: StorePath, quiet: bool) -> None:
+@output_options
+def demo(fresh: bool, store: StorePath, quiet: bool, prints: bool, is_json: bool, opens: bool) -> None:
     """Run the bundled demonstration.
 
     A handbook of 36 documents is chunked in four sizes, embedded and searched on this machine. The votes and answers of
     the two readers come from a recording.
     """
-    _execute(Path("demo"), "run", store, {}, quiet=quiet, recorded=not fresh)
+    shown = shown_of(prints=prints, is_json=is_json, opens=opens)
+    _execute(Path("demo"), "run", store, {}, shown, Guards(), quiet=quiet, recorded=not fresh)
 
 
 def _execute(
-    path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], *, data: Path | None = None,
-    prefect: bool = False, dask: str = "", quiet: bool, recorded: bool = False,
+    path: Path, kind: Kind, store: StorePath, settings: Mapping[str, Any], shown: Shown, guards: Guards,
+    *, data: Path | None = None, prefect: bool = False, dask: str = "", quiet: bool, recorded: bool = False,
 ) -> None:  # fmt: skip
+    from corpora.errors import InputError
     from flows.run.pipeline import execute
     from flows.session.experiment import experiment_file, load_experiment
     from flows.session.recording import open_recording, recording_of
@@ -131,7 +142,9 @@ def _execute(
     from flows.stages.progress import Bars, Quiet
     from flows.stages.runner import Runner
 
+    guards.check()
     experiment = load_experiment(path).with_settings(**settings)
+    earlier = guards.earlier()  # read now: the run may replace it
     workspace = workspace_of(experiment, store, experiment_file(path).resolve().parent, data)
     if prefect or dask:
         # Set before Prefect is imported: a server that it starts would otherwise send usage reports.
@@ -144,10 +157,15 @@ def _execute(
         recording = recording_of(path.name)
         with open_recording(recording, workspace, ASK_AFRESH) if recorded else Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
-    if not quiet:
-        echo(outcome.report)
-    echo(outcome.line)
-    echo(f"Report and tables: {outcome.folder}")
+    next_step = next_of(outcome.record, path, outcome.folder, repeated(store, data))
+    try:
+        failed = guards.failures(outcome, earlier)
+    except InputError:  # the earlier run is another one; what this one found is not lost
+        show_ending(outcome, shown, next_step)
+        raise
+    show_ending(outcome, shown, next_step, failed)
+    if failed:
+        sys.exit(EXIT_FAILED)
 
 
 @main.command()
@@ -186,29 +204,42 @@ def plan(experiment: Path, kind: Kind, measure: bool, store: StorePath, data: Pa
 
 @main.command()
 @click.argument("run", type=StorePathType())
-def report(run: StorePath) -> None:
-    """Render the report of a finished run again.
+@output_options
+def report(run: StorePath, prints: bool, is_json: bool, opens: bool) -> None:
+    """Say again what a finished run found.
 
     RUN is the folder of the run, whose tables are used.
     """
     from flows.run.pipeline import render_again
 
+    shown = shown_of(prints=prints, is_json=is_json, opens=opens)
     outcome = render_again(run)
-    echo(outcome.report)
-    echo(outcome.line)
+    show_ending(outcome, shown, None if opens else next_of(outcome.record, None, run))
 
 
 @main.command()
-@click.argument("runs", nargs=2, type=StorePathType())
-def diff(runs: tuple[StorePath, StorePath]) -> None:
-    """Count the labels that differ between two RUNS of one experiment.
+@click.argument("old", type=StorePathType())
+@click.argument("new", type=StorePathType())
+@click.option("--fail-if", type=click.Choice([WORSE]), help=f"End with exit code 1. worse: {FAIL_HELP}.")
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0, max=1, max_open=True),
+    help="The largest drop that is acceptable, as a share; by default the margin of the NEW run.",
+)
+def diff(old: StorePath, new: StorePath, fail_if: str | None, margin: float | None) -> None:
+    """Compare two runs: which labels differ, and is NEW worse than OLD?
 
-    It also says how fragile they were. Use it for runs that differ in the number of threads, in --n-batch or in the
-    build of llama.cpp. Make them in different stores: in one store the second run finds the votes of the first.
+    The cell that OLD recommends, or else every cell that both have, is scored on the questions that both asked, by the
+    gold set of OLD. Labels that differ are counted, and how fragile they were: for runs that differ in the number of
+    threads, in --n-batch or in the build of llama.cpp. Make those in different stores: in one store the second run
+    finds the votes of the first.
     """
-    from flows.run.pipeline import render_difference
+    from flows.run.difference import compare_finished
 
-    echo(render_difference(*runs))
+    found = compare_finished(old, new, margin, needs_drops=fail_if is not None)
+    echo("\n\n".join(filter(None, (found.agreement, "\n".join(found.lines)))))
+    if fail_if and found.is_worse:
+        sys.exit(EXIT_FAILED)
 
 
 @main.group()

@@ -26,10 +26,11 @@ class StorePathType(click.ParamType[Any]):
         return open_store(value)
 
 
+USUAL_STORE = "runs"
 store_option = click.option(
     "--store",
     type=StorePathType(),
-    default="runs",
+    default=USUAL_STORE,
     show_default=True,
     envvar="TERCET_STORE",
     help="Folder for runs, votes and caches, or an address such as s3://bucket/runs (see docs/many-machines.md).",
@@ -68,9 +69,33 @@ until_told_option = click.option(
 )
 
 
+UNTOLD, WORSE = "untold", "worse"
+FAIL_HELP = "a cell is shown to be worse than in the earlier run, by more than the margin"
+
+
 def reading_options(kind: str) -> Callable[[Command], Command]:
     """The options of a command that lets readers read; others have none of them."""
-    return until_told_option if kind in ("run", "sweep") else lambda command: command
+    if kind not in ("run", "sweep"):
+        return lambda command: command
+    options = (
+        click.option(
+            "--against", type=StorePathType(), metavar="RUN", help="The earlier run for `--fail-if worse`: its folder."
+        ),
+        click.option(
+            "--fail-if",
+            multiple=True,
+            type=click.Choice([UNTOLD, WORSE]),
+            help=f"End with exit code 1. untold: nothing is recommended. worse: {FAIL_HELP}. May be given twice.",
+        ),
+        until_told_option,
+    )
+
+    def decorate(command: Command) -> Command:
+        for option in options:
+            command = option(command)
+        return command
+
+    return decorate
 
 
 dask_option = click.option(

@@ -1,4 +1,4 @@
-"""Renders what published runs found, short for README.md and in full for docs/index.md: no number is typed by hand."""
+"""Renders what published runs found for README.md and docs/index.md, and the schema of a summary: nothing is typed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from corpora.storage import read_frame
-from results.store.finished import read_manifest
+from results.advice.summary import summarise, summary_schema
+from results.store.finished import read_manifest, read_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "results" / "published"
 README, OVERVIEW = ROOT / "README.md", ROOT / "docs" / "index.md"
+SCHEMA = ROOT / "docs" / "summary.schema.json"
 VOTES, REMOTE, CHROMA, SWEEP = "votes", "remote", "chroma", "sweep"
 BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)", re.DOTALL)
 
@@ -22,8 +23,7 @@ def render_short(published: Path = PUBLISHED) -> str:
     """One line for each published run or measurement, for the README: what it found and where its report is."""
     where = "results/published"
     items = [
-        f"* [{folder.name}]({where}/{folder.name}/report.md): {_finding(folder, read_manifest(folder))}"
-        for folder in _runs(published)
+        f"* [{folder.name}]({where}/{folder.name}/report.md): {_answers(folder)[0]}" for folder in _runs(published)
     ]
     short: dict[str, Callable[[Any], str]] = {
         VOTES: _votes_short,
@@ -36,7 +36,7 @@ def render_short(published: Path = PUBLISHED) -> str:
 
 
 def render_full(published: Path = PUBLISHED) -> str:
-    """The same for the overview in docs/, each run with its whole headline."""
+    """The same for the overview in docs/, each run with all its answers."""
     where = "../results/published"
     items = []
     for folder in _runs(published):
@@ -44,7 +44,7 @@ def render_full(published: Path = PUBLISHED) -> str:
         corpus = manifest["corpus"]
         items.append(
             f"* [{manifest['name']}]({where}/{folder.name}/report.md), {corpus['questions']} questions on "
-            f"{corpus['documents']} documents of `{corpus['name']}`: {manifest['headline']}"
+            f"{corpus['documents']} documents of `{corpus['name']}`: {' '.join(_answers(folder))}"
         )
     full: dict[str, Callable[[Any, str], str]] = {VOTES: _votes, REMOTE: _remote, CHROMA: _chroma, SWEEP: _sweep}
     items += [full[name](found, f"{where}/{name}.md") for name, found in _measured(published)]
@@ -62,31 +62,11 @@ def _measured(published: Path) -> list[tuple[str, Any]]:
     return [(name, one[-1] if name == REMOTE else one) for name, one in found.items()]
 
 
-def _finding(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """What a run found, in a few words."""
-    if manifest.get("recommendations"):
-        first = manifest["recommendations"][0]
-        if first["setting"] is None:
-            return f"on {first['n_gold']} gold questions, it cannot tell what to use with {first['reader']}."
-        return f"use `{first['setting']}` at {first['cut']} with {first['reader']}."
-    if manifest.get("retrieval"):
-        choice = manifest["retrieval"][0]
-        if choice["recommended"] is None:
-            return f"it cannot tell which setting retrieves best at {choice['cut']}."
-        return f"retrieve with `{choice['recommended']}` at {choice['cut']}."
-    return _of_gold(folder) if manifest["kind"] == "label" else str(manifest["headline"])
-
-
-def _of_gold(folder: Path) -> str:
-    """What the gold sets of a run keep, and how many of its readers are qualified."""
-    golds = read_frame(folder / "gold.parquet").partition_by("reader")
-    kept = [int(gold["kept"].sum()) for gold in golds]
-    qualified = int(read_frame(folder / "labelers.parquet")["qualified"].sum())
-    return (
-        f"the gold sets of {len(kept)} readers keep {min(kept)} to {max(kept)} of {max(map(len, golds))} questions; "
-        f"{qualified or 'none'} of the readers {'are' if qualified > 1 else 'is'} shown to beat always giving the "
-        "majority label."
-    )
+def _answers(folder: Path) -> list[str]:
+    """What a run found, question by question."""
+    manifest = read_manifest(folder)
+    answers = summarise(manifest, read_tables(folder, manifest)).answers
+    return [f"{one.question} {one.sentence}" for one in answers]
 
 
 def _ratio(summed: Mapping[str, Mapping[str, float]], arm: str) -> str:
@@ -167,6 +147,11 @@ def _sweep(found: Mapping[str, Any], report: str) -> str:
     )
 
 
+def render_schema() -> str:
+    """The JSON Schema of the summaries that `--json` prints."""
+    return json.dumps(summary_schema(), indent=2) + "\n"
+
+
 def rewrite(text: str, block: str) -> str:
     """A page's text with another block."""
     return BLOCK.sub(lambda match: match.group(1) + block + match.group(2), text)
@@ -175,3 +160,4 @@ def rewrite(text: str, block: str) -> str:
 if __name__ == "__main__":
     for page, block in ((README, render_short()), (OVERVIEW, render_full())):
         page.write_text(rewrite(page.read_text(encoding="utf-8"), block), encoding="utf-8")
+    SCHEMA.write_text(render_schema(), encoding="utf-8")

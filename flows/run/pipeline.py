@@ -24,22 +24,24 @@ from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, measure_unread, needs_vectors
 from flows.stages.runner import Finished, Runner
 from flows.sweep import Swept, sweep
-from results.comparing.agreement import compare_runs
+from results.advice.cards.record import RunRecord
+from results.advice.summary import record
 from results.report.documents import draw_plots, render_documents
 from results.report.html.page import HTML_REPORT, render_html
 from results.report.plots.plot import Plot
-from results.report.text.report import render_agreement, render_report
+from results.report.text.report import render_report
 from results.store.finished import REPORT, check_format, read_manifest, read_tables
 from results.store.run_folder import RunFolder
 from retrieval.embedding.unknown_tokens import Unread
 
 
 class Outcome(NamedTuple):
-    """The folder of a finished run, its report, and its headline in one line."""
+    """The folder of a finished run, its report, its headline in one line, and its summary."""
 
     folder: StorePath
     report: str
     line: str
+    record: RunRecord
 
 
 def refuse_to_ask(_: str) -> bool:
@@ -96,7 +98,7 @@ def execute(
     made = Made(labeled, swept, compared)
     finished = seal_run(experiment, kind, session, made, describe_session(started, runner, *made))
     runner.show(finished)
-    return Outcome(finished.folder, finished.report, finished.line)
+    return Outcome(finished.folder, finished.report, finished.line, finished.record)
 
 
 def label_and_sweep(
@@ -139,7 +141,7 @@ def seal_run(
         plots = draw_plots(tables)
         report = write_reports(run, manifest, tables, plots)
         run.seal(manifest)
-    return Finished(run.path, report, manifest["headline"], tables, plots)
+    return Finished(run.path, report, manifest["headline"], tables, plots, record(manifest, tables))
 
 
 def write_reports(
@@ -189,14 +191,4 @@ def render_again(folder: StorePath) -> Outcome:
     manifest = read_manifest(folder)
     check_format(folder, manifest)
     tables = read_tables(folder, manifest)
-    return Outcome(folder, render_report(manifest, tables), str(manifest["headline"]))
-
-
-def render_difference(ours: StorePath, theirs: StorePath) -> str:
-    """The labels that differ between two finished runs, as a Markdown table.
-
-    Raises:
-        InputError: not the folders of finished runs.
-    """
-    tables = [read_tables(folder, read_manifest(folder)) for folder in (ours, theirs)]
-    return render_agreement(compare_runs(*tables))
+    return Outcome(folder, render_report(manifest, tables), str(manifest["headline"]), record(manifest, tables))

@@ -12,6 +12,7 @@ from corpora.storage import StorePath
 from flows.session.session import Session
 from flows.stages.asking import Asked
 from flows.stages.progress import Progress, Quiet
+from results.advice.cards.record import RunRecord
 from results.report.plots.plot import Plot
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class Finished(NamedTuple):
         line: the headline, in one line.
         tables: frames by name.
         plots: the most important one first.
+        record: its summary, for people and for programs.
     """
 
     folder: StorePath
@@ -33,6 +35,7 @@ class Finished(NamedTuple):
     line: str
     tables: Mapping[str, pl.DataFrame]
     plots: Sequence[Plot]
+    record: RunRecord
 
 
 def known_in(result: object) -> int:

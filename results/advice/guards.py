@@ -8,9 +8,9 @@ import polars as pl
 
 from corpora.schema import Corpus
 from results.advice.advice import Advice
-from results.advice.wording import NO_WINNER, count_gold
+from results.advice.wording import NO_WINNER, count
 from results.readers.answers import question_facts
-from results.settings import CUT, SETTING, Setting, cuts_in
+from results.settings import CUT, SETTING, Setting, Spoken, cuts_in, say_cut, setting_of
 
 ONE_CHUNK_SHARE = 0.5
 CEILING = 0.98
@@ -27,9 +27,10 @@ def find_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     Args:
         tables: the frames chunks, retrieval_means and index_recall of a run; with readers answers, cells, ladder too.
     """
+    said = say_chunkings(tables["retrieval_means"])
     found = [
-        *_whole_documents(tables["chunks"]),
-        *_without_effect(tables["chunks"]),
+        *_whole_documents(tables["chunks"], said),
+        *_without_effect(tables["chunks"], said),
         *_at_ceiling(tables["retrieval_means"]),
         *_approximate(tables["index_recall"]),
     ]
@@ -91,8 +92,19 @@ def labeler_warnings(tables: Mapping[str, pl.DataFrame]) -> list[str]:
     return [*_outside_labels(tables["labelers"]), *_nearly_copies(tables["diversity"])]
 
 
-def _whole_documents(chunks: pl.DataFrame) -> list[str]:
-    chunks = _named(chunks)
+def say_chunkings(settings: pl.DataFrame) -> dict[str, str]:
+    """How chunkings are said, by their names.
+
+    Args:
+        settings: with the columns `SETTING`, of all settings of the run.
+    """
+    spoken = Spoken(["splitter"] if settings["splitter"].n_unique() > 1 else [])
+    found = [setting_of(row) for row in settings.select(SETTING).unique().iter_rows(named=True)]
+    return {one.chunking.name: spoken.setting(one) for one in found}
+
+
+def _whole_documents(chunks: pl.DataFrame, said: Mapping[str, str]) -> list[str]:
+    chunks = _named(chunks, said)
     counts = chunks.group_by("chunking", "document_id").len().group_by("chunking")
     shares = counts.agg(share=(pl.col("len") == 1).mean()).filter(pl.col("share") >= ONE_CHUNK_SHARE).sort("chunking")
     if shares.is_empty():
@@ -101,27 +113,37 @@ def _whole_documents(chunks: pl.DataFrame) -> list[str]:
     return [f"Many documents are a single chunk ({each}): there, whole documents are retrieved."]
 
 
-def _named(chunks: pl.DataFrame) -> pl.DataFrame:
-    """The chunkings with the embedder whose tokens they count, where there are several."""
+def _named(chunks: pl.DataFrame, said: Mapping[str, str]) -> pl.DataFrame:
+    """The chunkings as they are said, with the embedder whose tokens they count where there are several."""
+    chunks = chunks.with_columns(pl.col("chunking").replace(said))
     if chunks["embedder"].n_unique() == 1:
         return chunks
     return chunks.with_columns(chunking=pl.concat_str("chunking", "embedder", separator=" "))
 
 
-def _without_effect(chunks: pl.DataFrame) -> list[str]:
-    """Chunkings that cut every document at the same places."""
+def _without_effect(chunks: pl.DataFrame, said: Mapping[str, str]) -> list[str]:
+    return [
+        f"{' and '.join(names)} make the same chunks: the difference between them has no effect here."
+        for names in same_chunks(chunks, said)
+    ]
+
+
+def same_chunks(chunks: pl.DataFrame, said: Mapping[str, str]) -> list[list[str]]:
+    """The chunkings that cut every document at the same places, a list for each group of them.
+
+    Args:
+        chunks: columns embedder, chunking, document_id, start and end.
+        said: as of `say_chunkings`.
+    """
     # Within an embedder: two that count tokens alike cut alike, and still differ in what they find.
     places = (
-        _named(chunks)
+        _named(chunks, said)
         .sort("embedder", "chunking", "document_id", "start", "end")
         .group_by("embedder", "chunking", maintain_order=True)
         .agg(pl.struct("document_id", "start", "end").hash(seed=0).alias("places"))
     )
     alike = places.group_by("embedder", "places", maintain_order=True).agg("chunking")
-    return [
-        f"{' and '.join(names)} make the same chunks: the difference between them has no effect here."
-        for names in alike.filter(pl.col("chunking").list.len() > 1)["chunking"]
-    ]
+    return alike.filter(pl.col("chunking").list.len() > 1)["chunking"].to_list()
 
 
 def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
@@ -134,7 +156,7 @@ def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
         (worst.filter(~has_room), "so retrieval hardly differs between settings there"),
     ):
         if len(cuts):
-            named = ", ".join(cut.name for cut in cuts_in(cuts))
+            named = "; ".join(say_cut(cut) for cut in cuts_in(cuts))
             least = min(cuts["hit"].to_list())
             share = "every question" if least == 1 else f"at least {least:.1%} of the questions"
             found = f"the gold document is found for {share} at every setting"
@@ -145,7 +167,7 @@ def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
 def _approximate(index_recall: pl.DataFrame) -> list[str]:
     means = index_recall.group_by(SETTING).agg(pl.mean("recall")).filter(pl.col("recall") < EXACT_ENOUGH).sort(SETTING)
     return [
-        f"{Setting(*setting).name(['embedder'])}: the approximate index finds {recall:.1%} of what the "
+        f"{Spoken(['embedder']).setting(Setting(*setting))}: the approximate index finds {recall:.1%} of what the "
         "exact one does, so some of its losses are due to the index."
         for *setting, recall in means.iter_rows()
     ]
@@ -164,12 +186,11 @@ def _context_free(ladder: pl.DataFrame) -> list[str]:
 
 
 def _small_gold(cells: pl.DataFrame) -> list[str]:
-    sizes = cells.group_by("reader").agg(pl.min("gold_n"), pl.first("scores"))
+    sizes = cells.group_by("reader").agg(pl.min("gold_n"))
     sizes = sizes.filter(pl.col("gold_n").is_between(0, SMALL_GOLD, closed="none")).sort("reader")
     return [
-        f"{reader}: with only {count_gold(n, is_expected=scores == 'expected')}, only very large differences can be "
-        "shown."
-        for reader, n, scores in sizes.iter_rows()
+        f"{reader}: with only {count(n, 'gold question')}, only very large differences can be shown."
+        for reader, n in sizes.iter_rows()
     ]
 
 
@@ -194,6 +215,14 @@ def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
         advice: on cells, each with the cell that scores highest; those without a leader, or with too few questions for
             one, are left out.
     """
+    return [
+        f"The best size is at the edge of the grid for {', '.join(places)}. It is the {which}."
+        for which, places in edge_sizes(advice).items()
+    ]
+
+
+def edge_sizes(advice: Sequence[Advice]) -> dict[str, list[str]]:
+    """Best sizes at the edge with the next sizes to try, as the end of a sentence, and where each is the best."""
     beyond: dict[str, list[str]] = {}
     for one in advice:
         if one.leader is None or len(one.sizes) < 2 or (one.n_gold is not None and one.n_gold < SMALL_GOLD):
@@ -201,7 +230,7 @@ def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
         if one.leader.cut.kind == "k":
             continue  # with a fixed k, larger chunks win by reading more: there is no end to it
         size, who = one.leader.setting.size, one.reader or "retrieval"
-        place = f"{who} at {one.leader.cut.name}"
+        place = f"{who} with {say_cut(one.leader.cut)}"
         if size == max(one.sizes):
             budget = f", with a budget of {size * 2} or more" if one.leader.cut.amount < size * 2 else ""
             tries = f"largest that was tried, {size}: try {size * 3 // 2} and {size * 2} as well{budget}"
@@ -209,10 +238,7 @@ def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
         elif size == min(one.sizes) and size >= 2 * SMALLEST:
             tries = f"smallest that was tried, {size}: try {size // 2} and {size * 3 // 4} as well"
             beyond.setdefault(tries, []).append(place)
-    return [
-        f"The best size is at the edge of the grid for {', '.join(places)}. It is the {which}."
-        for which, places in beyond.items()
-    ]
+    return beyond
 
 
 def _failed(answers: pl.DataFrame) -> list[str]:

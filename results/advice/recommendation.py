@@ -7,10 +7,11 @@ import math
 import polars as pl
 from scipy.stats import norm
 
-from results.advice.advice import Advice, Names
-from results.advice.wording import basis_of, losses_line, more_line, unqualified
+from results.advice.advice import Advice
+from results.advice.cards.sentences import Saying, open_line, use_line
+from results.advice.wording import basis_of, losses_line
 from results.config import ScoringConfig
-from results.settings import cell_of, names_in
+from results.settings import Spoken, cell_of, spoken_in
 from results.sweep.cells import COST_ORDER
 from results.sweep.within import POWER
 
@@ -18,7 +19,7 @@ from results.sweep.within import POWER
 def recommend(
     cells: pl.DataFrame, comparisons: pl.DataFrame, ladder: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig
 ) -> list[Advice]:
-    """One recommendation per reader: qualified readers first, then by the number of gold questions.
+    """One recommendation per reader: qualified readers first, then what is told, then by the number of gold questions.
 
     Args:
         cells: frame of schema `CELLS`.
@@ -28,52 +29,32 @@ def recommend(
         config: confidence and margin.
     """
     qualified = dict(labelers.select("reader", "qualified").iter_rows())
-    names, found = names_in(cells), []
+    spoken, found = spoken_in(cells), []
     for (reader,), rows in cells.group_by(["reader"], maintain_order=True):
-        one = _recommend(rows, names, comparisons.filter(pl.col("reader") == reader), ladder, config)
-        if qualified.get(reader) is False:
-            one = one._replace(line=f"{one.line} WARNING: {unqualified(str(reader))}")
+        one = _recommend(rows, spoken, comparisons.filter(pl.col("reader") == reader), ladder, config)
         found.append(one)
-    return sorted(found, key=lambda one: (qualified.get(one.reader) is False, -(one.n_gold or 0)))
+    return sorted(found, key=lambda one: (qualified.get(one.reader) is False, not one.told, -(one.n_gold or 0)))
 
 
 def _recommend(
-    rows: pl.DataFrame, names: Names, comparisons: pl.DataFrame, ladder: pl.DataFrame, config: ScoringConfig
+    rows: pl.DataFrame, spoken: Spoken, comparisons: pl.DataFrame, ladder: pl.DataFrame, config: ScoringConfig
 ) -> Advice:
     reader, n_all = rows["reader"][0], len(rows)
     basis = basis_of(rows, n_all, config)
     sizes = tuple(rows["size"].unique().sort())
     nothing = Advice("", told=False, reader=reader, n_gold=basis.n_gold, sizes=sizes)
+    saying = Saying(spoken, config, f" with {reader}")
     if basis.is_unscored:
-        return nothing._replace(line=f"Cannot tell what to use with {reader}: {basis.why_unscored}")
-    best = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True)
-    leader = cell_of(best)
+        return nothing._replace(line=open_line(rows, saying, None))
+    leader = cell_of(rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True))
     nothing = nothing._replace(leader=leader)
-    shown = basis.shown(best)
-    if n_all == 1:
-        line = f"Nothing to choose for {reader}: the sweep has only one cell, {leader.name(names)}: {shown}."
-        return nothing._replace(line=line, told=True, recommended=leader)
     within = rows.filter(pl.col("p_within") < 1 - config.confidence).sort(COST_ORDER)
-    if within.is_empty():
+    if within.is_empty() and n_all > 1:
         n_more = _more(rows, comparisons, config)
-        line = f"Cannot tell what to use with {reader}: {basis.leads(leader.name(names), best)}"
-        line += f"; no cell is shown to be within {config.margin:g} of the best"
-        return nothing._replace(line=f"{line}{more_line(n_more, basis, config)}", n_more=n_more)
-    chosen = within.row(0, named=True)
-    cell = cell_of(chosen)
-    accuracy = "" if cell == leader else f"accuracy {basis.accuracy(chosen)}; "
-    line = (
-        f"Use {cell.name(names)} with {reader}: {accuracy}{chosen['n_context_tokens']:.0f} context tokens, the "
-        f"cheapest of the {len(within)} cells (of {n_all}) shown to be within {config.margin:g} of the best "
-        + (f"(it leads: {shown})." if cell == leader else f"({leader.name(names)} leads: {shown}).")
-    )
-    if len(within) == n_all:
-        line = (
-            f"No cell is more than {config.margin:g} better than another for {reader}, so use the cheapest, "
-            f"{cell.name(names)}: accuracy {basis.accuracy(chosen)}, {chosen['n_context_tokens']:.0f} context tokens "
-            f"({'it leads' if cell == leader else leader.name(names) + ' leads'}: {shown})."
-        )
-    return nothing._replace(line=line + losses_line(chosen, ladder), told=True, recommended=cell)
+        return nothing._replace(line=open_line(rows, saying, n_more), n_more=n_more)
+    chosen = (rows if n_all == 1 else within).row(0, named=True)
+    line = use_line(chosen, rows, saying) + losses_line(chosen, ladder)
+    return nothing._replace(line=line, told=True, recommended=cell_of(chosen))
 
 
 def _more(rows: pl.DataFrame, comparisons: pl.DataFrame, config: ScoringConfig) -> int | None:

@@ -7,16 +7,16 @@ import polars as pl
 
 from corpora.schema import Corpus
 from results.advice.advice import Advice
+from results.advice.wording import count, percent, points
 from results.config import ScoringConfig
 from results.readers.answers import question_facts
-from results.settings import CUT, SETTING, cell_of, name_settings
+from results.settings import CUT, SETTING, Spoken, cell_of, name_settings, say_cut, spoken_in
 from results.stats.clustered import cluster_sums
 from results.stats.resampling import fixed_law, resample_means
 from results.stats.worst_case import Weighted
 from results.sweep.pairwise import shown_within, shown_within_drawn
 
 ON_SPANS, ON_DOCUMENTS = "span_recall", "ndcg"
-SPOKEN = {ON_SPANS: "span recall", ON_DOCUMENTS: "nDCG"}
 
 
 def choose_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfig) -> list[Advice]:
@@ -30,13 +30,15 @@ def choose_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringCon
     score = ON_DOCUMENTS if retrieval[ON_SPANS].is_null().all() else ON_SPANS
     known = retrieval.filter(pl.col(score).is_not_null())
     named = known.join(name_settings(known), on=SETTING).join(question_facts(corpus), on="question_id")
+    spoken = spoken_in(named)
     choices = [
-        _choose(rows, score, config) for _, rows in named.sort(*CUT, "setting").group_by(CUT, maintain_order=True)
+        _choose(rows, score, config, spoken)
+        for _, rows in named.sort(*CUT, "setting").group_by(CUT, maintain_order=True)
     ]
     return sorted(choices, key=lambda choice: choice.cut is not None and choice.cut.kind == "k")
 
 
-def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Advice:
+def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig, spoken: Spoken) -> Advice:
     cells = {row["setting"]: cell_of(row) for row in rows.unique("setting").iter_rows(named=True)}
     wide = rows.pivot(on="setting", index=["question_id", "cluster"], values=score).sort("question_id")
     names = [name for name in wide.columns if name not in ("question_id", "cluster")]
@@ -57,23 +59,27 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig) -> Advice:
     cut = leader.cut
     sizes = tuple(rows["size"].unique().sort())
     nothing = Advice("", told=False, cut=cut, leader=leader, score=score, sizes=sizes)
-    led = f"{SPOKEN[score]} {means.estimates[best]:.3f} over {means.n:.0f} questions"
-    shown = f"{names[best]} leads with {led}"
+    best_said, best_found = spoken.cell(leader), _found(score, float(means.estimates[best]))
+    near, n = f"within {points(config.margin)} of the best", count(means.n, "question")
     if len(names) == 1:
-        line = f"Nothing to choose at {cut.name}: the sweep has only one setting, {names[best]} with {led}."
+        line = f"Nothing to choose: {best_said}, the only setting that was tried: {best_found}, over {n}."
         return nothing._replace(line=line, told=True, recommended=leader)
     if not within:
-        line = f"Cannot tell which setting retrieves best at {cut.name}: {shown}; none is shown to be within"
-        return nothing._replace(line=f"{line} {config.margin:g} of the best.")
-    chosen = names[within[0]]
-    whose = f"the fewest of the {len(within)} settings (of {len(names)})"
-    if len(within) == 1:
-        whose = f"the only one of {len(names)} settings"
-    elif len(within) == len(names):
-        whose = f"the fewest of the {len(names)} settings, all of them"
-    line = (
-        f"Retrieve with {chosen} at {cut.name}: {SPOKEN[score]} {means.estimates[within[0]]:.3f}, {tokens[chosen]:.0f} "
-        f"tokens read, {whose} shown to be within {config.margin:g} of the best"
-    )
-    line = f"{line} ({shown})." if chosen != names[best] else f"{line}."
-    return nothing._replace(line=line, told=True, recommended=cells[chosen])
+        line = f"No winner yet in retrieval, {say_cut(cut)}. Best so far: {best_said} ({best_found}, over {n})"
+        return nothing._replace(line=f"{line}; no setting is shown to be {near}.")
+    chosen = cells[names[within[0]]]
+    found = f"{_found(score, float(means.estimates[within[0]]))}, {count(tokens[names[within[0]]], 'token')} read"
+    if len(within) == len(names):
+        standing = f"all {len(names)} settings are within {points(config.margin)} of each other, and it reads the least"
+    elif len(within) == 1:
+        standing = f"only this one of {len(names)} settings is shown to be {near}"
+    else:
+        standing = f"it reads the least of the {len(within)} settings (of {len(names)}) {near}"
+    leads = "" if chosen == leader else f" ({best_said}: {best_found}, over {n})"
+    the = "the " if cut.kind == "k" else ""
+    line = f"Retrieve {the}{spoken.cell(chosen)}: {found}; {standing}{leads}."
+    return nothing._replace(line=line, told=True, recommended=chosen)
+
+
+def _found(score: str, value: float) -> str:
+    return f"{percent(value)} of the evidence" if score == ON_SPANS else f"nDCG {value:.3f}"

@@ -8,21 +8,14 @@ from typing import Any
 import polars as pl
 
 from labeling.votes.consensus import Rule
-from results.advice.advice import Advice, Names
-from results.advice.wording import Basis, basis_of, more_line, unqualified
+from results.advice.advice import Advice
+from results.advice.cards.sentences import Saying, open_line, use_line
+from results.advice.wording import basis_of, points
 from results.config import ScoringConfig
-from results.settings import CUT, Cell, cell_of, names_in, setting_of
+from results.settings import CUT, Cell, Spoken, cell_of, say_cut, setting_of, spoken_in
 from results.stats.clustered import detectable_difference, missed
 from results.sweep.cells import COST_ORDER
 from retrieval.context import Cut
-
-GOLD_MEANS: dict[str, str] = {
-    "unanimous_and_correct": "questions it answers correctly and unanimously from the whole document",
-    "unanimous": "questions it answers unanimously from the whole document, right or wrong",
-    "majority": "questions on which most of its votes from the whole document agree, right or wrong",
-    "confident": "questions on which its three votes from the whole document would agree often enough, right or wrong",
-    "min_probability": "questions it answers with confidence from the whole document, right or wrong",
-}
 
 
 def reach_verdicts(
@@ -42,12 +35,10 @@ def reach_verdicts(
         rule: the consensus rule behind the gold sets.
     """
     qualified = dict(labelers.select("reader", "qualified").iter_rows())
-    names, verdicts = names_in(cells), []
+    spoken, verdicts = spoken_in(cells), []
     for (reader, *cut), rows in cells.group_by(["reader", *CUT], maintain_order=True):
         same = [pl.col(name) == value for name, value in zip(("reader", *CUT), (reader, *cut), strict=True)]
-        verdict = _reach(rows, names, comparisons.filter(same), config, rule)
-        if qualified.get(reader) is False:
-            verdict = verdict._replace(line=f"{verdict.line} WARNING: {unqualified(str(reader))}")
+        verdict = _reach(rows, spoken, comparisons.filter(same), config, rule)
         verdicts.append((cell_of(rows.row(0, named=True)).cut, verdict))
 
     def headline(found: tuple[Cut, Advice]) -> tuple[bool, float, bool, int]:
@@ -59,13 +50,14 @@ def reach_verdicts(
     return [verdict for _, verdict in sorted(verdicts, key=headline)]
 
 
-def _reach(rows: pl.DataFrame, names: Names, pairs: pl.DataFrame, config: ScoringConfig, rule: Rule) -> Advice:
+def _reach(rows: pl.DataFrame, spoken: Spoken, pairs: pl.DataFrame, config: ScoringConfig, rule: Rule) -> Advice:
     first = cell_of(rows.row(0, named=True))
     reader, cut = first.reader, first.cut
     basis = basis_of(rows, len(rows), config, rule)
+    saying = Saying(spoken, config, f" with {reader}", "p_within_cut")
     undecided = Advice("", told=False, reader=reader, cut=cut, n_gold=basis.n_gold)
     if basis.is_unscored:
-        return undecided._replace(line=f"Cannot tell for {reader} at {cut.name}: {basis.why_unscored}")
+        return undecided._replace(line=_open(rows, saying, cut, None, rule=rule))
     ranked = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER)
     best = ranked.row(0, named=True)
     told_apart = {name for name, p_holm in _against_best(best["setting"], pairs) if p_holm < 1 - config.confidence}
@@ -83,8 +75,7 @@ def _reach(rows: pl.DataFrame, names: Names, pairs: pl.DataFrame, config: Scorin
         detectable=_detectable(pairs, config) if config.answers == "drawn" else None,
         n_more=_more(rows, config) if affordable.is_empty() else None,
     )
-    line = _drawn_line if config.answers == "drawn" else _line
-    return verdict._replace(line=line(verdict, names, rows, len(affordable), basis, config, rule))
+    return verdict._replace(line=_line(verdict, rows, saying, is_best=is_best))
 
 
 def _more(rows: pl.DataFrame, config: ScoringConfig) -> int | None:
@@ -109,76 +100,29 @@ def _detectable(pairs: pl.DataFrame, config: ScoringConfig) -> float | None:
     return detectable_difference(error, len(pairs), config.confidence)
 
 
-def _line(
-    verdict: Advice, names: Names, rows: pl.DataFrame, n_within: int, basis: Basis, config: ScoringConfig, rule: Rule
-) -> str:
-    where, n_settings = f"{verdict.reader} at {_cut(verdict).name}", len(rows)
-    best = _row_of(rows, verdict.leader)
-    leader = best["setting"]
-    shown = f"{basis.shown(best)}, {GOLD_MEANS[rule]}"
-    if n_settings == 1:
-        return f"Nothing to choose: {where} was run with only one setting, {leader}: {shown}."
-    is_best = len(verdict.level) == 1
-    if verdict.recommended is None:
-        worse = n_settings - len(verdict.level)
-        told = f" ({worse} of {n_settings} are worse than the leader)" if worse else ""
-        line = f"Cannot tell what to use for {where}{told}: {basis.leads(leader, best)}"
-        line += f"; no setting is shown to be within {config.margin:g} of the best"
-        return line + more_line(verdict.n_more, basis, config)
-    chosen = _row_of(rows, verdict.recommended)
-    if verdict.recommended == verdict.leader:
-        standing = f"better than {_others(n_settings)}" if is_best else _standing(n_within, n_settings, config)
-        return f"Use {leader} for {where}: {shown}; {standing}."
-    leads = f"{leader} leads: {shown}" + (f", better than {_others(n_settings)}" if is_best else "")
-    standing = _standing(n_within, n_settings, config)
-    return f"Use {chosen['setting']} for {where}: accuracy {basis.accuracy(chosen)}; {standing} ({leads})."
-
-
-def _standing(n_within: int, n_settings: int, config: ScoringConfig) -> str:
-    if n_within == n_settings:
-        return f"the cheapest, as no setting is more than {config.margin:g} better than another"
-    if n_within == 1:
-        return f"the only one of {n_settings} settings shown to be within {config.margin:g} of the best"
-    return f"the cheapest of the {n_within} settings (of {n_settings}) shown to be within {config.margin:g} of the best"
-
-
-def _cut(verdict: Advice) -> Cut:
+def _line(verdict: Advice, rows: pl.DataFrame, saying: Saying, *, is_best: bool) -> str:
     if verdict.cut is None:
         raise AssertionError("a verdict is about one cut")
-    return verdict.cut
+    is_drawn = saying.config.answers == "drawn"
+    if verdict.recommended and (verdict.told or not is_drawn or len(rows) == 1):
+        chosen = _row_of(rows, verdict.recommended)
+        return use_line(chosen, rows, saying, is_best=is_best and verdict.recommended == verdict.leader)
+    n_worse = len(rows) - len(verdict.level)
+    more = missed(verdict.detectable) if is_drawn else ""
+    line = _open(rows, saying, verdict.cut, verdict.n_more, more=more)
+    if n_worse:
+        line += f" {n_worse} of {len(rows)} settings {'is' if n_worse == 1 else 'are'} shown to be worse."
+    if verdict.recommended:
+        least = saying.cell(_row_of(rows, verdict.recommended))
+        line += f" Of those shown to be within {points(saying.config.margin)} of it, the least is read with {least}."
+    return line
+
+
+def _open(rows: pl.DataFrame, saying: Saying, cut: Cut, n_more: int | None, *, more: str = "", rule: str = "") -> str:
+    """That no winner is known under a cut."""
+    under = saying._replace(whose=f"{saying.whose}, {say_cut(cut)}")
+    return open_line(rows, under, n_more, more=more, rule=rule)
 
 
 def _row_of(rows: pl.DataFrame, cell: Cell | None) -> dict[str, Any]:
     return next(row for row in rows.iter_rows(named=True) if cell_of(row) == cell)
-
-
-def _drawn_line(
-    verdict: Advice, names: Names, rows: pl.DataFrame, _: int, basis: Basis, config: ScoringConfig, rule: Rule
-) -> str:
-    where, n_settings, best = f"{verdict.reader} at {_cut(verdict).name}", len(rows), _row_of(rows, verdict.leader)
-    leader = best["setting"]
-    recommended = names[verdict.recommended.setting] if verdict.recommended else None
-    shown = f"accuracy {basis.accuracy(best)} on {basis.questions} ({GOLD_MEANS[rule]})"
-    if n_settings == 1:
-        return f"Nothing to choose: {where} was run with only one setting, {leader}: {shown}."
-    if verdict.told and verdict.recommended == verdict.leader:
-        return f"Use {leader} for {where}: {shown}, better than {_others(n_settings)}."
-    if verdict.told:
-        return (
-            f"Use {recommended} for {where}: the cheapest setting shown to be within {config.margin:g} of the best, "
-            f"{leader} ({shown}), which is better than {_others(n_settings)}."
-        )
-    others = n_settings - len(verdict.level)
-    told = f" ({others} of {n_settings} are worse)" if others else ""
-    level = ", ".join(names[setting] for setting in verdict.level)
-    line = (
-        f"Cannot tell which of {level} is best for {where}{told}: {leader} leads, "
-        f"{shown}; {missed(verdict.detectable)}."
-    )
-    if recommended:
-        line += f" The cheapest setting shown to be within {config.margin:g} of the leader is {recommended}."
-    return line
-
-
-def _others(n_settings: int) -> str:
-    return "the other" if n_settings == 2 else f"each of the {n_settings - 1} others"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from results.advice.advice import Advice
+from results.advice.wording import listed
 from results.comparing.comparison import better_of
 
 
@@ -53,10 +54,13 @@ def kept_gold(labelers: pl.DataFrame, golds: Mapping[str, pl.DataFrame]) -> Advi
         labelers: frame of schema `LABELERS`, corrected.
         golds: gold set, by reader.
     """
-    qualified = dict(labelers.select("reader", "qualified").iter_rows())
-    kept = "; ".join(
-        f"{name} keeps {gold['kept'].sum()} of {len(gold)}"
-        + (" (NOT QUALIFIED: not shown to beat always giving the majority label)" if qualified[name] is False else "")
-        for name, gold in golds.items()
+    kept = "; ".join(f"{name} keeps {gold['kept'].sum()} of {len(gold)}" for name, gold in golds.items())
+    failing = labelers.filter(~pl.col("qualified"))["reader"].to_list()
+    if not failing:
+        return Advice(f"Gold sets: {kept}.", told=True)
+    who = (
+        "No reader is"
+        if len(failing) == len(labelers) > 1
+        else f"{listed(failing)} {'is' if len(failing) == 1 else 'are'} not"
     )
-    return Advice(f"Gold sets: {kept}.", told=True)
+    return Advice(f"Gold sets: {kept}. {who} shown to be better than always giving the majority label.", told=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -10,10 +11,60 @@ import polars as pl
 from results.config import ScoringConfig
 from results.settings import CUT, SETTING
 from results.stats.worst_case import fewest_documents
-from results.sweep.within import POWER
 
 NO_FIGURES = 10  # effective gold questions; with fewer no accuracy is printed
-NO_WINNER = 30  # with fewer no cell is said to lead
+NO_WINNER = 30  # with fewer no cell is said to lead where scores are expected
+
+
+def percent(share: float) -> str:
+    """As in `76 %`; only what is exactly none or all is said to be 0 % or 100 %."""
+    rounded = round(100 * share)
+    if rounded in (0, 100) and not math.isclose(100 * share, rounded, abs_tol=1e-6):
+        return "under 1 %" if rounded == 0 else "over 99 %"
+    return f"{rounded} %"
+
+
+def from_to(low: float, high: float) -> str:
+    """An interval of shares, as in `70 to 82 %`."""
+    return f"{100 * low:.0f} to {100 * high:.0f} %"
+
+
+def with_range(row: Mapping[str, Any], name: str) -> str:
+    """A share and its interval from a table's row, as in `76 % (70 to 82 %)`."""
+    ends = row[f"{name}_low"], row[f"{name}_high"]
+    return percent(row[name]) if None in ends else f"{percent(row[name])} ({from_to(*ends)})"
+
+
+def right(row: Mapping[str, Any], name: str) -> str:
+    """An accuracy and its interval from a table's row, as in `76 % right (70 to 82 %)`."""
+    return with_range(row, name).replace(" %", " % right", 1)
+
+
+def points(margin: float) -> str:
+    """A difference of shares, as in `5 points`."""
+    said = f"{100 * margin:.3g}"
+    return f"{said} point{'' if said == '1' else 's'}"
+
+
+def count(n: float, what: str) -> str:
+    """As in `1 question`, `3 questions` or `1,000 questions`."""
+    return f"{n:,.0f} {what}{'' if round(n) == 1 else 's'}"
+
+
+def about(n: float) -> str:
+    """A number of which only the size is known, to two digits: `about 1,300`."""
+    size = 10 ** max(0, len(str(int(n))) - 2)
+    return f"about {math.ceil(n / size) * size:,.0f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """As in `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def shortened(parts: Sequence[str], most: int = 3) -> str:
+    """The first of some parts, and how many more there are."""
+    return "; ".join([*parts[:most], *([f"{len(parts) - most} more"] if len(parts) > most else [])])
 
 
 class Basis(NamedTuple):
@@ -21,42 +72,16 @@ class Basis(NamedTuple):
 
     Attributes:
         n_gold: gold questions, or as many as their weights are worth.
-        is_expected: whether its scores are expectations.
-        n_failed: failed answers, which count as wrong.
         why_unscored: why nothing can be told from these cells, as the end of a sentence; empty if something can.
     """
 
     n_gold: float
-    is_expected: bool
-    n_failed: int
     why_unscored: str
 
     @property
     def is_unscored(self) -> bool:
         """Whether nothing can be told from these cells."""
         return bool(self.why_unscored)
-
-    @property
-    def questions(self) -> str:
-        """As in `97 effective gold questions`."""
-        return count_gold(self.n_gold, is_expected=self.is_expected)
-
-    def accuracy(self, row: Mapping[str, Any]) -> str:
-        """As in `0.870 [0.790, 0.920]`."""
-        return f"{row['gold_accuracy']:.3f} [{row['gold_accuracy_low']:.3f}, {row['gold_accuracy_high']:.3f}]"
-
-    def shown(self, row: Mapping[str, Any]) -> str:
-        """The accuracy of a cell, and on how many questions."""
-        greedy = row.get("gold_greedy")
-        always = f" ({greedy:.3f} greedy)" if self.is_expected and greedy is not None else ""
-        failed = f", {self.n_failed} failed answers counted as wrong" if self.n_failed else ""
-        return f"accuracy {self.accuracy(row)}{always} on {self.questions}{failed}"
-
-    def leads(self, name: str, row: Mapping[str, Any]) -> str:
-        """Which cell leads, unless there are too few questions for a winner."""
-        if self.n_gold < NO_WINNER and self.is_expected:
-            return f"{self.questions} are too few to name a leader"
-        return f"{name} leads, {self.shown(row)}"
 
 
 def count_gold(n: float, *, is_expected: bool) -> str:
@@ -75,33 +100,22 @@ def basis_of(rows: pl.DataFrame, n_compared: int, config: ScoringConfig, rule: s
         rule: the consensus rule.
     """
     n_gold = rows["gold_n"][0]
-    is_expected = "scores" in rows.columns and rows["scores"][0] == "expected"
     too_long = int(rows["n_too_long"].sum())
     why = ""
     if n_gold == 0:
-        why = "its gold set is empty, so nothing can be scored against it."
+        why = "no question is in the gold set."
         if rule == "confident":
             why += " Lower min_unanimous, or set coverage, in [consensus]."
     elif too_long:
         # A prompt that did not fit is not a wrong answer; scored as one, it would look like an effect of size.
-        why = f"{too_long} of its prompts were longer than its num_ctx; raise it."
+        why = f"{count(too_long, 'prompt')} did not fit in num_ctx; raise it."
     elif config.answers == "expected" and n_gold < NO_FIGURES and n_compared > 1 and config.margin > 0:
         needed = fewest_documents(n_compared, config.margin, 1 - config.confidence)
         why = (
-            f"it has {count_gold(n_gold, is_expected=is_expected)}, and it takes at least {needed:.0f}, on as many "
-            f"documents, to show that {n_compared} cells are within {config.margin:g} of each other."
+            f"{count(n_gold, 'gold question')} cannot tell {n_compared} settings apart; it takes at least "
+            f"{needed:.0f}, on as many documents."
         )
-    return Basis(n_gold, is_expected, int(rows["n_failed"].sum()), why)
-
-
-def more_line(n_more: int | None, basis: Basis, config: ScoringConfig) -> str:
-    """The end of a sentence: how many more questions would show it."""
-    if not n_more:
-        return "."
-    gold = "" if config.answers == "expected" else "gold "
-    new = " on new documents" if config.answers == "expected" else ""
-    power = f"if two cells are equally good ({POWER:.0%} power)"
-    return f"; about {n_more} more {gold}questions{new} would be enough {power}."
+    return Basis(n_gold, why)
 
 
 def how_far(look: Mapping[str, Any]) -> str:
@@ -123,18 +137,7 @@ def losses_line(cell: Mapping[str, Any], ladder: pl.DataFrame) -> str:
     if rung.is_empty() or rung["n_chunking"][0] is None or rung["n_reader"][0] is None or not rung["n"][0]:
         return ""
     row = rung.row(0, named=True)
-    if cell.get("scores") == "expected":
-        wrong, *parts = (f"{row[name] / row['n']:.1%}" for name in ("n_wrong", "n_reader", "n_chunking", "n_retrieval"))
-        return (
-            f" It gets {wrong} wrong. Attributed to the reader: {parts[0]}, to the chunking: {parts[1]}, to the "
-            f"retrieval: {parts[2]}."
-        )
-    return (
-        f" It gets {row['n_wrong']:.0f} of {row['n']:.0f} gold questions wrong. Attributed to the reader: "
-        f"{row['n_reader']:.0f}, to the chunking: {row['n_chunking']:.0f}, to the retrieval: {row['n_retrieval']:.0f}."
-    )
-
-
-def unqualified(reader: str) -> str:
-    """The warning about a reader that is not qualified."""
-    return f"{reader} is not shown to beat always answering the majority label; its gold set is weak evidence."
+    wrong, *parts = (100 * row[name] / row["n"] for name in ("n_wrong", "n_reader", "n_chunking", "n_retrieval"))
+    reader, chunking, retrieval = (f"{part:.0f}" for part in parts)
+    causes = f"{reader} are due to the reader, {chunking} to chunking, {retrieval} to retrieval"
+    return f" Of the {wrong:.0f} % that are wrong, {causes}."

@@ -301,4 +301,4 @@ def missed(detectable: float | None) -> str:
     """What a comparison was too small to see."""
     if detectable is None or detectable >= 1:
         return "a run this small could not have shown any difference"
-    return f"a true difference below about {detectable:.3f} would probably have been missed"
+    return f"a true difference under {100 * detectable:.0f} points would probably have been missed"

@@ -68,7 +68,7 @@ PARAMETER mirostat 2
 
 def finished(result) -> Path:
     assert result.exit_code == 0, result.output
-    return Path(result.stdout.strip().splitlines()[-1].removeprefix("Report and tables: "))
+    return Path(result.stdout.partition("Report: ")[2].splitlines()[0]).parent
 
 
 def tables(folder: Path) -> dict[str, pl.DataFrame]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.cli.readme import OVERVIEW, PUBLISHED, README, render_full, render_short, rewrite
+from flows.cli.readme import OVERVIEW, PUBLISHED, README, SCHEMA, render_full, render_schema, render_short, rewrite
 from flows.run.pipeline import render_again
 from flows.session.experiment import EXPERIMENTS, load_experiment
 from results.store.finished import REPORT
@@ -29,3 +29,7 @@ def test_what_a_page_says_of_published_runs_is_rendered_from_them(page, render):
 @pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
 def test_bundled_experiments_are_sound(file):
     assert load_experiment(file).name
+
+
+def test_the_schema_of_summaries_is_the_one_that_is_published():
+    assert SCHEMA.read_text(encoding="utf-8") == render_schema()

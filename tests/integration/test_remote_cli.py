@@ -371,7 +371,8 @@ def test_the_report_says_what_a_remote_reader_cost(tercet, double, tmp_path):
     session = json.loads(manifest.read_text())["sessions"][-1]
     assert session["apis"] == {MODEL: "batch"}
     assert session["asked"]["label"][0]["usd"] == pytest.approx(row["usd_batch"], abs=1e-6)
-    assert f"{row['usd_batch']:.4f} USD in this session" in done.stdout
+    report = manifest.with_name("report.md").read_text(encoding="utf-8")
+    assert f"{row['usd_batch']:.4f} USD in this session" in report
 
 
 @pytest.mark.parametrize("arguments", [["label", "far.toml", "--quiet"], ["batches", "submit", "far.toml"]])

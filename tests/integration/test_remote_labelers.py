@@ -32,7 +32,7 @@ Answer with one of these and nothing else: {options}.
 
 
 def run(experiment, store, *more, **environment):
-    command = [sys.executable, "-m", "flows.cli", "compare", str(experiment), "--store", str(store), *more]
+    command = [sys.executable, "-m", "flows.cli", "compare", str(experiment), "--store", str(store), "--print", *more]
     done = subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=600
     )

@@ -102,6 +102,6 @@ def test_diff_counts_the_labels_that_differ(undisturbed, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "diff", str(folder), str(other)], capture_output=True, text=True, check=True
     )
-    rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+    rows = [line.split(" | ") for line in done.stdout.partition("\n\n")[0].splitlines()[2:]]
     assert [row[0].strip("| ") for row in rows] == ["votes", "answers"]
     assert all(row[3] == "0" for row in rows), "a row is in one run only"

@@ -100,7 +100,7 @@ def test_a_run_that_was_killed_ends_there_with_the_tables_of_one_in_a_folder(buc
     here = {file.name: file.read_bytes() for file in manifest.parent.iterdir()}
     assert there.keys() == here.keys()
     assert all(there[name] == here[name] for name in here if name.endswith(".parquet"))
-    report = finish("report", f"{STORE}/{manifest.parent.name}", environment=environment)
+    report = finish("report", f"{STORE}/{manifest.parent.name}", "--print", environment=environment)
     assert there["report.md"].decode() in report
 
 

@@ -37,7 +37,7 @@ def cells():
 def test_verdict_table_and_plots_are_shown_and_the_report_is_linked(made, monkeypatch, tmp_path):
     monkeypatch.setenv(REPORTS, "http://127.0.0.1:9")
     report = "# demo\n\n![The ladder](ladder_1.svg)\n\nWords."
-    artifacts.show_run(Finished(tmp_path / "demo-run-1", report, "the line", {"cells": cells()}, PLOTS))
+    artifacts.show_run(Finished(tmp_path / "demo-run-1", report, "the line", {"cells": cells()}, PLOTS, None))
     verdict, link, table, picture = made
     assert verdict["key"] == "demo-run-1-verdict"
     assert "Words." in verdict["markdown"]
@@ -55,7 +55,7 @@ def test_verdict_table_and_plots_are_shown_and_the_report_is_linked(made, monkey
 def test_where_no_server_shows_reports_the_file_is_named(made, monkeypatch, tmp_path):
     monkeypatch.delenv(REPORTS, raising=False)
     tables = {"retrieval_means": pl.DataFrame({"hit": [0.123456]}), "labelers": pl.DataFrame({"reader": ["tiny"]})}
-    artifacts.show_run(Finished(tmp_path / "demo-run-1", "Words.", "the line", tables, []))
+    artifacts.show_run(Finished(tmp_path / "demo-run-1", "Words.", "the line", tables, [], None))
     assert [one["kind"] for one in made] == ["markdown", "table", "table"]
     assert "report.html" in made[0]["markdown"]
     assert made[1]["table"] == [{"hit": 0.1235}]

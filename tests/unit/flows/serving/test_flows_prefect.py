@@ -26,7 +26,7 @@ def executed(monkeypatch):
 
     def execute(experiment, kind, session, runner, *_):
         calls.append((experiment.name, kind, session.workspace.root, type(runner).__name__))
-        return Outcome(session.workspace.root / "run", "the report", "the line")
+        return Outcome(session.workspace.root / "run", "the report", "the line", None)
 
     monkeypatch.setattr(prefect_flows, "execute", execute)
     return calls

@@ -108,7 +108,7 @@ def test_chunkings_that_differ_in_one_place_are_not():
 
 def test_retrieval_that_finds_everything_is_called_at_its_ceiling():
     (line,) = warnings(hit=0.99)
-    assert line.startswith("k=3: the gold document is found for at least 99.0%")
+    assert line.startswith("the best 3 chunks read: the gold document is found for at least 99.0%")
     assert line.endswith("retrieval hardly differs between settings there.")
     assert warnings(hit=0.97) == []
 
@@ -160,7 +160,7 @@ def test_an_approximate_index_that_misses_neighbours_is_pointed_out():
     # Over the questions of one setting: (1 + .98 + .96) / 3 = .98; the other loses 1 in 200.
     (line,) = warnings(index_recall=recalls(minilm=[1.0, 0.98, 0.96], other=[1.0, 0.99]))
     assert line == (
-        "tokens(size=64,overlap=0) minilm: the approximate index finds 98.0% of what the exact one does, so some of "
+        "64-token chunks, minilm embedder: the approximate index finds 98.0% of what the exact one does, so some of "
         "its losses are due to the index."
     )
 
@@ -280,7 +280,7 @@ def best(size, sizes=(32, 64, 128), n_gold=100.0, reader="reader", cut=("budget"
 )
 def test_a_best_size_at_the_edge_of_the_grid_names_the_next_ones(size, tries):
     (line,) = edge_of_grid([best(size), best(size, reader=None, cut=("budget", 512))])
-    assert "reader at budget=256, retrieval at budget=512" in line
+    assert "reader with 256 tokens read, retrieval with 512 tokens read" in line
     assert f"{tries} as well" in line
 
 

@@ -68,9 +68,8 @@ def test_the_cheapest_cell_shown_to_be_within_the_margin_is_recommended():
     assert (one.setting, one.cut, one.best, one.n_gold) == ("tokens(64)", "k=3", "tokens(128) at k=3", 100)
     assert one.n_more is None
     assert one.line == (
-        "Use tokens(64) at k=3 with reader: accuracy 0.790 [0.690, 0.890]; 64 context tokens, the cheapest of the "
-        "2 cells (of 3) shown to be within 0.05 of the best (tokens(128) at k=3 leads: accuracy 0.820 [0.720, 0.920] "
-        "on 100 gold questions)."
+        "Use the best 3 chunks of 64 tokens, with reader: 79 % right (69 to 89 %), on 100 gold questions; it reads the "
+        "least of the 2 settings (of 3) within 5 points of the best."
     )
 
 
@@ -89,25 +88,24 @@ def test_the_line_says_where_the_recommended_cell_loses():
     rung |= {"questions": "gold", "n": 100, "n_wrong": 20, "n_reader": 6, "n_chunking": 9, "n_retrieval": 5}
     ladder = pl.DataFrame([rung, rung | {"questions": "all", "n_wrong": 50}], schema=LADDER)
     (one,) = recommended(frame, ladder=ladder)
-    assert "(it leads: " in one.line
-    assert one.line.endswith(
-        "It gets 20 of 100 gold questions wrong. Attributed to the reader: 6, to the chunking: 9, to the retrieval: 5."
-    )
+    assert one.line.endswith("Of the 20 % that are wrong, 6 are due to the reader, 9 to chunking, 5 to retrieval.")
 
 
 def test_cannot_tell_says_how_many_questions_would():
     (one,) = recommended(cells({"size": 64, "p_within": 0.06}, {"size": 128}), compared=pairs(0.04, 0.05, 0.06))
     # (1.9600 + .8416)^2 * (.05 / .05)^2 = 7.849: 785 questions instead of 100.
     assert (one.setting, one.cut, one.n_more) == (None, None, 685)
-    assert one.line.startswith("Cannot tell what to use with reader: tokens(64) at k=3 leads")
-    assert one.line.endswith("about 685 more gold questions would be enough if two cells are equally good (80% power).")
+    assert one.line == (
+        "No winner yet with reader. Best so far: best 3 chunks of 64 tokens (80 %, 70 to 90 %); about 690 more "
+        "questions are needed."
+    )
 
 
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"gold_n": 0, "gold_accuracy": None}, "its gold set is empty"),
-        ({"n_failed": 2, "n_too_long": 2}, "2 of its prompts were longer than its num_ctx"),
+        ({"gold_n": 0, "gold_accuracy": None}, "no question is in the gold set"),
+        ({"n_failed": 2, "n_too_long": 2}, "2 prompts did not fit in num_ctx"),
     ],
 )
 def test_what_cannot_be_scored_is_not_recommended(row, says):
@@ -120,7 +118,7 @@ def test_what_cannot_be_scored_is_not_recommended(row, says):
 def test_one_cell_is_nothing_to_choose():
     (one,) = recommended(cells({"size": 64, "p_within": 0.0}))
     assert (one.setting, one.cut) == ("tokens(64)", "k=3")
-    assert one.line.startswith("Nothing to choose for reader: the sweep has only one cell, tokens(64) at k=3")
+    assert one.line.startswith("Nothing to choose with reader: best 3 chunks of 64 tokens, the only setting")
 
 
 def test_of_cells_as_good_the_cheapest_leads():
@@ -128,14 +126,13 @@ def test_of_cells_as_good_the_cheapest_leads():
     assert one.best == "tokens(64) at k=3"
 
 
-def test_an_unqualified_reader_comes_last_and_is_said_to_be_so():
+def test_an_unqualified_reader_comes_last():
     frame = cells(
         {"size": 64, "reader": "guesser", "gold_n": 300}, {"size": 64, "reader": "few", "gold_n": 50},
         {"size": 64, "reader": "many", "gold_n": 200},
     )  # fmt: skip
     found = recommended(frame, {"guesser": False, "few": None, "many": True})
     assert [one.reader for one in found] == ["many", "few", "guesser"]
-    assert ["WARNING" in one.line for one in found] == [False, False, True]
 
 
 def test_questions_needed_are_those_of_a_non_inferiority_test():

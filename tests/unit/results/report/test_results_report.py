@@ -432,7 +432,7 @@ def test_labelers_that_were_compared_have_their_section(sweep, made):
     report = render_report(manifest(kind="compare"), label_tables(made[1]) | compared)
     assert "## Readers compared" in report
     (row,) = [line for line in report.splitlines() if line.startswith("| a\\|b | c | 20 |")]
-    assert "cannot tell: a true difference below about" in row
+    assert "cannot tell: a true difference under" in row
     for rows in table_rows(report):
         assert len({len(one) for one in rows}) == 1
 

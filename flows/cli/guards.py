@@ -1,0 +1,79 @@
+"""`--fail-if`: a command ends with exit code 1 where a run does not hold what a CI job wants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from flows.cli.options import UNTOLD, WORSE
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from corpora.storage import StorePath
+    from flows.run.pipeline import Outcome
+
+EXIT_FAILED = 1  # what --fail-if guards against was found; wrong input ends with 2
+
+
+class Guards(NamedTuple):
+    """What must not be found.
+
+    Attributes:
+        fail_if: any of `untold` and `worse`.
+        against: the folder of the earlier run that `worse` compares with.
+    """
+
+    fail_if: tuple[str, ...] = ()
+    against: StorePath | None = None
+
+    def check(self) -> None:
+        """Refuse options that do not fit together.
+
+        Raises:
+            click.UsageError: as said.
+        """
+        if WORSE in self.fail_if and self.against is None:
+            raise click.UsageError("--fail-if worse needs an earlier run: name its folder with --against.")
+        if self.against is not None and WORSE not in self.fail_if:
+            raise click.UsageError("--against is for --fail-if worse: add that.")
+
+    def earlier(self) -> tuple[Mapping[str, Any], Mapping[str, pl.DataFrame]] | None:
+        """Manifest and tables of the earlier run; None where none is compared with.
+
+        Raises:
+            InputError: no such run.
+        """
+        if self.against is None:
+            return None
+        from results.store.finished import read_manifest, read_tables
+
+        manifest = read_manifest(self.against)
+        return manifest, read_tables(self.against, manifest)
+
+    def failures(
+        self, outcome: Outcome, earlier: tuple[Mapping[str, Any], Mapping[str, pl.DataFrame]] | None
+    ) -> tuple[str, ...]:
+        """What was found of it, a sentence each.
+
+        Args:
+            outcome: the run.
+            earlier: what `earlier` returned before the run.
+
+        Raises:
+            InputError: the two runs cannot be compared.
+        """
+        record = outcome.record
+        advice = record.recommendations[:1] or record.retrieval[:1]
+        untold = UNTOLD in self.fail_if and not any(one.told for one in advice)
+        found = ["Nothing is recommended."] if untold else []
+        if earlier is not None:
+            from results.advice.drop import drop_lines, find_drops
+            from results.store.finished import read_manifest, read_tables
+
+            manifest = read_manifest(outcome.folder)
+            drops = find_drops(earlier, (manifest, read_tables(outcome.folder, manifest)))
+            found += drop_lines([one for one in drops if one.is_shown]) if any(one.is_shown for one in drops) else []
+        return tuple(found)

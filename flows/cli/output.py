@@ -1,0 +1,163 @@
+"""How a command that makes a run ends: the findings, what to distrust, the report, and the command to try next."""
+
+from __future__ import annotations
+
+import shlex
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from flows.cli.options import USUAL_STORE
+from flows.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from corpora.storage import StorePath
+    from flows.run.pipeline import Outcome
+    from results.advice.cards.record import RunRecord
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Shown(NamedTuple):
+    """What is shown at the end.
+
+    Attributes:
+        whole: the whole report as Markdown, before the findings.
+        json: the summary as JSON, and nothing else.
+        opens: the report in a browser.
+    """
+
+    whole: bool = False
+    json: bool = False
+    opens: bool = False
+
+
+def output_options(command: Command) -> Command:
+    """The options that say how a command ends; `shown_of` reads them."""
+    for option in (
+        click.option("--open", "opens", is_flag=True, help="Open the report in a browser."),
+        click.option("--json", "is_json", is_flag=True, help="Print only the summary, as JSON (docs/report.md)."),
+        click.option("--print", "prints", is_flag=True, help="Print the whole report as Markdown too."),
+    ):
+        command = option(command)
+    return command
+
+
+def shown_of(*, prints: bool, is_json: bool, opens: bool) -> Shown:
+    """What the options say.
+
+    Raises:
+        click.UsageError: they contradict each other.
+    """
+    if prints and is_json:
+        raise click.UsageError("--json prints nothing but JSON, so it cannot be combined with --print.")
+    return Shown(prints, is_json, opens)
+
+
+def show_ending(outcome: Outcome, shown: Shown, next_step: str | None, failed: tuple[str, ...] = ()) -> None:
+    """Print the end of a command.
+
+    Args:
+        outcome: the run.
+        shown: what is wanted.
+        next_step: the command to try next, with a reason behind `#`.
+        failed: what `--fail-if` found.
+    """
+    report = report_of(outcome.folder)
+    if shown.json:
+        command = next_step.split("  #")[0] if next_step else None
+        told = {"folder": str(outcome.folder), "report": str(report), "next": command, "failed": failed}
+        # Escaped beyond ASCII, so that nothing in it acts on a terminal.
+        click.echo(_json(outcome.record.model_copy(update=told)))
+    else:
+        if shown.whole:
+            echo(outcome.report)
+        for line in ending(outcome.record, str(report), next_step, failed):
+            echo(line)
+    if shown.opens:
+        open_report(report)
+
+
+def _json(record: RunRecord) -> str:
+    import json
+
+    return json.dumps(record.model_dump(mode="json"), indent=2)
+
+
+def ending(record: RunRecord, report: str, next_step: str | None, failed: tuple[str, ...]) -> list[str]:
+    """The lines, ten at most.
+
+    Args:
+        record: the summary of the run.
+        report: file of the report.
+        next_step: as in `show_ending`.
+        failed: as in `show_ending`.
+    """
+    distrust = [f"Beware: {one}" for one in record.distrust[:1]]
+    if len(record.distrust) > 1:
+        distrust[0] += f" ({len(record.distrust) - 1} more in the report)"
+    lines = [
+        record.facts,
+        *(f"{one.question} {one.sentence}" for one in record.answers),
+        *distrust,
+        *(f"Failed: {one}" for one in failed[:2]),
+        f"Report: {report}",
+    ]
+    return [" ".join(line.split()) for line in lines] + ([f"Next: {next_step}"] if next_step else [])
+
+
+def report_of(folder: StorePath) -> StorePath:
+    """The file to open: the HTML report, or what else an older run has."""
+    from results.report.html.page import HTML_REPORT
+    from results.store.finished import REPORT
+
+    return next((folder / name for name in (HTML_REPORT, REPORT) if (folder / name).is_file()), folder)
+
+
+def open_report(report: StorePath) -> None:
+    """Open the report in a browser, or say why not."""
+    if not isinstance(report, Path):
+        echo(f"tercet: {report} is not on this machine, so no browser can open it; copy it here first.", err=True)
+    elif not webbrowser.open(report.resolve().as_uri()):
+        echo(f"tercet: no browser answers here; open {report} in one yourself.", err=True)
+
+
+def repeated(store: StorePath, data: Path | None) -> str:
+    """The options that say where runs and corpora are, as the next command needs them; empty where they are usual."""
+    given = {"--store": None if str(store) == USUAL_STORE else store, "--data": data}
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
+
+
+def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, options: str = "") -> str:
+    """A command that is useful after this run, and why.
+
+    Args:
+        record: the summary of the run.
+        experiment: as it was given on the command line; None where only the folder of the run is known.
+        folder: of the run.
+        options: those that the next command needs as well.
+    """
+    report = f"tercet report {shlex.quote(str(folder))} --open  # where answers are lost, and the worst examples"
+    if experiment is None:
+        return report
+    file = shlex.quote(str(experiment))
+    if any(one.qualified is False for one in record.readers) and not any(one.qualified for one in record.readers):
+        return "tercet models list  # a larger reader may be better than a constant answer; a clearer prompt, too"
+    if record.kind in ("label", "compare"):
+        return f"tercet sweep {file}{options}  # which chunk size, judged against these gold sets"
+    if not record.readers and record.retrieval and record.retrieval[0].told:
+        return "tercet models list  # with a [[readers]] section, it is also known what can be answered"
+    again = f"tercet {record.kind} {file}{options}"
+    if not experiment.is_file():
+        return report  # bundled: there is nothing to change in it
+    if record.recommendations and not record.recommendations[0].told:
+        return f"{again}  # after adding questions to it; those that were asked are not asked again"
+    edge = next((one for one in record.distrust if "that was tried" in one), None)
+    if edge:
+        return f"{again}  # after adding the next sizes to it; what was asked is not asked again"
+    if record.recommendations:
+        return f"{again} --fail-if worse --against {shlex.quote(str(folder))}  # guards this setting from now on"
+    return report

@@ -1,0 +1,89 @@
+"""Which chunk size? What to use with each reader, or what it would take to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from results.advice.cards.retrieval import chosen_row
+from results.advice.cards.run import Run, recommended_row
+from results.advice.cards.sentences import Saying, open_line, use_line
+from results.advice.wording import count, listed
+from results.settings import SETTING
+
+
+def answer_chunk_size(run: Run) -> str:
+    """The sentences of the card: the best qualified reader first, then what differs with the others."""
+    if not run.recommendations:
+        return _by_retrieval(run)
+    first, *others = run.recommendations
+    lines = [_line(run, first, f" with {first['reader']}" if others else "")]
+    if others:
+        lines.append(_others(run, first, others))
+    if first["setting"] is None:
+        lines.append(_pointer(run))
+    return " ".join(filter(None, lines))
+
+
+def _line(run: Run, entry: Mapping[str, Any], whose: str) -> str:
+    cells, rule = run.cells_of(entry["reader"]), run.manifest.get("config", {}).get("consensus", {}).get("rule", "")
+    saying = Saying(run.spoken, run.scoring, whose, n_dropped=run.n_dropped(entry["reader"]))
+    chosen = recommended_row(entry, cells)
+    if chosen is None:
+        return open_line(cells, saying, entry.get("n_more"), rule=rule)
+    return use_line(chosen, cells, saying, _basis(run, chosen))
+
+
+def _basis(run: Run, row: Mapping[str, Any]) -> str:
+    look = run.last_look(row["reader"])
+    if look:
+        told = "told after" if look["is_told"] else "after"
+        return f", {told} {look['questions']:,} of {count(look['of_questions'], 'question')}"
+    return ""
+
+
+def _others(run: Run, first: Mapping[str, Any], others: list[dict[str, Any]]) -> str:
+    """What the advice for the other readers is, in a few words."""
+    told = [one for one in others if one["setting"] is not None]
+    if not told:
+        return f"No winner yet with {'any of ' if len(others) > 1 else ''}{_names(others)}."
+    same = [one for one in told if (one["setting"], one["cut"]) == (first["setting"], first["cut"])]
+    if len(same) == len(others):
+        return f"The same goes for {_names(others)}."
+    said = []
+    for one in told:
+        row = recommended_row(one, run.cells_of(one["reader"]))
+        said.append(f"with {one['reader']}: {run.said(row)}" if row else "")
+    open_ = [one for one in others if one["setting"] is None]
+    said += [f"with {_names(open_)}: no winner yet"] if open_ else []
+    joined = "; ".join(filter(None, said))
+    return f"{joined[:1].upper()}{joined[1:]}."
+
+
+def _names(entries: list[dict[str, Any]]) -> str:
+    return listed([one["reader"] for one in entries])
+
+
+def _pointer(run: Run) -> str:
+    """What retrieval alone can tell where the reader cannot."""
+    found = chosen_row(run)
+    choice = run.choice()
+    if found is None or choice is None or choice["recommended"] is None or not _has_rivals(run):
+        return ""
+    return f"Retrieval alone can tell: {run.said(found)}."
+
+
+def _has_rivals(run: Run) -> bool:
+    return run.tables["retrieval_means"].select(SETTING).n_unique() > 1
+
+
+def _by_retrieval(run: Run) -> str:
+    """The answer of a run that asked no reader."""
+    found, choice = chosen_row(run), run.choice()
+    if found is None or choice is None:
+        return "Nothing was scored."
+    if not _has_rivals(run):
+        return f"Nothing to choose: {run.said(found)}, was the only setting; no reader was asked."
+    if choice["recommended"] is None:
+        return f"No winner yet. Best so far, by retrieval alone: {run.said(found)}. No reader was asked."
+    return f"By retrieval alone, use {Saying(run.spoken, run.scoring).the_cell(found)}. No reader was asked."

@@ -1,0 +1,138 @@
+"""What to distrust: one line for each cause, not one for each reader or cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from results.advice.advice import Advice
+from results.advice.cards.run import Run, leading_row
+from results.advice.guards import edge_sizes, same_chunks, say_chunkings
+from results.advice.wording import NO_WINNER, count, listed, percent, shortened
+from results.settings import cell_of
+
+
+def find_distrust(run: Run) -> Iterator[str]:
+    """The lines, the gravest first."""
+    yield from _unqualified(run)
+    if run.reads:
+        yield from _few_gold(run)
+    yield from _one_label(run)
+    if run.reads:
+        yield from _failed(run)
+        yield from _context_free(run)
+    yield from _one_document(run)
+    if run.sweeps:
+        yield from _same_chunks(run)
+        yield from _edge(run)
+
+
+def _unqualified(run: Run) -> Iterator[str]:
+    """Readers that are not shown to beat always giving the majority label; once for all of them."""
+    failing = [row for row in run.readers if row["qualified"] is False]
+    if not failing:
+        return
+    labels = {row["majority_label"] for row in failing}
+    always = f"always answering {labels.pop()}" if len(labels) == 1 else "always giving the most common label"
+    each = [
+        f"{_whose(run, row['reader'])}{percent(row['accuracy'])} against {percent(row['majority_share'])}, "
+        f"n = {row['n']:,}"
+        for row in failing
+    ]
+    n, n_all = len(failing), len(run.readers)
+    which = "these labels" if n == n_all else f"the labels of {n} of {n_all} readers"
+    is_lower = all(row["accuracy"] <= row["majority_share"] for row in failing)
+    better = "no better" if is_lower else "not clearly better"
+    yield f"Do not trust {which}: {better} than {always} ({shortened(each)})."
+
+
+def _whose(run: Run, reader: str) -> str:
+    return "" if len(run.readers) == 1 else f"{reader} "
+
+
+def _few_gold(run: Run) -> Iterator[str]:
+    sizes = run.tables["cells"].group_by("reader", maintain_order=True).agg(pl.min("gold_n"))
+    few = [(reader, n) for reader, n in sizes.iter_rows() if n < NO_WINNER]
+    if not few:
+        return
+    if len(run.readers) == 1:
+        yield f"Only {count(few[0][1], 'gold question')}, so only very large differences show."
+    else:
+        each = listed([f"{n:.0f} with {reader}" for reader, n in few])
+        yield f"Few gold questions ({each}), so only very large differences show."
+
+
+def _one_label(run: Run) -> Iterator[str]:
+    if "gold" not in run.tables:
+        return
+    kept = run.tables["gold"].filter("kept", pl.col("label").is_not_null())
+    for (reader,), mine in kept.group_by(["reader"], maintain_order=True):
+        if len(mine) > 1 and mine["label"].n_unique() == 1:
+            whose = "" if len(run.readers) == 1 else f" of {reader}"
+            label = mine["label"][0]
+            yield f"All {len(mine)} gold questions{whose} are {label}: always answering {label} would be 100 % right."
+
+
+def _failed(run: Run) -> Iterator[str]:
+    answers = run.tables.get("answers")
+    if answers is None:
+        return
+    failed = answers.filter(pl.col("failure").is_not_null())
+    if len(failed):
+        yield f"{count(len(failed), 'answer')} of {len(answers):,} failed and {_counts(len(failed))} as wrong."
+
+
+def _counts(n: int) -> str:
+    return "counts" if n == 1 else "count"
+
+
+def _context_free(run: Run) -> Iterator[str]:
+    ladder = run.tables.get("ladder")
+    if ladder is None:
+        return
+    known = ladder.filter(
+        pl.col("questions") == "gold", pl.col("closed_book").is_not_null(), pl.col("document").is_not_null(),
+        pl.col("n_failed").fill_null(0) == 0, pl.col("recovered").is_null(),
+    ).unique("reader").sort("reader")  # fmt: skip
+    each = [
+        f"{_whose(run, reader)}{percent(whole)} with it, {percent(closed)} without"
+        for reader, closed, whole in known.select("reader", "closed_book", "document").iter_rows()
+    ]
+    if each:
+        yield f"What is retrieved may not matter: the document is not shown to help ({shortened(each)})."
+
+
+def _one_document(run: Run) -> Iterator[str]:
+    questions = run.tables.get("questions")
+    if questions is None or len(questions) < 2:
+        return
+    if questions["document_ids"].list.first().n_unique() == 1:
+        yield "All questions share one document, so nothing shows how much of a difference is chance."
+
+
+def _same_chunks(run: Run) -> Iterator[str]:
+    if "chunks" not in run.tables:
+        return
+    for names in same_chunks(run.tables["chunks"], say_chunkings(run.tables["retrieval_means"])):
+        yield f"{listed(names)} make the same chunks, so they cannot differ."
+
+
+def _edge(run: Run) -> Iterator[str]:
+    """The best size of the first reader, or of retrieval where no reader was asked, at the edge of what was tried."""
+    if run.recommendations:
+        first = run.recommendations[0]
+        cells, n_gold = run.cells_of(first["reader"]), first["n_gold"]
+        row = leading_row(cells)
+        reader = first["reader"]
+    else:
+        choice = run.choice()
+        cells, n_gold, reader = run.tables["retrieval_means"], None, None
+        rows = [one for one in cells.rows(named=True) if choice and one["setting"] == choice["best"]]
+        row = next((one for one in rows if choice and cell_of(one).cut.name == choice["cut"]), None)
+    if row is None:
+        return
+    sizes = tuple(sorted(set(cells["size"].to_list())))
+    one = Advice("", told=False, reader=reader, leader=cell_of(row), n_gold=n_gold, sizes=sizes)
+    for tries in edge_sizes([one]):
+        yield f"The best size is the {tries}."

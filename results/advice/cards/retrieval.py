@@ -1,0 +1,45 @@
+"""Does retrieval find it? The share of documents and of evidence that is found, and with which setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from results.advice.cards.run import Run
+from results.advice.wording import percent, points, with_range
+from results.settings import SETTING, cell_of
+
+
+def chosen_row(run: Run) -> dict[str, Any] | None:
+    """The row of the setting that retrieval alone recommends, or of the one that leads."""
+    choice = run.choice()
+    if choice is None:
+        return None
+    name = choice["recommended"] or choice["best"]
+    rows = run.tables["retrieval_means"].rows(named=True)
+    return next((row for row in rows if row["setting"] == name and cell_of(row).cut.name == choice["cut"]), None)
+
+
+def answer_retrieval(run: Run) -> str:
+    """The sentences of the card."""
+    row, choice = chosen_row(run), run.choice()
+    if row is None or choice is None:
+        return "Nothing was retrieved."
+    found = f"the right document for {with_range(row, 'hit')} of the questions"
+    if choice["score"] == "span_recall" and row["span_recall"] is not None:
+        documents = f"the right document for {percent(row['hit'])} of the questions"
+        found = f"{with_range(row, 'span_recall')} of the evidence, and {documents}"
+    n_settings = run.tables["retrieval_means"].select(SETTING).n_unique()
+    first = f"It finds {found}, with {'the ' if row['cut'] == 'k' else ''}{run.said(row)}."
+    return f"{first} {_standing(run, choice, n_settings)}".strip()
+
+
+def _standing(run: Run, choice: dict[str, Any], n_settings: int) -> str:
+    if n_settings == 1:
+        return ""
+    best = f"within {points(run.margin)} of the best"
+    if choice["recommended"] is None:
+        return f"That setting leads, but none is shown to be {best}."
+    if choice["recommended"] == choice["best"]:
+        return f"That is the best of {n_settings} settings."
+    names = run.spoken.names(run.tables["retrieval_means"])
+    return f"That reads less than the best, {names[choice['best']]}, and is {best[: -len('the best')]}it."

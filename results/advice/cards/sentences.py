@@ -1,0 +1,104 @@
+"""The sentences on cells that a card, a recommendation and a verdict share: what to use, or what it takes to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from results.advice.wording import NO_WINNER, about, basis_of, count, from_to, percent, points, right
+from results.config import ScoringConfig
+from results.settings import SETTING, Spoken, cell_of
+from results.sweep.cells import COST_ORDER
+
+
+class Saying(NamedTuple):
+    """What the sentences on the cells of one reader have in common.
+
+    Attributes:
+        spoken: how settings are said.
+        config: confidence, margin, and how scores are formed.
+        whose: as in ` with qwen2.5-coder-0.5b`; empty where there is only one reader.
+        column: the p-values of being within the margin: of all cells, or of those of one cut.
+        n_dropped: cells that were tried and dropped on the way.
+    """
+
+    spoken: Spoken
+    config: ScoringConfig
+    whose: str = ""
+    column: str = "p_within"
+    n_dropped: int = 0
+
+    def cell(self, row: Mapping[str, Any]) -> str:
+        """The cell of a table's row."""
+        return self.spoken.cell(cell_of(row))
+
+    def the_cell(self, row: Mapping[str, Any]) -> str:
+        """A cell inside a sentence, as in `the best 3 chunks of 64 tokens`."""
+        return ("the " if row["cut"] == "k" else "") + self.cell(row)
+
+
+def use_line(
+    chosen: Mapping[str, Any], rows: pl.DataFrame, saying: Saying, basis: str = "", *, is_best: bool = False
+) -> str:
+    """What to use, with its number.
+
+    Args:
+        chosen: the row of the recommended cell.
+        rows: all cells that it was compared with, frame of schema `CELLS`.
+        saying: how it is said.
+        basis: how much was asked for it, where that is not the number of gold questions.
+        is_best: whether the chosen cell is shown to be better than all others.
+    """
+    accuracy = right(chosen, "gold_accuracy") + (basis or f", on {count(chosen['gold_n'], 'gold question')}")
+    n_all = len(rows) + saying.n_dropped
+    n_within = len(rows.filter(pl.col(saying.column) < 1 - saying.config.confidence))
+    near = points(saying.config.margin)
+    if n_all == 1:
+        return f"Nothing to choose{saying.whose}: {saying.cell(chosen)}, the only setting that was tried: {accuracy}."
+    if n_within == n_all and not is_best:
+        alike = f"all are within {near} of each other"
+        which, least = _any_of(rows, chosen, saying)
+        return f"Any of {which} will do{saying.whose}: {alike}. The least text is read with {least}: {accuracy}."
+    whose = f",{saying.whose}" if saying.whose else ""
+    if is_best:
+        standing = "it is shown to be better than " + ("the other" if n_all == 2 else f"each of the {n_all - 1} others")
+    elif n_within < 2:
+        standing = f"only this one of {n_all} settings is shown to be within {near} of the best"
+    else:
+        standing = f"it reads the least of the {n_within} settings (of {n_all}) within {near} of the best"
+    return f"Use {saying.the_cell(chosen)}{whose}: {accuracy}; {standing}."
+
+
+def _any_of(rows: pl.DataFrame, chosen: Mapping[str, Any], saying: Saying) -> tuple[str, str]:
+    """The settings that are alike, and the one of them that reads the least."""
+    same = [name for name in (*SETTING, "cut", "amount") if name != "size"]
+    if rows.select(same).n_unique() == 1:
+        sizes = sorted(rows["size"].to_list())
+        return f"{sizes[0]} to {sizes[-1]} tokens", str(chosen["size"])
+    return f"{len(rows)} settings", saying.the_cell(chosen)
+
+
+def open_line(rows: pl.DataFrame, saying: Saying, n_more: float | None, *, more: str = "", rule: str = "") -> str:
+    """That no winner is known, what leads, and what it would take to know.
+
+    Args:
+        rows: the cells that were compared, frame of schema `CELLS`.
+        saying: how it is said.
+        n_more: how many more questions would tell; None where no number is known.
+        more: said in place of that number.
+        rule: the consensus rule.
+    """
+    basis = basis_of(rows, len(rows), saying.config, rule)
+    if basis.is_unscored:
+        return f"Nothing can be told{saying.whose}: {basis.why_unscored}"
+    if n_more:
+        more = f"{about(n_more)} more questions are needed"
+    if saying.config.answers != "drawn" and basis.n_gold < NO_WINNER:
+        few = f"{count(basis.n_gold, 'gold question')} are too few to name a leader"
+        return f"No winner yet{saying.whose}: {few}{f'; {more}' if more else ''}."
+    best = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True)
+    accuracy = f"{percent(best['gold_accuracy'])}, {from_to(best['gold_accuracy_low'], best['gold_accuracy_high'])}"
+    more = more or f"no setting is shown to be within {points(saying.config.margin)} of the best"
+    return f"No winner yet{saying.whose}. Best so far: {saying.cell(best)} ({accuracy}); {more}."
