@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import EXIT_INPUT, store_option
+from flows.cli.shell.groups import Listing
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
 
 
-@click.group()
+@click.group(cls=Listing)
 def store() -> None:
     """Check what a store keeps."""
 

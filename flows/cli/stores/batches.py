@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import ask_user, data_option, max_cost_option, store_option
+from flows.cli.shell.completion import experiment_argument
+from flows.cli.shell.groups import Listing
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
 
 
-@click.group()
+@click.group(cls=Listing)
 def batches() -> None:
     """Submit, list, collect and cancel the batches of remote readers.
 
@@ -23,7 +25,7 @@ def batches() -> None:
 
 
 @batches.command()
-@click.argument("experiment", type=click.Path(path_type=Path))
+@experiment_argument
 @store_option
 @data_option
 @max_cost_option
