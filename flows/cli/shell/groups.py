@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from flows.cli.endings import ended_as_by_ctrl_c, exit_code
 from flows.cli.options import EXIT_INPUT
+from flows.cli.shell.endings import ended_as_by_ctrl_c, exit_code
 from flows.cli.terminal import echo, warnings_printed
 
 
