@@ -34,6 +34,7 @@ from flows.cli.output import Shown, next_of, output_options, repeated, show_endi
 from flows.cli.shell.completion import ExperimentType, RunType, experiment_argument, run_argument
 from flows.cli.shell.groups import Commands
 from flows.cli.stores.batches import batches
+from flows.cli.stores.runs import runs
 from flows.cli.stores.store import store as store_commands
 from flows.cli.terminal import echo
 
@@ -272,6 +273,8 @@ def check_models(experiment: Path) -> None:
         checks = [check_reader(reader, session) for reader in loaded.readers]
     for one in checks:
         echo(one.line, err=not one.is_fine)
+    if not checks:
+        echo(f"{loaded.name} has no readers: there is no model to check.")
     if not all(one.is_fine for one in checks):
         sys.exit(EXIT_INPUT)
 
@@ -316,6 +319,7 @@ def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath
 main.add_command(check_experiment)
 main.add_command(init)
 main.add_command(schema)
+main.add_command(runs)
 main.add_command(batches)
 main.add_command(corpora)
 main.add_command(store_commands)

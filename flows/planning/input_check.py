@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from corpora.errors import InputError, listed, said_once
+from corpora.errors import InputError, counted, listed, said_once
 from corpora.load import CorpusConfig, list_problems, load_corpus
 from corpora.reading.strict_toml import read_toml
 from corpora.schema import Corpus
@@ -97,11 +97,11 @@ class _Look:
         if self._corpus is None:
             return ""
         corpus, readers = self._corpus, [one.label for one in self._experiment.readers]
-        sizes = [str(size) for size in self._experiment.retrieval.sizes]
+        asked = f"labels {listed(list(corpus.labels), 'and')}; {counted(len(readers), 'reader')}: {', '.join(readers)}"
         return (
-            f"{file}: nothing is wrong. {_n(len(corpus.documents), 'document')}, "
-            f"{_n(len(corpus.questions), 'question')}, labels {listed(list(corpus.labels), 'and')}; "
-            f"{_n(len(readers), 'reader')}{': ' * bool(readers)}{', '.join(readers)}; chunk sizes {', '.join(sizes)}."
+            f"{file}: nothing is wrong. {counted(len(corpus.documents), 'document')}, "
+            f"{counted(len(corpus.questions), 'question')}, {asked if readers else 'no readers'}; "
+            f"chunk sizes {', '.join(str(size) for size in self._experiment.retrieval.sizes)}."
         )
 
     def _try(self, look: Callable[[], _T]) -> _T | None:
@@ -123,7 +123,9 @@ class _Look:
         self.mistakes += problems[:MOST_ROWS]
         n_more = len(problems) - MOST_ROWS
         if n_more > 0:
-            self.notes.append(f"{listing[0].name}: {_n(n_more, 'more problem')}; `tercet corpora check` lists all.")
+            self.notes.append(
+                f"{listing[0].name}: {counted(n_more, 'more problem')}; `tercet corpora check` lists all."
+            )
         if problems:
             return None
         corpus = self._try(partial(load_corpus, located))
@@ -162,7 +164,3 @@ def _is_elsewhere(config: EmbedderConfig) -> bool:
     if config.model in registry() or Path(config.model).expanduser().is_dir() or not is_hub_id(config.model):
         return False
     return cached_folder(config.model, onnx=config.backend == "onnx") is None
-
-
-def _n(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

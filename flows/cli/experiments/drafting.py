@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from corpora.errors import counted
 from corpora.load import CorpusConfig
 from corpora.schema import Corpus
 from flows.session.experiment import ReaderConfig
@@ -106,7 +107,7 @@ def facts(corpus: Corpus) -> str:
     """What a corpus holds, in a few words."""
     n_references = len(corpus.questions) - corpus.questions["reference"].null_count()
     known = f"{n_references} with a reference label" if n_references else "none with a reference label"
-    return f"{_n(len(corpus.documents), 'document')}, {_n(len(corpus.questions), 'question')}, {known}"
+    return f"{counted(len(corpus.documents), 'document')}, {counted(len(corpus.questions), 'question')}, {known}"
 
 
 def _head(name: str, reads: bool) -> Iterator[str]:
@@ -186,7 +187,3 @@ def _changed(section: BaseModel) -> dict[str, object]:
 def _toml(value: object) -> str:
     """A text, a number or a list as TOML, which writes them as JSON does."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _n(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -22,7 +22,7 @@ def mistakes(text):
 
 def test_the_published_schema_is_the_one_of_the_program():
     published = (ROOT / "docs" / "experiment.schema.json").read_text(encoding="utf-8")
-    assert published == schema_text(), "run `tercet schema > docs/experiment.schema.json`"
+    assert published == schema_text(), "run `make readme`"
 
 
 def test_it_is_a_schema():
