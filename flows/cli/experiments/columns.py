@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpora.errors import InputError
+from corpora.reading.strict_csv import SEPARATORS
 from corpora.reading.strict_json import parse_json
+from corpora.reading.text import read_lines
 from corpora.schema import MOST_LABELS, LabelSet
 from corpora.sources.fields import spelling_of
 from corpora.sources.rows import read_rows
@@ -69,11 +71,13 @@ class Table(NamedTuple):
         file: where it is.
         n_rows: its rows.
         columns: what they hold.
+        separator: what stands between two fields, for CSV.
     """
 
     file: Path
     n_rows: int
     columns: Mapping[str, Column]
+    separator: str = ","
 
     def unique(self) -> list[str]:
         """The columns that have another short value in nearly every row: ids may be there."""
@@ -126,12 +130,18 @@ def read_table(file: Path) -> Table:
         InputError: it does not parse.
     """
     columns: dict[str, Column] = {}
-    n_rows = 0
-    for _, row in read_rows(file, ()):
+    n_rows, separator = 0, _separator(file)
+    for _, row in read_rows(file, (), separator=separator):
         n_rows += 1
         for name, value in row.items():
             columns.setdefault(name, Column()).add(value)
-    return Table(file, n_rows, columns)
+    return Table(file, n_rows, columns, separator)
+
+
+def _separator(file: Path) -> str:
+    """What stands between the fields of a CSV file: the comma, unless its header has none and has another one."""
+    header = next(read_lines(file), "") if file.suffix.lower() == ".csv" else ""
+    return next((one for one in SEPARATORS if one in header), ",")
 
 
 def match(tables: Sequence[Table]) -> Tables | None:
@@ -175,10 +185,10 @@ def _columns(link: Link) -> Tables | None:
     return Tables(
         link.documents.file,
         link.questions.file,
-        DocumentColumns(id=link.id, text=text),
+        DocumentColumns(id=link.id, text=text, separator=link.documents.separator),
         QuestionColumns(
             id=identifier, text=question, document_ids=link.column, document_ids_as="list" if is_list else "id",
-            reference=reference or "reference",
+            reference=reference or "reference", separator=link.questions.separator,
         ),
         labels,
         notes,

@@ -53,11 +53,13 @@ def find_corpus(folder: Path, new_table: Path) -> Found:
 
 
 def _find_tables(folder: Path, new_table: Path) -> Found:
-    files = sorted(one for one in _files(folder) if one.suffix.lower() in FORMATS and one != new_table)[:MOST_TABLES]
-    tables = [read_table(file) for file in files]
+    written = new_table.resolve()  # perhaps by an earlier `tercet init`
+    files = sorted(one for one in _files(folder) if one.suffix.lower() in FORMATS and one.resolve() != written)
+    tables = [read_table(file) for file in files[:MOST_TABLES]]
+    skipped = [f"only the first {MOST_TABLES} of {len(files)} tables were looked at"] * (len(files) > MOST_TABLES)
     matched = match(tables)
     if matched is not None:
-        return Found(_section(matched), matched.notes)
+        return Found(_section(matched), (*matched.notes, *skipped))
     texts = {one: read_text(one) for one in sorted(_files(folder)) if one.suffix.lower() in TEXTS}
     for named in _names(folder, list(texts)):
         full = {name: texts[file] for name, file in named.items() if texts[file].strip()}

@@ -116,6 +116,14 @@ def test_text_files_become_a_table_of_documents(tercet, folder, tmp_path, named)
     assert corpus.texts[named.format(n=3)] == TEXTS["yard-3"]
 
 
+def test_another_separator_is_found_and_declared(tercet, folder, tmp_path):
+    for name, rows in (("documents", [{"id": k, "text": v} for k, v in TEXTS.items()]), ("questions", questions())):
+        (folder / f"{name}.csv").write_text(pl.DataFrame(rows).write_csv(separator=";"), encoding="utf-8")
+    assert tercet("init", folder, "--out", "mine.toml").exit_code == 0
+    corpus = is_sound(tmp_path / "mine.toml", tmp_path).corpus
+    assert (corpus.document_columns.separator, corpus.question_columns.separator) == (";", ";")
+
+
 def test_a_published_corpus_is_recognised(tercet, folder, tmp_path):
     item = {"QUESTION": "So?", "CONTEXTS": ["A text. " * 30], "LABELS": ["AIM"], "final_decision": "maybe"}
     (folder / "ori_pqal.json").write_text(json.dumps({"1": item, "2": item}), encoding="utf-8")
