@@ -61,7 +61,6 @@ bench: $(READY)
 
 readme: $(READY)
 	$(BIN)/python -m flows.cli.readme
-	$(BIN)/tercet schema > docs/experiment.schema.json
 
 clean:
 	rm -rf $(VENV) runs site build dist *.egg-info

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import store_option
+from flows.cli.output import ending, report_of
 from flows.cli.shell.completion import RunType
 from flows.cli.shell.groups import Listing
 from flows.cli.stores.existing import require_store
@@ -54,13 +55,18 @@ def show(run: StorePath, store: StorePath) -> None:
 
     RUN is its folder, or its name in the store.
     """
+    from results.advice.summary import record
+    from results.store.finished import check_format, read_manifest, read_tables
     from results.store.listing import list_run
     from results.store.removing import require_run
 
-    listed = list_run(require_run(_in_store(run, store)))
-    echo(f"{listed.path}: {in_words(listed)}")
-    echo(listed.headline)
-    echo(f"Report: {listed.path / 'report.html'}")
+    folder = require_run(_in_store(run, store))
+    manifest = read_manifest(folder)
+    check_format(folder, manifest)
+    summary = record(manifest, read_tables(folder, manifest))
+    echo(f"{folder}: {in_words(list_run(folder))}")
+    for line in ending(summary, str(report_of(folder)), None, ()):
+        echo(line)
 
 
 @runs.command()

@@ -1,6 +1,8 @@
 """Help that is whole, names that were meant, completion, and the commands on runs."""
 
+import json
 import re
+import shutil
 
 import click
 import pytest
@@ -8,6 +10,7 @@ from click.shell_completion import ShellComplete
 
 from flows.cli.main import main
 from results.store.run_folder import RunFolder
+from tests.conftest import ROOT
 
 
 def groups(command=main, path=()):
@@ -104,8 +107,6 @@ def test_runs_are_listed_shown_and_removed(run_folder, tercet):
     name = run_folder.name
     listed = tercet("runs", "list").stdout
     assert re.fullmatch(rf"{name}  run      2026-01-02 10:00 +0 questions +\d+ kB  told      Use 64\.\n", listed)
-    for run in (name, f"runs/{name}", run_folder):
-        assert "Use 64." in tercet("runs", "show", run).stdout
     asked = tercet("runs", "remove", name)
     assert (asked.exit_code, run_folder.is_dir()) == (1, True)
     assert f"Remove runs/{name} (run, 2026-01-02 10:00, 0 questions, " in asked.stderr
@@ -143,10 +144,27 @@ def test_wrong_input_is_one_line(arguments, said, tercet, tmp_path):
     assert said in result.stderr
 
 
+def test_a_run_is_shown_by_its_path_and_by_its_name(tercet, tmp_path):
+    name = "pubmedqa-labelers"
+    shutil.copytree(ROOT / "results" / "published" / name, tmp_path / "runs" / name)
+    by_name, by_path = (tercet("runs", "show", run) for run in (name, f"runs/{name}"))
+    assert by_name.exit_code == 0, by_name.output
+    assert by_name.stdout == by_path.stdout
+    first, facts, *_, last = by_name.stdout.splitlines()
+    assert first.startswith(f"runs/{name}: compare, 2026-11-21 15:57, 500 questions, ")
+    assert "500 questions" in facts
+    assert last == f"Report: runs/{name}/report.md"
+
+
+def test_the_schema_of_a_summary_is_the_published_one(tercet):
+    published = json.loads((ROOT / "docs" / "summary.schema.json").read_text(encoding="utf-8"))
+    assert json.loads(tercet("schema", "--of", "summary").stdout) == published
+
+
 def test_models_without_readers_are_said_to_be_none(tercet, tmp_path):
     (tmp_path / "bare.toml").write_text("name = 'bare'\nreaders = []\n", encoding="utf-8")
     assert tercet("models", "check", "bare.toml").stdout == "bare has no readers: there is no model to check.\n"
 
 
 def test_two_runs_are_two_in_the_usage(tercet):
-    assert "Usage: tercet diff [OPTIONS] RUN RUN" in tercet("diff", "--help").output
+    assert "Usage: tercet diff [OPTIONS] OLD NEW" in tercet("diff", "--help").output
