@@ -1,0 +1,54 @@
+"""What a run would ask, how long it would take and what it would cost, before anything is asked."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import NamedTuple
+
+from flows.planning.plan import plan, render_plan
+from flows.planning.quote import quote, render_quotes
+from flows.session.experiment import Experiment, Kind
+from flows.session.session import Session
+from results.report.visible import visible
+
+
+class Plan(NamedTuple):
+    """The plan of a run.
+
+    Attributes:
+        text: what each reader would be asked, with time and money, as `tercet plan` prints it.
+        notes: what is left out of the corpora, and what the embedders cannot read; one line each.
+        seconds: time that local readers would take to answer what they have not answered yet; None if it is not known.
+    """
+
+    text: str
+    notes: tuple[str, ...]
+    seconds: float | None
+
+    def __str__(self) -> str:
+        return "\n".join([self.text, *self.notes])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(visible(str(self)))}</pre>"
+
+
+def make_plan(experiment: Experiment, kind: Kind, session: Session) -> Plan:
+    """Plan a run; sends nothing, and asks local readers a few questions to measure their speed.
+
+    Args:
+        experiment: what would be run.
+        kind: how much of it.
+        session: opens readers, and ledgers whose votes are not asked for again.
+
+    Raises:
+        InputError: something is wrong with the input, as when it is run.
+    """
+    quotes = quote(experiment, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
+    planned = plan(experiment, kind, session)
+    texts = filter(None, [render_plan(planned.readers), render_quotes(quotes)])
+    seconds = [one.seconds for one in planned.readers]
+    known = [one for one in seconds if one is not None]
+    return Plan(
+        "\n".join(texts) or "Nothing to ask: the experiment has no readers.", tuple(planned.notes),
+        sum(known) if len(known) == len(seconds) else None,
+    )  # fmt: skip
