@@ -52,12 +52,16 @@ HOMES = {
 check_packages()
 
 
-def __getattr__(name: str) -> Any:
+def imported(name: str) -> Any:
     """A name of the interface, imported when it is asked for."""
     for home, names in HOMES.items():
         if name in names:
             return getattr(importlib.import_module(home), name)
     raise AttributeError(f"module 'tercet' has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a type checker that sees it takes any name for one that is there
+    __getattr__ = imported
 
 
 def __dir__() -> list[str]:

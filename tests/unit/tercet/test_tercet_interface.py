@@ -39,6 +39,15 @@ def test_every_name_is_there_and_typed():
     assert (ROOT / "tercet" / "py.typed").is_file()
 
 
+def test_type_checkers_see_no_other_name():
+    """A `__getattr__` that they see would make every misspelt name an `Any`."""
+    tree = ast.parse((ROOT / "tercet" / "__init__.py").read_text(encoding="utf-8"))
+    assert "__getattr__" not in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    (checked,) = (node.body for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
+    seen = {alias.name for node in checked for alias in node.names}
+    assert seen | {"__version__"} == set(tercet.__all__)
+
+
 def test_other_names_are_refused():
     with pytest.raises(AttributeError, match="'tercet' has no attribute 'sweeps'"):
         tercet.sweeps  # noqa: B018  # the look-up is what is tested
