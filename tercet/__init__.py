@@ -2,7 +2,7 @@
 
     import tercet
 
-    run = tercet.run("my.toml")  # label, sweep and compare; or a bundled experiment such as "demo"
+    run = tercet.run("my.toml")  # label, sweep and compare
     run.advice                   # what to use, or that it cannot be told: a Polars frame
     run.tables["ladder"]         # every table of the run, by its name
     run.show()                   # the first screen of its report
@@ -20,7 +20,7 @@ from tercet.installed import check_packages
 
 if TYPE_CHECKING:
     from corpora.errors import InputError
-    from tercet.commands import compare, label, plan, run, sweep
+    from tercet.commands import compare, demo, label, plan, run, sweep
     from tercet.experiments import Experiment
     from tercet.plans import Plan
     from tercet.runs import Run, load
@@ -32,6 +32,7 @@ __all__ = [
     "Run",
     "__version__",
     "compare",
+    "demo",
     "label",
     "load",
     "plan",
@@ -43,7 +44,7 @@ __version__ = "0.1.0"
 
 HOMES = {
     "corpora.errors": ("InputError",),
-    "tercet.commands": ("compare", "label", "plan", "run", "sweep"),
+    "tercet.commands": ("compare", "demo", "label", "plan", "run", "sweep"),
     "tercet.experiments": ("Experiment",),
     "tercet.plans": ("Plan",),
     "tercet.runs": ("Run", "load"),

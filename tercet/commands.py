@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from flows.session.experiment import Experiment as Checked
     from flows.session.experiment import Kind
     from flows.session.session import Session
+    from flows.session.workspace import Workspace
     from tercet.experiments import Experiment
     from tercet.plans import Plan
     from tercet.runs import Run
 
 STORE = "runs"  # as the command line's
+ASK_AFRESH = 'ask the readers on this machine with `tercet.run("demo")`'
 
 
 def run(
@@ -94,6 +96,22 @@ def compare(
     return _execute("compare", store, progress, wanted)
 
 
+def demo(*, store: str | Path | None = None, progress: bool = True) -> Run:
+    """Run the bundled demonstration: a handbook is swept here, and the votes of its readers come from a recording.
+
+    `tercet.run("demo")` asks the readers on this machine.
+
+    Args:
+        store: as for `run`.
+        progress: as for `run`.
+    """
+    from flows.session.recording import open_recording, recording_of
+
+    experiment = changed("demo")
+    session = open_recording(recording_of("demo"), _workspace(experiment, store), ASK_AFRESH)
+    return _execute_in(session, "run", progress, experiment)
+
+
 def plan(
     experiment: str | Path | Checked, kind: Kind = "run", *, store: str | Path | None = None,
     sizes: Iterable[int] | None = None, k: Iterable[int] | None = None, budgets: Iterable[int] | None = None,
@@ -127,21 +145,30 @@ def plan(
 
 
 def _execute(kind: Kind, store: str | Path | None, progress: bool, experiment: Experiment) -> Run:
+    return _execute_in(_session(experiment, store), kind, progress, experiment)
+
+
+def _execute_in(session: Session, kind: Kind, progress: bool, experiment: Experiment) -> Run:
     from flows.run.pipeline import execute
     from flows.stages.runner import Runner
     from tercet.notebooks import progress_here
     from tercet.runs import Run
 
-    with _session(experiment, store) as session:
+    with session:
         folder = execute(experiment, kind, session, Runner(progress_here(shown=progress))).folder
     return Run(folder)
 
 
 def _session(experiment: Experiment, store: str | Path | None) -> Session:
     from flows.session.session import Session
+
+    return Session(_workspace(experiment, store))
+
+
+def _workspace(experiment: Experiment, store: str | Path | None) -> Workspace:
     from flows.session.workspace import workspace_of
 
-    return Session(workspace_of(experiment, store_of(store), experiment.folder))
+    return workspace_of(experiment, store_of(store), experiment.folder)
 
 
 def changed(

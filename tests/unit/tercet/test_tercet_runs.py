@@ -10,6 +10,7 @@ import pytest
 import tercet
 from flows.run import pipeline
 from flows.run.pipeline import execute
+from flows.session import recording
 from flows.session import session as session_module
 from flows.session.experiment import load_experiment
 from flows.session.workspace import Workspace
@@ -178,6 +179,21 @@ def test_without_pandas_the_error_names_what_is_missing(swept, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ModuleNotFoundError, match=r"pandas|pyarrow"):
         run.cells.to_pandas()
+
+
+def test_the_demonstration_takes_its_votes_from_the_recording(monkeypatch, tmp_path):
+    opened = []
+
+    def open_recording(folder, workspace, remedy):
+        opened.append((folder, workspace.root, remedy))
+        raise tercet.InputError("it was opened", "nothing more")
+
+    monkeypatch.setattr(recording, "open_recording", open_recording)
+    with pytest.raises(tercet.InputError, match="it was opened"):
+        tercet.demo(store=tmp_path)
+    ((folder, root, remedy),) = opened
+    assert (folder, root) == (recording.recording_of("demo"), tmp_path)
+    assert 'tercet.run("demo")' in remedy
 
 
 def test_a_plan_says_what_would_be_asked(swept, monkeypatch, tmp_path):
