@@ -52,17 +52,19 @@ class NotebookProgress:
         self._handle: Any = ipython_display()({"text/plain": ""}, raw=True, display_id=True)
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Advance]:
+    def stage(self, name: str, total: int, place: str = "") -> Iterator[Advance]:
         """Open a stage with a line of its own, which says how far it is."""
-        done = 0
-        self.say(f"{name}: 0 of {total}")
+        title = f"{place}: {name}" if place else name
+        done, all_known = 0, 0
+        self.say(f"{title}: 0 of {total}")
 
-        def advance(steps: int) -> None:
-            nonlocal done
-            before, done = done, done + steps
-            # A notebook keeps every update that it is sent: no more than a hundred a stage.
-            if 100 * before // total < 100 * done // total:
-                self._lines[-1] = for_terminal(f"{name}: {done} of {total}")
+        def advance(steps: int, known: int = 0) -> None:
+            nonlocal done, all_known
+            before, done, all_known = done, done + steps, all_known + known
+            # A browser need not draw more often than a hundred times a stage.
+            if 100 * before // max(total, 1) < 100 * done // max(total, 1):
+                answered = f" ({all_known} answered before)" if all_known else ""
+                self._lines[-1] = for_terminal(f"{title}: {done} of {total}{answered}")
                 self._update()
 
         yield advance

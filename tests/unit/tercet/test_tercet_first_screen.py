@@ -103,6 +103,17 @@ def test_progress_in_a_notebook_is_one_block_that_is_written_over(notebook):
     assert notebook.updates[-1].splitlines() == ["load␛[2J corpus", "label: one: 10000 of 10000"]
 
 
+def test_progress_says_what_was_answered_before(notebook):
+    with NotebookProgress().stage("label: one", 4, "stage 1 of 2") as advance:
+        advance(3, 3)
+        advance(1, 0)
+    assert notebook.updates == [
+        "stage 1 of 2: label: one: 0 of 4",
+        "stage 1 of 2: label: one: 3 of 4 (3 answered before)",
+        "stage 1 of 2: label: one: 4 of 4 (3 answered before)",
+    ]
+
+
 def test_no_progress_where_none_is_wanted(notebook):
     with progress_here(shown=False).stage("label", 3) as advance:
         advance(3)
