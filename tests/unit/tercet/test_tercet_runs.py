@@ -157,6 +157,15 @@ def test_a_table_that_is_not_there_is_named(swept):
         _ = bare.cells
 
 
+def test_a_notebook_shows_an_error_as_its_one_line(swept):
+    """IPython asks an exception for `_render_traceback_` and shows that."""
+    _, run = swept
+    with pytest.raises(tercet.InputError) as refused:
+        _ = run.tables["cell"]
+    (line,) = refused.value._render_traceback_()
+    assert line == f"NoTableError: {refused.value}"
+
+
 def test_a_damaged_table_is_refused_when_it_is_used(swept, tmp_path):
     _, run = swept
     copy = tmp_path / run.folder.name
