@@ -113,7 +113,7 @@ def test_settings_take_the_place_of_the_experiments(swept, monkeypatch, tmp_path
     assert [(reader["threads"], reader["n_batch"]) for reader in config["readers"]] == [(3, 64)]
     assert "max_cost" not in config
     assert changed.manifest["kind"] == "sweep"
-    with pytest.raises(tercet.InputError, match="threads = 0"):
+    with pytest.raises(tercet.InputError, match=r"readers\.0\.threads"):
         tercet.run(folder / "my.toml", threads=0)
 
 
