@@ -115,11 +115,11 @@ def demo(*, store: str | Path | None = None, progress: bool = True) -> Run:
 def plan(
     experiment: str | Path | Checked, kind: Kind = "run", *, store: str | Path | None = None,
     sizes: Iterable[int] | None = None, k: Iterable[int] | None = None, budgets: Iterable[int] | None = None,
-    until_told: bool = False, threads: int | None = None, n_batch: int | None = None,
+    until_told: bool = False, threads: int | None = None, n_batch: int | None = None, measure: bool = False,
 ) -> Plan:  # fmt: skip
     """What a run would ask, how long it would take and what it would cost. Arguments as for `run`.
 
-    Nothing is sent to a provider. Local readers are asked a few questions, to measure their speed.
+    Nothing is sent to a provider. The time is worked out from the speed at which local readers last answered.
 
     Args:
         experiment: as for `run`.
@@ -131,6 +131,7 @@ def plan(
         until_told: as for `run`.
         threads: as for `run`.
         n_batch: as for `run`.
+        measure: ask local readers a few questions, to measure their speed anew.
 
     Raises:
         InputError: as for `run`.
@@ -140,8 +141,8 @@ def plan(
     wanted = changed(
         experiment, sizes=sizes, k=k, budgets=budgets, until_told=until_told, threads=threads, n_batch=n_batch
     )
-    with _session(wanted, store) as session:
-        return make_plan(wanted, kind, session)
+    with _session(wanted, store, reads_again=measure) as session:
+        return make_plan(wanted, kind, session, measures=measure)
 
 
 def _execute(kind: Kind, store: str | Path | None, progress: bool, experiment: Experiment) -> Run:
@@ -159,10 +160,11 @@ def _execute_in(session: Session, kind: Kind, progress: bool, experiment: Experi
     return Run(folder)
 
 
-def _session(experiment: Experiment, store: str | Path | None) -> Session:
+def _session(experiment: Experiment, store: str | Path | None, *, reads_again: bool = False) -> Session:
     from flows.session.session import Session
+    from labeling.engine.local_readers import LocalReaders
 
-    return Session(_workspace(experiment, store))
+    return Session(_workspace(experiment, store), LocalReaders(reads_again=reads_again))
 
 
 def _workspace(experiment: Experiment, store: str | Path | None) -> Workspace:

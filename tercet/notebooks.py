@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flows.stages.progress import Advance, Bars, Progress, Quiet
+from flows.stages.progress import Advance, Bars, Pace, Progress, Quiet
 from results.report.visible import for_terminal
 
 
@@ -55,16 +55,15 @@ class NotebookProgress:
     def stage(self, name: str, total: int, place: str = "") -> Iterator[Advance]:
         """Open a stage with a line of its own, which says how far it is."""
         title = f"{place}: {name}" if place else name
-        done, all_known = 0, 0
-        self.say(f"{title}: 0 of {total}")
+        pace = Pace(total)
+        self.say(f"{title}: {pace.line}")
 
         def advance(steps: int, known: int = 0) -> None:
-            nonlocal done, all_known
-            before, done, all_known = done, done + steps, all_known + known
+            before = pace.done
+            pace.advance(steps, known)
             # A browser need not draw more often than a hundred times a stage.
-            if 100 * before // max(total, 1) < 100 * done // max(total, 1):
-                answered = f" ({all_known} answered before)" if all_known else ""
-                self._lines[-1] = for_terminal(f"{title}: {done} of {total}{answered}")
+            if 100 * before // max(total, 1) < 100 * pace.done // max(total, 1):
+                self._lines[-1] = for_terminal(f"{title}: {pace.line}")
                 self._update()
 
         yield advance

@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from flows.planning.plan import plan, render_plan
-from flows.planning.quote import quote, render_quotes
+from flows.planning.plan import plan
+from flows.planning.plan_text import render_plan
+from flows.planning.quote import quote
 from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
 from results.report.visible import visible
@@ -16,8 +17,8 @@ class Plan(NamedTuple):
     """The plan of a run.
 
     Attributes:
-        text: what each reader would be asked, with time and money, as `tercet plan` prints it.
-        notes: what is left out of the corpora, and what the embedders cannot read; one line each.
+        text: what each reader would be asked, with time and money, as `tercet plan` prints it; the total first.
+        notes: what is left out of the corpora, and what the embedders cannot read; one line each, also in the text.
         seconds: time that local readers would take to answer what they have not answered yet; None if it is not known.
     """
 
@@ -26,29 +27,27 @@ class Plan(NamedTuple):
     seconds: float | None
 
     def __str__(self) -> str:
-        return "\n".join([self.text, *self.notes])
+        return self.text
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(visible(str(self)))}</pre>"
 
 
-def make_plan(experiment: Experiment, kind: Kind, session: Session) -> Plan:
-    """Plan a run; sends nothing, and asks local readers a few questions to measure their speed.
+def make_plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool) -> Plan:
+    """Plan a run; sends nothing.
 
     Args:
         experiment: what would be run.
         kind: how much of it.
         session: opens readers, and ledgers whose votes are not asked for again.
+        measures: whether local readers are asked a few questions, to measure their speed anew.
 
     Raises:
         InputError: something is wrong with the input, as when it is run.
     """
     quotes = quote(experiment, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
-    planned = plan(experiment, kind, session)
-    texts = filter(None, [render_plan(planned.readers), render_quotes(quotes)])
+    planned = plan(experiment, kind, session, measures=measures)
     seconds = [one.seconds for one in planned.readers]
     known = [one for one in seconds if one is not None]
-    return Plan(
-        "\n".join(texts) or "Nothing to ask: the experiment has no readers.", tuple(planned.notes),
-        sum(known) if len(known) == len(seconds) else None,
-    )  # fmt: skip
+    text = render_plan(planned, quotes, session.prices)
+    return Plan(text, tuple(planned.notes), sum(known) if len(known) == len(seconds) else None)

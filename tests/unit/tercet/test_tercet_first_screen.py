@@ -100,18 +100,18 @@ def test_progress_in_a_notebook_is_one_block_that_is_written_over(notebook):
             advance(1)
     assert len(notebook.values) == 1
     assert len(notebook.updates) == 102
-    assert notebook.updates[-1].splitlines() == ["load␛[2J corpus", "label: one: 10000 of 10000"]
+    assert notebook.updates[-1].splitlines() == ["load␛[2J corpus", notebook.updates[-1].splitlines()[1]]
+    assert notebook.updates[-1].splitlines()[1].startswith("label: one: 10000 of 10000")
 
 
 def test_progress_says_what_was_answered_before(notebook):
     with NotebookProgress().stage("label: one", 4, "stage 1 of 2") as advance:
         advance(3, 3)
         advance(1, 0)
-    assert notebook.updates == [
-        "stage 1 of 2: label: one: 0 of 4",
-        "stage 1 of 2: label: one: 3 of 4 (3 answered before)",
-        "stage 1 of 2: label: one: 4 of 4 (3 answered before)",
-    ]
+    begun, known, ended = notebook.updates
+    assert begun == "stage 1 of 2: label: one: 0 of 4"
+    assert known == "stage 1 of 2: label: one: 3 of 4 (3 answered before)"
+    assert ended.startswith("stage 1 of 2: label: one: 4 of 4 (3 answered before), ")
 
 
 def test_no_progress_where_none_is_wanted(notebook):
