@@ -23,9 +23,10 @@ ASK_AFRESH = 'ask the readers on this machine with `tercet.run("demo")`'
 
 
 def run(
-    experiment: str | Path | Checked, *, store: str | Path | None = None, max_cost: float | None = None,
-    sizes: Iterable[int] | None = None, k: Iterable[int] | None = None, budgets: Iterable[int] | None = None,
-    until_told: bool = False, threads: int | None = None, n_batch: int | None = None, progress: bool = True,
+    experiment: str | Path | Checked, *, store: str | Path | None = None, data: str | Path | None = None,
+    max_cost: float | None = None, sizes: Iterable[int] | None = None, k: Iterable[int] | None = None,
+    budgets: Iterable[int] | None = None, until_told: bool = False, threads: int | None = None,
+    n_batch: int | None = None, progress: bool = True,
 ) -> Run:  # fmt: skip
     """Run a whole experiment: label, sweep and compare.
 
@@ -36,6 +37,7 @@ def run(
         experiment: a TOML file, the name of a bundled experiment such as `demo`, or an `Experiment`.
         store: folder for runs, votes and caches, or an address such as s3://bucket/runs; by default `$TERCET_STORE`, or
             `runs` in the current folder.
+        data: folder of your own copies of published corpora; by default `$TERCET_DATA`, or the fetched ones.
         max_cost: US dollars that this run may spend on remote readers.
         sizes: chunk sizes, in place of the experiment's.
         k: how many chunks the reader sees, in place of the experiment's.
@@ -48,31 +50,34 @@ def run(
     Raises:
         InputError: something is wrong with the input, in one line.
     """
-    return _execute("run", store, progress, changed(
+    wanted = changed(
         experiment, max_cost=max_cost, sizes=sizes, k=k, budgets=budgets, until_told=until_told, threads=threads,
         n_batch=n_batch,
-    ))  # fmt: skip
+    )  # fmt: skip
+    return _execute("run", wanted, _workspace(wanted, store, data), progress=progress)
 
 
 def sweep(
-    experiment: str | Path | Checked, *, store: str | Path | None = None, max_cost: float | None = None,
-    sizes: Iterable[int] | None = None, k: Iterable[int] | None = None, budgets: Iterable[int] | None = None,
-    until_told: bool = False, threads: int | None = None, n_batch: int | None = None, progress: bool = True,
+    experiment: str | Path | Checked, *, store: str | Path | None = None, data: str | Path | None = None,
+    max_cost: float | None = None, sizes: Iterable[int] | None = None, k: Iterable[int] | None = None,
+    budgets: Iterable[int] | None = None, until_told: bool = False, threads: int | None = None,
+    n_batch: int | None = None, progress: bool = True,
 ) -> Run:  # fmt: skip
     """Score every chunk size against the gold sets; missing votes are asked for first. Arguments as for `run`.
 
     Raises:
         InputError: as for `run`.
     """
-    return _execute("sweep", store, progress, changed(
+    wanted = changed(
         experiment, max_cost=max_cost, sizes=sizes, k=k, budgets=budgets, until_told=until_told, threads=threads,
         n_batch=n_batch,
-    ))  # fmt: skip
+    )  # fmt: skip
+    return _execute("sweep", wanted, _workspace(wanted, store, data), progress=progress)
 
 
 def label(
-    experiment: str | Path | Checked, *, store: str | Path | None = None, max_cost: float | None = None,
-    threads: int | None = None, n_batch: int | None = None, progress: bool = True,
+    experiment: str | Path | Checked, *, store: str | Path | None = None, data: str | Path | None = None,
+    max_cost: float | None = None, threads: int | None = None, n_batch: int | None = None, progress: bool = True,
 ) -> Run:  # fmt: skip
     """Ask every reader three times and build the gold sets. Arguments as for `run`.
 
@@ -80,12 +85,12 @@ def label(
         InputError: as for `run`; also if the experiment has no reader.
     """
     wanted = changed(experiment, max_cost=max_cost, threads=threads, n_batch=n_batch)
-    return _execute("label", store, progress, wanted)
+    return _execute("label", wanted, _workspace(wanted, store, data), progress=progress)
 
 
 def compare(
-    experiment: str | Path | Checked, *, store: str | Path | None = None, max_cost: float | None = None,
-    threads: int | None = None, n_batch: int | None = None, progress: bool = True,
+    experiment: str | Path | Checked, *, store: str | Path | None = None, data: str | Path | None = None,
+    max_cost: float | None = None, threads: int | None = None, n_batch: int | None = None, progress: bool = True,
 ) -> Run:  # fmt: skip
     """Compare the readers of an experiment on the same questions. Arguments as for `run`.
 
@@ -93,7 +98,7 @@ def compare(
         InputError: as for `run`; also if the experiment has fewer than two readers.
     """
     wanted = changed(experiment, max_cost=max_cost, threads=threads, n_batch=n_batch)
-    return _execute("compare", store, progress, wanted)
+    return _execute("compare", wanted, _workspace(wanted, store, data), progress=progress)
 
 
 def demo(*, store: str | Path | None = None, progress: bool = True) -> Run:
@@ -109,11 +114,12 @@ def demo(*, store: str | Path | None = None, progress: bool = True) -> Run:
 
     experiment = changed("demo")
     session = open_recording(recording_of("demo"), _workspace(experiment, store), ASK_AFRESH)
-    return _execute_in(session, "run", progress, experiment)
+    return _execute_in(session, "run", experiment, progress=progress)
 
 
 def plan(
     experiment: str | Path | Checked, kind: Kind = "run", *, store: str | Path | None = None,
+    data: str | Path | None = None,
     sizes: Iterable[int] | None = None, k: Iterable[int] | None = None, budgets: Iterable[int] | None = None,
     until_told: bool = False, threads: int | None = None, n_batch: int | None = None, measure: bool = False,
 ) -> Plan:  # fmt: skip
@@ -125,6 +131,7 @@ def plan(
         experiment: as for `run`.
         kind: the function to plan: `run`, `label`, `sweep` or `compare`.
         store: as for `run`.
+        data: as for `run`.
         sizes: as for `run`.
         k: as for `run`.
         budgets: as for `run`.
@@ -141,15 +148,15 @@ def plan(
     wanted = changed(
         experiment, sizes=sizes, k=k, budgets=budgets, until_told=until_told, threads=threads, n_batch=n_batch
     )
-    with _session(wanted, store, reads_again=measure) as session:
+    with _session(_workspace(wanted, store, data), reads_again=measure) as session:
         return make_plan(wanted, kind, session, measures=measure)
 
 
-def _execute(kind: Kind, store: str | Path | None, progress: bool, experiment: Experiment) -> Run:
-    return _execute_in(_session(experiment, store), kind, progress, experiment)
+def _execute(kind: Kind, experiment: Experiment, workspace: Workspace, *, progress: bool) -> Run:
+    return _execute_in(_session(workspace), kind, experiment, progress=progress)
 
 
-def _execute_in(session: Session, kind: Kind, progress: bool, experiment: Experiment) -> Run:
+def _execute_in(session: Session, kind: Kind, experiment: Experiment, *, progress: bool) -> Run:
     from flows.run.pipeline import execute
     from flows.stages.runner import Runner
     from tercet.notebooks import progress_here
@@ -160,17 +167,17 @@ def _execute_in(session: Session, kind: Kind, progress: bool, experiment: Experi
     return Run(folder)
 
 
-def _session(experiment: Experiment, store: str | Path | None, *, reads_again: bool = False) -> Session:
+def _session(workspace: Workspace, *, reads_again: bool = False) -> Session:
     from flows.session.session import Session
     from labeling.engine.local_readers import LocalReaders
 
-    return Session(_workspace(experiment, store), LocalReaders(reads_again=reads_again))
+    return Session(workspace, LocalReaders(reads_again=reads_again))
 
 
-def _workspace(experiment: Experiment, store: str | Path | None) -> Workspace:
+def _workspace(experiment: Experiment, store: str | Path | None, data: str | Path | None = None) -> Workspace:
     from flows.session.workspace import workspace_of
 
-    return workspace_of(experiment, store_of(store), experiment.folder)
+    return workspace_of(experiment, store_of(store), experiment.folder, Path(data).expanduser() if data else None)
 
 
 def changed(

@@ -190,6 +190,23 @@ def test_without_pandas_the_error_names_what_is_missing(swept, monkeypatch):
         run.cells.to_pandas()
 
 
+def test_files_are_where_the_call_says(swept, monkeypatch, tmp_path):
+    opened = []
+
+    def open_session(workspace, _):
+        opened.append(workspace)
+        raise tercet.InputError("it was opened", "nothing more")
+
+    monkeypatch.setattr(session_module, "Session", open_session)
+    folder, _ = swept
+    calls = (tercet.run, tercet.sweep, tercet.label, tercet.compare, tercet.plan)
+    for call in calls:
+        with pytest.raises(tercet.InputError, match="it was opened"):
+            call(folder / "my.toml", store=tmp_path / "store", data=str(tmp_path / "mine"))
+    assert {(one.root, one.base, one.data) for one in opened} == {(tmp_path / "store", folder, tmp_path / "mine")}
+    assert len(opened) == len(calls)
+
+
 def test_the_demonstration_takes_its_votes_from_the_recording(monkeypatch, tmp_path):
     opened = []
 
