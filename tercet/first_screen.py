@@ -11,14 +11,14 @@ from markupsafe import Markup
 from corpora.storage import StorePath
 from results.advice.summary import Answer, Summary
 from results.report.text.literal import literal
-from results.report.visible import visible
+from results.report.visible import for_terminal, visible
 
 CARD = Markup('<div style="border-left:3px solid;padding-left:.7em;margin:.7em 0"><b>{}</b><br>{}</div>')
 LINK = Markup('<a href="{}" target="_blank">{}</a>')
 
 
 def text_screen(title: str, summary: Summary, where: StorePath) -> str:
-    """Lines for a terminal, which the caller makes safe.
+    """Lines for a terminal, in which no text acts.
 
     Args:
         title: of the run.
@@ -27,7 +27,7 @@ def text_screen(title: str, summary: Summary, where: StorePath) -> str:
     """
     answers = [f"{one.question} {one.sentence}" for one in summary.answers]
     distrust = [f"Distrust: {one}" for one in summary.distrust]
-    return "\n".join([f"{title}: {summary.facts}", *answers, *distrust, f"Report: {where}"])
+    return for_terminal("\n".join([f"{title}: {summary.facts}", *answers, *distrust, f"Report: {where}"]))
 
 
 def markdown_screen(title: str, summary: Summary, where: StorePath) -> str:

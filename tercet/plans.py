@@ -10,7 +10,7 @@ from flows.planning.plan_text import render_plan
 from flows.planning.quote import quote
 from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
-from results.report.visible import visible
+from results.report.visible import for_terminal, visible
 
 
 class Plan(NamedTuple):
@@ -26,11 +26,11 @@ class Plan(NamedTuple):
     notes: tuple[str, ...]
     seconds: float | None
 
-    def __str__(self) -> str:
-        return self.text
+    def __repr__(self) -> str:
+        return for_terminal(self.text)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(visible(str(self)))}</pre>"
+        return f"<pre>{escape(visible(self.text))}</pre>"
 
 
 def make_plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool) -> Plan:
@@ -50,4 +50,4 @@ def make_plan(experiment: Experiment, kind: Kind, session: Session, *, measures:
     seconds = [one.seconds for one in planned.readers]
     known = [one for one in seconds if one is not None]
     text = render_plan(planned, quotes, session.prices)
-    return Plan(text, tuple(planned.notes), sum(known) if len(known) == len(seconds) else None)
+    return Plan(text, tuple(planned.notes), float(sum(known)) if len(known) == len(seconds) else None)

@@ -42,7 +42,9 @@ def test_markdown_is_literal():
 
 
 def test_text_has_a_line_for_each_answer():
-    lines = text_screen("mine (run)", SUMMARY, REPORT).splitlines()
+    text = text_screen("mine (run)", SUMMARY, REPORT)
+    assert "\u202e" not in text
+    lines = text.splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("mine (run): ")
     assert lines[-1] == f"Report: {REPORT}"
