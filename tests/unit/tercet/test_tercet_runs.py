@@ -9,12 +9,10 @@ import pytest
 
 import tercet
 from flows.run import pipeline
-from flows.run.pipeline import execute
 from flows.session import recording
 from flows.session import session as session_module
 from flows.session.experiment import load_experiment
-from flows.session.workspace import Workspace
-from flows.stages.runner import Runner
+from results.store.run_folder import RunFolder
 from tests.conftest import ROOT
 from tests.doubles.scripted import scripted_session
 
@@ -71,9 +69,11 @@ def swept(tmp_path_factory):
 def test_a_run_is_the_one_of_the_command_line(swept, monkeypatch):
     folder, run = swept
     opened = scripted(monkeypatch)
-    with session_module.Session(Workspace(folder / "runs", folder), None) as session:
-        outcome = execute(load_experiment(folder / "my.toml"), "run", session, Runner())
-    assert outcome.folder == run.folder
+    config = load_experiment(folder / "my.toml").model_dump(mode="json", exclude={"max_cost"})
+    inputs = run.manifest["corpus"]["inputs"]
+    assert RunFolder(folder / "runs", "scripted-run", config, inputs).path == run.folder
+    labeled = tercet.label(folder / "my.toml", store=folder / "runs", progress=False)
+    assert labeled.gold.equals(run.gold)
     assert [readers.asked for readers in opened] == [[]]
 
 
