@@ -25,6 +25,10 @@ class InputError(Exception):
         end = f"; {remedy}" if remedy else ""
         super().__init__(" ".join(f"{found}: expected {expected}{end}.".split()))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback: the mistake is in the input, not in the code."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class RowError(InputError):
     """A bad row of an input file, located by file, row (counted from 1, or an id) and field."""
