@@ -46,7 +46,7 @@ def answer_scores(accuracy: float, n: int) -> dict[str, Any]:
         row[f"{questions}_n"] = n
         for score in SCORES:
             row |= around(f"{questions}_{score}", accuracy * (0.97 if score != "accuracy" else 1))
-    return row | {"n_failed": 0, "fragile": 0.02}
+    return row | {"n_failed": 0, "n_too_long": 0, "fragile": 0.02}
 
 
 def make_corpus(n_questions: int = 12, text: str | None = None) -> Corpus:
@@ -102,7 +102,7 @@ def make_run(
         add_reader(rows, reader, corpus)
     add_hits(rows, settings, corpus)
     tables = {name: pl.DataFrame(of, infer_schema_length=None) for name, of in rows.items() if of}
-    tables["cells"] = mark_pareto(tables["cells"])
+    tables["cells"] = mark_within(mark_pareto(tables["cells"]))
     tables["questions"] = corpus.questions
     return Made(make_manifest(readers, tables), tables, corpus)
 
@@ -161,7 +161,14 @@ def add_cell(rows, reader, where, corpus, rng):
         for name, count in parts.items():
             row |= {f"{name}_loss": count / n, f"{name}_loss_low": count / n - 0.05}
             row |= {f"{name}_loss_high": count / n + 0.05}
-        row |= {"closed_book": 0.42, "random": 0.38, "document": 0.96, "oracle_chunk": 0.93, "n_harmed": 1}
+        row |= {
+            "closed_book": 0.42,
+            "random": 0.38,
+            "document": 0.96,
+            "oracle_chunk": 0.93,
+            "n_harmed": 1,
+            "n_failed": 0,
+        }
         rows["ladder"].append(row | around("recovered", 0.6) | around("harm", 1 / n))
     for label in LABELS:
         rows["classes"].append(
@@ -220,6 +227,15 @@ def mark_pareto(cells):
     return cells.with_columns(is_pareto=pl.Series(keep))
 
 
+def mark_within(cells):
+    """The best cell of each reader, and of each reader and cut, is the one that is shown to be within the margin."""
+    best = pl.col("gold_accuracy") == pl.col("gold_accuracy").max()
+    return cells.with_columns(
+        p_within=pl.when(best.over("reader")).then(0.01).otherwise(0.6),
+        p_within_cut=pl.when(best.over("reader", "cut", "amount")).then(0.01).otherwise(0.6),
+    )
+
+
 def make_manifest(readers, tables):
     """The manifest of the run, with a recommendation and a verdict for every reader and cut."""
     verdicts, recommendations = [], []
@@ -236,7 +252,8 @@ def make_manifest(readers, tables):
             tables["cells"].filter(pl.col("reader") == reader).sort("gold_accuracy", descending=True).row(0, named=True)
         )
         recommendations.append(
-            {"reader": reader, "cut": cut_of(best).name, "setting": best["setting"],
+            {"reader": reader, "cut": cut_of(best).name, "setting": best["setting"], "n_gold": 10, "n_more": None,
+             "best": f"{best['setting']} at {cut_of(best).name}",
              "line": f"{reader}: use {best['setting']}, the cheapest within 0.02 of the best."}
         )  # fmt: skip
     return {
