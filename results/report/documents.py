@@ -8,13 +8,13 @@ from typing import Any
 import polars as pl
 
 from results.report.model import Block, Heading, Kind
+from results.report.plots.coverage_plots import plot_coverage, plot_vote_curves
 from results.report.plots.interaction_plots import plot_interactions
 from results.report.plots.ladder_plots import plot_ladder
 from results.report.plots.pareto_plots import plot_pareto
-from results.report.plots.plot import Plot, described, plot_risk_coverage, plot_vote_curves
+from results.report.plots.plot import Plot
 from results.report.plots.sweep_plots import plot_accuracy, plot_retrieval
 from results.report.sections.corpus import LEFT_OUT_FILE, left_out_blocks, left_out_frames
-from results.report.sections.curves import CURVES_PLOT, RISK_PLOT
 from results.report.sections.readers import EXCLUDED_FILE
 from results.report.sections.source import labeler_marks, mark_tables, marked
 from results.report.text.markdown import write_document
@@ -45,7 +45,7 @@ def draw_plots(tables: Tables) -> list[Plot]:
     shown = {name: frame for name, frame in mark_tables(tables, marks).items() if not frame.is_empty()}
     plots = []
     if "cells" in shown:
-        plots += plot_accuracy(shown["cells"])
+        plots += plot_accuracy(shown["cells"], shown.get("baselines"))
     if "ladder" in shown:
         plots += plot_ladder(shown["ladder"])
     if "cells" in shown:
@@ -59,16 +59,12 @@ def draw_plots(tables: Tables) -> list[Plot]:
 
 
 def _labeler_plots(tables: Tables, marks: Mapping[str, str]) -> list[Plot]:
+    found = {name: tables[name] for name in ("risk_coverage", "vote_curves") if name in tables and len(tables[name])}
     plots = []
-    if "risk_coverage" in tables and not tables["risk_coverage"].is_empty():
-        svg = plot_risk_coverage(tables["risk_coverage"], tables["labelers"], marks)
-        text = "A line for each reader, over the share kept, the surest first. Horizontal rule: the majority label."
-        plots.append(described(RISK_PLOT, "Accuracy of what is kept, by coverage", text, svg))
-    if "vote_curves" in tables and not tables["vote_curves"].is_empty():
-        svg = plot_vote_curves(tables["vote_curves"], marks)
-        title = "Unanimous coverage and accuracy over temperature, top_p and min_p"
-        text = "Lines with bands for each reader; a point marks its own sampling."
-        plots.append(described(CURVES_PLOT, title, text, svg))
+    if "risk_coverage" in found:
+        plots += plot_coverage(found["risk_coverage"], found.get("vote_curves"), tables["labelers"], marks)
+    if "vote_curves" in found:
+        plots += plot_vote_curves(found["vote_curves"], marks)
     return plots
 
 

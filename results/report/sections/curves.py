@@ -9,10 +9,10 @@ import polars as pl
 
 from results.advice.wording import percent
 from results.report.model import Block, Definitions, Estimate, Heading, PlotRef, Section, Sentences, Table
+from results.report.plots.coverage_plots import CURVES_PLOT, RISK_PLOT
 from results.report.sections.source import Source
 from results.report.values import estimate, make_table
 
-RISK_PLOT, CURVES_PLOT = "risk_coverage.svg", "vote_curves.svg"
 TEMPERATURE = "temperature"
 NEAR = 0.02  # shares that differ by less are the same share
 

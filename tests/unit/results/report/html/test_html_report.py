@@ -9,7 +9,9 @@ from results.advice.examples import pick_examples
 from results.report.documents import draw_plots, render_documents
 from results.report.html.blocks import Limits, Shelf, inlined
 from results.report.html.page import MOST_BYTES, render_html
+from results.report.plots.pareto_plots import plot_pareto
 from results.report.plots.plot import described
+from results.report.plots.sweep_plots import plot_accuracy
 from results.report.sections.build import build_report
 from tests.doubles.read_back import Page
 
@@ -122,6 +124,10 @@ def test_a_reader_without_a_gold_set_has_its_rows(small_run):
         is_pareto=pl.when(is_it).then(None).otherwise("is_pareto"),
     )
     tables = small_run.tables | {"cells": cells}
+    (pareto,) = plot_pareto(cells, None)
+    assert ">large<" in pareto.svg
+    assert ">small<" not in pareto.svg
+    assert [plot.file for plot in plot_accuracy(cells)] == ["accuracy_by_size_2.svg"]
     page = Page(render_html(small_run.manifest | {"recommendations": [], "verdicts": []}, tables, []))
     (rows,) = [rows for caption, rows in page.tables.items() if caption.startswith("small: every cell")]
     assert [row[2] for row in rows[3:]] == ["—"] * 18
@@ -137,11 +143,13 @@ def test_every_plot_lies_beside_the_report(small_run, small_tables, small_plots)
     assert len(small_plots) == len({plot.file for plot in small_plots})
 
 
-def test_a_large_run_fits_and_shows_all_of_its_plots(large_run):
+def test_a_large_run_fits_and_shows_or_names_each_of_its_plots(large_run):
     plots = draw_plots(large_run.tables)
     html = render_html(large_run.manifest, large_run.tables, plots)
     assert len(html.encode()) < MOST_BYTES
-    assert html.count("<svg ") == len(plots)
+    for plot in plots:
+        assert plot.svg[-2000:-1000] in html or plot.file in html
+    assert html.count("<svg ") > len(plots) / 2
     Page(html)
 
 
@@ -153,9 +161,9 @@ def test_what_a_page_leaves_out_it_counts(large_run):
 
 
 def test_plots_beyond_the_budget_are_named(small_plots):
-    plots = [plot for plot in small_plots if plot.file.startswith("ladder_1_")]
+    plots = [plot for plot in small_plots if plot.file.startswith("ladder_")]
     shelf = Shelf(plots, Limits(plot_bytes=len(plots[0].svg) + 10))
-    figures = shelf.take("ladder_1_")
+    figures = shelf.take("ladder_")
     assert len(figures.plots) == 1
     assert list(figures.left_out) == [plot.file for plot in plots[1:]]
     assert shelf.take("pareto") is None
