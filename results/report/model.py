@@ -108,14 +108,16 @@ class PlotRef(NamedTuple):
     """The plots whose file names start with `prefix`; nothing where none was drawn.
 
     Attributes:
-        prefix: as in `accuracy_by_size_1_`, or a whole file name.
+        prefix: as in `accuracy_by_size`; a digit at its end is the end of a number.
         alt: what they show, for those who cannot see them.
         most: only the first of them; None for all.
+        file: the one that is drawn for certain; a Markdown report is written without drawing any, and shows this one.
     """
 
     prefix: str
     alt: str
     most: int | None = None
+    file: str = ""
 
 
 class Examples(NamedTuple):

@@ -48,7 +48,7 @@ def count(value: float | None) -> str:
     """A count, or an expected count with one decimal, or a dash for what is unknown."""
     if value is None:
         return UNKNOWN
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def p_value(value: float | None) -> str:

@@ -24,12 +24,12 @@ def curve_section(source: Source) -> Section:
     if told:
         blocks.append(Sentences(told, is_list=True))
     if source.has("risk_coverage"):
-        blocks += [PlotRef(RISK_PLOT, "Accuracy of what is kept, by coverage"), _both(source)]
+        blocks += [PlotRef(RISK_PLOT, "Accuracy of what is kept, by coverage", file=RISK_PLOT), _both(source)]
     blocks += [Heading("What unanimity is worth"), Sentences((LAW,))]
     blocks += [_law(source.tables["unanimity"]), _gains(source.tables["unanimity"]), TERMS]
     if source.has("vote_curves"):
         alt = "Unanimous coverage and accuracy over temperature, top_p and min_p"
-        blocks += [PlotRef(CURVES_PLOT, alt), _sampling(source.tables["vote_curves"])]
+        blocks += [PlotRef(CURVES_PLOT, alt, file=CURVES_PLOT), _sampling(source.tables["vote_curves"])]
     return Section("curves", "Keeping the surest: accuracy by coverage", tuple(blocks))
 
 

@@ -146,7 +146,8 @@ def _worth(source: Source, reader: str) -> str:
     ladder = source.tables.get("ladder", pl.DataFrame())
     expected = ladder.filter(pl.col("reader") == reader, pl.col("questions") == "gold") if len(ladder) else ladder
     on_average = f", {expected['n'][0]:.1f} on average over all draws" if len(expected) else ""
-    return f"{on_average}; scores weigh all of them by how likely they are kept, and the weights are worth {worth:.0f}"
+    weights = "scores count each question with the probability that it is kept, and these weights are worth"
+    return f"{on_average}; {weights} {counted(worth, 'equal one')}"
 
 
 def gold_section(source: Source) -> Section:

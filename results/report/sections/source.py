@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from results.report.values import Tables
-from results.settings import Spoken, cell_of, cut_of, spoken_in
+from results.settings import Cell, Setting, Spoken, cell_of, cut_of, names_in, spoken_in
 from retrieval.context import Cut
 
 NOT_QUALIFIED, AT_CHANCE = "†", "‡"
@@ -23,14 +23,14 @@ class Source(NamedTuple):
         tables: the frames that are not empty, each reader's name followed by its mark.
         marks: the sign after the name of each reader that is not qualified.
         spoken: how settings are said.
-        settings: how each setting is said, by its name in tables and in the manifest.
+        settings: each setting by its name in tables and in the manifest.
     """
 
     manifest: Mapping[str, Any]
     tables: Tables
     marks: Mapping[str, str]
     spoken: Spoken
-    settings: Mapping[str, str]
+    settings: Mapping[str, Setting]
 
     def has(self, *names: str) -> bool:
         """Whether all these tables are there and hold something."""
@@ -38,11 +38,17 @@ class Source(NamedTuple):
 
     def setting(self, name: str | None) -> str | None:
         """A setting as people say it; its name where no table holds it."""
-        return None if name is None else self.settings.get(name, name)
+        found = None if name is None else self.settings.get(name)
+        return name if found is None else self.spoken.setting(found)
 
     def cell(self, row: Mapping[str, Any]) -> str:
         """The cell of a table's row, as in `64-token chunks, 256 tokens read`."""
         return self.spoken.cell(cell_of(row))
+
+    def cell_at(self, setting: str | None, cut: Cut) -> str | None:
+        """The cell of a setting, by its name, and a cut."""
+        found = None if setting is None else self.settings.get(setting)
+        return setting if found is None else self.spoken.cell(Cell(None, found, cut))
 
     def reader(self, name: str) -> str:
         """A reader's name with its mark."""
@@ -57,7 +63,8 @@ def source_of(manifest: Mapping[str, Any], tables: Tables) -> Source:
     if of_settings is None:
         return Source(manifest, shown, marks, Spoken(), {})
     spoken = spoken_in(of_settings)
-    return Source(manifest, shown, marks, spoken, spoken.names(of_settings))
+    settings = {name: setting for setting, name in names_in(of_settings).items()}
+    return Source(manifest, shown, marks, spoken, settings)
 
 
 def read_of(row: Mapping[str, Any]) -> str:

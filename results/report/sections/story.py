@@ -27,18 +27,21 @@ LOSSES = ("reader_loss", "chunking_loss", "retrieval_loss")
 def verdict_section(source: Source) -> Section:
     """One picture, one matrix of advice, and what the advice is based on."""
     is_read = source.has("cells")
-    picture = (
-        PlotRef("accuracy_by_size", "Accuracy on the gold set by chunk size, with intervals", most=2)
-        if is_read
-        else PlotRef("retrieval_by_size", "Retrieval scores by chunk size", most=2)
-    )
-    blocks: list[Block] = [picture]
+    blocks: list[Block] = [_accuracy(source) if is_read else PlotRef("retrieval_by_size", "Retrieval by size", most=2)]
     matrix = _matrix(source)
     blocks += [matrix] if matrix else []
     blocks += [Sentences(lines) for lines in (tuple(_different_sizes(source)),) if lines]
     if is_read:
         blocks.append(Sentences(gold_sentences(source), is_list=True))
     return Section("verdict", "Which chunk size?", tuple(blocks), is_folded=False)
+
+
+def _accuracy(source: Source) -> PlotRef:
+    """The picture that answers the question; a single one where nothing but the size varies."""
+    is_known = source.tables["cells"]["gold_accuracy"].null_count() < len(source.tables["cells"])
+    is_one = set(source.spoken.varying) <= {"size"} and is_known
+    file = "accuracy_by_size.svg" if is_one else ""
+    return PlotRef("accuracy_by_size", "Accuracy on the gold set by chunk size, with intervals", most=2, file=file)
 
 
 def _matrix(source: Source) -> Table | None:
@@ -120,7 +123,8 @@ def ladder_section(source: Source) -> Section:
         "the chunking (the best chunks of the gold document do worse than the whole document) and by the retrieval "
         "(what was retrieved does worse than the best chunks). A part is negative where less text helps."
     )
-    blocks = (Sentences(tuple(lines), is_list=True), *plots, Sentences((text,)))
+    is_split = source.tables["ladder"]["n_chunking"].null_count() < len(source.tables["ladder"])
+    blocks = (Sentences(tuple(lines), is_list=True), *plots, *([Sentences((text,))] if is_split else []))
     return Section("ladder", "Where answers are lost", blocks, is_folded=False)
 
 

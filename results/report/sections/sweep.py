@@ -11,7 +11,7 @@ from results.advice.advice import recommended_cells
 from results.evidence.span_metrics import SPAN_SCORES
 from results.report.model import Block, Cell, Definitions, Kind, PlotRef, Section, Sentences, Table
 from results.report.plots.pareto_plots import LEVELS, frontier
-from results.report.sections.source import Source, read_of, said_briefly
+from results.report.sections.source import Source, read_of
 from results.report.values import as_code, count, estimate, make_table
 from results.settings import cell_of, cut_of, setting_of
 from retrieval.context import Cut
@@ -272,13 +272,15 @@ def _share_of(row: Mapping[str, Any]) -> str | None:
 
 
 def _dropped(source: Source) -> Table:
+    rows = source.tables["cells"].iter_rows(named=True) if source.has("cells") else ()
+    said = {f"{row['setting']} at {cut_of(row).name}": source.cell(row) for row in rows}
     return make_table(
         "Cells that were dropped",
         {"reader": "text", "chunks": "text", "read": "text", "after questions": "whole",
          "gold accuracy by then": "share", "dropped as": "text", "p": "p"},
         [
             (row["reader"], source.setting(row["setting"]), read_of(row), row["questions"], row["accuracy"],
-             f"{row['reason']} than {row['rival']}", row["p_value"])
+             f"{row['reason']} than {said.get(row['rival'], row['rival'])}", row["p_value"])
             for row in source.tables["dropped"].iter_rows(named=True)
         ],
         "dropped.parquet",
@@ -299,16 +301,11 @@ def temperature_section(source: Source) -> Section:
          "gold accuracy of the leader": "share"},
         [
             (row["reader"], "greedy" if row["temperature"] == 0 else f"{row['temperature']:g}",
-             _advised(source, row["setting"], row["cut"], row["amount"]) or "cannot tell", row["accuracy"],
-             _advised(source, row["best_setting"], row["best_cut"], row["best_amount"]), row["best_accuracy"])
+             source.cell_at(row["setting"], Cut(row["cut"], row["amount"])) or "cannot tell", row["accuracy"],
+             source.cell_at(row["best_setting"], Cut(row["best_cut"], row["best_amount"])), row["best_accuracy"])
             for row in source.tables["temperatures"].iter_rows(named=True)
         ],
         "temperatures.parquet",
         is_open=True,
     )  # fmt: skip
     return Section("temperatures", "At other temperatures of the answer", (Sentences((text,)), table))
-
-
-def _advised(source: Source, setting: str | None, cut: str, amount: int) -> str | None:
-    said = source.setting(setting)
-    return None if said is None else f"{said}, {said_briefly(Cut(cut, amount))} read"  # type: ignore[arg-type]  # as in the table

@@ -72,8 +72,7 @@ def write_blocks(blocks: Iterable[Block], level: int = 3) -> Iterator[str]:
             case Table():
                 yield from _titled(block, heading)
             case PlotRef():
-                # Only a whole file name is known without drawing the plots.
-                yield from [f"![{literal(block.alt)}]({block.prefix})"] if block.prefix.endswith(".svg") else []
+                yield from [f"![{literal(block.alt)}]({block.file})"] if block.file else []
             case Examples():
                 yield from _titled(_examples(block))
 

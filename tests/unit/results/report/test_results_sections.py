@@ -104,8 +104,8 @@ def test_pairs_with_the_leader_come_first_and_all_are_counted(small_run):
     assert len(rows) == MOST_PAIRS
     assert f"… and {len(many) - MOST_PAIRS} more rows in `comparisons.parquet`." in text
     led = {(one["reader"], one["cut"]): one["best"] for one in small_run.manifest["verdicts"]}
-    names = source_of(small_run.manifest, small_run.tables).settings
-    is_led = [names[led["small", "k=1"]] in row[2:4] for row in rows if row[:2] == ["small", "1 chunk"]]
+    leader = source_of(small_run.manifest, small_run.tables).setting(led["small", "k=1"])
+    is_led = [leader in row[2:4] for row in rows if row[:2] == ["small", "1 chunk"]]
     assert is_led == sorted(is_led, reverse=True)
     assert any(is_led)
 
@@ -151,8 +151,8 @@ def test_the_sizes_of_one_gold_set_are_reconciled_in_one_sentence(small_run):
     source = source_of(small_run.manifest, small_run.tables | {"cells": cells, "ladder": ladder})
     small, large = gold_sentences(source)
     assert small == (
-        "small: of 12 questions, 10 are kept by the draw, 7.4 on average over all draws; scores weigh all of them by "
-        "how likely they are kept, and the weights are worth 11."
+        "small: of 12 questions, 10 are kept by the draw, 7.4 on average over all draws; scores count each "
+        "question with the probability that it is kept, and these weights are worth 11 equal ones."
     )
     assert large == "large: of 12 questions, 10 are kept by the draw."
 
