@@ -13,7 +13,7 @@ import pytest
 from corpora.defects import Defect, LeftOut
 from corpora.schema import LabelSet
 from results.advice.examples import pick_examples
-from results.advice.summary import summarise
+from results.advice.summary import record, summarise
 from results.report.html.page import render_html
 from results.report.text.report import render_report
 from tests.doubles.read_back import Page, as_seen, tables_in
@@ -97,6 +97,24 @@ def test_both_say_what_the_summary_says(run, markdown, page):
     for said in (summary.facts, *(answer.sentence for answer in summary.answers), *summary.distrust):
         assert " ".join(said.split()) in text
         assert " ".join(said.split()) in " ".join(page.seen.split())
+
+
+def test_the_json_summary_has_the_numbers_of_both(run, page):
+    """What a program reads is what a table of the page says."""
+    told = record(*run)
+    assert told.facts in " ".join(page.seen.split())
+    labelers = {row[0].rstrip(" †‡"): row for row in page.tables["Readers on whole documents"][1:]}
+    assert len(told.readers) == len(labelers) == 2
+    for one in told.readers:
+        row = labelers[one.reader]
+        assert row[1] == str(one.n)
+        assert row[2] == f"{one.accuracy:.3f} [{one.accuracy_low:.3f}, {one.accuracy_high:.3f}]"
+        assert row[3:5] == [one.majority_label, f"{one.majority_share:.3f}"]
+    for one in told.recommendations:
+        cells = [rows for title, rows in page.tables.items() if re.match(rf"{one.reader}( †)?: every cell", title)]
+        (row,) = [row for rows in cells for row in rows if "recommended" in row[-1]]
+        assert row[2] == f"{one.accuracy:.3f} [{one.accuracy_low:.3f}, {one.accuracy_high:.3f}]"
+        assert row[8] == f"{one.context_tokens:.0f}"
 
 
 def test_every_answer_leads_to_a_section_that_is_there(run, page):
