@@ -8,9 +8,10 @@ from typing import Any
 import polars as pl
 
 from results.advice.wording import count as counted
+from results.advice.wording import listed
 from results.report.model import Block, Definitions, Heading, Link, Note, Section, Sentences, Strong, Table, Words
 from results.report.sections.source import Source
-from results.report.values import as_code, estimate, make_table, p_value, share
+from results.report.values import as_code, estimate, make_table, share
 
 EXCLUDED_FILE = "excluded.md"
 MOST_SLICES = 60  # rows in the Markdown report
@@ -19,7 +20,8 @@ MOST_SLICES = 60  # rows in the Markdown report
 def reader_section(source: Source) -> Section:
     """Accuracy on whole documents, against always giving the majority label and against chance."""
     rows = source.tables["labelers"].rows(named=True)
-    notes = [Note(_not_qualified(row)) for row in rows if row["qualified"] is False]
+    failing = [row for row in rows if row["qualified"] is False]
+    notes = [Note(_not_qualified(failing))] if failing else []
     blocks: list[Block] = [*notes, _labelers(rows), READER_TERMS]
     if source.has("diversity"):
         blocks += [Heading("How much the three votes can differ"), *_diversity(source)]
@@ -59,29 +61,28 @@ def _labelers(rows: list[dict[str, Any]]) -> Table:
     )  # fmt: skip
 
 
-def _not_qualified(row: Mapping[str, Any]) -> Words:
-    start = Strong(f"Not qualified: {row['reader']}")
-    against = (
-        f" is right on {share(row['accuracy'])} of its {counted(row['n'], 'question')}; always answering "
-        f"{row['majority_label']} would be right on {share(row['majority_share'])} (exact one-sided p "
-        f"{_equals(row['p_vs_majority_holm'])}, corrected for the number of readers). Its gold set and its scores are "
-        "weak evidence."
+def _not_qualified(rows: list[dict[str, Any]]) -> Words:
+    """One warning for all readers that are not shown to beat always giving the majority label."""
+    each = listed(
+        [f"{row['reader']} ({share(row['accuracy'])} against {share(row['majority_share'])})" for row in rows]
     )
-    return (start, against + _against_chance(row))
+    is_one = len(rows) == 1
+    whose = "Its gold set and its scores are" if is_one else "Their gold sets and their scores are"
+    at_chance = "".join(_at_chance(row) for row in rows if row["standing"] == "at chance")
+    return (
+        Strong("Not qualified:"),
+        f" {each} {'is' if is_one else 'are'} not shown to be right more often than always giving the majority label. "
+        f"{whose} weak evidence.{at_chance}",
+    )
 
 
-def _equals(p: float | None) -> str:
-    return p_value(p) if p is not None and p < 0.001 else f"= {p_value(p)}"
-
-
-def _against_chance(row: Mapping[str, Any]) -> str:
-    if row["standing"] == "cannot tell":
-        return " There are too few questions to tell whether it beats chance."
-    if row["standing"] != "at chance":
-        return ""
+def _at_chance(row: Mapping[str, Any]) -> str:
     bound = row["above_chance_high"]
     worse = "worse" if bound < 0 else f"not shown to be better, and better by {share(bound)} at most"
-    return f" It is at chance: if shuffled, its answers would be right on {share(row['chance'])}; they are {worse}."
+    return (
+        f" {row['reader']} is at chance: if shuffled, its answers would be right on {share(row['chance'])}; as they "
+        f"are, they are {worse}."
+    )
 
 
 def _diversity(source: Source) -> list[Block]:

@@ -27,7 +27,7 @@ LOSSES = ("reader_loss", "chunking_loss", "retrieval_loss")
 def verdict_section(source: Source) -> Section:
     """One picture, one matrix of advice, and what the advice is based on."""
     is_read = source.has("cells")
-    blocks: list[Block] = [_accuracy(source) if is_read else PlotRef("retrieval_by_size", "Retrieval by size", most=2)]
+    blocks: list[Block] = [_accuracy(source) if is_read else _retrieval(source)]
     matrix = _matrix(source)
     blocks += [matrix] if matrix else []
     blocks += [Sentences(lines) for lines in (tuple(_different_sizes(source)),) if lines]
@@ -42,6 +42,16 @@ def _accuracy(source: Source) -> PlotRef:
     is_one = set(source.spoken.varying) <= {"size"} and is_known
     file = "accuracy_by_size.svg" if is_one else ""
     return PlotRef("accuracy_by_size", "Accuracy on the gold set by chunk size, with intervals", most=2, file=file)
+
+
+def _retrieval(source: Source) -> PlotRef:
+    """The same for retrieval alone: what is found of the evidence, or of the documents where none is marked."""
+    means = source.tables["retrieval_means"]
+    has_spans = "span_recall" in means.columns and means["span_recall"].null_count() < len(means)
+    what = "spans" if has_spans else "documents"
+    file = f"retrieval_by_size_{what}.svg" if set(source.spoken.varying) <= {"size"} else ""
+    prefix = file.removesuffix(".svg") or "retrieval_by_size"
+    return PlotRef(prefix, "Retrieval scores by chunk size, with intervals", most=1, file=file)
 
 
 def _matrix(source: Source) -> Table | None:
@@ -146,6 +156,8 @@ def _losses(source: Source, row: Mapping[str, Any]) -> str:
         return f"{who}: no gold question to score."
     wrong = f"{who}: {percent(row['n_wrong'] / row['n'])} of the answers are wrong"
     parts = {name: row[f"n_{name}"] for name in ("reader", "chunking", "retrieval")}
+    if not row["n_wrong"] and not any(parts.values()):
+        return f"{who}: none of the answers is wrong."
     if any(n is None for n in parts.values()):
         return f"{wrong}; not every arm was asked, so nothing says where they are lost."
     named = listed([f"{_signed(n / row['n'])} by the {name}" for name, n in parts.items()])
@@ -153,7 +165,9 @@ def _losses(source: Source, row: Mapping[str, Any]) -> str:
 
 
 def _signed(share: float) -> str:
-    return f"\N{MINUS SIGN}{percent(-share)}" if share < -1e-9 else percent(abs(share))
+    if abs(share) < 0.005:
+        return "about 0 %" if abs(share) > 1e-9 else "0 %"
+    return f"\N{MINUS SIGN}{percent(-share)}" if share < 0 else percent(share)
 
 
 def loss_section(source: Source) -> Section:
