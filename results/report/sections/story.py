@@ -11,6 +11,7 @@ import polars as pl
 from results.advice.wording import count as counted
 from results.advice.wording import listed, percent
 from results.report.model import Block, Cell, Examples, Kind, PlotRef, Section, Sentences, Strong, Table
+from results.report.plots.ladder_plots import MOST_ROWS
 from results.report.sections.readers import gold_sentences
 from results.report.sections.source import Source, read_of, said_briefly
 from results.report.values import count, estimate, make_table
@@ -127,7 +128,7 @@ def ladder_section(source: Source) -> Section:
         row = _rung(source, reader)
         if row is not None:
             lines.append(_losses(source, row))
-        plots.append(PlotRef(f"ladder_{place}", f"{reader}: what is lost, and where", most=1))
+        plots.append(_ladder(source, reader, f"ladder_{place}"))
     text = (
         "The wrong answers are split exactly into three parts: lost by the reader (wrong with the whole document), by "
         "the chunking (the best chunks of the gold document do worse than the whole document) and by the retrieval "
@@ -136,6 +137,14 @@ def ladder_section(source: Source) -> Section:
     is_split = source.tables["ladder"]["n_chunking"].null_count() < len(source.tables["ladder"])
     blocks = (Sentences(tuple(lines), is_list=True), *plots, *([Sentences((text,))] if is_split else []))
     return Section("ladder", "Where answers are lost", blocks, is_folded=False)
+
+
+def _ladder(source: Source, reader: str, name: str) -> PlotRef:
+    """The picture of a reader's ladder; a single one unless it has many cells."""
+    mine = source.tables["ladder"].filter(pl.col("reader") == reader, pl.col("questions") == "gold")
+    n_drawn = len(mine.drop_nulls(LOSSES))
+    is_one = 0 < n_drawn <= MOST_ROWS
+    return PlotRef(name, f"{reader}: what is lost, and where", most=1, file=f"{name}.svg" if is_one else "")
 
 
 def _rung(source: Source, reader: str) -> dict[str, Any] | None:
