@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
 from results.advice.advice import recommended_cells
+from results.advice.wording import listed
 from results.evidence.span_metrics import SPAN_SCORES
 from results.report.model import Block, Cell, Definitions, Kind, PlotRef, Section, Sentences, Table
 from results.report.plots.pareto_plots import LEVELS, frontier
@@ -226,17 +227,25 @@ def interaction_section(source: Source) -> Section:
         "Slopes over chunk size",
         {"small": "text", "large": "text", "read": "text", "set": "text", "questions": "count",
          "slope of the small": "interval", "slope of the large": "interval", "difference": "interval", "p": "p",
-         "p (Holm)": "p", "finding": "text"},
+         "p (Holm)": "p"},
         [
             (row["small"], row["large"], read_of(row), row["questions"], row["n"],
              *(estimate(row, name) for name in ("slope_small", "slope_large", "difference")), row["p_value"],
-             row.get("p_holm"), row["finding"])
+             row.get("p_holm"))
             for row in source.tables["interactions"].iter_rows(named=True)
         ],
         "interactions.parquet",
     )  # fmt: skip
     plots = PlotRef("interaction", "Accuracy by chunk size of both readers")
-    return Section("sizes", "Do readers want different chunk sizes?", (plots, table, terms))
+    found = Sentences(tuple(_findings(source.tables["interactions"])), is_list=True)
+    return Section("sizes", "Do readers want different chunk sizes?", (found, plots, table, terms))
+
+
+def _findings(interactions: pl.DataFrame) -> Iterator[str]:
+    """Each finding once, with the questions and the cuts that it holds for."""
+    for (questions, finding), rows in interactions.group_by("questions", "finding", maintain_order=True):
+        cuts = listed([read_of(row) for row in rows.iter_rows(named=True)])
+        yield f"{str(finding).removesuffix('.')} ({questions} questions; {cuts} read)."
 
 
 def look_section(source: Source) -> Section:
