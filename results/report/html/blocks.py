@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
 from results.report.html.example_view import ShownExample, view_example
+from results.report.html.furniture import both_widths
+from results.report.html.question_list import Questions
 from results.report.model import (
     Block,
     Cell,
@@ -30,9 +31,7 @@ from results.report.plots.plot import Plot
 from results.report.values import shown
 from results.report.visible import visible
 
-WIDE = 520  # pixels of a plot that does not fit next to another
 LONG = 60  # rows of a table that opens on demand, and stays folded in print
-_WIDTH = re.compile(r'<svg [^>]*?\bwidth="(\d+)')
 
 
 class Limits(NamedTuple):
@@ -42,11 +41,13 @@ class Limits(NamedTuple):
         rows: of a table.
         plot_bytes: of all plots together.
         examples: of worst examples of a reader.
+        question_bytes: of the list of all questions.
     """
 
     rows: int = 300
     plot_bytes: int = 2_000_000
     examples: int = 1000
+    question_bytes: int = 1_500_000
 
     def divided(self, by: int) -> Limits:
         """Less of everything."""
@@ -66,14 +67,14 @@ class ShownTable(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A plot as SVG; a wide one has a row of its own, in which a small screen scrolls."""
+    """A plot as SVG, and the file that it is in."""
 
     svg: Markup
-    is_wide: bool
+    file: str
 
 
 class Figures(NamedTuple):
-    """Plots side by side where there is room; those left out are files next to the report."""
+    """Plots; those left out are files next to the report."""
 
     plots: Sequence[Figure]
     left_out: Sequence[str]
@@ -102,7 +103,7 @@ class ShownExamples(NamedTuple):
     kind: str = "examples"
 
 
-ShownBlock = ShownTable | Figures | Prose | Terms | ShownExamples
+ShownBlock = ShownTable | Figures | Prose | Terms | ShownExamples | Questions
 
 
 class ShownSection(NamedTuple):
@@ -133,28 +134,20 @@ class Shelf:
         inline: list[Figure] = []
         left_out: list[str] = []
         for plot in plots[:most]:
-            if len(plot.svg) > self._left:
+            # Where there is no room for both, the wide layout serves narrow pages too.
+            fitting = plot if len(plot.svg) + len(plot.narrow) <= self._left else plot._replace(narrow="")
+            if len(fitting.svg) > self._left:
                 left_out.append(plot.file)
                 continue
-            self._left -= len(plot.svg)
+            self._left -= len(fitting.svg) + len(fitting.narrow)
             self._shown.add(plot.file)
-            inline.append(inlined(plot, len(self._shown)))
+            inline.append(Figure(both_widths(fitting, len(self._shown)), plot.file))
         return Figures(inline, left_out) if inline or left_out else None
 
 
 def _is_of(file: str, prefix: str) -> bool:
     rest = file.removeprefix(prefix)
     return file.startswith(prefix) and not (prefix[-1:].isdigit() and rest[:1].isdigit())
-
-
-def inlined(plot: Plot, number: int) -> Figure:
-    """The SVG with ids of its own: as drawn, the clip paths of all plots have the same names."""
-    svg = plot.svg
-    for mark in ('id="', "url(#"):
-        svg = svg.replace(f"{mark}clip", f"{mark}p{number}-clip")
-    # Drawn by Vega, which escapes every text; the title and the description are escaped by `plots.plot.described`.
-    width = _WIDTH.search(svg)
-    return Figure(Markup(svg), width is not None and int(width[1]) > WIDE)  # noqa: S704  # drawn by Vega, which escapes
 
 
 def show_section(section: Section, shelf: Shelf, limits: Limits) -> ShownSection:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from results.report.documents import draw_plots
-from results.report.html.blocks import Limits, Shelf, show_section
+from results.report.html.blocks import Limits, Shelf, ShownSection, show_section
+from results.report.html.furniture import furniture
+from results.report.html.question_list import list_questions
 from results.report.model import Report
 from results.report.plots.plot import Plot
 from results.report.sections.build import build_report
+from results.report.sections.source import labeler_marks, mark_tables
 from results.report.values import Tables
 from results.report.visible import visible
 
@@ -25,6 +27,7 @@ __all__ = ["HTML_REPORT", "render_html"]
 
 HTML_REPORT = "report.html"
 MOST_BYTES = 5_000_000
+QUESTIONS = "Every question"
 
 
 @cache
@@ -52,17 +55,21 @@ def render_html(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plo
         plots: those of `draw_plots`, if they have been drawn already.
     """
     report, drawn = build_report(manifest, tables), draw_plots(tables) if plots is None else plots
+    named = mark_tables(tables, labeler_marks(tables))
     page = ""
     for divisor in (1, 3, 10, 100, 10_000_000):
-        page = _page(report, drawn, Limits().divided(divisor))
+        page = _page(report, named, drawn, Limits().divided(divisor))
         if len(page.encode()) < MOST_BYTES:
             break
     return page
 
 
-def _page(report: Report, plots: Sequence[Plot], limits: Limits) -> str:
+def _page(report: Report, tables: Tables, plots: Sequence[Plot], limits: Limits) -> str:
     shelf = Shelf(plots, limits)
     sections = [show_section(section, shelf, limits) for section in report.sections]
-    # The style sheet is a file of this package, not text from a corpus.
-    style = Markup(files("results.report.html").joinpath("templates/style.css").read_text("utf-8"))  # noqa: S704  # a file of ours
-    return environment().get_template("report.html.j2").render(report=report, sections=sections, style=style)
+    questions = list_questions(tables, limits.question_bytes)
+    if questions is not None:
+        # Before the last, which says how the run was made.
+        sections.insert(-1, ShownSection("questions", QUESTIONS, [questions], is_folded=True))
+    template = environment().get_template("report.html.j2")
+    return template.render(report=report, sections=sections, furniture=furniture())

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from results.report.plots.placing import cut_words, percent, setting_words
-from results.report.plots.plot import COLOURS, Layout, Plot, Spec, drawn, marks, on_paper, panel
-from results.report.plots.rows import Listed, listed
+from results.report.plots.placing import cut_words, percent
+from results.report.plots.plot import COLOURS, LETTER, Layout, Plot, Spec, drawn, marks, on_paper, panel
+from results.report.plots.rows import LOW_ROW, ROW, Listed, listed
 from results.report.visible import visible_frame
-from results.settings import CUT, cut_of
+from results.settings import CUT, cut_of, spoken_in
 
 # The columns in their order, with their headings; the first is what is left.
 PARTS = {
@@ -22,13 +22,14 @@ PARTS = {
 }
 MOST_ROWS = 24  # of a plot; where a reader has more, each cut has a plot of its own
 BAR, BESIDE, NUMBER = 10, 14, 42
+MOST_ROOM = 250  # for the names of rows
 
 
 class Ladder(NamedTuple):
-    """A reader's rows, each with a share for each part, and the ends of the axis."""
+    """A reader's rows, each with a share for each part; their names by their headings; and the ends of the axis."""
 
-    rows: Listed
     frame: pl.DataFrame
+    names: list[tuple[str, list[str]]]
     domain: tuple[float, float]
 
 
@@ -43,7 +44,7 @@ def plot_ladder(ladder: pl.DataFrame) -> list[Plot]:
     readers = visible_frame(ladder)["reader"].unique(maintain_order=True).to_list()
     gold = visible_frame(ladder.filter(pl.col("questions") == "gold").drop_nulls(list(PARTS)))
     gold = gold.sort(CUT, descending=[True, False], maintain_order=True)
-    words = setting_words(gold)
+    words = spoken_in(gold).names(gold)
     plots = []
     for (reader,), mine in gold.group_by("reader", maintain_order=True):
         number = readers.index(reader) + 1
@@ -63,13 +64,12 @@ def plot_ladder(ladder: pl.DataFrame) -> list[Plot]:
 
 
 def _laid_out(frame: pl.DataFrame, words: dict[str, str]) -> Ladder:
-    parts = [
+    names = [
         (f"{cut_words(cut_of(rows.row(0, named=True)))} read", [words[name] for name in rows["setting"]])
         for _, rows in frame.group_by(CUT, maintain_order=True)
     ]
-    rows = listed(parts)
     values = [value for name in PARTS for value in frame[name]]
-    return Ladder(rows, frame.with_columns(at=pl.Series(rows.middles())), (min(0.0, *values), max(0.1, *values)))
+    return Ladder(frame, names, (min(0.0, *values), max(0.1, *values)))
 
 
 def _told(rows: pl.DataFrame, words: dict[str, str]) -> str:
@@ -85,25 +85,32 @@ def _told(rows: pl.DataFrame, words: dict[str, str]) -> str:
 
 
 def _columns(ladder: Ladder, layout: Layout) -> Spec:
-    """A field for each part, on one scale; the names of the rows are in the first, above the bars."""
-    width = int((layout.width - BESIDE * len(PARTS)) / len(PARTS)) - 4
+    """A field for each part, on one scale; the names of the rows are above the bars, or where there is room beside."""
+    is_beside = layout.columns > 1
+    rows = listed(ladder.names, LOW_ROW if is_beside else ROW)
+    room = min(MOST_ROOM, max(len(name) for _, names in ladder.names for name in names) * LETTER) if is_beside else 0
+    width = int((layout.width - room - BESIDE * (len(PARTS) + is_beside)) / len(PARTS)) - 4
     low, high = ladder.domain
     # The longest bar leaves room for its number.
     scale = {"domain": [low, high + (high - low) * NUMBER / (width - NUMBER)], "nice": False, "zero": False}
     x = {"type": "quantitative", "scale": scale, "axis": None}
-    y = ladder.rows.y()
-    fields = []
+    fields = [panel(rows.names(), "", room, rows.height)] if is_beside else []
     for at, (name, heading) in enumerate(PARTS.items()):
-        rows = [
-            {"at": row["at"], "zero": 0, "share": row[name], "end": max(0.0, row[name]), "text": percent(row[name])}
-            for row in ladder.frame.iter_rows(named=True)
-        ]
-        bar = {"size": BAR, "color": COLOURS[0] if at == 0 else COLOURS[1]}
-        layers = [
-            ladder.rows.nought(x),
-            marks(rows, "bar", bar, x=x | {"field": "zero"}, x2={"field": "share"}, y=y),
-            *on_paper(rows, {"dx": 4, "baseline": "middle"}, x=x | {"field": "end"}, y=y),
-            *(ladder.rows.names() if at == 0 else []),
-        ]
-        fields.append(panel(layers, heading.split("\n"), width, ladder.rows.height))
+        bars = _bars(ladder, name, rows, x, COLOURS[0] if at == 0 else COLOURS[1])
+        names = [] if is_beside or at else rows.names()
+        fields.append(panel([*bars, *names], heading.split("\n"), width, rows.height))
     return {"hconcat": fields, "spacing": BESIDE}
+
+
+def _bars(ladder: Ladder, part: str, rows: Listed, x: Spec, colour: str) -> list[Spec]:
+    """The line at 0, and each bar with its number at its end."""
+    shares = [
+        {"at": at, "zero": 0, "share": share, "end": max(0.0, share), "text": percent(share)}
+        for at, share in zip(rows.middles(), ladder.frame[part], strict=True)
+    ]
+    bar = {"size": BAR, "color": colour}
+    return [
+        rows.nought(x),
+        marks(shares, "bar", bar, x=x | {"field": "zero"}, x2={"field": "share"}, y=rows.y()),
+        *on_paper(shares, {"dx": 4, "baseline": "middle"}, x=x | {"field": "end"}, y=rows.y()),
+    ]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from results.report.plots.placing import ARMS, cut_words, percent, setting_words, spread, tenths, with_ends
+from results.report.plots.placing import ARMS, cut_words, percent, spread, tenths, with_ends
 from results.report.plots.plot import (
     COLOURS,
     LETTER,
@@ -24,7 +24,7 @@ from results.report.plots.plot import (
     panel,
 )
 from results.report.visible import visible_frame
-from results.settings import cut_of
+from results.settings import cut_of, spoken_in
 
 HEIGHT, AXIS = 260, 76
 MOST_NAMED = 8  # frontier cells of a panel; the table has them all
@@ -95,7 +95,7 @@ def plot_pareto(cells: pl.DataFrame, baselines: pl.DataFrame | None) -> list[Plo
         baselines: the frame of that name; its accuracies are horizontal rules.
     """
     shown = visible_frame(cells)
-    words = setting_words(shown)
+    words = spoken_in(shown).names(shown)
     costs = []
     for reader in shown["reader"].unique(maintain_order=True):
         rows = shown.filter(pl.col("reader") == reader, pl.col("n_context_tokens") > 0).drop_nulls("gold_accuracy")

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
 from results.report.plots.plot import LINE, POINT, Spec, marks, on_paper, wrapped
 from retrieval.context import Cut
 
@@ -21,21 +19,6 @@ def cut_words(cut: Cut) -> str:
     """How much is read, as people say it: `1 chunk`, `3 chunks`, `256 tokens`."""
     unit = "token" if cut.kind == "budget" else "chunk"
     return f"{cut.amount} {unit}{'' if cut.amount == 1 else 's'}"
-
-
-def setting_words(frame: pl.DataFrame) -> dict[str, str]:
-    """The words for each setting of a frame, with what varies only: `64-token chunks`, `64-token sentences, bm25`."""
-    varies = {name for name in ("overlap", "embedder", "retriever") if frame[name].n_unique() > 1}
-    of_splitter = frame["splitter"].n_unique() > 1
-    words = {}
-    for row in frame.unique("setting", maintain_order=True).iter_rows(named=True):
-        what = f" ({row['splitter']})" if of_splitter else ""
-        parts = [f"{row['size']}-token chunks{what}"]
-        parts += [f"overlap {row['overlap']}"] * ("overlap" in varies)
-        words[row["setting"]] = ", ".join(
-            [*parts, *(row[name] for name in ("embedder", "retriever") if name in varies)]
-        )
-    return words
 
 
 def percent(value: float) -> str:

@@ -7,6 +7,7 @@ Altair's classes takes a hundred times as long as drawing it.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -44,6 +45,12 @@ STYLE: Spec = {
     },
     "view": {"stroke": None},
 }  # fmt: skip
+
+
+# Vega escapes the signs of markup in texts, so these are found in its own tags only.
+_TAG = re.compile(r"<[a-zA-Z][^<>]*>")
+_ARIA = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
+_UNSEEN = re.compile(r'<path [^<>]*display="none"/>')
 
 
 class Layout(NamedTuple):
@@ -112,7 +119,8 @@ def to_svg(spec: Spec, title: str, layout: Layout) -> str:
     heading = {"text": wrapped(title, layout.width, TITLE_LETTER), "fontSize": 14, "offset": 14} | _TITLE
     whole = {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "vconcat": [spec], "title": heading}
     svg: str = vl_convert.vegalite_to_svg(whole | {"config": STYLE})
-    return svg
+    # A plot has one description; its groups would be read out one by one, and some of its paths are never shown.
+    return _TAG.sub(lambda tag: _ARIA.sub("", tag[0]), _UNSEEN.sub("", svg))
 
 
 _TITLE: Spec = {"anchor": "start", "frame": "group", "color": INK, "fontWeight": "bold"}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from results.report.plots.plot import QUIET, Spec, marks, on_paper
 from results.report.visible import visible
 
-ROW, HEADING = 31, 24  # pixels of a row, whose name is above its mark, and of a heading
+ROW, LOW_ROW, HEADING = 31, 19, 24  # pixels of a row with its name above its mark or beside it, and of a heading
 
 
 class Row(NamedTuple):
@@ -25,18 +25,21 @@ class Listed(NamedTuple):
     Attributes:
         rows: from top to bottom.
         height: of all of them.
+        row: height of a row.
     """
 
     rows: list[Row]
     height: float
+    row: float
 
     def middles(self) -> list[float]:
         """The middle of the mark of each row that is no heading."""
-        return [row.top + ROW * 0.68 for row in self.rows if not row.is_heading]
+        share = 0.68 if self.row == ROW else 0.5
+        return [row.top + self.row * share for row in self.rows if not row.is_heading]
 
     def y(self) -> Spec:
         """The y channel: pixels from the top, in the field `at`."""
-        scale = {"domain": [self.height, 0], "nice": False, "zero": False}
+        scale = {"domain": [self.height, 0], "nice": False, "zero": False, "padding": 0}
         return {"field": "at", "type": "quantitative", "axis": None, "scale": scale}
 
     def names(self) -> list[Spec]:
@@ -54,11 +57,12 @@ class Listed(NamedTuple):
         return marks([{"zero": 0}], "rule", {"color": QUIET}, x=x | {"field": "zero"}, **ends)
 
 
-def listed(parts: Iterable[tuple[str, Sequence[str]]]) -> Listed:
+def listed(parts: Iterable[tuple[str, Sequence[str]]], row: float = ROW) -> Listed:
     """Lay rows out.
 
     Args:
         parts: a heading, or nothing, and the names of the rows under it.
+        row: height of a row; in a low one, the name stands beside the mark.
     """
     rows, top = [], 0.0
     for heading, names in parts:
@@ -67,5 +71,5 @@ def listed(parts: Iterable[tuple[str, Sequence[str]]]) -> Listed:
             top += HEADING
         for name in names:
             rows.append(Row(visible(name), top, False))
-            top += ROW
-    return Listed(rows, top)
+            top += row
+    return Listed(rows, top, row)

@@ -2,10 +2,9 @@
 
 from itertools import pairwise
 
-import polars as pl
 import pytest
 
-from results.report.plots.placing import cut_words, percent, setting_words, spread, tenths, with_ends
+from results.report.plots.placing import cut_words, percent, spread, tenths, with_ends
 from retrieval.context import Cut
 
 NB = "\N{NO-BREAK SPACE}"
@@ -44,11 +43,3 @@ def test_cuts_and_shares_are_said_as_people_say_them():
     assert [percent(value) for value in (0.755, -0.001, 1)] == [f"76{NB}%", f"0{NB}%", f"100{NB}%"]
     assert with_ends({"a": 0.5, "a_low": 0.25, "a_high": 0.75}, "a") == f"50{NB}% (25 to 75{NB}%)"
     assert with_ends({"a": 0.5, "a_low": None, "a_high": None}, "a") == f"50{NB}%"
-
-
-def test_settings_are_said_by_what_varies_only():
-    rows = [("s1", "tokens", 64, 0, "m", "bm25"), ("s2", "tokens", 128, 0, "m", "dense")]
-    frame = pl.DataFrame(rows, schema=["setting", "splitter", "size", "overlap", "embedder", "retriever"], orient="row")
-    assert setting_words(frame) == {"s1": "64-token chunks, bm25", "s2": "128-token chunks, dense"}
-    other = frame.with_columns(splitter=pl.Series(["tokens", "sentences"]), overlap=pl.Series([0, 16]))
-    assert setting_words(other)["s2"] == "128-token chunks (sentences), overlap 16, dense"

@@ -7,10 +7,9 @@ import pytest
 
 from results.advice.examples import pick_examples
 from results.report.documents import draw_plots, render_documents
-from results.report.html.blocks import Limits, Shelf, inlined
+from results.report.html.blocks import Limits, Shelf
 from results.report.html.page import MOST_BYTES, render_html
 from results.report.plots.pareto_plots import plot_pareto
-from results.report.plots.plot import described
 from results.report.plots.sweep_plots import plot_accuracy
 from results.report.sections.build import build_report
 from tests.doubles.read_back import Page
@@ -175,17 +174,3 @@ def test_a_run_too_large_for_any_table_still_fits(small_run, n_letters):
     html = render_html(small_run.manifest, small_run.tables | {"cells": long}, [])
     assert len(html.encode()) < MOST_BYTES
     assert "more rows in cells.parquet" in html
-
-
-def test_the_ids_of_a_plot_are_its_own():
-    svg = '<svg width="300"><clipPath id="clip0"/><g clip-path="url(#clip0)"/></svg>'
-    one, other = (inlined(described("a.svg", "t", "d", svg), number).svg for number in (1, 2))
-    for shown, name in ((one, "p1-clip0"), (other, "p2-clip0")):
-        assert f'id="{name}"' in shown
-        assert f'clip-path="url(#{name})"' in shown
-        assert '"clip0"' not in shown
-
-
-def test_a_wide_plot_has_a_row_of_its_own():
-    assert inlined(described("a.svg", "t", "d", '<svg width="900"></svg>'), 1).is_wide
-    assert not inlined(described("a.svg", "t", "d", '<svg width="360"></svg>'), 1).is_wide

@@ -183,7 +183,7 @@ def test_the_frontier_is_numbered_from_the_cheapest_and_named_in_the_plot(small_
     words = {"k": "chunk", "budget": "token"}
     for row in best.iter_rows(named=True):
         read = f"{row['amount']} {words[row['cut']]}{'' if row['amount'] == 1 else 's'} read"
-        assert any(one == f"{row['size']}-token chunks, {row['retriever']}, {read}" for one in shown)
+        assert any(one == f"{row['size']}-token chunks, {row['retriever']} retriever, {read}" for one in shown)
     assert {"small", "large", f"whole document 96{NB}%", f"closed book 42{NB}%"} <= set(shown)
 
 
