@@ -60,7 +60,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.sweep --save results/published/sweep
 
 published: $(READY)
-	$(BIN)/python -m flows.cli.published
+	$(BIN)/python -m flows.run.published
 
 readme: $(READY)
 	$(BIN)/python -m flows.cli.readme

@@ -32,7 +32,6 @@ LONGEST_FUNCTION = 60
 ENTRY_POINTS = {
     "flows.cli.__main__": "python -m flows.cli",
     "flows.cli.main": "the command tercet",
-    "flows.cli.published": "make published",
     "flows.cli.readme": "make readme",
     "flows.serving.prefect_server": "the process that tercet serve starts",
 }

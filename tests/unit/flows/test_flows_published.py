@@ -4,15 +4,14 @@ import shutil
 
 import pytest
 
-from flows.cli import published
-from flows.cli.readme import PUBLISHED
+from flows.run import published
 from flows.run.pipeline import render_again
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("flows.cli.published.draw_plots", lambda _: [])  # drawn for real elsewhere
-    shutil.copytree(PUBLISHED / "pubmedqa-stitched-retrieval", tmp_path / "run")
+    monkeypatch.setattr("flows.run.published.draw_plots", lambda _: [])  # drawn for real elsewhere
+    shutil.copytree(published.PUBLISHED / "pubmedqa-stitched-retrieval", tmp_path / "run")
     return tmp_path / "run"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.cli.readme import PUBLISHED
 from results.report.documents import draw_plots, render_documents
 from results.report.html.page import HTML_REPORT, render_html
 from results.report.text.report import render_report
 from results.store.finished import MANIFEST, REPORT, read_manifest, read_tables
 
+PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
 RENDERED = (".svg", ".md", ".html")  # by ending: all else in the folder of a run is sealed
 
 
