@@ -38,7 +38,8 @@ STROKE: Spec = {"filled": False, "size": 110, "strokeWidth": 2, "shape": "stroke
 STYLE: Spec = {
     "font": FONT,
     "aria": False,
-    "padding": 6,
+    # A reader's font may be wider than the one that the plot was laid out in.
+    "padding": {"left": 6, "top": 6, "bottom": 6, "right": 20},
     "axis": {
         "labelFontSize": SIZE, "titleFontSize": SIZE, "titleFontWeight": "normal", "labelColor": INK,
         "titleColor": INK, "gridColor": GRID, "domainColor": QUIET, "tickColor": QUIET, "titlePadding": 8,
@@ -69,7 +70,7 @@ class Layout(NamedTuple):
         return max(90, int((self.width - GAP * (columns - 1)) / columns - beside))
 
 
-WIDE, NARROW = Layout(780, 2), Layout(350, 1)
+WIDE, NARROW = Layout(780, 2), Layout(340, 1)
 
 
 class Plot(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from results.report.plots.plot import QUIET, Spec, marks, on_paper
 from results.report.visible import visible
 
-ROW, LOW_ROW, HEADING = 31, 19, 24  # pixels of a row with its name above its mark or beside it, and of a heading
+ROW, LOW_ROW, HEADING = 31, 19, 24  # pixels of a row with its name above its mark or next to it, and of a heading
 
 
 class Row(NamedTuple):
@@ -62,7 +62,7 @@ def listed(parts: Iterable[tuple[str, Sequence[str]]], row: float = ROW) -> List
 
     Args:
         parts: a heading, or nothing, and the names of the rows under it.
-        row: height of a row; in a low one, the name stands beside the mark.
+        row: height of a row; in a low one, the name is next to the mark.
     """
     rows, top = [], 0.0
     for heading, names in parts:
