@@ -5,6 +5,7 @@ It renders the report and its plots, and computes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -33,10 +34,12 @@ QUESTIONS = "Every question"
 @cache
 def environment() -> Environment:
     """The environment of the report's templates."""
-    return Environment(
+    made = Environment(
         loader=PackageLoader("results.report.html"), autoescape=True, finalize=_finalize, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    made.filters["unbroken"] = lambda text: re.sub(r"(?<=\d) (?=%)", "\N{NO-BREAK SPACE}", text)
+    return made
 
 
 def _finalize(value: Any) -> Any:

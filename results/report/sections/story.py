@@ -122,29 +122,39 @@ def _different_sizes(source: Source) -> Iterator[str]:
 
 def ladder_section(source: Source) -> Section:
     """Where the answers of each reader's advised or leading cell are lost."""
-    lines: list[str] = []
-    plots: list[Block] = []
-    for place, reader in enumerate(source.tables["ladder"]["reader"].unique(maintain_order=True), 1):
-        row = _rung(source, reader)
-        if row is not None:
-            lines.append(_losses(source, row))
-        plots.append(_ladder(source, reader, f"ladder_{place}"))
+    rungs = [_rung(source, reader) for reader in _readers(source)]
+    lines = [_losses(source, row) for row in rungs if row is not None]
+    picture = _ladder(source, _first_reader(source))._replace(most=1)
     text = (
         "The wrong answers are split exactly into three parts: lost by the reader (wrong with the whole document), by "
         "the chunking (the best chunks of the gold document do worse than the whole document) and by the retrieval "
         "(what was retrieved does worse than the best chunks). A part is negative where less text helps."
     )
     is_split = source.tables["ladder"]["n_chunking"].null_count() < len(source.tables["ladder"])
-    blocks = (Sentences(tuple(lines), is_list=True), *plots, *([Sentences((text,))] if is_split else []))
+    explained = [Sentences((text,))] if is_split else []
+    blocks: tuple[Block, ...] = (Sentences(tuple(lines), is_list=True), picture, *explained)
     return Section("ladder", "Where answers are lost", blocks, is_folded=False)
 
 
-def _ladder(source: Source, reader: str, name: str) -> PlotRef:
+def _first_reader(source: Source) -> str:
+    """The reader whose picture is part of the story: the one of the headline."""
+    readers = _readers(source)
+    told = (source.reader(one["reader"]) for one in source.manifest.get("recommendations", []))
+    return next((reader for reader in told if reader in readers), readers[0])
+
+
+def _readers(source: Source) -> list[str]:
+    return source.tables["ladder"]["reader"].unique(maintain_order=True).to_list()
+
+
+def _ladder(source: Source, reader: str) -> PlotRef:
     """The picture of a reader's ladder; a single one unless it has many cells."""
+    name = f"ladder_{_readers(source).index(reader) + 1}"
     mine = source.tables["ladder"].filter(pl.col("reader") == reader, pl.col("questions") == "gold")
     n_drawn = len(mine.drop_nulls(LOSSES))
     is_one = 0 < n_drawn <= MOST_ROWS
-    return PlotRef(name, f"{reader}: what is lost, and where", most=1, file=f"{name}.svg" if is_one else "")
+    alt = f"{reader}: what is lost, and where"
+    return PlotRef(name, alt, file=f"{name}.svg" if is_one else "")
 
 
 def _rung(source: Source, reader: str) -> dict[str, Any] | None:
@@ -190,11 +200,13 @@ def loss_section(source: Source) -> Section:
     )
     blocks: list[Block] = [Sentences((text,))]
     gold = source.tables["ladder"].filter(pl.col("questions") == "gold")
-    for place, (reader, rows) in enumerate(_by_reader(gold), 1):
+    first = _first_reader(source)
+    for reader, rows in _by_reader(gold):
         title = f"{reader}: the ladder, cell by cell, over {counted(rows['n'][0], 'gold question')}"
         body = [_rungs(source, row) for row in rows.iter_rows(named=True)]
         blocks += [
-            PlotRef(f"ladder_{place}", f"{reader}: what is lost, and where"),
+            # What the story shows already is not shown again.
+            _ladder(source, reader) if reader != first else _ladder(source, reader)._replace(file=""),
             make_table(title, LADDER_COLUMNS, body, "ladder.parquet"),
         ]
     return Section("losses", "Where answers are lost, cell by cell", tuple(blocks))
