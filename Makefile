@@ -20,7 +20,7 @@ test test-slow bench: export TERCET_DATA := $(wildcard $(abspath $(DATA)))
 # what takes long comes before many short ones. Idle threads do not spin.
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup models demo test test-slow test-models check docs bench readme clean
+.PHONY: setup models demo test test-slow test-models check docs bench published readme clean
 
 setup: $(READY)
 
@@ -58,6 +58,9 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --memory --save results/published/memory
 	$(BIN)/python -m tests.benchmarks.remote --save results/published/remote
 	$(BIN)/python -m tests.benchmarks.sweep --save results/published/sweep
+
+published: $(READY)
+	$(BIN)/python -m flows.run.published
 
 readme: $(READY)
 	$(BIN)/python -m flows.cli.readme

@@ -180,15 +180,24 @@ def plan(experiment: Path, kind: Kind, measure: bool, store: StorePath, data: Pa
 
 @main.command()
 @run_argument
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write every plot into FOLDER as SVG and PDF, 85 mm wide as the column of a paper, and print no report.",
+)
 @output_options
-def report(run: StorePath, prints: bool, is_json: bool, opens: bool) -> None:
+def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, opens: bool) -> None:
     """Say again what a finished run found.
 
     RUN is the folder of the run, whose tables are used.
     """
-    from flows.run.pipeline import render_again
+    from flows.run.pipeline import draw_figures, render_again
 
     shown = shown_of(prints=prints, is_json=is_json, opens=opens)
+    if figures is not None:
+        echo(draw_figures(run, figures))
+        return
     outcome = render_again(run)
     show_ending(outcome, shown, None if opens else next_of(outcome.record, None, run))
 

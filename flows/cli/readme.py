@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from flows.run.published import PUBLISHED
 from flows.session.experiment_schema import schema_text
 from results.advice.summary import summarise, summary_schema
 from results.store.finished import read_manifest, read_tables
 
 ROOT = Path(__file__).resolve().parents[2]
-PUBLISHED = ROOT / "results" / "published"
 README, OVERVIEW = ROOT / "README.md", ROOT / "docs" / "index.md"
 SCHEMA = ROOT / "docs" / "summary.schema.json"
 EXPERIMENT_SCHEMA = ROOT / "docs" / "experiment.schema.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -28,6 +29,7 @@ from results.advice.cards.record import RunRecord
 from results.advice.summary import record
 from results.report.documents import draw_plots, render_documents
 from results.report.html.page import HTML_REPORT, render_html
+from results.report.plots.figures import write_figures
 from results.report.plots.plot import Plot
 from results.report.text.report import render_report
 from results.store.finished import REPORT, check_format, read_manifest, read_tables
@@ -192,3 +194,14 @@ def render_again(folder: StorePath) -> Outcome:
     check_format(folder, manifest)
     tables = read_tables(folder, manifest)
     return Outcome(folder, render_report(manifest, tables), str(manifest["headline"]), record(manifest, tables))
+
+
+def draw_figures(folder: StorePath, target: Path) -> str:
+    """Write the plots of a finished run as files for a paper; returns a line that says which.
+
+    Raises:
+        InputError: not the folder of a finished run, or a target that cannot be written to.
+    """
+    manifest = read_manifest(folder)
+    check_format(folder, manifest)
+    return write_figures(draw_plots(read_tables(folder, manifest)), target)

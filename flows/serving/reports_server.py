@@ -16,14 +16,16 @@ from pathlib import Path
 
 from corpora.storage import StorePath
 from flows.serving.access import LOOPBACK, OWN_HOSTS, is_secret
+from results.report.html.furniture import furniture
 from results.report.html.page import HTML_REPORT
 from results.store.finished import MANIFEST
 
 _PATH = re.compile(rf"/([A-Za-z0-9][A-Za-z0-9_.-]*)/{re.escape(HTML_REPORT)}")
 _ENTER = "/enter"
 _HEADERS = {
-    # A report needs no script and loads nothing from elsewhere: what a corpus smuggles into it can do nothing.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+    # A report runs its own script and loads nothing from elsewhere: what a corpus smuggles into it can do nothing.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
+    f"script-src {furniture().policy}",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

@@ -7,16 +7,18 @@ from typing import Any
 
 import polars as pl
 
+from results.report.model import Block, Heading, Kind
+from results.report.plots.coverage_plots import plot_coverage, plot_vote_curves
 from results.report.plots.interaction_plots import plot_interactions
 from results.report.plots.ladder_plots import plot_ladder
 from results.report.plots.pareto_plots import plot_pareto
-from results.report.plots.plot import Plot, described, plot_risk_coverage, plot_vote_curves
+from results.report.plots.plot import Plot
 from results.report.plots.sweep_plots import plot_accuracy, plot_retrieval
-from results.report.text.corpus import LEFT_OUT_FILE, left_out_frames, left_out_section
-from results.report.text.labelers import CURVES_PLOT, EXCLUDED_FILE, RISK_PLOT
-from results.report.text.literal import literal, literal_tables
-from results.report.text.markdown import Tables, code, share, table
-from results.report.text.report import labeler_marks, mark_tables
+from results.report.sections.corpus import LEFT_OUT_FILE, left_out_blocks, left_out_frames
+from results.report.sections.readers import EXCLUDED_FILE
+from results.report.sections.source import labeler_marks, mark_tables, marked
+from results.report.text.markdown import write_document
+from results.report.values import Tables, as_code, make_table
 
 
 def render_documents(
@@ -33,7 +35,7 @@ def render_documents(
     if "gold" in tables and not tables["gold"]["kept"].all():
         documents[EXCLUDED_FILE] = render_excluded(str(manifest["name"]), tables, labeler_marks(tables))
     if left_out_frames(tables):
-        documents[LEFT_OUT_FILE] = left_out_section(tables, most=None) + "\n"
+        documents[LEFT_OUT_FILE] = render_left_out(str(manifest["name"]), tables)
     return documents
 
 
@@ -43,7 +45,7 @@ def draw_plots(tables: Tables) -> list[Plot]:
     shown = {name: frame for name, frame in mark_tables(tables, marks).items() if not frame.is_empty()}
     plots = []
     if "cells" in shown:
-        plots += plot_accuracy(shown["cells"])
+        plots += plot_accuracy(shown["cells"], shown.get("baselines"))
     if "ladder" in shown:
         plots += plot_ladder(shown["ladder"])
     if "cells" in shown:
@@ -57,33 +59,33 @@ def draw_plots(tables: Tables) -> list[Plot]:
 
 
 def _labeler_plots(tables: Tables, marks: Mapping[str, str]) -> list[Plot]:
+    found = {name: tables[name] for name in ("risk_coverage", "vote_curves") if name in tables and len(tables[name])}
     plots = []
-    if "risk_coverage" in tables and not tables["risk_coverage"].is_empty():
-        svg = plot_risk_coverage(tables["risk_coverage"], tables["labelers"], marks)
-        text = "A line for each reader, over the share kept, the surest first. Horizontal rule: the majority label."
-        plots.append(described(RISK_PLOT, "Accuracy of what is kept, by coverage", text, svg))
-    if "vote_curves" in tables and not tables["vote_curves"].is_empty():
-        svg = plot_vote_curves(tables["vote_curves"], marks)
-        title = "Unanimous coverage and accuracy over temperature, top_p and min_p"
-        text = "Lines with bands for each reader; a point marks its own sampling."
-        plots.append(described(CURVES_PLOT, title, text, svg))
+    if "risk_coverage" in found:
+        plots += plot_coverage(found["risk_coverage"], found.get("vote_curves"), tables["labelers"], marks)
+    if "vote_curves" in found:
+        plots += plot_vote_curves(found["vote_curves"], marks)
     return plots
 
 
 def render_excluded(name: str, tables: Tables, marks: Mapping[str, str]) -> str:
     """Every question that is not in the gold set, by reader and reason, with its votes; none is left out."""
-    tables, marks = literal_tables(tables), {literal(reader): mark for reader, mark in marks.items()}
-    parts = [f"# {literal(name)}: questions that are not in the gold set"]
-    header = ["question", "text", "votes", "reference", "P(unanimous)"]
+    columns: dict[str, Kind] = {"question": "text", "text": "text", "votes": "text", "reference": "text"}
+    blocks: list[Block] = []
     for (reader, reason), rows in excluded_questions(tables).group_by("reader", "reason", maintain_order=True):
+        title = f"{marked(str(reader), marks)}: {reason} ({len(rows)})"
         body = [
-            [row["question_id"], " ".join(row["text"].split()), ", ".join(vote or "failed" for vote in row["votes"]),
-             code(row["reference"]), share(row["p_unanimous"])]
+            (row["question_id"], " ".join(row["text"].split()), ", ".join(vote or "failed" for vote in row["votes"]),
+             as_code(row["reference"]), row["p_unanimous"])
             for row in rows.iter_rows(named=True)
         ]  # fmt: skip
-        mark = f" {marks[reader]}" if reader in marks else ""
-        parts += [f"## {reader}{mark}: {reason} ({len(rows)})", table(header, body)]
-    return "\n\n".join(parts) + "\n"
+        blocks += [Heading(title), make_table(title, columns | {"P(unanimous)": "share"}, body, "gold.parquet")]
+    return write_document(f"{name}: questions that are not in the gold set", blocks)
+
+
+def render_left_out(name: str, tables: Tables) -> str:
+    """Every row of the corpus that cannot be used; a defect that many rows have is said once, with all of them."""
+    return write_document(f"{name}: what was left out of the corpus", left_out_blocks(tables, most_places=None))
 
 
 def excluded_questions(tables: Tables) -> pl.DataFrame:

@@ -98,7 +98,7 @@ def test_the_link_leads_to_the_whole_report(user, run):
     link = user.page.get_by_role("link", name="The whole report").first
     # As a click does: a browser that was let in shows its cookie when it comes from Prefect's page.
     user.page.evaluate("address => location.assign(address)", link.get_attribute("href"))
-    user.page.get_by_role("heading", name="Verdict").first.wait_for()
+    user.page.get_by_role("heading", name="Which chunk size?").first.wait_for()
     user.see("report")
     assert user.page.locator("svg").count() > 0
 

@@ -22,6 +22,7 @@ REMEMBERED = {
     "labeling.models.registry.registry": "read from files of the package, and of a folder that is part of the key",
     "results.report.html.page.environment": "templates of the package, compiled once",
     "results.stats.looks._share": "a number",
+    "results.report.html.furniture.furniture": "the page's own files, which do not change",
     "results.stats.resampling.student_quantile": "a number",
     "retrieval.chunking.recursive._splitter": "a copy of the tokenizer, which takes longer to make than to use",
 }

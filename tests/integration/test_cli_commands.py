@@ -43,8 +43,8 @@ def test_a_run_ends_with_a_verdict_and_its_report_can_be_rendered_again(tercet, 
     report = tercet("report", folder, "--print")
     assert report.exit_code == 0
     assert report.stdout.splitlines()[-len(found) - 2 : -1] == [*found, where]
-    assert "tokens(size=32,overlap=0)" in report.output
-    assert "## Sweep" in report.output
+    assert "| 32-token chunks |" in report.output
+    assert "## Accuracy of every cell" in report.output
 
 
 @pytest.mark.model

@@ -107,7 +107,7 @@ def test_labelers_are_compared_on_several_corpora(compared):
         "## Readers compared",
         "## On several corpora",
         "## Label bias",
-        "## By slice",
+        "## By group of questions",
         "## Speed and cost",
     ):
         assert section in report

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import polars as pl
 
-from results.report.plots.plot import COLOURS, SHAPES, Plot, described, to_svg, wrapped
+from results.report.plots.placing import cut_words
+from results.report.plots.plot import POINT, Layout, Plot, Spec, drawn, grid, looks, marks, panel
+from results.report.plots.rows import listed
 from results.report.visible import visible_frame
-from results.settings import cuts_in
+from results.settings import cut_of
 
-WIDTH, STEP = 300, 22
+SLOPES = ("slope_small", "slope_large", "difference")
+AXIS = "change in accuracy (percentage points)"
+BESIDE = 8
 
 
 def plot_interactions(interactions: pl.DataFrame) -> list[Plot]:
@@ -17,38 +25,60 @@ def plot_interactions(interactions: pl.DataFrame) -> list[Plot]:
     Args:
         interactions: the frame of that name.
     """
-    plots = []
     rows = visible_frame(interactions.drop_nulls("difference"))
-    of_pairs = rows.group_by("small", "large", "questions", maintain_order=True)
-    for number, ((small, large, questions), of_pair) in enumerate(of_pairs, 1):
-        title = f"{small} and {large}: change in accuracy per doubling of the chunk size ({questions} questions)"
-        text = "Slopes with intervals, by cut. An interval that contains 0 shows no effect of size."
-        svg = _forest(title, of_pair, [str(small), str(large), f"{small} minus {large}"])
-        plots.append(described(f"interaction_{number}.svg", title, text, svg))
+    plots = []
+    for number, ((small, large), of_pair) in enumerate(rows.group_by("small", "large", maintain_order=True), 1):
+        title = "Change in accuracy with each doubling of the chunk size"
+        draw = partial(_forests, of_pair, [str(small), str(large), f"{small} minus {large}"])
+        plots.append(drawn(f"interaction_{number}.svg", title, _told(of_pair), draw))
     return plots
 
 
-def _forest(title: str, rows: pl.DataFrame, names: list[str]) -> str:
-    import altair as alt
+def _told(rows: pl.DataFrame) -> str:
+    told = [
+        f"{row['questions']} questions, {cut_words(cut_of(row))} read: {_points(row, 'slope_small')} for "
+        f"{row['small']}, {_points(row, 'slope_large')} for {row['large']}, difference {_points(row, 'difference')}"
+        for row in rows.iter_rows(named=True)
+    ]
+    return f"In percentage points, with intervals. {'; '.join(told)}."
 
-    long = pl.concat(
-        rows.select(
-            pl.Series("read", [cut.title for cut in cuts_in(rows)], dtype=pl.String), pl.lit(name).alias("what"),
-            pl.col(column).alias("value"), pl.col(f"{column}_low").alias("low"), pl.col(f"{column}_high").alias("high"),
-        )
-        for column, name in zip(("slope_small", "slope_large", "difference"), names, strict=True)
-    )  # fmt: skip
-    legend = alt.Legend(orient="bottom", direction="vertical", columns=1)
-    colour = alt.Color("what:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=list(COLOURS[:3])))
-    shape = alt.Shape("what:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=list(SHAPES[:3])))
-    reads = long["read"].unique(maintain_order=True).to_list()
-    y = alt.Y("read:N", title=None, sort=reads)
-    beside = alt.YOffset("what:N", sort=names, scale=alt.Scale(domain=names, paddingOuter=0.8))
-    base = alt.Chart(long).encode(y=y, yOffset=beside, color=colour)
-    change = "change in accuracy"
-    bars = base.transform_filter("isValid(datum.low)").mark_rule().encode(x=alt.X("low:Q", title=change), x2="high:Q")
-    points = base.mark_point(filled=True, size=50, opacity=1).encode(x=alt.X("value:Q", title=change), shape=shape)
-    zero = alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 3], color="#444444").encode(x="at:Q")
-    height = STEP * 3 * len(reads)
-    chart = alt.layer(zero, bars, points).properties(width=WIDTH, height=height, title=wrapped(title))
-    return to_svg(chart.configure(aria=False))
+
+def _points(row: Mapping[str, Any], name: str) -> str:
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    told = f"{100 * value:+.1f}"
+    return told if None in (low, high) else f"{told} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def _forests(rows: pl.DataFrame, readers: list[str], layout: Layout) -> Spec:
+    """A panel for each set of questions, a heading for each cut, a row for each reader and for the difference."""
+    known = (rows[f"{name}{end}"].drop_nulls() * 100 for name in SLOPES for end in ("", "_low", "_high"))
+    ends = [0.0, *(value for column in known for value in column)]
+    scale = {"domain": [min(ends), max(ends)], "padding": 6, "nice": True, "zero": False}
+    axis = {"format": "+d", "tickCount": 5, "grid": True}
+    x = {"type": "quantitative", "title": AXIS, "scale": scale, "axis": axis}
+    look = looks(SLOPES, range(len(SLOPES)))
+    panels = []
+    width = layout.panel_width(rows["questions"].n_unique(), BESIDE)
+    for (questions,), mine in rows.group_by("questions", maintain_order=True):
+        lines = listed((f"{cut_words(cut_of(row))} read", readers) for row in mine.iter_rows(named=True))
+        frame = _long(mine.with_row_index("line"), lines.middles())
+        at = {"y": lines.y(), "color": look["color"]}
+        interval: Spec = {"x": x | {"field": "low"}, "x2": {"field": "high"}}
+        layers = [
+            lines.nought(x),
+            marks(frame.drop_nulls(["low", "high"]), "rule", {"strokeWidth": 1.5}, **at, **interval),
+            marks(frame, "point", POINT, **at, x=x | {"field": "value"}, shape=look["shape"]),
+            *lines.names(),
+        ]
+        panels.append(panel(layers, f"{questions} questions", width, lines.height))
+    return grid(panels, layout)
+
+
+def _long(rows: pl.DataFrame, at: list[float]) -> pl.DataFrame:
+    """A row for each slope, in percentage points, in the order of the lines."""
+    ends = {"value": "", "low": "_low", "high": "_high"}
+    parts = [
+        rows.select("line", series=pl.lit(name), **{of: 100 * pl.col(f"{name}{end}") for of, end in ends.items()})
+        for name in SLOPES
+    ]
+    return pl.concat(parts).sort("line", maintain_order=True).with_columns(at=pl.Series(at, dtype=pl.Float64))

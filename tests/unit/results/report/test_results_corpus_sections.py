@@ -4,15 +4,15 @@ import pytest
 
 from corpora.defects import Defect, LeftOut
 from results.report.documents import render_documents
-from results.report.html.blocks import Limits
-from results.report.html.corpus_sections import corpus_sections
-from results.report.text.corpus import MOST_ROWS, left_out_section, unknown_section
+from results.report.sections.corpus import MOST_PLACES, left_out_blocks, left_out_section, unknown_section
+from results.report.sections.source import source_of
 from retrieval.embedding.unknown_tokens import Unread
+from tests.doubles.read_back import rows_of, tables_in
 
 
-def frame(n, kind="judgement"):
+def frame(n, kind="judgement", reason="document 'd{0}' is missing: why|not"):
     return LeftOut(
-        tuple(Defect("b/qrels/test.tsv", str(row), kind, f"q{row} d", "why|not") for row in range(n))
+        tuple(Defect("b/qrels/test.tsv", str(row), kind, f"q{row} d{row}", reason.format(row)) for row in range(n))
     ).frame()
 
 
@@ -23,42 +23,44 @@ MANIFEST = {
 }
 
 
-def test_every_row_is_in_the_report_up_to_a_limit_and_all_are_in_the_file():
-    tables = {"left_out": frame(MOST_ROWS + 5)}
-    text = left_out_section(tables)
-    assert "### 25 judgements" in text
-    assert "| b/qrels/test.tsv | 19 | judgement | q19 d | why\\|not |" in text
-    assert "q20 d" not in text
-    assert text.endswith("… and 5 more in `left_out.md`.")
-    whole = render_documents({"name": "x"}, tables, [])["left_out.md"]
-    assert "q24 d" in whole
-    assert "more in" not in whole
+def test_one_defect_is_said_once_with_how_often_it_was_found():
+    section = left_out_section(source_of({}, {"left_out": frame(25)}))
+    (row,) = rows_of(section, "25 judgements")
+    assert (row["how many"], row["reason"]) == (25, "document … is missing: why|not")
+    assert row["ids"].startswith("q0 d0, q1 d1, ")
+    assert row["ids"].endswith(f" and {25 - MOST_PLACES} more")
+    assert "q24 d24" not in row["ids"]
+
+
+def test_the_file_has_a_title_and_names_every_row():
+    text = render_documents({"name": "x"}, {"left_out": frame(25)}, [])["left_out.md"]
+    assert text.startswith("# x: what was left out of the corpus\n")
+    (row,) = tables_in(text)["25 judgements"][1:]
+    assert row[4].split(", ") == [str(number) for number in range(25)]
+    assert row[5].split(", ") == [f"q{number} d{number}" for number in range(25)]
+    assert text.count("is missing") == 1
+
+
+def test_another_defect_has_a_row_of_its_own():
+    both = frame(2).vstack(frame(1, "judgement", "no score"))
+    rows = rows_of(left_out_section(source_of({}, {"left_out": both})), "3 judgements")
+    assert [(row["reason"], row["how many"]) for row in rows] == [
+        ("document … is missing: why|not", 2), ("no score", 1),
+    ]  # fmt: skip
 
 
 def test_each_corpus_has_its_own_list():
-    text = left_out_section(
-        {"left_out": frame(1), "left_out@artificial": frame(2, "document"), "gold@artificial": frame(1)}
-    )
-    assert "### 1 judgement\n" in text
-    assert "### artificial: 2 documents\n" in text
-
-
-@pytest.mark.parametrize(("limit", "n_shown", "note"), [(300, 3, ""), (2, 2, "… and 1 more in left_out.md.")])
-def test_html_shows_as_many_rows_as_fit(limit, n_shown, note):
-    (section,) = corpus_sections({}, {"left_out": frame(3)}, Limits(rows=limit))
-    table = section.blocks[1]
-    assert (section.title, table.caption) == ("What was left out of the corpus", "3 judgements")
-    assert (len(table.rows), table.note) == (n_shown, note)
+    tables = {"left_out": frame(1), "left_out@artificial": frame(2, "document"), "gold@artificial": frame(1)}
+    headings = [block.text for block in left_out_blocks(tables) if hasattr(block, "text")]
+    assert headings == ["1 judgement", "artificial: 2 documents"]
 
 
 def test_the_share_that_an_embedder_does_not_know_is_shown_by_script():
-    row = ["minilm", "documents", "90", "3", "0.150", "0.250", "Thai, Korean"]
-    assert f"| {' | '.join(row)} |" in unknown_section(MANIFEST)
-    (section,) = corpus_sections(MANIFEST, {}, Limits())
-    assert section.blocks[1].rows == [row]
+    (row,) = rows_of(unknown_section(source_of(MANIFEST, {})), "What each embedder cannot read")
+    assert list(row.values()) == ["minilm", "documents", 90, 3, 0.15, 0.25, "Thai, Korean"]
 
 
-def test_nothing_is_said_where_there_is_nothing_to_say():
-    assert left_out_section({"gold": frame(1)}) == ""
-    assert unknown_section({}) == ""
-    assert corpus_sections({}, {}, Limits()) == []
+@pytest.mark.parametrize("tables", [{}, {"gold": frame(1)}, {"left_out": frame(0)}])
+def test_nothing_is_said_where_nothing_was_left_out(tables):
+    assert left_out_blocks(tables) == []
+    assert "left_out.md" not in render_documents({"name": "x"}, {"left_out": frame(0)}, [])

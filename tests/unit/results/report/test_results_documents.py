@@ -7,7 +7,8 @@ import pytest
 
 from corpora.schema import LabelSet
 from results.report.documents import render_documents, render_excluded
-from results.report.text.labelers import CURVES_PLOT, EXCLUDED_FILE, RISK_PLOT
+from results.report.sections.curves import CURVES_PLOT, RISK_PLOT
+from results.report.sections.readers import EXCLUDED_FILE
 
 P = (0.6, 0.3, 0.1)
 TEXTS = ["Does it?", "Is a | b\nor   \\| c?", 'Is "it" `so`?', "$1 \\1 {x}", "Plain?", "Last?"]

@@ -1,6 +1,5 @@
-"""The plots are read back from their SVG: texts, marks and what distinguishes the labelers."""
+"""The plots of votes are read back from their SVG: texts, marks and what tells lines apart."""
 
-import html
 import re
 from xml.etree import ElementTree
 
@@ -11,7 +10,16 @@ import pytest
 from labeling.votes.sampling import Sampling
 from results.readers.labelers import LABELERS
 from results.readers.unanimity import GRID, RISK_COVERAGE, risk_coverage, vote_curves
-from results.report.plots.plot import COLOURS, DASHES, SHAPES, WIDTH, plot_risk_coverage, plot_vote_curves
+from results.report.plots.coverage_plots import (
+    AXIS,
+    DRAWN,
+    MAJORITY,
+    NAME_ROOM,
+    RANKED,
+    plot_coverage,
+    plot_vote_curves,
+)
+from results.report.plots.plot import COLOURS, DASHES, NARROW, SHAPES, WIDE, to_svg
 
 NAMES = ["small", "a|b $1 \\0", 'x < y & "z"']
 MARKS = {"small": "†", NAMES[1]: "‡"}
@@ -43,95 +51,115 @@ def frames(cast_of):
     }
 
 
-def drawn(kind, frame):
+def joined(svg):
+    """All words of a plot, whatever the lines that they are in."""
+    lines = (one for one in ElementTree.fromstring(svg).iter() if one.tag.endswith(("}text", "}tspan")) and one.text)
+    return " ".join(" ".join(line.text for line in lines).split(" "))
+
+
+def counted(svg, mark):
+    """How many marks of a kind there are: `symbol`, `line`, `area`, `rule`."""
+    groups = re.findall(rf'<g class="mark-{mark} role-mark[^>]*>(.*?)</g>', svg, re.DOTALL)
+    return sum(body.count("<path") + body.count("<line") for body in groups)
+
+
+def drawn(kind, frames):
     if kind == "risk":
-        return plot_risk_coverage(frame, labelers(), MARKS)
-    return plot_vote_curves(frame, MARKS)
+        return plot_coverage(frames["risk"], frames["curves"], labelers(), MARKS)[0]
+    return plot_vote_curves(frames["curves"], MARKS)[0]
 
 
 @pytest.fixture(scope="module")
 def plots(frames):
-    """SVG of each of the two plots; drawn once, as that takes a while."""
-    return {kind: drawn(kind, frame) for kind, frame in frames.items()}
+    """Each of the two plots; drawn once, as that takes a while."""
+    return {kind: drawn(kind, frames) for kind in ("risk", "curves")}
 
 
 @pytest.fixture(scope="module", params=["risk", "curves"])
-def plot(request, frames, plots):
-    """Kind, frame and SVG."""
-    return request.param, frames[request.param], plots[request.param]
+def plot(request, plots):
+    """Kind and plot."""
+    return request.param, plots[request.param]
 
 
-def test_a_plot_is_one_svg_that_names_every_labeler_with_its_mark(plot):
-    kind, _, svg = plot
-    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg", kind
-    assert {"small †", f"{NAMES[1]} ‡", NAMES[2]} <= set(texts(svg))
-    assert "small" not in texts(svg)
+def test_a_plot_is_one_svg_for_each_width_and_names_every_reader_with_its_mark(plot):
+    for svg, layout in ((plot[1].svg, WIDE), (plot[1].narrow, NARROW)):
+        root = ElementTree.fromstring(svg)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert layout.width * 0.85 < float(root.get("width")) < layout.width * 1.1
+        assert {"small †", f"{NAMES[1]} ‡", NAMES[2]} <= set(texts(svg))
+        assert "small" not in texts(svg)
 
 
-def test_every_line_belongs_to_a_labeler_with_its_mark(plot):
-    lines = re.findall(r'aria-label="([^"]+)" role="graphics-symbol" aria-roledescription="line mark"', plot[2])
-    owners = {html.unescape(line).partition("reader: ")[2] for line in lines}
-    assert owners == {"small †", f"{NAMES[1]} ‡", NAMES[2]}
+def test_a_plot_says_its_main_numbers_to_those_who_cannot_see_it(plots, frames):
+    own = frames["curves"].filter(pl.col("is_own"), pl.col("parameter") == "temperature", pl.col("reader") == "small")
+    row = own.row(0, named=True)
+    for plot in plots.values():
+        assert f"{100 * row['accuracy']:.0f}\N{NO-BREAK SPACE}%" in plot.description
+        assert f"{100 * row['coverage']:.0f}\N{NO-BREAK SPACE}%" in plot.description
+        assert f'role="img" aria-label="{plot.title}. small †' in plot.svg
 
 
-def test_a_plot_is_the_same_bytes_every_time(plot):
-    kind, frame, svg = plot
-    assert drawn(kind, frame) == svg
+def test_a_plot_is_the_same_bytes_every_time(plot, frames):
+    assert drawn(plot[0], frames) == plot[1]
 
 
 def test_a_plot_needs_nothing_from_elsewhere(plot):
-    svg = plot[2]
-    assert "<script" not in svg
-    assert not re.findall(r'(?:href|src)="', svg)
-    assert set(re.findall(r'https?://[^"<\s]+', svg)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    for svg in (plot[1].svg, plot[1].narrow):
+        assert "<script" not in svg
+        assert not re.findall(r'(?:href|src)="', svg)
+        places = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+        assert set(re.findall(r'https?://[^"<\s]+', svg)) <= places
 
 
-def test_labelers_differ_in_colour_and_in_dash(plot):
-    svg = plot[2]
-    assert all(colour in svg for colour in COLOURS[: len(NAMES)])
-    assert len(set(re.findall(r'stroke-dasharray="([^"]+)"', svg))) >= len(NAMES) - 1
+def test_both_ways_to_choose_are_lines_with_intervals_named_where_they_end(plots):
+    svg = plots["risk"].svg
+    assert joined(svg).count(RANKED) >= len(NAMES)
+    assert joined(svg).count(DRAWN) >= len(NAMES)
+    assert counted(svg, "area") == len(NAMES)
+    assert counted(svg, "line") == 2 * len(NAMES)
+    assert all(f'"{colour}"' in svg for colour in COLOURS[:2])
+    assert f'stroke-dasharray="{",".join(map(str, DASHES[1]))}"' in svg
 
 
-def test_a_plot_of_one_labeler_shows_no_other(plot):
-    kind, frame, _ = plot
-    shown = texts(drawn(kind, frame.filter(pl.col("reader") == NAMES[2])))
-    assert NAMES[2] in shown
-    assert "small †" not in shown
+def test_every_temperature_is_a_point_with_its_interval_and_the_readers_own_is_a_larger_one(plots, frames):
+    rows = frames["curves"].filter(pl.col("parameter") == "temperature").drop_nulls("accuracy")
+    assert counted(plots["risk"].svg, "rule") == len(rows) + len(NAMES)  # and the majority share of each
+    named = 3 * 3  # marks of the names at the right
+    assert counted(plots["risk"].svg, "symbol") == len(rows) + len(NAMES) + named
 
 
-def test_the_majority_shares_are_rules_at_their_height(frames):
-    def rules(shares):
-        svg = plot_risk_coverage(frames["risk"], labelers(shares=shares), {})
-        return re.findall(r'aria-roledescription="rule mark"', svg)
+def test_the_majority_shares_are_rules_with_their_numbers(frames):
+    def said(shares):
+        (plot,) = plot_coverage(frames["risk"], None, labelers(shares=shares), {})
+        return joined(plot.narrow).count(MAJORITY), counted(plot.narrow, "rule")
 
-    assert len(rules((0.5, 0.5, 0.625))) == 2
-    assert len(rules((None, None, 0.625))) == 1
-    assert len(rules((None, None, None))) == 0
+    assert said((0.5, 0.5, 0.625)) == (6, 3)  # each name twice: its edge of paper, and its letters
+    assert said((None, None, 0.625)) == (2, 1)
+    assert said((None, None, None)) == (0, 0)
 
 
-def test_every_parameter_has_a_column_and_every_labelers_own_setting_a_point(plots):
-    svg = plots["curves"]
-    assert set(GRID) <= set(texts(svg))
-    # Two rows of three parameters, a point each for every labeler.
-    assert svg.count('aria-roledescription="point"') == len(NAMES) * len(GRID) * 2
+def test_every_reader_has_a_panel_for_each_parameter_and_a_point_for_its_own_sampling(plots):
+    svg = plots["curves"].svg
+    assert [texts(svg).count(name) for name in GRID] == [len(NAMES)] * 3
+    # A point each on the curve of coverage and on that of accuracy.
+    assert counted(svg, "symbol") == len(NAMES) * len(GRID) * 2
+    assert texts(svg).count("share unanimous") == 2 * len(NAMES) * len(GRID)
 
 
 def test_without_references_the_coverage_is_drawn_and_no_accuracy(cast_of):
-    curves = vote_curves(some_cast(cast_of, "small", with_references=False), 0.95)
-    svg = plot_vote_curves(curves, {})
-    assert svg.count('aria-roledescription="point"') == len(GRID)
-    assert "NaN" not in svg
+    (plot,) = plot_vote_curves(vote_curves(some_cast(cast_of, "small", with_references=False), 0.95), {})
+    assert counted(plot.svg, "symbol") == len(GRID)
+    assert "accuracy of these" not in texts(plot.svg)
+    assert "NaN" not in plot.svg
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_one_or_two_questions_can_be_drawn(cast_of, n):
     cast = some_cast(cast_of, "small", n)
-    for svg in (
-        plot_vote_curves(vote_curves(cast, 0.95), {}),
-        plot_risk_coverage(risk_coverage(cast, 0.95), labelers(["small"], [1.0]), {}),
-    ):
-        assert "small" in texts(svg)
-        assert "NaN" not in svg
+    curves, risk = vote_curves(cast, 0.95), risk_coverage(cast, 0.95)
+    for plot in plot_vote_curves(curves, {}) + plot_coverage(risk, curves, labelers(["small"], [1.0]), {}):
+        assert "small" in texts(plot.svg)
+        assert "NaN" not in plot.svg + plot.description
 
 
 def steps(reader, n):
@@ -141,27 +169,28 @@ def steps(reader, n):
 
 
 def test_a_curve_with_more_steps_than_can_be_seen_still_reaches_full_coverage():
-    svg = plot_risk_coverage(steps("small", 3000), labelers(["small"], [None]), {})
-    (line,) = re.findall(r'aria-roledescription="line mark" d="([^"]+)"', svg)
+    (plot,) = plot_coverage(steps("small", 3000), None, labelers(["small"], [None]), {})
+    (line,) = (one for one in re.findall(r'<path d="([^"]+)" stroke="#0072B2"', plot.svg) if one.count("L") > 9)
     ends = re.findall(r"(-?[\d.]+),", line)
-    assert float(ends[-1]) == WIDTH
+    assert float(ends[-1]) == WIDE.panel_width(1, AXIS + NAME_ROOM)
     assert len(ends) < 1000
 
 
-def test_many_labelers_with_many_questions_can_be_drawn():
-    names = [f"labeler {number}" for number in range(13)]
-    curve = pl.concat([steps(name, 450) for name in names])
-    assert set(names) <= set(texts(plot_risk_coverage(curve, labelers(names, [0.5] * 13), {})))
-
-
-def test_long_names_are_told_apart_by_their_ends(cast_of):
-    names = [f"qwen2.5-coder-1.5b-instruct-q4_k_m, {how}" for how in ("permuted", "paraphrased")]
+def test_long_names_are_told_apart_by_their_ends_in_a_narrow_plot_too(cast_of):
+    names = [f"qwen2.5-coder-1.5b-instruct-q4_k_m-from-a-long-path, {how}" for how in ("permuted", "paraphrased")]
     risk = pl.concat([risk_coverage(some_cast(cast_of, name), 0.95) for name in names])
-    assert set(names) <= set(texts(plot_risk_coverage(risk, labelers(names, [0.5, 0.5]), {})))
+    (plot,) = plot_coverage(risk, None, labelers(names, [0.5, 0.5]), {})
+    for svg in (plot.svg, plot.narrow):
+        assert all(name.replace(" ", "") in "".join(texts(svg)).replace(" ", "") for name in names)
 
 
-def test_the_eighth_labeler_does_not_look_like_the_first():
+def test_the_eighth_series_does_not_look_like_the_first():
     looks = [(COLOURS[at % len(COLOURS)], str(DASHES[at % len(DASHES)])) for at in range(42)]
     assert len(set(looks)) == 42
     points = [(COLOURS[at % len(COLOURS)], SHAPES[at % len(SHAPES)]) for at in range(35)]
     assert len(set(points)) == 35
+
+
+def test_a_title_is_text_whatever_it_says():
+    svg = to_svg({"mark": "point", "data": {"values": []}}, "a < b & <script>", WIDE)
+    assert "a < b & <script>" in texts(svg)

@@ -10,8 +10,6 @@ import pytest
 from results.advice.examples import pick_examples
 from results.report.documents import draw_plots
 from results.report.html.page import render_html
-from results.report.html.prose import split_section
-from results.report.text.literal import literal_tables
 
 EVIL = '<script>alert(1)</script></style></svg><b id="evil" onclick="x()">&amp;"\'`*_[x](http://evil.example)|\\|\u202egnp.exe\x00\x0b</b>'
 SEEN = EVIL.replace("\u202e", "⟨U+202E⟩").replace("\x00", "␀").replace("\x0b", "␋")
@@ -89,7 +87,7 @@ def test_no_element_and_no_attribute_comes_from_a_text(page, calm):
     found = Collected(page)
     assert found.tags <= expected.tags
     assert found.attributes <= expected.attributes
-    assert "script" not in found.tags
+    assert page.count("<script") == 1  # our own
 
 
 def test_the_texts_are_all_there_to_read(page):
@@ -115,26 +113,3 @@ def test_a_plot_with_such_names_is_sound_xml(plots):
             plot.file
         )
         assert not {name for element in root.iter() for name in element.attrib if name.startswith("on")}
-
-
-def test_markdown_leaves_html_links_and_entities_alone():
-    title, html = split_section(
-        f"## Title\n\n{SEEN}\n\n![x](http://evil.example/x.png)\n\n<http://evil.example>\n\n| a |\n| --- |\n| <b> |"
-    )
-    assert title == "Title"
-    found = Collected(html)
-    assert found.tags == {"p", "div", "table", "caption", "thead", "tbody", "tr", "th", "td"}
-    assert "<http://evil.example>" in "".join(found.text)
-
-
-def test_a_name_in_a_markdown_table_is_shown_letter_by_letter():
-    name = r"*a* _b_ `c` [d](excluded.md) \* <i> &lt;"
-    frame = literal_tables({"t": pl.DataFrame({"reader": [name], "n": [1]})})["t"]
-    _, html = split_section(f"## T\n\n| labeler |\n| --- |\n| {frame['reader'][0]} |")
-    assert name in "".join(Collected(html).text)
-    assert not {"em", "code", "a", "i"} & Collected(html).tags
-
-
-def test_the_link_to_the_excluded_questions_works():
-    _, html = split_section("## T\n\nSee [excluded.md](excluded.md) and *this*.")
-    assert '<a href="excluded.md">excluded.md</a> and <em>this</em>' in html
