@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+
+_ROWS_NAMED = 5  # of many rows with the same mistake
 
 
 class InputError(Exception):
@@ -22,14 +25,38 @@ class InputError(Exception):
         end = f"; {remedy}" if remedy else ""
         super().__init__(" ".join(f"{found}: expected {expected}{end}.".split()))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback: the mistake is in the input, not in the code."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class RowError(InputError):
     """A bad row of an input file, located by file, row (counted from 1, or an id) and field."""
 
     def __init__(self, where: str, row: int | str, field: str, found: str, expected: str, remedy: str = "") -> None:
-        self.where, self.row, self.field = where, row, field
+        self.where, self.row, self.field, self.what = where, row, field, found
         self.reason = " ".join(f"{field}: {found} (expected {expected})".split())
         super().__init__(f"{where}, row {row}, field {field!r}: {found}", expected, remedy)
+
+
+def said_once(errors: Iterable[InputError]) -> list[InputError]:
+    """The same errors in their order, with one for all rows of a file in which a field has the same mistake."""
+    rows: dict[tuple[object, ...], list[InputError]] = {}
+    for error in errors:
+        key: tuple[object, ...] = (str(error),)
+        if isinstance(error, RowError):
+            key = (error.where, error.field, error.what, error.expected, error.remedy)
+        rows.setdefault(key, []).append(error)
+    return [_all_rows(same) for same in rows.values()]
+
+
+def _all_rows(same: Sequence[InputError]) -> InputError:
+    first, n_more = same[0], len(same) - _ROWS_NAMED
+    if len(same) == 1 or not isinstance(first, RowError):
+        return first
+    named = [str(one.row) for one in same[:_ROWS_NAMED] if isinstance(one, RowError)]
+    rows = f"{', '.join(named)} and {n_more} more" if n_more > 0 else listed(named, "and")
+    return InputError(f"{first.where}, rows {rows}, field {first.field!r}: {first.what}", first.expected, first.remedy)
 
 
 @contextlib.contextmanager
@@ -64,3 +91,36 @@ def shown(value: object) -> str:
         return f"{value!r:.60}"
     except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
         return "a value that is too large to show"
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A question to add to an error, with the known name that a wrong one is most like; empty if none is like it.
+
+    Args:
+        name: what the user wrote.
+        known: the names there are.
+    """
+    near = nearest(name, known)
+    return f" (did you mean {near!r}?)" if near else ""
+
+
+def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that another is most like, whatever its case; None if it is like none of them."""
+    if not isinstance(name, str):
+        return None
+    folded = {one.casefold(): one for one in known}
+    swapped = next((one for one in folded if sorted(one) == sorted(name.casefold())), None)
+    if swapped is not None:
+        return folded[swapped]
+    near = difflib.get_close_matches(name.casefold()[:200], folded, 1, cutoff)
+    return folded[near[0]] if near else None
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 label", "2 labels"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def listed(names: Sequence[str], word: str = "or") -> str:
+    """Names as one would list them: "a, b or c"."""
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

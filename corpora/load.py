@@ -34,7 +34,7 @@ from corpora.sources.pubmedqa import PARTS, read_pubmedqa
 from corpora.sources.rows import FORMATS, find_table
 from corpora.sources.squad import EXPORTED as SQUAD_COLUMNS
 from corpora.sources.squad import read_squad
-from corpora.sources.tables import DocumentColumns, QuestionColumns, read_tables
+from corpora.sources.tables import DocumentColumns, QuestionColumns, TablePlaces, read_tables
 from corpora.storage import StorePath, sha256_text
 
 TABLES = ("documents", "questions")
@@ -148,7 +148,8 @@ class CorpusConfig(BaseModel):
     @classmethod
     def _with_source(cls, given: Any) -> Any:
         """A published corpus has its source, which need not be repeated."""
-        known = published().get(given.get("published", "")) if isinstance(given, dict) else None
+        name = given.get("published") if isinstance(given, dict) else None
+        known = published().get(name) if isinstance(name, str) else None  # the field refuses what is no text
         return {"source": known.source} | given if known else given
 
 
@@ -162,7 +163,7 @@ def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     Raises:
         InputError: something is wrong with the input.
     """
-    corpus = validate(read_source(config))
+    corpus = validate(read_source(config), _places(config))
     split = config.split
     if split == "auto":
         split = "all" if corpus.questions["split"].is_null().all() else "held_out"
@@ -287,15 +288,22 @@ def list_problems(config: CorpusConfig) -> tuple[Corpus, Iterator[InputError]]:
     """
     if _on_defect(config) == "skip":
         corpus = read_source(config)
-        return corpus, find_problems(corpus)
+        return corpus, find_problems(corpus, _places(config))
     check_keys(config)
     defects = Defects("skip")
     corpus = _read(config, defects)
     # Whether a question is sound cannot be told while its document is not read.
     unread = [f"document {one.id!r}" for one in defects.left_out(0, 0).defects if one.kind == "document"]
-    told = (one for one in find_problems(corpus) if not any(name in one.found for name in unread))
+    told = (one for one in find_problems(corpus, _places(config)) if not any(name in one.found for name in unread))
     # Nor can it be told that there is no document or question at all.
     return corpus, chain(defects.errors, (one for one in told if isinstance(one, RowError) or not defects.errors))
+
+
+def _places(config: CorpusConfig) -> TablePlaces | None:
+    """How messages name the rows of the user's own tables."""
+    if config.source != "tables":
+        return None
+    return TablePlaces(*_table_files(config), config.document_columns, config.question_columns)
 
 
 def _on_defect(config: CorpusConfig) -> OnDefect:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from corpora.defects import LeftOut
-from corpora.errors import InputError
+from corpora.errors import InputError, counted
 
 Split = Literal["tune", "held_out"]
 # Every label is in every prompt and is scored in each of its spellings for every vote; nobody has checked that readers
@@ -91,7 +91,7 @@ class LabelSet:
     def __post_init__(self) -> None:
         if not 2 <= len(self.labels) <= MOST_LABELS:
             raise InputError(
-                f"label set {list(self.labels)} has {len(self.labels)} labels",
+                f"label set {list(self.labels)} has {counted(len(self.labels), 'label')}",
                 f"2 to {MOST_LABELS} labels",
                 "add labels" if len(self.labels) < 2 else "merge some of them",
             )

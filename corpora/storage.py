@@ -83,6 +83,9 @@ def open_store(text: str | Path) -> StorePath:
     """
     if not str(text).strip():  # an empty path would be the current folder
         raise InputError("an empty path", "a folder, or an address such as s3://bucket/runs", "name a folder")
+    if any(ord(character) < 32 for character in str(text)):
+        found = f"the path {str(text)!r:.120} holds a control character"
+        raise InputError(found, "a path of one line", "correct the path")
     path = store_path(text)
     if isinstance(path, UPath):
         _refuse_address(str(text), path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from corpora.errors import InputError
+from corpora.errors import InputError, did_you_mean
 from corpora.published.pinned import Pin, cache_folder, check_pinned
 
 REGISTRY = Path(__file__).with_name("published.toml")
@@ -140,11 +139,8 @@ def find_published(name: str) -> PublishedCorpus:
     """
     corpus = published().get(name)
     if corpus is None:
-        near = difflib.get_close_matches(name, published(), 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InputError(
-            f"no published corpus is called {name!r}", f"one of {', '.join(published())}", f"correct the name{hint}"
-        )
+        found = f"no published corpus is called {name!r}{did_you_mean(name, published())}"
+        raise InputError(found, f"one of {', '.join(published())}", "correct the name")
     return corpus
 
 

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal, Protocol
 
 import polars as pl
 
-from corpora.errors import InputError, RowError
+from corpora.errors import InputError, RowError, did_you_mean
 from corpora.reading.text import Twins
 from corpora.schema import Corpus, Question, iter_questions
 
+Kind = Literal["document", "question"]
 
-def validate(corpus: Corpus) -> Corpus:
+
+class Places(Protocol):
+    """How messages name the rows and the fields of a corpus, where they are known by better names than its frames'."""
+
+    def place(self, kind: Kind, identifier: str, nth: int) -> tuple[str, int] | None:
+        """The file of a row and its number there, given its id and how many rows before it have that id too."""
+        ...
+
+    def column(self, kind: Kind, field: str) -> str:
+        """The user's name for a field."""
+        ...
+
+
+def validate(corpus: Corpus, places: Places | None = None) -> Corpus:
     """Return the corpus unchanged if it is sound.
+
+    Args:
+        corpus: as its source gave it.
+        places: how messages name its rows; by default by their place in its frames.
 
     Raises:
         InputError: the first problem, with the number of others.
     """
-    problems = find_problems(corpus)
+    problems = find_problems(corpus, places)
     first = next(problems, None)
     if first is None:
         return corpus
@@ -32,22 +51,41 @@ def validate(corpus: Corpus) -> Corpus:
     raise first
 
 
-def find_problems(corpus: Corpus) -> Iterator[InputError]:
+def find_problems(corpus: Corpus, places: Places | None = None) -> Iterator[InputError]:
     """Yield every problem of a corpus, documents first, each naming the row, the field and the remedy."""
+    for kind, identifier, nth, problem in _problems(corpus, places):
+        yield _placed(problem, kind, identifier, nth, places)
+
+
+def _placed(problem: InputError, kind: Kind | None, identifier: str, nth: int, places: Places | None) -> InputError:
+    """The problem in the user's own file and column, where they are known."""
+    if places is None or kind is None or not isinstance(problem, RowError):
+        return problem
+    found = places.place(kind, identifier, nth)
+    if found is None:
+        return problem
+    file, row = found
+    column = places.column(kind, problem.field)
+    return RowError(file, f"{row} (id {identifier!r})", column, problem.what, problem.expected, problem.remedy)
+
+
+def _problems(corpus: Corpus, places: Places | None) -> Iterator[tuple[Kind | None, str, int, InputError]]:
+    """Every problem with the kind and the id of its row, and the number of rows before it with that id."""
     lost = corpus.left_out.too_much(corpus.name)
     if lost is not None:
-        yield lost
-    if corpus.documents.is_empty():
-        yield InputError(f"{corpus.name}: no documents", "at least one document", "check the path")
-    if corpus.questions.is_empty():
-        yield InputError(f"{corpus.name}: no questions", "at least one question", "check the path")
-    yield from _duplicates(corpus.name, corpus.documents, "document_id")
+        yield None, "", 0, lost
+    for kind, frame in (("document", corpus.documents), ("question", corpus.questions)):
+        if frame.is_empty():
+            yield None, "", 0, InputError(f"{corpus.name}: no {kind}s", f"at least one {kind}", "check the path")
+    yield from _duplicates(corpus.name, corpus.documents, "document", places)
     for row, (document_id, text) in enumerate(corpus.documents.select("document_id", "text").iter_rows(), 1):
-        yield from document_problems(corpus.name, row, document_id, text)
-    yield from _duplicates(corpus.name, corpus.questions, "question_id")
+        for problem in document_problems(corpus.name, row, document_id, text):
+            yield "document", document_id, 0, problem
+    yield from _duplicates(corpus.name, corpus.questions, "question", places)
     check = question_check(corpus)
     for question in iter_questions(corpus.questions):
-        yield from check(question)
+        for problem in check(question):
+            yield "question", question.id, 0, problem
 
 
 def document_problems(name: str, row: int, document_id: str, text: str) -> Iterator[RowError]:
@@ -79,18 +117,15 @@ def question_check(corpus: Corpus) -> Callable[[Question], Iterator[RowError]]:
     return check
 
 
-def _duplicates(name: str, frame: pl.DataFrame, column: str) -> Iterator[InputError]:
-    kind = column.removesuffix("_id") + "s"
-    rows = frame.with_row_index("row", 1).group_by(column, maintain_order=True).agg("row")
+def _duplicates(
+    name: str, frame: pl.DataFrame, kind: Kind, places: Places | None
+) -> Iterator[tuple[Kind, str, int, RowError]]:
+    rows = frame.with_row_index("row", 1).group_by(f"{kind}_id", maintain_order=True).agg("row")
     for value, at in rows.filter(pl.col("row").list.len() > 1).iter_rows():
-        yield RowError(
-            f"{name} {kind}",
-            at[1],
-            "id",
-            f"duplicate id {value!r}, first seen in row {at[0]}",
-            "unique ids",
-            "rename or remove one of the two",
-        )
+        known = places.place(kind, value, 0) if places else None
+        found = f"duplicate id {value!r}, first seen in row {known[1] if known else at[0]}"
+        problem = RowError(f"{name} {kind}s", at[1], "id", found, "unique ids", "rename or remove one of the two")
+        yield kind, value, 1, problem
 
 
 def _question_problems(corpus: Corpus, question: Question, documents: Twins) -> Iterator[RowError]:
@@ -133,7 +168,7 @@ def _label_problems(corpus: Corpus, question: Question, labels: Twins) -> Iterat
                 where,
                 row,
                 name,
-                f"label {label!r}{_but(label, labels)}",
+                f"label {label!r}{_but(label, labels) or did_you_mean(label, corpus.labels)}",
                 f"one of {', '.join(corpus.labels)}",
                 "correct the label, or add it to the `labels` of your own tables",
             )

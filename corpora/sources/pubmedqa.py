@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from corpora.defects import Defects
-from corpora.errors import InputError, RowError, shown
+from corpora.errors import InputError, RowError, counted, shown
 from corpora.reading.strict_json import json_name, read_json
 from corpora.schema import Corpus, Document, LabelSet, Question, Section, Split, documents_frame, questions_frame
 from corpora.sources.exports import Row, exported_rows, is_export, shards_in
@@ -114,7 +114,7 @@ def _joined(value: object) -> object:
 def _document(file: Path, pubmed_id: str, item: Row) -> Document:
     contexts, names = (_texts(file, pubmed_id, item, name) for name in ("CONTEXTS", "LABELS"))
     if len(contexts) != len(names):
-        found = f"{len(names)} labels for {len(contexts)} contexts"
+        found = f"{counted(len(names), 'label')} for {counted(len(contexts), 'context')}"
         raise RowError(str(file), pubmed_id, "LABELS", found, "one label per context", REMEDY)
     sections, start = [], 0
     for name, context in zip(names, contexts, strict=True):

@@ -109,6 +109,49 @@ def read_documents(file: Path, columns: DocumentColumns, defects: Defects | None
     return documents_frame(_documents(file, columns, defects or Defects()))
 
 
+class TablePlaces:
+    """Where the rows of two tables are. The files are read again, once there is something to say of a row.
+
+    Args:
+        documents: the file of documents.
+        questions: the file of questions.
+        document_columns: column names of the one.
+        question_columns: column names of the other.
+    """
+
+    def __init__(
+        self, documents: Path, questions: Path, document_columns: DocumentColumns, question_columns: QuestionColumns
+    ) -> None:
+        self._files = {"document": documents, "question": questions}
+        self._columns: dict[str, DocumentColumns | QuestionColumns] = {
+            "document": document_columns, "question": question_columns
+        }  # fmt: skip
+        self._rows: dict[str, dict[str, list[int]]] = {}
+
+    def place(self, kind: str, identifier: str, nth: int) -> tuple[str, int] | None:
+        """The file of a row, and its number there; None if the file does not have it.
+
+        Args:
+            kind: "document" or "question".
+            identifier: its id.
+            nth: how many rows before it have that id too.
+        """
+        if kind not in self._rows:
+            self._rows[kind] = self._read(kind)
+        numbers = self._rows[kind].get(identifier, [])
+        return (str(self._files[kind]), numbers[nth]) if nth < len(numbers) else None
+
+    def column(self, kind: str, field: str) -> str:
+        """The column that holds a field."""
+        return str(getattr(self._columns[kind], field, field))
+
+    def _read(self, kind: str) -> dict[str, list[int]]:
+        columns, rows = self._columns[kind], dict[str, list[int]]()
+        for number, row in read_rows(self._files[kind], (columns.id,), separator=columns.separator):
+            rows.setdefault(str(row[columns.id]), []).append(number)
+        return rows
+
+
 def _check_meanings(columns: QuestionColumns, labels: LabelSet) -> None:
     for value, label in columns.reference_values.items():
         if label not in labels.labels:

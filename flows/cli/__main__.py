@@ -2,4 +2,4 @@
 
 from flows.cli.main import main
 
-main()
+main(prog_name="tercet")

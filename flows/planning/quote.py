@@ -65,7 +65,7 @@ def authorise(
         "a price for every model" if unknown else f"a cost of at most {money(limit or 0)}",
         "add the price to a file and name that file in `prices`"
         if unknown
-        else "allow more with --max-cost, or run `tercet plan` to see what costs what",
+        else "allow more with --max-cost (max_cost in Python), or run `tercet plan` to see what costs what",
     )
 
 

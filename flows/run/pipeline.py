@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from corpora.errors import InputError
+from corpora.errors import InputError, counted
 from corpora.schema import Corpus
 from corpora.storage import StorePath, remove_leftovers
 from flows.compare import compare
@@ -168,7 +168,7 @@ def check_readers(experiment: Experiment, kind: Kind) -> None:
         raise InputError("an experiment without readers", "at least one reader", "add a [[readers]] section")
     if kind == "compare" and len(experiment.readers) < 2:
         raise InputError(
-            f"an experiment with {len(experiment.readers)} readers",
+            f"an experiment with {counted(len(experiment.readers), 'reader')}",
             "at least two readers to compare",
             "add a [[readers]] section",
         )

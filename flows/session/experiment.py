@@ -6,22 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from corpora.errors import InputError, one_line
-from corpora.load import CorpusConfig, check_keys, check_published
-from corpora.reading.strict_toml import check_types, place_of, read_toml, wrong_value
+from corpora.errors import InputError, did_you_mean
+from corpora.load import CorpusConfig
+from corpora.reading.strict_toml import read_toml
 from corpora.reading.text import is_file
-from corpora.schema import Corpus, LabelSet
+from corpora.schema import Corpus
 from corpora.shaping.selection import sample_questions
-from labeling.prompting.labeler import SYSTEM, LabelerConfig, check_diversity
-from labeling.prompting.prompts import load_prompt
-from labeling.remote.requests import check_remote
+from flows.session.cross_checks import cross_mistakes
+from flows.session.mistakes import parse
+from labeling.prompting.labeler import LabelerConfig
 from labeling.votes.calibration import CalibrationConfig
-from labeling.votes.consensus import BY_DISTRIBUTION, ConsensusConfig
+from labeling.votes.consensus import ConsensusConfig
 from results.config import ReadingConfig, ScoringConfig
 from retrieval.config import RetrievalConfig
-from retrieval.context import check_budgets
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -130,9 +129,24 @@ def experiment_file(path: Path) -> Path:
     """
     file = path if path.suffix == ".toml" else EXPERIMENTS / f"{path}.toml"
     if not is_file(file):
-        known = ", ".join(sorted(one.stem for one in EXPERIMENTS.glob("*.toml")))
-        raise InputError(f"no experiment {path}", f"a .toml file, or one of {known}", "check the path")
+        known = bundled_names()
+        near = did_you_mean(str(path), known) or _beside(path)
+        raise InputError(f"no experiment {path}{near}", f"a .toml file, or one of {', '.join(known)}", "check the path")
     return file
+
+
+def bundled_names() -> list[str]:
+    """The names of the bundled experiments."""
+    return sorted(one.stem for one in EXPERIMENTS.glob("*.toml"))
+
+
+def _beside(path: Path) -> str:
+    """The question whether a file was meant that is in the same folder."""
+    try:
+        there = [one.name for one in path.parent.glob("*.toml")]
+    except OSError:  # no folder that could be looked into
+        return ""
+    return did_you_mean(path.name, there)
 
 
 def parse_experiment(content: dict[str, Any], where: str) -> Experiment:
@@ -141,13 +155,10 @@ def parse_experiment(content: dict[str, Any], where: str) -> Experiment:
     Raises:
         InputError: an unknown key or a bad value, with its place.
     """
-    with one_line(f"{where} cannot be checked", "the sections of an experiment"):
-        try:
-            experiment = Experiment.model_validate(content)
-        except ValidationError as error:
-            raise _first_problem(error, where) from error
-        check_types(content, experiment, where)
-        return experiment
+    parsed = parse(Experiment, content, where)
+    if parsed.mistakes:
+        raise _first_of(parsed.mistakes, where)
+    return parsed.made
 
 
 def check_experiment(experiment: Experiment) -> Experiment:
@@ -157,100 +168,15 @@ def check_experiment(experiment: Experiment) -> Experiment:
         InputError: two readers have one name, votes cannot differ, there is no cut, or a budget is below the largest
             size.
     """
-    corpora = (experiment.corpus, *experiment.other_corpora)
-    for corpus in corpora:
-        check_published(corpus)
-        check_keys(corpus)
-    _check_names("readers", [reader.label for reader in experiment.readers])
-    _check_names("corpora", [corpus.name or corpus.published or corpus.source for corpus in corpora])
-    _check_names("embedders", [embedder.label for embedder in experiment.retrieval.embedders])
-    _check_readers(experiment)
-    _check_retrieval(experiment.retrieval)
+    for mistake in cross_mistakes(experiment):
+        raise mistake
     return experiment
 
 
-def _check_names(what: str, names: Sequence[str]) -> None:
-    doubled = {name for name in names if names.count(name) > 1}
-    if doubled:
-        raise InputError(
-            f"two {what} are called {min(doubled)!r}", "a different name for each", "set `name` on one of them"
-        )
-
-
-def _check_readers(experiment: Experiment) -> None:
-    for corpus in (experiment.corpus, *experiment.other_corpora):
-        labels = LabelSet(corpus.labels) if corpus.source == "tables" else LabelSet()
-        for reader in experiment.readers:
-            check_diversity(reader, labels)
-    for reader in experiment.readers:
-        check_remote(reader)
-        check_mode(reader, experiment.consensus)
-        for prompt in reader.prompts:
-            load_prompt(prompt)
-
-
-def _check_retrieval(retrieval: RetrievalConfig) -> None:
-    if not retrieval.cuts():
-        raise InputError("retrieval without k and without budgets", "at least one k or budget", "set `k` or `budgets`")
-    if min(retrieval.k, default=1) < 1 or min(retrieval.budgets, default=1) < 1:
-        raise InputError(
-            f"k {list(retrieval.k)}, budgets {list(retrieval.budgets)}", "numbers above 0", "correct the numbers"
-        )
-    if min(retrieval.sizes) < 1:
-        raise InputError(f"chunk sizes {list(retrieval.sizes)}", "sizes above 0", "correct the sizes")
-    for size in retrieval.sizes:
-        for overlap in retrieval.overlaps:
-            if not 0 <= overlap < size:
-                raise InputError(
-                    f"overlap {overlap} with chunk size {size}", "0 <= overlap < size", "lower the overlap"
-                )
-    check_budgets(retrieval.cuts(), max(retrieval.sizes))
-
-
-def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
-    """Refuse settings of a reader that contradict each other or the consensus rule.
-
-    Raises:
-        InputError: the rule needs label probabilities and the reader gives none, the output fills the context, or no
-            model would see the system message.
-    """
-    if not reader.gives_distributions and consensus.rule in BY_DISTRIBUTION:
-        where = f"at {reader.remote.provider}" if reader.mode == "label" else "in generate mode"
-        raise InputError(
-            f"rule {consensus.rule!r} with reader {reader.label!r} {where}",
-            "a reader that gives label probabilities",
-            "use rule = 'unanimous' or 'majority', or a reader in label mode on this machine or a server",
-        )
-    if not reader.remote.is_remote and reader.mode == "generate" and reader.num_predict >= reader.num_ctx:
-        raise InputError(
-            f"reader {reader.label!r}: num_predict {reader.num_predict} with num_ctx {reader.num_ctx}",
-            "room for a prompt as well as the output",
-            "lower num_predict or raise num_ctx",
-        )
-    if reader.system is not None and reader.frame is not None and SYSTEM not in reader.frame:
-        raise InputError(
-            f"reader {reader.label!r}: a system message and a frame without {SYSTEM}",
-            "a frame that shows the system message",
-            f"put {SYSTEM} into the frame, or remove `system`",
-        )
-
-
-def _first_problem(error: ValidationError, where: str) -> InputError:
-    problems = error.errors()
-    first = problems[0]
-    place = place_of(first)
-    if first["type"] == "extra_forbidden":
-        found, expected, remedy = (
-            f"{where}: unknown key {place!r}",
-            "a key of that section",
-            "correct the key or remove it",
-        )
-        if "remote" in first["loc"]:
-            remedy += "; a key for a provider comes from the environment (remote.key_variable names its variable)"
-    elif "remote" in first["loc"]:  # the value may be a secret key that was put there by mistake: do not repeat it
-        found, expected, remedy = f"{where}: {place}", first["msg"].removeprefix("Value error, "), "correct the value"
-    else:
-        wrong = wrong_value(first, where)
-        found, expected, remedy = wrong.found, wrong.expected, wrong.remedy
-    more = len(problems) - 1
-    return InputError(found, expected, remedy + (f" ({more} more in the same file)" if more else ""))
+def _first_of(mistakes: Sequence[InputError], where: str) -> InputError:
+    """The first mistake, with the number of others and the command that lists them."""
+    first, n_more = mistakes[0], len(mistakes) - 1
+    if not n_more:
+        return first
+    more = f"{n_more} more mistake{'s' * (n_more > 1)}"
+    return InputError(first.found, first.expected, f"{first.remedy} ({more}: `tercet check {where}` lists all)")

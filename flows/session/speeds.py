@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from corpora.published.pinned import cache_folder
 from labeling.engine.machine.kernels import cpu_name
 from labeling.models.memory import Memory
-from labeling.models.registry import cache_folder
 from labeling.prompting.labeler import LabelerConfig
 
 Kernels = Literal["repacked", "plain"]  # how the model's matrices are run

@@ -10,7 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.errors import InputError, one_line
-from corpora.reading.strict_toml import check_types, place_of, read_toml, wrong_value
+from corpora.reading.key_hints import unknown_key
+from corpora.reading.plain_words import wrong_value
+from corpora.reading.strict_toml import check_types, read_toml
 from corpora.reading.text import is_file
 
 PRICES = Path(__file__).with_name("prices.toml")
@@ -122,9 +124,6 @@ def _refuse_doubles(models: Sequence[Price], path: Path) -> None:
 def _first_problem(error: ValidationError, path: Path) -> InputError:
     # A misspelt key also leaves a key missing: the misspelt name says more.
     first: Any = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    place = place_of(first)
     if first["type"] == "extra_forbidden":
-        return InputError(f"{path}: unknown key {place!r}", "a key that the bundled file has", "correct or remove it")
-    if first["type"] == "missing":
-        return InputError(f"{path}: {place!r} is missing", "a value", "add it")
+        return unknown_key(first, str(path), _PriceFile)
     return wrong_value(first, str(path))

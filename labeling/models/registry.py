@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from corpora.errors import InputError
+from corpora.errors import InputError, did_you_mean
 from corpora.published.pinned import Pin, cache_folder, check_pinned
 from corpora.storage import sha256_file
 from labeling.models.memory import Memory
@@ -93,12 +92,10 @@ def find_model(name: str) -> Model:
     """
     model = registry().get(name)
     if model is None:
-        near = difflib.get_close_matches(name, registry(), 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise InputError(
             f"model {name!r} is not in the registry",
             "a name from `tercet models list`, or the path of a .gguf file",
-            f"correct the name{hint}",
+            f"correct the name{did_you_mean(name, registry())}",
         )
     return model
 

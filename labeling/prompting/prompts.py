@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.errors import InputError
+from corpora.errors import InputError, did_you_mean
 from corpora.reading.text import is_file, read_text
 from corpora.schema import LabelSet
 
@@ -38,8 +38,9 @@ def load_prompt(name: str) -> PromptTemplate:
     """
     path = Path(name) if name.endswith(".txt") else FOLDER / f"{name}.txt"
     if not is_file(path):
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.txt")))
-        raise InputError(f"no prompt {name!r}", f"one of {known}, or the path of a .txt file", "correct the name")
+        bundled = sorted(file.stem for file in FOLDER.glob("*.txt"))
+        missing = f"no prompt {name!r}{did_you_mean(name, bundled)}"
+        raise InputError(missing, f"one of {', '.join(bundled)}, or the path of a .txt file", "correct the name")
     parts = SEPARATOR.split(read_text(path).replace("\r\n", "\n").replace("\r", "\n"))
     if len(parts) != 3:
         raise InputError(

@@ -93,7 +93,7 @@ class Spending:
                     f"{who}: up to {worst:.4f} USD with the next requests ({self.spent:.4f} spent, "
                     f"{self._set_aside:.4f} set aside for those under way)",
                     f"at most {self.limit:.4f} USD",
-                    "allow more with --max-cost and run again: everything so far is kept",
+                    "allow more with --max-cost (max_cost in Python) and run again: everything so far is kept",
                 )
             self._set_aside += usd
 

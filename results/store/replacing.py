@@ -81,6 +81,11 @@ def current(target: StorePath, seal: str) -> StorePath:
     return next((one for one in _begun(target) if (one / seal).is_file()), target)
 
 
+def is_being_written(target: StorePath) -> bool:
+    """Whether somebody may be filling a folder of an object store, which has no locks that would tell for sure."""
+    return any(not _is_old(one) for one in _begun(target))
+
+
 def _swap(work: Path, target: Path) -> Path:
     """Exchange the two folders; returns where the old one is now."""
     try:

@@ -29,26 +29,13 @@ def hub_folder(name: str, onnx: bool) -> Path:
         InputError: the model is neither in the cache nor to be had from the hub, or has no safetensors weights.
     """
     # Imported here: huggingface_hub is slow to import and only this path needs it.
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of its transport, not in __all__
 
-    repository, _, revision = name.partition("@")
-    patterns = [*_PATTERNS, "onnx/model.onnx"] if onnx else list(_PATTERNS)
-
-    def snapshot(local: bool) -> Path:
-        return Path(snapshot_download(
-            repository, revision=revision or None, allow_patterns=patterns, local_files_only=local,
-            cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
-        ))  # fmt: skip
-
+    here = cached_folder(name, onnx)
+    if here is not None:
+        return here
     try:
-        here = snapshot(local=True)
-        if _is_whole(here):
-            return here
-    except OSError:
-        pass  # Not in the cache.
-    try:
-        folder = snapshot(local=False)
+        folder = _snapshot(name, onnx, local=False)
     except (HTTPError, OSError, ValueError) as error:
         raise InputError(
             f"embedder {name!r} is not in the hub cache, and the hub did not provide it ({type(error).__name__})",
@@ -64,6 +51,32 @@ def hub_folder(name: str, onnx: bool) -> Path:
     if not (folder / "tokenizer.json").is_file():
         raise no_fast_tokenizer(folder)
     return folder
+
+
+def cached_folder(name: str, onnx: bool) -> Path | None:
+    """Folder of a hub model that is in the local hub cache; None if the hub would have to be asked.
+
+    Args:
+        name: as for `hub_folder`.
+        onnx: as for `hub_folder`.
+    """
+    try:
+        here = _snapshot(name, onnx, local=True)
+    except OSError:
+        return None
+    return here if _is_whole(here) else None
+
+
+def _snapshot(name: str, onnx: bool, *, local: bool) -> Path:
+    # Imported here, as above.
+    from huggingface_hub import snapshot_download
+
+    repository, _, revision = name.partition("@")
+    patterns = [*_PATTERNS, "onnx/model.onnx"] if onnx else list(_PATTERNS)
+    return Path(snapshot_download(
+        repository, revision=revision or None, allow_patterns=patterns, local_files_only=local,
+        cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
+    ))  # fmt: skip
 
 
 def _is_whole(folder: Path) -> bool:

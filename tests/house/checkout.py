@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-PACKAGES = ("corpora", "labeling", "retrieval", "results", "flows")
+PACKAGES = ("corpora", "labeling", "retrieval", "results", "flows", "tercet")
 NOT_ENTRIES = {"__init__.py", "py.typed", "__pycache__"}
 
 # Constructors of things that change although nothing assigns to them.
@@ -87,7 +87,7 @@ class Module:
 
 
 class Checkout:
-    """The five packages of a checkout."""
+    """The packages of a checkout."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -104,7 +104,7 @@ class Checkout:
 
     @cached_property
     def imports(self) -> dict[str, set[str]]:
-        """What each module imports of the five packages."""
+        """What each module imports of the packages."""
         known = set(self.modules)
         return {name: one.imports(known) for name, one in self.modules.items()}
 

@@ -15,7 +15,7 @@ from flows.session.experiment import check_experiment, parse_experiment
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS]
-PACKAGES = ("corpora", "labeling", "retrieval", "results", "flows")
+PACKAGES = ("corpora", "labeling", "retrieval", "results", "flows", "tercet")
 MOST_README_BYTES = 12_000
 
 each_document = pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)

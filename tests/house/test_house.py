@@ -32,9 +32,10 @@ LONGEST_FUNCTION = 60
 # Run, not imported: why.
 ENTRY_POINTS = {
     "flows.cli.__main__": "python -m flows.cli",
-    "flows.cli.main": "the command tercet",
+    "flows.cli.main": "the command itself",
     "flows.cli.readme": "make readme",
     "flows.serving.prefect_server": "the process that tercet serve starts",
+    "tercet.__main__": "python -m tercet, and the command tercet",
 }
 
 

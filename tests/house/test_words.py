@@ -12,13 +12,15 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("corpora", "labeling", "retrieval", "results", "flows")
+PACKAGES = ("corpora", "labeling", "retrieval", "results", "flows", "tercet")
 COVERED = PACKAGES
+FEW = {"tercet": 1}  # errors at least: it is small
 MARKDOWN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 RENDERED = re.compile(r"\* \[[\w-]+\]\([./]*results/published/")  # what the program itself says of a published run
 
-ERRORS = {"InputError": 0, "LimitError": 0, "RowError": 3}  # where the three parts begin among the arguments
+# Where the three parts begin among the arguments.
+ERRORS = {"InputError": 0, "LimitError": 0, "NoTableError": 0, "RowError": 3}
 PARTS = ("found", "expected", "remedy")
 VALUE = "\0"  # a value that is filled in
 
@@ -155,7 +157,7 @@ def errors(package: str) -> list[ErrorPart]:
 @pytest.mark.parametrize("package", COVERED)
 def test_errors_are_phrases(package):
     found = errors(package)
-    assert len(found) > 10, "the errors are not found any more"
+    assert len(found) >= FEW.get(package, 11), "the errors are not found any more"
     assert {f"{part.place}: {part.name} {part.text!r}": faults(part) for part in found if faults(part)} == {}
 
 
@@ -240,7 +242,7 @@ def test_docstrings_and_comments_have_no_banned_phrase(package):
     for file in files(package, "*.toml"):
         lines = enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
         found[str(file)] = banned_in(joined((number, line) for number, line in lines if line.startswith("#")))
-    assert len(found) > 10
+    assert len(found) > 9
     assert {file: phrases for file, phrases in found.items() if phrases} == {}
 
 

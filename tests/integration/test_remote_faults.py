@@ -565,6 +565,7 @@ def test_collect_takes_what_has_ended_and_tells_what_has_not(tercet, double, exp
 
 
 def test_list_says_how_far_each_batch_has_come_and_asks_nobody(tercet, double, experiment):
+    Path("runs").mkdir()
     assert tercet("batches", "list").stdout == "No batches in runs.\n"
     double.latency = 3600.0
     assert tercet("batches", "submit", "far.toml", "--max-cost", "1").exit_code == 0

@@ -116,7 +116,7 @@ def test_a_value_that_is_mapped_to_no_label_is_refused(check):
 def test_truth_values_as_labels_are_refused_by_name(check):
     assert refused(check(DOCS, ANSWERED, "labels = [true, false]")) == (
         "tercet: e.toml: corpus.labels.0 is the truth value true: expected a text; write the value in quotes (1 more "
-        "in the same file)."
+        "mistake: `tercet check e.toml` lists all)."
     )
 
 
@@ -190,7 +190,7 @@ def test_documents_without_a_source_are_refused(check, tmp_path):
         ('sample = "5"', "corpus.sample is '5': expected a number; remove the quotes"),
         ("seed = 1.5", "corpus.seed is 1.5: expected a whole number"),
         ('sample = "many"', "corpus.sample is 'many': expected a whole number; correct the value"),
-        ('name = "/"', "corpus.name is '/': expected a text of the form ^[A-Za-z0-9]"),
+        ('name = "/"', "corpus.name is '/': expected a name of letters, digits"),
         ("held_out_fraction = nan", "corpus.held_out_fraction = nan: expected a finite number"),
         ("name = 5", "corpus.name is 5: expected a text; write the value in quotes"),
         (f"seed = {'9' * 30}", f"corpus.seed = {'9' * 30}: expected a finite number of 64 bits"),

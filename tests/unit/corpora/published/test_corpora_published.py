@@ -122,7 +122,7 @@ def test_evidence_inference_is_made_as_it_is_in_the_real_folder(tmp_path):
 
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(
-        InputError, match=r"'evidence_inference': expected one of .*did you mean 'evidence-inference'\?"
+        InputError, match=r"'evidence_inference' \(did you mean 'evidence-inference'\?\): expected one of"
     ):
         find_published("evidence_inference")
 

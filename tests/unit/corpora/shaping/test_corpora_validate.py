@@ -100,7 +100,7 @@ def test_a_corpus_without_documents_and_questions_has_both_problems():
             [GATE],
             [ask(reference="Yes")],
             "mine questions, row id 'q1', field 'reference': ",
-            "label 'Yes': expected one of yes, no, maybe",
+            "label 'Yes' (did you mean 'yes'?): expected one of yes, no, maybe",
             id="reference outside the label set",
         ),
         pytest.param(
@@ -194,7 +194,7 @@ def test_two_to_eight_distinct_labels_make_a_label_set_in_their_order(labels):
     ("labels", "message"),
     [
         ((), "has 0 labels: expected 2 to 8"),
-        (("yes",), "has 1 labels: expected 2 to 8"),
+        (("yes",), "has 1 label: expected 2 to 8"),
         (tuple("abcdefghi"), "has 9 labels: expected 2 to 8"),
         (("yes", ""), "labels that are not empty"),
         (("yes", " "), "labels that are not empty"),

@@ -235,7 +235,7 @@ def test_a_bad_item_is_refused_with_file_id_and_field(tmp_path, item, field):
 
 def test_unequal_labels_and_contexts_are_counted_in_the_message(tmp_path):
     write_items(tmp_path, **{"1": ITEM | {"LABELS": ["METHODS"]}})
-    with pytest.raises(RowError, match="1 labels for 2 contexts"):
+    with pytest.raises(RowError, match="1 label for 2 contexts"):
         read_pubmedqa(tmp_path)
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora.errors import InputError, RowError
+from corpora.errors import InputError, RowError, said_once
+from corpora.load import CorpusConfig, list_problems, load_corpus
 from corpora.schema import LabelSet, Span, iter_questions
 from corpora.shaping.validate import validate
 from corpora.sources.rows import find_table
@@ -429,3 +430,28 @@ def test_an_optional_column_that_nobody_mapped_may_be_absent_from_a_row(tmp_path
     del rows[1][column]
     questions = write_table(tmp_path / "questions.jsonl", rows)
     assert read_tables(documents, questions, LabelSet()).questions.height == len(QUESTIONS)
+
+
+def test_a_problem_is_placed_in_the_users_own_file_row_and_column(tmp_path):
+    (tmp_path / "pages.jsonl").write_text(
+        '{"nr": 1, "text": "One."}\n\n{"nr": 2, "text": "Two."}\n{"nr": 2, "text": "Three."}\n', encoding="utf-8"
+    )
+    (tmp_path / "asked.csv").write_text(
+        "id,text,page,answer\nq1,So?,1,Yes\nq2,So?,7,no\nq3,So?,7,no\n", encoding="utf-8"
+    )
+    config = CorpusConfig(
+        source="tables",
+        documents=tmp_path / "pages.jsonl",
+        questions=tmp_path / "asked.csv",
+        document_columns=DocumentColumns(id="nr"),
+        question_columns=QuestionColumns(document_ids="page", reference="answer"),
+    )
+    _, problems = list_problems(config)
+    found = [one.found.replace(f"{tmp_path}/", "") for one in said_once(problems)]
+    assert found == [
+        "pages.jsonl, row 4 (id '2'), field 'nr': duplicate id '2', first seen in row 3",
+        "asked.csv, row 1 (id 'q1'), field 'answer': label 'Yes' (did you mean 'yes'?)",
+        "asked.csv, rows 2 (id 'q2') and 3 (id 'q3'), field 'page': document '7' is not in the corpus",
+    ]
+    with pytest.raises(InputError, match=r"pages.jsonl, row 4 .*3 more problems"):
+        load_corpus(config)

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from flows.cli.endings import Ended, ended_as_by_ctrl_c, exit_code
+from flows.cli.shell.endings import Ended, ended_as_by_ctrl_c, exit_code
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

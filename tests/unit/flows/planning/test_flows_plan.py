@@ -40,7 +40,8 @@ def lines_of(experiment, session, kind="sweep", **settings):
 
 def test_without_a_speed_the_tokens_are_given_and_nobody_is_asked(scripted):
     total, reader, label, *_ = lines_of(experiment_of("one"), scripted.session)
-    assert total.startswith("time not known yet (one: speed not measured yet: add --measure) and 0.00 USD: 1 reader, ")
+    unknown = "speed not measured yet: add --measure (measure=True in Python)"
+    assert total.startswith(f"time not known yet (one: {unknown}) and 0.00 USD: 1 reader, ")
     assert "add --measure" in reader
     assert "36 prompts (0 answered in the ledger), about " in label
     assert scripted.readers.opened == []

@@ -1,6 +1,7 @@
 """What a runner on Dask does in its own process, and what it says when the cluster is gone."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -115,6 +116,8 @@ class Done:
 
 
 def test_reading_until_told_is_the_same_on_workers(tmp_path, monkeypatch):
+    # What is sealed does not matter here: the flows' own results take the place of the folder.
+    monkeypatch.setattr(pipeline, "seal_run", lambda _, __, ___, made, ____: Mock(folder=made))
     monkeypatch.setattr(workers, "Session", lambda *given: Session(*given, open_word_embedder))
     experiment = parse_experiment(
         {
@@ -132,11 +135,8 @@ def test_reading_until_told_is_the_same_on_workers(tmp_path, monkeypatch):
 
     def made(store, run):
         opening = scripted_session(tmp_path / store, script)
-        with opening.session as session, pytest.MonkeyPatch.context() as patched:
-            # What is sealed does not matter here, so the flows' own results come back.
-            patched.setattr(pipeline, "Outcome", lambda folder, *_: folder)
-            patched.setattr(pipeline, "seal_run", lambda _, __, ___, made, ____: runner.Finished(made, "", "", {}, []))
-            return execute(experiment, "sweep", session, run), opening.readers.asked
+        with opening.session as session:
+            return execute(experiment, "sweep", session, run).folder, opening.readers.asked
 
     here, asked_here = made("here", runner.Runner())
     others = [scripted_session(tmp_path / "there", script).readers for _ in range(2)]

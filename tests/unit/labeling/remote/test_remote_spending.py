@@ -107,7 +107,8 @@ def test_a_refusal_says_who_and_how_much_and_what_to_do():
         spending.set_aside(0.375, "my reader")
     assert str(refused.value) == (
         "my reader: up to 1.1250 USD with the next requests (0.2500 spent, 0.5000 set aside for those under way): "
-        "expected at most 1.0000 USD; allow more with --max-cost and run again: everything so far is kept."
+        "expected at most 1.0000 USD; allow more with --max-cost (max_cost in Python) and run again: everything so far "
+        "is kept."
     )
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from flows.cli.options import EXIT_INPUT, store_option
+from flows.cli.shell.groups import Listing
+from flows.cli.stores.existing import require_store
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
 
 
-@click.group()
+@click.group(cls=Listing)
 def store() -> None:
     """Check what a store keeps."""
 
@@ -36,14 +37,11 @@ def check(store: StorePath, sets_aside: bool) -> None:
     left.
     """
     from corpora.damage import set_aside
-    from corpora.errors import InputError
     from flows.run.store_check import find_damage
     from flows.session.workspace import Workspace
 
-    if isinstance(store, Path) and not store.is_dir():
-        raise InputError(f"there is no store {store}", "a folder that runs were written to", "give another --store")
     n_damaged = 0
-    for damage in find_damage(Workspace(store)):
+    for damage in find_damage(Workspace(require_store(store))):
         n_damaged += 1
         if sets_aside:
             then = f"set aside as {set_aside(damage)}: {damage.effect}"

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import ask_user, data_option, max_cost_option, store_option
+from flows.cli.shell.completion import experiment_argument
+from flows.cli.shell.groups import Listing
+from flows.cli.stores.existing import require_store
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
 
 
-@click.group()
+@click.group(cls=Listing)
 def batches() -> None:
     """Submit, list, collect and cancel the batches of remote readers.
 
@@ -23,7 +26,7 @@ def batches() -> None:
 
 
 @batches.command()
-@click.argument("experiment", type=click.Path(path_type=Path))
+@experiment_argument
 @store_option
 @data_option
 @max_cost_option
@@ -50,7 +53,7 @@ def list_batches(store: StorePath) -> None:
     """List the batches in this store, without asking the provider."""
     from flows.planning.batch_jobs import describe_jobs
 
-    for line in list(describe_jobs(store)) or [f"No batches in {store}."]:
+    for line in list(describe_jobs(require_store(store))) or [f"No batches in {store}."]:
         echo(line)
 
 
@@ -61,7 +64,7 @@ def collect(store: StorePath, wait: bool) -> None:
     """Put the votes of all finished batches into the ledger."""
     from flows.planning.batch_jobs import collect_jobs
 
-    for line in collect_jobs(store, wait=wait):
+    for line in collect_jobs(require_store(store), wait=wait):
         echo(line)
 
 
@@ -80,7 +83,7 @@ def forget(part: str, store: StorePath, yes: bool) -> None:
     def confirm(loss: str) -> bool:
         return yes or click.confirm(f"Nothing more will be collected of it: {loss}. Forget it?", abort=True, err=True)
 
-    echo(forget_part(store, part, confirm))
+    echo(forget_part(require_store(store), part, confirm))
 
 
 @batches.command()
@@ -91,10 +94,11 @@ def cancel(store: StorePath, yes: bool) -> None:
 
     Answers that were ready by then can still be collected.
     """
+    from flows.planning.batch_jobs import batches as in_words
     from flows.planning.batch_jobs import cancel_jobs, count_open
 
-    n = count_open(store)
+    n = count_open(require_store(store))
     if n and not yes:
-        click.confirm(f"Cancel {n} batches?", abort=True, err=True)
+        click.confirm(f"Cancel {in_words(n)}?", abort=True, err=True)
     for line in cancel_jobs(store):
         echo(line)

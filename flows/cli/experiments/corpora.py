@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import EXIT_INPUT, data_option, quiet_option
+from flows.cli.shell.groups import Listing
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from corpora.published.registry import PublishedCorpus
 
 
-@click.group()
+@click.group(cls=Listing)
 def corpora() -> None:
     """List, fetch and check corpora."""
 
@@ -73,12 +74,12 @@ def check(path: Path, data: Path | None, limit: int) -> None:
     Rows of a published corpus that cannot be used are listed as left out. A file that cannot be parsed ends the check
     at its first bad row; otherwise all problems are listed.
     """
-    from itertools import islice
-
+    from corpora.errors import counted, said_once
     from corpora.load import list_problems
 
     corpus, problems = list_problems(_config(path, data))
-    shown = list(islice(problems, limit))
+    said = said_once(problems)
+    shown = said[:limit]
     left_out = corpus.left_out
     for defect in left_out.defects[:limit]:
         echo(f"left out: {defect.line}", err=True)
@@ -86,13 +87,14 @@ def check(path: Path, data: Path | None, limit: int) -> None:
         echo(f"left out: {len(left_out.defects) - limit} more; raise --limit to see more of them.", err=True)
     for problem in shown:
         echo(f"tercet: {problem}", err=True)
-    more = sum(1 for _ in problems)
+    more = len(said) - len(shown)
     if more:
         echo(f"tercet: and {more} more problems; raise --limit to see more of them.", err=True)
     if shown:
         sys.exit(EXIT_INPUT)
     rest = f"no other problems; left out: {left_out.line()}" if left_out.defects else "no problems"
-    echo(f"{corpus.name}: {len(corpus.documents)} documents, {len(corpus.questions)} questions, {rest}.")
+    documents, questions = counted(len(corpus.documents), "document"), counted(len(corpus.questions), "question")
+    echo(f"{corpus.name}: {documents}, {questions}, {rest}.")
 
 
 def _config(path: Path, data: Path | None) -> CorpusConfig:

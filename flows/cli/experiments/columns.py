@@ -1,0 +1,240 @@
+"""Which of a folder's tables holds documents and which questions, and which columns say what, by what is in them.
+
+Nothing is decided by a name alone: a column of document ids is one whose values are ids of the other table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from corpora.errors import InputError
+from corpora.reading.strict_csv import SEPARATORS
+from corpora.reading.strict_json import parse_json
+from corpora.reading.text import read_lines
+from corpora.schema import MOST_LABELS, LabelSet
+from corpora.sources.fields import spelling_of
+from corpora.sources.rows import read_rows
+from corpora.sources.tables import DocumentColumns, QuestionColumns
+
+# The names that such columns usually have; the first is Tercet's own.
+IDS = ("id", "_id", "doc_id", "document_id", "docid", "doc_no", "docno", "qid", "question_id", "query_id", "pmid")
+TEXTS = ("text", "body", "content", "contents", "document", "passage", "abstract", "article", "context")
+QUESTIONS = ("text", "question", "query", "claim", "prompt", "title")
+REFERENCES = ("reference", "label", "answer", "gold", "gold_label", "final_decision", "target", "verdict", "class")
+LINKS = ("document_ids", "document_id", "doc_ids", "doc_id", "docid", "doc_no", "docno", "document", "documents", "doc")
+# How much of a column must be ids, and different ones; the rest are mistakes, which `tercet check` lists. A column with
+# a usual name may have more of them.
+MOSTLY, LARGELY = 0.9, 0.5
+LONGEST_ID, MOST_VALUES = 200, 200_000
+
+
+@dataclass
+class Column:
+    """What the rows of a table hold under one name.
+
+    Attributes:
+        n: rows in which it is not empty.
+        n_characters: of all its texts.
+        values: its different short values, as they are spelt; of a list, those in it.
+        is_text: whether all values are texts.
+        n_lists: values that are a list, as such or written as JSON.
+    """
+
+    n: int = 0
+    n_characters: int = 0
+    values: set[str] = field(default_factory=set)
+    is_text: bool = True
+    n_lists: int = 0
+
+    def add(self, value: object) -> None:
+        """Take in the value of one more row."""
+        if value is None or value == "":
+            return
+        self.n += 1
+        self.is_text = self.is_text and isinstance(value, str)
+        self.n_characters += len(value) if isinstance(value, str) else 0
+        items = _list_of(value)
+        self.n_lists += items is not None
+        for item in [value] if items is None else items:
+            text = spelling_of(item)
+            if text is not None and len(text) <= LONGEST_ID and len(self.values) < MOST_VALUES:
+                self.values.add(text)
+
+
+class Table(NamedTuple):
+    """A table of the folder.
+
+    Attributes:
+        file: where it is.
+        n_rows: its rows.
+        columns: what they hold.
+        separator: what stands between two fields, for CSV.
+    """
+
+    file: Path
+    n_rows: int
+    columns: Mapping[str, Column]
+    separator: str = ","
+
+    def unique(self) -> list[str]:
+        """The columns that have another short value in nearly every row: ids may be there."""
+        full = min(self.n_rows, MOST_VALUES)
+        return [
+            name
+            for name, one in self.columns.items()
+            if full and not one.n_lists and len(one.values) >= full * (LARGELY if name in IDS else MOSTLY)
+        ]
+
+    def mean_length(self) -> float:
+        """The mean length of the texts in the column with the longest ones."""
+        return max((one.n_characters / one.n for one in self.columns.values() if one.n), default=0.0)
+
+
+class Tables(NamedTuple):
+    """Two tables that belong together, and what their columns are.
+
+    Attributes:
+        documents: the one.
+        questions: the other.
+        document_columns: names in the one.
+        question_columns: names in the other.
+        labels: the values of the reference column; empty if there is none that could be labels.
+        notes: what a person should know about the choice.
+    """
+
+    documents: Path
+    questions: Path
+    document_columns: DocumentColumns
+    question_columns: QuestionColumns
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Link(NamedTuple):
+    """A column of questions that names documents."""
+
+    share: float
+    documents: Table
+    id: str
+    questions: Table
+    column: str
+
+
+def read_table(file: Path) -> Table:
+    """Look through a table.
+
+    Raises:
+        InputError: it does not parse.
+    """
+    columns: dict[str, Column] = {}
+    n_rows, separator = 0, _separator(file)
+    for _, row in read_rows(file, (), separator=separator):
+        n_rows += 1
+        for name, value in row.items():
+            columns.setdefault(name, Column()).add(value)
+    return Table(file, n_rows, columns, separator)
+
+
+def _separator(file: Path) -> str:
+    """What stands between the fields of a CSV file: the comma, unless its header has none and has another one."""
+    header = next(read_lines(file), "") if file.suffix.lower() == ".csv" else ""
+    return next((one for one in SEPARATORS if one in header), ",")
+
+
+def match(tables: Sequence[Table]) -> Tables | None:
+    """The documents and the questions among some tables; None if no column of one names rows of another."""
+    for link in sorted(_links(tables), key=_likeliness):
+        found = _columns(link)
+        if found is not None:
+            return found
+    return None
+
+
+def _likeliness(link: Link) -> tuple[object, ...]:
+    """The likeliest link comes first: where every question has a document of its own, only lengths tell them apart."""
+    is_longer = link.documents.mean_length() > link.questions.mean_length()
+    return not is_longer, link.column not in LINKS, -link.share, _rank(link.id, IDS)
+
+
+def _links(tables: Sequence[Table]) -> Iterator[Link]:
+    for documents in tables:
+        for name in documents.unique():
+            ids = documents.columns[name].values
+            for questions in tables:
+                for column, one in questions.columns.items():
+                    if questions is documents or not one.values:
+                        continue
+                    share = len(one.values & ids) / len(one.values)
+                    if share >= (LARGELY if column in LINKS else MOSTLY):
+                        yield Link(share, documents, name, questions, column)
+
+
+def _columns(link: Link) -> Tables | None:
+    """What the columns of two linked tables are; None if one of them has no text or the questions have no id."""
+    text = _longest(link.documents, TEXTS, but=(link.id,))
+    question = _longest(link.questions, QUESTIONS, but=(link.column,))
+    own = [name for name in link.questions.unique() if name != question]
+    if text is None or question is None or not own:
+        return None
+    identifier = min(own, key=lambda name: (name == link.column, _rank(name, IDS)))
+    reference, labels, notes = _labels(link.questions, {question, link.column, identifier})
+    is_list = link.questions.file.suffix.lower() == ".csv" and link.questions.columns[link.column].n_lists > 0
+    return Tables(
+        link.documents.file,
+        link.questions.file,
+        DocumentColumns(id=link.id, text=text, separator=link.documents.separator),
+        QuestionColumns(
+            id=identifier, text=question, document_ids=link.column, document_ids_as="list" if is_list else "id",
+            reference=reference or "reference", separator=link.questions.separator,
+        ),
+        labels,
+        notes,
+    )  # fmt: skip
+
+
+def _longest(table: Table, names: Sequence[str], but: Sequence[str]) -> str | None:
+    """The column of texts with a usual name, or else the one with the longest texts."""
+    texts = {name: one for name, one in table.columns.items() if one.is_text and one.n and name not in but}
+    usual = [name for name in names if name in texts and texts[name].n == table.n_rows]
+    longest = max(texts, key=lambda name: texts[name].n_characters / texts[name].n, default=None)
+    return usual[0] if usual else longest
+
+
+def _labels(table: Table, taken: set[str]) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """The reference column with its labels, and why a column that has the name of one is not it."""
+    notes = []
+    for name in REFERENCES:
+        column = table.columns.get(name)
+        if column is None or name in taken or not column.n:
+            continue
+        if not 2 <= len(column.values) <= MOST_LABELS:
+            own = "; rename it, because a column of this name is read as labels" * (name == REFERENCES[0])
+            n_values = len(column.values)
+            notes.append(f"column {name} has {n_values} different values, and labels are 2 to {MOST_LABELS}{own}")
+            continue
+        usual = [one for one in ("yes", "no", "maybe") if one in column.values]
+        labels = tuple(usual + sorted(column.values - set(usual)))
+        try:
+            LabelSet(labels)
+        except InputError as error:
+            notes.append(f"column {name} cannot be used: {error.found}")
+            continue
+        return name, labels, tuple(notes)
+    return None, (), tuple(notes)
+
+
+def _rank(name: str, names: Sequence[str]) -> int:
+    return names.index(name) if name in names else len(names)
+
+
+def _list_of(value: object) -> list[Any] | None:
+    """The items of a list, also of one that is written as JSON."""
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        try:
+            value = parse_json(value, "a field")
+        except InputError:
+            return None
+    return value if isinstance(value, list) else None

@@ -1,0 +1,189 @@
+"""A first experiment as TOML, with a comment on what was found and on what one may want to change."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from corpora.errors import counted
+from corpora.load import CorpusConfig
+from corpora.schema import Corpus
+from flows.session.experiment import ReaderConfig
+from flows.session.experiment_schema import FILE
+from labeling.models.registry import Model, registry
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.tokens import EmbedderTokenizer
+
+SIZES = (8, 16, 32, 64, 128, 256)  # all-minilm-l6-v2 reads no more
+MOST_SIZES = 4
+FIRST_QUESTIONS = 100  # so that a first run takes minutes
+# Smaller readers hardly beat always giving the most frequent label (results/published/pubmedqa-labelers).
+LEAST_READER_BYTES = 1_000_000_000
+CHARACTERS_A_TOKEN = 4.2  # of English prose, where there is no tokenizer to count
+MOST_CONTEXT = 32_768
+ROOM = 512  # tokens of a prompt beside the document
+# These have passages to find, and no answers that are labels.
+WITHOUT_LABELS = ("squad", "beir", "chroma")
+_PATHS = ("path", "documents", "questions")
+
+
+class Lengths(NamedTuple):
+    """How long the documents are, in tokens of the default embedder.
+
+    Attributes:
+        middle: the median.
+        longest: the largest number.
+        counted: whether its tokenizer was there to count; otherwise the numbers are estimates.
+    """
+
+    middle: int
+    longest: int
+    counted: bool
+
+
+def measure_lengths(corpus: Corpus) -> Lengths:
+    """How long the documents of a corpus are."""
+    embedder = registry()[str(EmbedderConfig.model_fields["model"].default)]
+    counted = embedder.path.is_file()
+    tokens = [round(n / CHARACTERS_A_TOKEN) for n in corpus.documents["text"].str.len_chars()]
+    if counted:
+        tokens = EmbedderTokenizer(embedder.path.parent).count_all(corpus.documents["text"].to_list())
+    return Lengths(round(statistics.median(tokens)), max(tokens), counted)
+
+
+def suggest_sizes(middle: int) -> list[int]:
+    """Chunk sizes that cut most documents into several chunks: up to two thirds of the middle document."""
+    fitting = [size for size in SIZES if 1.5 * size <= middle]
+    return fitting[-MOST_SIZES:] if len(fitting) > 1 else list(SIZES[:2])
+
+
+def suggest_reader() -> tuple[Model, bool]:
+    """A reader for a first run, and whether it is on this machine: the smallest that is likely to be any good."""
+    known = [one for one in registry().values() if one.kind == "reader" and one.bytes]
+    readers = sorted(known, key=lambda one: one.bytes)
+    here = [one for one in readers if one.path.is_file()]
+    good = [one for one in here if one.bytes >= LEAST_READER_BYTES]
+    if good or here:
+        return (good or here[-1:])[0], True
+    # Whoever could install Tercet can fetch from a mirror, and not everyone can reach the hub.
+    absent = sorted(readers, key=lambda one: one.mirror is None)
+    return next(one for one in absent if one.bytes >= LEAST_READER_BYTES), False
+
+
+def name_of(folder: Path) -> str:
+    """A name for an experiment on a folder."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-._").lower() or "experiment"
+
+
+def draft(name: str, config: CorpusConfig, corpus: Corpus, notes: tuple[str, ...], base: Path) -> str:
+    """The text of an experiment's file.
+
+    Args:
+        name: of the experiment.
+        config: the corpus section, with paths as they were given.
+        corpus: what it reads.
+        notes: what was found besides.
+        base: folder of the experiment's file, which its paths are relative to.
+    """
+    lengths = measure_lengths(corpus)
+    reads = config.source not in WITHOUT_LABELS
+    sections = [_head(name, reads), _corpus(config, corpus, notes, base)]
+    if reads:
+        sections.append(_consensus(corpus))
+    sections.append(_retrieval(lengths))
+    if reads:
+        sections.append(_reader(lengths))
+    return "\n".join("\n".join(section) + "\n" for section in sections)
+
+
+def facts(corpus: Corpus) -> str:
+    """What a corpus holds, in a few words."""
+    n_references = len(corpus.questions) - corpus.questions["reference"].null_count()
+    known = f"{n_references} with a reference label" if n_references else "none with a reference label"
+    return f"{counted(len(corpus.documents), 'document')}, {counted(len(corpus.questions), 'question')}, {known}"
+
+
+def _head(name: str, reads: bool) -> Iterator[str]:
+    runs = "run" if reads else "sweep"
+    yield f"#:schema ./{FILE}"
+    yield f"# `tercet check` looks for mistakes, `tercet plan` says what it costs, and `tercet {runs}` runs it."
+    yield f"name = {_toml(name)}"
+    if not reads:
+        yield _key("readers", [], "this corpus has no labels, only passages to find: retrieval alone is compared")
+
+
+def _corpus(config: CorpusConfig, corpus: Corpus, notes: tuple[str, ...], base: Path) -> Iterator[str]:
+    yield f"# {facts(corpus)}."
+    for note in notes:
+        yield f"# Note: {' '.join(note.split())}."
+    yield "[corpus]"
+    yield f"source = {_toml(config.source)}"
+    for key in _PATHS:
+        path = getattr(config, key)
+        if path is not None:
+            yield f"{key} = {_toml(Path(os.path.relpath(path, base)).as_posix())}"
+    if config.source == "tables":
+        yield _key("labels", list(config.labels), "the allowed answers, as the prompt lists them")
+        for key in ("document_columns", "question_columns"):
+            changed = [f"{name} = {_toml(value)}" for name, value in _changed(getattr(config, key)).items()]
+            if changed:
+                yield f"{key} = {{ {', '.join(changed)} }}"
+    if len(corpus.questions) > FIRST_QUESTIONS:
+        yield _key("sample", FIRST_QUESTIONS, "of the questions, drawn by seed; without this line, all are asked")
+
+
+def _consensus(corpus: Corpus) -> Iterator[str]:
+    has_references = corpus.questions["reference"].null_count() < len(corpus.questions)
+    yield "# Which questions are kept: those on which three votes on the whole document agree."
+    yield "[consensus]"
+    if has_references:
+        yield _key("rule", "unanimous_and_correct", 'and match the reference; "unanimous" does without references')
+    else:
+        yield _key("rule", "unanimous", '"unanimous_and_correct" needs reference labels')
+
+
+def _retrieval(lengths: Lengths) -> Iterator[str]:
+    sizes, about = suggest_sizes(lengths.middle), "" if lengths.counted else "about "
+    yield f"# The middle document has {about}{lengths.middle} tokens, the longest {about}{lengths.longest}."
+    if lengths.middle < 1.5 * sizes[-1]:
+        yield "# That is hardly more than a chunk; `stitch = 8` in [corpus] would join every eight documents into one."
+    yield "[retrieval]"
+    yield _key("sizes", sizes, "in tokens of the embedder, which reads 256 at most")
+    yield _key("k", [1, 3], "read this many chunks ...")
+    yield _key("budgets", [sizes[-1]], "... or as many as fit in this many tokens, which compares sizes fairly")
+
+
+def _reader(lengths: Lengths) -> Iterator[str]:
+    model, is_here = suggest_reader()
+    yield "# Add a [[readers]] section for each reader to compare; `tercet models list` names them."
+    yield "[[readers]]"
+    yield _key("model", model.name, "" if is_here else f"fetch it first: tercet models fetch {model.name}")
+    default = int(ReaderConfig.model_fields["num_ctx"].default)
+    needed = int(lengths.longest * 1.3) + ROOM  # a reader's tokens are other ones
+    if needed > default:
+        size = min(MOST_CONTEXT, 1 << (needed - 1).bit_length())
+        yield _key("num_ctx", size, "tokens: the longest document must fit; more takes more memory")
+
+
+def _key(key: str, value: object, comment: str) -> str:
+    """A line with a comment, which begins in one column for all that are short."""
+    line = f"{key} = {_toml(value)}"
+    return f"{line:<30}  # {comment}" if comment else line
+
+
+def _changed(section: BaseModel) -> dict[str, object]:
+    """The values of a section that differ from the defaults."""
+    default = type(section)().model_dump()
+    return {name: value for name, value in section.model_dump().items() if value != default[name]}
+
+
+def _toml(value: object) -> str:
+    """A text, a number or a list as TOML, which writes them as JSON does."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,109 @@
+"""`tercet init`: a first experiment on a folder of one's own."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from corpora.schema import Corpus
+    from flows.cli.experiments.finding import Found
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; by default FOLDER's name and .toml.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+def init(folder: Path, out: Path | None, force: bool) -> None:
+    """Look at a FOLDER and write an experiment on it, with comments.
+
+    FOLDER holds a corpus: two tables (CSV, JSON Lines or Parquet) of documents and questions, whatever their names and
+    columns; or text files and a table of questions; or a published corpus. Columns are told apart by what is in them.
+    """
+    from flows.cli.experiments.drafting import draft, facts, name_of
+    from flows.cli.experiments.finding import find_corpus
+    from flows.session.experiment_schema import FILE, schema_text
+
+    name = name_of(folder if folder.is_dir() else folder.parent)
+    file = out or Path(f"{name}.toml")
+    _check_target(file)
+    table = file.with_name(f"{name}-documents.jsonl")
+    found = find_corpus(folder, table)
+    corpus, n_problems = _read(found)
+    texts = {file: draft(name, found.config, corpus, found.notes, file.parent), file.with_name(FILE): schema_text()}
+    if found.documents:
+        texts[table] = found.documents
+    _refuse_to_overwrite(texts, force=force)
+    for path, text in texts.items():
+        _write(path, text)
+        echo(f"Wrote {path}")
+    echo(f"Found {facts(corpus)}.")
+    if n_problems:
+        echo(f"Not all of it can be used as it is: `tercet check {file}` says what to correct.")
+    echo(f"Next: tercet check {file}")
+
+
+def _check_target(file: Path) -> None:
+    from corpora.errors import InputError
+
+    if file.suffix != ".toml":
+        raise InputError(f"--out {file}", "a file that ends in .toml", "add the ending")
+    if not file.parent.is_dir():
+        raise InputError(f"no folder {file.parent} to write {file.name} in", "an existing folder", "make it first")
+
+
+def _read(found: Found) -> tuple[Corpus, int]:
+    """What can be used of a corpus, and the number of its problems.
+
+    Raises:
+        InputError: nothing of it can be used.
+    """
+    from corpora.load import list_problems
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = found.config
+        if found.documents:  # not written before all else is known to be sound
+            written = Path(folder) / "documents.jsonl"
+            written.write_text(found.documents, encoding="utf-8")
+            config = config.model_copy(update={"documents": written})
+        corpus, problems = list_problems(config)
+        listed = list(problems)
+    if corpus.documents.is_empty() or corpus.questions.is_empty():
+        raise listed[0]
+    return corpus, len(listed)
+
+
+def _refuse_to_overwrite(paths: Iterable[Path], *, force: bool) -> None:
+    from corpora.errors import InputError
+
+    for path in paths:
+        if path.exists() and not force and not _is_our_schema(path):
+            raise InputError(
+                f"{path} is there already", "a name that is free", "give another --out, or --force to replace the file"
+            )
+
+
+def _is_our_schema(path: Path) -> bool:
+    """Whether a file is a schema that an earlier `tercet init` wrote, which says nothing of the user's own."""
+    from flows.session.experiment_schema import FILE, TITLE
+
+    if path.name != FILE:
+        return False
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["title"] == TITLE)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _write(path: Path, text: str) -> None:
+    from corpora.storage import written_whole
+
+    with written_whole(path) as file:
+        file.write(text.encode("utf-8"))

@@ -1,0 +1,1 @@
+"""What every command shares with the shell: help that is whole, errors in one line, and completion of names."""

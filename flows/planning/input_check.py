@@ -1,0 +1,166 @@
+"""Everything that is wrong with an experiment, before anything is asked, spent or fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from corpora.errors import InputError, counted, listed, said_once
+from corpora.load import CorpusConfig, list_problems, load_corpus
+from corpora.reading.strict_toml import read_toml
+from corpora.schema import Corpus
+from flows.session.cross_checks import cross_mistakes
+from flows.session.experiment import Experiment, ReaderConfig, experiment_file
+from flows.session.mistakes import parse
+from flows.session.session import Session
+from flows.stages.indexing import check_questions, check_sizes, needs_vectors
+from labeling.models.registry import registry
+from labeling.votes.consensus import check_rule
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.hub import cached_folder, is_hub_id
+
+MOST_ROWS = 10  # problems of one corpus that are told
+_T = TypeVar("_T")
+
+
+class Checked(NamedTuple):
+    """What was found in an experiment.
+
+    Attributes:
+        mistakes: everything for which a run would be refused, as far as it can be known before one.
+        notes: what could not be checked, and why.
+        line: what the experiment is about; for one without mistakes.
+    """
+
+    mistakes: list[InputError]
+    notes: list[str]
+    line: str
+
+
+def check_input(path: Path, open_session: Callable[[Experiment, Path], Session]) -> Checked:
+    """Look for everything that is wrong with an experiment; nothing is asked, fetched or written.
+
+    Args:
+        path: the experiment's file, or the name of a bundled one.
+        open_session: makes a session for an experiment and the folder of its file.
+    """
+    try:
+        file = experiment_file(path)
+        content = read_toml(file)
+    except InputError as error:
+        return Checked([error], [], "")
+    parsed = parse(Experiment, content, str(file))
+    mistakes = [*parsed.mistakes, *cross_mistakes(parsed.made, parsed.wrong)]
+    base = file.parent
+    with open_session(parsed.made, base) as session:
+        look = _Look(parsed.made, parsed.wrong, base, session)
+        look.through()
+    return Checked([*mistakes, *_new(look.mistakes, mistakes)], look.notes, look.line(str(file)))
+
+
+def _new(found: list[InputError], told: list[InputError]) -> Iterator[InputError]:
+    """The mistakes that were not told before, each once."""
+    said = {str(one) for one in told}
+    for one in found:
+        if str(one) not in said:
+            yield one
+        said.add(str(one))
+
+
+class _Look:
+    """Looks at what an experiment names: its corpora, its models, its providers and its prices."""
+
+    def __init__(self, experiment: Experiment, wrong: frozenset[str], base: Path, session: Session) -> None:
+        self._experiment, self._wrong, self._base, self._session = experiment, wrong, base, session
+        self._corpus: Corpus | None = None
+        self.mistakes: list[InputError] = []
+        self.notes: list[str] = []
+
+    def through(self) -> None:
+        """Look at everything that is sound so far."""
+        experiment = self._experiment
+        if "corpus" not in self._wrong:
+            self._corpus = self._read(experiment.corpus)
+        for other in experiment.other_corpora:
+            self._read(other)
+        if "prices" not in self._wrong:
+            self._try(self._session.check_prices)
+        for reader in experiment.readers if "readers" not in self._wrong else ():
+            self._try(partial(self._find_model, reader))
+        if "retrieval" not in self._wrong:
+            self._look_at_retrieval()
+
+    def line(self, file: str) -> str:
+        """What the experiment is about, in one line."""
+        if self._corpus is None:
+            return ""
+        corpus, readers = self._corpus, [one.label for one in self._experiment.readers]
+        asked = f"labels {listed(list(corpus.labels), 'and')}; {counted(len(readers), 'reader')}: {', '.join(readers)}"
+        return (
+            f"{file}: nothing is wrong. {counted(len(corpus.documents), 'document')}, "
+            f"{counted(len(corpus.questions), 'question')}, {asked if readers else 'no readers'}; "
+            f"chunk sizes {', '.join(str(size) for size in self._experiment.retrieval.sizes)}."
+        )
+
+    def _try(self, look: Callable[[], _T]) -> _T | None:
+        try:
+            return look()
+        except InputError as error:
+            self.mistakes.append(error)
+            return None
+
+    def _read(self, config: CorpusConfig) -> Corpus | None:
+        """The corpus as a run would load it; None if it has problems, which are told."""
+        located = self._try(partial(config.resolved(self._base).located, self._session.workspace.data))
+        if located is None:
+            return None
+        listing = self._try(partial(list_problems, located))
+        if listing is None:
+            return None
+        problems = said_once(listing[1])
+        self.mistakes += problems[:MOST_ROWS]
+        n_more = len(problems) - MOST_ROWS
+        if n_more > 0:
+            self.notes.append(
+                f"{listing[0].name}: {counted(n_more, 'more problem')}; `tercet corpora check` lists all."
+            )
+        if problems:
+            return None
+        corpus = self._try(partial(load_corpus, located))
+        if corpus is not None and "consensus" not in self._wrong:
+            self._try(partial(check_rule, self._experiment.consensus, corpus.questions))
+        return corpus
+
+    def _find_model(self, reader: ReaderConfig) -> None:
+        if reader.remote.is_remote:
+            self._session.providers.client(reader.remote)  # refused without its SDK or its key; nothing is sent
+            return
+        known = registry().get(reader.model)
+        if known is not None and known.kind != "reader":
+            raise InputError(f"model {reader.model!r} is an {known.kind}", "a reader", "see `tercet models list`")
+        self._session.readers.sha256(reader.model)
+
+    def _look_at_retrieval(self) -> None:
+        retrieval = self._experiment.retrieval
+        embeds = needs_vectors(retrieval.retrievers, wants_oracle=self._experiment.wants_oracle)
+        for config in retrieval.embedders:
+            if _is_elsewhere(config):
+                self.notes.append(f"{config.model} is fetched from the hub at its first use; sizes were not checked.")
+                continue
+            alone = retrieval.model_copy(update={"embedders": (config,)})
+            if self._try(partial(self._session.embedder, config)) is None:
+                continue
+            for size in retrieval.sizes:
+                of_size = alone.model_copy(update={"sizes": (size,)})
+                self._try(partial(check_sizes, of_size, self._session, embeds=embeds))
+            if self._corpus is not None and embeds:
+                self._try(partial(check_questions, alone, self._corpus, self._session))
+
+
+def _is_elsewhere(config: EmbedderConfig) -> bool:
+    """Whether an embedder would have to be fetched from the hub."""
+    if config.model in registry() or Path(config.model).expanduser().is_dir() or not is_hub_id(config.model):
+        return False
+    return cached_folder(config.model, onnx=config.backend == "onnx") is None

@@ -1,0 +1,170 @@
+"""Help that is whole, names that were meant, completion, and the commands on runs."""
+
+import json
+import re
+import shutil
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from flows.cli.main import main
+from results.store.run_folder import RunFolder
+from tests.conftest import ROOT
+
+
+def groups(command=main, path=()):
+    """Every group with the words that lead to it."""
+    if isinstance(command, click.Group):
+        yield path
+        for name, one in command.commands.items():
+            yield from groups(one, (*path, name))
+
+
+def commands(command=main, path=()):
+    yield path
+    for name, one in getattr(command, "commands", {}).items():
+        yield from commands(one, (*path, name))
+
+
+@pytest.mark.parametrize("path", list(groups()), ids=" ".join)
+def test_no_summary_is_cut_off(path, tercet):
+    said = tercet(*path, "--help").output
+    assert "Commands:" in said
+    assert "..." not in said.split("Commands:")[1]
+    listed = re.findall(r"^  (\S+)  ", said.split("Commands:")[1], re.MULTILINE)
+    command = main
+    for name in path:
+        command = command.commands[name]
+    assert listed == sorted(command.commands)
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_every_command_and_option_is_described(path, tercet):
+    command = main
+    for name in path:
+        command = command.commands[name]
+    assert command.help
+    assert [one.name for one in command.params if isinstance(one, click.Option) and not one.help] == []
+    assert "Usage: tercet" in tercet(*path, "--help").output
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["rnu", "demo"], "'run'"),
+        (["run", "demo", "--stroe", "x"], "'--store'"),
+        (["models", "fecth"], "'fetch'"),
+        (["batches", "submitt"], "'submit'"),
+        (["check", "dmeo"], "did you mean 'demo'?"),
+    ],
+)
+def test_a_misspelt_word_comes_with_the_one_that_was_meant(given, meant, tercet):
+    result = tercet(*given)
+    assert result.exit_code == 2
+    assert re.search("did you mean", result.stderr, re.IGNORECASE)
+    assert meant in result.stderr
+
+
+def completed(*words):
+    *given, incomplete = words
+    found = ShellComplete(main, {}, "tercet", "_TERCET_COMPLETE").get_completions(list(given), incomplete)
+    return [one.value for one in found]
+
+
+@pytest.fixture
+def run_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder(tmp_path / "runs", "mine-run", {}, {})
+    with run.held():
+        run.begin()
+        described = {"name": "mine", "kind": "run", "headline": "Use 64.", "recommendations": [{"setting": "64"}]}
+        run.seal(run.complete(described, {"finished": "2026-01-02T10:00:00+00:00"}))
+    return run.path
+
+
+def test_experiments_are_completed_by_name_and_by_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("deep.toml", "deep.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "depot").mkdir()
+    for command in (["run"], ["check"], ["plan"], ["batches", "submit"], ["models", "check"], ["serve"]):
+        assert completed(*command, "de") == ["demo", "deep.toml", "depot/"]
+    assert completed("run", "depot/") == []
+    assert "pubmedqa" in completed("run", "")
+
+
+def test_runs_are_completed_by_path_and_by_name(run_folder):
+    path = f"runs/{run_folder.name}"
+    assert completed("report", "") == [path]
+    assert completed("report", "runs/m") == [path]
+    assert completed("diff", path, "ru") == [path]
+    assert completed("runs", "show", "mi") == [run_folder.name]
+    assert completed("runs", "remove", "--store", "elsewhere", "mi") == []
+
+
+def test_runs_are_listed_shown_and_removed(run_folder, tercet):
+    name = run_folder.name
+    listed = tercet("runs", "list").stdout
+    assert re.fullmatch(rf"{name}  run      2026-01-02 10:00 +0 questions +\d+ kB  told      Use 64\.\n", listed)
+    asked = tercet("runs", "remove", name)
+    assert (asked.exit_code, run_folder.is_dir()) == (1, True)
+    assert f"Remove runs/{name} (run, 2026-01-02 10:00, 0 questions, " in asked.stderr
+    removed = tercet("runs", "remove", name, "--yes")
+    assert re.fullmatch(rf"Removed runs/{name}: \d+ kB freed; the votes in the ledger are kept\.\n", removed.stdout)
+    assert tercet("runs", "list").stdout == "No finished runs in runs.\n"
+    assert "does not exist: expected the folder of a finished run" in tercet("runs", "show", name).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["runs", "list"],
+            "there is no store runs: expected a folder that runs were written to; give another --store.",
+        ),
+        (["batches", "list"], "there is no store runs"),
+        (["batches", "collect"], "there is no store runs"),
+        (["batches", "cancel"], "there is no store runs"),
+        (["batches", "forget", "x", "--yes"], "there is no store runs"),
+        (["store", "check"], "there is no store runs"),
+        (
+            ["report", "file.txt"],
+            "file.txt is a file: expected the folder of a run; name the folder that holds the file.",
+        ),
+        (["run", "demo", "--store", "a\nb"], "the path 'a\\nb' holds a control character"),
+        (["init", "."], "holds 1 text file: expected a table of documents"),
+    ],
+)
+def test_wrong_input_is_one_line(arguments, said, tercet, tmp_path):
+    (tmp_path / "file.txt").touch()
+    result = tercet(*arguments)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert said in result.stderr
+
+
+def test_a_run_is_shown_by_its_path_and_by_its_name(tercet, tmp_path):
+    name = "pubmedqa-labelers"
+    shutil.copytree(ROOT / "results" / "published" / name, tmp_path / "runs" / name)
+    by_name, by_path = (tercet("runs", "show", run) for run in (name, f"runs/{name}"))
+    assert by_name.exit_code == 0, by_name.output
+    assert by_name.stdout == by_path.stdout
+    first, facts, *_, last = by_name.stdout.splitlines()
+    assert first.startswith(f"runs/{name}: compare, 2026-11-21 15:57, 500 questions, ")
+    assert "500 questions" in facts
+    assert last == f"Report: runs/{name}/report.md"
+
+
+def test_the_schema_of_a_summary_is_the_published_one(tercet):
+    published = json.loads((ROOT / "docs" / "summary.schema.json").read_text(encoding="utf-8"))
+    assert json.loads(tercet("schema", "--of", "summary").stdout) == published
+
+
+def test_models_without_readers_are_said_to_be_none(tercet, tmp_path):
+    (tmp_path / "bare.toml").write_text("name = 'bare'\nreaders = []\n", encoding="utf-8")
+    assert tercet("models", "check", "bare.toml").stdout == "bare has no readers: there is no model to check.\n"
+
+
+def test_two_runs_are_two_in_the_usage(tercet):
+    assert "Usage: tercet diff [OPTIONS] OLD NEW" in tercet("diff", "--help").output

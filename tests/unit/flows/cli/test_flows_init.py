@@ -1,0 +1,235 @@
+"""`tercet init`: what it writes on a folder is an experiment that is sound and runs."""
+
+import json
+import tomllib
+
+import polars as pl
+import pytest
+
+from corpora.load import load_corpus
+from flows.cli.experiments.drafting import suggest_reader, suggest_sizes
+from flows.planning.input_check import check_input
+from flows.run import pipeline
+from flows.run.pipeline import execute
+from flows.session.experiment import load_experiment
+from flows.session.session import Session
+from flows.session.workspace import workspace_of
+from flows.stages.runner import Runner
+from labeling.models.registry import registry
+from tests.doubles.scripted import ScriptedReaders, open_word_embedder
+
+WORDS = "The gate of yard {n} is closed on every Monday, and the keeper of yard {n} sweeps the road behind the gate. "
+TEXTS = {f"yard-{n}": WORDS.format(n=n) * 3 for n in range(6)}
+ASKED = [
+    (f"q{n}", f"Is the gate of yard {n} closed on Mondays?", f"yard-{n}", "yes" if n % 2 else "no") for n in range(6)
+]
+
+
+@pytest.fixture(autouse=True)
+def bare_cache(monkeypatch, tmp_path):
+    """No model is on this machine, whatever is on it."""
+    monkeypatch.setenv("TERCET_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "my yards"
+    made.mkdir()
+    return made
+
+
+def write_rows(file, rows):
+    if file.suffix == ".parquet":
+        with file.open("wb") as target:
+            pl.DataFrame(rows).write_parquet(target)
+    elif file.suffix == ".csv":
+        file.write_text(pl.DataFrame(rows).write_csv(), encoding="utf-8")
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def questions(names=("id", "text", "document_ids", "reference")):
+    return [dict(zip(names, row, strict=False)) for row in ASKED]
+
+
+def sessions(tmp_path):
+    readers = ScriptedReaders(lambda *_: (0.9, 0.1))
+    return lambda experiment, base: Session(
+        workspace_of(experiment, tmp_path / "runs", base), readers, open_word_embedder
+    )
+
+
+def is_sound(file, tmp_path):
+    checked = check_input(file, sessions(tmp_path))
+    assert checked.mistakes == [], checked.mistakes
+    return load_experiment(file)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_tables_of_any_name_and_columns_become_an_experiment_that_runs(tercet, folder, tmp_path, ending, monkeypatch):
+    monkeypatch.setattr(pipeline, "draw_plots", lambda _: [])
+    documents = [{"nr": name, "title": "A yard", "body": text} for name, text in TEXTS.items()]
+    write_rows(folder / f"pages.{ending}", documents)
+    write_rows(folder / f"asked.{ending}", questions(("qid", "question", "page", "answer")))
+    result = tercet("init", folder, "--out", "mine.toml")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[2:] == [
+        "Found 6 documents, 6 questions, 6 with a reference label.",
+        "Next: tercet check mine.toml",
+    ]
+    experiment = is_sound(tmp_path / "mine.toml", tmp_path)
+    corpus = experiment.corpus
+    assert (corpus.document_columns.id, corpus.document_columns.text) == ("nr", "body")
+    columns = corpus.question_columns
+    assert (columns.id, columns.text, columns.document_ids, columns.reference) == ("qid", "question", "page", "answer")
+    assert corpus.labels == ("yes", "no")
+    assert experiment.consensus.rule == "unanimous_and_correct"
+    if ending == "jsonl":
+        with sessions(tmp_path)(experiment, tmp_path) as session:
+            assert execute(experiment, "label", session, Runner()).folder.is_dir()
+
+
+def test_the_first_line_names_a_schema_that_is_there(tercet, folder, tmp_path):
+    write_rows(folder / "documents.jsonl", [{"id": name, "text": text} for name, text in TEXTS.items()])
+    write_rows(folder / "questions.jsonl", questions())
+    assert tercet("init", folder).exit_code == 0
+    first, *_ = (tmp_path / "my-yards.toml").read_text(encoding="utf-8").splitlines()
+    assert first == "#:schema ./tercet.schema.json"
+    schema = json.loads((tmp_path / "tercet.schema.json").read_text(encoding="utf-8"))
+    assert tercet("schema").stdout == (tmp_path / "tercet.schema.json").read_text(encoding="utf-8")
+    assert "corpus" in schema["properties"]
+
+
+@pytest.mark.parametrize("named", ["yard-{n}", "yard-{n}.txt", "pages/yard-{n}.txt"])
+def test_text_files_become_a_table_of_documents(tercet, folder, tmp_path, named):
+    (folder / "pages").mkdir()
+    for name, text in TEXTS.items():
+        (folder / "pages" / f"{name}.txt").write_text(text, encoding="utf-8")
+    (folder / "pages" / "empty.txt").write_text(" \n", encoding="utf-8")
+    rows = [row | {"document_ids": named.format(n=n)} for n, row in enumerate(questions())]
+    write_rows(folder / "asked.csv", rows)
+    result = tercet("init", folder, "--out", "mine.toml")
+    assert result.exit_code == 0, result.output
+    assert "Wrote my-yards-documents.jsonl" in result.stdout
+    assert "# Note: text files that are empty and left out: 1." in (tmp_path / "mine.toml").read_text(encoding="utf-8")
+    corpus = load_corpus(is_sound(tmp_path / "mine.toml", tmp_path).corpus.resolved(tmp_path))
+    assert corpus.texts[named.format(n=3)] == TEXTS["yard-3"]
+
+
+def test_another_separator_is_found_and_declared(tercet, folder, tmp_path):
+    for name, rows in (("documents", [{"id": k, "text": v} for k, v in TEXTS.items()]), ("questions", questions())):
+        (folder / f"{name}.csv").write_text(pl.DataFrame(rows).write_csv(separator=";"), encoding="utf-8")
+    assert tercet("init", folder, "--out", "mine.toml").exit_code == 0
+    corpus = is_sound(tmp_path / "mine.toml", tmp_path).corpus
+    assert (corpus.document_columns.separator, corpus.question_columns.separator) == (";", ";")
+
+
+def test_a_published_corpus_is_recognised(tercet, folder, tmp_path):
+    item = {"QUESTION": "So?", "CONTEXTS": ["A text. " * 30], "LABELS": ["AIM"], "final_decision": "maybe"}
+    (folder / "ori_pqal.json").write_text(json.dumps({"1": item, "2": item}), encoding="utf-8")
+    assert tercet("init", folder, "--out", "mine.toml").exit_code == 0
+    written = tomllib.loads((tmp_path / "mine.toml").read_text(encoding="utf-8"))
+    assert written["corpus"] == {"source": "pubmedqa", "path": "my yards"}
+    is_sound(tmp_path / "mine.toml", tmp_path)
+
+
+def test_a_corpus_without_labels_is_for_retrieval_alone(tercet, folder, tmp_path):
+    write_rows(folder / "corpus.jsonl", [{"_id": name, "title": "", "text": text} for name, text in TEXTS.items()])
+    write_rows(folder / "queries.jsonl", [{"_id": f"q{n}", "text": f"Which gate {n}?"} for n in range(3)])
+    (folder / "qrels").mkdir()
+    lines = "".join(f"q{n}\tyard-{n}\t1\n" for n in range(3))
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + lines, encoding="utf-8")
+    assert tercet("init", folder, "--out", "mine.toml").exit_code == 0
+    assert is_sound(tmp_path / "mine.toml", tmp_path).readers == ()
+
+
+def test_nothing_is_overwritten_unless_forced(tercet, folder, tmp_path):
+    write_rows(folder / "documents.jsonl", [{"id": name, "text": text} for name, text in TEXTS.items()])
+    write_rows(folder / "questions.jsonl", questions())
+    (tmp_path / "mine.toml").write_text("# my own", encoding="utf-8")
+    refused = tercet("init", folder, "--out", "mine.toml")
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        "tercet: mine.toml is there already: expected a name that is free; give another --out, or --force to replace "
+        "the file.\n"
+    )
+    assert not (tmp_path / "tercet.schema.json").exists()
+    (tmp_path / "tercet.schema.json").write_text("{}", encoding="utf-8")  # of somebody else
+    assert "tercet.schema.json is there already" in tercet("init", folder, "--out", "other.toml").stderr
+    assert not (tmp_path / "other.toml").exists()
+    assert tercet("init", folder, "--out", "mine.toml", "--force").exit_code == 0
+    assert tercet("init", folder, "--out", "other.toml").exit_code == 0  # the schema is Tercet's own now
+    is_sound(tmp_path / "other.toml", tmp_path)
+
+
+def test_mistakes_in_the_data_are_left_to_the_check(tercet, folder, tmp_path):
+    write_rows(folder / "documents.jsonl", [{"id": name, "text": text} for name, text in TEXTS.items()])
+    write_rows(folder / "questions.jsonl", [*questions(), {"id": "q9", "text": "So?", "document_ids": "gone"}])
+    result = tercet("init", folder, "--out", "mine.toml")
+    assert "Not all of it can be used as it is: `tercet check mine.toml` says" in result.stdout
+    (mistake,) = check_input(tmp_path / "mine.toml", sessions(tmp_path)).mistakes
+    assert "row 7 (id 'q9')" in str(mistake)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "holds no table and no text"),
+        ({"a.txt": "Words."}, "holds 1 text file: expected a table of documents"),
+        ({"a.csv": "id,text\n1,x\n"}, "a.csv with id, text: expected"),
+        ({"a.csv": "id,text\n1,x\n", "b.csv": "id,text\n7,y\n"}, "add the ids of the documents to the questions"),
+        ({"a.csv": 'id,text\n1,"x\n'}, "a.csv, line"),
+    ],
+)
+def test_a_folder_without_a_corpus_is_told_what_it_lacks(tercet, folder, tmp_path, files, said):
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    refused = tercet("init", folder)
+    assert refused.exit_code == 2
+    assert len(refused.stderr.splitlines()) == 1
+    assert said in refused.stderr
+    assert list(tmp_path.glob("*.toml")) == []
+
+
+def test_a_reference_that_cannot_be_labels_is_said_to_be_none(tercet, folder, tmp_path):
+    write_rows(folder / "documents.jsonl", [{"id": name, "text": text} for name, text in TEXTS.items()])
+    rows = [row | {"reference": f"answer {n}"} for n, row in enumerate(questions() * 2)]
+    write_rows(folder / "questions.jsonl", [row | {"id": f"q{n}"} for n, row in enumerate(rows)])
+    tercet("init", folder, "--out", "mine.toml")
+    text = (tmp_path / "mine.toml").read_text(encoding="utf-8")
+    assert "# Note: column reference has 12 different values, and labels are 2 to 8; rename it, because" in text
+
+
+def test_truth_values_as_references_are_labels_by_their_names(tercet, folder, tmp_path):
+    write_rows(folder / "documents.jsonl", [{"id": name, "text": text} for name, text in TEXTS.items()])
+    write_rows(folder / "questions.jsonl", [row | {"reference": n > 2} for n, row in enumerate(questions())])
+    tercet("init", folder, "--out", "mine.toml")
+    assert is_sound(tmp_path / "mine.toml", tmp_path).corpus.labels == ("false", "true")
+
+
+@pytest.mark.parametrize(
+    ("middle", "sizes"),
+    [(5, [8, 16]), (12, [8, 16]), (106, [8, 16, 32, 64]), (302, [16, 32, 64, 128]), (9999, [32, 64, 128, 256])],
+)
+def test_sizes_cut_the_middle_document(middle, sizes):
+    assert suggest_sizes(middle) == sizes
+
+
+def test_the_reader_is_one_that_is_here_or_the_smallest_that_is_any_good(tmp_path):
+    absent, is_here = suggest_reader()
+    assert (absent.name, absent.mirror is not None, is_here) == ("qwen2.5-coder-1.5b", True, False)
+    for name, expected in (("smollm2-135m", "smollm2-135m"), ("qwen2.5-coder-1.5b", "qwen2.5-coder-1.5b")):
+        file = registry()[name].path
+        file.parent.mkdir(parents=True)
+        file.touch()
+        found, is_here = suggest_reader()
+        assert (found.name, is_here) == (expected, True)
+
+
+def test_names_of_folders_and_columns_do_not_break_the_file(tercet, tmp_path):
+    folder = tmp_path / 'a "quoted" \N{SNOWMAN} name'
+    folder.mkdir()
+    write_rows(folder / "documents.jsonl", [{"id": name, 'the "text"': text} for name, text in TEXTS.items()])
+    write_rows(folder / "questions.jsonl", questions())
+    assert tercet("init", folder, "--out", "mine.toml").exit_code == 0
+    assert is_sound(tmp_path / "mine.toml", tmp_path).corpus.document_columns.text == 'the "text"'
