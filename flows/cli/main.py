@@ -184,7 +184,7 @@ def plan(experiment: Path, kind: Kind, measure: bool, store: StorePath, data: Pa
     "--figures",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Write every plot into FOLDER as SVG and PDF, 85 mm wide as the column of a paper, and print no report.",
+    help="Write every plot into FOLDER as SVG and PDF, 85 mm wide as the column of a paper, and nothing else.",
 )
 @output_options
 def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, opens: bool) -> None:
@@ -196,6 +196,8 @@ def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, op
 
     shown = shown_of(prints=prints, is_json=is_json, opens=opens)
     if figures is not None:
+        if prints or is_json or opens:
+            raise click.UsageError("--figures writes plots only: leave out --print, --json and --open.")
         echo(draw_figures(run, figures))
         return
     outcome = render_again(run)

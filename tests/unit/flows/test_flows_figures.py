@@ -25,3 +25,10 @@ def test_a_file_in_the_place_of_the_folder_is_refused_in_one_line(tmp_path):
     assert ended.exit_code == 2
     assert "expected a folder, new or old" in ended.output
     assert place.read_text() == "mine"
+
+
+def test_figures_and_a_report_at_once_are_refused(tmp_path):
+    ended = CliRunner().invoke(main, ["report", str(PUBLISHED), "--figures", str(tmp_path / "new"), "--json"])
+    assert ended.exit_code == 2
+    assert "leave out --print, --json and --open" in ended.output
+    assert not (tmp_path / "new").exists()
