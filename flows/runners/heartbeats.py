@@ -6,6 +6,7 @@ A run that only slept, with the laptop that it runs on, is marked too; it correc
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -13,13 +14,15 @@ from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.worker import EventsWorker
 from prefect.states import Running
 
 from flows.runners.names import HEARTBEAT_SECONDS, TAG
 
+SEND_SECONDS = 5.0  # how long an ending run waits for its signs of life to be sent
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS + 10
 NAME = "tercet: mark runs whose process is gone"
-_ENDED = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended", "Refused")
+_ENDED = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended")
 
 
 def watch_heartbeats() -> None:
@@ -58,6 +61,18 @@ def _told(automation: AutomationCore) -> dict[str, Any]:
     told = automation.model_dump(include={"description", "enabled", "trigger", "actions"})
     told["trigger"].pop("id", None)
     return told
+
+
+def send_signs_of_life() -> None:
+    """Wait until the signs of life of this process are with the server; called before a run ends.
+
+    They are sent by a thread of their own. One that arrived after the run's last state would be the first sign of a run
+    that is never heard of again, and the automation would try to mark what has ended.
+    """
+    # A thread, as the worker of a server that has gone away may never get to the end.
+    sent = Thread(target=EventsWorker.instance().wait_until_empty, daemon=True)
+    sent.start()
+    sent.join(SEND_SECONDS)
 
 
 def show_life() -> None:
