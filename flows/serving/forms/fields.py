@@ -70,8 +70,8 @@ Margin = Annotated[
 UntilTold = Annotated[
     bool,
     Field(
-        title="Stop once it is told",
-        description="Read in looks, each of twice as many questions, and stop as soon as the advice is told.",
+        title="Stop early",
+        description="Read in looks, each of twice as many questions, and stop once the advice is told.",
     ),
 ]
 

@@ -19,6 +19,8 @@ def read_of_run(run: StorePath, name: str) -> bytes | None:
     On this machine no symbolic link is followed, neither to a run nor in it: it could lead to any file that this user
     may read. Runs have none of their own.
     """
+    if not RUN_NAME.fullmatch(name):  # a manifest that somebody else wrote may name any path
+        return None
     if isinstance(run, Path):
         try:
             return _read_unlinked(run, name)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from html import escape
-from typing import NamedTuple
+from pathlib import PurePath
+from typing import Any, NamedTuple
 
-from corpora.storage import StorePath, entries
+from polars.exceptions import PolarsError
+
+from corpora.errors import InputError
+from corpora.storage import StorePath, entries, parse_frame
 from flows.serving.reports.files import RUN_NAME, read_of_run
+from results.advice.summary import summarise
 from results.report.html.page import HTML_REPORT
 from results.report.visible import visible
 from results.store.finished import MANIFEST
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
 ul { list-style: none; padding: 0; }
 li { border-top: 1px solid #ccc; padding: 0.8rem 0; }
 a { font-weight: 600; color: #0b57a4; overflow-wrap: anywhere; }
@@ -40,23 +46,52 @@ class ListedRun(NamedTuple):
     finding: str
 
 
-def finished_runs(store: StorePath) -> list[ListedRun]:
-    """The finished runs of a store that have a report, newest first."""
-    runs = [run for folder in entries(store) if (run := _listed(folder))]
-    return sorted(runs, key=lambda run: (run.finished or datetime.min.replace(tzinfo=UTC), run.folder), reverse=True)
+class RunList:
+    """The finished runs of a store. What a run found is worked out once, as long as its manifest stays the same.
+
+    Args:
+        store: folder of runs.
+    """
+
+    def __init__(self, store: StorePath) -> None:
+        self._store = store
+        self._known: dict[str, tuple[bytes, ListedRun]] = {}
+
+    def newest_first(self) -> list[ListedRun]:
+        """The runs that have a report."""
+        runs = [run for folder in entries(self._store) if (run := self._listed(folder))]
+        return sorted(
+            runs, key=lambda run: (run.finished or datetime.min.replace(tzinfo=UTC), run.folder), reverse=True
+        )
+
+    def _listed(self, folder: StorePath) -> ListedRun | None:
+        content = read_of_run(folder, MANIFEST) if RUN_NAME.fullmatch(folder.name) else None
+        if content is None or not (folder / HTML_REPORT).is_file():
+            return None
+        known, run = self._known.get(folder.name, (b"", None))
+        if known != content or run is None:
+            run = _described(folder, content)
+            self._known[folder.name] = content, run
+        return run
 
 
-def _listed(folder: StorePath) -> ListedRun | None:
-    content = read_of_run(folder, MANIFEST) if RUN_NAME.fullmatch(folder.name) else None
-    if content is None or not (folder / HTML_REPORT).is_file():
-        return None
+def _described(folder: StorePath, content: bytes) -> ListedRun:
     try:
         manifest = json.loads(content)
-        (*_, last) = manifest["sessions"]
-        finished = datetime.fromisoformat(last["finished"]).astimezone(UTC)
-        return ListedRun(folder.name, str(manifest["kind"]), finished, str(manifest["headline"]))
-    except (ValueError, KeyError, TypeError):
+        finished = datetime.fromisoformat(manifest["sessions"][-1]["finished"]).astimezone(UTC)
+        return ListedRun(folder.name, str(manifest["kind"]), finished, _finding(folder, manifest))
+    except (ValueError, LookupError, TypeError):
         return ListedRun(folder.name, "run", None, "Its manifest does not parse: run the experiment again.")
+
+
+def _finding(folder: StorePath, manifest: Mapping[str, Any]) -> str:
+    """The first answer of a run's summary; its headline where a version before wrote other tables."""
+    try:
+        read = {PurePath(name).stem: read_of_run(folder, name) for name in manifest["tables"]}
+        tables = {name: parse_frame(content) for name, content in read.items() if content is not None}
+        return summarise(manifest, tables).answers[0].sentence
+    except (InputError, PolarsError, ValueError, LookupError, TypeError):
+        return str(manifest["headline"])
 
 
 def runs_page(runs: Iterable[ListedRun]) -> str:
@@ -73,7 +108,7 @@ def runs_page(runs: Iterable[ListedRun]) -> str:
 
 def _items(runs: Iterable[ListedRun]) -> Iterator[str]:
     for run in runs:
-        when = f"{run.finished.day} {run.finished:%B %Y, %H:%M}" if run.finished else "date unknown"
+        when = f"{run.finished.day} {run.finished:%B %Y, %H:%M} UTC" if run.finished else "date unknown"
         yield (
             f'<li><p><a href="/{escape(run.folder)}/{HTML_REPORT}">{escape(run.folder)}</a></p>\n'
             f'<p class="about">{escape(visible(run.kind))}, {when}</p>\n<p>{escape(visible(run.finding))}</p></li>'

@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from corpora.storage import StorePath
 from flows.serving.access import LOOPBACK, OWN_HOSTS, is_secret
 from flows.serving.reports.files import RUN_NAME, read_of_run
-from flows.serving.reports.runs_page import finished_runs, runs_page
+from flows.serving.reports.files import RUN_NAME, read_of_run
+from flows.serving.reports.runs_page import RunList, runs_page
 from results.report.html.furniture import furniture
 from results.report.html.page import HTML_REPORT
 
@@ -71,6 +72,7 @@ def reports_shown(store: StorePath, port: int = 0) -> Iterator[Reports]:
 
     class Handler(_Handler):
         root = store
+        runs = RunList(store)
 
     with _listen(port, Handler) as server:
         server.daemon_threads = True
@@ -91,6 +93,7 @@ def _listen(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPSe
 
 class _Handler(BaseHTTPRequestHandler):
     root: StorePath
+    runs: RunList
     shown: Reports
 
     def do_GET(self) -> None:
@@ -105,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
             told = "Open the address that `tercet serve` printed, and then this one again."
             self.send_error(HTTPStatus.FORBIDDEN, "This browser has not been let in", told)
         elif self.path == "/":
-            self._answer(runs_page(finished_runs(self.root)).encode())
+            self._answer(runs_page(self.runs.newest_first()).encode())
         else:
             self._show()
 

@@ -4,14 +4,18 @@ import http.client
 import json
 import os
 import re
+import shutil
 import socket
+from pathlib import Path
 
 import pytest
 from upath import UPath
 
 from flows.serving.reports.files import read_of_run
-from flows.serving.reports.runs_page import finished_runs, runs_page
+from flows.serving.reports.runs_page import RunList, runs_page
 from flows.serving.reports.server import reports_shown
+from results.advice.summary import summarise
+from results.store.finished import read_manifest, read_tables
 
 
 def write_manifest(run, finished, headline):
@@ -71,11 +75,33 @@ def test_the_root_lists_the_finished_runs_newest_first_with_what_they_found(show
     page = body.decode()
     assert answer.status == 200
     assert re.findall(r'href="([^"]+)"', page) == ["/newest/report.html", REPORT, "/older/report.html"]
-    assert "sweep, 29 November 2026, 21:43" in page
-    assert "sweep, 30 November 2026, 07:00" in page, "in one time zone"
+    assert "sweep, 29 November 2026, 21:43 UTC" in page
+    assert "sweep, 30 November 2026, 07:00 UTC" in page, "in one time zone"
     assert "64-token chunks are &lt;best&gt; here" in page
     assert "half" not in page
     assert get(shown, "/older/report.html")[1] == b"x"
+
+
+PUBLISHED = Path(__file__).parents[4] / "results" / "published"
+
+
+def test_what_a_run_found_is_the_first_answer_of_its_summary_until_the_run_changes(tmp_path):
+    shutil.copytree(PUBLISHED / "pubmedqa-sizes", tmp_path / "sizes")
+    runs = RunList(tmp_path)
+    (listed,) = runs.newest_first()
+    manifest = read_manifest(tmp_path / "sizes")
+    told = summarise(manifest, read_tables(tmp_path / "sizes", manifest)).answers[0].sentence
+    assert (listed.folder, listed.kind, listed.finding) == ("sizes", "run", told)
+    write_manifest(tmp_path / "sizes", "2026-11-01T08:00:00+00:00", "another finding")
+    assert [one.finding for one in runs.newest_first()] == ["another finding"]
+
+
+def test_a_manifest_names_no_file_outside_of_its_run(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    assert read_of_run(tmp_path / "run", "../secret") is None
+    assert read_of_run(tmp_path / "run", str(tmp_path / "secret")) is None
 
 
 def test_a_store_without_runs_says_so(tmp_path):
@@ -179,7 +205,7 @@ def test_a_store_elsewhere_is_shown(tmp_path):
     (run / "report.html").write_bytes(b"told")
     (run / "manifest.json").write_bytes(b"{}")
     assert read_of_run(run, "report.html") == b"told"
-    assert b"demo" in runs_page(finished_runs(run.parent)).encode()
+    assert b"demo" in runs_page(RunList(run.parent).newest_first()).encode()
 
 
 def test_it_listens_on_loopback_only_and_stops(tmp_path):
