@@ -44,7 +44,7 @@ class LabelSettings(Section):
     """Which readers vote, and which questions are kept."""
 
     readers: fields.Readers = ["qwen2.5-coder-0.5b"]
-    questions: fields.Questions = 24
+    questions: fields.Questions = 96
     rule: fields.GoldRule = "unanimous_and_correct"
     min_probability: fields.Threshold = 0.8
     min_unanimous: fields.Agreement = 0.5
@@ -67,8 +67,8 @@ class SweepSettings(Section):
     k: fields.TopK = [1]
     embedders: fields.Embedders = ["all-minilm-l6-v2"]
     readers: fields.SweptReaders = ["qwen2.5-coder-0.5b"]
-    questions: fields.Questions = 24
-    until_told: fields.UntilTold = False
+    questions: fields.Questions = 96
+    until_told: fields.UntilTold = True
     max_cost: fields.SpendingLimit = 0.0
 
 
@@ -93,7 +93,7 @@ class _Chunking(Section):
     splitters: fields.Splitters = ["tokens"]
     retrievers: fields.Retrievers = ["dense"]
     controls: fields.Controls = ["closed_book", "random", "oracle_chunk"]
-    margin: fields.Margin = 0.05
+    margin: fields.Margin = 0.1
     rule: fields.GoldRule = "unanimous_and_correct"
     min_probability: fields.Threshold = 0.8
     min_unanimous: fields.Agreement = 0.5

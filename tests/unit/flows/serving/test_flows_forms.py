@@ -23,7 +23,16 @@ from flows.serving.forms.models import (
 from flows.session.experiment import EXPERIMENTS, ReaderConfig, check_experiment, load_experiment
 from flows.session.workspace import Workspace
 
-DEMO = load_experiment(Path("demo"))
+BUNDLED = load_experiment(Path("demo"))
+# The demonstration with a number of questions for all, and a smaller one for the second reader.
+DEMO = BUNDLED.model_copy(
+    update={
+        "corpus": BUNDLED.corpus.model_copy(update={"sample": 24}),
+        "readers": tuple(
+            one.model_copy(update={"questions": n}) for one, n in zip(BUNDLED.readers, (None, 6), strict=True)
+        ),
+    }
+)
 FILE = EXPERIMENTS / "demo.toml"
 WORKSPACE = Workspace(Path("/nowhere"))
 
@@ -79,7 +88,9 @@ def test_an_experiment_that_a_form_cannot_show_is_one_line():
 
 def test_the_defaults_of_the_forms_run_as_they_are():
     for form in (label_form(), sweep_form(), filled(CompareSettings, Advanced, {})):
-        assert check_experiment(experiment_of(form, DEMO)).corpus.sample == 24
+        made = check_experiment(experiment_of(form, BUNDLED))
+        assert made.readers == BUNDLED.readers[: len(made.readers)]
+        assert (made.scoring, made.reading) == (BUNDLED.scoring, BUNDLED.reading)
 
 
 def test_what_the_sweep_form_shows_is_what_runs():

@@ -99,6 +99,8 @@ def test_of_several_embedders_the_chosen_one_that_reads_least_sets_the_limit():
 
 
 def test_a_reader_that_is_asked_fewer_questions_is_named():
-    (settings, _) = sections(served("label"))
+    small, large = DEMO.readers
+    readers = (small, large.model_copy(update={"questions": 6}))
+    (settings, _) = sections(served("label", DEMO.model_copy(update={"readers": readers})))
     told = settings["properties"]["questions"]["description"]
     assert told.endswith("As the experiment says, qwen2.5-coder-1.5b is asked 6 at most.")
