@@ -22,7 +22,7 @@ from corpora.errors import InputError
 from corpora.storage import StorePath, absolute, open_store
 from flows.run.pipeline import Outcome, execute, refuse_to_ask
 from flows.runners.artifacts import forget_refusal, show_refusal
-from flows.runners.heartbeats import send_signs_of_life
+from flows.runners.heartbeats import end_signs_of_life
 from flows.runners.live import clear_progress
 from flows.runners.task_runner import TaskRunner, refusal
 from flows.serving.access import CREDENTIAL, ORIGINS, SERVER_CREDENTIAL, fresh_credential
@@ -60,7 +60,7 @@ def _execute(kind: Kind, form: Form) -> Any:
         return refusal(error)
     finally:
         clear_progress()
-        send_signs_of_life()
+        end_signs_of_life()
 
 
 def _lasting(path: StorePath, given: str) -> StorePath:

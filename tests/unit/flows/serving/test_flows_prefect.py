@@ -29,7 +29,6 @@ def executed(monkeypatch):
         return Outcome(session.workspace.root / "run", "the report", "the line", None)
 
     monkeypatch.setattr(prefect_flows, "execute", execute)
-    monkeypatch.setattr(prefect_flows, "send_signs_of_life", lambda: None)
     return calls
 
 
