@@ -120,13 +120,17 @@ class Served(NamedTuple):
 
     def deployments(self, experiment="demo") -> dict[str, dict]:
         """Those of an experiment that are registered, by the name of their flow."""
-        found = self.api("deployments/filter", {})
-        return {one["entrypoint"].rpartition(".")[2]: one for one in found if one["name"] == experiment}
+        found = {one["name"]: one for one in self.api("deployments/filter", {})}
+        named = {flow: found.get(f"{experiment}-{flow}") for flow in ("label", "sweep", "compare")}
+        return {flow: one for flow, one in named.items() if one}
 
     def submit(self, flow: str, experiment="demo", **form) -> str:
         """Start a run with a form changed so; returns its id."""
         deployment = self.deployments(experiment)[flow]
-        given = deployment["parameters"] | {"form": deployment["parameters"]["form"] | form}
+        given = {
+            section: values | {name: value for name, value in form.items() if name in values}
+            for section, values in deployment["parameters"].items()
+        }
         return self.api(f"deployments/{deployment['id']}/create_flow_run", {"parameters": given})["id"]
 
     def state(self, run: str) -> dict:

@@ -1,94 +1,102 @@
-"""What a finished run shows in the Prefect UI: the verdict, the sweep table, the plots, and where the report is."""
+"""What a run shows in the Prefect UI when it has ended: the verdict, the main plot and what it cost; or why not.
+
+The UI lists the artifacts of a run in no order that we could choose, but those of its tasks below its own. So the
+verdict belongs to the run, and the others to a task.
+"""
 
 from __future__ import annotations
 
 import base64
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
-import polars as pl
 import vl_convert
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect import get_client
+from prefect.artifacts import create_markdown_artifact
+from prefect.context import FlowRunContext
 
+from corpora.errors import InputError
 from corpora.storage import StorePath
+from flows.runners.live import AWAY
 from flows.runners.names import REPORTS, slug
+from flows.stages.progress import duration
 from flows.stages.runner import Finished
+from results.advice.summary import Summary, summarise
 from results.report.html.page import HTML_REPORT
 from results.report.plots.plot import Plot
 from results.report.text.literal import literal
-from results.report.text.markdown import code
-from results.settings import CELL, CUT, cuts_in
+from results.report.text.markdown import code, table
+from results.report.visible import for_terminal
+from results.store.finished import read_manifest
 
-MOST_BYTES = 700_000  # per plot: the UI shows pictures of less than 1 MB, in base64
+MOST_BYTES = 700_000  # of a plot: the UI shows pictures of less than 1 MB, in base64
 PLOT_SCALE = 2.0  # PNG pixels per SVG pixel
-SCORES = {
-    "gold_accuracy": "accuracy (%)",
-    "gold_accuracy_low": "from",
-    "gold_accuracy_high": "to",
-    "gold_f1": "macro F1 (%)",
-    "all_accuracy": "on all questions (%)",
-}
+REFUSED_IN_NAME = ", refused: "
+MOST_NAME = 120  # characters of a run's name, which lists show on one line
 
 
-def show_run(finished: Finished) -> None:
-    """Publish the artifacts of a finished run; they belong to the flow run that is under way."""
-    name, line = slug(finished.folder.name), literal(finished.line)
-    address = report_address(finished.folder)
-    file = code(literal(str(finished.folder / HTML_REPORT)))
-    place = f"[The whole report]({address})" if address else f"The whole report: {file}"
-    body = f"{place}\n\n{without_pictures(finished.report)}"
-    create_markdown_artifact(key=f"{name}-verdict", markdown=body, description=line)
-    if address:
-        create_link_artifact(key=f"{name}-report", link=address, link_text="The whole report", description=line)
-    for kind, rows, title in shown_tables(finished.tables):
-        create_table_artifact(key=f"{name}-{kind}", table=rows, description=title)
-    for plot, picture in drawn(finished.plots):
+def show_verdict(finished: Finished) -> None:
+    """Publish what a finished run says; called in its flow."""
+    summary = summarise(read_manifest(finished.folder), finished.tables)
+    create_markdown_artifact(
+        key=f"{slug(finished.folder.name)}-verdict",
+        markdown=verdict_text(summary, report_place(finished.folder)),
+        description=literal(summary.answers[0].sentence),
+    )
+
+
+def show_details(finished: Finished) -> None:
+    """Publish the main plot of a finished run, and what it cost; called in a task of its flow."""
+    name, manifest = slug(finished.folder.name), read_manifest(finished.folder)
+    for plot, picture in drawn(finished.plots[:1]):
         title = literal(plot.title)
         shown = f"![{title}](data:image/png;base64,{base64.b64encode(picture).decode()})\n\n{literal(plot.description)}"
-        key = f"{name}-{slug(plot.file.removesuffix('.svg'))}"
-        create_markdown_artifact(key=key, markdown=f"## {title}\n\n{shown}", description=title)
+        create_markdown_artifact(key=f"{name}-plot", markdown=f"## {title}\n\n{shown}", description=title)
+    facts = summarise(manifest, finished.tables).facts
+    create_markdown_artifact(
+        key=f"{name}-cost", markdown=cost_text(manifest["sessions"][-1]), description=literal(facts)
+    )
 
 
-def report_address(folder: StorePath) -> str | None:
-    """Where a browser finds the HTML report of a run; None if no server shows it."""
+def verdict_text(summary: Summary, place: str) -> str:
+    """The answers in plain sentences, what to distrust, and where the report is.
+
+    Args:
+        summary: of the run.
+        place: of the report, in Markdown.
+    """
+    answers = [f"## {one.question}\n\n{literal(one.sentence)}" for one in summary.answers]
+    doubts = ["## What to distrust", "\n".join(f"* {literal(line)}" for line in summary.distrust)]
+    return "\n\n".join([*answers, *(doubts if summary.distrust else ()), place, literal(summary.facts)])
+
+
+def report_place(folder: StorePath) -> str:
+    """Where a browser finds the HTML report of a run, in Markdown: a link, or the file if no server shows it."""
     reports = os.environ.get(REPORTS)
-    return f"{reports}/{folder.name}/{HTML_REPORT}" if reports else None
+    if reports:
+        return f"**[The whole report]({reports}/{folder.name}/{HTML_REPORT})**"
+    return f"The whole report: {code(literal(str(folder / HTML_REPORT)))}"
 
 
-def without_pictures(report: str) -> str:
-    """A report without its picture files, which the UI cannot reach."""
-    return re.sub(r"^!\[.*\]\(.*\)\n\n", "", report, flags=re.MULTILINE)
+def cost_text(session: Mapping[str, Any]) -> str:
+    """How long a session took, and what it asked of each reader, in Markdown."""
+    took = datetime.fromisoformat(session["finished"]) - datetime.fromisoformat(session["started"])
+    asked = [(stage, one) for stage, of in session["asked"].items() for one in of if one["prompts"]]
+    usd = sum(one.get("usd", 0.0) for _, one in asked)
+    rows = [
+        [stage, literal(one["reader"]), str(one["prompts"]), str(one["prompts"] - one["new"]), duration(one["seconds"])]
+        for stage, one in asked
+    ]
+    lines = [f"This session took {duration(took.total_seconds())} and spent {usd:.2f} US dollars."]
+    if rows:
+        lines.append(table(["stage", "reader", "prompts", "answered before", "time"], rows))
+    return "\n\n".join(lines)
 
 
-def shown_tables(tables: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, list[dict[str, Any]], str]]:
-    """The tables that a user looks for first: key, rows, title."""
-    if "cells" in tables:
-        yield "sweep", sweep_rows(tables["cells"]), "Every cell of the sweep"
-    elif "retrieval_means" in tables:
-        yield "retrieval", plain_rows(tables["retrieval_means"]), "What every setting retrieves"
-    if "labelers" in tables:
-        yield "labelers", plain_rows(tables["labelers"]), "The readers compared"
-
-
-def plain_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame as JSON can hold them: without NaN, and with no more digits than are meaningful."""
-    shares = [name for name, kind in frame.schema.items() if kind.is_float()]
-    return frame.with_columns(pl.col(shares).fill_nan(None).round(4)).to_dicts()
-
-
-def sweep_rows(cells: pl.DataFrame) -> list[dict[str, Any]]:
-    """The sweep table, one row per cell, with shares as percentages and without columns that do not vary."""
-    varying = [name for name in CELL if name == "size" or cells[name].n_unique() > 1]
-    setting = [name for name in varying if name not in CUT]
-    reads = pl.Series("reads", [cut.name for cut in cuts_in(cells)], dtype=pl.String)
-    scores = [(100 * pl.col(name)).round(1).alias(shown) for name, shown in SCORES.items()]
-    tokens = pl.col("n_context_tokens").round(1).alias("tokens read")
-    return plain_rows(cells.select(*setting, reads, tokens, *scores, pl.col("gold_n").alias("gold questions")))
-
-
-def drawn(plots: Sequence[Plot]) -> Iterator[tuple[Plot, bytes]]:
+def drawn(plots: Iterable[Plot]) -> Iterator[tuple[Plot, bytes]]:
     """The plots as PNG; one that is too large for the UI is drawn smaller."""
     for plot in plots:
         for scale in (PLOT_SCALE, 1.0, 0.5):
@@ -96,3 +104,30 @@ def drawn(plots: Sequence[Plot]) -> Iterator[tuple[Plot, bytes]]:
             if len(picture) <= MOST_BYTES:
                 yield plot, picture
                 break
+
+
+def show_refusal(error: InputError) -> None:
+    """Say why the flow run that is under way was refused: in an artifact, and in its name, which every list shows."""
+    context = FlowRunContext.get()
+    if not context or not context.flow_run:
+        return
+    run, first = context.flow_run, for_terminal(error.found)
+    mistakes: tuple[str, ...] = getattr(error, "mistakes", (str(error),))
+    listed = "\n".join(f"* {literal(line)}" for line in mistakes)
+    key, name = slug(f"refused-{run.name}"), f"{run.name}{REFUSED_IN_NAME}{first}"
+    with suppress(*AWAY):
+        create_markdown_artifact(
+            key=key, markdown=f"## Refused: nothing was run\n\n{listed}", description=literal(first)
+        )
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(run.id, name=name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 1]}…")
+
+
+def forget_refusal() -> None:
+    """Give the flow run that is under way its name back, if it was refused before and is tried again."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run and REFUSED_IN_NAME in run.name:
+        with suppress(*AWAY), get_client(sync_client=True) as client:
+            run.name = run.name.partition(REFUSED_IN_NAME)[0]
+            client.update_flow_run(run.id, name=run.name)

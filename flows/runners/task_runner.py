@@ -8,15 +8,16 @@ from typing import Any, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from corpora.errors import InputError
-from flows.runners.artifacts import show_run
+from flows.runners.artifacts import show_details, show_verdict
 from flows.runners.live import Live
+from flows.runners.names import REFUSED
 from flows.stages.runner import Finished, Runner
 
 T = TypeVar("T")
-REFUSED = "Refused"  # state of a stage that a mistake in the user's input stopped
 
 
 def as_task(stage: Callable[..., T], name: str) -> Any:
@@ -27,6 +28,11 @@ def as_task(stage: Callable[..., T], name: str) -> Any:
 def task_name(stage: Callable[..., Any]) -> str:
     """A stage's name in the UI."""
     return stage.__name__.replace("_", "-")
+
+
+def refusal(error: InputError) -> State[Any]:
+    """The state of what a mistake in the user's input stopped."""
+    return Failed(name=REFUSED, message=f"Refused: {error}")
 
 
 class TaskRunner(Runner):
@@ -46,7 +52,7 @@ class TaskRunner(Runner):
             except InputError as error:
                 # The user's mistake: a failed state with its line. An exception would be logged with a traceback.
                 refused.append(error)
-                return Failed(name=REFUSED, message=str(error))
+                return refusal(error)
 
         state = as_task(guarded, task_name(stage))(*args, return_state=True)
         if refused:
@@ -56,4 +62,9 @@ class TaskRunner(Runner):
 
     def show(self, finished: Finished) -> None:
         """Show the run as artifacts of the flow run."""
-        show_run(finished)
+
+        def report() -> None:
+            show_details(finished)
+
+        as_task(report, "report")()
+        show_verdict(finished)

@@ -17,33 +17,50 @@ from prefect import Flow, flow, get_client
 from prefect.context import refresh_global_settings_context
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
-from prefect.states import Failed
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, absolute, open_store
 from flows.run.pipeline import Outcome, execute, refuse_to_ask
-from flows.runners.task_runner import REFUSED, TaskRunner
+from flows.runners.artifacts import forget_refusal, show_refusal
+from flows.runners.heartbeats import end_signs_of_life
+from flows.runners.live import clear_progress
+from flows.runners.task_runner import TaskRunner, refusal
 from flows.serving.access import CREDENTIAL, ORIGINS, SERVER_CREDENTIAL, fresh_credential
-from flows.serving.forms import CompareForm, FormKind, LabelForm, SweepForm
-from flows.session.experiment import Experiment, Kind, check_experiment, experiment_file, load_experiment
+from flows.serving.forms.mistakes import checked_experiment
+from flows.serving.forms.models import (
+    Advanced,
+    CompareSettings,
+    Form,
+    FormKind,
+    LabelSettings,
+    SweepAdvanced,
+    SweepSettings,
+)
+from flows.session.experiment import Experiment, Kind, experiment_file, load_experiment
 from flows.session.session import Session
 from flows.session.workspace import Workspace, workspace_of
 
 
-def _execute(kind: Kind, form: LabelForm, experiment: str, store: str) -> Any:
+def _execute(kind: Kind, form: Form) -> Any:
     """The verdict in one line, or a failed state that says what the user can fix."""
+    advanced = form.advanced
+    forget_refusal()
     try:
-        folder = experiment_file(Path(experiment)).resolve().parent
-        base = load_experiment(Path(experiment))
-        base = base.model_copy(update={"corpus": base.corpus.resolved(folder)})
-        made = check_experiment(form.experiment(base))
-        workspace = workspace_of(made, _lasting(open_store(store), store), folder)
-        with Session(workspace) as session, runner_on(form.dask, made, kind, session) as runner:
+        file = experiment_file(Path(advanced.experiment)).resolve()
+        base = load_experiment(file)
+        base = base.model_copy(update={"corpus": base.corpus.resolved(file.parent)})
+        workspace = workspace_of(base, _lasting(open_store(advanced.store), advanced.store), file.parent)
+        made = checked_experiment(form, base, workspace)
+        with Session(workspace) as session, runner_on(advanced.dask, made, kind, session) as runner:
             return execute(made, kind, session, runner).line
     except InputError as error:
         # Prefect logs a traceback of every failure; for a mistake in a form it would bury the one line that helps.
         logging.getLogger("prefect.flow_runs").addFilter(lambda record: not record.exc_info)
-        return Failed(name=REFUSED, message=str(error))
+        show_refusal(error)
+        return refusal(error)
+    finally:
+        clear_progress()
+        end_signs_of_life()
 
 
 def _lasting(path: StorePath, given: str) -> StorePath:
@@ -57,40 +74,38 @@ def _lasting(path: StorePath, given: str) -> StorePath:
     return path
 
 
+# Their sections are immutable, and Prefect shows their values in its forms.
 @flow(name="label", persist_result=False)
-def label(form: LabelForm = LabelForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (immutable; Prefect shows defaults in its form)
+def label(settings: LabelSettings = LabelSettings(), advanced: Advanced = Advanced()) -> Any:  # noqa: B008  (as above)
     """Ask every reader three times, showing it the whole document, and keep the questions on which the votes agree.
 
     Args:
-        form: what to label, with which readers, and which questions to keep.
-        experiment: the experiment file for all that the form does not show; `tercet serve EXPERIMENT` fills it in.
-        store: folder for runs and votes, or an address such as s3://bucket/runs.
+        settings: which readers vote, and which questions are kept.
+        advanced: the corpus, and where and how the run works.
     """
-    return _execute("label", form, experiment, store)
+    return _execute("label", Form(settings, advanced))
 
 
 @flow(name="sweep", persist_result=False)
-def sweep(form: SweepForm = SweepForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (as above)
+def sweep(settings: SweepSettings = SweepSettings(), advanced: SweepAdvanced = SweepAdvanced()) -> Any:  # noqa: B008  (as above)
     """Chunk at every size, retrieve, let the readers answer, and say which size to use.
 
     Args:
-        form: which chunk sizes to try, how chunks are found, and what the readers see.
-        experiment: the experiment file for all that the form does not show; `tercet serve EXPERIMENT` fills it in.
-        store: folder for runs and votes, or an address such as s3://bucket/runs.
+        settings: which chunk sizes to try, and what the readers see.
+        advanced: how chunks are cut and found, which questions are kept, and where and how the run works.
     """
-    return _execute("sweep", form, experiment, store)
+    return _execute("sweep", Form(settings, advanced))
 
 
 @flow(name="compare", persist_result=False)
-def compare(form: CompareForm = CompareForm(), experiment: str = "demo", store: str = "~/tercet-runs") -> Any:  # noqa: B008  (as above)
+def compare(settings: CompareSettings = CompareSettings(), advanced: Advanced = Advanced()) -> Any:  # noqa: B008  (as above)
     """Compare readers on the same questions.
 
     Args:
-        form: which readers to compare, and on which questions.
-        experiment: the experiment file for all that the form does not show; `tercet serve EXPERIMENT` fills it in.
-        store: folder for runs and votes, or an address such as s3://bucket/runs.
+        settings: which readers to compare, and which questions are kept.
+        advanced: the corpus, and where and how the run works.
     """
-    return _execute("compare", form, experiment, store)
+    return _execute("compare", Form(settings, advanced))
 
 
 FLOWS: dict[FormKind, Flow[..., Any]] = {"label": label, "sweep": sweep, "compare": compare}
@@ -148,7 +163,10 @@ def execute_as_flow(
                 done.append(execute(experiment, kind, session, runner, confirm))
         except InputError as error:
             done.append(error)
-            return Failed(name=REFUSED, message=str(error))
+            show_refusal(error)
+            return refusal(error)
+        finally:
+            clear_progress()
 
     state: Any = started_here(return_state=True)
     if not done:

@@ -14,16 +14,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 
 from corpora.errors import InputError
-from corpora.storage import StorePath, absolute
-from flows.runners.names import HEARTBEAT_SECONDS, REPORTS, SERVED, TAG
+from corpora.storage import StorePath
+from flows.runners.names import HEARTBEAT_SECONDS, REPORTS
 from flows.serving.access import CREDENTIAL, LOOPBACK, fresh_access
-from flows.serving.reports_server import Reports, reports_shown
-from flows.session.experiment import Experiment, experiment_file, load_experiment
+from flows.serving.reports.server import Reports, reports_shown
+from flows.session.experiment import experiment_file, load_experiment
 
 START_SECONDS, STOP_SECONDS = 90.0, 20.0
 NO_ANALYTICS = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
@@ -50,45 +49,30 @@ def serve_flows(experiments: Sequence[Path], port: int, store: StorePath, limit:
     files = [experiment_file(one).resolve() for one in experiments]
     loaded = {file: load_experiment(file) for file in files}
     _check_names([one.name for one in loaded.values()])
-    with (
-        reports_shown(store, port + 1 if port < MOST_PORT else 0) as reports,
-        prefect_api(port, reports) as api,
-    ):
+    with suppress(KeyboardInterrupt), _reports_and_api(store, port) as (reports, api):
         # Set before Prefect is imported, as it reads its settings then; runs are child processes and inherit them.
-        os.environ |= {SERVED: os.pathsep.join(map(str, files)), REPORTS: reports.address, **api.environment}
+        os.environ |= {REPORTS: reports.address, **api.environment}
         os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
         os.environ.setdefault("PREFECT_RUNNER_POLL_FREQUENCY", "2")  # seconds until a submitted run begins
-        from prefect import serve
-
         from flows.runners.heartbeats import watch_heartbeats
+        from flows.serving.deployments import deployments_of, remove_old_deployments
         from flows.serving.prefect_flows import check_server
+        from flows.serving.running import run_until_told
 
         check_server()
         watch_heartbeats()
-        deployments = [one for file, experiment in loaded.items() for one in _deployments(file, experiment, store)]
+        remove_old_deployments([one.name for one in loaded.values()])
+        deployments = [one for file, experiment in loaded.items() for one in deployments_of(file, experiment, store)]
         click.echo(api.told)
-        with suppress(KeyboardInterrupt):  # if it comes before Prefect is ready for it
-            serve(*deployments, limit=limit)
+        click.echo(f"Deployments: {', '.join(one.name for one in deployments)}.")
+        click.echo(run_until_told(deployments, limit))
 
 
-def _deployments(file: Path, experiment: Experiment, store: StorePath) -> list[Any]:
-    """A deployment of each flow, named after the experiment."""
-    from prefect.types.entrypoint import EntrypointType
-
-    from flows.serving.forms import filled_in
-    from flows.serving.prefect_flows import FLOWS
-
-    given = {"experiment": str(file), "store": str(absolute(store))}
-    return [
-        one.to_deployment(
-            name=experiment.name,
-            tags=[TAG],
-            # By module: a file would be looked for in the current folder.
-            entrypoint_type=EntrypointType.MODULE_PATH,
-            parameters=given | {"form": filled_in(kind, experiment, file.parent).model_dump(mode="json")},
-        )
-        for kind, one in FLOWS.items()
-    ]
+@contextmanager
+def _reports_and_api(store: StorePath, port: int) -> Iterator[tuple[Reports, Api]]:
+    after = port + 1 if port < MOST_PORT else 0
+    with reports_shown(store, after) as reports, prefect_api(port, reports) as api:
+        yield reports, api
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -67,11 +67,12 @@ def describe_progress(done: int, total: int, seconds: float, rate: float, known:
     if not done or rate <= 0:
         return line
     speed = f"{rate:.1f} a second" if rate >= 1 else f"{60 * rate:.1f} a minute"
-    left = "" if done >= total else f", about {_duration((total - done) / rate)} left"
-    return f"{line}{left}, {speed}, after {_duration(seconds)}"
+    left = "" if done >= total else f", about {duration((total - done) / rate)} left"
+    return f"{line}{left}, {speed}, after {duration(seconds)}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as people say it, as in `3 min 20 s`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -3,6 +3,7 @@
 With `TERCET_SCREENSHOTS=FOLDER` the screenshots are kept there; those in results/published/ui are made so.
 """
 
+import json
 import os
 import re
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import needs_model, write_experiment
+from tests.conftest import SHORT_TEXTS, needs_model, write_experiment
 from tests.processes import serving
 
 if os.environ.get("TERCET_TEST_BROWSER") != "required":
@@ -19,7 +20,7 @@ if os.environ.get("TERCET_TEST_BROWSER") != "required":
 from tests.browser.user import EVIL, browsing
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
-SIZES = [24, 48, 96]
+SIZES, QUESTIONS = [24, 48], 3
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def served(tmp_path_factory):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("served")
-    experiment = write_experiment(folder / "small.toml", questions=5)
+    experiment = write_experiment(folder / "small.toml", questions=QUESTIONS, corpus=SHORT_TEXTS)
     # Chosen, so that the printed address is still unused when the browser opens it.
     with serving(folder, str(experiment), PREFECT_SERVER_API_AUTH_STRING="tercet:chosen by the test") as one:
         yield one
@@ -45,47 +46,49 @@ def runs(served) -> set[str]:
     return {run["id"] for run in served.api("flow_runs/filter", {})}
 
 
+def test_the_form_begins_with_chunk_sizes_and_keeps_the_rest_in_one_section(user, served):
+    user.open_form("small-sweep")
+    user.see("form", height=2200)
+    titles = user.titles()
+    assert titles[:2] == ["Settings", "Chunk sizes"]
+    main = titles[1 : titles.index("Advanced")]
+    assert 6 <= len(main) <= 8, main
+    assert {"Readers (Optional)", "Questions", "Token budgets (Optional)"} <= set(main), "a list that may be empty"
+    assert "Settings (Optional)" not in titles
+    assert user.field("Chunk sizes").get_by_text("reads at most 256").count() == 1
+    assert user.field("Questions").locator("input").input_value() == str(QUESTIONS), "what the experiment says"
+
+
 @pytest.fixture(scope="module")
 def run(served, user) -> str:
     """A run that the user started with chunk sizes of their own, and watched until it was completed."""
-    user.open_form("sweep", "small")
+    user.open_form("small-sweep")
     user.set_numbers("Chunk sizes", SIZES)
-    user.set_numbers("Token budgets", [96])
-    user.field("Chunk sizes").scroll_into_view_if_needed()
-    user.see("form")
+    user.set_numbers("Token budgets", [48])
+    user.set_numbers("Chunks read (k)", [])
     run = user.submit_run()
     user.open_tab("Artifacts")
-    user.page.get_by_text("progress-label-smollm2-135m").first.wait_for(timeout=120_000)
-    user.page.get_by_text(re.compile(r"\d of 5")).first.wait_for(timeout=120_000)
+    user.page.get_by_text(re.compile(rf"\d of {QUESTIONS}")).first.wait_for(timeout=120_000)
     user.see("progress")
     state = user.wait_for_end(run)
     assert state["name"] == "Completed", served.log.read_text()[-3000:]
     user.page.get_by_text("Completed", exact=True).first.wait_for()
-    user.see("completed")
     return run
 
 
-def test_the_verdict_is_the_first_thing_that_the_artifact_says(user, run):
+def test_the_verdict_is_the_first_of_few_artifacts_and_says_its_answers_in_sentences(user, run):
+    listed = user.listed_artifacts(run)
+    user.see("artifacts")
+    assert listed[0].endswith("-verdict")
+    assert {key.rpartition("-")[2] for key in listed[1:]} == {"plot", "cost"}
     user.open_artifact(run, "-verdict")
-    user.page.get_by_text(re.compile("No winner yet|Nothing |Any of |Use ")).first.wait_for()
+    user.page.get_by_role("heading", name="Which chunk size?").first.wait_for()
+    user.page.get_by_role("link", name="The whole report").first.wait_for()
     user.see("verdict")
 
 
-def test_the_table_has_the_sizes_that_the_user_typed_and_no_others(user, run):
-    user.open_artifact(run, "-sweep")
-    table = user.page.get_by_role("table")
-    table.wait_for()
-    heads = [head.inner_text().strip() for head in table.get_by_role("columnheader").all()]
-    cells = [row.get_by_role("cell").all_inner_texts() for row in table.get_by_role("row").all()]
-    user.see("table")
-    at = heads.index("size")
-    assert {cell[at].strip() for cell in cells if len(cell) == len(heads)} - {""} == {str(size) for size in SIZES}
-
-
-def test_the_plots_are_pictures_with_pixels(user, run, served):
-    plots = [key for key in served.artifacts(run) if "accuracy-by-size" in key]
-    assert plots
-    user.open_artifact(run, plots[0])
+def test_the_plot_is_a_picture_with_pixels(user, run):
+    user.open_artifact(run, "-plot")
     width, height, colours = user.variety(user.page.locator("img[src^='data:image/png']").first)
     user.see("plot")
     assert width > 300
@@ -93,38 +96,56 @@ def test_the_plots_are_pictures_with_pixels(user, run, served):
     assert colours > 10, "a plot of one colour shows nothing"
 
 
-def test_the_link_leads_to_the_whole_report(user, run):
-    user.open_artifact(run, "-report")
-    link = user.page.get_by_role("link", name="The whole report").first
+def test_the_link_leads_to_the_whole_report_and_the_root_lists_the_run(user, run, served):
+    user.open_artifact(run, "-verdict")
+    link = user.page.get_by_role("link", name="The whole report").first.get_attribute("href")
     # As a click does: a browser that was let in shows its cookie when it comes from Prefect's page.
-    user.page.evaluate("address => location.assign(address)", link.get_attribute("href"))
+    user.page.evaluate("address => location.assign(address)", link)
+    user.page.wait_for_url(link)
     user.page.get_by_role("heading", name="Which chunk size?").first.wait_for()
-    user.see("report")
     assert user.page.locator("svg").count() > 0
+    (manifest,) = (served.log.parent / "runs").glob("small-sweep-*/manifest.json")
+    retrieval = json.loads(manifest.read_text())["config"]["retrieval"]
+    assert (retrieval["sizes"], retrieval["budgets"], retrieval["k"]) == (SIZES, [48], []), (
+        "what was typed, and no more"
+    )
+    user.page.goto(f"http://127.0.0.1:{served.port + 1}/")
+    user.page.get_by_role("link", name=re.compile("small-sweep-")).first.wait_for()
+    user.see("reports")
 
 
-def test_nonsense_in_a_field_is_told_beside_it_and_starts_nothing(user, run, served):
+def test_nonsense_in_a_field_is_told_beside_it_and_starts_nothing(user, served):
     before = runs(served)
-    user.open_form("sweep", "small")
-    user.set_numbers("Chunk sizes", [32, 0])
+    user.open_form("small-sweep")
+    user.set_numbers("Chunk sizes", [300, 0])
     user.submit()
     told = user.field("Chunk sizes").get_by_text("0 is less than the minimum of 1")
     told.wait_for()
+    user.field("Chunk sizes").get_by_text("300 is greater than the maximum of 256").wait_for()
     told.scroll_into_view_if_needed()
     user.see("nonsense")
     assert runs(served) == before
 
 
-def test_fields_that_contradict_each_other_are_told_in_one_line_before_any_work(user, run, served):
-    user.open_form("sweep", "small")
+def test_a_refused_run_is_in_the_list_of_its_deployment_with_all_that_is_wrong(user, served):
+    user.open_form("small-sweep")
     user.set_numbers("Overlaps", [64])
+    user.set_numbers("Token budgets", [8])
     refused = user.submit_run()
     state = user.wait_for_end(refused)
-    assert state["name"] == "Refused"
-    user.page.get_by_text(re.compile("overlap 64 with chunk size 32")).first.wait_for()
-    user.page.get_by_text("Refused").first.wait_for()
+    assert state["type"] == "FAILED"
+    assert state["message"].startswith("Refused: 2 mistakes. Overlaps: overlap 64 with chunk size 32")
+    assert "Token budgets: token budget 8" in state["message"]
+    user.listed_artifacts(refused)
+    user.page.get_by_text("overlap 64 with chunk size 32").first.wait_for()
     assert user.page.get_by_text("Traceback").count() == 0
     user.see("refused")
+    user.open_deployment("small-sweep")
+    user.open_tab("Runs")
+    listed = user.page.locator(".flow-run-list-item").filter(has_text="refused: Overlaps")
+    listed.first.wait_for()
+    assert listed.get_by_text("Failed", exact=True).count() == 1
+    user.see("refused-in-list")
 
 
 # What a foreign page may try in the browser that was let in: with a preflight, without one, the door, and the reports.
@@ -176,7 +197,7 @@ def evil():
 
 def test_a_page_of_another_origin_gets_nothing_from_the_browser_that_was_let_in(user, run, served, evil, tmp_path):
     before, deployment = runs(served), served.deployments("small")["label"]["id"]
-    (link,) = [one["data"] for key, one in served.artifacts(run).items() if key.endswith("-report")]
+    (link,) = [one["data"] for key, one in served.artifacts(run).items() if key.endswith("-verdict")]
     report = re.search(r"http://[^)]+", link)[0]
     script = f"touch {tmp_path / 'pwned'}"
     page = user.page
@@ -205,5 +226,5 @@ def test_another_browser_needs_the_password_as_the_printed_address_is_used_up(us
         if told:
             told.wait_for()
     page.wait_for_url("**/deployments")
-    page.get_by_text("small", exact=True).first.wait_for()
+    page.get_by_text("small-sweep", exact=True).first.wait_for()
     page.close()

@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, Route, expect, sync_playwright
 from tests.processes import LOOPBACK, Served
 
 SECONDS = 60_000  # milliseconds that an element may take to show
+WIDTH, HEIGHT = 1280, 1000  # of the browser's window
 EVIL = "evil.example"  # a foreign name that was made to point to this machine
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 VARIETY = """
@@ -43,26 +44,34 @@ class User:
         self._served = served
         page.set_default_timeout(SECONDS)
 
-    def see(self, name: str) -> None:
-        """Take a screenshot."""
+    def see(self, name: str, height: int = HEIGHT) -> None:
+        """Take a screenshot, of a window as high as what is to be seen."""
+        self.page.set_viewport_size({"width": WIDTH, "height": height})
         self.page.wait_for_timeout(400)  # pictures of menus that still move help nobody
         self.page.screenshot(path=self.pictures / f"{name}.png")
+        self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
     def enter(self) -> None:
         """Open the address that was printed, which lets this browser in."""
         self.page.goto(self._served.entry)
         self.page.wait_for_url("**/deployments")
 
-    def open_form(self, flow: str, experiment: str) -> None:
-        """From the list of deployments to the form of one."""
+    def open_deployment(self, name: str) -> None:
+        """From the list of deployments to the page of one."""
         self.page.goto(f"http://127.0.0.1:{self._served.port}/deployments")
-        row = self.page.get_by_role("row").filter(has_text=flow).filter(has_text=experiment)
-        row.first.wait_for()
-        self.see("deployments")
-        row.get_by_text(experiment, exact=True).first.click()
+        self.page.get_by_role("row").get_by_text(name, exact=True).first.click()
+        self.page.wait_for_url("**/deployments/deployment/**")
+
+    def open_form(self, name: str) -> None:
+        """From the list of deployments to the form of one."""
+        self.open_deployment(name)
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_text("Custom run").click()
         self.field("Chunk sizes").wait_for()
+
+    def titles(self) -> list[str]:
+        """The titles of the form's sections and fields, in the order in which they are shown."""
+        return [one.strip() for one in self.page.locator(".schema-form-property__label").all_inner_texts()]
 
     def field(self, title: str) -> Locator:
         """A field of the form."""
@@ -120,6 +129,14 @@ class User:
         self.open_tab("Artifacts")
         self.page.get_by_text(re.compile(f"{re.escape(ending)}$")).first.click()
 
+    def listed_artifacts(self, run: str) -> list[str]:
+        """The keys of a run's artifacts, in the order in which its page lists them."""
+        self.open_run(run)
+        self.open_tab("Artifacts")
+        keys = self.page.get_by_text(re.compile(r"^\S+-(verdict|plot|cost)$|^(refused|progress)-\S+$"))
+        keys.first.wait_for()
+        return keys.all_inner_texts()
+
     def variety(self, picture: Locator) -> tuple[int, int, int]:
         """Width, height and number of different colours of a picture as the browser drew it."""
         picture.wait_for()
@@ -150,7 +167,7 @@ def browsing(served: Served, pictures: Path) -> Iterator[User]:
         rules = f"MAP {EVIL} 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
         switches = ["--no-sandbox", f"--host-resolver-rules={rules}"]
         browser = playwright.chromium.launch(executable_path=chromium, args=switches)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.route("**/*", only_here)
         yield User(page, served, pictures)
         browser.close()

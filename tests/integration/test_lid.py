@@ -39,7 +39,7 @@ def test_a_run_whose_process_is_gone_is_marked_and_retry_asks_only_what_is_missi
         # What the button Retry sends.
         retry = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}}
         second.api(f"flow_runs/{run}/set_state", retry)
-        state = second.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
+        state = second.wait_for_state(run, "Completed", "Failed", "Crashed")
         assert state["name"] == "Completed", second.log.read_text()[-3000:]
     finally:
         assert second.stop() == 0

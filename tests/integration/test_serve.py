@@ -30,39 +30,37 @@ def served(tmp_path_factory):
 @pytest.mark.slow
 def test_the_three_flows_are_registered_with_forms_that_explain_themselves(served):
     found = served.deployments()
-    assert set(found) == {"label", "sweep", "compare"}
-    form = found["sweep"]["parameter_openapi_schema"]["definitions"]["SweepForm"]["properties"]
+    assert [one["name"] for one in found.values()] == ["demo-label", "demo-sweep", "demo-compare"]
+    schema = found["sweep"]["parameter_openapi_schema"]
+    assert [one["title"] for one in schema["properties"].values()] == ["Settings", "Advanced"]
+    form = schema["definitions"]["SweepSettings"]["properties"]
     assert "tokens" in form["sizes"]["description"].lower()
     assert form["sizes"]["items"]["minimum"] == 1
     assert "smollm2-135m" in form["readers"]["items"]["enum"]
-    assert found["sweep"]["parameters"]["form"]["sizes"] == [16, 32, 64, 128], "the experiment fills the form in"
+    given = found["sweep"]["parameters"]["settings"]
+    assert given["sizes"] == [16, 32, 64, 128], "the experiment fills the form in"
 
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_a_run_shows_its_progress_and_ends_with_verdict_table_plots_and_report_all_on_loopback(served):
+def test_a_run_shows_its_progress_and_ends_with_verdict_plot_and_cost_all_on_loopback(served):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
     run = served.submit("sweep", name="mine", **FORM)
     served.wait_for_state(run, "Running")
-    wait_until(lambda: any(key.startswith("progress-label") for key in served.artifacts(run)), 120)
+    wait_until(lambda: any(key.startswith("progress-") for key in served.artifacts(run)), 120)
     addresses, words = listening(family(served.process)), command_lines(family(served.process))
     assert addresses, "nothing listens: this test showed nothing"
     assert addresses <= LOOPBACK
-    state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
+    state = served.wait_for_state(run, "Completed", "Failed", "Crashed")
     assert state["name"] == "Completed", served.log.read_text()[-3000:]
     shown = served.artifacts(run)
-    verdict = next(one for key, one in shown.items() if key.endswith("-verdict"))
-    assert "**Verdict.**" in verdict["data"]
-    table = next(one for key, one in shown.items() if key.endswith("-sweep"))
-    assert "24" in table["data"]
-    assert "48" in table["data"]
-    progress = [one for key, one in shown.items() if key.startswith("progress-")]
-    assert all(one["data"] == 100 for one in progress), progress
-    assert any(one["data"].startswith("## ") and "data:image/png;base64," in one["data"] for one in shown.values()
-               if one["type"] == "markdown")  # fmt: skip
-    link = next(one for key, one in shown.items() if key.endswith("-report"))
-    address = link["data"].partition("](")[2].rstrip(")")
+    shown = {key.rpartition("-")[2]: one for key, one in shown.items()}
+    assert set(shown) == {"verdict", "plot", "cost"}, "and no card of a finished stage"
+    assert [key for key, one in shown.items() if not one["task_run_id"]] == ["verdict"], "the page lists it first"
+    assert "## Which chunk size?" in shown["verdict"]["data"]
+    assert "data:image/png;base64," in shown["plot"]["data"]
+    address = re.search(r"\]\((http\S+)\)", shown["verdict"]["data"])[1]
     with urllib.request.urlopen(urllib.request.Request(address, headers={"Cookie": served.cookie})) as report:
         assert b"<html" in report.read()
     assert status(address) == 403, "the report is shown to whoever asks"
@@ -82,7 +80,7 @@ def test_a_run_that_was_taken_for_dead_shows_as_running_again_and_ends(served):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
     run = served.submit("sweep", **FORM | {"questions": 8})
-    wait_until(lambda: any(key.startswith("progress-label") for key in served.artifacts(run)), 120)
+    wait_until(lambda: any(key.startswith("progress-") for key in served.artifacts(run)), 120)
     # As the automation does when a laptop has slept for longer than three heartbeats.
     served.api(f"flow_runs/{run}/set_state", {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True})
     wait_until(lambda: "Still running" in (served.state(run)["message"] or ""), 120, told=served.log.read_text)
@@ -92,9 +90,11 @@ def test_a_run_that_was_taken_for_dead_shows_as_running_again_and_ends(served):
 @pytest.mark.slow
 def test_a_mistake_across_fields_is_one_line_and_a_refused_run(served):
     run = served.submit("sweep", name="wrong", **FORM | {"overlaps": [24]})
-    state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
-    assert state["name"] == "Refused"
-    assert "overlap 24" in state["message"]
+    state = served.wait_for_state(run, "Completed", "Failed", "Crashed")
+    assert state["message"].startswith("Refused: Overlaps: overlap 24")
+    (why,) = served.artifacts(run).values()
+    assert "overlap 24" in why["data"]
+    assert "refused: Overlaps: overlap 24" in served.api(f"flow_runs/{run}")["name"]
     assert not list((served.log.parent / "runs").glob("wrong*"))
 
 
@@ -216,15 +216,22 @@ def test_a_second_one_uses_the_server_that_it_is_told_of_and_leaves_it(served, t
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_no_process_and_no_server(tmp_path):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_leaves_no_process_and_no_server_and_says_how_the_runs_ended(tmp_path, ending):
     with serving(tmp_path) as served:
+        served.wait_for_state(served.submit("sweep", overlaps=[24]), "Failed")
         everyone = family(served.process)
-        assert served.stop() == 0
+        served.process.send_signal(ending)
+        assert served.process.wait(timeout=90) == 0
     _, alive = psutil.wait_procs(everyone, timeout=30)
     assert not alive
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", served.port)) != 0
-    assert "Traceback" not in served.log.read_text()
+    first, *_, last = served.log.read_text().splitlines()
+    assert first.startswith(f"Open http://127.0.0.1:{served.port}/")
+    assert last == "stopped; 0 runs finished, 1 run refused or failed"
+    said = served.log.read_text()
+    assert not [word for word in ("Traceback", "never awaited", "WARNING", "prefect deployment run") if word in said]
 
 
 def serve(*arguments, **environment):
@@ -292,9 +299,9 @@ def test_prefect_yaml_registers_the_flows_and_a_worker_elsewhere_runs_them(serve
     prefect("deploy", "--all")
     found = served.deployments("tercet")
     assert set(found) == {"label", "sweep", "compare"}
-    form = {"questions": 2, "readers": ["smollm2-135m"], "threads": 1}
-    given = {"parameters": {"form": form, "store": str(tmp_path / "runs"), "experiment": "demo"}}
-    run = served.api(f"deployments/{found['label']['id']}/create_flow_run", given)["id"]
+    settings = {"questions": 2, "readers": ["smollm2-135m"]}
+    given = {"settings": settings, "advanced": {"threads": 1, "store": str(tmp_path / "runs"), "experiment": "demo"}}
+    run = served.api(f"deployments/{found['label']['id']}/create_flow_run", {"parameters": given})["id"]
     told = prefect("worker", "start", "--pool", "tercet", "--run-once", cwd=tmp_path)
     assert served.state(run)["name"] == "Completed", told
     assert list((tmp_path / "runs").glob("demo-label-*/manifest.json"))
@@ -302,11 +309,8 @@ def test_prefect_yaml_registers_the_flows_and_a_worker_elsewhere_runs_them(serve
 
 @pytest.mark.slow
 def test_a_store_that_may_be_gone_after_the_run_is_refused(served):
-    deployment = served.deployments()["label"]
-    given = deployment["parameters"] | {"store": "runs"}
-    run = served.api(f"deployments/{deployment['id']}/create_flow_run", {"parameters": given})["id"]
-    state = served.wait_for_state(run, "Completed", "Failed", "Crashed", "Refused")
-    assert state["name"] == "Refused"
+    state = served.wait_for_state(served.submit("label", store="runs"), "Completed", "Failed", "Crashed")
+    assert state["message"].startswith("Refused: ")
     assert "the store 'runs'" in state["message"]
 
 
@@ -318,5 +322,7 @@ def test_a_closed_terminal_leaves_no_process_though_a_run_is_under_way(tmp_path)
         everyone = family(served.process)
         served.process.send_signal(signal.SIGTERM)
         served.process.wait(timeout=90)
+        last = served.log.read_text().splitlines()[-1]
+        assert last == "stopped; 0 runs finished, 1 run broken off (Retry in the UI continues)"
     _, alive = psutil.wait_procs(everyone, timeout=30)
     assert not alive

@@ -39,3 +39,20 @@ def test_a_server_that_is_away_for_a_moment_stops_no_work(monkeypatch):
     monkeypatch.setattr(live, "create_progress_artifact", away)
     with live.Live().stage("label", 2) as advance:
         advance(2)
+
+
+def test_a_run_has_one_card_that_shows_the_stage_under_way(monkeypatch):
+    made, shown = [], []
+    monkeypatch.setattr(live, "create_progress_artifact", lambda percent, key, description: made.append(key) or "id")
+    monkeypatch.setattr(live, "update_progress_artifact", lambda card, percent, line: shown.append((percent, line)))
+    monkeypatch.setattr(live, "show_life", lambda: None)
+    monkeypatch.setattr(live.Live, "say", lambda *_: None)
+    progress = live.Live()
+    for stage in ("label", "read"):
+        with progress.stage(stage, 2) as advance:
+            advance(2)
+    assert made == ["progress"]
+    assert shown[0][0] == 100
+    assert shown[0][1].startswith("2 of 2, ")
+    assert shown[0][1].endswith(" (label)")
+    assert (0.0, "read") in shown

@@ -23,7 +23,7 @@ from flows.serving.access import (
     fresh_access,
 )
 from flows.serving.prefect_server import Door, guarded
-from flows.serving.reports_server import Reports
+from flows.serving.reports.server import Reports
 
 PASSWORD = "tercet:ünsäglich"
 BASIC = f"Basic {base64.b64encode(PASSWORD.encode()).decode()}"

@@ -1,13 +1,26 @@
 """Reports are shown to browsers that were let in, and nothing else of the store is."""
 
 import http.client
+import json
 import os
+import re
+import shutil
 import socket
+from pathlib import Path
 
 import pytest
 from upath import UPath
 
-from flows.serving.reports_server import read_report, reports_shown
+from flows.serving.reports.files import read_of_run
+from flows.serving.reports.runs_page import RunList, runs_page
+from flows.serving.reports.server import reports_shown
+from results.advice.summary import summarise
+from results.store.finished import read_manifest, read_tables
+
+
+def write_manifest(run, finished, headline):
+    manifest = {"kind": "sweep", "headline": headline, "sessions": [{"finished": finished}]}
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 @pytest.fixture
@@ -15,7 +28,7 @@ def shown(tmp_path):
     run = tmp_path / "runs" / "demo-run-1234abcd"
     run.mkdir(parents=True)
     (run / "report.html").write_text("<p>naïve</p>", encoding="utf-8")
-    (run / "manifest.json").write_text("{}", encoding="utf-8")
+    write_manifest(run, "2026-11-29T21:43:00+00:00", "64-token chunks are <best> here")
     unfinished = tmp_path / "runs" / "half"
     unfinished.mkdir()
     (unfinished / "report.html").write_text("half", encoding="utf-8")
@@ -43,13 +56,69 @@ def test_the_report_of_a_finished_run_is_shown_and_may_run_no_script(shown):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/demo-run-1234abcd/", "/demo-run-1234abcd/manifest.json", "/half/report.html", "/../secret",
+    ["/demo-run-1234abcd", "/demo-run-1234abcd/", "/demo-run-1234abcd/manifest.json", "/half/report.html", "/../secret",
      "/demo-run-1234abcd/../../secret", "/%2e%2e/secret", "/.hidden/report.html", "//etc/passwd"],
 )  # fmt: skip
 def test_nothing_else_is(shown, path):
     answer, body = get(shown, path)
     assert answer.status == 404
     assert b"secret" not in body
+
+
+def test_the_root_lists_the_finished_runs_newest_first_with_what_they_found(shown, tmp_path):
+    for folder, finished in (("older", "2026-11-01T08:00:00+00:00"), ("newest", "2026-11-30T08:00:00+01:00")):
+        run = tmp_path / "runs" / folder
+        run.mkdir()
+        (run / "report.html").write_text("x", encoding="utf-8")
+        write_manifest(run, finished, f"what {folder} found")
+    answer, body = get(shown, "/")
+    page = body.decode()
+    assert answer.status == 200
+    assert re.findall(r'href="([^"]+)"', page) == ["/newest/report.html", REPORT, "/older/report.html"]
+    assert "sweep, 29 November 2026, 21:43 UTC" in page
+    assert "sweep, 30 November 2026, 07:00 UTC" in page, "in one time zone"
+    assert "64-token chunks are &lt;best&gt; here" in page
+    assert "half" not in page
+    assert get(shown, "/older/report.html")[1] == b"x"
+
+
+PUBLISHED = Path(__file__).parents[4] / "results" / "published"
+
+
+def test_what_a_run_found_is_the_first_answer_of_its_summary_until_the_run_changes(tmp_path):
+    shutil.copytree(PUBLISHED / "pubmedqa-sizes", tmp_path / "sizes")
+    runs = RunList(tmp_path)
+    (listed,) = runs.newest_first()
+    manifest = read_manifest(tmp_path / "sizes")
+    told = summarise(manifest, read_tables(tmp_path / "sizes", manifest)).answers[0].sentence
+    assert (listed.folder, listed.kind, listed.finding) == ("sizes", "run", told)
+    write_manifest(tmp_path / "sizes", "2026-11-01T08:00:00+00:00", "another finding")
+    assert [one.finding for one in runs.newest_first()] == ["another finding"]
+
+
+def test_a_manifest_names_no_file_outside_of_its_run(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    assert read_of_run(tmp_path / "run", "../secret") is None
+    assert read_of_run(tmp_path / "run", str(tmp_path / "secret")) is None
+
+
+def test_a_store_without_runs_says_so(tmp_path):
+    for store in (tmp_path, tmp_path / "not-there"):
+        with reports_shown(store) as reports:
+            answer, body = get(reports, "/")
+        assert answer.status == 200
+        assert b"No run has finished yet" in body
+
+
+def test_a_manifest_that_does_not_parse_hides_no_other_run(shown, tmp_path):
+    (tmp_path / "runs" / "broken").mkdir()
+    for name in ("report.html", "manifest.json"):
+        (tmp_path / "runs" / "broken" / name).write_text("{", encoding="utf-8")
+    page = get(shown, "/")[1].decode()
+    assert "Its manifest does not parse" in page
+    assert REPORT in page
 
 
 def test_a_foreign_name_for_this_machine_is_refused(shown):
@@ -120,7 +189,7 @@ def test_no_link_leads_out_of_a_run(shown, tmp_path, plant):
     plant(tmp_path / "runs", tmp_path / "secret")
     answer, body = get(shown, "/linked/report.html")
     assert answer.status == 404
-    assert b"secret" not in body
+    assert b"secret" not in body + get(shown, "/")[1]
 
 
 def test_a_store_that_is_itself_a_link_is_shown(shown, tmp_path):
@@ -132,10 +201,11 @@ def test_a_store_that_is_itself_a_link_is_shown(shown, tmp_path):
 def test_a_store_elsewhere_is_shown(tmp_path):
     run = UPath("memory://reports-test") / "demo"
     run.mkdir(parents=True)
-    assert read_report(run) is None
+    assert read_of_run(run, "report.html") is None
     (run / "report.html").write_bytes(b"told")
     (run / "manifest.json").write_bytes(b"{}")
-    assert read_report(run) == b"told"
+    assert read_of_run(run, "report.html") == b"told"
+    assert b"demo" in runs_page(RunList(run.parent).newest_first()).encode()
 
 
 def test_it_listens_on_loopback_only_and_stops(tmp_path):

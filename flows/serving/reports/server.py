@@ -1,26 +1,26 @@
-"""Shows the HTML reports of a store, and nothing else of it, to browsers that the user has let in."""
+"""Shows the runs of a store and their HTML reports, and nothing else of it, to browsers that the user has let in."""
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 from corpora.storage import StorePath
 from flows.serving.access import LOOPBACK, OWN_HOSTS, is_secret
+from flows.serving.reports.files import RUN_NAME, read_of_run
+from flows.serving.reports.files import RUN_NAME, read_of_run
+from flows.serving.reports.runs_page import RunList, runs_page
 from results.report.html.furniture import furniture
 from results.report.html.page import HTML_REPORT
-from results.store.finished import MANIFEST
 
-_PATH = re.compile(rf"/([A-Za-z0-9][A-Za-z0-9_.-]*)/{re.escape(HTML_REPORT)}")
+_PATH = re.compile(rf"/({RUN_NAME.pattern})/{re.escape(HTML_REPORT)}")
+_LET_IN = b'<!doctype html><title>Reports</title><p>This browser may open the reports now: <a href="/">all runs</a>.'
 _ENTER = "/enter"
 _HEADERS = {
     # A report runs its own script and loads nothing from elsewhere: what a corpus smuggles into it can do nothing.
@@ -72,6 +72,7 @@ def reports_shown(store: StorePath, port: int = 0) -> Iterator[Reports]:
 
     class Handler(_Handler):
         root = store
+        runs = RunList(store)
 
     with _listen(port, Handler) as server:
         server.daemon_threads = True
@@ -92,6 +93,7 @@ def _listen(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPSe
 
 class _Handler(BaseHTTPRequestHandler):
     root: StorePath
+    runs: RunList
     shown: Reports
 
     def do_GET(self) -> None:
@@ -101,10 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         door, _, token = self.path.partition("?token=")
         if door == _ENTER and is_secret(token, self.shown.token):
-            self._answer(b"This browser may open the reports now.", cookie=self.shown.cookie)
+            self._answer(_LET_IN, cookie=self.shown.cookie)
         elif not self._is_let_in():
             told = "Open the address that `tercet serve` printed, and then this one again."
             self.send_error(HTTPStatus.FORBIDDEN, "This browser has not been let in", told)
+        elif self.path == "/":
+            self._answer(runs_page(self.runs.newest_first()).encode())
         else:
             self._show()
 
@@ -114,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _show(self) -> None:
         found = _PATH.fullmatch(self.path)
-        body = read_report(self.root / found[1]) if found else None
+        body = read_of_run(self.root / found[1], HTML_REPORT) if found else None
         if body is None:
             self.send_error(HTTPStatus.NOT_FOUND, "No finished run with this name")
         else:
@@ -137,32 +141,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the terminal belongs to the flows."""
-
-
-def read_report(run: StorePath) -> bytes | None:
-    """The report of a finished run; None if there is none.
-
-    On this machine no symbolic link is followed, neither to a run nor in it: it could lead to any file that this user
-    may read. Runs have none of their own.
-    """
-    if isinstance(run, Path):
-        try:
-            return _read_unlinked(run)
-        except OSError:
-            return None
-    is_finished = (run / MANIFEST).is_file() and (run / HTML_REPORT).is_file()
-    return (run / HTML_REPORT).read_bytes() if is_finished else None
-
-
-def _read_unlinked(run: Path) -> bytes | None:
-    """Relative to the open folder, so that a link that is put in its place meanwhile changes nothing."""
-    folder = os.open(run, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        manifest = os.stat(MANIFEST, dir_fd=folder, follow_symlinks=False)
-        # Not blocking: a pipe would be opened when somebody writes into it, which may be never.
-        file = os.open(HTML_REPORT, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        with os.fdopen(file, "rb") as report:
-            is_finished = stat.S_ISREG(manifest.st_mode) and stat.S_ISREG(os.fstat(file).st_mode)
-            return report.read() if is_finished else None
-    finally:
-        os.close(folder)

@@ -1,0 +1,1 @@
+"""Finished runs in a browser: a list of them, and the report of each."""
