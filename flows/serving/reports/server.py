@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from corpora.storage import StorePath
 from flows.serving.access import LOOPBACK, OWN_HOSTS, is_secret
 from flows.serving.reports.files import RUN_NAME, read_of_run
-from flows.serving.reports.files import RUN_NAME, read_of_run
 from flows.serving.reports.runs_page import RunList, runs_page
 from results.report.html.furniture import furniture
 from results.report.html.page import HTML_REPORT
