@@ -153,7 +153,7 @@ def test_a_run_is_shown_by_its_path_and_by_its_name(tercet, tmp_path):
     first, facts, *_, last = by_name.stdout.splitlines()
     assert first.startswith(f"runs/{name}: compare, 2026-11-21 15:57, 500 questions, ")
     assert "500 questions" in facts
-    assert last == f"Report: runs/{name}/report.md"
+    assert last == f"Report: runs/{name}/report.html"
 
 
 def test_the_schema_of_a_summary_is_the_published_one(tercet):
