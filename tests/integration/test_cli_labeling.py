@@ -178,7 +178,7 @@ BAD_READERS = {
     "a frame without a message": ('[[readers]]\nframe = "{system}"\n', ["{message}"]),
     "two corpora of one name": ('[[other_corpora]]\nsource = "sample"\n', ["two corpora", "name"]),
     "no price file": ('prices = "none.toml"\n', ["none.toml"]),
-    "an unknown mode": ('[[readers]]\nmode = "think"\n', ["mode", "'label' or 'generate'"]),
+    "an unknown mode": ('[[readers]]\nmode = "think"\n', ["mode", "label or generate"]),
     "copies of one vote": ('[[readers]]\nmode = "generate"\ntemperature = 0\n', ["resample", "copies"]),
 }  # fmt: skip
 

@@ -135,7 +135,7 @@ def test_the_run_says_which_setting_retrieves_best_or_that_it_cannot_tell(swept)
     assert len(manifest["embedders"]) == 2
     assert [line.split(":")[0] for line in manifest["warnings"] if "BM25" in line] == ["all-minilm-l6-v2-late"]
     page = (run / "report.html").read_text(encoding="utf-8")
-    assert manifest["retrieval"][0]["best"] in page
+    assert manifest["retrieval"][0]["line"].split(", over ")[0].split("Best so far: ")[1].split(" (")[0] in page
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
