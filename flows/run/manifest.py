@@ -67,6 +67,8 @@ def describe(
             *(swept.warnings if swept else []),
         ],
     }
+    if session.workspace.recorded:
+        manifest["recorded"] = session.workspace.recorded
     if swept:
         opened = {one.label: session.embedder(one) for one in experiment.retrieval.embedders}
         manifest["embedders"] = {

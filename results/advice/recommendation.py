@@ -19,7 +19,7 @@ from results.sweep.within import POWER
 def recommend(
     cells: pl.DataFrame, comparisons: pl.DataFrame, ladder: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig
 ) -> list[Advice]:
-    """One recommendation per reader: qualified readers first, then what is told, then by the number of gold questions.
+    """One recommendation per reader: qualified readers first, those at chance last, what is told before what is not.
 
     Args:
         cells: frame of schema `CELLS`.
@@ -28,12 +28,19 @@ def recommend(
         labelers: frame of schema `LABELERS`, for the qualification of each reader.
         config: confidence and margin.
     """
-    qualified = dict(labelers.select("reader", "qualified").iter_rows())
+    standings = dict(labelers.select("reader", standing_rank(labelers)).iter_rows())
     spoken, found = spoken_in(cells), []
     for (reader,), rows in cells.group_by(["reader"], maintain_order=True):
         one = _recommend(rows, spoken, comparisons.filter(pl.col("reader") == reader), ladder, config)
         found.append(one)
-    return sorted(found, key=lambda one: (qualified.get(one.reader) is False, not one.told, -(one.n_gold or 0)))
+    return sorted(found, key=lambda one: (standings.get(one.reader, 0), not one.told, -(one.n_gold or 0)))
+
+
+def standing_rank(labelers: pl.DataFrame) -> pl.Expr:
+    """How far a reader is from being qualified: 0 if it is, 2 if it is at chance, otherwise 1; as column `standing`."""
+    at_chance = pl.col("standing") == "at chance" if "standing" in labelers.columns else pl.lit(value=False)
+    far = pl.when(at_chance).then(2).otherwise(1)
+    return pl.when(pl.col("qualified").fill_null(value=True)).then(0).otherwise(far).alias("standing")
 
 
 def _recommend(

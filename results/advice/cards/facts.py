@@ -16,7 +16,7 @@ def facts_line(run: Run) -> str:
     about += f", and {', '.join(others)}" if others else ""
     names = list(run.manifest.get("readers", {}))
     readers = f"{'reader' if len(names) == 1 else 'readers'} {', '.join(names)}" if names else "no reader"
-    if "recorded votes" in run.manifest.get("inputs", {}):
+    if run.manifest.get("recorded"):
         readers += ", from a recording"
     sessions = run.manifest.get("sessions", ())
     date = _date(sessions[-1]["finished"]) if sessions and sessions[-1].get("finished") else ""
