@@ -23,6 +23,7 @@ from corpora.sources.tables import DocumentColumns, QuestionColumns
 IDS = ("id", "_id", "doc_id", "document_id", "docid", "doc_no", "docno", "qid", "question_id", "query_id", "pmid")
 TEXTS = ("text", "body", "content", "contents", "document", "passage", "abstract", "article", "context")
 QUESTIONS = ("text", "question", "query", "claim", "prompt", "title")
+ASKING = ("question", "query", "claim", "prompt")  # names that no column of a document has
 REFERENCES = ("reference", "label", "answer", "gold", "gold_label", "final_decision", "target", "verdict", "class")
 LINKS = ("document_ids", "document_id", "doc_ids", "doc_id", "docid", "doc_no", "docno", "document", "documents", "doc")
 # How much of a column must be ids, and different ones; the rest are mistakes, which `tercet check` lists. A column with
@@ -154,9 +155,11 @@ def match(tables: Sequence[Table]) -> Tables | None:
 
 
 def _likeliness(link: Link) -> tuple[object, ...]:
-    """The likeliest link comes first: where every question has a document of its own, only lengths tell them apart."""
+    """The likeliest link comes first: where each question has its own document, names and lengths tell them apart."""
     is_longer = link.documents.mean_length() > link.questions.mean_length()
-    return not is_longer, link.column not in LINKS, -link.share, _rank(link.id, IDS)
+    asks = [any(name in ASKING for name in table.columns) for table in (link.documents, link.questions)]
+    is_named = link.column in LINKS and link.id in IDS
+    return asks[0] - asks[1], not is_named, not is_longer, link.column not in LINKS, -link.share, _rank(link.id, IDS)
 
 
 def _links(tables: Sequence[Table]) -> Iterator[Link]:

@@ -89,6 +89,16 @@ def test_tables_of_any_name_and_columns_become_an_experiment_that_runs(tercet, f
             assert execute(experiment, "label", session, Runner()).folder.is_dir()
 
 
+@pytest.mark.parametrize("link", ["doc", "belongs_to"])
+def test_documents_shorter_than_their_one_question_are_told_from_it(tercet, folder, tmp_path, link):
+    write_rows(folder / "a.csv", [{"id": name, "text": "Shut."} for name in TEXTS])
+    write_rows(folder / "b.csv", questions(("id", "question", link, "answer")))
+    assert tercet("init", folder, "--out", tmp_path / "my.toml").exit_code == 0
+    section = tomllib.loads((tmp_path / "my.toml").read_text("utf-8"))["corpus"]
+    assert section["documents"].endswith("a.csv")
+    assert section["question_columns"] == {"text": "question", "document_ids": link, "reference": "answer"}
+
+
 def test_the_first_line_names_a_schema_that_is_there(tercet, folder, tmp_path):
     write_rows(folder / "documents.jsonl", [{"id": name, "text": text} for name, text in TEXTS.items()])
     write_rows(folder / "questions.jsonl", questions())
