@@ -85,6 +85,7 @@ def compared(tmp_path_factory):
     return command, finished(CliRunner().invoke(main, command, prog_name="tercet"))
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_labelers_are_compared_on_several_corpora(compared):
     _, folder = compared
@@ -116,6 +117,7 @@ def test_labelers_are_compared_on_several_corpora(compared):
         assert name in report
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_a_second_run_asks_nothing_and_changes_no_table(compared, tercet):
     command, folder = compared
@@ -126,6 +128,7 @@ def test_a_second_run_asks_nothing_and_changes_no_table(compared, tercet):
     assert {one["new"] for of in asked.values() for one in of} == {0}
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_generated_votes_are_counted_by_how_they_were_read(tercet, tmp_path):
     needs_model("smollm2-135m")

@@ -66,6 +66,7 @@ def test_bm25_by_itself_embeds_nothing(swept, tmp_path):
     assert ours.equals(theirs)
 
 
+@pytest.mark.slow
 def test_questions_in_blocks_are_ranked_as_they_are_together(swept, tmp_path, monkeypatch):
     monkeypatch.setattr("flows.stages.indexing.QUESTIONS_A_BLOCK", 7)  # of 20
     (tmp_path / "settings.toml").write_text(EXPERIMENT, encoding="utf-8")

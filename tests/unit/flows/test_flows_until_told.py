@@ -117,6 +117,7 @@ def test_on_the_votes_of_the_full_grid_the_advice_is_the_same_for_half_the_token
         assert one.questions <= 40
 
 
+@pytest.mark.slow
 def test_a_second_run_asks_nothing_and_has_the_same_tables(run):
     _, _, first, asked = run(experiment_of())
     _, _, second, again = run(experiment_of())
@@ -125,6 +126,7 @@ def test_a_second_run_asks_nothing_and_has_the_same_tables(run):
     assert all(first[name].equals(second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_an_interrupted_look_is_taken_up_again(run):
     n_asked = 0
 

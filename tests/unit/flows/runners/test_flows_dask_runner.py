@@ -115,6 +115,7 @@ class Done:
         return True
 
 
+@pytest.mark.slow
 def test_reading_until_told_is_the_same_on_workers(tmp_path, monkeypatch):
     # What is sealed does not matter here: the flows' own results take the place of the folder.
     monkeypatch.setattr(pipeline, "seal_run", lambda _, __, ___, made, ____: Mock(folder=made))

@@ -144,6 +144,7 @@ def test_every_plot_lies_beside_the_report(small_run, small_tables, small_plots)
     assert len(small_plots) == len({plot.file for plot in small_plots})
 
 
+@pytest.mark.slow
 def test_a_large_run_fits_and_shows_or_names_each_of_its_plots(large_run):
     plots = draw_plots(large_run.tables)
     html = render_html(large_run.manifest, large_run.tables, plots)
