@@ -34,6 +34,7 @@ def test_models_are_listed_with_their_digests(tercet):
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_a_run_ends_with_a_verdict_and_its_report_can_be_rendered_again(tercet, small_experiment):
     result = tercet("run", small_experiment, "--quiet")
     assert result.exit_code == 0, result.output
