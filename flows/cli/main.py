@@ -90,7 +90,9 @@ experiment_command("compare", f"Compare the readers of an experiment on the same
 
 @main.command()
 @click.option(
-    "--fresh", is_flag=True, help="Ask the readers on this machine instead of a recording; `tercet plan demo` says how long it takes."
+    "--fresh",
+    is_flag=True,
+    help="Ask the readers on this machine instead of a recording; `tercet plan demo` says how long it takes.",
 )
 @store_option
 @quiet_option

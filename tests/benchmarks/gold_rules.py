@@ -7,6 +7,7 @@ question whose three votes agree counts if the label is also the most probable o
 """
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ import polars as pl
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote_law import distributions, most_probable, vote_law
 from results.stats.resampling import effective_number
+from tests.benchmarks.saving import save_option, show
 
 RESAMPLES = 1000
 COLUMNS = ("run", "reader", "questions", "coverage", "unanimous", "confident", "difference", "worth")
@@ -62,6 +64,14 @@ def questions_of(votes: pl.DataFrame, references: dict[str, str], labels: list[s
     return Kept(law[np.arange(len(top)), top], np.array(right, dtype=np.float64), law.sum(axis=1))
 
 
+def table(runs: tuple[Path, ...]) -> Iterator[str]:
+    """The table of some finished runs."""
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield "|" + "---|" * len(COLUMNS)
+    for run in runs:
+        yield from rows(run)
+
+
 def rows(run: Path) -> Iterator[str]:
     """The table's rows of a finished run."""
     manifest: dict[str, Any] = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
@@ -85,12 +95,11 @@ def rows(run: Path) -> Iterator[str]:
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-def main(runs: tuple[Path, ...]) -> None:
+@save_option
+def main(runs: tuple[Path, ...], save: Path | None) -> None:
     """Print the table of some RUNS as Markdown."""
-    click.echo(f"| {' | '.join(COLUMNS)} |\n" + "|" + "---|" * len(COLUMNS))
-    for run in runs:
-        for row in rows(run):
-            click.echo(row)
+    command = shlex.join(["python", "-m", "tests.benchmarks.gold_rules", *map(str, runs)])
+    show("Which rule keeps the better gold set", command, table(runs), save)
 
 
 if __name__ == "__main__":
