@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+EXPORT_READY := $(VENV)/.ready-export
 # The demo's readers answer from a recording; `tercet demo --fresh` needs qwen2.5-coder-0.5b and qwen2.5-coder-1.5b too.
 DEMO_MODELS := all-minilm-l6-v2
 TEST_MODELS := all-minilm-l6-v2 qwen2.5-coder-0.5b smollm2-135m
@@ -20,7 +21,7 @@ test test-slow bench: export TERCET_DATA := $(wildcard $(abspath $(DATA)))
 # what takes long comes before many short ones. Idle threads do not spin.
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup models demo test test-slow test-models check docs bench published readme clean
+.PHONY: setup models demo test test-slow test-models export-libraries check docs bench published readme clean
 
 setup: $(READY)
 
@@ -38,8 +39,15 @@ demo: models
 test: test-models
 	$(PYTEST) -m "not slow"
 
-test-slow: test-models
+test-slow: test-models export-libraries
 	$(PYTEST) -m slow
+
+# Of other programs, which read what Tercet exports; only these tests need them.
+export-libraries: $(EXPORT_READY)
+
+$(EXPORT_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[export]'
+	touch $@
 
 test-models: $(READY)
 	$(BIN)/tercet models fetch $(TEST_MODELS)

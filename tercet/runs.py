@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 from corpora.errors import InputError
 from corpora.storage import StorePath, absolute, store_path
 from results.advice.summary import Summary, summarise
+from results.gold.export.write import Format
 from results.store.finished import MANIFEST, read_manifest, read_tables
 from results.store.replacing import current
 from tercet.advice import advice_frame
@@ -69,6 +70,43 @@ class Run:
         """The HTML report; None if the run, made by an older version, has none."""
         file = current(self.folder, MANIFEST) / HTML_REPORT
         return file if file.is_file() else None
+
+    def export(
+        self,
+        folder: str | Path,
+        as_: Format = "datasets",
+        *,
+        readers: Sequence[str] = (),
+        corpus: str | None = None,
+        references: bool = False,
+        force: bool = False,
+        data: str | Path | None = None,
+        base: str | Path | None = None,
+    ) -> Path:
+        """Take the gold sets away, in the format of another program; as `tercet export`.
+
+        Args:
+            folder: made, with a card that says how the questions were labeled.
+            as_: the format: datasets, jsonl, label-studio, argilla or csv.
+            readers: names; empty for all.
+            corpus: which corpus of a run that has several; the first by default.
+            references: refer to documents by ids and offsets, and leave their texts out.
+            force: replace an earlier export in that folder.
+            data: folder of your own copies of published corpora; `$TERCET_DATA`, or the fetched ones, by default.
+            base: folder that the paths of the corpus start from; for runs of older versions.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: the corpus is not here or has changed, or the folder may not be written.
+        """
+        from flows.run.exporting import Wanted, export_run
+
+        target = Path(folder).expanduser().resolve()
+        where = (Path(one) if one is not None else None for one in (data, base))
+        export_run(self.folder, target, as_, Wanted(readers, corpus, not references, *where), replaces=force)
+        return target
 
     def show(self) -> None:
         """Show the first screen of the report: in a notebook as a cell would, elsewhere as text."""

@@ -14,6 +14,7 @@ from flows.cli.experiments.check import check as check_experiment
 from flows.cli.experiments.corpora import corpora
 from flows.cli.experiments.init import init
 from flows.cli.experiments.schema import schema
+from flows.cli.gold.export import export
 from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
@@ -331,6 +332,7 @@ def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath
 
 main.add_command(check_experiment)
 main.add_command(init)
+main.add_command(export)
 main.add_command(schema)
 main.add_command(runs)
 main.add_command(batches)

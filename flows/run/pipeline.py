@@ -16,6 +16,7 @@ from flows.compare import compare
 from flows.label import Labeled, label, load
 from flows.planning.first_asks import submit_all
 from flows.planning.quote import authorise
+from flows.run.finished_corpus import experiment_folder
 from flows.run.manifest import all_inputs, describe, describe_session
 from flows.run.outline import stages_of_comparison, stages_of_label, stages_of_reading, stages_of_retrieval
 from flows.run.run_tables import Made, run_tables
@@ -134,6 +135,8 @@ def seal_run(
     run = RunFolder(session.workspace.root, f"{experiment.name}-{kind}", config, inputs)
     remote = experiment.remote_readers
     worked["apis"] = {one.label: session.providers.known_api(one.remote) for one in remote}
+    folder = experiment_folder(experiment, session.workspace.base, run.path)
+    worked |= {"experiment_folder": folder} if folder else {}
     described = describe(experiment, kind, session, *made)
     with run.held():
         run.begin()

@@ -14,6 +14,7 @@ from flows.session.session import Session
 from flows.sweep import Swept
 from results.advice.examples import pick_examples
 from results.comparing.remote_readers import RemoteReader, describe_remote
+from results.gold.shown import with_texts
 
 
 class Made(NamedTuple):
@@ -50,6 +51,7 @@ def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
     # A gold set always says whether the reader that made it is qualified.
     qualified = labeled.tables["labelers"].select("reader", labeler_qualified="qualified")
     gold = stacked(labeled.golds).join(qualified, on="reader", how="left", maintain_order="left")
+    gold = with_texts(gold, labeled.corpus.questions, labeled.corpus.texts)
     return {"votes": stacked(labeled.votes), "gold": gold, **about}
 
 

@@ -13,7 +13,8 @@ from tests.house.layers import imports_up
 HOUSE = Checkout(ROOT)
 
 MOST_ENTRIES = 11  # what a reader takes in at a glance; a folder without Python holds as much data as there is
-WIDER: dict[str, str] = {}  # may hold more: why
+# May hold more: why.
+WIDER: dict[str, str] = {"results": "a folder for each layer of numbers, from their settings to the report"}
 
 # What may be remembered for as long as the process lives, and why: values that nothing outside can change.
 REMEMBERED = {

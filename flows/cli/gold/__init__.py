@@ -1,0 +1,1 @@
+"""Commands on gold sets: export, review, specialise."""

@@ -1,0 +1,55 @@
+"""`tercet export`: the gold sets of a run in the formats of other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.cli.options import data_option
+from flows.cli.shell.completion import run_argument
+from flows.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from corpora.storage import StorePath
+
+FORMATS = ("datasets", "jsonl", "label-studio", "argilla", "csv")
+
+
+@click.command()
+@run_argument
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--as", "kind", type=click.Choice(FORMATS), default="datasets", show_default=True, help="The format to write."
+)
+@click.option(
+    "--reader", "readers", multiple=True, metavar="NAME", help="Only this reader; may be given several times."
+)
+@click.option("--corpus", metavar="NAME", help="Which corpus of a run that has several; by default the first.")
+@click.option("--references", is_flag=True, help="Refer to documents by ids and offsets, and leave their texts out.")
+@click.option("--force", is_flag=True, help="Replace an earlier export in FOLDER.")
+@data_option
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Folder of the experiment's file, from which the paths of its corpus start; for runs of older versions.",
+)
+def export(
+    run: StorePath, folder: Path, kind: Any, readers: tuple[str, ...], corpus: str | None, references: bool,
+    force: bool, data: Path | None, base: Path | None,
+) -> None:  # fmt: skip
+    """Take the gold sets of a run away, in the format of another program.
+
+    RUN is the folder of a finished run. FOLDER is made, with a card that says how the questions were labeled. Each
+    reader has files of its own: the questions that it keeps, and those that it excludes, with the reason.
+
+    datasets: Parquet that `datasets.load_dataset` reads. jsonl: a JSON object for each question. label-studio, argilla:
+    for people to review there. csv: for a spreadsheet, with empty columns for a reviewer.
+    """
+    from flows.run.exporting import Wanted, export_run
+
+    wanted = Wanted(readers, corpus, not references, data, base)
+    for line in export_run(run, folder, kind, wanted, replaces=force):
+        echo(line)

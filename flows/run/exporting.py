@@ -1,0 +1,134 @@
+"""Takes the gold sets of a finished run away: its tables, the texts of its corpus, and the folder that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from corpora.errors import InputError, counted, listed
+from corpora.storage import StorePath
+from flows.run.finished_corpus import corpus_of_run, corpus_section
+from results.gold.export.card import Made
+from results.gold.export.items import Items, choose_readers, take_items
+from results.gold.export.labels import read_labels
+from results.gold.export.write import Format, check_format, file_names, write_export
+from results.store.finished import check_format as check_tables
+from results.store.finished import read_manifest, read_tables
+
+
+class Wanted(NamedTuple):
+    """What is taken away of a run.
+
+    Attributes:
+        readers: their names; empty for all.
+        corpus: the name of its corpus, where the run has several; None for the first.
+        with_texts: whether the texts of documents come along, or only their ids and offsets.
+        data: folder of the user's own copies of published corpora; by default `$TERCET_DATA`.
+        base: folder that the paths of the corpus start from; by default the one that the run recorded.
+    """
+
+    readers: Sequence[str] = ()
+    corpus: str | None = None
+    with_texts: bool = True
+    data: Path | None = None
+    base: Path | None = None
+
+
+def export_run(folder: StorePath, target: Path, kind: Format, wanted: Wanted, *, replaces: bool = False) -> list[str]:
+    """Write the gold sets of a run in the format of another program.
+
+    Args:
+        folder: of the run.
+        target: the folder to write.
+        kind: one of `results.gold.export.write.FORMATS`.
+        wanted: what is taken away.
+        replaces: whether an earlier export in that place is replaced.
+
+    Returns:
+        Lines that say what was written, and what to distrust.
+
+    Raises:
+        InputError: not a finished run with a gold set, the corpus is not here or has changed, or the folder may not be
+            written.
+    """
+    check_format(kind, has_texts=wanted.with_texts)
+    made, items = take_run(folder, wanted)
+    target = target.expanduser().resolve()
+    write_export(made, items, kind, target, replaces=replaces)
+    return [f"Wrote {target}, as {kind}:", *map(_counted, items), *_distrust(made, items), *_next(kind, target, items)]
+
+
+def labels_from_file(folder: StorePath, file: Path, kind: str, wanted: Wanted, *, reviewer: str = "") -> pl.DataFrame:
+    """Read back the labels that people gave in another program to questions of a run.
+
+    Args:
+        folder: of the run.
+        file: what that program wrote.
+        kind: one of `results.gold.export.labels.KINDS`.
+        wanted: as it was exported.
+        reviewer: who reviewed what the file gives no name for; empty to refuse that.
+
+    Returns:
+        Frame of schema `REVIEWS`; see `read_labels`.
+
+    Raises:
+        InputError: as `take_run`, and as `read_labels`.
+    """
+    made, items = take_run(folder, wanted)
+    asked = {str(row["question_id"]): seen for one in items for row, seen in one.shown()}
+    return read_labels(file, kind, asked, made.corpus["labels"], reviewer=reviewer)
+
+
+def take_run(folder: StorePath, wanted: Wanted) -> tuple[Made, list[Items]]:
+    """What a run holds, and what is taken away of each reader.
+
+    Raises:
+        InputError: as `export_run`.
+    """
+    manifest = read_manifest(folder)
+    check_tables(folder, manifest)
+    described, _ = corpus_section(folder, manifest, wanted.corpus)
+    at = "" if described is manifest["corpus"] else f"@{described['name']}"
+    tables = read_tables(folder, manifest)
+    if f"gold{at}" not in tables:
+        raise InputError(f"{folder} has no gold set", "a run with a reader", "add a [[readers]] section and run again")
+    readers = choose_readers(tables[f"gold{at}"], wanted.readers)
+    texts = None
+    if wanted.with_texts:
+        texts = corpus_of_run(folder, manifest, wanted.corpus, data=wanted.data, base=wanted.base).texts
+    made = Made(folder.name, manifest, tables, described, at)
+    return made, [take_items(tables, one, described["labels"], texts, at.removeprefix("@")) for one in readers]
+
+
+def _counted(one: Items) -> str:
+    n_kept = int(one.rows["kept"].sum())
+    texts = "with texts" if one.texts is not None else "ids and offsets only"
+    return f"{one.reader}: {counted(n_kept, 'gold question')}, {len(one.rows) - n_kept} excluded; {texts}."
+
+
+def _distrust(made: Made, items: Sequence[Items]) -> list[str]:
+    """Readers that are not shown to be better than the majority label, and corpora that are left out."""
+    labelers = made.tables[f"labelers{made.at}"]
+    known = {one["reader"]: one for one in labelers.to_dicts()}
+    unfit = [one.reader for one in items if known[one.reader]["qualified"] is False]
+    lines = [
+        f"Beware: {listed(unfit, 'and')} {'is' if len(unfit) == 1 else 'are'} not shown to be better than always "
+        f"answering {known[unfit[0]]['majority_label']}, as the card says."
+    ] if unfit else []  # fmt: skip
+    others = [one["name"] for one in (made.manifest["corpus"], *made.manifest.get("other_corpora", ()))]
+    left = [one for one in others if one != made.corpus["name"]]
+    return lines + (
+        [f"Not in it: the gold sets on {listed(left, 'and')} (--corpus NAME exports them)."] if left else []
+    )
+
+
+def _next(kind: str, target: Path, items: Sequence[Items]) -> list[str]:
+    name = file_names([one.reader for one in items])[items[0].reader]
+    loads = {
+        "datasets": f"datasets.load_dataset({str(target)!r}, {name!r})",
+        "argilla": f"argilla.Dataset.from_disk({str(target / name)!r})",
+    }
+    return [f"Load it with {loads[kind]}."] if kind in loads else []

@@ -1,0 +1,101 @@
+"""The folder of an export: filled beside its place and moved there whole; no file of somebody else's is replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from corpora.errors import InputError
+from corpora.storage import remove
+from results.store.replacing import exchange
+
+RECORD = "tercet-export.json"  # what an export is, and which files belong to it
+_FILLED = ".exporting"
+
+
+@contextlib.contextmanager
+def export_folder(target: Path, *, replaces: bool) -> Iterator[Path]:
+    """A folder to fill, which appears under its name once the block has ended without an error.
+
+    Whatever an interrupted export left beside the target is removed by the next one.
+
+    Args:
+        target: made if it is missing; may be an empty folder.
+        replaces: whether an earlier export in its place is replaced.
+
+    Raises:
+        InputError: something is there already that may not be replaced.
+        OSError: the folder cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f".{target.name}.lock")):
+        _check(target, replaces=replaces)
+        for left in target.parent.glob(f".{glob.escape(target.name)}.*{_FILLED}"):
+            remove(left)
+        work = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{_FILLED}")
+        work.mkdir()
+        try:
+            yield work
+            _put(work, target)
+        finally:
+            remove(work)  # what is not finished; or what was replaced
+    # Whoever waits for the lock makes the file anew.
+    target.with_name(f".{target.name}.lock").unlink(missing_ok=True)
+
+
+def write_record(work: Path, about: dict[str, Any]) -> None:
+    """Write what an export is; the last file of it."""
+    files = sorted(one.relative_to(work).as_posix() for one in work.rglob("*") if one.is_file())
+    record = {**about, "files": [*files, RECORD]}
+    (work / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="")
+
+
+def _check(target: Path, *, replaces: bool) -> None:
+    """Refuse to replace what is no export, or holds more than one."""
+    if target.is_file():
+        raise InputError(f"{target} is a file", "a folder for the export", "name another folder")
+    there = sorted(one.relative_to(target).as_posix() for one in target.rglob("*") if not one.is_dir())
+    if not there:
+        return
+    if not replaces:
+        raise InputError(
+            f"{target} exists already", "a folder that does not exist yet, or an empty one",
+            "name another folder, or replace an earlier export with --force",
+        )  # fmt: skip
+    foreign = sorted(set(there) - _recorded(target))
+    if foreign:
+        raise InputError(
+            f"{target} holds {foreign[0]}, which is not part of an export",
+            "an earlier export, with no other files in it",
+            "name another folder, or move that file away",
+        )
+
+
+def _recorded(target: Path) -> set[str]:
+    """The files of the export that is in a folder; none if there is no export in it."""
+    try:
+        files = json.loads((target / RECORD).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {str(one) for one in files}
+
+
+def _put(work: Path, target: Path) -> None:
+    """Move a filled folder to its place; what was there is in `work` afterwards."""
+    if not target.exists():
+        work.rename(target)
+        return
+    try:
+        exchange(work, target)
+    except OSError:  # a file system that cannot exchange two names
+        old = work.with_name(f"{work.name.removesuffix(_FILLED)}.old{_FILLED}")
+        target.rename(old)
+        work.rename(target)
+        remove(old)

@@ -1,0 +1,51 @@
+"""A label that a person gave somewhere else, as a file brings it back, before anything is checked."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+OTHER = "other"  # why a question was reviewed that no queue asked for
+
+
+class Given(NamedTuple):
+    """One person's word on one question.
+
+    Attributes:
+        place: where it is in the file, with which an error begins.
+        question_id: our own id.
+        reviewer: who; empty if the file does not say.
+        label: as it is written there; None if the question was skipped.
+        note: what the reviewer wrote beside it.
+        reason: why the question was reviewed.
+        text_digest: of the question and its documents when they were exported; None if the file lost it.
+        question: its text as the file has it; None where it has none.
+        document: its documents as the file has them; None where it has none.
+        reviewed_at: when; None if the file does not say.
+    """
+
+    place: str
+    question_id: str | None
+    reviewer: str
+    label: str | None
+    note: str | None = None
+    reason: str = OTHER
+    text_digest: str | None = None
+    question: str | None = None
+    document: str | None = None
+    reviewed_at: datetime | None = None
+
+
+def text_or_none(value: Any) -> str | None:
+    """A text that says something; None for an empty one, and for what is no text."""
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def moment(value: Any) -> datetime | None:
+    """A time in ISO format, in UTC; None if it is none. A time without a zone is taken to be in UTC."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            at = datetime.fromisoformat(value)
+            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    return None

@@ -1,0 +1,185 @@
+"""`tercet export`, on a run whose texts are hard to carry: what is in each format, and what is refused in one line."""
+
+import json
+import re
+import shutil
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+import tercet
+from corpora.errors import InputError
+from corpora.storage import sha256_file
+from flows.cli.gold.export import FORMATS
+from flows.cli.main import main
+from flows.run.exporting import Wanted, export_run, take_run
+from results.gold.export import write
+from results.gold.export.folder import RECORD
+from results.store.finished import SEAL, manifest_digest, read_manifest
+from tests.doubles.labeled_run import ASKED, LABELS, TEXTS, label_run, write_corpus
+
+DOCUMENTS = {one: [{"document_id": name, "text": TEXTS[name]} for name in of] for one, _, of, *_ in ASKED}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of two readers; nobody may change it."""
+    root = tmp_path_factory.mktemp("labeled")
+    return label_run(root, "sure", "org/sure too")
+
+
+@pytest.fixture
+def project(made, tmp_path):
+    """A copy of the run with its corpus, to be changed."""
+    shutil.copytree(made.parents[1], tmp_path / "moved")
+    return tmp_path / "moved" / "runs" / made.name
+
+
+def command(*arguments):
+    return CliRunner().invoke(main, ["export", *map(str, arguments)], prog_name="tercet")
+
+
+def rows(file):
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
+def amend(run, **changes):
+    """Change a manifest, and seal it anew."""
+    manifest = {**read_manifest(run), **changes}
+    (run / "manifest.json").write_text(json.dumps({**manifest, SEAL: manifest_digest(manifest)}))
+
+
+def test_the_command_knows_the_formats_there_are():
+    assert FORMATS == write.FORMATS
+
+
+def test_every_question_is_in_json_lines_whole(made, tmp_path):
+    ended = command(made, tmp_path / "out", "--as", "jsonl")
+    assert ended.exit_code == 0
+    assert "sure: 3 gold questions, 2 excluded; with texts." in ended.output
+    names = {one.name for one in (tmp_path / "out").iterdir()}
+    assert names == {
+        "README.md", RECORD, "sure.gold.jsonl", "sure.excluded.jsonl", "org-sure-too.gold.jsonl",
+        "org-sure-too.excluded.jsonl",
+    }  # fmt: skip
+    gold, excluded = rows(tmp_path / "out" / "sure.gold.jsonl"), rows(tmp_path / "out" / "sure.excluded.jsonl")
+    assert [one["question_id"] for one in gold] == ["q/1", "q/2", "q/3"]
+    assert [one["question_id"] for one in excluded] == ["q/4", "q/5"]
+    for one in (*gold, *excluded):
+        text, of, reference, chances = next(known[1:] for known in ASKED if known[0] == one["question_id"])
+        assert (one["question"], tuple(one["document_ids"]), one["reference"]) == (text, of, reference)
+        assert one["documents"] == DOCUMENTS[one["question_id"]]
+        assert one["evidence"] == [{"document_id": of[0], "start": 3, "end": 7}]
+        assert one["probabilities"] == pytest.approx(dict(zip(LABELS, chances, strict=True)))
+        assert one["p_unanimous"] == pytest.approx(sum(chance**3 for chance in chances))
+        assert len(one["votes"]) == 3
+    assert {(one["label"], one["reason"]) for one in gold} == {("yes", "unanimous")}
+    assert {one["label"] for one in excluded} == {None}
+    assert "unanimous" not in {one["reason"] for one in excluded}
+
+
+def test_references_take_ids_and_offsets_only_and_need_no_corpus(project, tmp_path):
+    shutil.rmtree(project.parents[1] / "project")
+    ended = command(project, tmp_path / "out", "--as", "jsonl", "--references", "--reader", "sure")
+    assert "ids and offsets only" in ended.output
+    (first, *_) = rows(tmp_path / "out" / "sure.gold.jsonl")
+    assert "documents" not in first
+    assert (first["document_ids"], first["evidence"][0]["end"]) == (["a"], 7)
+    refused = command(project, tmp_path / "more", "--as", "argilla", "--references")
+    assert refused.exit_code == 2
+    assert "argilla without the texts of documents" in refused.output
+    assert not (tmp_path / "more").exists()
+
+
+def test_the_corpus_is_found_where_the_experiment_lay_when_all_is_moved(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command(project, "out").exit_code == 0
+    amend(project, sessions=[{}])  # a run of an older version did not say where
+    refused = command(project, "again")
+    assert refused.exit_code == 2
+    assert "--base FOLDER" in refused.output
+    assert command(project, "again", "--base", project.parents[1] / "project").exit_code == 0
+
+
+def test_a_corpus_that_changed_is_refused_by_its_digest(project, tmp_path):
+    write_corpus(project.parents[1] / "project" / "corpus", TEXTS | {"a": "Another text, long enough."})
+    ended = command(project, tmp_path / "out")
+    assert ended.exit_code == 2
+    (line,) = ended.output.splitlines()
+    assert re.search(r"has changed since .*: \S*documents.jsonl has sha256 [0-9a-f]{64}: expected a file with", line)
+    assert not (tmp_path / "out").exists()
+
+
+def test_texts_that_the_reader_did_not_see_are_refused_whatever_the_files_say(project):
+    write_corpus(project.parents[1] / "project" / "corpus", TEXTS | {"a": "Another text, long enough."})
+    manifest = read_manifest(project)
+    with pytest.raises(InputError) as refused:
+        take_run(project, Wanted())
+    now = re.search(r"has sha256 (\w+)", str(refused.value)).group(1)
+    name = next(file for file in manifest["corpus"]["inputs"] if "documents" in file)
+    amend(project, corpus=manifest["corpus"] | {"inputs": manifest["corpus"]["inputs"] | {name: now}})
+    with pytest.raises(InputError, match="'q/1' and its documents are not the texts that the run saw"):
+        take_run(project, Wanted())
+
+
+def test_an_export_is_replaced_only_if_that_is_said_and_nothing_else_is_there(made, tmp_path):
+    out = tmp_path / "out"
+    assert command(made, out, "--as", "csv").exit_code == 0
+    refused = command(made, out)
+    assert refused.exit_code == 2
+    assert "exists already" in refused.output
+    assert (out / "sure.gold.csv").is_file()
+    assert command(made, out, "--force", "--reader", "sure").exit_code == 0
+    assert {one.name for one in out.iterdir()} == {"README.md", RECORD, "sure"}
+    (out / "notes.txt").write_text("mine")
+    refused = command(made, out, "--force")
+    assert refused.exit_code == 2
+    assert "holds notes.txt, which is not part of an export" in refused.output
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_the_card_says_by_whom_and_how_well(made, tmp_path):
+    command(made, tmp_path / "out", "--reader", "sure")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    manifest = read_manifest(made)
+    assert card.startswith("---\n# license: choose one")
+    assert manifest["readers"]["sure"]["sha256"] in card
+    assert next(iter(manifest["readers"]["sure"]["prompts"].values())) in card
+    assert "Question: {question}" in card  # the prompt itself
+    assert "3 of 5 questions are kept (60.0%)" in card
+    assert "Accuracy: 50.0% of the 2 kept questions with a reference label have that label (95% interval" in card
+    assert "**Do not trust these labels.**" in card
+    assert "not known to Tercet" in card  # the licence of these texts
+
+
+def test_gold_tables_have_texts_ids_and_digests(made):
+    gold = tercet.load(made).gold.filter(pl.col("reader") == "sure")
+    assert gold["question"].to_list() == [text for _, text, *_ in ASKED]
+    assert gold["document_ids"].to_list() == [list(of) for _, _, of, *_ in ASKED]
+    assert gold["text_digest"].n_unique() == len(ASKED)
+
+
+def test_python_exports_as_the_command_does(made, tmp_path):
+    run = tercet.load(made)
+    out = run.export(tmp_path / "out", "jsonl", readers=["sure"])
+    assert len(rows(out / "sure.gold.jsonl")) == 3
+    with pytest.raises(InputError, match="no format 'json'"):
+        run.export(tmp_path / "more", "json")
+
+
+def test_an_older_run_without_digests_and_probabilities_is_exported(project, tmp_path):
+    gold = pl.read_parquet(project / "gold.parquet").drop("text_digest", "question", "document_ids", "p_unanimous")
+    gold.write_parquet(project / "gold.parquet")
+    manifest = read_manifest(project)
+    amend(project, tables=manifest["tables"] | {"gold.parquet": sha256_file(project / "gold.parquet")})
+    export_run(project, tmp_path / "out", "jsonl", Wanted())
+    (first, *_) = rows(tmp_path / "out" / "sure.gold.jsonl")
+    assert len(first["text_digest"]) == 64
+    assert first["p_unanimous"] == pytest.approx(sum(one**3 for one in ASKED[0][-1]))
+
+
+def test_unknown_readers_and_corpora_are_refused(made, tmp_path):
+    assert "did you mean 'sure'?" in command(made, tmp_path / "out", "--reader", "sur").output
+    assert "has no corpus 'other'" in command(made, tmp_path / "out", "--corpus", "other").output
+    assert not (tmp_path / "out").exists()
