@@ -30,22 +30,23 @@ def write_hub(items: Sequence[Items], names: Mapping[str, str], folder: Path) ->
     for number, one in enumerate(items):
         name = names[one.reader]
         (folder / name).mkdir()
-        files = [{"split": split, "path": _write_split(one.only(kept=kept), folder, name, split)}
-                 for split, kept in SPLITS.items()]  # fmt: skip
+        splits = {split: one.only(kept=kept) for split, kept in SPLITS.items()}
+        # The library fails on a split without rows.
+        files = [_write_split(rows, folder, name, split) for split, rows in splits.items() if len(rows.rows)]
         configs.append({"config_name": name, "data_files": files, **({"default": True} if number == 0 else {})})
         features.append({"config_name": name, "features": describe_features(one)})
     return {"configs": configs, "dataset_info": features}
 
 
-def _write_split(items: Items, folder: Path, name: str, split: str) -> str:
-    """Write the Parquet files of a split; returns the pattern that names them."""
+def _write_split(items: Items, folder: Path, name: str, split: str) -> dict[str, str]:
+    """Write the Parquet files of a split; returns how the card names it and them."""
     for number, part in enumerate(items.parts()):
         write_frame(folder / name / f"{split}-{number:05d}.parquet", part)
-    return f"{name}/{split}-*.parquet"
+    return {"split": split, "path": f"{name}/{split}-*.parquet"}
 
 
 def describe_features(items: Items) -> list[dict[str, Any]]:
-    """The columns in the words of a dataset card; `label` and `reference` are of classes where they can be."""
+    """The columns in the words of a dataset card; `label` is of classes, as training wants it."""
     schema = next(items._replace(rows=items.rows[:0]).parts()).schema
     classes = {"class_label": {"names": {str(at): label for at, label in enumerate(items.labels)}}}
     described = []

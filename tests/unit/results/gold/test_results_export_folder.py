@@ -25,9 +25,14 @@ def test_a_folder_appears_once_it_is_complete(tmp_path):
 def test_an_interrupted_export_leaves_nothing_and_the_earlier_one_as_it_was(tmp_path):
     with export_folder(tmp_path / "out", replaces=False) as work:
         fill(work, a="1")
-    with pytest.raises(KeyboardInterrupt), export_folder(tmp_path / "out", replaces=True) as work:
-        fill(work, a="2")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with export_folder(tmp_path / "out", replaces=True) as work:
+            fill(work, a="2")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert [one.name for one in tmp_path.iterdir() if not one.name.endswith(".lock")] == ["out"]
     assert (tmp_path / "out" / "a").read_text() == "1"
 

@@ -19,8 +19,8 @@ def tables(*distributions):
         for number, given in enumerate(distributions)
     ]  # fmt: skip
     votes = pl.DataFrame(votes, schema=VOTES).select(pl.lit("r").alias("reader"), pl.all())
-    gold = {"reader": "r", "question_id": "q", "votes": ["yes"] * 3, "label": "yes", "kept": True, "reason": "unanimous",
-            "reference": None, "p_unanimous": 0.5}  # fmt: skip
+    gold = {"reader": "r", "question_id": "q", "votes": ["yes"] * 3, "label": "yes", "kept": True,
+            "reason": "unanimous", "reference": None, "p_unanimous": 0.5}  # fmt: skip
     questions = {"question_id": "q", "text": "Q?", "document_ids": ["d"], "reference": None, "evidence": [],
                  "annotators": [], "split": None, "tags": []}  # fmt: skip
     return {"votes": votes, "gold": pl.DataFrame([gold]), "questions": pl.DataFrame([questions])}
