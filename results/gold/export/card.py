@@ -103,8 +103,10 @@ def _by_whom(made: Made, reader: str) -> str:
     if "sha256" in known:
         who = f"The model file `{config['model']}` (sha256 `{known['sha256']}`), on llama.cpp"
     else:
-        remote = config.get("remote", {})
-        who = f"The model `{remote.get('served_as') or config['model']}` of the provider {remote.get('provider')}"
+        remote = config["remote"]
+        # The address of a server is nobody else's business.
+        where = "an OpenAI-compatible server" if remote["provider"] == "server" else remote["provider"]
+        who = f"The model `{remote.get('served_as') or config['model']}`, at {where}"
     how = ", ".join(f"{name} {config[name]:g}" for name in ("temperature", "top_k", "top_p", "min_p", "seed"))
     return f"{who}. Votes differ by `{config['diversity']}`; {how}; mode `{config['mode']}`."
 

@@ -10,7 +10,8 @@ import polars as pl
 from corpora.errors import InputError, did_you_mean, listed
 from corpora.schema import QUESTIONS
 from labeling.votes.vote_law import distributions
-from results.gold.shown import ShownQuestion, show_question, text_digest
+from results.gold.shown import ShownQuestion, text_digest
+from retrieval.context import assemble
 
 # One part of an export, and what is in memory at a time.
 CHARACTERS_PER_PART = 50_000_000
@@ -57,10 +58,9 @@ class Items(NamedTuple):
     def shown(self) -> Iterator[tuple[dict[str, object], ShownQuestion]]:
         """Each row, and its question as a person is shown it."""
         for row in self.rows.iter_rows(named=True):
-            if self.texts is None:
-                yield row, ShownQuestion(row["question"], None, row["text_digest"])
-            else:
-                yield row, show_question(row["question"], [self.texts[one] for one in row["document_ids"]])
+            texts = self.texts
+            document = None if texts is None else assemble([texts[one] for one in row["document_ids"]])
+            yield row, ShownQuestion(row["question"], document, row["text_digest"])
 
     def _with_documents(self, rows: pl.DataFrame) -> pl.DataFrame:
         texts = self.texts or {}

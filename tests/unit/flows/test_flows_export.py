@@ -153,6 +153,20 @@ def test_the_card_says_by_whom_and_how_well(made, tmp_path):
     assert "not known to Tercet" in card  # the licence of these texts
 
 
+def test_the_card_names_the_provider_of_a_remote_reader(project, tmp_path):
+    manifest = read_manifest(project)
+    config = manifest["config"]
+    config["readers"][0]["remote"] |= {"provider": "groq", "served_as": "served/one"}
+    readers = {name: {**one} for name, one in manifest["readers"].items()}
+    readers["sure"].pop("sha256")
+    amend(project, config=config, readers=readers, recorded="1" * 64, warnings=["Its votes come from a recording."])
+    export_run(project, tmp_path / "out", "csv", Wanted(["sure"], with_texts=False))
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "The model `served/one`, at groq." in card
+    assert "Its votes come from a recording." in card
+    assert not card.startswith("---")  # metadata is for the hub alone
+
+
 def test_gold_tables_have_texts_ids_and_digests(made):
     gold = tercet.load(made).gold.filter(pl.col("reader") == "sure")
     assert gold["question"].to_list() == [text for _, text, *_ in ASKED]
