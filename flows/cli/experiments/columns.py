@@ -1,16 +1,18 @@
 """Which of a folder's tables holds documents and which questions, and which columns say what, by what is in them.
 
-Nothing is decided by a name alone: a column of document ids is one whose values are ids of the other table.
+Nothing is decided by a name alone: a column of document ids is one whose values are ids of the other table. Where ids
+are whole numbers, several columns may pass for it: the likeliest one is taken, and a note names the others.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from corpora.errors import InputError
+from corpora.errors import InputError, listed
 from corpora.reading.strict_csv import SEPARATORS
 from corpora.reading.strict_json import parse_json
 from corpora.reading.text import read_lines
@@ -22,9 +24,10 @@ from corpora.sources.tables import DocumentColumns, QuestionColumns
 # The names that such columns usually have; the first is Tercet's own.
 IDS = ("id", "_id", "doc_id", "document_id", "docid", "doc_no", "docno", "qid", "question_id", "query_id", "pmid")
 TEXTS = ("text", "body", "content", "contents", "document", "passage", "abstract", "article", "context")
-QUESTIONS = ("text", "question", "query", "claim", "prompt", "title")
 ASKING = ("question", "query", "claim", "prompt")  # names that no column of a document has
+QUESTIONS = (*ASKING, "text", "title")  # a table with a question and a text has the passage in the text
 REFERENCES = ("reference", "label", "answer", "gold", "gold_label", "final_decision", "target", "verdict", "class")
+OWN = ("id", "_id", "qid", "question_id", "query_id")  # of questions, the ids of their own
 LINKS = ("document_ids", "document_id", "doc_ids", "doc_id", "docid", "doc_no", "docno", "document", "documents", "doc")
 # How much of a column must be ids, and different ones; the rest are mistakes, which `tercet check` lists. A column with
 # a usual name may have more of them.
@@ -39,9 +42,11 @@ class Column:
     Attributes:
         n: rows in which it is not empty.
         n_characters: of all its texts.
-        values: its different short values, as they are spelt; of a list, those in it.
+        values: its different short values, as they are spelt; of a list, those in it. Of very many, a share.
         is_text: whether all values are texts.
         n_lists: values that are a list, as such or written as JSON.
+        halvings: how many times `values` was full and half of it was dropped. A digest decides whether a value stays, so
+            two columns keep the same ones, wherever in their tables these are.
     """
 
     n: int = 0
@@ -49,6 +54,12 @@ class Column:
     values: set[str] = field(default_factory=set)
     is_text: bool = True
     n_lists: int = 0
+    halvings: int = 0
+
+    @property
+    def n_values(self) -> int:
+        """How many different short values it has; an estimate where only a share of them is kept."""
+        return len(self.values) << self.halvings
 
     def add(self, value: object) -> None:
         """Take in the value of one more row."""
@@ -61,8 +72,18 @@ class Column:
         self.n_lists += items is not None
         for item in [value] if items is None else items:
             text = spelling_of(item)
-            if text is not None and len(text) <= LONGEST_ID and len(self.values) < MOST_VALUES:
-                self.values.add(text)
+            if text is not None and len(text) <= LONGEST_ID and _stays(text, self.halvings):
+                self._keep(text)
+
+    def among(self, halvings: int) -> set[str]:
+        """The values that stay after so many halvings."""
+        return self.values if halvings == self.halvings else {one for one in self.values if _stays(one, halvings)}
+
+    def _keep(self, text: str) -> None:
+        self.values.add(text)
+        if len(self.values) > MOST_VALUES:
+            self.halvings += 1
+            self.values = {one for one in self.values if _stays(one, self.halvings)}
 
 
 class Table(NamedTuple):
@@ -82,11 +103,10 @@ class Table(NamedTuple):
 
     def unique(self) -> list[str]:
         """The columns that have another short value in nearly every row: ids may be there."""
-        full = min(self.n_rows, MOST_VALUES)
         return [
             name
             for name, one in self.columns.items()
-            if full and not one.n_lists and len(one.values) >= full * (LARGELY if name in IDS else MOSTLY)
+            if one.values and not one.n_lists and one.n_values >= self.n_rows * (LARGELY if name in IDS else MOSTLY)
         ]
 
     def mean_length(self) -> float:
@@ -98,10 +118,10 @@ class Tables(NamedTuple):
     """Two tables that belong together, and what their columns are.
 
     Attributes:
-        documents: the one.
-        questions: the other.
-        document_columns: names in the one.
-        question_columns: names in the other.
+        documents: the table of documents.
+        questions: the table of questions.
+        document_columns: the column names of the documents.
+        question_columns: the column names of the questions.
         labels: the values of the reference column; empty if there is none that could be labels.
         notes: what a person should know about the choice.
     """
@@ -115,13 +135,28 @@ class Tables(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A column of questions that names documents."""
+    """A column of questions that names documents.
+
+    Attributes:
+        share: how much of the column are ids of documents.
+        n_named: how many documents it names.
+        documents: the table of documents.
+        id: the column of their ids.
+        questions: the table of questions.
+        column: the column that names documents.
+    """
 
     share: float
+    n_named: int
     documents: Table
     id: str
     questions: Table
     column: str
+
+    @property
+    def pair(self) -> tuple[Path, Path]:
+        """The two tables."""
+        return self.documents.file, self.questions.file
 
 
 def read_table(file: Path) -> Table:
@@ -147,11 +182,16 @@ def _separator(file: Path) -> str:
 
 def match(tables: Sequence[Table]) -> Tables | None:
     """The documents and the questions among some tables; None if no column of one names rows of another."""
-    for link in sorted(_links(tables), key=_likeliness):
-        found = _columns(link)
-        if found is not None:
-            return found
-    return None
+    links = sorted(_links(tables), key=_likeliness)
+    usable = [(link, found) for link in links if (found := _columns(link)) is not None]
+    if not usable:
+        return None
+    pair = usable[0][0].pair
+    ours = [(link, found) for link, found in usable if link.pair == pair]
+    # One column is both the id of a question and that of its document only where no other one is either.
+    apart = [one for one in ours if one[1].question_columns.id != one[0].column]
+    link, found = (apart or ours)[0]
+    return found._replace(notes=(*found.notes, *_rivals(link, [one for one, _ in ours])))
 
 
 def _likeliness(link: Link) -> tuple[object, ...]:
@@ -159,20 +199,41 @@ def _likeliness(link: Link) -> tuple[object, ...]:
     is_longer = link.documents.mean_length() > link.questions.mean_length()
     asks = [any(name in ASKING for name in table.columns) for table in (link.documents, link.questions)]
     is_named = link.column in LINKS and link.id in IDS
-    return asks[0] - asks[1], not is_named, not is_longer, link.column not in LINKS, -link.share, _rank(link.id, IDS)
+    names = (not is_named, link.column in (*OWN, *REFERENCES), not is_longer, link.column not in LINKS)
+    # Numbers that are ids by chance are often few; and a table's own number stands before what it points to.
+    order = (-link.share, -link.n_named, _rank(link.id, IDS), -list(link.questions.columns).index(link.column))
+    return asks[0] - asks[1], *names, *order
 
 
 def _links(tables: Sequence[Table]) -> Iterator[Link]:
     for documents in tables:
         for name in documents.unique():
-            ids = documents.columns[name].values
             for questions in tables:
-                for column, one in questions.columns.items():
-                    if questions is documents or not one.values:
-                        continue
-                    share = len(one.values & ids) / len(one.values)
-                    if share >= (LARGELY if column in LINKS else MOSTLY):
-                        yield Link(share, documents, name, questions, column)
+                for column in questions.columns:
+                    link = None if questions is documents else _link(documents, name, questions, column)
+                    if link and link.share >= (LARGELY if column in LINKS else MOSTLY):
+                        yield link
+
+
+def _link(documents: Table, name: str, questions: Table, column: str) -> Link:
+    ids, one = documents.columns[name], questions.columns[column]
+    halvings = max(ids.halvings, one.halvings)
+    values = one.among(halvings)
+    n_named = len(values & ids.among(halvings))
+    return Link(n_named / max(1, len(values)), n_named << halvings, documents, name, questions, column)
+
+
+def _rivals(taken: Link, links: Sequence[Link]) -> Iterator[str]:
+    """The other columns that hold ids of the documents too, where no name told which one is meant."""
+    columns = [one.column for one in links if one.id == taken.id]
+    ids = [one.id for one in links if one.column == taken.column]
+    for table, key, name, others, usual in (
+        (taken.questions, "document_ids", taken.column, columns, LINKS),
+        (taken.documents, "id", taken.id, ids, IDS),
+    ):
+        fitting = [one for one in dict.fromkeys(others) if one != name and (name not in usual or one in usual)]
+        if fitting:
+            yield f"column {name} of {table.file.name} is taken for {key}; {listed(fitting, 'and')} would fit too"
 
 
 def _columns(link: Link) -> Tables | None:
@@ -213,9 +274,9 @@ def _labels(table: Table, taken: set[str]) -> tuple[str | None, tuple[str, ...],
         column = table.columns.get(name)
         if column is None or name in taken or not column.n:
             continue
-        if not 2 <= len(column.values) <= MOST_LABELS:
+        if not 2 <= column.n_values <= MOST_LABELS:
             own = "; rename it, because a column of this name is read as labels" * (name == REFERENCES[0])
-            n_values = len(column.values)
+            n_values = f"{'about ' * bool(column.halvings)}{column.n_values}"
             notes.append(f"column {name} has {n_values} different values, and labels are 2 to {MOST_LABELS}{own}")
             continue
         usual = [one for one in ("yes", "no", "maybe") if one in column.values]
@@ -241,3 +302,11 @@ def _list_of(value: object) -> list[Any] | None:
         except InputError:
             return None
     return value if isinstance(value, list) else None
+
+
+def _stays(value: str, halvings: int) -> bool:
+    """Whether a value is kept after so many halvings."""
+    if not halvings:
+        return True
+    digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return not int.from_bytes(digest, "big") % (1 << halvings)

@@ -37,14 +37,16 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
     table = file.with_name(f"{name}-documents.jsonl")
     found = find_corpus(folder, table)
     corpus, n_problems = _read(found)
-    texts = {file: draft(name, found.config, corpus, found.notes, file.parent), file.with_name(FILE): schema_text()}
-    if found.documents:
-        texts[table] = found.documents
+    # The experiment comes last: whatever it names is there.
+    texts = {table: found.documents} if found.documents else {}
+    texts |= {file.with_name(FILE): schema_text(), file: draft(name, found.config, corpus, found.notes, file.parent)}
     _refuse_to_overwrite(texts, force=force)
     for path, text in texts.items():
         _write(path, text)
         echo(f"Wrote {path}")
     echo(f"Found {facts(corpus)}.")
+    for note in found.notes:
+        echo(f"Note: {note}.")
     if n_problems:
         echo(f"Not all of it can be used as it is: `tercet check {file}` says what to correct.")
     echo(f"Next: tercet check {file}")

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from corpora.load import load_corpus
+from flows.cli.experiments import columns
 from flows.cli.experiments.drafting import suggest_reader, suggest_sizes
 from flows.planning.input_check import check_input
 from flows.run import pipeline
@@ -87,6 +88,76 @@ def test_tables_of_any_name_and_columns_become_an_experiment_that_runs(tercet, f
     if ending == "jsonl":
         with sessions(tmp_path)(experiment, tmp_path) as session:
             assert execute(experiment, "label", session, Runner()).folder.is_dir()
+
+
+def numbered_pages(folder, n, first=1):
+    write_rows(folder / "pages.csv", [{"id": k, "text": WORDS.format(n=k) * 3} for k in range(first, first + n)])
+
+
+@pytest.mark.parametrize("names", [("id", "question", "page", "answer"), ("page", "question", "id", "answer")])
+def test_the_number_of_a_question_is_not_taken_for_that_of_its_document(tercet, folder, tmp_path, names):
+    numbered_pages(folder, 40)
+    rows = [{"id": n, "question": f"Is {n} open?", "page": 41 - n, "answer": "yn"[n % 2]} for n in range(1, 31)]
+    write_rows(folder / "asked.csv", [{name: row[name] for name in names} for row in rows])
+    result = tercet("init", folder, "--out", "mine.toml")
+    note = "Note: column page of asked.csv is taken for document_ids; id would fit too."
+    assert result.stdout.splitlines()[3:] == [note, "Next: tercet check mine.toml"]
+    assert f"# {note}" in (tmp_path / "mine.toml").read_text(encoding="utf-8").splitlines()
+    section = tomllib.loads((tmp_path / "mine.toml").read_text("utf-8"))["corpus"]["question_columns"]
+    assert section == {"text": "question", "document_ids": "page", "reference": "answer"}
+
+
+def test_labels_that_are_numbers_are_not_taken_for_documents(tercet, folder, tmp_path):
+    numbered_pages(folder, 12, first=0)
+    rows = [{"qid": n, "question": f"Is {n} open?", "label": n % 2, "page": n % 12} for n in range(100, 140)]
+    write_rows(folder / "asked.csv", rows)
+    assert tercet("init", folder, "--out", "mine.toml").exit_code == 0
+    corpus = tomllib.loads((tmp_path / "mine.toml").read_text("utf-8"))["corpus"]
+    expected = {"id": "qid", "text": "question", "document_ids": "page", "reference": "label"}
+    assert corpus["question_columns"] == expected
+    assert corpus["labels"] == ["0", "1"]
+
+
+def test_of_two_columns_that_fit_the_one_that_names_more_documents_is_the_link(tercet, folder, tmp_path):
+    numbered_pages(folder, 20)
+    rows = [{"id": f"q{n}", "level": 1 + n % 5, "about": 1 + n % 20, "question": f"Is {n} open?"} for n in range(40)]
+    write_rows(folder / "asked.jsonl", rows)
+    result = tercet("init", folder, "--out", "mine.toml")
+    assert "Note: column about of asked.jsonl is taken for document_ids; level would fit too." in result.stdout
+
+
+def test_an_id_that_also_names_the_document_is_the_link_where_no_other_column_is(tercet, folder, tmp_path):
+    write_rows(folder / "a.csv", [{"id": name, "text": text} for name, text in TEXTS.items()])
+    write_rows(folder / "b.csv", [{"id": row[2], "question": row[1], "answer": row[3]} for row in ASKED])
+    result = tercet("init", folder, "--out", "mine.toml")
+    assert "Note:" not in result.stdout
+    section = tomllib.loads((tmp_path / "mine.toml").read_text("utf-8"))["corpus"]["question_columns"]
+    assert section == {"text": "question", "document_ids": "id", "reference": "answer"}
+
+
+def test_a_text_beside_a_question_is_its_passage(tercet, folder, tmp_path):
+    write_rows(folder / "pages.csv", [{"doc_id": name, "text": text} for name, text in TEXTS.items()])
+    rows = [{"id": f"q{n}", "question": row[1], "text": TEXTS[row[2]], "doc_id": row[2]} for n, row in enumerate(ASKED)]
+    write_rows(folder / "asked.csv", rows)
+    assert tercet("init", folder, "--out", "mine.toml").exit_code == 0
+    section = tomllib.loads((tmp_path / "mine.toml").read_text("utf-8"))["corpus"]["question_columns"]
+    assert section == {"text": "question", "document_ids": "doc_id"}
+
+
+@pytest.mark.parametrize("n_asked", [30, 900], ids=["few questions", "many questions"])
+def test_documents_that_are_too_many_to_keep_all_ids_are_found(folder, monkeypatch, n_asked):
+    monkeypatch.setattr(columns, "MOST_VALUES", 100)
+    write_rows(folder / "pages.jsonl", [{"nr": f"p{n}", "body": f"Yard {n} is shut. " * 9} for n in range(1000)])
+    rows = [{"qid": f"q{n}", "frage": f"Is {n} shut?", "about": f"p{999 - n}"} for n in range(n_asked)]
+    write_rows(folder / "asked.jsonl", rows)
+    tables = [columns.read_table(folder / f"{name}.jsonl") for name in ("asked", "pages")]
+    found = columns.match(tables)
+    assert (found.document_columns.id, found.question_columns.document_ids) == ("nr", "about")
+    assert tables[1].columns["nr"].halvings > 2
+    assert len(tables[1].columns["nr"].values) <= 100
+    # Ids that only begin alike are still none.
+    write_rows(folder / "asked.jsonl", [row | {"about": f"p{5000 + n}"} for n, row in enumerate(rows)])
+    assert columns.match([columns.read_table(folder / "asked.jsonl"), tables[1]]) is None
 
 
 @pytest.mark.parametrize("link", ["doc", "belongs_to"])
