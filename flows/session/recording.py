@@ -64,7 +64,9 @@ def read_recording(folder: Path) -> Recording:
 
 
 def open_recording(folder: Path, workspace: Workspace, remedy: str) -> Session:
-    """A session that answers from a recording. It has a ledger of its own in the store, apart from what was asked.
+    """A session that answers from a recording, whose ledger in the store is apart from what was asked or recorded else.
+
+    A shard there that is not as it was recorded is replaced: the recording itself is what counts.
 
     Args:
         folder: of `recording_of`.
@@ -94,11 +96,12 @@ def _line(recording: Recording) -> str:
 
 
 def _copy(shard: Path, target: StorePath) -> None:
-    if target.is_file():
+    content = shard.read_bytes()
+    if target.is_file() and target.read_bytes() == content:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(target) as file:
-        file.write(shard.read_bytes())
+        file.write(content)
 
 
 def record(session: Session, readers: Sequence[ReaderConfig], labels: LabelSet, folder: Path, machine: str) -> None:

@@ -42,8 +42,8 @@ class Workspace(NamedTuple):
 
     @property
     def votes(self) -> StorePath:
-        """Folder of the ledger, and of what its votes were read with; a recording's lies apart from the store's own."""
-        return self.root / "recorded" if self.recorded else self.root
+        """Folder of the ledger, and of what its votes were read with; each recording has its own beside the store's."""
+        return self.root / "recorded" / self.recorded[:16] if self.recorded else self.root
 
     @property
     def ledger(self) -> StorePath:
@@ -58,7 +58,7 @@ class Workspace(NamedTuple):
         """
         if is_folder(self.root):
             return None
-        folder = cache_folder() / "spool" / sha256_text(str(self.root))[:16]
+        folder = cache_folder() / "spool" / sha256_text(str(self.votes))[:16]
         there = next(one for one in (folder, *folder.parents) if one.exists())
         return folder if os.access(there, os.W_OK) else None
 

@@ -45,8 +45,8 @@ class Column:
         values: its different short values, as they are spelt; of a list, those in it. Of very many, a share.
         is_text: whether all values are texts.
         n_lists: values that are a list, as such or written as JSON.
-        halvings: how many times `values` was full and half of it was dropped. A digest decides whether a value stays, so
-            two columns keep the same ones, wherever in their tables these are.
+        halvings: how many times `values` was full and half of it was dropped. Its digest decides whether a value stays,
+            so two columns keep the same ones, wherever in their tables these are.
     """
 
     n: int = 0

@@ -1,6 +1,7 @@
 """Recorded votes: a run from them asks nobody, says so, and lies apart from what was asked."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ from corpora.load import load_corpus
 from flows.label import document_prompts
 from flows.run.pipeline import execute
 from flows.session.experiment import load_experiment, parse_experiment
-from flows.session.recording import open_recording, read_recording, record, recording_of
+from flows.session.recording import DESCRIPTION, SHARDS, open_recording, read_recording, record, recording_of
 from flows.session.workspace import Workspace
 from flows.stages.runner import Runner
 from labeling.models.registry import find_model
@@ -26,15 +27,20 @@ EXPERIMENT = {
 }
 
 
-@pytest.fixture
-def recording(tmp_path):
-    """A recording of six questions, and the votes in it."""
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """A recording of six questions, and the votes in it; beside it lies the store where they were asked."""
+    folder = tmp_path_factory.mktemp("recording")
     experiment = parse_experiment(EXPERIMENT, "the test")
-    scripted = scripted_session(tmp_path / "asked", lambda _, prompt: (0.7, 0.2, 0.1))
+    scripted = scripted_session(folder / "asked", lambda _, prompt: (0.7, 0.2, 0.1))
     with scripted.session as session:
         asked = execute(experiment, "label", session, Runner())
-        record(session, experiment.readers, load_corpus(experiment.corpus).labels, tmp_path / "recording", "a machine")
-    return experiment, tmp_path / "recording", pl.read_parquet(asked.folder / "votes.parquet")
+        record(session, experiment.readers, load_corpus(experiment.corpus).labels, folder / "recording", "a machine")
+    return experiment, folder / "recording", pl.read_parquet(asked.folder / "votes.parquet")
+
+
+def votes_in(session, experiment):
+    return session.ledger(experiment.readers[0], load_corpus(experiment.corpus).labels).votes()
 
 
 def test_a_run_from_a_recording_asks_nobody_and_says_so(recording, tmp_path):
@@ -48,14 +54,40 @@ def test_a_run_from_a_recording_asks_nobody_and_says_so(recording, tmp_path):
     assert "no reader was asked on this machine" in outcome.report
 
 
-def test_recorded_votes_lie_apart_from_those_that_were_asked(recording, tmp_path):
+def test_recorded_votes_lie_apart_from_those_that_were_asked(recording):
     experiment, folder, _ = recording
-    with open_recording(folder, Workspace(tmp_path / "asked"), "ask them") as session:
+    store = folder.with_name("asked")
+    with open_recording(folder, Workspace(store), "ask them") as session:
         recorded = execute(experiment, "label", session, Runner()).folder
         fingerprint = session.fingerprint(experiment.readers[0], load_corpus(experiment.corpus).labels)
-    assert len(list((tmp_path / "asked").glob("recorded-label-*"))) == 2  # the run that asked is kept beside it
-    assert recorded.parent == tmp_path / "asked"
-    assert (tmp_path / "asked/recorded/ledger" / fingerprint).is_dir()
+    assert len(list(store.glob("recorded-label-*"))) == 2  # the run that asked is kept beside it
+    assert recorded.parent == store
+    assert len(list(store.glob(f"recorded/*/ledger/{fingerprint}"))) == 1
+    assert (store / "ledger" / fingerprint).is_dir()
+
+
+def test_a_newer_recording_is_not_answered_from_an_older_one(recording, tmp_path):
+    experiment, older, asked = recording
+    newer = tmp_path / "newer"
+    shutil.copytree(older, newer)
+    description = (newer / DESCRIPTION).read_text("utf-8")
+    (newer / DESCRIPTION).write_text(description.replace('"a machine"', '"another one"'), encoding="utf-8")
+    for shard in newer.glob(SHARDS):
+        shard.unlink()
+    with open_recording(older, Workspace(tmp_path / "runs"), "ask them") as session:
+        assert len(votes_in(session, experiment)) == len(asked)
+    with open_recording(newer, Workspace(tmp_path / "runs"), "ask them") as session:
+        assert votes_in(session, experiment).is_empty()
+
+
+def test_a_damaged_copy_of_a_recorded_shard_is_replaced(recording, tmp_path):
+    experiment, folder, asked = recording
+    workspace = Workspace(tmp_path / "runs")
+    with open_recording(folder, workspace, "ask them") as session:
+        for shard in session.workspace.ledger.glob(SHARDS):
+            shard.write_bytes(shard.read_bytes()[:-9])
+    with open_recording(folder, workspace, "ask them") as session:
+        assert len(votes_in(session, experiment)) == len(asked)
 
 
 def test_a_vote_that_was_not_recorded_is_refused_in_one_line(recording, tmp_path):
