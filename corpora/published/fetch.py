@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from corpora.errors import InputError
 from corpora.published.download import download, opened_client
 from corpora.published.making import make_files
-from corpora.published.pinned import admit, record_digest
+from corpora.published.pinned import admit, check_recorded, record_digest, recorded_digest
 from corpora.published.registry import Download, PublishedCorpus, missing, verify
 from corpora.storage import sha256_file
 
@@ -57,12 +57,11 @@ def _fetch(corpus: PublishedCorpus, progress: Progress) -> Path:
             if number % _TOLD_EVERY == 0 or number <= 3 or number == len(wanted):
                 progress(f"{corpus.name}: {one.path} ({number} of {len(wanted)})")
             _get(client, corpus, one, downloads, progress)
-    make_files(corpus, downloads, made)
-    _check(corpus, made, progress)
+    _make(corpus, downloads, made, progress)
     shutil.rmtree(corpus.path, ignore_errors=True)  # where a file was missing
     made.replace(corpus.path)
     shutil.rmtree(working)
-    n_bytes = sum(file.stat().st_size for file in corpus.path.rglob("*") if file.is_file())
+    n_bytes = sum((corpus.path / path).stat().st_size for path in corpus.pins)
     progress(f"{corpus.name}: {n_bytes} bytes, digests verified, in {corpus.path}")
     return corpus.path
 
@@ -72,8 +71,9 @@ def _get(
 ) -> None:  # fmt: skip
     """Download a file from the first address that delivers the right one; one that is here already is kept."""
     target = folder / wanted.path
+    home = corpus.path / wanted.keep if wanted.keep else target
     if target.is_file():
-        admit(target, target, corpus.pin(wanted))
+        admit(target, home, corpus.pin(wanted))
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     refused: list[InputError] = []
@@ -82,7 +82,7 @@ def _get(
             progress(f"{refused[-1]} Trying the next address.")
         try:
             download(client, f"{at}{wanted.path}", target, wanted.bytes)
-            admit(target, target, corpus.pin(wanted))
+            admit(target, home, corpus.pin(wanted))
             return
         except InputError as error:
             refused.append(error)
@@ -92,17 +92,29 @@ def _get(
     _get(client, corpus, wanted.otherwise, folder, progress)
 
 
-def _check(corpus: PublishedCorpus, made: Path, progress: Progress) -> None:
-    """Check the corpus as a whole before it appears, and record the digests that nobody knew."""
+def _make(corpus: PublishedCorpus, downloads: Path, made: Path, progress: Progress) -> None:
+    """Make the corpus, check it as a whole before it appears, and record the digests that nobody knew."""
+    unknown = [path for path, pins in corpus.pins.items() if not any(pin.sha256 for pin in pins)]
+    try:
+        make_files(corpus, downloads, made)
+        _verify(corpus, made)
+        digests = {path: sha256_file(made / path) for path in unknown}
+        for path, digest in digests.items():
+            check_recorded(path, digest, corpus.path / path)
+    except InputError:
+        # What this was made from is not what the registry means, and the next try must not start from it.
+        shutil.rmtree(downloads.parent)
+        raise
+    for path, digest in digests.items():
+        is_new = not recorded_digest(corpus.path / path)
+        record_digest(made / path, digest)
+        if is_new:
+            progress(f"{corpus.name}: no digest was known; recorded the sha256 {digest} of {path}")
+
+
+def _verify(corpus: PublishedCorpus, made: Path) -> None:
     try:
         verify(corpus, made)
     except InputError as error:
-        # What this was made from is not what the registry means, and the next try must not start from it.
-        shutil.rmtree(made.parent)
         remedy = "run again, and update Tercet if it comes out the same"
         raise InputError(error.found, error.expected, remedy) from error
-    for path, pins in corpus.pins.items():
-        if not any(pin.sha256 for pin in pins):
-            digest = sha256_file(made / path)
-            record_digest(made / path, digest)
-            progress(f"{corpus.name}: no digest was known; recorded the sha256 {digest} of {path}")

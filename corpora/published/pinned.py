@@ -66,7 +66,7 @@ def admit(file: Path, home: Path, pin: Pin, digest_of: Callable[[Path], str] = s
     """The digest of a file that has just come, if it is the right one; a wrong one is deleted.
 
     Args:
-        file: the file, not in its place yet.
+        file: the file, which is not in its place yet.
         home: its place; the digest that an earlier fetch recorded is there.
         pin: what it must be.
         digest_of: how its digest is found.
@@ -74,19 +74,39 @@ def admit(file: Path, home: Path, pin: Pin, digest_of: Callable[[Path], str] = s
     Raises:
         InputError: the size or the digest differs.
     """
-    expected = recorded_digest(home)
     try:
         digest = check_pinned(file, pin, digest_of)
-        if not pin.sha256 and expected and digest != expected:
-            raise InputError(
-                f"{file.name} came with sha256 {digest}",
-                f"sha256 {expected}, as at its first fetch",
-                f"find out what changed, and delete {_record(home)} to accept it",
-            )
+    except InputError as error:
+        file.unlink()
+        remedy = f"run `{pin.command}` again, because this file is deleted now"
+        raise InputError(error.found, error.expected, remedy) from error
+    try:
+        if not pin.sha256:
+            check_recorded(file.name, digest, home)
     except InputError:
         file.unlink()
         raise
     return digest
+
+
+def check_recorded(name: str, digest: str, home: Path) -> None:
+    """Refuse a file that differs from what came first, where no digest was published.
+
+    Args:
+        name: the file, for the message.
+        digest: its digest.
+        home: its place; the digest that an earlier fetch recorded is there.
+
+    Raises:
+        InputError: the digest differs.
+    """
+    expected = recorded_digest(home)
+    if expected and digest != expected:
+        raise InputError(
+            f"{name} came with sha256 {digest}",
+            f"sha256 {expected}, as at its first fetch",
+            f"find out what changed, and delete {_record(home)} to accept it",
+        )
 
 
 def recorded_digest(path: Path) -> str:

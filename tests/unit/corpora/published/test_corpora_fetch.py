@@ -94,7 +94,8 @@ def test_a_fetched_file_with_other_bytes_is_refused_and_once_it_is_deleted_fetch
 def test_a_wrong_digest_is_refused_and_the_file_deleted(publisher, said, tmp_path):
     publisher.files["text.json"] = TEXT[::-1]
     corpus = corpus_at(publisher.address)
-    with pytest.raises(InputError, match=f"expected sha256 {sha256_bytes(TEXT)} for depot"):
+    told = f"expected sha256 {sha256_bytes(TEXT)} for depot; run `tercet corpora fetch depot` again, because"
+    with pytest.raises(InputError, match=told):
         fetch_corpus(corpus, said.append)
     assert not corpus.path.exists()
     assert files_under(tmp_path / "cache") == {"corpora/.depot.lock"}
@@ -199,6 +200,31 @@ def test_an_unknown_digest_is_recorded_and_holds_from_then_on(publisher, said):
         verify(corpus, folder)
 
 
+def test_a_recorded_digest_still_holds_when_a_deleted_file_is_fetched_again(publisher, said):
+    corpus = corpus_at(publisher.address, downloads=(Download(path="new/text.json", keep="text.json"),))
+    publisher.files["new/text.json"] = TEXT
+    folder = fetch_corpus(corpus, said.append)
+    assert said[-1].startswith(f"depot: {len(TEXT)} bytes")  # the record of the digest is not counted
+    for content in (TEXT[::-1], TEXT):
+        (folder / "text.json").unlink(missing_ok=True)
+        publisher.files["new/text.json"] = content
+        came = f"text.json came with sha256 {sha256_bytes(content)}: expected sha256 {sha256_bytes(TEXT)}, as at its"
+        with nullcontext() if content == TEXT else pytest.raises(InputError, match=came):
+            fetch_corpus(corpus, said.append)
+    verify(corpus, folder)
+    assert sum("no digest was known" in line for line in said) == 1
+
+
+def test_a_recorded_digest_of_a_file_that_is_made_holds_too(boolq, said, publisher):
+    folder = fetch_corpus(boolq, said.append)
+    (folder / "questions.jsonl").unlink()
+    publisher.files["dev.jsonl"] = publisher.files["dev.jsonl"].replace(b"Depot", b"Station")
+    with pytest.raises(InputError, match=r"documents.jsonl came with sha256 .*documents.jsonl.sha256 to accept it"):
+        fetch_corpus(boolq, said.append)
+    (folder / "documents.jsonl.sha256").unlink()
+    assert lines_of(fetch_corpus(boolq, said.append) / "documents.jsonl")[1]["title"] == "Station"
+
+
 def test_a_fetch_beside_another_one_is_refused(publisher, said):
     corpus = corpus_at(publisher.address)
     corpus.path.parent.mkdir(parents=True)
@@ -288,10 +314,13 @@ def test_boolq_from_the_hub_has_the_same_questions_and_texts(boolq, said, publis
     ids=["a question is missing", "other columns"],
 )
 def test_another_file_in_the_place_of_boolq_is_one_line(boolq, said, publisher, rows, told):
+    right = publisher.files["dev.jsonl"]
     publisher.files["dev.jsonl"] = "".join(json.dumps(row) + "\n" for row in rows).encode()
     with pytest.raises(InputError, match=told):
         fetch_corpus(boolq, said.append)
     assert not boolq.path.exists()
+    publisher.files["dev.jsonl"] = right  # what came before is not kept
+    assert len(lines_of(fetch_corpus(boolq, said.append) / "questions.jsonl")) == 2
 
 
 def test_files_that_come_out_wrong_are_refused_and_fetched_anew(boolq, said, publisher):
