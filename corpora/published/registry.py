@@ -108,6 +108,17 @@ class PublishedCorpus(BaseModel):
         return self.about_bytes or sum(one.bytes for one in self.all_downloads)
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that may be asked for its files, in order."""
+        addresses = list(self.at)
+        for one in self.all_downloads:
+            addresses += one.at
+            while one.otherwise:
+                one = one.otherwise
+                addresses += one.at
+        return tuple(dict.fromkeys(at.split("/")[2] for at in addresses))
+
+    @property
     def is_pinned(self) -> bool:
         """Whether the digest of every file is known before it comes."""
         return all(pin.sha256 for pins in self.pins.values() for pin in pins)

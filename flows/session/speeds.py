@@ -31,7 +31,7 @@ class Speed(NamedTuple):
 
 
 class Speeds:
-    """The file `speeds.json` of the cache folder: by model digest, processor, threads, kernels and mode.
+    """The file `speeds.json` of the cache folder: by model, processor, threads, context size, kernels, mode.
 
     Args:
         folder: the cache folder.
@@ -42,7 +42,7 @@ class Speeds:
         self._asked: dict[str, tuple[int, float]] = {}
 
     def find(self, sha256: str, config: LabelerConfig, kernels: Kernels | None) -> Speed | None:
-        """The speed that was seen last; None if none was.
+        """The speed that was seen last; None if none was, or if what is remembered cannot be read.
 
         Args:
             sha256: digest of the model.
@@ -70,14 +70,13 @@ class Speeds:
         before = (0, 0.0) if afresh else self._asked.get(key, (0, 0.0))
         self._asked[key] = tokens, took = before[0] + evaluated, before[1] + seconds
         if tokens and (afresh or took >= LONG_ENOUGH):
-            with suppress(OSError):  # a cache that cannot be written stops no work
-                self._memory.put(key, json.dumps([round(tokens / took, 1), memory]))
+            self._memory.put(key, json.dumps([round(tokens / took, 1), memory]))
 
 
 def _key(sha256: str, config: LabelerConfig, kernels: Kernels) -> str:
     threads = config.threads or os.cpu_count() or 1
     library = f"llama-cpp-python {version('llama-cpp-python')}"
-    return f"{sha256}|{cpu_name()}|threads {threads}|{kernels}|{config.mode}|{library}"
+    return f"{sha256}|{cpu_name()}|threads {threads}|num_ctx {config.num_ctx}|{kernels}|{config.mode}|{library}"
 
 
 def _parse(text: str | None) -> Speed | None:

@@ -59,11 +59,17 @@ class Readers(Protocol):
         ...
 
     def memory(self) -> int:
-        """Resident bytes that the loaded model has added to the process; 0 if none is loaded."""
+        """Resident bytes that the loaded model has added to the process; 0 if none is loaded.
+
+        They are found at the first call after it was loaded, which belongs after its first answers: what else grows in
+        the process later is not the model's.
+        """
         ...
 
     def tokenizer(self, config: LabelerConfig) -> Tokenize:
         """The token ids of a prompt as a reader's model sees it, without loading its weights.
+
+        It is not to be used once another model is opened, or after `close`: both free the vocabulary that it reads.
 
         Raises:
             InputError: as in `open`.
@@ -107,6 +113,7 @@ class LocalReaders:
         self._chosen: dict[str, KernelChoice] = {}
         self._verified: set[Path] = set()
         self._loaded: _Loaded | None = None
+        self._added: int | None = None  # resident bytes of the loaded model, once they are found
 
     def sha256(self, model: str) -> str:
         """Digest of a model's file, which is read once."""
@@ -135,11 +142,15 @@ class LocalReaders:
         return self._chosen.get(model)
 
     def memory(self) -> int:
-        """Resident bytes that the loaded model has added to the process."""
-        return max(0, psutil.Process().memory_info().rss - self._loaded.before) if self._loaded else 0
+        """Resident bytes that the loaded model had added to the process when this was first called."""
+        if self._loaded is None:
+            return 0
+        if self._added is None:
+            self._added = max(0, psutil.Process().memory_info().rss - self._loaded.before)
+        return self._added
 
     def tokenizer(self, config: LabelerConfig) -> Tokenize:
-        """The token ids of a prompt; the model's vocabulary stays open."""
+        """The token ids of a prompt; the model's vocabulary stays open until `close`."""
         return ChatFrame(config, self._vocabulary(config)).tokenize
 
     def open(self, config: LabelerConfig, labels: LabelSet) -> Labeler:
@@ -154,7 +165,7 @@ class LocalReaders:
         """Free the loaded model, if there is one."""
         if self._loaded:
             self._loaded.model.close()
-            self._loaded = None
+            self._loaded = self._added = None
         while self._vocabularies:
             self._vocabularies.popitem()[1].close()
 

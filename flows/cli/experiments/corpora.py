@@ -57,8 +57,10 @@ def fetch(names: tuple[str, ...], quiet: bool) -> None:
 
 def _say_licence(corpus: PublishedCorpus) -> None:
     """Told even where progress is not: who uses a corpus has to know its licence."""
+    from corpora.errors import listed
+
     echo(f"{corpus.name}: {corpus.what}", err=True)
-    from_where = " or ".join(dict.fromkeys(at.split("/")[2] for at in corpus.at))
+    from_where = listed(corpus.hosts)
     echo(f"{corpus.name}: licence {corpus.licence}; {corpus.n_bytes / 1e6:.1f} MB from {from_where}", err=True)
 
 

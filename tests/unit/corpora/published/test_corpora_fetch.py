@@ -356,3 +356,10 @@ def test_of_evidence_inference_the_annotated_prompts_of_the_listed_articles_are_
     assert (folder / "ev2_train_article_ids.txt").read_bytes() == b"10"
     assert (folder / "ev2_validation_article_ids.txt").read_bytes() == b""
     assert (folder / "PMC10.txt").read_bytes() == TEXT
+
+
+def test_the_hosts_of_a_corpus_are_all_that_may_be_asked():
+    last = Download(path="c", at=("https://c.example/",))
+    second = Download(path="b", at=("https://b.example/x/", "https://a.example/y/"), otherwise=last)
+    corpus = corpus_at("https://a.example/", downloads=(Download(path="a", otherwise=second), pinned("text.json", TEXT)))
+    assert corpus.hosts == ("a.example", "b.example", "c.example")

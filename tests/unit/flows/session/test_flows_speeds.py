@@ -31,7 +31,7 @@ def test_a_measurement_stands_for_itself(tmp_path):
     assert speeds.find(DIGEST, READER, "plain") == Speed(200.0, 8)
 
 
-@pytest.mark.parametrize("changed", [{"threads": 3}, {"mode": "generate"}])
+@pytest.mark.parametrize("changed", [{"threads": 3}, {"mode": "generate"}, {"num_ctx": 8192}])
 def test_what_makes_a_reader_faster_or_slower_is_another_speed(tmp_path, changed):
     speeds = Speeds(tmp_path)
     speeds.note(DIGEST, READER, "plain", 1000, 10.0, 7)
@@ -56,6 +56,8 @@ def test_what_nobody_wrote_here_is_no_speed(tmp_path, text):
     assert Speeds(tmp_path).find(DIGEST, READER, "plain") is None
 
 
-def test_a_cache_that_cannot_be_written_stops_no_work(tmp_path):
+def test_a_cache_that_cannot_be_written_or_read_stops_no_work(tmp_path):
     (tmp_path / "file").write_text("")
     Speeds(tmp_path / "file").note(DIGEST, READER, "plain", 1000, 10.0, 7)
+    (tmp_path / "speeds.json").mkdir()
+    assert Speeds(tmp_path).find(DIGEST, READER, "plain") is None

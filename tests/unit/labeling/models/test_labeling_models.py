@@ -247,6 +247,17 @@ def test_a_broken_memory_of_digests_is_started_anew(tmp_path, cache, content_sha
     assert hashed == [path]
 
 
+@pytest.mark.parametrize("blocked", ["", "digests.json"], ids=["the folder is a file", "the file is a folder"])
+def test_a_memory_that_can_be_neither_read_nor_written_stops_no_work(tmp_path, cache, content_sha, hashed, blocked):
+    path = tmp_path / "content"
+    if blocked:
+        (cache / blocked).mkdir(parents=True)
+    else:
+        cache.write_text("")
+    assert [file_digest(path), file_digest(path)] == [content_sha, content_sha]
+    assert hashed == [path, path]
+
+
 def test_a_bit_that_flips_on_the_disk_is_noticed_when_the_model_is_loaded(tmp_path, content_sha):
     path = tmp_path / "mine.gguf"
     path.write_bytes(CONTENT)
