@@ -60,22 +60,28 @@ def _all_rows(same: Sequence[InputError]) -> InputError:
 
 
 @contextlib.contextmanager
-def one_line(found: str, expected: str, remedy: str = "") -> Iterator[None]:
+def one_line(
+    found: str, expected: str, remedy: str = "", *, passing: type[Exception] = InputError
+) -> Iterator[None]:  # fmt: skip
     """Turn whatever a parser raises into an `InputError`; put nothing but the parser's own call into the block.
 
     Args:
         found: what cannot be read, as in `InputError`; the parser's reason is added in brackets.
         expected: as in `InputError`.
         remedy: as in `InputError`.
+        passing: an error with which the parser says what is wrong; the caller knows how to put it.
 
     Raises:
-        InputError: the block raised anything but an interruption, an `InputError` or an `OSError`.
+        InputError: the block raised anything but an interruption, an `InputError`, an `OSError` or what is passing.
     """
     try:
         yield
-    except (InputError, OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (InputError, OSError, passing):
         raise
-    except BaseException as error:  # a panic of a library in Rust, such as Polars, is no `Exception`
+    except BaseException as error:
+        # A panic of a library in Rust, such as Polars, is no `Exception`; nor are interruptions, Prefect's among them.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         reason = next(iter(str(error).splitlines()), "")[:200]
         kind = type(error).__name__
         raise InputError(f"{found} ({kind}: {reason})" if reason else f"{found} ({kind})", expected, remedy) from error

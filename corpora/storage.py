@@ -183,19 +183,33 @@ def written_whole(target: StorePath) -> Iterator[IO[bytes]]:
         OSError: the file cannot be written; no part of it is left behind.
     """
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    if not isinstance(target, Path):
+        content = io.BytesIO()  # sent afterwards, so that the block's errors are not taken for the file system's
+        yield content
+        _send(content, partial, target)
+        return
     try:
         with partial.open("wb") as file:
             yield file
             file.flush()
-            if isinstance(target, Path):
-                os.fsync(file.fileno())
+            os.fsync(file.fileno())
+        move(partial, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove(partial)
+        raise
+
+
+def _send(content: io.BytesIO, partial: StorePath, target: StorePath) -> None:
+    """Write a file on another file system, each of which has its own errors for a lost network."""
+    try:
+        with partial.open("wb") as file:
+            file.write(content.getbuffer())
         move(partial, target)
     except BaseException as error:
         with contextlib.suppress(Exception):
             remove(partial)
-        # Every remote file system has its own errors for a lost network; Python's and Polars' pass as they are.
-        is_told = type(error).__module__.partition(".")[0] in ("builtins", "polars")
-        if isinstance(target, Path) or is_told or not isinstance(error, Exception):
+        if isinstance(error, OSError) or not isinstance(error, Exception):
             raise
         raise OSError(f"{type(error).__name__}: {error}") from error
 

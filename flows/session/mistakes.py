@@ -62,14 +62,15 @@ def parse(model: type[Made], content: Mapping[str, Any], where: str) -> Parsed[M
 
 def _check(model: type[Made], content: dict[str, Any], where: str) -> tuple[Made | None, list[InputError]]:
     """The model, or None, and what is wrong with the content."""
-    with one_line(f"{where} cannot be checked", "the sections of an experiment"):
-        try:
-            made = model.model_validate(content)
-        except ValidationError as error:
-            return None, [_told(problem, where, model) for problem in _separate(error.errors())]
-        except InputError as error:  # from a validator, which knows no file
-            return None, [InputError(f"{where}: {error.found}", error.expected, error.remedy)]
-        return made, list(mistyped(content, made, where))
+    try:
+        with one_line(f"{where} cannot be checked", "the sections of an experiment", passing=ValidationError):
+            try:
+                made = model.model_validate(content)
+            except InputError as error:  # from a validator, which knows no file
+                return None, [InputError(f"{where}: {error.found}", error.expected, error.remedy)]
+    except ValidationError as error:
+        return None, [_told(problem, where, model) for problem in _separate(error.errors())]
+    return made, list(mistyped(content, made, where))
 
 
 def _parts(value: Any) -> Iterator[Any]:

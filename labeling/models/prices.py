@@ -104,12 +104,12 @@ def _read(path: Path) -> _PriceFile:
     if not is_file(path):
         raise InputError(f"no price file {path}", "a .toml file of prices", "check the path")
     content = read_toml(path)
-    with one_line(f"{path} cannot be checked", "a price table"):
-        try:
+    try:
+        with one_line(f"{path} cannot be checked", "a price table", passing=ValidationError):
             file = _PriceFile.model_validate(content)
-        except ValidationError as error:
-            raise _first_problem(error, path) from error
-        check_types(content, file, str(path))
+    except ValidationError as error:
+        raise _first_problem(error, path) from error
+    check_types(content, file, str(path))
     _refuse_doubles(file.models, path)
     return file
 

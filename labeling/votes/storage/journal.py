@@ -11,7 +11,7 @@ import io
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -55,9 +55,11 @@ class Journals:
                 entry = entry[n:]
         except BaseException:
             # Whatever comes after half an entry could not be told from it.
-            self._size = start
-            with suppress(OSError):
+            try:
                 file.truncate(start)
+                self._size = start
+            except OSError:
+                self.leave()  # what comes next goes into a new journal; half an entry at the end of one is dropped
             raise
 
     def _begin(self) -> io.FileIO:

@@ -91,11 +91,7 @@ def _parse(path: StorePath, data: bytes, columns: Sequence[str] | None = None) -
         if columns is not None:
             return pl.read_parquet(data, columns=list(columns))
         return pl.read_parquet(data, schema=VOTES, missing_columns="insert")
-    except (pl.exceptions.PolarsError, ValueError, MemoryError) as error:
-        raise _damaged(path, f"it is no Parquet file of votes, says Polars: {_first_line(error)}") from error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # which is no Exception
-            raise
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise _damaged(path, f"it is no Parquet file of votes, says Polars: {_first_line(error)}") from error
 
 

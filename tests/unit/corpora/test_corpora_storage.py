@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from corpora import storage
 from corpora.errors import InputError
 from corpora.storage import (
     entries,
@@ -53,6 +54,24 @@ def test_an_error_midway_leaves_the_earlier_file_and_nothing_else(store):
         file.writelines([b"half", None])
     assert (store / "t").read_bytes() == b"before"
     assert [file.name for file in store.iterdir()] == ["t"]
+
+
+def test_only_the_errors_of_a_file_system_are_told_as_such(store, monkeypatch):
+    for error in (InputError("a slip", "none"), ZeroDivisionError("ours")):
+        with pytest.raises(type(error)), written_whole(store / "t"):
+            raise error
+
+    class LostError(Exception):
+        pass
+
+    def lose(*_):
+        raise LostError("no route")
+
+    monkeypatch.setattr(storage, "move", lose)
+    told = LostError if is_folder(store) else OSError
+    with pytest.raises(told, match="no route"), written_whole(store / "t") as file:
+        file.write(b"x")
+    assert entries(store) == []
 
 
 def test_nothing_is_seen_under_the_name_before_the_end(store):

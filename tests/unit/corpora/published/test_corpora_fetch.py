@@ -361,5 +361,5 @@ def test_of_evidence_inference_the_annotated_prompts_of_the_listed_articles_are_
 def test_the_hosts_of_a_corpus_are_all_that_may_be_asked():
     last = Download(path="c", at=("https://c.example/",))
     second = Download(path="b", at=("https://b.example/x/", "https://a.example/y/"), otherwise=last)
-    corpus = corpus_at("https://a.example/", downloads=(Download(path="a", otherwise=second), pinned("text.json", TEXT)))
+    corpus = corpus_at("https://a.example/", downloads=(Download(path="a", otherwise=second), pinned("t", TEXT)))
     assert corpus.hosts == ("a.example", "b.example", "c.example")

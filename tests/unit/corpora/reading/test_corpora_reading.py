@@ -241,11 +241,15 @@ def test_what_others_say_meanwhile_is_said_after(tmp_path, capfd, monkeypatch):
 # The boundary
 
 
-class PanicError(BaseException):
+class PanicException(BaseException):
     """As a library in Rust raises it: no `Exception`."""
 
 
-@pytest.mark.parametrize("error", [PanicError("index\nout of bounds"), MemoryError(), OverflowError("too large")])
+class Termination(BaseException):
+    """As Prefect raises it to end a run."""
+
+
+@pytest.mark.parametrize("error", [PanicException("index\nout of bounds"), MemoryError(), OverflowError("too large")])
 def test_whatever_a_parser_raises_becomes_one_line(error):
     def parse():
         with one_line("the file cannot be read", "a file"):
@@ -255,10 +259,15 @@ def test_whatever_a_parser_raises_becomes_one_line(error):
     assert said.startswith(f"the file cannot be read ({type(error).__name__}")
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(2), PermissionError(13, "denied")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(2), Termination(), PermissionError(13, "denied")])
 def test_an_interruption_and_the_operating_system_are_not_the_files_fault(error):
     with pytest.raises(type(error)), one_line("the file cannot be read", "a file"):
         raise error
+
+
+def test_an_error_that_says_what_is_wrong_passes():
+    with pytest.raises(ZeroDivisionError), one_line("the file cannot be read", "a file", passing=ZeroDivisionError):
+        raise ZeroDivisionError
 
 
 def test_an_error_without_a_remedy_has_two_parts():

@@ -1,5 +1,7 @@
 """What was answered is on disk before the next question is asked, and comes back bit by bit, however a process ends."""
 
+import errno
+import io
 import resource
 import shutil
 import signal
@@ -178,6 +180,29 @@ def test_a_full_disk_leaves_no_half_entry_in_the_way_of_later_ones(tmp_path):
     assert decode(journals(tmp_path)[0].read_bytes()) == (ENTRIES[0] + ENTRIES[2], 0)
     ledger.flush()  # the votes that did not fit then are written now
     assert len(rows(tmp_path)) == 9
+
+
+def test_where_half_an_entry_cannot_be_taken_back_the_next_one_goes_into_another_journal(tmp_path):
+    class FullDisk(io.FileIO):
+        def write(self, data):
+            if len(data) > 100:
+                return super().write(data[:100])
+            raise OSError(errno.ENOSPC, "no space left")
+
+        def truncate(self, size=None):
+            raise OSError(errno.EROFS, "read-only")
+
+    own = Journals(tmp_path)
+    own.append(ENTRIES[0])
+    own._file.close()
+    own._file = FullDisk(own._path, "a")
+    with pytest.raises(OSError, match="no space left"):
+        own.append(ENTRIES[1])
+    own.append(ENTRIES[2])
+    own.leave()
+    folded = []
+    Journals(tmp_path).fold(folded.extend)
+    assert folded == ENTRIES[0] + ENTRIES[2]
 
 
 def leave_damaged(folder):
