@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import polars as pl
 
-from corpora.errors import InputError, RowError
+from corpora.errors import InputError, RowError, counted
 
 OnDefect = Literal["refuse", "skip"]
 Kind = Literal[
@@ -104,7 +104,7 @@ class LeftOut:
 
 
 def _share(kind: str, n: int, n_read: int) -> str:
-    return f"{n} of {n_read} {kind}{'s' * (n_read != 1)}"
+    return f"{n} of {counted(n_read, kind)}"
 
 
 class Defects:

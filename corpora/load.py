@@ -133,16 +133,19 @@ class CorpusConfig(BaseModel):
         given = {name: getattr(self, name) for name in ("path", "documents", "questions", "distractors")}
         return self.model_copy(update={name: base / path for name, path in given.items() if path is not None})
 
-    def located(self, data: Path | None) -> CorpusConfig:
+    def located(self, data: Path | None, *, digests: bool = True) -> CorpusConfig:
         """The same section, with the path of the published corpus that it names, if it names one.
 
         Args:
             data: folder of the user's own copies.
+            digests: whether fetched files are read to verify them.
 
         Raises:
             InputError: as `locate`.
         """
-        return self.model_copy(update={"path": locate(self.published, data)}) if self.published else self
+        if not self.published:
+            return self
+        return self.model_copy(update={"path": locate(self.published, data, digests=digests)})
 
     @model_validator(mode="before")
     @classmethod

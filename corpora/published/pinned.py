@@ -46,13 +46,7 @@ def check_pinned(path: Path, pin: Pin, digest_of: Callable[[Path], str] = sha256
     Raises:
         InputError: the size or the digest differs.
     """
-    size = path.stat().st_size
-    if pin.bytes and size != pin.bytes:
-        raise InputError(
-            f"{path} has {size} bytes",
-            f"{pin.bytes} bytes for {pin.owner}",
-            f"delete it (it is cut short, or another file) and run `{pin.command}`",
-        )
+    check_size(path, pin)
     digest = digest_of(path)
     expected = pin.sha256 or recorded_digest(path)
     if expected and digest != expected:
@@ -60,6 +54,21 @@ def check_pinned(path: Path, pin: Pin, digest_of: Callable[[Path], str] = sha256
             f"{path} has sha256 {digest}", f"sha256 {expected} for {pin.owner}", f"delete it and run `{pin.command}`"
         )
     return digest
+
+
+def check_size(path: Path, pin: Pin) -> None:
+    """Check the size of a file against its pin, without reading the file.
+
+    Raises:
+        InputError: the size differs.
+    """
+    size = path.stat().st_size
+    if pin.bytes and size != pin.bytes:
+        raise InputError(
+            f"{path} has {size} bytes",
+            f"{pin.bytes} bytes for {pin.owner}",
+            f"delete it (it is cut short, or another file) and run `{pin.command}`",
+        )
 
 
 def admit(file: Path, home: Path, pin: Pin, digest_of: Callable[[Path], str] = sha256_file) -> str:

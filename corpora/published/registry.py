@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from corpora.errors import InputError, did_you_mean
-from corpora.published.pinned import Pin, cache_folder, check_pinned
+from corpora.published.pinned import Pin, cache_folder, check_pinned, check_size
 
 REGISTRY = Path(__file__).with_name("published.toml")
 DATA = "TERCET_DATA"  # the environment variable that names a folder of one's own corpora
@@ -176,12 +176,13 @@ def own_copy(corpus: PublishedCorpus, data: Path | None) -> Path | None:
     return data / corpus.folder if (data / corpus.folder).is_dir() else None
 
 
-def locate(name: str, data: Path | None) -> Path:
+def locate(name: str, data: Path | None, *, digests: bool = True) -> Path:
     """The folder of a published corpus on this machine: the user's own copy, or the fetched one, verified.
 
     Args:
         name: the corpus's name.
         data: folder of the user's own corpora, such as `data/pubmedqa`; their files may differ from the published ones.
+        digests: whether fetched files are read for it; otherwise only their sizes are checked.
 
     Raises:
         InputError: there is no such corpus, it is not on this machine, or a fetched file has changed.
@@ -196,7 +197,7 @@ def locate(name: str, data: Path | None) -> Path:
             "its files",
             f"fetch it with `tercet corpora fetch {name}`, or name a folder that holds {corpus.folder}/ with --data",
         )
-    verify(corpus, corpus.path)
+    verify(corpus, corpus.path, digests=digests)
     return corpus.path
 
 
@@ -205,8 +206,13 @@ def missing(corpus: PublishedCorpus, folder: Path) -> list[str]:
     return [path for path in corpus.pins if not (folder / path).is_file()]
 
 
-def verify(corpus: PublishedCorpus, folder: Path) -> None:
+def verify(corpus: PublishedCorpus, folder: Path, *, digests: bool = True) -> None:
     """Check every file of a fetched corpus.
+
+    Args:
+        corpus: a corpus of the registry.
+        folder: where its files are.
+        digests: whether to read them; otherwise only their sizes are checked.
 
     Raises:
         InputError: a file is missing, or it has another size or digest.
@@ -220,4 +226,5 @@ def verify(corpus: PublishedCorpus, folder: Path) -> None:
         )
     for path, pins in corpus.pins.items():
         size = (folder / path).stat().st_size
-        check_pinned(folder / path, next((pin for pin in pins if pin.bytes == size), pins[0]))
+        check = check_pinned if digests else check_size
+        check(folder / path, next((pin for pin in pins if pin.bytes == size), pins[0]))

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from corpora.errors import InputError, did_you_mean, listed, shown
+from corpora.errors import InputError, counted, did_you_mean, listed, shown
 
 # What pydantic expected, by the beginning of its name for the problem.
 _KINDS = {
@@ -68,7 +68,7 @@ def expected_for(problem: ErrorDetails) -> str:
     said: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "literal_error": lambda ctx: f"one of {listed(_choices(ctx))}",
         "string_pattern_mismatch": lambda ctx: _PATTERNS.get(ctx["pattern"], f"a text of the form {ctx['pattern']}"),
-        "too_short": lambda ctx: f"at least {ctx['min_length']} value{'s' * (ctx['min_length'] != 1)}",
+        "too_short": lambda ctx: f"at least {counted(ctx['min_length'], 'value')}",
         "model_type": lambda _: f"a section, which begins with {header(problem['loc'])}",
     }
     if kind in said:

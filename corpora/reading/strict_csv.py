@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from corpora.errors import InputError, one_line
+from corpora.errors import InputError, counted, one_line
+from corpora.reading.strict_toml import as_toml
 from corpora.reading.text import read_lines
 
 SEPARATORS = ",;\t|"
@@ -37,9 +38,10 @@ def read_csv(file: Path, separator: str | None = None) -> Iterator[tuple[int, di
     _check_header(file, header, separator)
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
+            expected = counted(len(header), "field")
             raise InputError(
-                f"{file}, row {number} has {_count(row)}, and the header has {_count(header)}",
-                f"{_count(header)}, separated by {between!r}",
+                f"{file}, row {number} has {counted(len(row), 'field')}, and the header has {expected}",
+                f"{expected}, separated by {between!r}",
                 f"quote fields that hold {between!r} or line ends",
             )
         yield number, {name: value for name, value in zip(header, row, strict=True) if name}
@@ -59,10 +61,6 @@ def _rows(file: Path, separator: str) -> Iterator[list[str]]:
         yield row
 
 
-def _count(row: Sequence[str]) -> str:
-    return f"{len(row)} field{'s' * (len(row) != 1)}"
-
-
 def _check_header(file: Path, header: Sequence[str], separator: str | None) -> None:
     repeated = next((name for name in header if name and header.count(name) > 1), None)
     if repeated is not None:
@@ -79,9 +77,5 @@ def _check_header(file: Path, header: Sequence[str], separator: str | None) -> N
             f"columns separated by {between!r}",
             f"write the file with {between!r}"
             if separator is None
-            else f"set `separator = {_toml(other)}` in document_columns or question_columns",
+            else f"set `separator = {as_toml(other)}` in document_columns or question_columns",
         )
-
-
-def _toml(separator: str) -> str:
-    return '"\\t"' if separator == "\t" else f'"{separator}"'

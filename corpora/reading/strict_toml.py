@@ -5,6 +5,7 @@ A setting is of the type that its field declares: pydantic would read `true` as 
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import tomllib
@@ -61,6 +62,11 @@ def mistyped(content: dict[str, Any], model: BaseModel, where: str) -> Iterator[
         kind, given = _KINDS.get(type(made.get(place))), _KINDS.get(type(value))
         if kind is not None and given is not None and kind != given:
             yield InputError(f"{where}: {place} is {shown(value)}", kind, quotes(kind, value))
+
+
+def as_toml(value: object) -> str:
+    """A text, a number or a list as TOML, which writes them as JSON does."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _parse(text: str, file: Path) -> dict[str, Any]:

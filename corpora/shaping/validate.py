@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import polars as pl
 
-from corpora.errors import InputError, RowError, did_you_mean
+from corpora.errors import InputError, RowError, counted, did_you_mean
 from corpora.reading.text import Twins
 from corpora.schema import Corpus, Question, iter_questions
 
@@ -42,7 +42,7 @@ def validate(corpus: Corpus, places: Places | None = None) -> Corpus:
         return corpus
     others = sum(1 for _ in problems)
     if others:
-        more = f"({others} more problem{'s' * (others > 1)}: `tercet corpora check` lists them all)"
+        more = f"({counted(others, 'more problem')}: `tercet corpora check` lists them all)"
         raise InputError(
             first.found,
             f"{first.expected} {more}" if not first.remedy else first.expected,

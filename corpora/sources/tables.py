@@ -71,8 +71,8 @@ def read_tables(
         documents: the file of documents.
         questions: the file of questions.
         labels: the allowed answers.
-        document_columns: column names of the one.
-        question_columns: column names of the other.
+        document_columns: column names of the documents.
+        question_columns: column names of the questions.
         defects: what to do with a row that cannot be used; by default the first one is refused.
 
     Raises:
@@ -115,8 +115,8 @@ class TablePlaces:
     Args:
         documents: the file of documents.
         questions: the file of questions.
-        document_columns: column names of the one.
-        question_columns: column names of the other.
+        document_columns: column names of the documents.
+        question_columns: column names of the questions.
     """
 
     def __init__(

@@ -77,7 +77,7 @@ def execute(
     session.check_prices()
     workspace = session.workspace
     for config in (experiment.corpus, *(experiment.other_corpora if compares else ())):
-        workspace.corpus(config)  # refused before models are looked at, if it is not here
+        workspace.corpus(config, digests=False)  # refused before models are looked at, if it is not here
     for folder in (workspace.ledger, workspace.embeddings, workspace.samples):
         remove_leftovers(folder)
     runner.run("verify models", verify_models, experiment, session, sweeps)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from corpora.errors import InputError
+from corpora.reading.strict_toml import as_toml
 from corpora.schema import LabelSet
 from corpora.storage import StorePath, sha256_text, written_whole
 from flows.session.experiment import EXPERIMENTS, ReaderConfig
@@ -113,16 +115,36 @@ def record(session: Session, readers: Sequence[ReaderConfig], labels: LabelSet, 
         labels: their label set.
         folder: where it goes; what is there is replaced.
         machine: the machine that they were asked on, in words.
+
+    Raises:
+        InputError: two readers of one model are scored by different versions of the rule.
     """
+    models = _scoring(session, readers, labels)
     shutil.rmtree(folder, ignore_errors=True)
-    models = {}
     for reader in readers:
         for fingerprint in {session.fingerprint(config, labels) for config in (reader, reader.as_reader())}:
             votes = session.ledger_of(fingerprint, labels).votes()
             write_shard(folder / fingerprint, (Vote(**row) for row in votes.iter_rows(named=True)))
-        models[reader.model] = session.readers.scoring(reader, labels)
-    lines = [f"recorded = {datetime.now(UTC).date()}", f'machine = "{machine}"', f'tercet = "{version("tercet")}"']
+    lines = [f"recorded = {datetime.now(UTC).date()}", *_keys(machine=machine, tercet=version("tercet"))]
     for model, scoring in models.items():
         sha256 = session.readers.sha256(model)
-        lines += ["", "[[models]]", f'model = "{model}"', f'sha256 = "{sha256}"', f'scoring = "{scoring}"']
+        lines += ["", "[[models]]", *_keys(model=model, sha256=sha256, scoring=scoring)]
     (folder / DESCRIPTION).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _scoring(session: Session, readers: Sequence[ReaderConfig], labels: LabelSet) -> dict[str, Scoring]:
+    """The version of the scoring rule by model, as a recording describes it."""
+    found: dict[str, Scoring] = {}
+    for reader in readers:
+        scoring = session.readers.scoring(reader, labels)
+        if found.setdefault(reader.model, scoring) != scoring:
+            raise InputError(
+                f"readers of {reader.model} are scored by {found[reader.model]} and by {scoring}",
+                "a single version of the scoring rule for a model",
+                "record these readers apart",
+            )
+    return found
+
+
+def _keys(**values: str) -> list[str]:
+    return [f"{key} = {as_toml(value)}" for key, value in values.items()]

@@ -32,13 +32,17 @@ class Workspace(NamedTuple):
     recorded_line: str = ""
     data: Path | None = None
 
-    def corpus(self, config: CorpusConfig) -> CorpusConfig:
+    def corpus(self, config: CorpusConfig, *, digests: bool = True) -> CorpusConfig:
         """A corpus section with the paths of its files on this machine.
 
+        Args:
+            config: the section.
+            digests: whether the files of a published corpus are read to verify them, as before they are used.
+
         Raises:
-            InputError: it names a published corpus that is not here.
+            InputError: it names a published corpus that is not here, or a fetched file of it has changed.
         """
-        return config.resolved(self.base).located(self.data)
+        return config.resolved(self.base).located(self.data, digests=digests)
 
     @property
     def votes(self) -> StorePath:

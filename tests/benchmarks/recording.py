@@ -4,9 +4,11 @@ tercet demo --fresh --store FOLDER
 python -m tests.benchmarks.recording FOLDER
 """
 
+import os
 import sys
 from pathlib import Path
 
+from corpora.errors import counted
 from corpora.load import load_corpus
 from flows.session.experiment import load_experiment
 from flows.session.recording import record, recording_of
@@ -19,7 +21,8 @@ def main(store: Path) -> None:
     demo = load_experiment(Path("demo"))
     with Session(Workspace(store)) as session:
         labels = load_corpus(demo.corpus).labels
-        record(session, demo.readers, labels, recording_of("demo"), "a machine with 2 cores and no GPU")
+        machine = f"a machine with {counted(os.cpu_count() or 1, 'core')}"
+        record(session, demo.readers, labels, recording_of("demo"), machine)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import statistics
@@ -14,6 +13,7 @@ from pydantic import BaseModel
 
 from corpora.errors import counted
 from corpora.load import CorpusConfig
+from corpora.reading.strict_toml import as_toml
 from corpora.schema import Corpus
 from flows.session.experiment import ReaderConfig
 from flows.session.experiment_schema import FILE
@@ -114,7 +114,7 @@ def _head(name: str, reads: bool) -> Iterator[str]:
     runs = "run" if reads else "sweep"
     yield f"#:schema ./{FILE}"
     yield f"# `tercet check` looks for mistakes, `tercet plan` says what it costs, and `tercet {runs}` runs it."
-    yield f"name = {_toml(name)}"
+    yield f"name = {as_toml(name)}"
     if not reads:
         yield _key("readers", [], "this corpus has no labels, only passages to find: retrieval alone is compared")
 
@@ -124,15 +124,15 @@ def _corpus(config: CorpusConfig, corpus: Corpus, notes: tuple[str, ...], base: 
     for note in notes:
         yield f"# Note: {' '.join(note.split())}."
     yield "[corpus]"
-    yield f"source = {_toml(config.source)}"
+    yield f"source = {as_toml(config.source)}"
     for key in _PATHS:
         path = getattr(config, key)
         if path is not None:
-            yield f"{key} = {_toml(Path(os.path.relpath(path, base)).as_posix())}"
+            yield f"{key} = {as_toml(Path(os.path.relpath(path, base)).as_posix())}"
     if config.source == "tables":
         yield _key("labels", list(config.labels), "the allowed answers, as the prompt lists them")
         for key in ("document_columns", "question_columns"):
-            changed = [f"{name} = {_toml(value)}" for name, value in _changed(getattr(config, key)).items()]
+            changed = [f"{name} = {as_toml(value)}" for name, value in _changed(getattr(config, key)).items()]
             if changed:
                 yield f"{key} = {{ {', '.join(changed)} }}"
     if len(corpus.questions) > FIRST_QUESTIONS:
@@ -174,7 +174,7 @@ def _reader(lengths: Lengths) -> Iterator[str]:
 
 def _key(key: str, value: object, comment: str) -> str:
     """A line with a comment, which begins in one column for all that are short."""
-    line = f"{key} = {_toml(value)}"
+    line = f"{key} = {as_toml(value)}"
     return f"{line:<30}  # {comment}" if comment else line
 
 
@@ -182,8 +182,3 @@ def _changed(section: BaseModel) -> dict[str, object]:
     """The values of a section that differ from the defaults."""
     default = type(section)().model_dump()
     return {name: value for name, value in section.model_dump().items() if value != default[name]}
-
-
-def _toml(value: object) -> str:
-    """A text, a number or a list as TOML, which writes them as JSON does."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.errors import InputError
+from corpora.errors import InputError, counted
 from corpora.load import CorpusConfig, guess_config
 from corpora.reading.text import read_text
 from corpora.sources.rows import FORMATS
@@ -107,7 +107,7 @@ def _names(folder: Path, files: list[Path]) -> Iterator[dict[str, Path]]:
 def _nothing(folder: Path, tables: list[Table], n_texts: int) -> InputError:
     """What is missing in a folder without a corpus."""
     found = [f"{one.file.name} with {', '.join(one.columns)}" for one in tables]
-    found += [f"{n_texts} text file{'s' * (n_texts != 1)}"] if n_texts else []
+    found += [counted(n_texts, "text file")] if n_texts else []
     expected = "a table of documents (or text files) and a table of questions with a column that names their documents"
     if not found:
         return InputError(f"{folder} holds no table and no text", expected, "give the folder that holds them")

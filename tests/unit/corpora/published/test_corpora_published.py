@@ -157,6 +157,19 @@ def test_the_environment_names_a_folder_of_ones_own(monkeypatch, tmp_path):
     assert data_folder() is None
 
 
+def test_the_first_look_at_a_fetched_corpus_checks_sizes_and_reads_nothing(cache):
+    pins = {path: pins[-1] for path, pins in find_published("boolq").pins.items()}
+    (cache / "boolq").mkdir(parents=True)
+    for path, pin in pins.items():
+        (cache / "boolq" / path).write_bytes(bytes(pin.bytes))
+    assert locate("boolq", None, digests=False) == cache / "boolq"
+    with pytest.raises(InputError, match="has sha256"):
+        locate("boolq", None)
+    (cache / "boolq" / path).write_bytes(bytes(pin.bytes - 1))
+    with pytest.raises(InputError, match=f"has {pin.bytes - 1} bytes: expected {pin.bytes} bytes for boolq"):
+        locate("boolq", None, digests=False)
+
+
 PUBMEDQA = own_data("pubmedqa")
 
 

@@ -19,6 +19,7 @@ from labeling.models.registry import find_model
 from tests.doubles.scripted import scripted_session
 
 MODEL = "qwen2.5-coder-0.5b"
+MACHINE = 'the "big" one\\two \N{GRINNING FACE}'
 EXPERIMENT = {
     "name": "recorded",
     "corpus": {"source": "sample", "sample": 6},
@@ -35,7 +36,7 @@ def recording(tmp_path_factory):
     scripted = scripted_session(folder / "asked", lambda _, prompt: (0.7, 0.2, 0.1))
     with scripted.session as session:
         asked = execute(experiment, "label", session, Runner())
-        record(session, experiment.readers, load_corpus(experiment.corpus).labels, folder / "recording", "a machine")
+        record(session, experiment.readers, load_corpus(experiment.corpus).labels, folder / "recording", MACHINE)
     return experiment, folder / "recording", pl.read_parquet(asked.folder / "votes.parquet")
 
 
@@ -52,6 +53,7 @@ def test_a_run_from_a_recording_asks_nobody_and_says_so(recording, tmp_path):
     assert [one["new"] for one in manifest["sessions"][0]["asked"]["label"]] == [0]
     assert manifest["warnings"][0].startswith(f"The votes and answers of {MODEL} were recorded on ")
     assert "no reader was asked on this machine" in outcome.report
+    assert read_recording(folder).machine == MACHINE
 
 
 def test_recorded_votes_lie_apart_from_those_that_were_asked(recording):
@@ -71,7 +73,7 @@ def test_a_newer_recording_is_not_answered_from_an_older_one(recording, tmp_path
     newer = tmp_path / "newer"
     shutil.copytree(older, newer)
     description = (newer / DESCRIPTION).read_text("utf-8")
-    (newer / DESCRIPTION).write_text(description.replace('"a machine"', '"another one"'), encoding="utf-8")
+    (newer / DESCRIPTION).write_text(f"# Of another day.\n{description}", encoding="utf-8")
     for shard in newer.glob(SHARDS):
         shard.unlink()
     with open_recording(older, Workspace(tmp_path / "runs"), "ask them") as session:
@@ -88,6 +90,17 @@ def test_a_damaged_copy_of_a_recorded_shard_is_replaced(recording, tmp_path):
             shard.write_bytes(shard.read_bytes()[:-9])
     with open_recording(folder, workspace, "ask them") as session:
         assert len(votes_in(session, experiment)) == len(asked)
+
+
+def test_readers_of_one_model_with_two_scoring_rules_are_not_recorded_as_one(recording, tmp_path, monkeypatch):
+    experiment, folder, _ = recording
+    labels = load_corpus(experiment.corpus).labels
+    other = experiment.readers[0].model_copy(update={"name": "other"})
+    with open_recording(folder, Workspace(tmp_path / "runs"), "ask them") as session:
+        monkeypatch.setattr(session.readers, "scoring", lambda config, _: f"label/{1 + (config.label == 'other')}")
+        with pytest.raises(InputError, match=rf"readers of {MODEL} are scored by label/1 and by label/2: expected"):
+            record(session, [*experiment.readers, other], labels, tmp_path / "new", "a machine")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_vote_that_was_not_recorded_is_refused_in_one_line(recording, tmp_path):
