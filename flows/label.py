@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from corpora.load import load_corpus
+from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, Question, iter_questions
 from corpora.shaping.selection import balanced_sample
 from flows.session.experiment import Experiment, ReaderConfig

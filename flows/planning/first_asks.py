@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from corpora.load import load_corpus
+from corpora.loading.load import load_corpus
 from corpora.schema import Corpus
 from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, ReaderConfig

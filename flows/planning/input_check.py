@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from corpora.errors import InputError, counted, listed, said_once
-from corpora.load import CorpusConfig, list_problems, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import list_problems, load_corpus
 from corpora.reading.strict_toml import read_toml
 from corpora.schema import Corpus
 from flows.session.cross_checks import cross_mistakes

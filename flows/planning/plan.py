@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from corpora.load import load_corpus
+from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
 from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, Kind, ReaderConfig

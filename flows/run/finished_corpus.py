@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from corpora.errors import InputError, listed
-from corpora.load import CorpusConfig, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import load_corpus
 from corpora.published.registry import data_folder
 from corpora.schema import Corpus
 from corpora.storage import StorePath

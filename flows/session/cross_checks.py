@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from corpora.errors import InputError
-from corpora.load import check_keys, check_published
+from corpora.loading.config import check_keys, check_published
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import SYSTEM, check_diversity
 from labeling.prompting.prompts import load_prompt
@@ -16,7 +16,7 @@ from labeling.votes.consensus import BY_DISTRIBUTION
 from retrieval.context import check_budgets
 
 if TYPE_CHECKING:
-    from corpora.load import CorpusConfig
+    from corpora.loading.config import CorpusConfig
     from flows.session.experiment import Experiment, ReaderConfig
     from labeling.votes.consensus import ConsensusConfig
     from retrieval.config import RetrievalConfig

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.errors import InputError, did_you_mean
-from corpora.load import CorpusConfig
+from corpora.loading.config import CorpusConfig
 from corpora.reading.strict_toml import read_toml
 from corpora.reading.text import is_file
 from corpora.schema import Corpus

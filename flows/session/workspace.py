@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.load import CorpusConfig
+from corpora.loading.config import CorpusConfig
 from corpora.published.pinned import cache_folder
 from corpora.published.registry import data_folder
 from corpora.storage import StorePath, is_folder, sha256_text

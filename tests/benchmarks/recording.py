@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from corpora.errors import counted
-from corpora.load import load_corpus
+from corpora.loading.load import load_corpus
 from flows.session.experiment import load_experiment
 from flows.session.recording import record, recording_of
 from flows.session.session import Session

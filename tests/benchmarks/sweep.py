@@ -24,7 +24,7 @@ import click
 import polars as pl
 import psutil
 
-from corpora.load import load_corpus
+from corpora.loading.load import load_corpus
 from corpora.schema import Corpus
 from flows.session.experiment import EXPERIMENTS, load_experiment
 from flows.session.session import open_embedder

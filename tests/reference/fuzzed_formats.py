@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from corpora.load import CorpusConfig, read_source
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import read_source
 from corpora.schema import Corpus, iter_questions
 from corpora.shaping.validate import validate
 from flows.session.experiment import load_experiment

@@ -13,7 +13,7 @@ from flows.cli.shell.groups import Listing
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from corpora.load import CorpusConfig
+    from corpora.loading.config import CorpusConfig
     from corpora.published.registry import PublishedCorpus
 
 
@@ -77,7 +77,7 @@ def check(path: Path, data: Path | None, limit: int) -> None:
     at its first bad row; otherwise all problems are listed.
     """
     from corpora.errors import counted, said_once
-    from corpora.load import list_problems
+    from corpora.loading.load import list_problems
 
     corpus, problems = list_problems(_config(path, data))
     said = said_once(problems)
@@ -101,7 +101,8 @@ def check(path: Path, data: Path | None, limit: int) -> None:
 
 def _config(path: Path, data: Path | None) -> CorpusConfig:
     """The corpus section that a PATH stands for; a file or folder comes before the name of a published corpus."""
-    from corpora.load import CorpusConfig, guess_config
+    from corpora.loading.config import CorpusConfig
+    from corpora.loading.recognised import guess_config
     from corpora.published.registry import data_folder, published
     from flows.session.experiment import load_experiment
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from corpora.errors import counted
-from corpora.load import CorpusConfig
+from corpora.loading.config import CorpusConfig
 from corpora.reading.strict_toml import as_toml
 from corpora.schema import Corpus
 from flows.session.experiment import ReaderConfig

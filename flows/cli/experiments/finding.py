@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corpora.errors import InputError, counted
-from corpora.load import CorpusConfig, guess_config
+from corpora.loading.config import CorpusConfig
+from corpora.loading.recognised import guess_config
 from corpora.reading.text import read_text
 from corpora.sources.rows import FORMATS
 from flows.cli.experiments.columns import Column, Table, Tables, match, read_table

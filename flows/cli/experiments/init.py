@@ -67,7 +67,7 @@ def _read(found: Found) -> tuple[Corpus, int]:
     Raises:
         InputError: nothing of it can be used.
     """
-    from corpora.load import list_problems
+    from corpora.loading.load import list_problems
 
     with tempfile.TemporaryDirectory() as folder:
         config = found.config

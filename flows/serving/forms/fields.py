@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from corpora.load import Source
+from corpora.loading.config import Source
 from labeling.votes.consensus import Rule
 from retrieval.chunking.splitters import Splitter
 from retrieval.config import Control

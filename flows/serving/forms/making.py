@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from corpora.errors import InputError
-from corpora.load import CorpusConfig
+from corpora.loading.config import CorpusConfig
 from flows.serving.forms.asked_questions import shown_questions, with_questions
 from flows.serving.forms.models import FORMS, Form, FormKind, LabelSettings, SweepAdvanced, SweepSettings, advanced_of
 from flows.session.experiment import Experiment, ReaderConfig

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corpora.errors import InputError
-from corpora.load import check_keys
+from corpora.loading.config import check_keys
 from flows.serving.forms.limits import chunk_limits
 from flows.serving.forms.making import experiment_of
 from flows.serving.forms.models import Form, SweepAdvanced, SweepSettings

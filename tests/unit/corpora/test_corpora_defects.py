@@ -7,11 +7,12 @@ import pytest
 
 from corpora.defects import LEFT_OUT, Defect, Defects, LeftOut
 from corpora.errors import InputError, RowError
-from corpora.load import CorpusConfig, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, Document, LabelSet, Question, documents_frame, questions_frame
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.validate import find_problems, validate
-from tests.unit.corpora.test_corpora_sources import write_tables
+from tests.unit.corpora.loading.test_corpora_sources import write_tables
 
 ERROR = RowError("a.jsonl", 3, "text", "null", "a text", "fill it in")
 

@@ -10,7 +10,8 @@ import pytest
 
 import corpora
 from corpora.errors import InputError
-from corpora.load import CorpusConfig, check_published, load_corpus
+from corpora.loading.config import CorpusConfig, check_published
+from corpora.loading.load import load_corpus
 from corpora.published.making import make_files
 from corpora.published.registry import REGISTRY, data_folder, find_published, locate, published, verify
 from corpora.storage import sha256_file

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from corpora.errors import InputError, RowError
-from corpora.load import CorpusConfig, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import load_corpus
 from corpora.schema import iter_questions
 from corpora.shaping.validate import find_problems, validate
 from corpora.sources.beir import read_beir

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError, RowError
-from corpora.load import CorpusConfig, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import load_corpus
 from corpora.schema import Span, iter_questions
 from corpora.shaping.validate import validate
 from corpora.sources.chroma import read_chroma

@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from corpora.errors import InputError, RowError
-from corpora.load import CorpusConfig, guess_config, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import load_corpus
+from corpora.loading.recognised import guess_config
 from corpora.schema import iter_questions
 from corpora.shaping.validate import validate
 from corpora.sources.pubmedqa import ANNOTATORS, read_pubmedqa

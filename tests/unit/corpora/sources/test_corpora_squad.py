@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError, RowError
-from corpora.load import CorpusConfig, guess_config, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import load_corpus
+from corpora.loading.recognised import guess_config
 from corpora.schema import Span, iter_questions
 from corpora.shaping.validate import find_problems, validate
 from corpora.sources.squad import read_squad

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.errors import InputError, RowError, said_once
-from corpora.load import CorpusConfig, list_problems, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import list_problems, load_corpus
 from corpora.schema import LabelSet, Span, iter_questions
 from corpora.shaping.validate import validate
 from corpora.sources.rows import find_table

@@ -6,7 +6,7 @@ import tomllib
 import polars as pl
 import pytest
 
-from corpora.load import load_corpus
+from corpora.loading.load import load_corpus
 from flows.cli.experiments import columns
 from flows.cli.experiments.drafting import suggest_reader, suggest_sizes
 from flows.planning.input_check import check_input

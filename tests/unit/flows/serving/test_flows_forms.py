@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from corpora.errors import InputError
-from corpora.load import CorpusConfig
+from corpora.loading.config import CorpusConfig
 from flows.serving.forms import mistakes
 from flows.serving.forms.making import experiment_of, filled_in
 from flows.serving.forms.mistakes import FormError, checked_experiment

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from corpora.errors import InputError
-from corpora.load import load_corpus
+from corpora.loading.load import load_corpus
 from flows.label import document_prompts
 from flows.run.pipeline import execute
 from flows.session.experiment import load_experiment, parse_experiment

@@ -1,12 +1,15 @@
 """From a corpus section, or from a bare path, to a checked corpus with its selection of questions."""
 
 import json
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from corpora.errors import InputError
-from corpora.load import CorpusConfig, guess_config, load_corpus, read_source
+from corpora.loading.config import CorpusConfig, Format
+from corpora.loading.load import _FORMATS, load_corpus, read_source
+from corpora.loading.recognised import guess_config
 from corpora.shaping.selection import hashed_split
 from corpora.sources.generator import GeneratorConfig
 
@@ -385,3 +388,7 @@ def test_another_selection_of_questions_keeps_the_rest_of_the_corpus(tmp_path):
     assert one.documents.equals(corpus.documents)
     assert one.tune.equals(corpus.tune)
     assert ids_of(corpus) == ["q1", "q2"]
+
+
+def test_every_published_format_has_what_reads_it():
+    assert set(_FORMATS) == set(get_args(Format))

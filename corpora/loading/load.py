@@ -1,0 +1,177 @@
+"""Reads, checks and selects the corpus that a section describes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import polars as pl
+
+from corpora.defects import Defects, OnDefect
+from corpora.errors import InputError, RowError
+from corpora.loading.config import TABLES, CorpusConfig, Format, check_keys
+from corpora.schema import Corpus, LabelSet
+from corpora.shaping.defective import leave_out_defective
+from corpora.shaping.distractors import add_distractors
+from corpora.shaping.selection import assign_split, sample_questions
+from corpora.shaping.stitch import stitch
+from corpora.shaping.validate import find_problems, validate
+from corpora.sources.beir import read_beir
+from corpora.sources.bundled import read_sample
+from corpora.sources.chroma import read_chroma
+from corpora.sources.evidence_inference import read_evidence_inference
+from corpora.sources.generator import generate_corpus
+from corpora.sources.pubmedqa import read_pubmedqa
+from corpora.sources.rows import find_table
+from corpora.sources.squad import read_squad
+from corpora.sources.tables import TablePlaces, read_tables
+from corpora.storage import StorePath, sha256_text
+
+_FORMATS: dict[Format, Callable[[Path, Defects], Corpus]] = {
+    "pubmedqa": read_pubmedqa,
+    "evidence_inference": read_evidence_inference,
+    "squad": read_squad,
+    "beir": read_beir,
+    "chroma": read_chroma,
+}
+
+
+def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
+    """Read, check, split and sample a corpus: all documents stay, only questions are selected.
+
+    Args:
+        config: the corpus section.
+        pins: a folder in which samples are recorded, so that a sample stays the same when its source grows.
+
+    Raises:
+        InputError: something is wrong with the input.
+    """
+    corpus = validate(read_source(config), _places(config))
+    split = config.split
+    if split == "auto":
+        split = "all" if corpus.questions["split"].is_null().all() else "held_out"
+    questions = assign_split(corpus.questions, config.held_out_fraction, config.seed)
+    tune = questions.filter(pl.col("split") == "tune") if split == "held_out" else None
+    if split != "all":
+        questions = questions.filter(pl.col("split") == split)
+    if questions.is_empty():
+        raise InputError(
+            f"{corpus.name}: no questions in split {split!r}", "at least one question", "choose another `split`"
+        )
+    if config.sample is not None:
+        pin = pins / f"{corpus.name}-{config.sample}-{_draw_digest(config)}.json" if pins else None
+        questions = sample_questions(questions, config.sample, config.seed, pin)
+    name = config.name or config.published or corpus.name
+    selected = replace(corpus, name=name, questions=questions, tune=tune)
+    # Done last, so that the same questions are asked whether the documents are short or long.
+    return lengthen(selected, config)
+
+
+def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
+    """The corpus with distractors added and documents joined into longer ones.
+
+    Raises:
+        InputError: as in `add_distractors`; also if `n_distractors` is set without a file.
+    """
+    if config.distractors is None and config.n_distractors is not None:
+        raise InputError(
+            f"n_distractors is {config.n_distractors}, but `distractors` is not set",
+            "a file of distractors",
+            "set `distractors`",
+        )
+    if config.distractors is not None:
+        columns = config.document_columns
+        more = (config.distractors, config.n_distractors, columns, config.seed, config.on_defect)
+        corpus = validate(add_distractors(corpus, *more))
+    return stitch(corpus, config.stitch, config.seed)
+
+
+def _draw_digest(config: CorpusConfig) -> str:
+    """Digest that names a pinned sample; it covers where the source is, not its content, which may grow."""
+    # Nor does it cover what is made of the documents: short and long ones are asked the same questions.
+    made = {"stitch", "distractors", "n_distractors"}
+    left_out = {"name", "document_columns", "question_columns", "labels", "on_defect"} | made
+    left_out |= {"path"} if config.published else set()  # it is the same corpus wherever its files are
+    drawn_from = config.model_dump(mode="json", exclude=left_out)
+    return sha256_text(json.dumps(drawn_from, sort_keys=True))[:12]
+
+
+def read_source(config: CorpusConfig) -> Corpus:
+    """Read a corpus as it is, without checking, splitting or sampling it.
+
+    Raises:
+        InputError: as in `check_keys`, or the source cannot be read.
+    """
+    check_keys(config)
+    defects = Defects(_on_defect(config))
+    corpus = _read(config, defects)
+    if defects.skips:
+        corpus = leave_out_defective(corpus, defects)
+    return replace(corpus, left_out=defects.left_out(len(corpus.documents), len(corpus.questions)))
+
+
+def list_problems(config: CorpusConfig) -> tuple[Corpus, Iterator[InputError]]:
+    """The corpus, and everything for which `load_corpus` would refuse it, where that stops at the first.
+
+    Raises:
+        InputError: a file cannot be read at all.
+    """
+    if _on_defect(config) == "skip":
+        corpus = read_source(config)
+        return corpus, find_problems(corpus, _places(config))
+    check_keys(config)
+    defects = Defects("skip")
+    corpus = _read(config, defects)
+    # Whether a question is sound cannot be told while its document is not read.
+    unread = [f"document {one.id!r}" for one in defects.left_out(0, 0).defects if one.kind == "document"]
+    told = (one for one in find_problems(corpus, _places(config)) if not any(name in one.found for name in unread))
+    # Nor can it be told that there is no document or question at all.
+    return corpus, chain(defects.errors, (one for one in told if isinstance(one, RowError) or not defects.errors))
+
+
+def _places(config: CorpusConfig) -> TablePlaces | None:
+    """How messages name the rows of the user's own tables."""
+    if config.source != "tables":
+        return None
+    return TablePlaces(*_table_files(config), config.document_columns, config.question_columns)
+
+
+def _on_defect(config: CorpusConfig) -> OnDefect:
+    return config.on_defect or ("skip" if config.source in _FORMATS else "refuse")
+
+
+def _read(config: CorpusConfig, defects: Defects) -> Corpus:
+    if config.source == "sample":
+        return read_sample()
+    if config.source == "generated":
+        return generate_corpus(config.generator)
+    if config.source != "tables":
+        return _FORMATS[config.source](_required(config.path, "path", config.source), defects)
+    documents, questions = _table_files(config)
+    columns = (config.document_columns, config.question_columns)
+    return read_tables(documents, questions, LabelSet(config.labels), *columns, defects)
+
+
+def _required(path: Path | None, name: str, source: str) -> Path:
+    if path is None:
+        raise InputError(
+            f"source {source!r} without `{name}`",
+            f"the {name} of its files, or `published` with a name from `tercet corpora list`",
+            "set one of the two in the corpus section",
+        )
+    return path
+
+
+def _table_files(config: CorpusConfig) -> tuple[Path, Path]:
+    files = []
+    for stem, given in zip(TABLES, (config.documents, config.questions), strict=True):
+        file = given or (find_table(config.path, stem) if config.path else None)
+        if file is None:
+            raise InputError(
+                f"source 'tables' without {stem} (path {config.path})", f"a file of {stem}", f"set `path` or `{stem}`"
+            )
+        files.append(file)
+    return files[0], files[1]
