@@ -183,11 +183,11 @@ def _separator(file: Path) -> str:
 def match(tables: Sequence[Table]) -> Tables | None:
     """The documents and the questions among some tables; None if no column of one names rows of another."""
     links = sorted(_links(tables), key=_likeliness)
-    usable = [(link, found) for link in links if (found := _columns(link)) is not None]
-    if not usable:
+    first = next((link for link in links if _columns(link) is not None), None)
+    if first is None:
         return None
-    pair = usable[0][0].pair
-    ours = [(link, found) for link, found in usable if link.pair == pair]
+    of_pair = [link for link in links if link.pair == first.pair]
+    ours = [(link, found) for link in of_pair if (found := _columns(link)) is not None]
     # One column is both the id of a question and that of its document only where no other one is either.
     apart = [one for one in ours if one[1].question_columns.id != one[0].column]
     link, found = (apart or ours)[0]
@@ -199,7 +199,7 @@ def _likeliness(link: Link) -> tuple[object, ...]:
     is_longer = link.documents.mean_length() > link.questions.mean_length()
     asks = [any(name in ASKING for name in table.columns) for table in (link.documents, link.questions)]
     is_named = link.column in LINKS and link.id in IDS
-    names = (not is_named, link.column in (*OWN, *REFERENCES), not is_longer, link.column not in LINKS)
+    names = (not is_named, not is_longer, link.column in (*OWN, *REFERENCES), link.column not in LINKS)
     # Numbers that are ids by chance are often few; and a table's own number stands before what it points to.
     order = (-link.share, -link.n_named, _rank(link.id, IDS), -list(link.questions.columns).index(link.column))
     return asks[0] - asks[1], *names, *order

@@ -126,13 +126,15 @@ def test_of_two_columns_that_fit_the_one_that_names_more_documents_is_the_link(t
     assert "Note: column about of asked.jsonl is taken for document_ids; level would fit too." in result.stdout
 
 
-def test_an_id_that_also_names_the_document_is_the_link_where_no_other_column_is(tercet, folder, tmp_path):
-    write_rows(folder / "a.csv", [{"id": name, "text": text} for name, text in TEXTS.items()])
-    write_rows(folder / "b.csv", [{"id": row[2], "question": row[1], "answer": row[3]} for row in ASKED])
+@pytest.mark.parametrize(("own", "text"), [("id", "question"), ("nr", "frage")])
+def test_an_id_that_also_names_the_document_is_the_link_where_no_other_column_is(tercet, folder, tmp_path, own, text):
+    write_rows(folder / "a.csv", [{own: name, "body": text} for name, text in TEXTS.items()])
+    write_rows(folder / "b.csv", [{"id": row[2], text: row[1], "answer": row[3]} for row in ASKED])
     result = tercet("init", folder, "--out", "mine.toml")
     assert "Note:" not in result.stdout
-    section = tomllib.loads((tmp_path / "mine.toml").read_text("utf-8"))["corpus"]["question_columns"]
-    assert section == {"text": "question", "document_ids": "id", "reference": "answer"}
+    section = tomllib.loads((tmp_path / "mine.toml").read_text("utf-8"))["corpus"]
+    assert section["documents"].endswith("a.csv")
+    assert section["question_columns"] == {"text": text, "document_ids": "id", "reference": "answer"}
 
 
 def test_a_text_beside_a_question_is_its_passage(tercet, folder, tmp_path):
