@@ -9,6 +9,7 @@ from corpora.shaping.pins import damaged_pins
 from flows.session.kernel_choices import KernelChoices
 from flows.session.workspace import Workspace
 from labeling.votes.ledger_check import damaged_votes
+from results.gold.review.storage import damaged_reviews
 from results.store.finished import damaged_runs
 from retrieval.embedding.vector_cache import damaged_vectors
 
@@ -42,8 +43,13 @@ def check_kernels(workspace: Workspace) -> Iterator[Damage]:
         yield damage
 
 
+def check_reviews(workspace: Workspace) -> Iterator[Damage]:
+    """The labels that people gave."""
+    return damaged_reviews(workspace.root)
+
+
 # Each looks through one kind of files, and changes nothing.
-CHECKERS: tuple[Checker, ...] = (check_votes, check_vectors, check_pins, check_runs, check_kernels)
+CHECKERS: tuple[Checker, ...] = (check_votes, check_vectors, check_pins, check_runs, check_kernels, check_reviews)
 
 
 def find_damage(workspace: Workspace) -> Iterator[Damage]:

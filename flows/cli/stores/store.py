@@ -32,9 +32,9 @@ def store() -> None:
 def check(store: StorePath, sets_aside: bool) -> None:
     """Name the files of a store that are damaged.
 
-    These are votes, cached vectors, pinned samples, and the manifests and tables of finished runs; plots and reports
-    are made from these. A damaged vote is never used: a run stops where it finds one. The exit code is 2 if damage is
-    left.
+    These are votes, people's labels, cached vectors, pinned samples, and the manifests and tables of finished runs;
+    plots and reports are made from these. A damaged vote is never used: a run stops where it finds one. The exit code
+    is 2 if damage is left.
     """
     from corpora.damage import set_aside
     from flows.run.store_check import find_damage
