@@ -61,6 +61,19 @@ class Run:
         return self.tables["gold"]
 
     @property
+    def reviews(self) -> pl.DataFrame:
+        """The labels that people gave on the questions of this run: the last word of each reviewer on each question.
+
+        They are read from the store each time. A label for another text of the question is left out, with a warning.
+
+        Raises:
+            InputError: the run had no reader, or its store is not on this machine.
+        """
+        from flows.run.review.opened import reviews_of_run
+
+        return reviews_of_run(self.folder, self.manifest)
+
+    @property
     def summary(self) -> Summary:
         """A line of facts, the answers that a user comes for, and what to distrust; as at the top of the report."""
         return summarise(self.manifest, self.tables)

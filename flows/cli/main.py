@@ -15,6 +15,7 @@ from flows.cli.experiments.corpora import corpora
 from flows.cli.experiments.init import init
 from flows.cli.experiments.schema import schema
 from flows.cli.gold.export import export
+from flows.cli.gold.review import review
 from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
@@ -338,3 +339,4 @@ main.add_command(runs)
 main.add_command(batches)
 main.add_command(corpora)
 main.add_command(store_commands)
+main.add_command(review)

@@ -20,3 +20,10 @@ def require_store(store: StorePath) -> StorePath:
     if isinstance(store, Path) and not store.is_dir():
         raise InputError(f"there is no store {store}", "a folder that runs were written to", "give another --store")
     return store
+
+
+def named_run(run: StorePath, store: StorePath) -> StorePath:
+    """The folder of a run that was given as a path, or by its name in the store."""
+    named = store / run.name
+    is_name = "/" not in str(run) and not run.is_dir()
+    return named if is_name and named.is_dir() else run

@@ -11,7 +11,7 @@ from flows.cli.options import store_option
 from flows.cli.output import ending, report_of
 from flows.cli.shell.completion import RunType
 from flows.cli.shell.groups import Listing
-from flows.cli.stores.existing import require_store
+from flows.cli.stores.existing import named_run, require_store
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def show(run: StorePath, store: StorePath) -> None:
     from results.store.listing import list_run
     from results.store.removing import require_run
 
-    folder = require_run(_in_store(run, store))
+    folder = require_run(named_run(run, store))
     manifest = read_manifest(folder)
     check_format(folder, manifest)
     summary = record(manifest, read_tables(folder, manifest))
@@ -83,7 +83,7 @@ def remove(run: StorePath, store: StorePath, yes: bool) -> None:
     from results.store.listing import list_run
     from results.store.removing import remove_run, require_run
 
-    folder = require_run(_in_store(run, store))
+    folder = require_run(named_run(run, store))
     if not yes:
         question = f"Remove {folder} ({in_words(list_run(folder))})?"
         click.confirm(for_terminal(question), abort=True, err=True)
@@ -107,10 +107,3 @@ def size(n_bytes: int) -> str:
     if n_bytes >= MEGABYTE:
         return f"{n_bytes / MEGABYTE:.1f} MB"
     return f"{n_bytes / KILOBYTE:.0f} kB"
-
-
-def _in_store(run: StorePath, store: StorePath) -> StorePath:
-    """The run as a path, or by its name in the store."""
-    named = store / run.name
-    is_name = "/" not in str(run) and not run.is_dir()
-    return named if is_name and named.is_dir() else run

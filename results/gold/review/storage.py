@@ -12,12 +12,12 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 from filelock import FileLock
@@ -62,6 +62,7 @@ class ReviewFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._known: dict[str, _Read] = {}
 
     def append(self, reviews: pl.DataFrame) -> None:
         """Keep labels: they are on disk when this returns, all of a reviewer's or none.
@@ -85,13 +86,31 @@ class ReviewFolder:
 
     def read(self) -> pl.DataFrame:
         """All labels, frame of schema `REVIEWS`, each reviewer's in the order in which they were given."""
-        rows: list[dict[str, Any]] = []
-        for file in files_in(self.folder, f"*{SUFFIX}"):
-            found, damaged = _read(file)
-            rows += found
-            for number in damaged:
-                LOG.warning("%s, line %d is damaged: the label in it does not count.", file, number)
+        rows = [row for file in files_in(self.folder, f"*{SUFFIX}") for row in self._rows(file)]
         return pl.DataFrame(rows, schema=REVIEWS)
+
+    def _rows(self, file: StorePath) -> list[dict[str, Any]]:
+        """The rows of a file; what was read before is not read again."""
+        known, now = self._known.get(file.name, _Read(0, 0, [], [])), file.stat()
+        if now.st_ino != known.inode or now.st_size < known.n_bytes:
+            known = _Read(now.st_ino, 0, [], [])
+        found = _read(file, known)
+        for number in found.damaged[len(known.damaged) :]:
+            LOG.warning("%s, line %d is damaged: the label in it does not count.", file, number)
+        self._known[file.name] = found
+        return found.rows
+
+
+class _Read(NamedTuple):
+    """What was read of a file: which one, how many bytes of it, its rows, and the numbers of its damaged lines."""
+
+    inode: int
+    n_bytes: int
+    rows: list[dict[str, Any]]
+    damaged: list[int]
+
+
+_NOTHING = _Read(0, 0, [], [])
 
 
 def damaged_reviews(store: StorePath) -> Iterator[Damage]:
@@ -99,7 +118,7 @@ def damaged_reviews(store: StorePath) -> Iterator[Damage]:
     folder = store / FOLDER
     corpora = sorted(folder.iterdir()) if isinstance(folder, Path) and folder.is_dir() else []
     for file in (file for one in corpora for file in files_in(one, f"*{SUFFIX}")):
-        _, damaged = _read(file)
+        damaged = _read(file).damaged
         if damaged:
             where = f"line {damaged[0]}" + (f" and {len(damaged) - 1} more" if len(damaged) > 1 else "")
             yield Damage(file, f"{where} did not keep its checksum", EFFECT, partial(_salvage, file))
@@ -107,7 +126,7 @@ def damaged_reviews(store: StorePath) -> Iterator[Damage]:
 
 def _salvage(file: StorePath) -> None:
     """Write the lines that are whole into a file of their own, which is read before later ones of that reviewer."""
-    rows, _ = _read(file)
+    rows = _read(file).rows
     with written_whole(file.with_name(f"{file.stem}-{uuid.uuid4().hex[:8]}{SUFFIX}")) as kept:
         kept.write(b"".join(map(_encode, rows)))
 
@@ -162,7 +181,7 @@ def _sync(folder: Path) -> None:
 
 
 def _encode(row: Mapping[str, Any]) -> bytes:
-    told = {**row, "reviewed_at": row["reviewed_at"].isoformat()}
+    told = {**row, "reviewed_at": row["reviewed_at"] and row["reviewed_at"].isoformat()}
     return json.dumps(told | {CHECK: _check(told)}).encode() + b"\n"
 
 
@@ -170,23 +189,27 @@ def _check(told: Mapping[str, Any]) -> str:
     return sha256_text(json.dumps(told, sort_keys=True))[:16]
 
 
-def _read(file: StorePath) -> tuple[list[dict[str, Any]], Sequence[int]]:
-    """The rows of a file, and the numbers of the lines that are damaged; half a line at the end is neither."""
-    rows, damaged = [], []
-    *lines, _ = file.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, 1):
+def _read(file: StorePath, known: _Read = _NOTHING) -> _Read:
+    """What a file holds, of which some is known already; half a line at the end is left for the next time."""
+    with file.open("rb") as content:
+        content.seek(known.n_bytes)
+        new = content.read()
+    whole = new.rfind(b"\n") + 1
+    rows, damaged = list(known.rows), list(known.damaged)
+    for number, line in enumerate(new[:whole].split(b"\n")[:-1], 1 + len(rows) + len(damaged)):
         try:
             rows.append(_decode(line))
         except (ValueError, LookupError, TypeError, AttributeError):
             damaged.append(number)
-    return rows, damaged
+    return _Read(known.inode, known.n_bytes + whole, rows, damaged)
 
 
 def _decode(line: bytes) -> dict[str, Any]:
     told = json.loads(line)
     if told.pop(CHECK) != _check(told):
         raise ValueError
-    return {name: told[name] for name in REVIEWS} | {"reviewed_at": datetime.fromisoformat(told["reviewed_at"])}
+    at = told["reviewed_at"]
+    return {name: told[name] for name in REVIEWS} | {"reviewed_at": at and datetime.fromisoformat(at)}
 
 
 def _unwritable(file: Path, error: OSError) -> InputError:

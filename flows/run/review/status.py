@@ -1,0 +1,133 @@
+"""What `tercet review` prints: what there is to look at, what reviewers have said so far, and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from flows.run.review.opened import CONFIDENCE, Opened
+from results.advice.wording import count, listed, percent, points
+from results.gold.review.agreement import Agreement, between_reviewers, sides_taken, with_reader
+from results.gold.review.queue import REASONS
+from results.gold.review.reviews import Counted
+from results.gold.review.settled import reviewed_sample, settled_labels
+
+ABOUT = {"split": "split votes", "contradicts": "contradictions", "audit": "the audit sample"}
+LARGEST_NAMED = 4  # reviewers; of more only the number is said
+
+
+def status_lines(opened: Opened, run: str) -> list[str]:
+    """What there is to look at and how, in at most ten lines.
+
+    Args:
+        opened: the run.
+        run: its folder as the user's next command needs it.
+    """
+    counted = opened.reviews()
+    lines = [*_queue_lines(opened), *_progress_lines(opened, counted)]
+    if not counted.reviews.is_empty():
+        lines += [*_agreement_lines(opened, counted.reviews), *audit_lines(opened, counted.reviews)]
+    if len(opened.chosen):
+        lines += [
+            f"In the browser: tercet review {run} --serve",
+            f"In another program: tercet review {run} --export FILE --as csv (or label-studio, argilla); --import FILE "
+            "brings the labels back.",
+        ]
+    return lines
+
+
+def _queue_lines(opened: Opened) -> Iterator[str]:
+    queue, reader = opened.queue, opened.items.reader
+    yield (
+        f"{opened.manifest['name']}, {reader}: {count(len(opened.items.rows), 'question')}, {queue.n_kept:,} of them "
+        f"in the gold set{_failed(queue.n_failed)}."
+    )
+    if not len(opened.chosen):
+        yield "There is nothing to review."
+        return
+    reasons = opened.chosen["reason"]
+    split, contradicts, audit = (int((reasons == one).sum()) for one in REASONS)
+    parts = [
+        f"{split:,} with split votes" if split else "",
+        f"{contradicts:,} whose label contradicts the reference" if contradicts else "",
+        f"{audit:,} of the audit sample" if audit else "",
+    ]
+    yield f"To review, in this order: {listed([one for one in parts if one])}."
+    if audit:
+        yield _sample_line(opened)
+
+
+def _failed(n: int) -> str:
+    return f"; {count(n, 'question')} with a failed vote {'is' if n == 1 else 'are'} not in the queue" if n else ""
+
+
+def _sample_line(opened: Opened) -> str:
+    n, n_kept = opened.queue.n_audit, opened.queue.n_kept
+    drawn = f"drawn at random (seed {opened.seed}); a longer sample begins with the same questions"
+    if opened.width is None:
+        return f"The audit sample is {n:,} of the {n_kept:,} questions in the gold set, {drawn}."
+    wide = f"a 95 % interval of {points(opened.width)} (--width {opened.width:g})"
+    if n == n_kept:
+        return f"The audit sample is the whole gold set, as {wide} takes no fewer questions."
+    return f"The audit sample is {n:,} of the {n_kept:,} questions in the gold set, enough for {wide}, {drawn}."
+
+
+def _progress_lines(opened: Opened, counted: Counted) -> Iterator[str]:
+    per = counted.reviews.group_by("reviewer").agg(n=pl.len(), skipped=pl.col("label").is_null().sum()).sort("reviewer")
+    if len(per):
+        each = [f"{name} {n:,}{f' ({skipped:,} skipped)' if skipped else ''}" for name, n, skipped in per.iter_rows()]
+        done = counted.reviews["question_id"].n_unique()
+        yield f"Reviewed so far: {count(done, 'question')}, by {listed(_named(each))}."
+    if counted.notes:
+        yield " ".join(counted.notes)
+
+
+def _named(each: list[str]) -> list[str]:
+    """The reviewers, or the first of them and how many others there are."""
+    if len(each) <= LARGEST_NAMED:
+        return each
+    return [*each[: LARGEST_NAMED - 1], f"{len(each) - LARGEST_NAMED + 1} others"]
+
+
+def _agreement_lines(opened: Opened, reviews: pl.DataFrame) -> Iterator[str]:
+    """How often reviewers agree with each other, and with the reader, by the reason of the review."""
+    clusters, settled = opened.clusters, settled_labels(reviews)
+    among = between_reviewers(reviews, clusters, CONFIDENCE)
+    if among:
+        yield f"Reviewers agree with each other on {_agreed(among)}."
+    items = opened.queue.items
+    found = [(ABOUT[one], with_reader(settled, items.filter(reason=one), clusters, CONFIDENCE)) for one in REASONS]
+    told = [f"{_agreed(one)} of {about}" for about, one in found if one]
+    if told:
+        yield f"They agree with {opened.items.reader} on {'; '.join(told)}."
+    sides = sides_taken(settled, items)
+    if sides.n:
+        yield (
+            f"Where it contradicts the reference, they side with it in {sides.with_reader} and with the reference in "
+            f"{sides.with_reference} of {sides.n}."
+        )
+
+
+def _agreed(one: Agreement) -> str:
+    beyond = one.beyond_chance
+    told = f"{one.measure} undefined" if beyond is None else (
+        f"{one.measure} {_two(beyond.estimate)}, {_two(beyond.low)} to {_two(beyond.high)}"
+    )  # fmt: skip
+    return f"{percent(one.observed)} of {one.n:,} ({told})"
+
+
+def _two(number: float) -> str:
+    """A coefficient as it is usually written: .71, -.12, 1."""
+    return f"{number:.2f}".replace("0.", ".").removesuffix(".00") or "0"
+
+
+def audit_lines(opened: Opened, reviews: pl.DataFrame) -> list[str]:
+    """What the audit sample says so far of the gold set."""
+    sample = reviewed_sample(opened.queue.items, reviews)
+    if sample.is_empty():
+        return []
+    right = int((sample["given"] == sample["label"]).sum())
+    unsettled = sample["given"].null_count()
+    told = f"Audit: of the first {len(sample):,} of the sample, {right:,} have the right label"
+    return [told + (f", and {unsettled:,} {'is' if unsettled == 1 else 'are'} not settled." if unsettled else ".")]

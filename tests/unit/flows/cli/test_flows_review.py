@@ -1,0 +1,209 @@
+"""`tercet review`: what it says, what it writes and takes back, and that people's labels outlive the run."""
+
+import csv
+import shutil
+
+import pytest
+
+from corpora.errors import InputError
+from flows.run.review.exchange import export_queue
+from flows.run.review.opened import open_review
+from tests.doubles.reviews import finished_run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store with a run of twelve questions."""
+    store = tmp_path_factory.mktemp("review") / "runs"
+    finished_run(store, 12)
+    return store
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    """Its run, in a store of this test's own."""
+    store = tmp_path / "runs"
+    shutil.copytree(made, store, ignore=shutil.ignore_patterns("embeddings"))
+    (folder,) = store.glob("scripted-*")
+    return folder
+
+
+def rows_of(file):
+    with file.open(encoding="utf-8-sig", newline="") as content:
+        return list(csv.DictReader(content))
+
+
+def fill_in(file, reviewer, label=lambda row: row["label"] or "maybe", note=""):
+    """What a person does in a spreadsheet; the rows for which `label` gives None stay blank."""
+    rows = rows_of(file)
+    for row in rows:
+        if label(row) is not None:
+            row |= {"reviewer": reviewer, "reviewer_label": label(row), "reviewer_note": note}
+    with file.open("w", encoding="utf-8-sig", newline="") as content:
+        table = csv.DictWriter(content, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+    return rows
+
+
+@pytest.fixture
+def exported(tercet, run, tmp_path):
+    """The queue as a CSV file."""
+    file = tmp_path / "queue.csv"
+    assert tercet("review", run, "--export", file).exit_code == 0
+    return file
+
+
+def test_it_says_what_there_is_to_review_and_how(tercet, run):
+    result = tercet("review", run)
+    assert result.exit_code == 0, result.output
+    first, order, sample, *ways = result.output.splitlines()
+    assert first.startswith("scripted, one: 12 questions, ")
+    assert order.startswith("To review, in this order: ")
+    assert "The audit sample is the whole gold set, as a 95 % interval of 10 points (--width 0.1)" in sample
+    assert [one.partition("tercet review")[2].split()[0] for one in ways] == [str(run), str(run)]
+
+
+def test_the_next_commands_ask_about_the_same_questions(tercet, run):
+    result = tercet("review", run, "--only", "audit", "--n", "3")
+    assert "To review, in this order: 3 of the audit sample." in result.output
+    assert "The audit sample is 3 of the" in result.output
+    assert f"tercet review {run} --only audit --n 3 --serve" in result.output
+
+
+def test_a_run_by_its_name_in_the_store(tercet, run):
+    assert tercet("review", run.name, "--store", run.parent).output == tercet("review", run).output
+
+
+def test_what_is_exported_comes_back_as_labels_and_says_how_many(tercet, run, exported):
+    rows = fill_in(exported, "ann")
+    first = tercet("review", run, "--import", exported)
+    assert first.output == f"From {exported}: {len(rows)} labels by ann: {len(rows)} new and 0 changed.\n"
+    again = tercet("review", run, "--import", exported)
+    assert (
+        again.output == f"From {exported}: {len(rows)} labels by ann: 0 new, 0 changed and {len(rows)} known already.\n"
+    )
+    rows[0] |= {"reviewer_label": "maybe" if rows[0]["reviewer_label"] != "maybe" else "no"}
+    fill_in(
+        exported, "ann", lambda row: rows[0]["reviewer_label"] if row["question_id"] == rows[0]["question_id"] else None
+    )
+    changed = tercet("review", run, "--import", exported)
+    assert "0 new, 1 changed and" in changed.output
+
+
+def test_labels_are_exported_with_their_reviewers_and_come_back_elsewhere(tercet, run, exported, made, tmp_path):
+    fill_in(exported, "ann", lambda row: "yes" if row["review_reason"] == "audit" else "", note='a\nb, "c"')
+    tercet("review", run, "--import", exported)
+    fill_in(exported, "bob", lambda row: "no")
+    tercet("review", run, "--import", exported)
+    told = tmp_path / "told.csv"
+    assert tercet("review", run, "--export", told, "--with-labels").exit_code == 0
+    said = rows_of(told)
+    queue = [row["question_id"] for row in rows_of(exported)]
+    assert [row["question_id"] for row in said] == [one for one in queue for _ in range(2)]
+    assert {row["reviewer"] for row in said} == {"ann", "bob"}
+    assert {row["reviewer_label"] for row in said if row["reviewer"] == "ann"} == {"yes", ""}
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(made, elsewhere)
+    assert f"{2 * len(queue)} new" in tercet("review", elsewhere / run.name, "--import", told).output
+    assert f"{2 * len(queue)} known already" in tercet("review", run, "--import", told).output
+    here, there = (tercet("review", one).output.splitlines()[3:-2] for one in (run, elsewhere / run.name))
+    assert here == there
+
+
+def test_it_says_what_reviewers_bought(tercet, run, exported):
+    fill_in(exported, "ann")
+    tercet("review", run, "--import", exported)
+    fill_in(exported, "bob", lambda row: "maybe")
+    tercet("review", run, "--import", exported)
+    output = tercet("review", run).output
+    n = len(rows_of(exported))
+    assert f"Reviewed so far: {n} questions, by ann {n} and bob {n}." in output
+    assert "Reviewers agree with each other on " in output
+    assert "kappa " in output
+    assert "They agree with one on " in output
+    assert "of the audit sample" in output
+    assert len(output.splitlines()) <= 10
+    assert all(len(line) < 400 for line in output.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [("question_id", "q-unknown", "question 'q-unknown': the run has no such question"),
+     ("reviewer_label", "perhaps", "the label is 'perhaps'"), ("reviewer", "../ann", "the reviewer name '../ann'"),
+     ("reviewer", "", "nobody is named")],
+)  # fmt: skip
+def test_a_file_with_one_wrong_row_brings_nothing(tercet, run, exported, column, value, told):
+    rows = fill_in(exported, "ann", lambda row: "yes")
+    rows[-1][column] = value
+    with exported.open("w", encoding="utf-8-sig", newline="") as content:
+        table = csv.DictWriter(content, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+    result = tercet("review", run, "--import", exported)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (run.parent / "reviews").exists()
+
+
+def test_a_name_can_be_given_for_a_file_without_one(tercet, run, exported):
+    fill_in(exported, "", lambda row: "yes")
+    assert "labels by ann: " in tercet("review", run, "--import", exported, "--reviewer", "ann").output
+
+
+def test_labels_outlive_the_run_and_count_for_another_readers(tercet, run, exported):
+    n = len(fill_in(exported, "ann", lambda row: "yes"))
+    tercet("review", run, "--import", exported)
+    votes = (run / "votes.parquet").read_bytes()
+    assert tercet("runs", "remove", run, "--yes").exit_code == 0
+    again = finished_run(run.parent, 12)
+    assert again == run
+    assert (run / "votes.parquet").read_bytes() == votes, "votes are as they were"
+    assert f"Reviewed so far: {n} questions, by ann {n}." in tercet("review", run).output
+    other = finished_run(run.parent, 12, readers=("two",))
+    assert f"Reviewed so far: {n} questions, by ann {n}." in tercet("review", other).output
+
+
+def test_several_readers_need_one_to_be_named(tercet, run):
+    both = finished_run(run.parent, 12, readers=("one", "two"))
+    result = tercet("review", both)
+    assert result.exit_code == 2
+    assert "has 2 readers, each with a queue of its own" in result.stderr
+    assert "scripted, two: 12 questions" in tercet("review", both, "--reader", "two").output
+    assert f"{both} --reader two --serve" in tercet("review", both, "--reader", "two").output
+    assert "did you mean 'two'" in tercet("review", both, "--reader", "twe").stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--serve", "--export", "x.csv"), ("--export", "x.csv", "--import", "y.csv"), ("--with-labels",), ("--width", "0"),
+     ("--width", "nan"), ("--n", "0"), ("--only", "wrong"), ("--export", "x", "--as", "argilla", "--with-labels")],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_refused(tercet, run, options):
+    result = tercet("review", run, *options)
+    assert result.exit_code == 2
+    assert not (run.parent / "reviews").exists()
+
+
+@pytest.mark.parametrize("kind", ["label-studio", "argilla"])
+def test_the_queue_is_written_for_other_programs_in_its_order(tercet, run, tmp_path, kind):
+    result = tercet("review", run, "--only", "audit", "--n", "4", "--export", tmp_path / "out", "--as", kind)
+    assert result.exit_code == 0, result.stderr
+    assert "4 questions in the order of the queue" in result.output
+    assert any((tmp_path / "out").rglob("*.json"))
+
+
+def test_what_is_there_is_not_written_over(tercet, run, exported):
+    before = exported.read_bytes()
+    result = tercet("review", run, "--export", exported)
+    assert result.exit_code == 2
+    assert "exists already" in result.stderr
+    assert exported.read_bytes() == before
+
+
+def test_an_empty_queue_is_not_exported(run, tmp_path):
+    opened = open_review(run)
+    with pytest.raises(InputError, match="an empty queue"):
+        export_queue(opened._replace(chosen=opened.chosen.clear()), tmp_path / "x.csv", "csv")
+    assert not (tmp_path / "x.csv").exists()
