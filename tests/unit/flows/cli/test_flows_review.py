@@ -3,11 +3,14 @@
 import csv
 import shutil
 
+import polars as pl
 import pytest
 
 from corpora.errors import InputError
 from flows.run.review.exchange import export_queue
 from flows.run.review.opened import open_review
+from results.gold.review.storage import ReviewFolder
+from tercet import load
 from tests.doubles.reviews import finished_run
 
 
@@ -163,6 +166,22 @@ def test_labels_outlive_the_run_and_count_for_another_readers(tercet, run, expor
     assert f"Reviewed so far: {n} questions, by ann {n}." in tercet("review", run).output
     other = finished_run(run.parent, 12, readers=("two",))
     assert f"Reviewed so far: {n} questions, by ann {n}." in tercet("review", other).output
+
+
+def test_python_has_the_labels_that_count(tercet, run, exported, caplog):
+    n = len(fill_in(exported, "ann", lambda row: "yes"))
+    tercet("review", run, "--import", exported)
+    loaded = load(run)
+    assert loaded.reviews.equals(open_review(run).reviews().reviews)
+    assert (len(loaded.reviews), set(loaded.reviews["label"])) == (n, {"yes"})
+    (file,) = (run.parent / "reviews").rglob("*.jsonl")
+    ReviewFolder(file.parent).append(loaded.reviews[:1].with_columns(label=pl.lit("no"), reviewer=pl.lit("bob")))
+    assert len(loaded.reviews) == n + 1, "read each time"
+    other = loaded.reviews[:1].with_columns(text_digest=pl.lit("old"), reviewer=pl.lit("eve"))
+    ReviewFolder(file.parent).append(other)
+    assert len(loaded.reviews) == n + 1
+    assert "1 label does not count, as it is given for another text of the question." in caplog.text
+    assert "given for another text" in tercet("review", run).output
 
 
 def test_several_readers_need_one_to_be_named(tercet, run):
