@@ -97,7 +97,7 @@ def review(
     opened = open_review(folder, Choice(**choice), data, base)
     if target is not None:
         echo(export_queue(opened, target, kind, with_labels=with_labels))
-        back = f"tercet review {shlex.quote(str(folder))} --import FILE --as {kind}"
+        back = f"tercet review {_again(folder, {'data': data, 'base': base})} --import FILE --as {kind}"
         echo(f"Next: {back}  # FILE is what people filled in")
         return
     if serves:
@@ -106,11 +106,11 @@ def review(
 
         serve_review(Desk(opened), port, echo)
         return
-    for line in status_lines(opened, _again(folder, choice)):
+    for line in status_lines(opened, _again(folder, choice | {"data": data, "base": base})):
         echo(line)
 
 
-def _again(folder: StorePath, choice: Mapping[str, Any]) -> str:
-    """The run and the choice of questions, as the next command needs them."""
-    given = {name: value for name, value in choice.items() if value is not None and (name, value) != ("width", WIDTH)}
+def _again(folder: StorePath, options: Mapping[str, Any]) -> str:
+    """The run and the options that say which questions are meant, as the next command needs them."""
+    given = {name: value for name, value in options.items() if value is not None and (name, value) != ("width", WIDTH)}
     return " ".join([shlex.quote(str(folder)), *(f"--{name} {shlex.quote(str(one))}" for name, one in given.items())])

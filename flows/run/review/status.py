@@ -13,7 +13,7 @@ from results.gold.review.queue import REASONS
 from results.gold.review.reviews import Counted
 from results.gold.review.settled import reviewed_sample, settled_labels
 
-ABOUT = {"split": "split votes", "contradicts": "contradictions", "audit": "the audit sample"}
+ABOUT = {"split": "with split votes", "contradicts": "against the reference", "audit": "of the audit sample"}
 LARGEST_NAMED = 4  # reviewers; of more only the number is said
 
 
@@ -25,7 +25,7 @@ def status_lines(opened: Opened, run: str) -> list[str]:
         run: its folder as the user's next command needs it.
     """
     counted = opened.reviews()
-    lines = [*_queue_lines(opened), *_progress_lines(opened, counted)]
+    lines = [*_queue_lines(opened), *_progress_line(counted)]
     if not counted.reviews.is_empty():
         lines += [*_agreement_lines(opened, counted.reviews), *audit_lines(opened, counted.reviews)]
     if len(opened.chosen):
@@ -39,10 +39,8 @@ def status_lines(opened: Opened, run: str) -> list[str]:
 
 def _queue_lines(opened: Opened) -> Iterator[str]:
     queue, reader = opened.queue, opened.items.reader
-    yield (
-        f"{opened.manifest['name']}, {reader}: {count(len(opened.items.rows), 'question')}, {queue.n_kept:,} of them "
-        f"in the gold set{_failed(queue.n_failed)}."
-    )
+    asked = f"{count(len(opened.items.rows), 'question')}, {queue.n_kept:,} of them in the gold set"
+    yield f"{opened.manifest['name']}, {reader}: {asked}{''.join(_left_out(opened))}."
     if not len(opened.chosen):
         yield "There is nothing to review."
         return
@@ -51,18 +49,34 @@ def _queue_lines(opened: Opened) -> Iterator[str]:
     parts = [
         f"{split:,} with split votes" if split else "",
         f"{contradicts:,} whose label contradicts the reference" if contradicts else "",
-        f"{audit:,} of the audit sample" if audit else "",
+        f"{audit:,} of the audit sample{_also(opened)}" if audit else "",
     ]
-    yield f"To review, in this order: {listed([one for one in parts if one])}."
-    if audit:
-        yield _sample_line(opened)
+    sample = f" {_sample_sentence(opened)}" if audit else ""
+    yield f"To review, in this order: {listed([one for one in parts if one])}.{sample}"
 
 
-def _failed(n: int) -> str:
-    return f"; {count(n, 'question')} with a failed vote {'is' if n == 1 else 'are'} not in the queue" if n else ""
+def _left_out(opened: Opened) -> Iterator[str]:
+    """What is not in the queue although one may look for it there."""
+    for n, what in (
+        (opened.queue.n_failed, "with a failed vote"),
+        (opened.queue.n_outside, "that the rule leaves out although the votes agree"),
+    ):
+        if n:
+            yield f"; {n:,} {what} {'is' if n == 1 else 'are'} not in the queue"
 
 
-def _sample_line(opened: Opened) -> str:
+def _also(opened: Opened) -> str:
+    """What questions of the sample are besides; they are not asked twice."""
+    sample = opened.chosen.filter(reason="audit")
+    split, contradicts = (int(sample[name].sum()) for name in ("is_split", "contradicts"))
+    told = [
+        f"{split:,} with split votes" if split else "",
+        f"{contradicts:,} against the reference" if contradicts else "",
+    ]
+    return f" (among them {listed(list(filter(None, told)))})" if split or contradicts else ""
+
+
+def _sample_sentence(opened: Opened) -> str:
     n, n_kept = opened.queue.n_audit, opened.queue.n_kept
     drawn = f"drawn at random (seed {opened.seed}); a longer sample begins with the same questions"
     if opened.width is None:
@@ -73,14 +87,13 @@ def _sample_line(opened: Opened) -> str:
     return f"The audit sample is {n:,} of the {n_kept:,} questions in the gold set, enough for {wide}, {drawn}."
 
 
-def _progress_lines(opened: Opened, counted: Counted) -> Iterator[str]:
+def _progress_line(counted: Counted) -> Iterator[str]:
     per = counted.reviews.group_by("reviewer").agg(n=pl.len(), skipped=pl.col("label").is_null().sum()).sort("reviewer")
-    if len(per):
-        each = [f"{name} {n:,}{f' ({skipped:,} skipped)' if skipped else ''}" for name, n, skipped in per.iter_rows()]
-        done = counted.reviews["question_id"].n_unique()
-        yield f"Reviewed so far: {count(done, 'question')}, by {listed(_named(each))}."
-    if counted.notes:
-        yield " ".join(counted.notes)
+    each = [f"{name} {n:,}{f' ({skipped:,} skipped)' if skipped else ''}" for name, n, skipped in per.iter_rows()]
+    done = count(counted.reviews["question_id"].n_unique(), "question")
+    told = [f"Reviewed so far: {done}, by {listed(_named(each))}."] if each else []
+    if told or counted.notes:
+        yield " ".join([*told, *counted.notes])
 
 
 def _named(each: list[str]) -> list[str]:
@@ -95,26 +108,25 @@ def _agreement_lines(opened: Opened, reviews: pl.DataFrame) -> Iterator[str]:
     clusters, settled = opened.clusters, settled_labels(reviews)
     among = between_reviewers(reviews, clusters, CONFIDENCE)
     if among:
-        yield f"Reviewers agree with each other on {_agreed(among)}."
+        yield f"Reviewers agree with each other on {_agreed(among, 'questions')}."
     items = opened.queue.items
     found = [(ABOUT[one], with_reader(settled, items.filter(reason=one), clusters, CONFIDENCE)) for one in REASONS]
-    told = [f"{_agreed(one)} of {about}" for about, one in found if one]
-    if told:
-        yield f"They agree with {opened.items.reader} on {'; '.join(told)}."
+    told = [_agreed(one, about) for about, one in found if one]
     sides = sides_taken(settled, items)
-    if sides.n:
-        yield (
-            f"Where it contradicts the reference, they side with it in {sides.with_reader} and with the reference in "
-            f"{sides.with_reference} of {sides.n}."
-        )
+    taken = (
+        f" Where it contradicts the reference, they side with it in {sides.with_reader} and with the reference in "
+        f"{sides.with_reference} of {sides.n}."
+    )
+    if told:
+        yield f"Reviewers agree with {opened.items.reader} on {'; '.join(told)}.{taken if sides.n else ''}"
 
 
-def _agreed(one: Agreement) -> str:
+def _agreed(one: Agreement, about: str) -> str:
     beyond = one.beyond_chance
     told = f"{one.measure} undefined" if beyond is None else (
         f"{one.measure} {_two(beyond.estimate)}, {_two(beyond.low)} to {_two(beyond.high)}"
     )  # fmt: skip
-    return f"{percent(one.observed)} of {one.n:,} ({told})"
+    return f"{percent(one.observed)} of {one.n:,} {about} ({told})"
 
 
 def _two(number: float) -> str:

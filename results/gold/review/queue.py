@@ -42,12 +42,14 @@ class Queue(NamedTuple):
         n_kept: questions in the gold set, which the audit sample is drawn from.
         n_audit: of them in the sample.
         n_failed: questions with a failed or missing vote, none of which is in the queue.
+        n_outside: questions whose votes agree and that are neither in the gold set nor in the queue.
     """
 
     items: pl.DataFrame
     n_kept: int
     n_audit: int
     n_failed: int
+    n_outside: int
 
     def only(self, reason: Reason | None, n: int | None = None) -> pl.DataFrame:
         """The first `n` of the items that are of one kind; a question of the sample may be of another kind too."""
@@ -74,7 +76,7 @@ def review_queue(gold: pl.DataFrame, votes: pl.DataFrame, n_audit: int, seed: in
     rows = [_row(one, margins.get(one["question_id"])) for one in gold.iter_rows(named=True)]
     kept = [one["question_id"] for one in rows if one["is_kept"]]
     drawn = {one: at for at, one in enumerate(audit_order(kept, seed)[:n_audit])}
-    n_failed = 0
+    n_failed = n_outside = 0
     ranked = []
     for row in rows:
         if row["question_id"] in drawn:
@@ -85,10 +87,11 @@ def review_queue(gold: pl.DataFrame, votes: pl.DataFrame, n_audit: int, seed: in
             row["reason"], rank = "contradicts", (1, -row["margin"])
         else:
             n_failed += row["margin"] is None
+            n_outside += row["margin"] is not None and not row["is_kept"]
             continue
         ranked.append(((*rank, row["question_id"]), row))
     items = pl.DataFrame([row for _, row in sorted(ranked, key=lambda one: one[0])], schema=QUEUE)
-    return Queue(items, len(kept), len(drawn), n_failed)
+    return Queue(items, len(kept), len(drawn), n_failed, n_outside)
 
 
 def _row(gold: Mapping[str, Any], margin: float | None) -> dict[str, Any]:

@@ -29,7 +29,10 @@
       return;
     }
     if (event.repeat) return; // a key that is held down labels one question
-    const key = event.key.toLowerCase();
+    // Where another script is written, or digits need Shift, the place of the key says which one is meant.
+    const typed = event.key.toLowerCase();
+    const place = event.shiftKey ? "" : event.code.replace(/^(Key|Digit|Numpad)/, "").toLowerCase();
+    const key = /^[a-z0-9]$/.test(typed) ? typed : place;
     if (key === "n") note.focus();
     else if (key === "v") votes.open = !votes.open;
     else if (/^[1-9su]$/.test(key)) {

@@ -60,17 +60,20 @@ def exported(tercet, run, tmp_path):
 def test_it_says_what_there_is_to_review_and_how(tercet, run):
     result = tercet("review", run)
     assert result.exit_code == 0, result.output
-    first, order, sample, *ways = result.output.splitlines()
+    first, order, *ways = result.output.splitlines()
     assert first.startswith("scripted, one: 12 questions, ")
     assert order.startswith("To review, in this order: ")
-    assert "The audit sample is the whole gold set, as a 95 % interval of 10 points (--width 0.1)" in sample
+    assert "The audit sample is the whole gold set, as a 95 % interval of 10 points (--width 0.1)" in order
     assert [one.partition("tercet review")[2].split()[0] for one in ways] == [str(run), str(run)]
 
 
 def test_the_next_commands_ask_about_the_same_questions(tercet, run):
     result = tercet("review", run, "--only", "audit", "--n", "3")
-    assert "To review, in this order: 3 of the audit sample." in result.output
-    assert "The audit sample is 3 of the" in result.output
+    assert (
+        "To review, in this order: 3 of the audit sample (among them 1 against the reference). The audit"
+        in result.output
+    )
+    assert "The audit sample is 3 of the 11 questions in the gold set, drawn at random (seed 0)" in result.output
     assert f"tercet review {run} --only audit --n 3 --serve" in result.output
 
 
@@ -110,7 +113,7 @@ def test_labels_are_exported_with_their_reviewers_and_come_back_elsewhere(tercet
     shutil.copytree(made, elsewhere)
     assert f"{2 * len(queue)} new" in tercet("review", elsewhere / run.name, "--import", told).output
     assert f"{2 * len(queue)} known already" in tercet("review", run, "--import", told).output
-    here, there = (tercet("review", one).output.splitlines()[3:-2] for one in (run, elsewhere / run.name))
+    here, there = (tercet("review", one).output.splitlines()[2:-2] for one in (run, elsewhere / run.name))
     assert here == there
 
 
@@ -124,7 +127,7 @@ def test_it_says_what_reviewers_bought(tercet, run, exported):
     assert f"Reviewed so far: {n} questions, by ann {n} and bob {n}." in output
     assert "Reviewers agree with each other on " in output
     assert "kappa " in output
-    assert "They agree with one on " in output
+    assert "Reviewers agree with one on " in output
     assert "of the audit sample" in output
     assert len(output.splitlines()) <= 10
     assert all(len(line) < 400 for line in output.splitlines())
