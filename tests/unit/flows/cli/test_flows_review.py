@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import socket
 
 import polars as pl
 import pytest
@@ -36,16 +37,20 @@ def rows_of(file):
         return list(csv.DictReader(content))
 
 
+def write_rows(file, rows):
+    with file.open("w", encoding="utf-8-sig", newline="") as content:
+        table = csv.DictWriter(content, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+
+
 def fill_in(file, reviewer, label=lambda row: row["label"] or "maybe", note=""):
     """What a person does in a spreadsheet; the rows for which `label` gives None stay blank."""
     rows = rows_of(file)
     for row in rows:
         if label(row) is not None:
             row |= {"reviewer": reviewer, "reviewer_label": label(row), "reviewer_note": note}
-    with file.open("w", encoding="utf-8-sig", newline="") as content:
-        table = csv.DictWriter(content, rows[0])
-        table.writeheader()
-        table.writerows(rows)
+    write_rows(file, rows)
     return rows
 
 
@@ -133,23 +138,20 @@ def test_it_says_what_reviewers_bought(tercet, run, exported):
     assert all(len(line) < 400 for line in output.splitlines())
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "told"),
-    [("question_id", "q-unknown", "question 'q-unknown': the run has no such question"),
-     ("reviewer_label", "perhaps", "the label is 'perhaps'"), ("reviewer", "../ann", "the reviewer name '../ann'"),
-     ("reviewer", "", "nobody is named")],
-)  # fmt: skip
-def test_a_file_with_one_wrong_row_brings_nothing(tercet, run, exported, column, value, told):
-    rows = fill_in(exported, "ann", lambda row: "yes")
-    rows[-1][column] = value
-    with exported.open("w", encoding="utf-8-sig", newline="") as content:
-        table = csv.DictWriter(content, rows[0])
-        table.writeheader()
-        table.writerows(rows)
-    result = tercet("review", run, "--import", exported)
-    assert result.exit_code == 2
-    assert told in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+def test_a_file_with_one_wrong_row_brings_nothing(tercet, run, exported):
+    for column, value, told in (
+        ("question_id", "q-unknown", "question 'q-unknown': the run has no such question"),
+        ("reviewer_label", "perhaps", "the label is 'perhaps'"), ("reviewer", "../ann", "the reviewer name '../ann'"),
+        ("reviewer", "", "nobody is named"),
+    ):  # fmt: skip
+        rows = fill_in(exported, "ann", lambda row: "yes")
+        before, rows[-1][column] = rows[-1][column], value
+        write_rows(exported, rows)
+        result = tercet("review", run, "--import", exported)
+        assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1), result.stderr
+        assert told in result.stderr
+        rows[-1][column] = before
+        write_rows(exported, rows)
     assert not (run.parent / "reviews").exists()
 
 
@@ -158,17 +160,24 @@ def test_a_name_can_be_given_for_a_file_without_one(tercet, run, exported):
     assert "labels by ann: " in tercet("review", run, "--import", exported, "--reviewer", "ann").output
 
 
-def test_labels_outlive_the_run_and_count_for_another_readers(tercet, run, exported):
+def test_labels_outlive_the_run_and_count_for_those_of_other_readers(tercet, run, exported):
     n = len(fill_in(exported, "ann", lambda row: "yes"))
     tercet("review", run, "--import", exported)
     votes = (run / "votes.parquet").read_bytes()
     assert tercet("runs", "remove", run, "--yes").exit_code == 0
-    again = finished_run(run.parent, 12)
-    assert again == run
+    assert finished_run(run.parent, 12) == run
     assert (run / "votes.parquet").read_bytes() == votes, "votes are as they were"
-    assert f"Reviewed so far: {n} questions, by ann {n}." in tercet("review", run).output
-    other = finished_run(run.parent, 12, readers=("two",))
-    assert f"Reviewed so far: {n} questions, by ann {n}." in tercet("review", other).output
+    said = f"Reviewed so far: {n} questions, by ann {n}."
+    assert said in tercet("review", run).output
+    both = finished_run(run.parent, 12, readers=("one", "two"))
+    unnamed = tercet("review", both)
+    assert unnamed.exit_code == 2
+    assert "has 2 readers, each with a queue of its own" in unnamed.stderr
+    assert "did you mean 'two'" in tercet("review", both, "--reader", "twe").stderr
+    two = tercet("review", both, "--reader", "two").output
+    assert "scripted, two: 12 questions" in two
+    assert said in two
+    assert f"{both} --reader two --serve" in two
 
 
 def test_python_has_the_labels_that_count(tercet, run, exported, caplog):
@@ -187,24 +196,13 @@ def test_python_has_the_labels_that_count(tercet, run, exported, caplog):
     assert "given for another text" in tercet("review", run).output
 
 
-def test_several_readers_need_one_to_be_named(tercet, run):
-    both = finished_run(run.parent, 12, readers=("one", "two"))
-    result = tercet("review", both)
-    assert result.exit_code == 2
-    assert "has 2 readers, each with a queue of its own" in result.stderr
-    assert "scripted, two: 12 questions" in tercet("review", both, "--reader", "two").output
-    assert f"{both} --reader two --serve" in tercet("review", both, "--reader", "two").output
-    assert "did you mean 'two'" in tercet("review", both, "--reader", "twe").stderr
-
-
-@pytest.mark.parametrize(
-    "options",
-    [("--serve", "--export", "x.csv"), ("--export", "x.csv", "--import", "y.csv"), ("--with-labels",), ("--width", "0"),
-     ("--width", "nan"), ("--n", "0"), ("--only", "wrong"), ("--export", "x", "--as", "argilla", "--with-labels")],
-)  # fmt: skip
-def test_options_that_make_no_sense_are_refused(tercet, run, options):
-    result = tercet("review", run, *options)
-    assert result.exit_code == 2
+def test_options_that_make_no_sense_are_refused(tercet, run):
+    for options in (
+        ("--serve", "--export", "x.csv"), ("--export", "x.csv", "--import", "y.csv"), ("--with-labels",),
+        ("--width", "0"), ("--width", "nan"), ("--n", "0"), ("--only", "wrong"),
+        ("--export", "x", "--as", "argilla", "--with-labels"),
+    ):  # fmt: skip
+        assert tercet("review", run, *options).exit_code == 2, options
     assert not (run.parent / "reviews").exists()
 
 
@@ -229,3 +227,22 @@ def test_an_empty_queue_is_not_exported(run, tmp_path):
     with pytest.raises(InputError, match="an empty queue"):
         export_queue(opened._replace(chosen=opened.chosen.clear()), tmp_path / "x.csv", "csv")
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_the_store_check_finds_a_damaged_line_and_keeps_the_others(tercet, run, exported):
+    n = len(fill_in(exported, "ann", lambda row: "yes"))
+    tercet("review", run, "--import", exported)
+    (file,) = (run.parent / "reviews").rglob("*.jsonl")
+    file.write_bytes(file.read_bytes().replace(b'"yes"', b'"no"', 1))
+    assert f"{file}: line 1 did not keep its checksum" in tercet("store", "check", "--store", run.parent).stderr
+    assert tercet("store", "check", "--store", run.parent, "--set-aside").exit_code == 0
+    assert tercet("store", "check", "--store", run.parent).exit_code == 0
+    assert f"Reviewed so far: {n - 1} questions, by ann {n - 1}." in tercet("review", run).output
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(tercet, run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = tercet("review", run, "--serve", "--port", str(taken.getsockname()[1]))
+    assert result.exit_code == 2
+    assert "cannot be opened" in result.stderr
+    assert "choose another --port" in result.stderr

@@ -6,25 +6,25 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from flows.run.review.opened import Choice, open_review
+from flows.run.review.opened import open_review
 from flows.serving.access import Access
 from flows.serving.review.app import Door, review_app
 from flows.serving.review.desk import Desk
+from flows.serving.review.server import told
+from results.gold.review.storage import ReviewFolder
 from tests.doubles.reviews import finished_run
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of eight questions."""
-    return finished_run(tmp_path_factory.mktemp("page") / "runs", 8)
+    """A run of eight questions, opened."""
+    return open_review(finished_run(tmp_path_factory.mktemp("page") / "runs", 8))
 
 
 @pytest.fixture
 def desk(run, tmp_path):
     """Its desk, with labels of this test's own."""
-    opened = open_review(run, Choice())
-    opened.store.folder = tmp_path / "reviews"
-    return Desk(opened)
+    return Desk(run._replace(store=ReviewFolder(tmp_path / "reviews")))
 
 
 @pytest.fixture
@@ -88,25 +88,24 @@ def test_what_was_skipped_comes_again_only_when_asked_for(user, desk):
 
 
 def test_a_label_given_elsewhere_meanwhile_is_not_asked_again(user, desk, run):
-    other = open_review(run, Choice())
-    other.store.folder = desk._opened.store.folder
-    Desk(other).keep("ann", 1, desk.labels[0], "")
+    other = Desk(run._replace(store=ReviewFolder(desk._opened.store.folder)))
+    other.keep("ann", 1, desk.labels[0], "")
     assert user.get("/by/ann").url.path == "/by/ann/2"
 
 
-@pytest.mark.parametrize(
-    ("form", "status"),
-    [({"label": "9"}, 400), ({"label": "0"}, 400), ({"label": ""}, 400), ({"label": "yes"}, 400), ({"label": "²"}, 400),
-     ({"label": "1", "digest": "of another queue"}, 409), ({"label": "1", "note": "x" * 10_001}, 400)],
-)  # fmt: skip
-def test_a_form_that_our_page_does_not_send_keeps_nothing(user, desk, form, status):
-    assert user.post("/by/ann/1", data={"digest": desk.digest(1), **form}).status_code == status
+def test_a_form_that_our_page_does_not_send_keeps_nothing(user, desk):
+    for form, status in (
+        ({"label": "9"}, 400), ({"label": "0"}, 400), ({"label": ""}, 400), ({"label": "yes"}, 400),
+        ({"label": "²"}, 400), ({"label": "1", "digest": "of another queue"}, 409),
+        ({"label": "1", "note": "x" * 10_001}, 400), ({"label": "1", "note": "x" * 1_000_001}, 400),
+    ):  # fmt: skip
+        assert user.post("/by/ann/1", data={"digest": desk.digest(1), **form}).status_code == status, form
     assert desk.decisions() == {}
 
 
-@pytest.mark.parametrize("path", ["/by/ann/0", "/by/ann/999", "/by/..%2Fann/1", "/by/%00/1", "/by/ann/x"])
-def test_an_address_that_is_none_ends_in_a_page_and_not_in_a_fault(user, path):
-    assert user.get(path).status_code in (400, 404)
+def test_an_address_that_is_none_ends_in_a_page_and_not_in_a_fault(user):
+    for path in ("/by/ann/0", "/by/ann/999", "/by/..%2Fann/1", "/by/%00/1", "/by/ann/x"):
+        assert user.get(path).status_code in (400, 404), path
 
 
 def test_a_name_that_cannot_be_kept_is_refused_beside_the_field(user):
@@ -176,21 +175,21 @@ def test_the_address_lets_in_one_browser_and_the_password_others(desk, door):
     assert "HttpOnly" in str(first.cookies.jar) or cookie in first.cookies
 
 
-@pytest.mark.parametrize("path", ["/", "/by/ann", "/by/ann/1", "/by/ann/skipped"])
-def test_a_browser_that_was_not_let_in_sees_nothing(browser, desk, path):
-    answer = browser.get(path)
-    assert answer.status_code == 403
-    assert desk.item(1).question not in answer.text
+def test_a_browser_that_was_not_let_in_sees_nothing_and_keeps_nothing(browser, desk):
+    for path in ("/", "/by/ann", "/by/ann/1", "/by/ann/skipped"):
+        answer = browser.get(path)
+        assert answer.status_code == 403
+        assert desk.item(1).question not in answer.text
+    assert give(browser, 1, "1", desk=desk).status_code == 403
+    assert desk.decisions() == {}
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://127.0.0.1:4203", "https://127.0.0.1:4202", ""]
-)
-def test_a_form_of_another_origin_keeps_nothing(user, desk, origin):
-    user.headers["Origin"] = origin
-    assert give(user, 1, "1", desk=desk).status_code == 403
+def test_a_form_of_another_origin_keeps_nothing(user, desk):
     del user.headers["Origin"]
     assert give(user, 1, "1", desk=desk).status_code == 403
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:4203", "https://127.0.0.1:4202", ""):
+        user.headers["Origin"] = origin
+        assert give(user, 1, "1", desk=desk).status_code == 403, origin
     assert desk.decisions() == {}
 
 
@@ -215,3 +214,14 @@ def test_names_of_all_kinds_have_an_address(user, desk):
     assert page.url.path == f"/by/{quote(name, safe='')}/1" or page.status_code == 200
     assert give(user, 1, "1", reviewer=quote(name, safe=""), desk=desk).status_code == 200
     assert list(desk.decisions()) == [name]
+
+
+def test_the_password_is_printed_for_a_terminal_only(door):
+    printed = " ".join(told(door, to_terminal=True))
+    assert "http://127.0.0.1:4202/enter#the code" in printed
+    assert "tercet:password" in printed
+    assert "tercet:password" not in " ".join(told(door, to_terminal=False))
+    chosen = Door(4202, Access("tercet:password", "the code", is_chosen=True))
+    assert "tercet:password" not in " ".join(told(chosen, to_terminal=True))
+    assert "tercet:password" not in f"{door} {chosen}"
+    assert door.token not in f"{door}"
