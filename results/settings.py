@@ -132,12 +132,16 @@ class Spoken(NamedTuple):
         return f"{setting.size}-token chunks{self._details(setting)}"
 
     def cell(self, cell: Cell) -> str:
-        """As in `64-token chunks, 256 tokens read`, or `best 3 chunks of 128 tokens`."""
+        """As in `64-token chunks, 256 tokens read`, or `best 3 chunks of 128 tokens`; for the start of a line."""
         setting, cut = cell.setting, cell.cut
         if cut.kind == "budget":
             return f"{self.setting(setting)}, {cut.amount} tokens read"
-        chunks = "best chunk" if cut.amount == 1 else f"best {cut.amount} chunks"
+        chunks = "best single chunk" if cut.amount == 1 else f"best {cut.amount} chunks"
         return f"{chunks} of {setting.size} tokens{self._details(setting)}"
+
+    def the_cell(self, cell: Cell) -> str:
+        """The same inside a sentence, as in `the best 3 chunks of 128 tokens`."""
+        return f"{'the ' if cell.cut.kind == 'k' else ''}{self.cell(cell)}"
 
     def names(self, frame: pl.DataFrame) -> dict[str, str]:
         """How the settings of a table are said, by the name in its column `setting`."""

@@ -182,9 +182,9 @@ def _answers(ours: Run, theirs: Run, cell: Cell, now: Cell, names: str) -> Score
     law = judged[0].laws["gold"]
     gold = law.weights
     columns = [(gold * one.chances["retrieved", 0]).sum(axis=1) for one in judged]
-    what = f"{names} with {ours.spoken.cell(cell)}"
+    what = f"{names} with {ours.spoken.the_cell(cell)}"
     if cell[1:] != now[1:]:
-        what += f", now {theirs.spoken.cell(now)}"
+        what += f", now {theirs.spoken.the_cell(now)}"
     return Scored(what, "accuracy", law.n, _by_document(gold.sum(axis=1), columns, law.clusters))
 
 
@@ -242,7 +242,7 @@ def _retrieval(ours: Run, theirs: Run) -> Iterator[Scored]:
         cell = Cell(None, Setting(*values[: len(SETTING)]), cell_of(rows.row(0, named=True)).cut)
         columns = [rows[name].to_numpy() for name in (score, f"{score}_now")]
         weighted = _by_document(np.ones(len(rows)), columns, rows["cluster"].to_list())
-        yield Scored(f"retrieval with {ours.spoken.cell(cell)}", said, len(rows), weighted)
+        yield Scored(f"retrieval with {ours.spoken.the_cell(cell)}", said, len(rows), weighted)
 
 
 def _place(cell: Cell) -> dict[str, Any]:

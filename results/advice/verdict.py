@@ -113,8 +113,9 @@ def _line(verdict: Advice, rows: pl.DataFrame, saying: Saying, *, is_best: bool)
     if n_worse:
         line += f" {n_worse} of {len(rows)} settings {'is' if n_worse == 1 else 'are'} shown to be worse."
     if verdict.recommended:
-        least = saying.cell(_row_of(rows, verdict.recommended))
-        line += f" Of those shown to be within {points(saying.config.margin)} of it, the least is read with {least}."
+        least = saying.the_cell(_row_of(rows, verdict.recommended))
+        near = f"within {points(saying.config.margin)} of the best"
+        line += f" Of those shown to be {near}, the least is read with {least}."
     return line
 
 

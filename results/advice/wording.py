@@ -12,8 +12,8 @@ from results.config import ScoringConfig
 from results.settings import CUT, SETTING
 from results.stats.worst_case import fewest_documents
 
-NO_FIGURES = 10  # effective gold questions; with fewer no accuracy is printed
-NO_WINNER = 30  # with fewer no cell is said to lead where scores are expected
+NO_FIGURES = 10  # gold questions, or what their weights are worth; with fewer no sentence names an accuracy
+NO_WINNER = 30  # with fewer no sentence says which cell leads
 
 
 def percent(share: float) -> str:
@@ -51,10 +51,32 @@ def count(n: float, what: str) -> str:
     return f"{n:,.0f} {what}{'' if round(n) == 1 else 's'}"
 
 
+def count_gold(n: float) -> str:
+    """As in `17 gold questions`; weights may be worth less than one."""
+    return "less than 1 gold question" if 0 < n < 0.5 else count(n, "gold question")
+
+
 def about(n: float) -> str:
     """A number of which only the size is known, to two digits: `about 1,300`."""
     size = 10 ** max(0, len(str(int(n))) - 2)
     return f"about {math.ceil(n / size) * size:,.0f}"
+
+
+def needed(n: float, what: str) -> str:
+    """What is missing, as in `about 1,400 more gold questions are needed`.
+
+    Args:
+        n: how many, of which only the size is known.
+        what: one of them, as in `gold question`.
+    """
+    is_one = math.ceil(n) == 1
+    return f"{about(n)} more {what}{'' if is_one else 's'} {'is' if is_one else 'are'} needed"
+
+
+def too_few(n_gold: float, what_for: str) -> str:
+    """As in `17 gold questions are too few to name a leader`."""
+    said = count_gold(n_gold)
+    return f"{said} {'are' if said.endswith('s') else 'is'} too few {what_for}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -84,12 +106,6 @@ class Basis(NamedTuple):
         return bool(self.why_unscored)
 
 
-def count_gold(n: float, *, is_expected: bool) -> str:
-    """As in `17 gold questions`, or `97 effective gold questions`."""
-    effective = "effective " if is_expected else ""
-    return f"{n:.0f} {effective}gold {'question' if round(n) == 1 else 'questions'}"
-
-
 def basis_of(rows: pl.DataFrame, n_compared: int, config: ScoringConfig, rule: str = "") -> Basis:
     """What advice on some cells of one reader is based on.
 
@@ -110,31 +126,32 @@ def basis_of(rows: pl.DataFrame, n_compared: int, config: ScoringConfig, rule: s
         # A prompt that did not fit is not a wrong answer; scored as one, it would look like an effect of size.
         why = f"{count(too_long, 'prompt')} did not fit in num_ctx; raise it."
     elif config.answers == "expected" and n_gold < NO_FIGURES and n_compared > 1 and config.margin > 0:
-        needed = fewest_documents(n_compared, config.margin, 1 - config.confidence)
+        fewest = fewest_documents(n_compared, config.margin, 1 - config.confidence)
         why = (
-            f"{count(n_gold, 'gold question')} cannot tell {n_compared} settings apart; it takes at least "
-            f"{needed:.0f}, on as many documents."
+            f"{count_gold(n_gold)} cannot tell {n_compared} settings apart; it takes at least "
+            f"{fewest:.0f}, on as many documents."
         )
     return Basis(n_gold, why)
 
 
 def how_far(look: Mapping[str, Any]) -> str:
     """How much was read until the last look, as a sentence; of a row of schema `LOOKS`."""
-    saved = 1 - look["context_tokens"] / look["of_context_tokens"] if look["of_context_tokens"] else 0.0
     dropped = look["of_cells"] - look["cells"]
-    parts = [f"after {look['questions']} of {look['of_questions']} questions"]
-    parts += [f"{dropped} of {look['of_cells']} cells dropped"] if dropped else []
-    parts += [f"{saved:.0%} of the context tokens saved"] if saved else []
-    if look["is_told"]:
-        return f"Told {', '.join(parts)}."
-    return f"Read on until there was no more to read, {', '.join(parts)}: the advice is still open."
+    unread = 1 - look["context_tokens"] / look["of_context_tokens"] if look["of_context_tokens"] else 0.0
+    parts = [f"{dropped} of {count(look['of_cells'], 'cell')} dropped"] if dropped else []
+    parts += [f"{percent(unread)} of the context unread"] if unread else []
+    after = f"after {look['questions']:,} of {count(look['of_questions'], 'question')}"
+    after += f", with {listed(parts)}" if parts else ""
+    return f"Told {after}." if look["is_told"] else f"Still open {after}: {look['stopped'] or 'reading broke off'}."
 
 
 def losses_line(cell: Mapping[str, Any], ladder: pl.DataFrame) -> str:
-    """Where the losses of a cell come from, as a sentence; empty where the arms were not asked."""
+    """Where the losses of a cell come from, as a sentence; empty if arms were not asked, or of too few questions."""
     same = [pl.col(name) == cell[name] for name in ("reader", *SETTING, *CUT)]
     rung = ladder.filter(*same, pl.col("questions") == "gold")
     if rung.is_empty() or rung["n_chunking"][0] is None or rung["n_reader"][0] is None or not rung["n"][0]:
+        return ""
+    if cell["gold_n"] < NO_FIGURES:
         return ""
     row = rung.row(0, named=True)
     wrong, *parts = (100 * row[name] / row["n"] for name in ("n_wrong", "n_reader", "n_chunking", "n_retrieval"))

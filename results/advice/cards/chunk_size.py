@@ -53,7 +53,7 @@ def _others(run: Run, first: Mapping[str, Any], others: list[dict[str, Any]]) ->
     said = []
     for one in told:
         row = recommended_row(one, run.cells_of(one["reader"]))
-        said.append(f"with {one['reader']}: {run.said(row)}" if row else "")
+        said.append(f"with {one['reader']}: {run.the_cell(row)}" if row else "")
     open_ = [one for one in others if one["setting"] is None]
     said += [f"with {_names(open_)}: no winner yet"] if open_ else []
     joined = "; ".join(filter(None, said))
@@ -70,7 +70,7 @@ def _pointer(run: Run) -> str:
     choice = run.choice()
     if found is None or choice is None or choice["recommended"] is None or not _has_rivals(run):
         return ""
-    return f"Retrieval alone can tell: {run.said(found)}."
+    return f"Retrieval alone can tell: {run.the_cell(found)}."
 
 
 def _has_rivals(run: Run) -> bool:
@@ -83,7 +83,7 @@ def _by_retrieval(run: Run) -> str:
     if found is None or choice is None:
         return "Nothing was scored."
     if not _has_rivals(run):
-        return f"Nothing to choose: {run.said(found)}, was the only setting; no reader was asked."
+        return f"Nothing to choose: {run.the_cell(found)}, was the only setting; no reader was asked."
     if choice["recommended"] is None:
-        return f"No winner yet. Best so far, by retrieval alone: {run.said(found)}. No reader was asked."
-    return f"By retrieval alone, use {Saying(run.spoken, run.scoring).the_cell(found)}. No reader was asked."
+        return f"No winner yet. Best so far, by retrieval alone: {run.the_cell(found)}. No reader was asked."
+    return f"By retrieval alone, use {run.the_cell(found)}. No reader was asked."

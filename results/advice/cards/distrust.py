@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import polars as pl
 
 from results.advice.advice import Advice
 from results.advice.cards.run import Run, leading_row
 from results.advice.guards import edge_sizes, same_chunks, say_chunkings
-from results.advice.wording import NO_WINNER, count, listed, percent, shortened
+from results.advice.wording import NO_FIGURES, NO_WINNER, count, count_gold, listed, percent, shortened
 from results.settings import cell_of
 
 
@@ -35,16 +36,21 @@ def _unqualified(run: Run) -> Iterator[str]:
         return
     labels = {row["majority_label"] for row in failing}
     always = f"always answering {labels.pop()}" if len(labels) == 1 else "always giving the most common label"
+    words = {_better(row) for row in failing}
+    is_mixed = len(words) > 1  # then each reader has its own word
+    better = "not shown to be better" if is_mixed else words.pop()
     each = [
-        f"{_whose(run, row['reader'])}{percent(row['accuracy'])} against {percent(row['majority_share'])}, "
-        f"n = {row['n']:,}"
+        f"{_whose(run, row['reader'])}{_better(row) + ', ' if is_mixed else ''}{percent(row['accuracy'])} against "
+        f"{percent(row['majority_share'])}, n = {row['n']:,}"
         for row in failing
     ]
     n, n_all = len(failing), len(run.readers)
     which = "these labels" if n == n_all else f"the labels of {n} of {n_all} readers"
-    is_lower = all(row["accuracy"] <= row["majority_share"] for row in failing)
-    better = "no better" if is_lower else "not clearly better"
     yield f"Do not trust {which}: {better} than {always} ({shortened(each)})."
+
+
+def _better(row: Mapping[str, Any]) -> str:
+    return "not clearly better" if row["accuracy"] > row["majority_share"] else "no better"
 
 
 def _whose(run: Run, reader: str) -> str:
@@ -52,15 +58,20 @@ def _whose(run: Run, reader: str) -> str:
 
 
 def _few_gold(run: Run) -> Iterator[str]:
-    sizes = run.tables["cells"].group_by("reader", maintain_order=True).agg(pl.min("gold_n"))
-    few = [(reader, n) for reader, n in sizes.iter_rows() if n < NO_WINNER]
+    readers = run.tables["cells"]["reader"].unique(maintain_order=True)
+    few = {reader: n for reader in readers if (n := run.n_gold(reader)) < NO_WINNER}
     if not few:
         return
+    so = "so only very large differences show" if any(few.values()) else "so nothing is shown"
     if len(run.readers) == 1:
-        yield f"Only {count(few[0][1], 'gold question')}, so only very large differences show."
+        (n,) = few.values()
+        only = f"{'Only ' if n >= 0.5 else ''}{count_gold(n)}" if n else "no gold question"
+        yield f"{only[:1].upper()}{only[1:]}, {so}."
+    elif any(few.values()):
+        each = listed([f"{'under 1' if 0 < n < 0.5 else f'{n:.0f}'} with {reader}" for reader, n in few.items()])
+        yield f"Few gold questions ({each}), {so}."
     else:
-        each = listed([f"{n:.0f} with {reader}" for reader, n in few])
-        yield f"Few gold questions ({each}), so only very large differences show."
+        yield f"No gold question with {listed(list(few))}, {so}."
 
 
 def _one_label(run: Run) -> Iterator[str]:
@@ -96,11 +107,16 @@ def _context_free(run: Run) -> Iterator[str]:
         pl.col("n_failed").fill_null(0) == 0, pl.col("recovered").is_null(),
     ).unique("reader").sort("reader")  # fmt: skip
     each = [
-        f"{_whose(run, reader)}{percent(whole)} with it, {percent(closed)} without"
+        f"{_whose(run, reader)}{_with_and_without(run.n_gold(reader), whole, closed)}"
         for reader, closed, whole in known.select("reader", "closed_book", "document").iter_rows()
     ]
     if each:
         yield f"What is retrieved may not matter: the document is not shown to help ({shortened(each)})."
+
+
+def _with_and_without(n_gold: float, whole: float, closed: float) -> str:
+    figures = "" if n_gold < NO_FIGURES else f"{percent(whole)} right with it, {percent(closed)} without, "
+    return f"{figures}on {count_gold(n_gold)}"
 
 
 def _one_document(run: Run) -> Iterator[str]:
@@ -119,7 +135,7 @@ def _same_chunks(run: Run) -> Iterator[str]:
 
 
 def _edge(run: Run) -> Iterator[str]:
-    """The best size of the first reader, or of retrieval where no reader was asked, at the edge of what was tried."""
+    """The leading size of the first reader, or of retrieval where there is none, at the edge of what was tried."""
     if run.recommendations:
         first = run.recommendations[0]
         cells, n_gold = run.cells_of(first["reader"]), first["n_gold"]
@@ -135,4 +151,4 @@ def _edge(run: Run) -> Iterator[str]:
     sizes = tuple(sorted(set(cells["size"].to_list())))
     one = Advice("", told=False, reader=reader, leader=cell_of(row), n_gold=n_gold, sizes=sizes)
     for tries in edge_sizes([one]):
-        yield f"The best size is the {tries}."
+        yield f"The leading size is the {tries}."

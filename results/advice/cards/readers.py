@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from results.advice.cards.run import Run
-from results.advice.wording import count, listed, percent, points, right
+from results.advice.wording import NO_FIGURES, count, listed, percent, points, right
 from results.comparing.comparison import better_of
 
 KEPT: Mapping[str, str] = {
@@ -45,7 +45,7 @@ def _trust(row: Mapping[str, Any]) -> str:
     if row["qualified"]:
         return f"Yes: {gets}, against {share} for {always} ({n})."
     if row["standing"] == "at chance":
-        return f"No: {gets}, as by chance, against {share} for {always} ({n})."
+        return f"No: {gets}, against {share} for {always} ({n}); that is not shown to be better than chance."
     though = "; that is only shown to be better than chance" if row["standing"] == "better than chance only" else ""
     return f"Not shown: {gets}, against {share} for {always} ({n}){though}."
 
@@ -80,7 +80,7 @@ def answer_gold(run: Run) -> str:
     """How many questions the gold sets keep, and how many of their labels match the reference."""
     best, *others = [_kept(run, row["reader"]) for row in run.readers]
     n_kept, n, n_known, n_right = best
-    matching = f"; {percent(n_right / n_known)} of their labels match the reference" if n_known else ""
+    matching = f"; {_share(n_right, n_known)} labels match the reference" if n_known else ""
     rule = KEPT.get(run.manifest.get("config", {}).get("consensus", {}).get("rule", ""), "")
     line = f"{run.readers[0]['reader']} keeps {n_kept:,} of {count(n, 'question')}{rule}{matching}."
     kept = [one[0] for one in others]
@@ -89,6 +89,10 @@ def answer_gold(run: Run) -> str:
     whose = f"{run.readers[1]['reader']} keeps" if len(others) == 1 else f"The {len(others)} other readers keep"
     span = f"{min(kept):,}" + (f" to {max(kept):,}" if max(kept) > min(kept) else "")
     return f"{line} {whose} {span}."
+
+
+def _share(n: int, of: int) -> str:
+    return f"{n} of {of}" if of < NO_FIGURES else f"{percent(n / of)} of their"
 
 
 def _kept(run: Run, reader: str) -> tuple[int, int, int, int]:

@@ -49,7 +49,10 @@ class RecommendationRecord(_Record):
     accuracy_high: float | None = Field(description="upper end of its interval")
     context_tokens: float | None = Field(description="mean number of tokens that are read in that cell")
     n_gold: float | None = Field(description="gold questions, or what their weights are worth")
-    n_more: int | None = Field(description="about how many more questions would tell; null where no number is known")
+    n_more: int | None = Field(
+        description="about how many more questions would tell (gold questions, where scores are drawn); null where no "
+        "number is known"
+    )
 
 
 class RetrievalRecord(_Record):

@@ -29,17 +29,18 @@ def answer_retrieval(run: Run) -> str:
         documents = f"the right document for {percent(row['hit'])} of the questions"
         found = f"{with_range(row, 'span_recall')} of the evidence, and {documents}"
     n_settings = run.tables["retrieval_means"].select(SETTING).n_unique()
-    first = f"It finds {found}, with {'the ' if row['cut'] == 'k' else ''}{run.said(row)}."
+    first = f"It finds {found}, with {run.the_cell(row)}."
     return f"{first} {_standing(run, choice, n_settings)}".strip()
 
 
 def _standing(run: Run, choice: dict[str, Any], n_settings: int) -> str:
     if n_settings == 1:
         return ""
-    best = f"within {points(run.margin)} of the best"
+    near = f"within {points(run.margin)} of the best"
+    by = " by nDCG" if choice["score"] == "ndcg" else ""  # otherwise by the evidence, which is said before
     if choice["recommended"] is None:
-        return f"That setting leads, but none is shown to be {best}."
+        return f"That setting leads{by}, but none is shown to be {near}."
     if choice["recommended"] == choice["best"]:
-        return f"That is the best of {n_settings} settings."
+        return f"Of {n_settings} settings it leads{by}, and is shown to be {near}."
     names = run.spoken.names(run.tables["retrieval_means"])
-    return f"That reads less than the best, {names[choice['best']]}, and is {best[: -len('the best')]}it."
+    return f"It reads less than {names[choice['best']]}, which lead{by}, and is shown to be {near}."

@@ -71,6 +71,10 @@ class Run:
         """The rows of a reader's cells."""
         return self.tables["cells"].filter(pl.col("reader") == reader)
 
+    def n_gold(self, reader: str) -> float:
+        """How many gold questions its cells are scored on, or what their weights are worth."""
+        return float(self.cells_of(reader)["gold_n"].min() or 0)  # type: ignore[arg-type]  # a number
+
     def n_dropped(self, reader: str) -> int:
         """How many of its cells were dropped on the way."""
         dropped = self.tables.get("dropped")
@@ -83,8 +87,12 @@ class Run:
         return None if mine is None or mine.is_empty() else mine.row(-1, named=True)
 
     def said(self, row: Mapping[str, Any]) -> str:
-        """How the cell of a table's row is said."""
+        """How the cell of a table's row is said, at the start of a line."""
         return self.spoken.cell(cell_of(row))
+
+    def the_cell(self, row: Mapping[str, Any]) -> str:
+        """How the cell of a table's row is said inside a sentence."""
+        return self.spoken.the_cell(cell_of(row))
 
     def main_cell(self) -> Cell | None:
         """The cell that the first recommendation names, or the one that leads."""

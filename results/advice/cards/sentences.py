@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from results.advice.wording import NO_WINNER, about, basis_of, count, from_to, percent, points, right
+from results.advice.wording import (
+    NO_FIGURES,
+    NO_WINNER,
+    basis_of,
+    count,
+    from_to,
+    needed,
+    percent,
+    points,
+    right,
+    too_few,
+)
 from results.config import ScoringConfig
 from results.settings import SETTING, Spoken, cell_of
 from results.sweep.cells import COST_ORDER
@@ -30,13 +41,9 @@ class Saying(NamedTuple):
     column: str = "p_within"
     n_dropped: int = 0
 
-    def cell(self, row: Mapping[str, Any]) -> str:
-        """The cell of a table's row."""
-        return self.spoken.cell(cell_of(row))
-
     def the_cell(self, row: Mapping[str, Any]) -> str:
         """A cell inside a sentence, as in `the best 3 chunks of 64 tokens`."""
-        return ("the " if row["cut"] == "k" else "") + self.cell(row)
+        return self.spoken.the_cell(cell_of(row))
 
 
 def use_line(
@@ -51,16 +58,17 @@ def use_line(
         basis: how much was asked for it, where that is not the number of gold questions.
         is_best: whether the chosen cell is shown to be better than all others.
     """
-    accuracy = right(chosen, "gold_accuracy") + (basis or f", on {count(chosen['gold_n'], 'gold question')}")
+    accuracy = _accuracy(chosen, basis)
     n_all = len(rows) + saying.n_dropped
     n_within = len(rows.filter(pl.col(saying.column) < 1 - saying.config.confidence))
     near = points(saying.config.margin)
     if n_all == 1:
-        return f"Nothing to choose{saying.whose}: {saying.cell(chosen)}, the only setting that was tried: {accuracy}."
+        only = f"{saying.the_cell(chosen)}, the only setting that was tried"
+        return f"Nothing to choose{saying.whose}: {only}: {accuracy}."
     if n_within == n_all and not is_best:
         alike = f"all are within {near} of each other"
         which, least = _any_of(rows, chosen, saying)
-        return f"Any of {which} will do{saying.whose}: {alike}. The least text is read with {least}: {accuracy}."
+        return f"Any {which} will do{saying.whose}: {alike}. The least text is read with {least}: {accuracy}."
     whose = f",{saying.whose}" if saying.whose else ""
     if is_best:
         standing = "it is shown to be better than " + ("the other" if n_all == 2 else f"each of the {n_all - 1} others")
@@ -71,13 +79,20 @@ def use_line(
     return f"Use {saying.the_cell(chosen)}{whose}: {accuracy}; {standing}."
 
 
+def _accuracy(row: Mapping[str, Any], basis: str) -> str:
+    """The accuracy of a cell and what it is based on; the number of gold questions is too few for one."""
+    if row["gold_n"] < NO_FIGURES:
+        return too_few(row["gold_n"], "to name its accuracy")
+    return right(row, "gold_accuracy") + (basis or f", on {count(row['gold_n'], 'gold question')}")
+
+
 def _any_of(rows: pl.DataFrame, chosen: Mapping[str, Any], saying: Saying) -> tuple[str, str]:
     """The settings that are alike, and the one of them that reads the least."""
     same = [name for name in (*SETTING, "cut", "amount") if name != "size"]
     if rows.select(same).n_unique() == 1:
-        sizes = sorted(rows["size"].to_list())
-        return f"{sizes[0]} to {sizes[-1]} tokens", str(chosen["size"])
-    return f"{len(rows)} settings", saying.the_cell(chosen)
+        *sizes, last = (str(size) for size in sorted(rows["size"].to_list()))
+        return f"size of {', '.join(sizes)} or {last} tokens", str(chosen["size"])
+    return f"of the {len(rows)} settings", saying.the_cell(chosen)
 
 
 def open_line(rows: pl.DataFrame, saying: Saying, n_more: float | None, *, more: str = "", rule: str = "") -> str:
@@ -86,7 +101,7 @@ def open_line(rows: pl.DataFrame, saying: Saying, n_more: float | None, *, more:
     Args:
         rows: the cells that were compared, frame of schema `CELLS`.
         saying: how it is said.
-        n_more: how many more questions would tell; None where no number is known.
+        n_more: how many more questions would tell, gold questions if scores are drawn; None where no number is known.
         more: said in place of that number.
         rule: the consensus rule.
     """
@@ -94,11 +109,11 @@ def open_line(rows: pl.DataFrame, saying: Saying, n_more: float | None, *, more:
     if basis.is_unscored:
         return f"Nothing can be told{saying.whose}: {basis.why_unscored}"
     if n_more:
-        more = f"{about(n_more)} more questions are needed"
-    if saying.config.answers != "drawn" and basis.n_gold < NO_WINNER:
-        few = f"{count(basis.n_gold, 'gold question')} are too few to name a leader"
+        more = needed(n_more, "gold question" if saying.config.answers == "drawn" else "question")
+    if basis.n_gold < NO_WINNER:
+        few = too_few(basis.n_gold, "to name a leader")
         return f"No winner yet{saying.whose}: {few}{f'; {more}' if more else ''}."
     best = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True)
     accuracy = f"{percent(best['gold_accuracy'])}, {from_to(best['gold_accuracy_low'], best['gold_accuracy_high'])}"
     more = more or f"no setting is shown to be within {points(saying.config.margin)} of the best"
-    return f"No winner yet{saying.whose}. Best so far: {saying.cell(best)} ({accuracy}); {more}."
+    return f"No winner yet{saying.whose}. Best so far: {saying.the_cell(best)} ({accuracy}); {more}."

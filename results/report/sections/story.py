@@ -8,14 +8,14 @@ from typing import Any
 
 import polars as pl
 
+from results.advice.wording import NO_FIGURES, count_gold, listed, percent, too_few
 from results.advice.wording import count as counted
-from results.advice.wording import listed, percent
 from results.report.model import Block, Cell, Examples, Kind, PlotRef, Section, Sentences, Strong, Table
 from results.report.plots.ladder_plots import MOST_ROWS
 from results.report.sections.readers import gold_sentences
 from results.report.sections.source import Source, read_of, said_briefly
 from results.report.values import count, estimate, make_table
-from results.settings import cut_of, cuts_in
+from results.settings import CUT, cut_of, cuts_in
 
 OPEN = "cannot tell"
 ARM_NAMES = {
@@ -173,14 +173,25 @@ def _losses(source: Source, row: Mapping[str, Any]) -> str:
     who = f"{row['reader']}, {source.cell(row)}"
     if not row["n"]:
         return f"{who}: no gold question to score."
-    wrong = f"{who}: {percent(row['n_wrong'] / row['n'])} of the answers are wrong"
+    n_gold = _n_gold(source, row)
+    if n_gold < NO_FIGURES:
+        return f"{who}: {too_few(n_gold, 'to say where answers are lost')}."
+    answers = f"of the answers to {count_gold(n_gold)}"
+    wrong = f"{who}: {percent(row['n_wrong'] / row['n'])} {answers} are wrong"
     parts = {name: row[f"n_{name}"] for name in ("reader", "chunking", "retrieval")}
     if not row["n_wrong"] and not any(parts.values()):
-        return f"{who}: none of the answers is wrong."
+        return f"{who}: none {answers} is wrong."
     if any(n is None for n in parts.values()):
         return f"{wrong}; not every arm was asked, so nothing says where they are lost."
     named = listed([f"{_signed(n / row['n'])} by the {name}" for name, n in parts.items()])
     return f"{wrong}: {named}."
+
+
+def _n_gold(source: Source, row: Mapping[str, Any]) -> float:
+    """What the gold questions of a cell are worth; their number where no table says."""
+    same = [pl.col(name) == row[name] for name in ("reader", "setting", *CUT)]
+    cells = source.tables["cells"].filter(*same) if source.has("cells") else pl.DataFrame()
+    return float(row["n"] if cells.is_empty() else cells["gold_n"][0])
 
 
 def _signed(share: float) -> str:

@@ -121,7 +121,7 @@ def test_a_drop_that_is_shown_fails_and_one_that_is_not_does_not(made, good):
     guard = ("--quiet", "--fail-if", "worse", "--against", good["folder"])
     worse = made(40, "sweep", "my.toml", "--store", "worse", *guard)
     assert worse.exit_code == 1, worse.output
-    assert "Failed: one with best chunk of 64 tokens: accuracy 98 % before and " in worse.stdout
+    assert "Failed: one with the best single chunk of 64 tokens: accuracy 98 % before and " in worse.stdout
     assert "It is shown to be worse by more than 5 points" in worse.stdout
     assert len(worse.stdout.splitlines()) <= 10
     slightly = made(92, "sweep", "my.toml", "--store", "slightly", *guard)
@@ -142,8 +142,8 @@ def test_scores_before_are_those_of_the_earlier_run_and_labels_that_differ_are_c
     told = made(100, "diff", good["folder"], good["folder"])
     assert "| answers | one | 120 | 0 | 0 |" in told.stdout
     assert told.stdout.splitlines()[-1] == (
-        "one with best chunk of 64 tokens: accuracy 98 % before and 98 % now, on 60 questions of both runs. That is no "
-        "drop."
+        "one with the best single chunk of 64 tokens: accuracy 98 % before and 98 % now, on 60 questions of both runs. "
+        "That is no drop."
     )
 
 

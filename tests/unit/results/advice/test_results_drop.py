@@ -39,8 +39,8 @@ def test_the_advised_cell_is_compared_with_itself(sweep):
     (drop,) = find_drops(before, after)
     assert (drop.before, drop.after, drop.n, drop.is_shown) == (0.8, 0.5, N, True)
     assert drop.line.startswith(
-        "reader with best 3 chunks of 64 tokens: accuracy 80 % before and 50 % now, on 200 questions of both runs. It "
-        "is shown to be worse by more than 5 points (p = "
+        "reader with the best 3 chunks of 64 tokens: accuracy 80 % before and 50 % now, on 200 questions of both runs. "
+        "It is shown to be worse by more than 5 points (p = "
     )
     assert not find_drops(after, before)[0].is_shown
 
@@ -57,7 +57,7 @@ def test_a_cell_that_is_gone_is_compared_with_what_is_advised_now(sweep):
     after = run_of(sweep({64: first(40, N)}, retriever="bm25"), advised=64)
     (drop,) = find_drops(before, after)
     assert drop.is_shown
-    assert drop.what == "reader with best 3 chunks of 32 tokens, now best 3 chunks of 64 tokens"
+    assert drop.what == "reader with the best 3 chunks of 32 tokens, now the best 3 chunks of 64 tokens"
     with pytest.raises(InputError, match="without a cell in common"):
         find_drops(before, run_of(sweep({64: first(40, N)}, retriever="bm25")))
 
@@ -94,7 +94,7 @@ def test_runs_without_readers_are_compared_by_what_they_retrieve(sweep):
 
     (drop,) = find_drops(retrieval(span_recall=0.9), retrieval(span_recall=0.6))
     assert (drop.before, drop.after, drop.is_shown) == (pytest.approx(0.9), pytest.approx(0.6), True)
-    assert "retrieval with best 3 chunks of 64 tokens: share of the evidence that is found 90 % before" in drop.line
+    assert "retrieval with the best 3 chunks of 64 tokens: share of the evidence that is found 90 % before" in drop.line
     spans = {"span_recall": None}
     (drop,) = find_drops(retrieval(ndcg=0.9, **spans), retrieval(ndcg=0.95, **spans))
     assert not drop.is_shown

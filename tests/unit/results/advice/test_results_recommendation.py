@@ -96,8 +96,8 @@ def test_cannot_tell_says_how_many_questions_would():
     # (1.9600 + .8416)^2 * (.05 / .05)^2 = 7.849: 785 questions instead of 100.
     assert (one.setting, one.cut, one.n_more) == (None, None, 685)
     assert one.line == (
-        "No winner yet with reader. Best so far: best 3 chunks of 64 tokens (80 %, 70 to 90 %); about 690 more "
-        "questions are needed."
+        "No winner yet with reader. Best so far: the best 3 chunks of 64 tokens (80 %, 70 to 90 %); about 690 "
+        "more gold questions are needed."
     )
 
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_scored_is_not_recommended(row, says):
 def test_one_cell_is_nothing_to_choose():
     (one,) = recommended(cells({"size": 64, "p_within": 0.0}))
     assert (one.setting, one.cut) == ("tokens(64)", "k=3")
-    assert one.line.startswith("Nothing to choose with reader: best 3 chunks of 64 tokens, the only setting")
+    assert one.line.startswith("Nothing to choose with reader: the best 3 chunks of 64 tokens, the only setting")
 
 
 def test_of_cells_as_good_the_cheapest_leads():

@@ -9,14 +9,12 @@ import pytest
 
 from results.advice.cards.run import Run
 from results.advice.summary import record, summarise, summary_schema
-from results.advice.wording import about, listed, percent, points
 from results.readers.labelers import LABELERS
-from results.settings import Cell, Setting, Spoken, say_cut
 from results.store.finished import read_manifest, read_tables
+from results.sweep.attribution import LADDER
 from results.sweep.cells import CELLS
 from results.sweep.race import LOOKS
 from results.sweep.retrieval_means import RETRIEVAL_MEANS
-from retrieval.context import Cut
 
 PUBLISHED = sorted(file.parent for file in (Path(__file__).parents[4] / "results/published").glob("*/manifest.json"))
 USUAL = {"splitter": "tokens", "overlap": 0, "embedder": "e", "retriever": "dense", "cut": "budget", "amount": 256}
@@ -114,12 +112,13 @@ def test_of_several_within_the_margin_the_one_that_reads_the_least_is_named():
 def test_where_all_sizes_are_alike_any_will_do():
     alike = [cell(size, p_within=0.01) for size in (32, 64, 256)]
     assert sentence(SIZE, alike, [advice(32)]) == (
-        "Any of 32 to 256 tokens will do: all are within 5 points of each other. The least text is read with 32: 80 % "
-        "right (74 to 86 %), on 100 gold questions."
+        "Any size of 32, 64 or 256 tokens will do: all are within 5 points of each other. The least text is read with "
+        "32: 80 % right (74 to 86 %), on 100 gold questions."
     )
     best = [cell(size, p_within=0.01, cut="k", amount=amount) for size in (32, 64) for amount in (1, 3)]
     assert sentence(SIZE, best, [advice(32, cut="k=1")]).startswith(
-        "Any of 4 settings will do: all are within 5 points of each other. The least text is read with the best chunk"
+        "Any of the 4 settings will do: all are within 5 points of each other. The least text is read with the best "
+        "single chunk of 32 tokens: "
     )
 
 
@@ -141,13 +140,38 @@ def test_without_a_winner_the_leader_and_the_missing_questions_are_named():
             "1 gold question cannot tell 2 settings apart; it takes at least 58, on as many documents.",
         ),
         (17, "expected", "17 gold questions are too few to name a leader; about 170 more questions are needed."),
-        (17, "drawn", "256 tokens read (76 %, 70 to 82 %); about 170 more questions are needed."),
+        (17, "drawn", "17 gold questions are too few to name a leader; about 170 more gold questions are needed."),
+        (1, "drawn", "1 gold question is too few to name a leader; about 170 more gold questions are needed."),
+        (
+            0.3,
+            "expected",
+            "less than 1 gold question cannot tell 2 settings apart; it takes at least 58, on as many documents.",
+        ),
+        (30, "drawn", "256 tokens read (76 %, 70 to 82 %); about 170 more gold questions are needed."),
     ],
 )
 def test_too_few_gold_questions_name_no_leader(n_gold, answers, said):
     cells = [cell(64, 0.76, n_gold=n_gold), cell(128, 0.7, n_gold=n_gold)]
     advices = [advice(64, told=False, n_more=166, n_gold=n_gold)]
     assert sentence(SIZE, cells, advices, choices=[choice(64)], answers=answers).endswith(said)
+
+
+@pytest.mark.parametrize("answers", ["drawn", "expected"])
+def test_with_fewer_than_ten_gold_questions_no_accuracy_is_named(answers):
+    said = sentence(SIZE, [cell(64, p_within=0.0, n_gold=5)], [advice(64)], answers=answers)
+    assert said.endswith("the only setting that was tried: 5 gold questions are too few to name its accuracy.")
+    told = sentence(SIZE, [cell(64, p_within=0.0, n_gold=10)], [advice(64)], answers=answers)
+    assert told.endswith("80 % right (74 to 86 %), on 10 gold questions.")
+
+
+@pytest.mark.parametrize(("n_gold", "figures"), [(9, "on 9 gold questions"), (10, "90 % right with it, 80 % without")])
+def test_that_the_document_may_not_matter_is_said_with_figures_only_of_enough_questions(n_gold, figures):
+    cells = [cell(64, n_gold=n_gold)]
+    rung = {name: cells[0][name] for name in LADDER if name in cells[0]}
+    rung |= {"questions": "gold", "n": n_gold, "closed_book": 0.8, "document": 0.9, "n_failed": 0}
+    ladder = pl.DataFrame([rung], schema=LADDER)
+    distrust = summarise(*run_of(cells, [advice(64)], readers=[reader()], ladder=ladder)).distrust
+    assert f"What is retrieved may not matter: the document is not shown to help ({figures}" in distrust[-1]
 
 
 def test_prompts_that_did_not_fit_tell_nothing():
@@ -178,7 +202,7 @@ def test_qualified_readers_come_first_and_told_before_untold():
     manifest, tables = run_of(cells, advices, readers=readers)
     assert [one["reader"] for one in Run(manifest, tables).recommendations] == ["good", "open", "weak"]
     said = sentence(SIZE, cells, advices, readers=readers)
-    assert said.startswith("Any of 64 to 128 tokens will do with good: all are")
+    assert said.startswith("Any size of 64 or 128 tokens will do with good: all are")
     assert said.endswith("With weak: 64-token chunks, 256 tokens read; with open: no winner yet.")
     same = [advice(64, name="good"), advice(64, name="open")]
     assert sentence(SIZE, cells[2:], same, readers=readers[1:]).endswith("The same goes for open.")
@@ -191,7 +215,7 @@ def test_a_run_without_readers_answers_by_retrieval_alone():
     )
     assert sentence(FINDS, means=means, choices=[choice(64, 64)]) == (
         "It finds the right document for 98 % (93 to 103 %) of the questions, with 64-token chunks, 256 tokens read. "
-        "That is the best of 2 settings."
+        "Of 2 settings it leads by nDCG, and is shown to be within 5 points of the best."
     )
     assert sentence(TRUST, means=means) == "No reader was asked, so only retrieval is judged."
 
@@ -201,14 +225,16 @@ def test_evidence_comes_before_documents_and_what_is_told_before_what_is_not():
     choices = [choice(64, cut="k=1", score="span_recall"), choice(64, 128, score="span_recall")]
     assert sentence(FINDS, means=means, choices=choices) == (
         "It finds 40 % (30 to 50 %) of the evidence, and the right document for 90 % of the questions, with 128-token "
-        "chunks, 256 tokens read. That reads less than the best, 64-token chunks, and is within 5 points of it."
+        "chunks, 256 tokens read. It reads less than 64-token chunks, which lead, and is shown to be within 5 points "
+        "of the best."
     )
     assert sentence(FINDS, means=means, choices=choices[:1]).endswith(
-        "with the best chunk of 64 tokens. That setting leads, but none is shown to be within 5 points of the best."
+        "the best single chunk of 64 tokens. That setting leads, but none is shown to be within 5 points of the best."
     )
 
 
 GETS = "reader gets 60 % right (50 to 70 %) from whole documents"
+NO_CHANCE = "that is not shown to be better than chance"
 AGAINST = "against 50 % for always answering no (n = 20)"
 
 
@@ -217,7 +243,10 @@ AGAINST = "against 50 % for always answering no (n = 20)"
     [
         (reader(), f"Yes: {GETS}, {AGAINST}."),
         (reader(qualified=False, standing="cannot tell"), f"Not shown: {GETS}, {AGAINST}."),
-        (reader(qualified=False, standing="at chance"), f"No: {GETS}, as by chance, {AGAINST}."),
+        (
+            reader(qualified=False, standing="at chance"),
+            f"No: {GETS}, {AGAINST}; {NO_CHANCE}.",
+        ),
         (reader(qualified=None), "Unknown: the questions of reader have no reference labels to check it against."),
     ],
 )
@@ -236,12 +265,23 @@ def test_labels_are_distrusted_once_for_all_readers():
     assert line.endswith("; 2 more).")
 
 
+def test_a_reader_above_the_constant_answer_and_one_below_have_a_word_of_their_own():
+    two = [reader("a", 0.39, qualified=False, share=0.51), reader("b", 0.48, qualified=False, share=0.42)]
+    (line,) = summarise(*run_of(readers=two, kind="label", choices=[])).distrust
+    assert line == (
+        "Do not trust these labels: not shown to be better than always answering no (b not clearly better, 48 % "
+        "against 42 %, n = 20; a no better, 39 % against 51 %, n = 20)."
+    )
+    (line,) = summarise(*run_of(readers=two[1:], kind="label", choices=[])).distrust
+    assert line.startswith("Do not trust these labels: not clearly better than always answering no (48 % against 42 %")
+
+
 def test_what_a_label_run_keeps_is_said_of_the_best_reader_and_the_others_in_short():
     readers = [reader("a", 0.9), reader("b", 0.8), reader("c", 0.7)]
     gold = pl.concat([gold_of("a"), gold_of("b", labels=["yes"]), gold_of("c", labels=["yes", "no", "no"])])
     summary = summarise(*run_of(readers=readers, kind="label", choices=[], gold=gold))
     assert summary.answers[-1].sentence == (
-        "a keeps 2 of 3 questions; 50 % of their labels match the reference. The 2 other readers keep 1 to 3."
+        "a keeps 2 of 3 questions; 1 of 2 labels match the reference. The 2 other readers keep 1 to 3."
     )
     assert summary.answers[0].sentence.endswith("So can b and c.")
 
@@ -250,7 +290,7 @@ def test_few_questions_one_label_and_the_edge_of_the_grid_are_a_line_each():
     cells = [cell(64, 0.9), cell(128, 0.8)]
     manifest, tables = run_of(cells, [advice(64, told=False)], readers=[reader()], choices=[])
     assert summarise(manifest, tables).distrust == (
-        "The best size is the smallest that was tried, 64: try 32 and 48 as well.",
+        "The leading size is the smallest that was tried, 64: try 32 and 48 as well.",
     )
     few = [cell(64, n_gold=1.0), cell(128, n_gold=1.0)]
     gold = gold_of("reader", labels=["no"] * 3)
@@ -261,45 +301,25 @@ def test_few_questions_one_label_and_the_edge_of_the_grid_are_a_line_each():
     )
 
 
+@pytest.mark.parametrize(
+    ("n_gold", "said"),
+    [
+        ((0,), "No gold question, so nothing is shown."),
+        ((0.4,), "Less than 1 gold question, so only very large differences show."),
+        ((0, 17), "Few gold questions (0 with a and 17 with b), so only very large differences show."),
+        ((0, 0), "No gold question with a and b, so nothing is shown."),
+    ],
+)
+def test_few_gold_questions_are_counted_as_people_count(n_gold, said):
+    names = "ab"[: len(n_gold)]
+    cells = [cell(64, reader=name, n_gold=n) for name, n in zip(names, n_gold, strict=True)]
+    made = run_of(cells, [advice(64, told=False, name=name) for name in names], readers=[reader(one) for one in names])
+    assert summarise(*made).distrust[0] == said
+
+
 def test_the_facts_are_one_line():
     summary = summarise(*run_of(readers=[reader()], kind="label", choices=[]))
     assert summary.facts == "handbook: 1,000 documents, 1 question; reader reader; 22 November 2026; 1.23 USD"
-
-
-@pytest.mark.parametrize(
-    ("setting", "cut", "varying", "said"),
-    [
-        (("tokens", 64, 0, "e", "dense"), ("budget", 256), (), "64-token chunks, 256 tokens read"),
-        (("tokens", 128, 0, "e", "dense"), ("k", 3), (), "best 3 chunks of 128 tokens"),
-        (("tokens", 128, 0, "e", "dense"), ("k", 1), ("splitter",), "best chunk of 128 tokens, token splitter"),
-        (
-            ("recursive", 128, 32, "e", "dense"), ("budget", 512), (),
-            "128-token chunks with 32 overlap, recursive splitter, 512 tokens read",
-        ),
-        (
-            ("tokens", 8, 0, "e", "bm25"), ("budget", 8), ("embedder", "retriever"),
-            "8-token chunks, e embedder, bm25 retriever, 8 tokens read",
-        ),
-    ],
-)  # fmt: skip
-def test_settings_are_named_as_people_say_them(setting, cut, varying, said):
-    assert Spoken(varying).cell(Cell(None, Setting(*setting), Cut(*cut))) == said
-
-
-def test_numbers_are_said_as_people_say_them():
-    assert [percent(share) for share in (0, 0.001, 0.764, 0.999, 1)] == [
-        "0 %",
-        "under 1 %",
-        "76 %",
-        "over 99 %",
-        "100 %",
-    ]
-    assert [about(n) for n in (7, 166, 1348)] == ["about 7", "about 170", "about 1,400"]
-    assert [points(share) for share in (0.01, 0.05, 0.025)] == ["1 point", "5 points", "2.5 points"]
-    assert [listed(names) for names in ((), ("a",), ("a", "b"), ("a", "b", "c"))] == ["", "a", "a and b", "a, b and c"]
-    assert [say_cut(Cut(*cut)) for cut in (("budget", 256), ("k", 1), ("k", 3))] == [
-        "256 tokens read", "the best chunk read", "the best 3 chunks read",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("folder", PUBLISHED, ids=lambda one: one.name)
