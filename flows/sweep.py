@@ -128,8 +128,9 @@ def read(
         readers = [labeled.readers[reader.label] for reader in session.by_size(experiment.readers)]
         scored = runner.run("score answers", score_sweep, corpus, answers, readers, consensus, how, race)
         tables |= {"answers": answers, **scored._asdict()}
-        verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, how, consensus.rule)
-        recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, how)
+        tried = tables["retrieval_means"]
+        verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, how, consensus.rule, tried)
+        recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, how, tried)
     warnings = [*one_document(corpus), *find_warnings(tables), *counted_differently(prepared.retrieved.counting)]
     warnings += [line for name, of_embedder in prepared.unread.items() for line in unread_warnings(name, of_embedder)]
     warnings += [*edge_of_grid([*recommended, *prepared.choices]), *prepared.retrieved.left_out]

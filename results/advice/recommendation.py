@@ -11,14 +11,15 @@ from results.advice.advice import Advice
 from results.advice.cards.sentences import Saying, open_line, use_line
 from results.advice.wording import basis_of, losses_line
 from results.config import ScoringConfig
-from results.settings import Spoken, cell_of, spoken_in
+from results.settings import CUT, SETTING, cell_of, spoken_in
 from results.sweep.cells import COST_ORDER
 from results.sweep.within import POWER
 
 
 def recommend(
-    cells: pl.DataFrame, comparisons: pl.DataFrame, ladder: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig
-) -> list[Advice]:
+    cells: pl.DataFrame, comparisons: pl.DataFrame, ladder: pl.DataFrame, labelers: pl.DataFrame,
+    config: ScoringConfig, tried: pl.DataFrame,
+) -> list[Advice]:  # fmt: skip
     """One recommendation per reader: qualified readers first, those at chance last, what is told before what is not.
 
     Args:
@@ -27,12 +28,13 @@ def recommend(
         ladder: frame of schema `LADDER`, for where the losses of the recommended cell come from.
         labelers: frame of schema `LABELERS`, for the qualification of each reader.
         config: confidence and margin.
+        tried: columns `SETTING` and `CUT`: all that each reader was tried with, also what was dropped on the way.
     """
     standings = dict(labelers.select("reader", standing_rank(labelers)).iter_rows())
-    spoken, found = spoken_in(cells), []
+    spoken, found, n_tried = spoken_in(tried), [], tried.select(*SETTING, *CUT).n_unique()
     for (reader,), rows in cells.group_by(["reader"], maintain_order=True):
-        one = _recommend(rows, spoken, comparisons.filter(pl.col("reader") == reader), ladder, config)
-        found.append(one)
+        saying = Saying(spoken, config, f" with {reader}", n_dropped=n_tried - len(rows))
+        found.append(_recommend(rows, saying, comparisons.filter(pl.col("reader") == reader), ladder))
     return sorted(found, key=lambda one: (standings.get(one.reader, 0), not one.told, -(one.n_gold or 0)))
 
 
@@ -43,14 +45,11 @@ def standing_rank(labelers: pl.DataFrame) -> pl.Expr:
     return pl.when(pl.col("qualified").fill_null(value=True)).then(0).otherwise(far).alias("standing")
 
 
-def _recommend(
-    rows: pl.DataFrame, spoken: Spoken, comparisons: pl.DataFrame, ladder: pl.DataFrame, config: ScoringConfig
-) -> Advice:
-    reader, n_all = rows["reader"][0], len(rows)
+def _recommend(rows: pl.DataFrame, saying: Saying, comparisons: pl.DataFrame, ladder: pl.DataFrame) -> Advice:
+    reader, n_all, config = rows["reader"][0], len(rows), saying.config
     basis = basis_of(rows, n_all, config)
     sizes = tuple(rows["size"].unique().sort())
     nothing = Advice("", told=False, reader=reader, n_gold=basis.n_gold, sizes=sizes)
-    saying = Saying(spoken, config, f" with {reader}")
     if basis.is_unscored:
         return nothing._replace(line=open_line(rows, saying, None))
     leader = cell_of(rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True))

@@ -12,15 +12,16 @@ from results.advice.advice import Advice
 from results.advice.cards.sentences import Saying, open_line, use_line
 from results.advice.wording import basis_of, points
 from results.config import ScoringConfig
-from results.settings import CUT, Cell, Spoken, cell_of, say_cut, setting_of, spoken_in
+from results.settings import CUT, SETTING, Cell, cell_of, say_cut, setting_of, spoken_in
 from results.stats.clustered import detectable_difference, missed
 from results.sweep.cells import COST_ORDER
 from retrieval.context import Cut
 
 
 def reach_verdicts(
-    cells: pl.DataFrame, comparisons: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig, rule: Rule
-) -> list[Advice]:
+    cells: pl.DataFrame, comparisons: pl.DataFrame, labelers: pl.DataFrame, config: ScoringConfig, rule: Rule,
+    tried: pl.DataFrame,
+) -> list[Advice]:  # fmt: skip
     """One verdict for each reader and cut, the headline first.
 
     Qualified readers come first, then those with the most gold questions. A reader's headline is the verdict under the
@@ -33,12 +34,15 @@ def reach_verdicts(
         labelers: frame of schema `LABELERS`, for the qualification of each reader.
         config: confidence and margin.
         rule: the consensus rule behind the gold sets.
+        tried: as for `recommend`.
     """
     qualified = dict(labelers.select("reader", "qualified").iter_rows())
-    spoken, verdicts = spoken_in(cells), []
+    spoken, verdicts = spoken_in(tried), []
     for (reader, *cut), rows in cells.group_by(["reader", *CUT], maintain_order=True):
-        same = [pl.col(name) == value for name, value in zip(("reader", *CUT), (reader, *cut), strict=True)]
-        verdict = _reach(rows, spoken, comparisons.filter(same), config, rule)
+        of_cut = [pl.col(name) == value for name, value in zip(CUT, cut, strict=True)]
+        n_tried = tried.filter(of_cut).select(SETTING).n_unique()
+        saying = Saying(spoken, config, f" with {reader}", "p_within_cut", n_tried - len(rows))
+        verdict = _reach(rows, saying, comparisons.filter(pl.col("reader") == reader, *of_cut), rule)
         verdicts.append((cell_of(rows.row(0, named=True)).cut, verdict))
 
     def headline(found: tuple[Cut, Advice]) -> tuple[bool, float, bool, int]:
@@ -50,11 +54,10 @@ def reach_verdicts(
     return [verdict for _, verdict in sorted(verdicts, key=headline)]
 
 
-def _reach(rows: pl.DataFrame, spoken: Spoken, pairs: pl.DataFrame, config: ScoringConfig, rule: Rule) -> Advice:
-    first = cell_of(rows.row(0, named=True))
+def _reach(rows: pl.DataFrame, saying: Saying, pairs: pl.DataFrame, rule: Rule) -> Advice:
+    first, config = cell_of(rows.row(0, named=True)), saying.config
     reader, cut = first.reader, first.cut
     basis = basis_of(rows, len(rows), config, rule)
-    saying = Saying(spoken, config, f" with {reader}", "p_within_cut")
     undecided = Advice("", told=False, reader=reader, cut=cut, n_gold=basis.n_gold)
     if basis.is_unscored:
         return undecided._replace(line=_open(rows, saying, cut, None, rule=rule))

@@ -144,8 +144,8 @@ def one_run(world: World, rng: np.random.Generator) -> Found:
     labelers = pl.DataFrame(
         {"reader": list(SHARES), "qualified": True}, {name: LABELERS[name] for name in ("reader", "qualified")}
     )
-    recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, CONFIG)
-    verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, CONFIG, "unanimous")
+    recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, CONFIG, scored.cells)
+    verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, CONFIG, "unanimous", scored.cells)
     names = names_in(scored.cells)
     entries = [verdict_entry(one, names) for one in verdicts]
     return {

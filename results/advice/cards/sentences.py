@@ -32,7 +32,7 @@ class Saying(NamedTuple):
         config: confidence, margin, and how scores are formed.
         whose: as in ` with qwen2.5-coder-0.5b`; empty where there is only one reader.
         column: the p-values of being within the margin: of all cells, or of those of one cut.
-        n_dropped: cells that were tried and dropped on the way.
+        n_dropped: cells that were tried and dropped on the way, as some other cell, maybe of another cut, is better.
     """
 
     spoken: Spoken
@@ -40,6 +40,11 @@ class Saying(NamedTuple):
     whose: str = ""
     column: str = "p_within"
     n_dropped: int = 0
+
+    @property
+    def is_of_cut(self) -> bool:
+        """Whether the cells are those of one cut."""
+        return self.column != "p_within"
 
     def the_cell(self, row: Mapping[str, Any]) -> str:
         """A cell inside a sentence, as in `the best 3 chunks of 64 tokens`."""
@@ -59,24 +64,44 @@ def use_line(
         is_best: whether the chosen cell is shown to be better than all others.
     """
     accuracy = _accuracy(chosen, basis)
-    n_all = len(rows) + saying.n_dropped
-    n_within = len(rows.filter(pl.col(saying.column) < 1 - saying.config.confidence))
-    near = points(saying.config.margin)
-    if n_all == 1:
+    n_tried = len(rows) + saying.n_dropped
+    n_within = _n_within(rows, saying)
+    if n_tried == 1:
         only = f"{saying.the_cell(chosen)}, the only setting that was tried"
         return f"Nothing to choose{saying.whose}: {only}: {accuracy}."
-    if n_within == n_all and not is_best:
-        alike = f"all are within {near} of each other"
+    if n_within == n_tried and not is_best:
+        alike = f"all are within {points(saying.config.margin)} of each other"
         which, least = _any_of(rows, chosen, saying)
         return f"Any {which} will do{saying.whose}: {alike}. The least text is read with {least}: {accuracy}."
     whose = f",{saying.whose}" if saying.whose else ""
-    if is_best:
-        standing = "it is shown to be better than " + ("the other" if n_all == 2 else f"each of the {n_all - 1} others")
-    elif n_within < 2:
-        standing = f"only this one of {n_all} settings is shown to be within {near} of the best"
-    else:
-        standing = f"it reads the least of the {n_within} settings (of {n_all}) within {near} of the best"
+    standing = _better_than(len(rows) - 1) if is_best else _standing(rows, saying)
+    if saying.n_dropped and (is_best or saying.is_of_cut):
+        # Of one cut, nothing is known of what was dropped but that some other cell is better.
+        standing += f"; {saying.n_dropped} of {n_tried} settings {_was(saying.n_dropped)} dropped on the way"
     return f"Use {saying.the_cell(chosen)}{whose}: {accuracy}; {standing}."
+
+
+def _n_within(rows: pl.DataFrame, saying: Saying) -> int:
+    return len(rows.filter(pl.col(saying.column) < 1 - saying.config.confidence))
+
+
+def _better_than(n_others: int) -> str:
+    return f"it is shown to be better than {'the other' if n_others == 1 else f'each of the {n_others} others'}"
+
+
+def _standing(rows: pl.DataFrame, saying: Saying) -> str:
+    """Why this cell and no other, where it is not shown to be better than all of them."""
+    n_within, near = _n_within(rows, saying), points(saying.config.margin)
+    n_all = len(rows) if saying.is_of_cut else len(rows) + saying.n_dropped
+    if n_all == 1:
+        return "it is the only one left"
+    if n_within < 2:
+        return f"only this one of {n_all} settings is shown to be within {near} of the best"
+    return f"it reads the least of the {n_within} settings (of {n_all}) within {near} of the best"
+
+
+def _was(n: int) -> str:
+    return "was" if n == 1 else "were"
 
 
 def _accuracy(row: Mapping[str, Any], basis: str) -> str:

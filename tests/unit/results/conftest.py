@@ -55,7 +55,7 @@ class Sweep(NamedTuple):
         labelers = pl.DataFrame(rows, schema={name: LABELERS[name] for name in ("reader", "qualified")})
         if isinstance(qualified, dict):
             labelers = labelers.with_columns(qualified=pl.col("reader").replace_strict(qualified))
-        return reach_verdicts(scored.cells, scored.comparisons, labelers, config, "unanimous")
+        return reach_verdicts(scored.cells, scored.comparisons, labelers, config, "unanimous", scored.cells)
 
 
 def build_sweep(

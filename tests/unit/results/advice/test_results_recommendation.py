@@ -42,7 +42,7 @@ def pairs(*errors: float) -> pl.DataFrame:
 
 
 def recommended(
-    frame: pl.DataFrame, qualified=True, compared=None, ladder=None, config=CONFIG
+    frame: pl.DataFrame, qualified=True, compared=None, ladder=None, config=CONFIG, tried=None
 ) -> list[SimpleNamespace]:
     """The recommendations as a manifest holds them."""
     names = frame["reader"].unique(maintain_order=True)
@@ -53,7 +53,7 @@ def recommended(
     )
     compared = pairs(0.03) if compared is None else compared
     ladder = pl.DataFrame(schema=LADDER) if ladder is None else ladder
-    found = recommend(frame, compared, ladder, labelers, config)
+    found = recommend(frame, compared, ladder, labelers, config, frame if tried is None else tried)
     assert all(one.told == (one.recommended is not None) for one in found)
     return [SimpleNamespace(**recommendation_entry(one, names_in(frame))) for one in found]
 
@@ -119,6 +119,18 @@ def test_one_cell_is_nothing_to_choose():
     (one,) = recommended(cells({"size": 64, "p_within": 0.0}))
     assert (one.setting, one.cut) == ("tokens(64)", "k=3")
     assert one.line.startswith("Nothing to choose with reader: the best 3 chunks of 64 tokens, the only setting")
+
+
+def test_what_was_dropped_on_the_way_was_tried_too_and_settings_keep_their_names():
+    left = cells({"size": 64, "p_within": 0.0})
+    tried = cells(*({"size": size, "splitter": one} for size in (64, 128) for one in ("tokens", "sentences")))
+    (one,) = recommended(left, tried=tried)
+    assert one.line == (
+        "Use the best 3 chunks of 64 tokens, token splitter, with reader: 80 % right (70 to 90 %), on 100 gold "
+        "questions; only this one of 4 settings is shown to be within 5 points of the best."
+    )
+    (one,) = recommended(cells({"size": 64, "p_within": 0.01}, {"size": 128, "p_within": 0.0}), tried=tried)
+    assert one.line.endswith("it reads the least of the 2 settings (of 4) within 5 points of the best.")
 
 
 def test_of_cells_as_good_the_cheapest_leads():

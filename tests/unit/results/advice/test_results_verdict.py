@@ -108,6 +108,24 @@ def test_one_setting_leaves_nothing_to_choose(sweep):
     assert verdict.detectable is None
 
 
+@pytest.mark.parametrize(
+    ("sizes", "end"),
+    [
+        ([64], "it is the only one left; 3 of 4 settings were dropped on the way."),
+        ([32, 64, 128], "than each of the 2 others; 1 of 4 settings was dropped on the way."),
+    ],
+)
+def test_a_verdict_says_of_what_was_dropped_no_more_than_that(sweep, sizes, end):
+    flags = {32: first(20), 64: first(55), 128: first(25), 256: first(30)}
+    tried = sweep(flags, cuts=[("k", 1), ("k", 3)]).retrieval_means()
+    scored = sweep({size: flags[size] for size in sizes}).score()
+    labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
+    config = ScoringConfig(answers="drawn", n_resamples=400)
+    found = only(reach_verdicts(scored.cells, scored.comparisons, labelers, config, "unanimous", tried))
+    assert found.line.startswith("Use the best 3 chunks of 64 tokens, with reader: 92 % right (")
+    assert found.line.endswith(end)
+
+
 def test_every_verdict_is_one_line(sweep):
     flags = {32: first(20), 64: first(55)}
     for verdict in sweep(flags, readers=["a", "b"], cuts=[("k", 1), ("k", 3)]).verdicts(qualified=False):
@@ -149,7 +167,7 @@ def test_each_cut_is_judged_by_its_own_comparisons(sweep):
     config = ScoringConfig(answers="drawn", n_resamples=400)
     by_cut = {
         verdict.cut: verdict
-        for verdict in entries(reach_verdicts(scored.cells, only_first, labelers, config, "unanimous"))
+        for verdict in entries(reach_verdicts(scored.cells, only_first, labelers, config, "unanimous", scored.cells))
     }
     assert by_cut["k=3"].detectable is None
     assert by_cut["k=1"].detectable > 0
@@ -165,8 +183,9 @@ def test_settings_that_tie_in_everything_give_the_same_verdict_in_any_order(swee
     scored = built.score()
     labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
     config = ScoringConfig(answers="drawn", n_resamples=400)
-    one = reach_verdicts(scored.cells, scored.comparisons, labelers, config, "unanimous")
-    other = reach_verdicts(scored.cells.reverse(), scored.comparisons.reverse(), labelers, config, "unanimous")
+    one = reach_verdicts(scored.cells, scored.comparisons, labelers, config, "unanimous", scored.cells)
+    cells, pairs = scored.cells.reverse(), scored.comparisons.reverse()
+    other = reach_verdicts(cells, pairs, labelers, config, "unanimous", cells)
     assert one == other
 
 
@@ -269,7 +288,8 @@ def verdict_with(scored, **p_values):
     """The verdict where these are the p-values of being more than the margin worse than the best, cell by cell."""
     cells = scored.cells.with_columns(pl.Series(name, values) for name, values in p_values.items())
     labelers = pl.DataFrame({"reader": ["reader"], "qualified": [True]})
-    return only(reach_verdicts(cells, scored.comparisons, labelers, ScoringConfig(answers="drawn"), "unanimous"))
+    config = ScoringConfig(answers="drawn")
+    return only(reach_verdicts(cells, scored.comparisons, labelers, config, "unanimous", cells))
 
 
 def test_what_is_recommended_must_be_shown_within_the_margin_under_that_cut(sweep):
