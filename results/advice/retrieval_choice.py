@@ -7,16 +7,14 @@ import polars as pl
 
 from corpora.schema import Corpus
 from results.advice.advice import Advice
-from results.advice.wording import count, percent, points
+from results.advice.cards.sentences import ON_DOCUMENTS, ON_SPANS, Choice, Found, retrieval_line
 from results.config import ScoringConfig
 from results.readers.answers import question_facts
-from results.settings import CUT, SETTING, Spoken, cell_of, name_settings, say_cut, spoken_in
+from results.settings import CUT, SETTING, Spoken, cell_of, name_settings, spoken_in
 from results.stats.clustered import cluster_sums
 from results.stats.resampling import fixed_law, resample_means
 from results.stats.worst_case import Weighted
 from results.sweep.pairwise import shown_within, shown_within_drawn
-
-ON_SPANS, ON_DOCUMENTS = "span_recall", "ndcg"
 
 
 def choose_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfig) -> list[Advice]:
@@ -55,31 +53,15 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig, spoken: Spoke
     else:
         p_values = shown_within(documents, range(len(names)), config.margin, strict=config.strict)
     within = [at for at in order if p_values[at] < 1 - config.confidence]
-    leader = cells[names[best]]
-    cut = leader.cut
-    sizes = tuple(rows["size"].unique().sort())
-    nothing = Advice("", told=False, cut=cut, leader=leader, score=score, sizes=sizes)
-    best_said, best_found = spoken.cell(leader), _found(score, float(means.estimates[best]))
-    near, n = f"within {points(config.margin)} of the best", count(means.n, "question")
-    if len(names) == 1:
-        line = f"Nothing to choose: {best_said}, the only setting that was tried: {best_found}, over {n}."
-        return nothing._replace(line=line, told=True, recommended=leader)
-    if not within:
-        line = f"No winner yet in retrieval, {say_cut(cut)}. Best so far: {best_said} ({best_found}, over {n})"
-        return nothing._replace(line=f"{line}; no setting is shown to be {near}.")
-    chosen = cells[names[within[0]]]
-    found = f"{_found(score, float(means.estimates[within[0]]))}, {count(tokens[names[within[0]]], 'token')} read"
-    if len(within) == len(names):
-        standing = f"all {len(names)} settings are within {points(config.margin)} of each other, and it reads the least"
-    elif len(within) == 1:
-        standing = f"only this one of {len(names)} settings is shown to be {near}"
-    else:
-        standing = f"it reads the least of the {len(within)} settings (of {len(names)}) {near}"
-    leads = "" if chosen == leader else f" ({best_said}: {best_found}, over {n})"
-    the = "the " if cut.kind == "k" else ""
-    line = f"Retrieve {the}{spoken.cell(chosen)}: {found}; {standing}{leads}."
-    return nothing._replace(line=line, told=True, recommended=chosen)
 
+    def found(at: int) -> Found:
+        return Found(cells[names[at]], float(means.estimates[at]), tokens[names[at]])
 
-def _found(score: str, value: float) -> str:
-    return f"{percent(value)} of the evidence" if score == ON_SPANS else f"nDCG {value:.3f}"
+    only = len(names) == 1
+    chosen = found(best if only else within[0]) if only or within else None
+    choice = Choice(score, means.n, len(names), found(best), chosen, len(within))
+    return Advice(
+        retrieval_line(choice, spoken, config.margin), told=chosen is not None, cut=choice.best.cell.cut,
+        recommended=chosen.cell if chosen else None, leader=choice.best.cell, score=score,
+        sizes=tuple(rows["size"].unique().sort()),
+    )  # fmt: skip

@@ -5,11 +5,14 @@ The first screen of the report, the last lines of a command and its JSON all say
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import polars as pl
+from polars.exceptions import PolarsError
 
+from corpora.errors import InputError
 from results.advice.cards.chunk_size import answer_chunk_size
 from results.advice.cards.distrust import find_distrust
 from results.advice.cards.facts import facts_line
@@ -17,6 +20,10 @@ from results.advice.cards.readers import answer_best_reader, answer_gold, answer
 from results.advice.cards.record import RunRecord, record_run
 from results.advice.cards.retrieval import answer_retrieval
 from results.advice.cards.run import Run
+from results.store.finished import check_format, read_manifest, read_tables
+from results.store.listing import Listed
+
+OF_FIRST_ANSWER = ("cells", "retrieval_means", "dropped", "looks", "labelers", "pairs")  # the tables that it takes
 
 
 class Answer(NamedTuple):
@@ -57,6 +64,24 @@ def summarise(manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -
     return _summarise(Run(manifest, tables))
 
 
+def first_finding(listed: Listed) -> str:
+    """What a run of a list found, in a line: the first answer of its summary, made from no more tables than it takes.
+
+    Where a version before wrote other tables, it is the headline of its manifest; where the run is damaged, what is
+    wrong with it.
+    """
+    if not listed.kind:
+        return listed.headline
+    try:
+        manifest = read_manifest(listed.path)
+        check_format(listed.path, manifest)
+        few = {name: digest for name, digest in manifest["tables"].items() if PurePath(name).stem in OF_FIRST_ANSWER}
+        run = Run(manifest, read_tables(listed.path, manifest | {"tables": few}))
+        return next(_answers(run)).sentence if few else listed.headline
+    except (InputError, PolarsError, ValueError, LookupError, TypeError):
+        return listed.headline
+
+
 def record(manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> RunRecord:
     """The same for programs, with the numbers.
 
@@ -76,13 +101,16 @@ def summary_schema() -> dict[str, Any]:
 
 
 def _summarise(run: Run) -> Summary:
-    return Summary(facts_line(run), _answers(run), tuple(find_distrust(run)))
+    return Summary(facts_line(run), tuple(_answers(run)), tuple(find_distrust(run)))
 
 
-def _answers(run: Run) -> tuple[Answer, ...]:
-    trust = Answer("Can the reader be trusted?", answer_trust(run), "readers")
+def _answers(run: Run) -> Iterator[Answer]:
+    """The answers, each made when it is asked for: the first ones take few tables."""
     if run.sweeps:
-        size = Answer("Which chunk size?", answer_chunk_size(run), "accuracy" if run.reads else "retrieval")
-        return size, Answer("Does retrieval find it?", answer_retrieval(run), "retrieval"), trust
-    best = [Answer("Which reader?", answer_best_reader(run), "readers")] if "pairs" in run.tables else []
-    return *best, trust, Answer("What does the gold set keep?", answer_gold(run), "questions")
+        yield Answer("Which chunk size?", answer_chunk_size(run), "accuracy" if run.reads else "retrieval")
+        yield Answer("Does retrieval find it?", answer_retrieval(run), "retrieval")
+    elif "pairs" in run.tables:
+        yield Answer("Which reader?", answer_best_reader(run), "readers")
+    yield Answer("Can the reader be trusted?", answer_trust(run), "readers")
+    if not run.sweeps:
+        yield Answer("What does the gold set keep?", answer_gold(run), "questions")

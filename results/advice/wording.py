@@ -155,6 +155,6 @@ def losses_line(cell: Mapping[str, Any], ladder: pl.DataFrame) -> str:
         return ""
     row = rung.row(0, named=True)
     wrong, *parts = (100 * row[name] / row["n"] for name in ("n_wrong", "n_reader", "n_chunking", "n_retrieval"))
-    reader, chunking, retrieval = (f"{part:.0f}" for part in parts)
+    reader, chunking, retrieval = (f"{round(part)}".replace("-", "\N{MINUS SIGN}") for part in parts)
     causes = f"{reader} are due to the reader, {chunking} to chunking, {retrieval} to retrieval"
     return f" Of the {wrong:.0f} % that are wrong, {causes}."

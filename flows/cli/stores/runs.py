@@ -35,13 +35,14 @@ def list_all(store: StorePath) -> None:
     Each line has the run's folder, its kind, when it ended, how many questions were asked, its size on the disk,
     whether it tells what to use, and the beginning of what it found; `tercet runs show` gives the whole.
     """
+    from results.advice.summary import first_finding
     from results.store.listing import list_runs
 
     listed = list_runs(require_store(store))
     width = max((len(one.path.name) for one in listed), default=0)
     for one in listed:
         kind, ended, questions, room, told = fields(one)
-        found = textwrap.shorten(one.headline, LONGEST_HEADLINE, placeholder=" ...")
+        found = textwrap.shorten(first_finding(one), LONGEST_HEADLINE, placeholder=" ...")
         echo(f"{one.path.name:{width}}  {kind:7}  {ended:16}  {questions:>14}  {room:>8}  {told:8}  {found}")
     if not listed:
         echo(f"No finished runs in {store}.")

@@ -17,7 +17,7 @@ def answer_chunk_size(run: Run) -> str:
     if not run.recommendations:
         return _by_retrieval(run)
     first, *others = run.recommendations
-    lines = [_line(run, first, f" with {first['reader']}" if others else "")]
+    lines = [reader_line(run, first, f" with {first['reader']}" if others else "", _basis(run, first))]
     if others:
         lines.append(_others(run, first, others))
     if first["setting"] is None:
@@ -25,17 +25,25 @@ def answer_chunk_size(run: Run) -> str:
     return " ".join(filter(None, lines))
 
 
-def _line(run: Run, entry: Mapping[str, Any], whose: str) -> str:
+def reader_line(run: Run, entry: Mapping[str, Any], whose: str, basis: str = "") -> str:
+    """What to use with a reader, or that no winner is known.
+
+    Args:
+        run: the run.
+        entry: of its recommendations.
+        whose: as for `Saying`.
+        basis: how much was asked for it, where that is not the number of gold questions.
+    """
     cells, rule = run.cells_of(entry["reader"]), run.manifest.get("config", {}).get("consensus", {}).get("rule", "")
     saying = Saying(run.spoken, run.scoring, whose, n_dropped=run.n_dropped(entry["reader"]))
     chosen = recommended_row(entry, cells)
     if chosen is None:
         return open_line(cells, saying, entry.get("n_more"), rule=rule)
-    return use_line(chosen, cells, saying, _basis(run, chosen))
+    return use_line(chosen, cells, saying, basis)
 
 
-def _basis(run: Run, row: Mapping[str, Any]) -> str:
-    look = run.last_look(row["reader"])
+def _basis(run: Run, entry: Mapping[str, Any]) -> str:
+    look = run.last_look(entry["reader"])
     if look:
         told = "told after" if look["is_told"] else "after"
         return f", {told} {look['questions']:,} of {count(look['of_questions'], 'question')}"

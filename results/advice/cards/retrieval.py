@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from results.advice.cards.run import Run
+from results.advice.cards.sentences import ON_DOCUMENTS, ON_SPANS
 from results.advice.wording import percent, points, with_range
 from results.settings import SETTING, cell_of
 
@@ -25,7 +26,7 @@ def answer_retrieval(run: Run) -> str:
     if row is None or choice is None:
         return "Nothing was retrieved."
     found = f"the right document for {with_range(row, 'hit')} of the questions"
-    if choice["score"] == "span_recall" and row["span_recall"] is not None:
+    if choice["score"] == ON_SPANS and row["span_recall"] is not None:
         documents = f"the right document for {percent(row['hit'])} of the questions"
         found = f"{with_range(row, 'span_recall')} of the evidence, and {documents}"
     n_settings = run.tables["retrieval_means"].select(SETTING).n_unique()
@@ -37,7 +38,7 @@ def _standing(run: Run, choice: dict[str, Any], n_settings: int) -> str:
     if n_settings == 1:
         return ""
     near = f"within {points(run.margin)} of the best"
-    by = " by nDCG" if choice["score"] == "ndcg" else ""  # otherwise by the evidence, which is said before
+    by = " by nDCG" if choice["score"] == ON_DOCUMENTS else ""  # otherwise by the evidence, which is said before
     if choice["recommended"] is None:
         return f"That setting leads{by}, but none is shown to be {near}."
     if choice["recommended"] == choice["best"]:

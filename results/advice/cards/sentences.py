@@ -1,4 +1,4 @@
-"""The sentences on cells that a card, a recommendation and a verdict share: what to use, or what it takes to know."""
+"""The sentences on cells that cards, recommendations and verdicts share: what to use, or what it takes to know."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from results.advice.wording import (
     too_few,
 )
 from results.config import ScoringConfig
-from results.settings import SETTING, Spoken, cell_of
+from results.settings import SETTING, Cell, Spoken, cell_of, say_cut
 from results.sweep.cells import COST_ORDER
+
+ON_SPANS, ON_DOCUMENTS = "span_recall", "ndcg"
 
 
 class Saying(NamedTuple):
@@ -142,3 +144,74 @@ def open_line(rows: pl.DataFrame, saying: Saying, n_more: float | None, *, more:
     accuracy = f"{percent(best['gold_accuracy'])}, {from_to(best['gold_accuracy_low'], best['gold_accuracy_high'])}"
     more = more or f"no setting is shown to be within {points(saying.config.margin)} of the best"
     return f"No winner yet{saying.whose}. Best so far: {saying.the_cell(best)} ({accuracy}); {more}."
+
+
+class Found(NamedTuple):
+    """How well a cell retrieves.
+
+    Attributes:
+        cell: the cell.
+        value: its mean score.
+        n_tokens: mean number of tokens that are read in it.
+    """
+
+    cell: Cell
+    value: float
+    n_tokens: float
+
+
+class Choice(NamedTuple):
+    """What retrieves best under one cut.
+
+    Attributes:
+        score: what was compared: `ON_SPANS` or `ON_DOCUMENTS`.
+        n: number of questions.
+        n_settings: how many settings were compared.
+        best: the one that scores highest.
+        chosen: the one to use; None where none is shown to be within the margin of the best.
+        n_within: how many are shown to be; None where that is not known any more.
+    """
+
+    score: str
+    n: float
+    n_settings: int
+    best: Found
+    chosen: Found | None
+    n_within: int | None = None
+
+
+def retrieval_line(choice: Choice, spoken: Spoken, margin: float) -> str:
+    """What to retrieve with, and why.
+
+    Args:
+        choice: what was found.
+        spoken: how settings are said.
+        margin: how much worse than the best a setting may be.
+    """
+    best, chosen, n = choice.best, choice.chosen, count(choice.n, "question")
+    best_said, best_found = spoken.the_cell(best.cell), _found(choice.score, best.value)
+    if choice.n_settings == 1:
+        return f"Nothing to choose: {best_said}, the only setting that was tried: {best_found}, over {n}."
+    if chosen is None:
+        so_far = f"Best so far: {best_said} ({best_found}, over {n})"
+        none = f"no setting is shown to be within {points(margin)} of the best"
+        return f"No winner yet in retrieval, {say_cut(best.cell.cut)}. {so_far}; {none}."
+    found = f"{_found(choice.score, chosen.value)}, {count(chosen.n_tokens, 'token')} read"
+    over = f" ({best_said}: {best_found}, over {n})" if chosen.cell != best.cell else f", over {n}"
+    return f"Retrieve {spoken.the_cell(chosen.cell)}: {found}; {_retrieval_standing(choice, margin)}{over}."
+
+
+def _retrieval_standing(choice: Choice, margin: float) -> str:
+    within, near, n = choice.n_within, f"within {points(margin)} of", choice.n_settings
+    if within is None:
+        stands = "leads, and is" if choice.chosen == choice.best else "reads the least of those"
+        return f"of {n} settings, it {stands} shown to be {near} the best"
+    if within == n:
+        return f"all {n} settings are {near} each other, and it reads the least"
+    if within == 1:
+        return f"only this one of {n} settings is shown to be {near} the best"
+    return f"it reads the least of the {within} settings (of {n}) {near} the best"
+
+
+def _found(score: str, value: float) -> str:
+    return f"{percent(value)} of the evidence" if score == ON_SPANS else f"nDCG {value:.3f}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from results.advice.cards.in_full import advice_in_full
+from results.advice.cards.run import Run
 from results.advice.summary import Answer, summarise
 from results.report.model import Report, Section
 from results.report.sections.comparison import compared_section, corpora_section, remote_section, speed_section
@@ -97,7 +99,7 @@ def _evidence(source: Source, tables: Tables, distrust: Sequence[str]) -> Iterat
     if distrust or source.manifest["warnings"] or source.marks:
         yield warning_section(source, distrust)
     if any(map(source.manifest.get, ("recommendations", "retrieval", "verdicts"))):
-        yield advice_section(source)
+        yield advice_section(source, advice_in_full(Run(source.manifest, tables)))
     yield from _built(source, OF_SWEEPS)
     yield from _built(source, OF_READERS)
     if "pairs" in tables:

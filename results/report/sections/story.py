@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -266,10 +266,15 @@ def _of_reader(source: Source, reader: str, rows: pl.DataFrame) -> Examples:
     return Examples(f"{reader}, {source.cell(rows.row(0, named=True))}", tuple(rows.iter_rows(named=True)))
 
 
-def advice_section(source: Source) -> Section:
-    """The advice in full sentences, and under each cut with the numbers behind it."""
-    lines = [one["line"] for name in ("recommendations", "retrieval") for one in source.manifest.get(name, [])]
-    blocks: list[Block] = [Sentences(tuple(lines), is_list=True)] if lines else []
+def advice_section(source: Source, lines: Iterable[str]) -> Section:
+    """The advice in full sentences, and under each cut with the numbers behind it.
+
+    Args:
+        source: the run.
+        lines: those of `advice_in_full`.
+    """
+    said = tuple(lines)
+    blocks: list[Block] = [Sentences(said, is_list=True)] if said else []
     if source.manifest["verdicts"] and source.has("cells"):
         blocks.append(_verdicts(source))
     return Section("advice", "The advice in full", tuple(blocks))

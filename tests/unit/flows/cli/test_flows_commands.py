@@ -9,6 +9,8 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from flows.cli.main import main
+from flows.run.published import PUBLISHED
+from results.store.finished import read_manifest
 from results.store.run_folder import RunFolder
 from tests.conftest import ROOT
 
@@ -114,6 +116,16 @@ def test_runs_are_listed_shown_and_removed(run_folder, tercet):
     assert re.fullmatch(rf"Removed runs/{name}: \d+ kB freed; the votes in the ledger are kept\.\n", removed.stdout)
     assert tercet("runs", "list").stdout == "No finished runs in runs.\n"
     assert "does not exist: expected the folder of a finished run" in tercet("runs", "show", name).stderr
+
+
+def test_what_a_run_of_an_older_version_found_is_listed_in_the_words_of_today(tercet, tmp_path):
+    run = tmp_path / "runs" / "old"
+    run.mkdir(parents=True)
+    published = PUBLISHED / "pubmedqa-stitched-retrieval"
+    shutil.copy(published / "retrieval_means.parquet", run)
+    manifest = read_manifest(published) | {"headline": "Retrieve with tokens(size=256,overlap=0) at budget=256."}
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert "  By retrieval alone, use 256-token chunks, 256 tokens read. " in tercet("runs", "list").stdout
 
 
 @pytest.mark.parametrize(
