@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import uuid
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from results.store.finished import MANIFEST
 from results.store.listing import n_bytes_of
 from results.store.replacing import MAKING, current, is_being_written
 
-_REMOVED = ".removed-"
+_LEFT = re.compile(r"(?P<run>.+)\.removed-[0-9a-f]{8}")  # a run being removed; one being made ends in `.[0-9a-f]{8}`
 
 
 def require_run(folder: StorePath) -> StorePath:
@@ -33,10 +34,12 @@ def remove_run(folder: StorePath) -> int:
     """Remove the folder of a run; returns the bytes that are freed.
 
     Raises:
-        InputError: it holds no run, or another process is writing it.
+        InputError: it holds no run, is a link to one, or another process is writing it.
         OSError: it cannot be removed.
     """
     require_run(folder)
+    if isinstance(folder, Path) and folder.is_symlink():
+        raise InputError(f"{folder} is a link to {folder.resolve()}", "the folder of a run itself", "name that folder")
     n_bytes = n_bytes_of(folder)
     if isinstance(folder, Path):
         _remove_here(folder)
@@ -58,13 +61,38 @@ def _remove_here(folder: Path) -> None:
     try:
         making = folder.parent / MAKING
         making.mkdir(exist_ok=True)
-        folder.rename(making / f"{folder.name}{_REMOVED}{uuid.uuid4().hex[:8]}")
+        folder.rename(making / f"{folder.name}.removed-{uuid.uuid4().hex[:8]}")
         for left in entries(making):  # also of a removal that was killed
-            if _REMOVED in left.name:
-                remove(left)
+            found = _LEFT.fullmatch(left.name)
+            if found:
+                _remove_left(left, folder.with_name(found["run"]), is_held=found["run"] == folder.name)
         with contextlib.suppress(OSError):  # a run is being made there
             making.rmdir()
         Path(lock.lock_file).unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def _remove_left(left: StorePath, run: Path, *, is_held: bool) -> None:
+    """Take a removed run apart, unless another process is at it, which holds the lock of that run.
+
+    Args:
+        left: what is left of it.
+        run: where it was.
+        is_held: whether this process holds the lock.
+    """
+    if is_held:
+        remove(left)
+        return
+    lock = FileLock(run.with_name(f".{run.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return
+    try:
+        remove(left)
+        if not run.exists():
+            Path(lock.lock_file).unlink(missing_ok=True)
     finally:
         lock.release()
 

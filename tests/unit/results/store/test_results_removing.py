@@ -116,6 +116,44 @@ def test_a_run_at_an_address_that_may_be_written_is_not_removed():
     assert remove_run(path) > 1000
 
 
+def test_a_run_that_is_being_made_stays_whatever_its_name(here):
+    gone = make(here, "gone", "2026-01-01T10:00:00+00:00")
+    making = RunFolder(here, "a.removed-0123abcd", {}, {})
+    with making.held():
+        making.begin()
+        making.write_text("report.md", "half of it")
+        remove_run(gone)
+        making.seal(
+            making.complete({"name": "a", "kind": "run", "headline": "Use it.", "corpus": {}}, {"finished": ""})
+        )
+    assert (making.path / "report.md").read_text() == "half of it"
+
+
+def test_what_another_process_is_removing_is_left_to_it(here):
+    first, second = (make(here, name, "2026-01-01T10:00:00+00:00") for name in ("first", "second"))
+    making = here / ".making"
+    making.mkdir()
+    left = making / f"{first.name}.removed-0123abcd"
+    first.rename(left)
+    with FileLock(first.with_name(f".{first.name}.lock")):
+        remove_run(second)
+        assert (left / MANIFEST).is_file()
+    assert not second.exists()
+    assert {one.name for one in making.iterdir()} == {left.name}
+
+
+def test_a_link_to_a_run_is_refused_and_the_run_stays(here, tmp_path):
+    path = make(tmp_path / "elsewhere", "one", "2026-01-01T10:00:00+00:00")
+    here.mkdir()
+    (here / "linked").symlink_to(path)
+    with pytest.raises(
+        InputError, match=r"linked is a link to .*one.*: expected the folder of a run itself; name that"
+    ):
+        remove_run(here / "linked")
+    assert read_manifest(here / "linked")["name"] == "one"
+    assert remove_run(path) > 1000
+
+
 def test_what_a_killed_removal_left_is_removed_by_the_next(here):
     first, second = (make(here, name, "2026-01-01T10:00:00+00:00") for name in ("first", "second"))
     making = here / ".making"
