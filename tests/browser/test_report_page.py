@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from results.report.html.page import render_html
+from results.report.html.blocks import Limits
+from results.report.html.page import fill_page, render_html
+from results.report.model import Report, Section
+from results.report.values import make_table
 from results.store.finished import read_manifest, read_tables
 
 if os.environ.get("TERCET_TEST_BROWSER") != "required":
@@ -155,6 +158,37 @@ def test_a_table_is_sorted_by_keyboard_and_downloaded_as_it_stands(open_page):
     assert name == "retrieval_means.csv"
     assert rows[0] == [" ".join(one.split()) for one in table.locator("thead th").all_text_contents()]
     assert [float(row[at].replace(",", "")) for row in rows[1:]] == seen["descending"]
+
+
+def test_a_downloaded_table_starts_no_formula_and_says_what_it_lacks(chromium, tmp_path):
+    """A cell that a spreadsheet would run begins with a quotation mark; a number stays a number."""
+    cells = [
+        "=1+1",
+        "+1 (2)",
+        "-2+3",
+        "@SUM(A1)",
+        "-0.120",
+        "+3",
+        "-1,234.5",
+        "-5 %",
+        "-0.120 [-0.200, 0.010]",
+        'a "b"',
+        "-",
+    ]
+    table = make_table("Dangerous", {"cell": "text"}, [(cell,) for cell in [*cells, "left", "out"]], "cells.parquet")
+    report = Report("made", "run", "", (), (), (Section("s", "Made", (table,), is_folded=False),))
+    (tmp_path / "report.html").write_text(fill_page(report, {}, [], Limits(rows=len(cells))), encoding="utf-8")
+    context = chromium.new_context(accept_downloads=True)
+    page = context.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator("summary").first.click()
+    name, text = saved(page, page.get_by_role("button", name="Download CSV of Dangerous"))
+    context.close()
+    assert name == "cells.csv"
+    assert [row[0] for row in csv.reader(io.StringIO(text, newline=""))] == [
+        "cell", "'=1+1", "'+1 (2)", "'-2+3", "'@SUM(A1)", "-0.120", "+3", "-1,234.5", "-5 %", "-0.120 [-0.200, 0.010]",
+        'a "b"', "'-", "… and 2 more rows in cells.parquet.",
+    ]  # fmt: skip
 
 
 def test_a_plot_is_downloaded_as_svg(open_page):

@@ -96,10 +96,11 @@ class Terms(NamedTuple):
 
 
 class ShownExamples(NamedTuple):
-    """Worst examples of one reader."""
+    """Worst examples of one reader; `note` says what is not shown."""
 
     title: str
     examples: Sequence[ShownExample]
+    note: str
     kind: str = "examples"
 
 
@@ -171,20 +172,24 @@ def _show(block: Block, section: Section, shelf: Shelf, limits: Limits) -> Itera
         case PlotRef(prefix, _, most):
             figures = shelf.take(prefix, most)
             yield from [] if figures is None else [figures]
-        case Examples(title, rows):
-            yield ShownExamples(title, [view_example(row) for row in rows[: limits.examples]])
+        case Examples(title, rows, file):
+            examples = [view_example(row) for row in rows[: limits.examples]]
+            yield ShownExamples(title, examples, _left_out(len(rows) - len(examples), "example", file))
 
 
 def _show_table(one: Table, section: Section, limits: Limits) -> ShownTable:
     rows = one.rows[: limits.rows]
-    more = len(one.rows) - len(rows)
-    note = f"… and {more:,} more row{'' if more == 1 else 's'} in {one.file}." if more else ""
+    note = _left_out(len(one.rows) - len(rows), "row", one.file)
     # What is folded already opens with one click; only a long table is folded again.
     is_folded = len(rows) > LONG or not (one.is_open or section.is_folded)
     written = [
         [_cell(cell, column) for cell, column in zip(row, one.columns, strict=True)] for row in rows
     ]  # fmt: skip
     return ShownTable(one.title, one.columns, written, note, one.file, is_folded)
+
+
+def _left_out(n: int, what: str, file: str) -> str:
+    return f"… and {n:,} more {what}{'' if n == 1 else 's'} in {file}." if n else ""
 
 
 def _cell(cell: Cell, column: Column) -> str | Markup:

@@ -61,13 +61,21 @@ def render_html(manifest: Mapping[str, Any], tables: Tables, plots: Sequence[Plo
     named = mark_tables(tables, labeler_marks(tables))
     page = ""
     for divisor in (1, 3, 10, 100, 10_000_000):
-        page = _page(report, named, drawn, Limits().divided(divisor))
+        page = fill_page(report, named, drawn, Limits().divided(divisor))
         if len(page.encode()) < MOST_BYTES:
             break
     return page
 
 
-def _page(report: Report, tables: Tables, plots: Sequence[Plot], limits: Limits) -> str:
+def fill_page(report: Report, tables: Tables, plots: Sequence[Plot], limits: Limits) -> str:
+    """The page of a report, with no more on it than the limits allow.
+
+    Args:
+        report: its sections.
+        tables: frames by name, each reader's name with its mark, for the list of questions.
+        plots: those of `draw_plots`.
+        limits: how much of each block is shown.
+    """
     shelf = Shelf(plots, limits)
     sections = [show_section(section, shelf, limits) for section in report.sections]
     questions = list_questions(tables, limits.question_bytes)

@@ -46,9 +46,15 @@
     head.setAttribute("aria-sort", isDown ? "descending" : "ascending");
   };
 
+  // A spreadsheet runs what begins with one of these signs as a formula; a number, also with its interval, stays one.
+  const PLAIN = /^[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?: ?%)?(?: \[-?\d+\.\d+, -?\d+\.\d+\])?$/i;
+  const harmless = (text) => (/^[=+\-@\t\r]/.test(text) && !PLAIN.test(text) ? `'${text}` : text);
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const csv = (table) =>
-    [...table.rows].map((row) => [...row.cells].map((cell) => quoted(words(cell))).join(",")).join("\r\n") + "\r\n";
+  const csv = (table) => {
+    const lines = [...table.rows].map((row) => [...row.cells].map(words));
+    if (table.dataset.more) lines.push([table.dataset.more]); // the page does not hold all rows
+    return lines.map((line) => `${line.map((text) => quoted(harmless(text))).join(",")}\r\n`).join("");
+  };
 
   const tools = (before, label, name, action) => {
     const button = make("button", { type: "button", className: "tool" }, label, make("span", { className: "hidden" }, ` of ${name}`));

@@ -8,7 +8,7 @@ import pytest
 from results.advice.examples import pick_examples
 from results.report.documents import draw_plots, render_documents
 from results.report.html.blocks import Limits, Shelf
-from results.report.html.page import MOST_BYTES, render_html
+from results.report.html.page import MOST_BYTES, fill_page, render_html
 from results.report.plots.pareto_plots import plot_pareto
 from results.report.plots.sweep_plots import plot_accuracy
 from results.report.sections.build import build_report
@@ -159,7 +159,18 @@ def test_what_a_page_leaves_out_it_counts(large_run):
     many = pl.concat([large_run.tables["comparisons"]] * 3)
     page = Page(render_html(large_run.manifest, large_run.tables | {"comparisons": many}, []))
     assert len(page.tables["Settings pair by pair, on the gold set"]) == 1 + Limits().rows
-    assert f"… and {len(many) - Limits().rows:,} more rows in comparisons.parquet." in "".join(page.text)
+    note = f"… and {len(many) - Limits().rows:,} more rows in comparisons.parquet."
+    assert note in "".join(page.text)
+    # A download of the table ends with the same.
+    assert note in [value for tag, name, value in page.attributes if (tag, name) == ("table", "data-more")]
+
+
+def test_examples_that_a_page_leaves_out_are_counted(small_run, small_tables):
+    report = build_report(small_run.manifest, small_tables)
+    n = small_tables["examples"].group_by("reader", maintain_order=True).len()["len"][0]
+    text = " ".join("".join(Page(fill_page(report, small_tables, [], Limits(examples=n - 1))).text).split())
+    assert "… and 1 more example in examples.parquet." in text
+    assert "more example" not in "".join(Page(fill_page(report, small_tables, [], Limits())).text)
 
 
 def test_plots_beyond_the_budget_are_named(small_plots):
