@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import check_rule
 from labeling.votes.vote import Prompt
 from results.advice.guards import left_out_warnings
-from retrieval.embedding.unknown_tokens import Unread, unread_warnings
+from retrieval.embedding.unknown_tokens import unread_warnings
 
 QUESTIONS_COUNTED = 50  # whose tokens are counted; those of the others are estimated by their length
 
@@ -120,7 +120,8 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
         check_rule(experiment.consensus, corpus.questions)
     notes = left_out_warnings(loaded)
     if sweeps:
-        notes += _unread_notes(measure_unread(experiment.retrieval, loaded[0], session))
+        for embedder, measured in measure_unread(experiment.retrieval, loaded[0], session).items():
+            notes += unread_warnings(embedder, measured)
     try:
         local = [reader for reader in experiment.readers if not reader.remote.is_remote]
         readers = [
@@ -129,15 +130,6 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     finally:
         session.readers.close()
     return Planned(readers, notes)
-
-
-def _unread_notes(measured: Mapping[str, list[Unread]]) -> list[str]:
-    """What each embedder cannot read, and a warning where it is much."""
-    notes = []
-    for embedder, of_embedder in measured.items():
-        notes.append(f"{embedder}: does not know {' and '.join(one.line for one in of_embedder)}.")
-        notes += unread_warnings(embedder, of_embedder)
-    return notes
 
 
 def _plan(

@@ -8,7 +8,7 @@ import polars as pl
 
 from corpora.schema import Corpus
 from results.advice.advice import Advice
-from results.advice.wording import NO_WINNER, count
+from results.advice.wording import NO_WINNER, count, percent
 from results.readers.answers import question_facts
 from results.settings import CUT, SETTING, Setting, Spoken, cuts_in, say_cut, setting_of
 
@@ -109,7 +109,7 @@ def _whole_documents(chunks: pl.DataFrame, said: Mapping[str, str]) -> list[str]
     shares = counts.agg(share=(pl.col("len") == 1).mean()).filter(pl.col("share") >= ONE_CHUNK_SHARE).sort("chunking")
     if shares.is_empty():
         return []
-    each = ", ".join(f"{share:.0%} with {chunking}" for chunking, share in shares.iter_rows())
+    each = ", ".join(f"{percent(share)} with {chunking}" for chunking, share in shares.iter_rows())
     return [f"Many documents are a single chunk ({each}): there, whole documents are retrieved."]
 
 
@@ -158,7 +158,7 @@ def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
         if len(cuts):
             named = "; ".join(say_cut(cut) for cut in cuts_in(cuts))
             least = min(cuts["hit"].to_list())
-            share = "every question" if least == 1 else f"at least {least:.1%} of the questions"
+            share = "every question" if least == 1 else f"at least {100 * least:.1f} % of the questions"
             found = f"the gold document is found for {share} at every setting"
             lines.append(f"{named}: {found}, {so}.")
     return lines
@@ -167,8 +167,8 @@ def _at_ceiling(retrieval_means: pl.DataFrame) -> list[str]:
 def _approximate(index_recall: pl.DataFrame) -> list[str]:
     means = index_recall.group_by(SETTING).agg(pl.mean("recall")).filter(pl.col("recall") < EXACT_ENOUGH).sort(SETTING)
     return [
-        f"{Spoken(['embedder']).setting(Setting(*setting))}: the approximate index finds {recall:.1%} of what the "
-        "exact one does, so some of its losses are due to the index."
+        f"{Spoken(['embedder']).setting(Setting(*setting))}: the approximate index finds {100 * recall:.1f} % of "
+        "what the exact one does, so some of its losses are due to the index."
         for *setting, recall in means.iter_rows()
     ]
 
@@ -179,8 +179,9 @@ def _context_free(ladder: pl.DataFrame) -> list[str]:
     known = ladder.filter(pl.col("questions") == "gold", pl.col("closed_book").is_not_null(), complete)
     lost = known.filter(pl.col("document").is_not_null(), pl.col("recovered").is_null()).unique("reader").sort("reader")
     return [
-        f"{reader}: it gets {closed:.1%} of its gold questions right without any context and {document:.1%} with the "
-        "whole document, which is not shown to be more. What is retrieved may not matter to this reader."
+        f"{reader}: it gets {100 * closed:.1f} % of its gold questions right without any context and "
+        f"{100 * document:.1f} % with the whole document, which is not shown to be more. What is retrieved may not "
+        "matter to this reader."
         for reader, closed, document in lost.select("reader", "closed_book", "document").iter_rows()
     ]
 
@@ -198,8 +199,8 @@ def _unsure_gold(baselines: pl.DataFrame) -> list[str]:
     """Readers that do not surely give their own gold labels from the whole document, and why."""
     whole = baselines.filter(pl.col("arm") == "document", pl.col("gold_accuracy") < SURE).sort("reader")
     return [
-        f"{reader}: from the whole document it gives its gold label in {accuracy:.0%} of its answers "
-        + (f"({greedy:.0%} greedy), " if scores == "expected" else "only, ")
+        f"{reader}: from the whole document it gives its gold label in {percent(accuracy)} of its answers "
+        + (f"({percent(greedy)} greedy), " if scores == "expected" else "only, ")
         + "so part of what it gets wrong from chunks is due to how it answers. "
         + ("A lower answer_temperature, or the rule confident, makes it surer." if scores == "expected" else "")
         for reader, accuracy, greedy, scores in whole.select(
@@ -216,7 +217,7 @@ def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
             one, are left out.
     """
     return [
-        f"The best size is at the edge of the grid for {', '.join(places)}. It is the {which}."
+        f"The leading size is at the edge of the grid for {', '.join(places)}. It is the {which}."
         for which, places in edge_sizes(advice).items()
     ]
 
@@ -264,7 +265,8 @@ def _incomplete_arms(answers: pl.DataFrame) -> list[str]:
 def _outside_labels(labelers: pl.DataFrame) -> list[str]:
     lost = labelers.filter(pl.col("outside_mass") > OUTSIDE_MASS).select("reader", "outside_mass").sort("reader")
     return [
-        f"{reader}: {mass:.0%} of its probability lies outside the labels, so it hardly uses them. Check its prompt."
+        f"{reader}: {percent(mass)} of its probability lies outside the labels, so it hardly uses them. Check its "
+        "prompt."
         for reader, mass in lost.iter_rows()
     ]
 

@@ -237,13 +237,15 @@ def interaction_section(source: Source) -> Section:
         "interactions.parquet",
     )  # fmt: skip
     plots = PlotRef("interaction", "Accuracy by chunk size of both readers")
-    found = Sentences(tuple(_findings(source.tables["interactions"])), is_list=True)
-    return Section("sizes", "Do readers want different chunk sizes?", (found, plots, table, terms))
+    found = tuple(_findings(source.tables["interactions"]))
+    said = [Sentences(found, is_list=True)] if found else []
+    return Section("sizes", "Do readers want different chunk sizes?", (*said, plots, table, terms))
 
 
 def _findings(interactions: pl.DataFrame) -> Iterator[str]:
-    """Each finding once, with the questions and the cuts that it holds for."""
-    for (questions, finding), rows in interactions.group_by("questions", "finding", maintain_order=True):
+    """Each finding once, with the questions and the cuts that it holds for; that none is found, the story says."""
+    told = interactions.filter(~pl.col("finding").str.starts_with("Cannot tell"))
+    for (questions, finding), rows in told.group_by("questions", "finding", maintain_order=True):
         cuts = listed([read_of(row) for row in rows.iter_rows(named=True)])
         yield f"{str(finding).removesuffix('.')} ({questions} questions; {cuts} read)."
 

@@ -92,7 +92,7 @@ def test_a_size_at_which_most_documents_are_one_chunk_is_called_retrieval_of_who
     whole = [("a", 0, 20), ("b", 0, 30), ("c", 0, 9), ("c", 9, 20)]
     split = [(document, start, start + 5) for document in "abc" for start in (0, 5)]
     (line,) = warnings(chunks(large=whole, small=split))
-    assert line.startswith("Many documents are a single chunk (67% with large)")
+    assert line.startswith("Many documents are a single chunk (67 % with large)")
 
 
 def test_chunkings_that_cut_at_the_same_places_are_called_without_effect():
@@ -108,7 +108,7 @@ def test_chunkings_that_differ_in_one_place_are_not():
 
 def test_retrieval_that_finds_everything_is_called_at_its_ceiling():
     (line,) = warnings(hit=0.99)
-    assert line.startswith("the best 3 chunks read: the gold document is found for at least 99.0%")
+    assert line.startswith("the best 3 chunks read: the gold document is found for at least 99.0 %")
     assert line.endswith("retrieval hardly differs between settings there.")
     assert warnings(hit=0.97) == []
 
@@ -142,7 +142,7 @@ def test_the_same_chunking_of_two_embedders_is_judged_by_its_own_tokens():
     split, whole = [("a", 0, 9), ("a", 9, 20)], [("a", 0, 20)]
     both = chunks(tokens=split).vstack(chunks("other", tokens=whole))
     (line,) = warnings(both)
-    assert line.startswith("Many documents are a single chunk (100% with tokens other)")
+    assert line.startswith("Many documents are a single chunk (100 % with tokens other)")
 
 
 def test_two_embedders_that_cut_alike_differ_in_what_they_find():
@@ -160,7 +160,7 @@ def test_an_approximate_index_that_misses_neighbours_is_pointed_out():
     # Over the questions of one setting: (1 + .98 + .96) / 3 = .98; the other loses 1 in 200.
     (line,) = warnings(index_recall=recalls(minilm=[1.0, 0.98, 0.96], other=[1.0, 0.99]))
     assert line == (
-        "64-token chunks, minilm embedder: the approximate index finds 98.0% of what the exact one does, so some of "
+        "64-token chunks, minilm embedder: the approximate index finds 98.0 % of what the exact one does, so some of "
         "its losses are due to the index."
     )
 
@@ -172,7 +172,7 @@ def test_an_approximate_index_that_finds_nearly_all_is_not():
 def test_a_reader_that_needs_no_context_is_pointed_out_once():
     (line,) = warnings(ladder=rungs((0.875, 0.9, None), (0.875, 0.9, None)))
     assert line == (
-        "reader: it gets 87.5% of its gold questions right without any context and 90.0% with the whole document, "
+        "reader: it gets 87.5 % of its gold questions right without any context and 90.0 % with the whole document, "
         "which is not shown to be more. What is retrieved may not matter to this reader."
     )
 
@@ -206,7 +206,7 @@ def test_the_ladder_of_a_real_sweep_says_whether_the_context_matters(sweep, n_do
     scored = built.score()
     read = {"answers": built.answers, "cells": scored.cells, "ladder": scored.ladder}
     found = find_warnings(of_retrieval() | read)
-    assert [line.startswith("reader: it gets 50.0% of its gold questions right") for line in found] == [True] * warned
+    assert [line.startswith("reader: it gets 50.0 % of its gold questions right") for line in found] == [True] * warned
 
 
 def test_a_sweep_without_readers_is_judged_by_its_retrieval_alone():
@@ -225,7 +225,7 @@ def test_every_way_of_saying_little_has_its_own_line():
 
 def test_a_reader_that_hardly_answers_with_the_labels_is_pointed_out():
     (line,) = of_labelers((0.1, 0.5), (0.8, 0.5))
-    assert line.startswith("reader 1: 80% of its probability lies outside the labels")
+    assert line.startswith("reader 1: 80 % of its probability lies outside the labels")
 
 
 def test_a_reader_whose_three_votes_are_nearly_copies_is_pointed_out():
@@ -299,13 +299,13 @@ def test_other_best_sizes_are_not_at_the_edge(advice):
     assert edge_of_grid([advice]) == []
 
 
-@pytest.mark.parametrize(("scores", "says"), [("expected", "(97% greedy), "), ("observed", "only, ")])
+@pytest.mark.parametrize(("scores", "says"), [("expected", "(97 % greedy), "), ("observed", "only, ")])
 def test_a_gold_set_that_the_reader_itself_is_not_sure_of_is_pointed_out(scores, says):
     whole = {"reader": "reader", "arm": "document", "gold_accuracy": 0.81, "gold_greedy": 0.97, "scores": scores}
     read = {"cells": pl.DataFrame([{"reader": "reader", **CELL, "gold_n": 100.0}], schema=CELLS), "ladder": rungs(),
             "answers": asked(retrieved=0), "baselines": pl.DataFrame([whole], schema=BASELINES)}  # fmt: skip
     (line,) = find_warnings(of_retrieval() | read)
-    assert line.startswith("reader: from the whole document it gives its gold label in 81% of its answers")
+    assert line.startswith("reader: from the whole document it gives its gold label in 81 % of its answers")
     assert says in line
     sure = read | {"baselines": pl.DataFrame([whole | {"gold_accuracy": 0.96}], schema=BASELINES)}
     assert find_warnings(of_retrieval() | sure) == []

@@ -55,8 +55,14 @@ def test_the_matrix_has_a_row_a_reader_and_a_column_a_cut(small_run):
 
 def test_what_cannot_be_told_of_different_sizes_is_said_once(report, small_run):
     assert len(small_run.tables["interactions"]) == 3
-    said = [line for line in sentences(section_of(report, "verdict")) if "different sizes" in line]
+    said = [line for section in report.sections for line in sentences(section) if "different sizes" in line]
     assert said == ["Cannot tell whether small and large want different sizes."]
+    wants = pl.when(pl.col("cut") == "k").then(pl.lit("small wants smaller chunks than large."))
+    told = small_run.tables["interactions"].with_columns(finding=wants.otherwise("finding"))
+    found = build_report(small_run.manifest, small_run.tables | {"interactions": told})
+    assert sentences(section_of(found, "sizes")) == [
+        "small wants smaller chunks than large (gold questions; 1 chunk and 3 chunks read)."
+    ]
 
 
 def test_a_manifest_of_an_older_version_is_rendered(small_run):
@@ -280,3 +286,16 @@ def test_where_all_are_equally_sure_no_share_can_be_chosen(ballots, corpus_of, t
     )
     section = curve_section(source_of(manifest, tables))
     assert not [line for line in sentences(section) if "instead" in line]
+
+
+@pytest.mark.parametrize(
+    ("n_gold", "said"),
+    [
+        (9, "9 gold questions are too few to say where answers are lost."),
+        (10, "of the answers to 10 gold questions are wrong: 8 % by the reader,"),
+    ],
+)
+def test_where_answers_are_lost_is_said_of_enough_questions(small_run, n_gold, said):
+    cells = small_run.tables["cells"].with_columns(gold_n=pl.lit(n_gold))
+    lines = sentences(section_of(build_report(small_run.manifest, small_run.tables | {"cells": cells}), "ladder"))
+    assert [said in line for line in lines[:2]] == [True, True]
