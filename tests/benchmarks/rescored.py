@@ -72,8 +72,9 @@ def rescored(folder: Path, rule: Rule | None) -> Iterator[tuple[str, ...]]:
     for way, (frame, how) in ways.items():
         config = ScoringConfig.model_validate(manifest["config"]["scoring"] | {"answers": how})
         scored = score_sweep(corpus, frame, readers, consensus, config)
-        for advice in recommend(scored.cells, scored.comparisons, scored.ladder, tables["labelers"], config):
-            n_gold = scored.cells.filter(pl.col("reader") == advice.reader)["gold_n"][0]
+        cells, labelers = scored.cells, tables["labelers"]
+        for advice in recommend(cells, scored.comparisons, scored.ladder, labelers, config, cells):
+            n_gold = cells.filter(pl.col("reader") == advice.reader)["gold_n"][0]
             yield str(advice.reader), consensus.rule, way, f"{n_gold:.0f}", advice.line
 
 

@@ -101,6 +101,16 @@ def test_the_first_screen_holds_the_answers_and_nothing_sticks_out(open_page, wi
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width][0]
 
 
+def test_the_story_takes_about_four_screens(open_page):
+    """However long the documents of its examples are: their texts scroll, and all but the gold ones are folded."""
+    page = open_page()
+    end = page.locator("main > section.evidence").first.bounding_box()["y"]
+    assert end < 4.8 * 800
+    text = page.locator(".example[open] .text").first
+    assert text.bounding_box()["height"] < 400
+    expect(page.locator(".example[open] .other .text").first).to_be_hidden()
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_plots_fill_the_width_and_their_letters_can_be_read(open_page, width):
     page = open_page(width)

@@ -126,9 +126,9 @@ def ladder_section(source: Source) -> Section:
     lines = [_losses(source, row) for row in rungs if row is not None]
     picture = _ladder(source, _first_reader(source))._replace(most=1)
     text = (
-        "The wrong answers are split exactly into three parts: lost by the reader (wrong with the whole document), by "
-        "the chunking (the best chunks of the gold document do worse than the whole document) and by the retrieval "
-        "(what was retrieved does worse than the best chunks). A part is negative where less text helps."
+        "The wrong answers are split exactly into what is lost by the reader (wrong with the whole document), by the "
+        "chunking (the best chunks of the gold document do worse than all of it) and by the retrieval (what was "
+        "retrieved does worse than those chunks). A part is negative where less text helps."
     )
     is_split = source.tables["ladder"]["n_chunking"].null_count() < len(source.tables["ladder"])
     explained = [Sentences((text,))] if is_split else []
@@ -253,9 +253,8 @@ def sum_of_losses(row: Mapping[str, Any]) -> str:
 def example_section(source: Source) -> Section:
     """Gold questions that a reader gets wrong with what was retrieved."""
     text = (
-        "Gold questions that the reader gets wrong with what was retrieved, the surest wrong answers first. In the "
-        "texts, evidence is bold and underlined twice; each chunk that was read is highlighted, between brackets with "
-        "its rank: [1 … 1]."
+        "Gold questions answered wrongly with what was retrieved, the surest answers first. Evidence is bold and "
+        "underlined twice; a chunk that was read is highlighted, between brackets with its rank: [1 … 1]."
     )
     found = source.tables["examples"].group_by("reader", maintain_order=True)
     examples = [_of_reader(source, str(reader), rows) for (reader,), rows in found]
