@@ -13,6 +13,7 @@ from results.settings import CUT, SETTING
 from results.stats.worst_case import fewest_documents
 
 NO_FIGURES = 10  # gold questions, or what their weights are worth; with fewer no sentence names an accuracy
+MOST_PARTS = 3  # of a list in a sentence; more are counted
 NO_WINNER = 30  # with fewer no sentence says which cell leads
 
 
@@ -84,9 +85,10 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-def shortened(parts: Sequence[str], most: int = 3) -> str:
+def shortened(parts: Sequence[str]) -> str:
     """The first of some parts, and how many more there are."""
-    return "; ".join([*parts[:most], *([f"{len(parts) - most} more"] if len(parts) > most else [])])
+    more = len(parts) - MOST_PARTS
+    return "; ".join([*parts[:MOST_PARTS], *([f"{more} more"] if more > 0 else [])])
 
 
 class Basis(NamedTuple):

@@ -10,7 +10,7 @@ import polars as pl
 from results.advice.advice import Advice
 from results.advice.cards.run import Run, leading_row
 from results.advice.guards import edge_sizes, same_chunks, say_chunkings
-from results.advice.wording import NO_FIGURES, NO_WINNER, count, count_gold, listed, percent, shortened
+from results.advice.wording import MOST_PARTS, NO_FIGURES, NO_WINNER, count, count_gold, listed, percent, shortened
 from results.settings import cell_of
 
 
@@ -37,8 +37,8 @@ def _unqualified(run: Run) -> Iterator[str]:
     labels = {row["majority_label"] for row in failing}
     always = f"always answering {labels.pop()}" if len(labels) == 1 else "always giving the most common label"
     words = {_better(row) for row in failing}
-    is_mixed = len(words) > 1  # then each reader has its own word
-    better = "not shown to be better" if is_mixed else words.pop()
+    better = "not shown to be better" if len(words) > 1 else words.pop()
+    is_mixed = len({_better(row) for row in failing[:MOST_PARTS]}) > 1  # then each has its own word
     each = [
         f"{_whose(run, row['reader'])}{_better(row) + ', ' if is_mixed else ''}{percent(row['accuracy'])} against "
         f"{percent(row['majority_share'])}, n = {row['n']:,}"

@@ -196,9 +196,9 @@ def retrieval_line(choice: Choice, spoken: Spoken, margin: float) -> str:
         so_far = f"Best so far: {best_said} ({best_found}, over {n})"
         none = f"no setting is shown to be within {points(margin)} of the best"
         return f"No winner yet in retrieval, {say_cut(best.cell.cut)}. {so_far}; {none}."
-    found = f"{_found(choice.score, chosen.value)}, {count(chosen.n_tokens, 'token')} read"
-    over = f" ({best_said}: {best_found}, over {n})" if chosen.cell != best.cell else f", over {n}"
-    return f"Retrieve {spoken.the_cell(chosen.cell)}: {found}; {_retrieval_standing(choice, margin)}{over}."
+    found = f"{_found(choice.score, chosen.value)}, {count(chosen.n_tokens, 'token')} read, over {n}"
+    leader = f" ({best_said}: {best_found})" if chosen.cell != best.cell else ""
+    return f"Retrieve {spoken.the_cell(chosen.cell)}: {found}; {_retrieval_standing(choice, margin)}{leader}."
 
 
 def _retrieval_standing(choice: Choice, margin: float) -> str:

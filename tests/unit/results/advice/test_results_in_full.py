@@ -27,11 +27,11 @@ def test_the_advice_in_full_says_where_a_cell_loses_how_far_was_read_and_what_re
         "Use 64-token chunks, 256 tokens read, with reader: 76 % right (70 to 82 %), on 100 gold questions; only this "
         "one of 2 settings is shown to be within 5 points of the best. Of the 24 % that are wrong, 6 are due to the "
         "reader, 9 to chunking, 9 to retrieval. Told after 128 of 500 questions, with 50 % of the context unread.",
-        "Retrieve 128-token chunks, 256 tokens read: nDCG 0.900, 128 tokens read; of 2 settings, it reads the least of "
-        "those shown to be within 5 points of the best (64-token chunks, 256 tokens read: nDCG 0.980, over 100 "
-        "questions).",
-        "Retrieve 64-token chunks, 256 tokens read: nDCG 0.980, 64 tokens read; of 2 settings, it leads, and is shown "
-        "to be within 5 points of the best, over 100 questions.",
+        "Retrieve 128-token chunks, 256 tokens read: nDCG 0.900, 128 tokens read, over 100 questions; of 2 settings, "
+        "it reads the least of those shown to be within 5 points of the best (64-token chunks, 256 tokens read: nDCG "
+        "0.980).",
+        "Retrieve 64-token chunks, 256 tokens read: nDCG 0.980, 64 tokens read, over 100 questions; of 2 settings, it "
+        "leads, and is shown to be within 5 points of the best.",
         "No winner yet in retrieval, 256 tokens read. Best so far: 64-token chunks, 256 tokens read (nDCG 0.980, over "
         "100 questions); no setting is shown to be within 5 points of the best.",
         "Nothing to choose: the best single chunk of 64 tokens, the only setting that was tried: 45 % of the evidence, "

@@ -41,8 +41,8 @@ def test_the_setting_that_reads_least_of_those_near_the_best_is_chosen():
     (one,) = choices(rows_of(32, 200), rows_of(64, 269), rows_of(128, 270))
     assert (one.cut, one.score, one.best, one.recommended) == ("k=3", "ndcg", name(128), name(64))
     assert one.line == (
-        "Retrieve the best 3 chunks of 64 tokens: nDCG 0.897, 192 tokens read; it reads the least of the 2 settings "
-        "(of 3) within 5 points of the best (the best 3 chunks of 128 tokens: nDCG 0.900, over 300 questions)."
+        "Retrieve the best 3 chunks of 64 tokens: nDCG 0.897, 192 tokens read, over 300 questions; it reads the "
+        "least of the 2 settings (of 3) within 5 points of the best (the best 3 chunks of 128 tokens: nDCG 0.900)."
     )
 
 

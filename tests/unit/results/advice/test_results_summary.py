@@ -208,6 +208,9 @@ def test_a_reader_above_the_constant_answer_and_one_below_have_a_word_of_their_o
         "Do not trust these labels: not shown to be better than always answering no (b not clearly better, 48 % "
         "against 42 %, n = 20; a no better, 39 % against 51 %, n = 20)."
     )
+    hidden = [reader(name, 0.48, qualified=False, share=0.42) for name in "bcd"] + two[:1]
+    (line,) = summarise(*run_of(readers=hidden, kind="label", choices=[])).distrust
+    assert "not shown to be better than always answering no (b 48 % against 42 %, n = 20; c 48 %" in line
     (line,) = summarise(*run_of(readers=two[1:], kind="label", choices=[])).distrust
     assert line.startswith("Do not trust these labels: not clearly better than always answering no (48 % against 42 %")
 
