@@ -135,7 +135,7 @@ def _same_chunks(run: Run) -> Iterator[str]:
 
 
 def _edge(run: Run) -> Iterator[str]:
-    """The leading size of the first reader, or of retrieval where there is none, at the edge of what was tried."""
+    """The leading size of the first reader, or of retrieval if no reader was asked, at the edge of what was tried."""
     if run.recommendations:
         first = run.recommendations[0]
         cells, n_gold = run.cells_of(first["reader"]), first["n_gold"]
