@@ -32,7 +32,7 @@ from flows.cli.options import (
     store_option,
     threads_option,
 )
-from flows.cli.output import Shown, next_of, output_options, repeated, show_ending, shown_of
+from flows.cli.output import Given, Shown, next_of, output_options, show_ending, shown_of
 from flows.cli.shell.completion import ExperimentType, RunType, experiment_argument, run_argument
 from flows.cli.shell.groups import Commands
 from flows.cli.stores.batches import batches
@@ -137,7 +137,8 @@ def _execute(
         recording = recording_of(path.name)
         with open_recording(recording, workspace, ASK_AFRESH) if recorded else Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
-    next_step = next_of(outcome.record, path, outcome.folder, repeated(store, data))
+    given = Given(store, data, (*settings.items(), ("prefect", prefect), ("dask", dask)))
+    next_step = next_of(outcome.record, path, outcome.folder, given)
     try:
         failed = guards.failures(outcome, earlier)
     except InputError:  # the earlier run is another one; what this one found is not lost
@@ -205,7 +206,7 @@ def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, op
         echo(draw_figures(run, figures))
         return
     outcome = render_again(run)
-    show_ending(outcome, shown, None if opens else next_of(outcome.record, None, run))
+    show_ending(outcome, shown, None if opens else next_of(outcome.record, None, run, Given()))
 
 
 @main.command()

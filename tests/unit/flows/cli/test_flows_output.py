@@ -1,6 +1,7 @@
 """How commands end, and what ends them with exit code 1: on scripted readers, through the command line."""
 
 import json
+import shlex
 from pathlib import Path
 
 import jsonschema
@@ -9,7 +10,7 @@ import pytest
 from corpora.schema import iter_questions
 from corpora.sources.bundled import read_sample
 from flows.cli import output
-from flows.cli.output import ending, next_of, repeated
+from flows.cli.output import Given, ending, next_of
 from flows.run import pipeline
 from flows.session import session as sessions
 from results.advice.summary import summary_schema
@@ -138,6 +139,14 @@ def test_a_drop_that_is_shown_fails_and_one_that_is_not_does_not(made, good):
     assert made(100, "diff", now, good["folder"], "--fail-if", "worse").exit_code == 0, "it became better"
 
 
+def test_the_guard_that_is_printed_asks_anew_and_keeps_the_run_that_it_compares_with(made, good):
+    kept = Path(good["folder"], "manifest.json").read_bytes()
+    name, *guard = shlex.split(good["next"])
+    assert (name, guard[0]) == ("tercet", "sweep"), good["next"]
+    assert made(40, *guard, "--quiet").exit_code == 1
+    assert Path(good["folder"], "manifest.json").read_bytes() == kept
+
+
 def test_scores_before_are_those_of_the_earlier_run_and_labels_that_differ_are_counted(made, good):
     told = made(100, "diff", good["folder"], good["folder"])
     assert "| answers | one | 120 | 0 | 0 |" in told.stdout
@@ -172,15 +181,16 @@ def record(good):
     return RunRecord.model_validate(good)
 
 
-def test_the_next_command_fits_what_was_found(record, tmp_path):
+def test_the_next_command_fits_what_was_found(record, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     file, folder = tmp_path / "my file.toml", tmp_path / "runs" / "one"
     file.touch()
 
     def told(experiment=file, **changes):
-        return next_of(record.model_copy(update=changes), experiment, folder)
+        return next_of(record.model_copy(update=changes), experiment, folder, Given())
 
     quoted = f"'{file}'"
-    assert told().startswith(f"tercet sweep {quoted} --fail-if worse --against {folder}  #")
+    assert told().startswith(f"tercet sweep {quoted} --store guard --fail-if worse --against {folder}  #")
     open_ = record.recommendations[0].model_copy(update={"told": False})
     assert told(recommendations=(open_,)).startswith(f"tercet sweep {quoted}  # after adding questions")
     assert told(distrust=("The best size is the largest that was tried, 64.",)).startswith(
@@ -191,8 +201,24 @@ def test_the_next_command_fits_what_was_found(record, tmp_path):
     assert told(kind="compare").startswith(f"tercet sweep {quoted}  #")
     assert told(None).startswith(f"tercet report {folder} --open")
     assert told(Path("demo")).startswith(f"tercet report {folder} --open")
-    assert repeated(Path("runs"), None) == ""
-    assert repeated(Path("my store"), Path("data")) == " --store 'my store' --data data"
+
+
+def test_the_next_command_repeats_what_was_given(record, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TERCET_STORE", raising=False)
+    settings = {"threads": 2, "n_batch": None, "max_cost": 0.5, "until_told": True, "prefect": False, "dask": ""}
+    given = Given(Path("my store"), Path("data"), tuple(settings.items()))
+    kept = " --data data --threads 2 --max-cost 0.5 --until-told"
+    assert given.options == f" --store 'my store'{kept}"
+    assert Given(Path("runs"), None).options == ""
+    file = tmp_path / "my.toml"
+    file.touch()
+    guard = next_of(record, file, Path("runs/one"), given)
+    assert guard.startswith(f"tercet sweep {file} --store guard{kept} --fail-if worse --against runs/one  #")
+    (tmp_path / "guard").mkdir()
+    assert " --store guard-2 " in next_of(record, file, Path("runs/one"), given), "a store with votes guards nothing"
+    monkeypatch.setenv("TERCET_STORE", "elsewhere")
+    assert Given(Path("runs"), None).options == " --store runs", "left out, it would be the other one"
 
 
 def test_an_ending_has_ten_lines_at_most_and_each_is_one(record):
