@@ -44,13 +44,14 @@ class Guards(NamedTuple):
         """Manifest and tables of the earlier run; None where none is compared with.
 
         Raises:
-            InputError: no such run.
+            InputError: no such run, or one with tables of another format.
         """
         if self.against is None:
             return None
-        from results.store.finished import read_manifest, read_tables
+        from results.store.finished import check_format, read_manifest, read_tables
 
         manifest = read_manifest(self.against)
+        check_format(self.against, manifest)
         return manifest, read_tables(self.against, manifest)
 
     def failures(

@@ -9,7 +9,7 @@ from corpora.storage import StorePath
 from results.advice.drop import drop_lines, find_drops
 from results.comparing.agreement import compare_runs
 from results.report.text.report import render_agreement
-from results.store.finished import read_manifest, read_tables
+from results.store.finished import check_format, read_manifest, read_tables
 
 
 class Difference(NamedTuple):
@@ -36,9 +36,11 @@ def compare_finished(old: StorePath, new: StorePath, margin: float | None, *, ne
         needs_drops: whether runs without scores in common are refused.
 
     Raises:
-        InputError: not the folders of finished runs, or they cannot be compared.
+        InputError: not the folders of finished runs, tables of another format, or runs that cannot be compared.
     """
     before, after = (read_manifest(folder) for folder in (old, new))
+    for folder, manifest in ((old, before), (new, after)):
+        check_format(folder, manifest)
     ours, theirs = read_tables(old, before), read_tables(new, after)
     has_labels = any(name in ours and name in theirs for name in ("votes", "answers"))
     has_scores = all("retrieval_means" in tables for tables in (ours, theirs))

@@ -2,11 +2,14 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+import tercet
+from corpora.errors import InputError
 from corpora.schema import iter_questions
 from corpora.sources.bundled import read_sample
 from flows.cli import output
@@ -172,6 +175,21 @@ def test_runs_that_cannot_be_compared_are_wrong_input(made, good):
     assert done.stderr.startswith("tercet: runs that neither read from chunks nor retrieved")
     assert made(100, "sweep", "my.toml", "--fail-if", "worse", "--against", "nowhere").exit_code == 2
     assert not Path("runs").exists(), "an earlier run that is not there ends it before anything is asked"
+
+
+def test_a_run_of_another_format_is_refused_before_anything_is_asked(made, good, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(good["folder"], old)
+    manifest = read_manifest(old)
+    (old / "manifest.json").write_text(json.dumps(manifest | {"format": 1}), encoding="utf-8")
+    line = f"tercet: {old} holds tables of format 1: expected format 3; run the experiment again; its votes are kept.\n"
+    guard = ("sweep", "my.toml", "--store", tmp_path / "now", "--quiet", "--fail-if", "worse", "--against", old)
+    for arguments in (guard, ("diff", old, good["folder"]), ("diff", good["folder"], old), ("report", old)):
+        done = made(100, *arguments)
+        assert (done.exit_code, done.stdout, done.stderr) == (2, "", line), arguments
+    assert not (tmp_path / "now").exists()
+    with pytest.raises(InputError, match="holds tables of format 1"):
+        tercet.load(old)
 
 
 @pytest.fixture
