@@ -20,6 +20,7 @@ from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
     FAIL_HELP,
+    READING,
     WORSE,
     ask_user,
     batch_option,
@@ -31,6 +32,7 @@ from flows.cli.options import (
     reading_options,
     store_option,
     threads_option,
+    until_told_option,
 )
 from flows.cli.output import Given, Shown, next_of, output_options, show_ending, shown_of
 from flows.cli.shell.completion import ExperimentType, RunType, experiment_argument, run_argument
@@ -162,25 +164,30 @@ def _execute(
 @click.option("--measure", is_flag=True, help="Ask local readers a few questions, to measure their speed anew.")
 @store_option
 @data_option
-def plan(experiment: Path, kind: Kind, measure: bool, store: StorePath, data: Path | None) -> None:
+@threads_option
+@batch_option
+@until_told_option
+def plan(
+    experiment: Path, kind: Kind, measure: bool, store: StorePath, data: Path | None, until_told: bool, **settings: Any
+) -> None:
     """Show what a run would ask, how long it would take and its cost.
 
     Nothing is asked. The time is worked out from the speed at which local readers last answered on this machine.
     EXPERIMENT is a TOML file or a bundled name.
     """
-    from flows.planning.plan import plan as make_plan
-    from flows.planning.plan_text import render_plan
-    from flows.planning.quote import quote
+    from corpora.errors import listed
+    from flows.planning.whole_plan import whole_plan
     from flows.session.experiment import experiment_file, load_experiment
     from flows.session.session import Session
     from flows.session.workspace import workspace_of
     from labeling.engine.local_readers import LocalReaders
 
-    loaded = load_experiment(experiment)
+    if until_told and kind not in READING:
+        raise click.UsageError(f"--until-told is for {listed(READING)}, which read chunks: leave it out.")
+    loaded = load_experiment(experiment).with_settings(until_told=until_told, **settings)
     workspace = workspace_of(loaded, store, experiment_file(experiment).resolve().parent, data)
     with Session(workspace, LocalReaders(reads_again=measure)) as session:
-        quotes = quote(loaded, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
-        echo(render_plan(make_plan(loaded, kind, session, measures=measure), quotes, session.prices))
+        echo(whole_plan(loaded, kind, session, measures=measure).text)
 
 
 @main.command()

@@ -68,14 +68,14 @@ until_told_option = click.option(
     help="Read in looks, each of twice as many questions, and stop once the advice is told ([reading] stop = told).",
 )
 
-
+READING = ("run", "sweep")  # the commands that let readers read chunks
 UNTOLD, WORSE = "untold", "worse"
 FAIL_HELP = "a cell is shown to be worse than in the earlier run, by more than the margin"
 
 
 def reading_options(kind: str) -> Callable[[Command], Command]:
     """The options of a command that lets readers read; others have none of them."""
-    if kind not in ("run", "sweep"):
+    if kind not in READING:
         return lambda command: command
     options = (
         click.option(

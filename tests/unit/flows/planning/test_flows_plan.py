@@ -3,8 +3,8 @@
 import pytest
 
 from flows.planning.plan import plan
-from flows.planning.plan_text import duration, render_plan
-from flows.planning.quote import quote
+from flows.planning.plan_text import duration
+from flows.planning.whole_plan import whole_plan
 from flows.run import pipeline
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
@@ -33,9 +33,8 @@ def scripted(tmp_path, monkeypatch):
     return scripted_session(tmp_path, lambda *_: (0.5, 0.3, 0.2))
 
 
-def lines_of(experiment, session, kind="sweep", **settings):
-    quotes = quote(experiment, session, all_corpora=False, reads=kind != "label")
-    return render_plan(plan(experiment, kind, session, **settings), quotes, session.prices).splitlines()
+def lines_of(experiment, session, kind="sweep", *, measures=False):
+    return whole_plan(experiment, kind, session, measures=measures).text.splitlines()
 
 
 def test_without_a_speed_the_tokens_are_given_and_nobody_is_asked(scripted):
