@@ -186,8 +186,7 @@ def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given
         return report  # bundled: there is nothing to change in it
     if record.recommendations and not record.recommendations[0].told:
         return f"{again}  # after adding questions to it; those that were asked are not asked again"
-    edge = next((one for one in record.distrust if "that was tried" in one), None)
-    if edge:
+    if record.at_edge:
         return f"{again}  # after adding the next sizes to it; what was asked is not asked again"
     if record.recommendations:
         # In the store of this run every vote would come from the ledger, and this run itself would be replaced.

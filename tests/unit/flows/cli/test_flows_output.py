@@ -211,9 +211,7 @@ def test_the_next_command_fits_what_was_found(record, tmp_path, monkeypatch):
     assert told().startswith(f"tercet sweep {quoted} --store guard --fail-if worse --against {folder}  #")
     open_ = record.recommendations[0].model_copy(update={"told": False})
     assert told(recommendations=(open_,)).startswith(f"tercet sweep {quoted}  # after adding questions")
-    assert told(distrust=("The best size is the largest that was tried, 64.",)).startswith(
-        f"tercet sweep {quoted}  # after adding the next sizes"
-    )
+    assert told(at_edge=True).startswith(f"tercet sweep {quoted}  # after adding the next sizes")
     weak = record.readers[0].model_copy(update={"qualified": False})
     assert told(readers=(weak,)).startswith("tercet models list  #")
     assert told(kind="compare").startswith(f"tercet sweep {quoted}  #")
