@@ -85,7 +85,8 @@ def reading_options(kind: str) -> Callable[[Command], Command]:
             "--fail-if",
             multiple=True,
             type=click.Choice([UNTOLD, WORSE]),
-            help=f"End with exit code 1. untold: nothing is recommended. worse: {FAIL_HELP}. May be given twice.",
+            help=f"End with exit code 1. untold: nothing is recommended for the first reader, or for retrieval "
+            f"where there are no readers. worse: {FAIL_HELP}. May be given twice.",
         ),
         until_told_option,
     )

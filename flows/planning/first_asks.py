@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from corpora.errors import counted
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus
 from flows.label import document_prompts, tune_corpus
@@ -68,5 +69,6 @@ def submit_all(experiment: Experiment, session: Session, *, all_corpora: bool) -
             yield f"{ask.reader.label}, {ask.stage}: held back by the spending limit"
             continue
         n_sent += sent.under_way
-        line = f"{ask.reader.label}, {ask.stage}: {sent.under_way} requests under way at {ask.reader.remote.provider}"
+        under_way = f"{counted(sent.under_way, 'request')} under way at {ask.reader.remote.provider}"
+        line = f"{ask.reader.label}, {ask.stage}: {under_way}"
         yield line + (f", {sent.kept_back} held back by the spending limit" if sent.kept_back else "")

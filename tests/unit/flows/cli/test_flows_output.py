@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -13,6 +14,7 @@ from corpora.errors import InputError
 from corpora.schema import iter_questions
 from corpora.sources.bundled import read_sample
 from flows.cli import output
+from flows.cli.guards import Guards
 from flows.cli.output import Given, ending, next_of
 from flows.run import pipeline
 from flows.session import session as sessions
@@ -163,7 +165,16 @@ def test_advice_that_is_not_told_fails_where_that_is_wanted(made):
     arguments = ("sweep", "my.toml", "--store", "few", "--quiet", "--json")
     done = made(100, *arguments, "--fail-if", "untold", questions=8, sizes="[32, 64]")
     assert done.exit_code == 1, done.output
-    assert json.loads(done.stdout)["failed"] == ["Nothing is recommended."]
+    assert json.loads(done.stdout)["failed"] == ["Nothing is recommended for one."]
+
+
+def test_retrieval_is_told_where_any_cut_is(record):
+    guards = Guards(("untold",))
+    (cut,) = record.retrieval
+    cuts = [cut.model_copy(update={"told": told}) for told in (False, True)]
+    for some, failed in ((cuts, ()), (cuts[:1], ("Nothing is recommended.",))):
+        bare = record.model_copy(update={"recommendations": (), "retrieval": tuple(some)})
+        assert guards.failures(SimpleNamespace(record=bare), None) == failed
 
 
 def test_runs_that_cannot_be_compared_are_wrong_input(made, good):

@@ -67,6 +67,16 @@ def test_measuring_asks_a_few_questions_and_keeps_no_vote(scripted):
     assert len(scripted.readers.asked) == 12
 
 
+def test_one_of_a_kind_is_said_in_the_singular(scripted):
+    alone = {
+        "corpus": {"source": "sample", "sample": 1},
+        "retrieval": {"sizes": [8], "k": [1], "budgets": [], "controls": []},
+    }
+    _, reader, _, read, *_ = lines_of(experiment_of("one", **alone), scripted.session)
+    assert reader.startswith("one on this machine, 1 question: ")
+    assert read.startswith("  read: at most 1 prompt, about ")
+
+
 def test_what_is_answered_takes_no_time(scripted):
     experiment = experiment_of("one")
     with scripted.session as session:
