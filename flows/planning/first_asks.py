@@ -8,10 +8,9 @@ from typing import NamedTuple
 from corpora.errors import counted
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus
-from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
-from flows.stages.asking import PromptGroups
+from flows.stages.asking import PromptGroups, document_prompts
 from flows.stages.remote_asking import is_answered, submit_batches
 from labeling.remote.jobs.desk import NoBatchesError
 from labeling.remote.spending import LimitError
@@ -32,7 +31,7 @@ def first_asks(experiment: Experiment, session: Session, *, all_corpora: bool) -
     for number, config in enumerate(configs):
         corpus = load_corpus(session.workspace.corpus(config), session.workspace.samples)
         where = f" {corpus.name}" if number else ""
-        tune, _ = tune_corpus(experiment, corpus)
+        tune, _ = experiment.tune_of(corpus)
         for reader in experiment.remote_readers:
             mine = reader.corpus_of(corpus, experiment.corpus.seed)
             yield _first_ask(reader, f"label{where}", mine)

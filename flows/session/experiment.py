@@ -14,7 +14,7 @@ from corpora.loading.config import CorpusConfig
 from corpora.reading.strict_toml import read_toml
 from corpora.reading.text import is_file
 from corpora.schema import Corpus
-from corpora.shaping.selection import sample_questions
+from corpora.shaping.selection import balanced_sample, sample_questions
 from flows.session.cross_checks import cross_mistakes
 from flows.session.mistakes import parse
 from labeling.prompting.labeler import LabelerConfig
@@ -78,6 +78,15 @@ class Experiment(BaseModel):
     def wants_oracle(self) -> bool:
         """Whether readers are shown the best chunks of the gold documents."""
         return bool(self.readers) and "oracle_chunk" in self.retrieval.controls
+
+    def tune_of(self, corpus: Corpus) -> tuple[Corpus | None, str]:
+        """The corpus with the tune questions for calibration; None with the reason if there are none."""
+        per_label = self.calibration.per_label
+        if per_label == 0:
+            return None, "off (calibration.per_label = 0)"
+        if corpus.tune is None or corpus.tune.is_empty():
+            return None, "no tune questions apart from those asked (split = 'held_out' leaves some)"
+        return corpus.with_questions(balanced_sample(corpus.tune, per_label, len(corpus.labels), self.corpus.seed)), ""
 
     def with_questions(self, n_questions: Mapping[str, int]) -> Experiment:
         """A copy in which each reader is asked so many questions, by its name; never more than it would be."""

@@ -1,5 +1,8 @@
 """What a plan says before anything is asked, on scripted readers."""
 
+import subprocess
+import sys
+
 import pytest
 
 from flows.planning.plan import plan
@@ -9,6 +12,7 @@ from flows.run import pipeline
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
+from tests.conftest import ROOT
 from tests.doubles.scripted import scripted_session
 
 
@@ -65,6 +69,13 @@ def test_measuring_asks_a_few_questions_and_keeps_no_vote(scripted):
     assert len(scripted.readers.asked) == 12, "three votes on four questions"
     assert plan(experiment, "sweep", scripted.session).readers[0].speed, "the next plan knows it"
     assert len(scripted.readers.asked) == 12
+
+
+def test_a_plan_loads_no_statistics():
+    # They take as long to load as the plan itself.
+    loaded = "import sys, flows.planning.whole_plan; print(*{'scipy', 'sklearn', 'altair', 'prefect'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []
 
 
 def test_one_of_a_kind_is_said_in_the_singular(scripted):

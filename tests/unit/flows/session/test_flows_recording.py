@@ -12,11 +12,11 @@ from corpora.damage import DamageError
 from corpora.errors import InputError
 from corpora.loading.load import load_corpus
 from flows.cli.main import main
-from flows.label import document_prompts
 from flows.run.pipeline import execute
 from flows.session.experiment import load_experiment, parse_experiment
 from flows.session.recording import DESCRIPTION, SHARDS, open_recording, read_recording, record, recording_of
 from flows.session.workspace import Workspace
+from flows.stages.asking import document_prompts
 from flows.stages.runner import Runner
 from labeling.models.registry import find_model
 from tests.doubles.scripted import scripted_session
