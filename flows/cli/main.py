@@ -34,7 +34,7 @@ from flows.cli.options import (
     threads_option,
     until_told_option,
 )
-from flows.cli.output import Given, Shown, next_of, output_options, show_ending, shown_of
+from flows.cli.output import Given, Shown, json_of, next_of, output_options, show_ending, shown_of
 from flows.cli.shell.completion import ExperimentType, RunType, experiment_argument, run_argument
 from flows.cli.shell.groups import Commands
 from flows.cli.stores.batches import batches
@@ -225,7 +225,8 @@ def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, op
     type=click.FloatRange(min=0, max=1, max_open=True),
     help="The largest drop that is acceptable, as a share; by default the margin of the NEW run.",
 )
-def diff(old: StorePath, new: StorePath, fail_if: str | None, margin: float | None) -> None:
+@click.option("--json", "is_json", is_flag=True, help="Print only JSON (docs/report.md).")
+def diff(old: StorePath, new: StorePath, fail_if: str | None, margin: float | None, is_json: bool) -> None:
     """Compare two runs: which labels differ, and is NEW worse than OLD?
 
     The cell that OLD recommends, or else every cell that both have, is scored on the questions that both asked, by the
@@ -236,8 +237,12 @@ def diff(old: StorePath, new: StorePath, fail_if: str | None, margin: float | No
     from flows.run.difference import compare_finished
 
     found = compare_finished(old, new, margin, needs_drops=fail_if is not None)
-    echo("\n\n".join(filter(None, (found.agreement, "\n".join(found.lines)))))
-    if fail_if and found.is_worse:
+    failed = found.record.sentences if fail_if and found.record.is_worse else ()
+    if is_json:
+        click.echo(json_of(found.record.model_copy(update={"failed": failed})))
+    else:
+        echo("\n\n".join(filter(None, (found.agreement, "\n".join(found.record.sentences)))))
+    if failed:
         sys.exit(EXIT_FAILED)
 
 

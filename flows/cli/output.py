@@ -16,6 +16,8 @@ from flows.cli.options import USUAL_STORE
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from corpora.storage import StorePath
     from flows.run.pipeline import Outcome
     from results.advice.cards.record import RunRecord
@@ -73,8 +75,7 @@ def show_ending(outcome: Outcome, shown: Shown, next_step: str | None, failed: t
     if shown.json:
         command = next_step.split("  #")[0] if next_step else None
         told = {"folder": str(outcome.folder), "report": str(report), "next": command, "failed": failed}
-        # Escaped beyond ASCII, so that nothing in it acts on a terminal.
-        click.echo(_json(outcome.record.model_copy(update=told)))
+        click.echo(json_of(outcome.record.model_copy(update=told)))
     else:
         if shown.whole:
             echo(outcome.report)
@@ -84,7 +85,8 @@ def show_ending(outcome: Outcome, shown: Shown, next_step: str | None, failed: t
         open_report(report)
 
 
-def _json(record: RunRecord) -> str:
+def json_of(record: BaseModel) -> str:
+    """A record as JSON, escaped beyond ASCII, so that nothing in it acts on a terminal."""
     import json
 
     return json.dumps(record.model_dump(mode="json"), indent=2)

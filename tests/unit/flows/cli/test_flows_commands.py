@@ -156,9 +156,10 @@ def test_a_run_is_shown_by_its_path_and_by_its_name(tercet, tmp_path):
     assert last == f"Report: runs/{name}/report.html"
 
 
-def test_the_schema_of_a_summary_is_the_published_one(tercet):
-    published = json.loads((ROOT / "docs" / "summary.schema.json").read_text(encoding="utf-8"))
-    assert json.loads(tercet("schema", "--of", "summary").stdout) == published
+@pytest.mark.parametrize("what", ["summary", "diff"])
+def test_the_schema_of_what_is_printed_as_json_is_the_published_one(what, tercet):
+    published = json.loads((ROOT / "docs" / f"{what}.schema.json").read_text(encoding="utf-8"))
+    assert json.loads(tercet("schema", "--of", what).stdout) == published
 
 
 def test_models_without_readers_are_said_to_be_none(tercet, tmp_path):

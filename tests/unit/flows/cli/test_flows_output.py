@@ -17,6 +17,7 @@ from flows.cli import output
 from flows.cli.guards import Guards
 from flows.cli.output import Given, ending, next_of
 from flows.run import pipeline
+from flows.run.difference import difference_schema
 from flows.session import session as sessions
 from results.advice.summary import summary_schema
 from results.store.finished import read_manifest, read_tables
@@ -140,6 +141,14 @@ def test_a_drop_that_is_shown_fails_and_one_that_is_not_does_not(made, good):
     (now,) = Path("worse").glob("guarded-*")
     assert made(100, "diff", good["folder"], now, "--fail-if", "worse").exit_code == 1
     assert made(100, "diff", good["folder"], now, "--fail-if", "worse", "--margin", "0.99").exit_code == 0
+    done = made(100, "diff", good["folder"], now, "--fail-if", "worse", "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    jsonschema.validate(found, difference_schema())
+    (drop,) = found["drops"]
+    assert (drop["is_shown"], drop["margin"], found["is_worse"]) == (True, 0.05, True)
+    assert drop["after"] < drop["before"] - 0.3
+    assert found["failed"] == found["sentences"] == [worse.stdout.partition("Failed: ")[2].splitlines()[0]]
     assert made(100, "diff", good["folder"], now).exit_code == 0, "only --fail-if fails"
     assert made(100, "diff", now, good["folder"], "--fail-if", "worse").exit_code == 0, "it became better"
 
@@ -154,6 +163,11 @@ def test_the_guard_that_is_printed_asks_anew_and_keeps_the_run_that_it_compares_
 
 def test_scores_before_are_those_of_the_earlier_run_and_labels_that_differ_are_counted(made, good):
     told = made(100, "diff", good["folder"], good["folder"])
+    found = json.loads(made(100, "diff", good["folder"], good["folder"], "--json").stdout)
+    assert (found["old"], found["new"], found["is_worse"], found["failed"]) == (*[good["folder"]] * 2, False, [])
+    assert [(one["table"], one["n"], one["differ"]) for one in found["labels"]] == [
+        ("votes", 180, 0), ("answers", 120, 0)
+    ]  # fmt: skip
     assert "| answers | one | 120 | 0 | 0 |" in told.stdout
     assert told.stdout.splitlines()[-1] == (
         "one with best chunk of 64 tokens: accuracy 98 % before and 98 % now, on 60 questions of both runs. That is no "
