@@ -22,6 +22,8 @@ from flows.cli.options import (
     FAIL_HELP,
     READING,
     WORSE,
+    Share,
+    WholeNumber,
     ask_user,
     batch_option,
     dask_option,
@@ -222,7 +224,7 @@ def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, op
 @click.option("--fail-if", type=click.Choice([WORSE]), help=f"End with exit code 1. worse: {FAIL_HELP}.")
 @click.option(
     "--margin",
-    type=click.FloatRange(min=0, max=1, max_open=True),
+    type=Share(min=0, max=1, max_open=True),
     help="The largest drop that is acceptable, as a share; by default the margin of the NEW run.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print only JSON (docs/report.md).")
@@ -326,9 +328,9 @@ def import_modelfile(modelfile: Path, name: str | None) -> None:
 
 @main.command()
 @click.argument("experiments", nargs=-1, type=ExperimentType())
-@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the server.")
+@click.option("--port", type=WholeNumber(1, 65535), default=4200, show_default=True, help="Port of the server.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=1, show_default=True, help="How many runs at a time; others wait."
+    "--limit", type=WholeNumber(min=1), default=1, show_default=True, help="How many runs at a time; others wait."
 )
 @store_option
 def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath) -> None:

@@ -26,6 +26,18 @@ class StorePathType(click.ParamType[Any]):
         return open_store(value)
 
 
+class WholeNumber(click.IntRange):
+    """As `click.IntRange`, called what people call it."""
+
+    name = "whole number"
+
+
+class Share(click.FloatRange):
+    """As `click.FloatRange`, for a share of 1."""
+
+    name = "share"
+
+
 USUAL_STORE = "runs"
 store_option = click.option(
     "--store",
@@ -42,12 +54,14 @@ data_option = click.option(
     "by default $TERCET_DATA.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
-threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads for local readers.")
-batch_option = click.option("--n-batch", type=click.IntRange(min=32), help="Maximum tokens evaluated in one call.")
+threads_option = click.option("--threads", type=WholeNumber(min=1), help="CPU threads for local readers.")
+batch_option = click.option("--n-batch", type=WholeNumber(min=32), help="Maximum tokens evaluated in one call.")
 
 
 class Amount(click.FloatRange):
     """A finite number of US dollars: `nan` and `inf` would be no limit at all."""
+
+    name = "amount"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """As `click.FloatRange`."""
