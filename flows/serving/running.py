@@ -21,6 +21,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
+from prefect.runner._process_manager import ProcessHandle
 from prefect.states import Crashed
 
 from corpora.errors import counted
@@ -35,26 +36,30 @@ class _OwnRunner(Runner):
     """Prefect's runner, ended by whoever started it. It knows which runs are its own.
 
     Attributes:
-        taken: every run that it has taken from the server.
-        under_way: those that are not over yet; those that it was broken off with, once it has ended.
+        begun: every run whose process it has started.
+        under_way: those that are not over yet; those that were broken off with it, once it has ended.
     """
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit=limit)
-        self.taken: set[UUID] = set()
+        self.begun: set[UUID] = set()
         self.under_way: set[UUID] = set()
 
     async def __aenter__(self) -> Self:
         entered = await super().__aenter__()
-        submit = self._scheduled_run_poller._submit_run
+        add, submit = self._process_manager.add, self._scheduled_run_poller._submit_run
+
+        async def add_noted(flow_run_id: UUID, handle: ProcessHandle) -> None:
+            self.begun.add(flow_run_id)
+            self.under_way.add(flow_run_id)
+            await add(flow_run_id, handle)
 
         async def submit_noted(run: FlowRun, *rest: Any) -> None:
-            self.taken.add(run.id)
-            self.under_way.add(run.id)
             await submit(run, *rest)  # until the process has ended, unless it is cancelled with this runner
             self.under_way.discard(run.id)
 
         # Prefect, whose version is pinned, has no other way to tell.
+        self._process_manager.add = add_noted  # type: ignore[method-assign]
         self._scheduled_run_poller._submit_run = submit_noted  # type: ignore[assignment, method-assign]
         return entered
 
@@ -78,7 +83,7 @@ def run_until_told(deployments: Sequence[RunnerDeployment], limit: int) -> str:
         runner.add_deployment(one)
     with suppress(KeyboardInterrupt, asyncio.CancelledError):  # a signal before the loop has its handlers
         asyncio.run(_until_signalled(runner))
-    return told(end_counted(runner.taken, runner.under_way))
+    return told(end_counted(runner.begun, runner.under_way))
 
 
 async def _until_signalled(runner: Runner) -> None:
@@ -90,11 +95,11 @@ async def _until_signalled(runner: Runner) -> None:
     await working
 
 
-def end_counted(taken: Set[UUID], under_way: Set[UUID]) -> Counter[str]:
+def end_counted(started: Set[UUID], under_way: Set[UUID]) -> Counter[str]:
     """Mark the runs that were broken off, and count how many have ended, by the name of their state's type.
 
     Args:
-        taken: every run that was taken here; another `tercet serve` may work on others of the same deployments.
+        started: every run that was started here; another `tercet serve` may run others of the same deployments.
         under_way: those whose process was ended with the runner.
     """
     runs: Counter[str] = Counter()
@@ -102,8 +107,8 @@ def end_counted(taken: Set[UUID], under_way: Set[UUID]) -> Counter[str]:
         for run in client.read_flow_runs(flow_run_filter=_of(under_way, StateType.RUNNING)) if under_way else ():
             # Its process could not say that it was ended; without this, nobody could retry it for two minutes.
             client.set_flow_run_state(run.id, Crashed(message=BROKEN_OFF), force=True)
-        for kind in ENDED if taken else ():
-            runs[kind.name] = client.count_flow_runs(flow_run_filter=_of(taken, kind))
+        for kind in ENDED if started else ():
+            runs[kind.name] = client.count_flow_runs(flow_run_filter=_of(started, kind))
     return runs
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 from prefect.client.schemas.objects import StateType
+from prefect.runner._process_manager import ProcessManager
 from prefect.runner._scheduled_run_poller import ScheduledRunPoller
 
 from flows.serving import deployments, running
@@ -98,7 +100,7 @@ class Server:
         self.states[run] = state.type
 
 
-def test_only_runs_that_were_taken_here_are_broken_off_and_counted(monkeypatch):
+def test_only_runs_that_were_started_here_are_broken_off_and_counted(monkeypatch):
     ours, over, again, others, old = (UUID(int=n) for n in range(5))
     states = {ours: "RUNNING", over: "COMPLETED", again: "RUNNING", others: "RUNNING", old: "COMPLETED"}
     server = Server({run: StateType(state) for run, state in states.items()})
@@ -111,24 +113,29 @@ def test_only_runs_that_were_taken_here_are_broken_off_and_counted(monkeypatch):
 
 def test_the_runner_knows_which_runs_are_its_own(monkeypatch):
     async def enter(self):
-        self._scheduled_run_poller = SimpleNamespace(_submit_run=submit)
+        self._process_manager = ProcessManager()
+        self._scheduled_run_poller = SimpleNamespace(_submit_run=partial(submit, self._process_manager))
         return self
 
-    async def submit(run, group, slot):
+    async def submit(manager, run, group, slot):
         assert (group, slot) == ("group", "slot")
-        await asyncio.sleep(0 if run.id == 1 else 3600)
+        if run.id != 3:  # another runner was faster
+            await manager.add(run.id, SimpleNamespace())
+        await asyncio.sleep(3600 if run.id == 2 else 0)
 
     async def work():
         runner = await running._OwnRunner(2).__aenter__()
-        submitted = runner._scheduled_run_poller._submit_run
-        await submitted(SimpleNamespace(id=1), "group", "slot")
-        broken_off = asyncio.ensure_future(submitted(SimpleNamespace(id=2), "group", "slot"))
-        await asyncio.sleep(0)
-        broken_off.cancel()
-        await asyncio.wait([broken_off])
+        runs = [SimpleNamespace(id=n) for n in (1, 2, 3)]
+        submitted = [
+            asyncio.ensure_future(runner._scheduled_run_poller._submit_run(run, "group", "slot")) for run in runs
+        ]
+        while not (submitted[0].done() and submitted[2].done()):
+            await asyncio.sleep(0)
+        submitted[1].cancel()
+        await asyncio.wait(submitted)
         return runner
 
     monkeypatch.setattr(running.Runner, "__aenter__", enter)
     runner = asyncio.run(work())
-    assert (runner.taken, runner.under_way) == ({1, 2}, {2})
+    assert (runner.begun, runner.under_way) == ({1, 2}, {2})
     assert hasattr(ScheduledRunPoller, "_submit_run"), "what the runner wraps"
