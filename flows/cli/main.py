@@ -19,10 +19,7 @@ from flows.cli.gold.review import review
 from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
-    FAIL_HELP,
     READING,
-    WORSE,
-    Share,
     WholeNumber,
     ask_user,
     batch_option,
@@ -36,10 +33,11 @@ from flows.cli.options import (
     threads_option,
     until_told_option,
 )
-from flows.cli.output import Given, Shown, json_of, next_of, output_options, show_ending, shown_of
-from flows.cli.shell.completion import ExperimentType, RunType, experiment_argument, run_argument
+from flows.cli.output import Given, Shown, next_of, output_options, show_ending, shown_of
+from flows.cli.shell.completion import ExperimentType, experiment_argument, run_argument
 from flows.cli.shell.groups import Commands
 from flows.cli.stores.batches import batches
+from flows.cli.stores.diff import diff
 from flows.cli.stores.runs import runs
 from flows.cli.stores.store import store as store_commands
 from flows.cli.terminal import echo
@@ -218,36 +216,6 @@ def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, op
     show_ending(outcome, shown, None if opens else next_of(outcome.record, None, run, Given()))
 
 
-@main.command()
-@click.argument("old", type=RunType())
-@click.argument("new", type=RunType())
-@click.option("--fail-if", type=click.Choice([WORSE]), help=f"End with exit code 1. worse: {FAIL_HELP}.")
-@click.option(
-    "--margin",
-    type=Share(min=0, max=1, max_open=True),
-    help="The largest drop that is acceptable, as a share; by default the margin of the NEW run.",
-)
-@click.option("--json", "is_json", is_flag=True, help="Print only JSON (docs/report.md).")
-def diff(old: StorePath, new: StorePath, fail_if: str | None, margin: float | None, is_json: bool) -> None:
-    """Compare two runs: which labels differ, and is NEW worse than OLD?
-
-    The cell that OLD recommends, or else every cell that both have, is scored on the questions that both asked, by the
-    gold set of OLD. Labels that differ are counted, and how fragile they were: for runs that differ in the number of
-    threads, in --n-batch or in the build of llama.cpp. Make those in different stores: in one store the second run
-    finds the votes of the first.
-    """
-    from flows.run.difference import compare_finished
-
-    found = compare_finished(old, new, margin, needs_drops=fail_if is not None)
-    failed = found.record.sentences if fail_if and found.record.is_worse else ()
-    if is_json:
-        click.echo(json_of(found.record.model_copy(update={"failed": failed})))
-    else:
-        echo("\n\n".join(filter(None, (found.agreement, "\n".join(found.record.sentences)))))
-    if failed:
-        sys.exit(EXIT_FAILED)
-
-
 @main.group()
 def models() -> None:
     """List, fetch, check and import models."""
@@ -351,6 +319,7 @@ main.add_command(init)
 main.add_command(export)
 main.add_command(schema)
 main.add_command(runs)
+main.add_command(diff)
 main.add_command(batches)
 main.add_command(corpora)
 main.add_command(store_commands)
