@@ -123,8 +123,8 @@ def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 label", "2 labels"."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+    """A number with its noun: "1 label", "2 labels", "1,000 labels"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def listed(names: Sequence[str], word: str = "or") -> str:

@@ -147,6 +147,11 @@ class Corpus:
         """Document text by document id."""
         return dict(zip(self.documents["document_id"], self.documents["text"], strict=True))
 
+    @property
+    def left_out_line(self) -> str:
+        """What was left out, in a sentence; empty if nothing was."""
+        return f"{self.name}: {self.left_out.line()} cannot be used, and are left out." if self.left_out.defects else ""
+
     def with_questions(self, questions: pl.DataFrame) -> Corpus:
         """The same documents with another selection of questions."""
         return replace(self, questions=questions)

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from corpora.schema import Corpus
-from flows.label import Labeled, document_prompts, label, load
+from flows.label import Labeled, label, load
 from flows.session.experiment import Experiment
 from flows.session.session import Session
+from flows.stages.asking import document_prompts
 from flows.stages.measure import time_questions
 from flows.stages.runner import Runner
 from results.comparing.comparison import compare_labelers

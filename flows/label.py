@@ -8,18 +8,15 @@ from typing import NamedTuple
 import polars as pl
 
 from corpora.loading.load import load_corpus
-from corpora.schema import Corpus, Question, iter_questions
-from corpora.shaping.selection import balanced_sample
+from corpora.schema import Corpus
 from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
-from flows.stages.asking import Asked, collect
+from flows.stages.asking import Asked, collect, document_prompts
 from flows.stages.remote_asking import ask_all
 from flows.stages.runner import Runner
-from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import ReaderVotes, build_gold, check_rule
 from labeling.votes.vote import Prompt
 from results.readers.labeling_tables import labeling_tables
-from retrieval.context import assemble
 
 
 class Labeled(NamedTuple):
@@ -61,7 +58,7 @@ def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
 
 def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Labeled:
     """Ask every reader three times, build the gold sets, and summarise the readers."""
-    tune, no_tune = tune_corpus(experiment, corpus)
+    tune, no_tune = experiment.tune_of(corpus)
     readers, asked, calibrated = {}, {}, {}
     for reader in experiment.readers:
         name = reader.label
@@ -78,17 +75,6 @@ def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runn
     return Labeled(corpus, readers, tables, asked, calibrated)
 
 
-def tune_corpus(experiment: Experiment, corpus: Corpus) -> tuple[Corpus | None, str]:
-    """The corpus with the tune questions for calibration; None with the reason if there are none."""
-    per_label = experiment.calibration.per_label
-    if per_label == 0:
-        return None, "off (calibration.per_label = 0)"
-    if corpus.tune is None or corpus.tune.is_empty():
-        return None, "no tune questions apart from those asked (split = 'held_out' leaves some)"
-    drawn = balanced_sample(corpus.tune, per_label, len(corpus.labels), experiment.corpus.seed)
-    return corpus.with_questions(drawn), ""
-
-
 def vote(
     stage: str, corpus: Corpus, reader: ReaderConfig, session: Session, runner: Runner
 ) -> tuple[pl.DataFrame, list[Asked]]:
@@ -101,14 +87,3 @@ def vote(
     failed = [vote for one in asked for vote in one.not_kept]
     prompts = (prompt for group in groups() for prompt in group)
     return collect(session, reader, corpus.labels, prompts, failed), asked
-
-
-def document_prompts(corpus: Corpus, reader: ReaderConfig) -> Iterator[list[Prompt]]:
-    """The three prompts of each question, its gold documents as context; written one question at a time."""
-    writer = PromptWriter(reader, corpus.labels)
-
-    def context(question: Question) -> str:
-        return assemble([corpus.texts[document_id] for document_id in question.document_ids])
-
-    for question in iter_questions(corpus.questions):
-        yield writer.votes(question, "document", context(question))

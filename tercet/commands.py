@@ -143,13 +143,15 @@ def plan(
     Raises:
         InputError: as for `run`.
     """
-    from tercet.plans import make_plan
+    from flows.planning.whole_plan import whole_plan
+    from tercet.plans import Plan
 
     wanted = changed(
         experiment, sizes=sizes, k=k, budgets=budgets, until_told=until_told, threads=threads, n_batch=n_batch
     )
     with _session(_workspace(wanted, store, data), reads_again=measure) as session:
-        return make_plan(wanted, kind, session, measures=measure)
+        planned = whole_plan(wanted, kind, session, measures=measure)
+    return Plan(planned.text, tuple(planned.local.notes), planned.seconds)
 
 
 def _execute(kind: Kind, experiment: Experiment, workspace: Workspace, *, progress: bool) -> Run:
@@ -180,34 +182,23 @@ def _workspace(experiment: Experiment, store: str | Path | None, data: str | Pat
     return workspace_of(experiment, store_of(store), experiment.folder, Path(data).expanduser() if data else None)
 
 
-def changed(
-    experiment: str | Path | Checked, *, max_cost: float | None = None, sizes: Iterable[int] | None = None,
-    k: Iterable[int] | None = None, budgets: Iterable[int] | None = None, until_told: bool = False,
-    threads: int | None = None, n_batch: int | None = None,
-) -> Experiment:  # fmt: skip
-    """The experiment that is meant, with other settings, checked like the experiment's own; None leaves one as it is.
+def changed(experiment: str | Path | Checked, **settings: Any) -> Experiment:
+    """The experiment that is meant, with other settings, checked like the experiment's own.
+
+    Args:
+        experiment: as for `run`.
+        settings: those of `Experiment.with_settings`; None leaves one as it is.
 
     Raises:
         InputError: there is no such experiment, or a setting is wrong.
     """
-    from tercet.experiments import Experiment, plain
+    from tercet.experiments import Experiment
 
     if isinstance(experiment, str | Path):
         made = Experiment.from_toml(experiment)
     else:
         made = experiment if isinstance(experiment, Experiment) else Experiment.from_settings(experiment, Path.cwd())
-    engine = _given(threads=threads, n_batch=n_batch)
-    changes = _given(
-        max_cost=max_cost,
-        retrieval=_given(sizes=sizes, k=k, budgets=budgets) or None,
-        reading={"stop": "told"} if until_told else None,
-        readers=[plain(one) | engine for one in made.readers] if engine else None,
-    )
-    return made.replace(**changes) if changes else made
-
-
-def _given(**settings: Any) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if value is not None}
+    return made.with_settings(**settings)
 
 
 def store_of(given: str | Path | None) -> StorePath:

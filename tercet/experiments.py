@@ -54,7 +54,8 @@ class Experiment(Checked):
     @classmethod
     def from_settings(cls, settings: Checked, folder: Path) -> Self:
         """The same settings, with relative paths that start from a folder."""
-        made = cls(**settings.model_dump(exclude_unset=True))
+        # What is of another type than it should be is refused here, and needs no warning.
+        made = cls(**settings.model_dump(exclude_unset=True, warnings=False))
         made._folder = folder
         return made
 
@@ -75,6 +76,15 @@ class Experiment(Checked):
         made = type(self)(**{**before, **{name: _over(before.get(name), plain(one)) for name, one in changes.items()}})
         made._folder = self._folder
         return made
+
+    def with_settings(self, **settings: Any) -> Self:
+        """A copy with other settings for a run, by their names there, such as `threads`; checked again.
+
+        Raises:
+            InputError: as when an experiment is built.
+        """
+        given = {name: plain(value) for name, value in settings.items()}
+        return self.from_settings(super().with_settings(**given), self._folder)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Checked) and self.model_dump() == other.model_dump()

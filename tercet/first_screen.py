@@ -26,7 +26,7 @@ def text_screen(title: str, summary: Summary, where: StorePath) -> str:
         where: the report.
     """
     answers = [f"{one.question} {one.sentence}" for one in summary.answers]
-    distrust = [f"Distrust: {one}" for one in summary.distrust]
+    distrust = [f"Beware: {one}" for one in summary.distrust]
     return for_terminal("\n".join([f"{title}: {summary.facts}", *answers, *distrust, f"Report: {where}"]))
 
 
@@ -34,7 +34,7 @@ def markdown_screen(title: str, summary: Summary, where: StorePath) -> str:
     """Markdown in which no name or text acts; arguments as for `text_screen`."""
     parts = [f"**{literal(title)}**: {literal(summary.facts)}"]
     parts += [f"**{literal(one.question)}** {literal(one.sentence)}" for one in summary.answers]
-    parts += [f"> Distrust: {literal(one)}" for one in summary.distrust]
+    parts += [f"> Beware: {literal(one)}" for one in summary.distrust]
     return "\n\n".join([*parts, f"Report: {literal(str(where))}"])
 
 
@@ -52,7 +52,7 @@ def html_screen(title: str, summary: Summary, report: StorePath | None, folder: 
     parts += [_card(one, link) for one in summary.answers]
     if summary.distrust:
         items = Markup().join(Markup("<li>{}</li>").format(visible(one)) for one in summary.distrust)
-        parts.append(Markup("<p>Distrust:</p><ul>{}</ul>").format(items))
+        parts.append(Markup("<p>Beware:</p><ul>{}</ul>").format(items))
     shown = LINK.format(link, "The whole report") if link else Markup("The run")
     parts.append(Markup("<p>{}: <code>{}</code></p>").format(shown, visible(str(report or folder))))
     return Markup("<div>{}</div>").format(Markup().join(parts))

@@ -45,7 +45,7 @@ def progress_here(*, shown: bool) -> Progress:
 
 
 class NotebookProgress:
-    """A block of text under the cell: a line for each stage; the last one moves."""
+    """A block of text under the cell: a line for each stage, which moves, and what is said."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -56,6 +56,7 @@ class NotebookProgress:
         """Open a stage with a line of its own, which says how far it is."""
         title = f"{place}: {name}" if place else name
         pace = Pace(total)
+        at = len(self._lines)  # what is said meanwhile comes below
         self.say(f"{title}: {pace.line}")
 
         def advance(steps: int, known: int = 0) -> None:
@@ -63,7 +64,7 @@ class NotebookProgress:
             pace.advance(steps, known)
             # A browser need not draw more often than a hundred times a stage.
             if 100 * before // max(total, 1) < 100 * pace.done // max(total, 1):
-                self._lines[-1] = for_terminal(f"{title}: {pace.line}")
+                self._lines[at] = for_terminal(f"{title}: {pace.line}")
                 self._update()
 
         yield advance

@@ -12,7 +12,7 @@ from corpora.errors import InputError
 from corpora.storage import StorePath, absolute, store_path
 from results.advice.summary import Summary, summarise
 from results.gold.export.write import Format
-from results.store.finished import MANIFEST, read_manifest, read_tables
+from results.store.finished import MANIFEST, check_format, read_manifest, read_tables
 from results.store.replacing import current
 from tercet.advice import advice_frame
 from tercet.first_screen import html_screen, markdown_screen, text_screen
@@ -35,6 +35,7 @@ class Run:
     def __init__(self, folder: StorePath) -> None:
         self.folder = absolute(folder)
         self.manifest: dict[str, Any] = read_manifest(folder)
+        check_format(folder, self.manifest)
         self.tables = Tables(self.folder, self.manifest)
 
     @property
@@ -197,6 +198,6 @@ def load(folder: str | Path) -> Run:
         folder: as the commands print it, such as `runs/demo-run-1a2b3c4d`, or an address such as s3://bucket/runs/...
 
     Raises:
-        InputError: not the folder of a finished run.
+        InputError: not the folder of a finished run, or its tables are those of another version.
     """
     return Run(store_path(folder))

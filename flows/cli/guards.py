@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from corpora.storage import StorePath
     from flows.run.pipeline import Outcome
+    from results.advice.cards.record import RunRecord
 
 EXIT_FAILED = 1  # what --fail-if guards against was found; wrong input ends with 2
 
@@ -44,13 +45,14 @@ class Guards(NamedTuple):
         """Manifest and tables of the earlier run; None where none is compared with.
 
         Raises:
-            InputError: no such run.
+            InputError: no such run, or one with tables of another format.
         """
         if self.against is None:
             return None
-        from results.store.finished import read_manifest, read_tables
+        from results.store.finished import check_format, read_manifest, read_tables
 
         manifest = read_manifest(self.against)
+        check_format(self.against, manifest)
         return manifest, read_tables(self.against, manifest)
 
     def failures(
@@ -66,9 +68,7 @@ class Guards(NamedTuple):
             InputError: the two runs cannot be compared.
         """
         record = outcome.record
-        advice = record.recommendations[:1] or record.retrieval[:1]
-        untold = UNTOLD in self.fail_if and not any(one.told for one in advice)
-        found = ["Nothing is recommended."] if untold else []
+        found = _untold(record) if UNTOLD in self.fail_if else []
         if earlier is not None:
             from results.advice.drop import drop_lines, find_drops
             from results.store.finished import read_manifest, read_tables
@@ -77,3 +77,11 @@ class Guards(NamedTuple):
             drops = find_drops(earlier, (manifest, read_tables(outcome.folder, manifest)))
             found += drop_lines([one for one in drops if one.is_shown]) if any(one.is_shown for one in drops) else []
         return tuple(found)
+
+
+def _untold(record: RunRecord) -> list[str]:
+    """That nothing is recommended for the first reader, which the headline is about, or for retrieval under any cut."""
+    if record.recommendations:
+        first = record.recommendations[0]
+        return [] if first.told else [f"Nothing is recommended for {first.reader}."]
+    return [] if any(one.told for one in record.retrieval) else ["Nothing is recommended."]

@@ -19,8 +19,8 @@ from flows.cli.gold.review import review
 from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
-    FAIL_HELP,
-    WORSE,
+    READING,
+    WholeNumber,
     ask_user,
     batch_option,
     dask_option,
@@ -31,11 +31,13 @@ from flows.cli.options import (
     reading_options,
     store_option,
     threads_option,
+    until_told_option,
 )
-from flows.cli.output import Shown, next_of, output_options, repeated, show_ending, shown_of
-from flows.cli.shell.completion import ExperimentType, RunType, experiment_argument, run_argument
+from flows.cli.output import Given, Shown, next_of, output_options, show_ending, shown_of
+from flows.cli.shell.completion import ExperimentType, experiment_argument, run_argument
 from flows.cli.shell.groups import Commands
 from flows.cli.stores.batches import batches
+from flows.cli.stores.diff import diff
 from flows.cli.stores.runs import runs
 from flows.cli.stores.store import store as store_commands
 from flows.cli.terminal import echo
@@ -137,7 +139,8 @@ def _execute(
         recording = recording_of(path.name)
         with open_recording(recording, workspace, ASK_AFRESH) if recorded else Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
-    next_step = next_of(outcome.record, path, outcome.folder, repeated(store, data))
+    given = Given(store, data, (*settings.items(), ("prefect", prefect), ("dask", dask)))
+    next_step = next_of(outcome.record, path, outcome.folder, given)
     try:
         failed = guards.failures(outcome, earlier)
     except InputError:  # the earlier run is another one; what this one found is not lost
@@ -161,25 +164,30 @@ def _execute(
 @click.option("--measure", is_flag=True, help="Ask local readers a few questions, to measure their speed anew.")
 @store_option
 @data_option
-def plan(experiment: Path, kind: Kind, measure: bool, store: StorePath, data: Path | None) -> None:
+@threads_option
+@batch_option
+@until_told_option
+def plan(
+    experiment: Path, kind: Kind, measure: bool, store: StorePath, data: Path | None, until_told: bool, **settings: Any
+) -> None:
     """Show what a run would ask, how long it would take and its cost.
 
     Nothing is asked. The time is worked out from the speed at which local readers last answered on this machine.
     EXPERIMENT is a TOML file or a bundled name.
     """
-    from flows.planning.plan import plan as make_plan
-    from flows.planning.plan_text import render_plan
-    from flows.planning.quote import quote
+    from corpora.errors import listed
+    from flows.planning.whole_plan import whole_plan
     from flows.session.experiment import experiment_file, load_experiment
     from flows.session.session import Session
     from flows.session.workspace import workspace_of
     from labeling.engine.local_readers import LocalReaders
 
-    loaded = load_experiment(experiment)
+    if until_told and kind not in READING:
+        raise click.UsageError(f"--until-told is for {listed(READING)}, which read chunks: leave it out.")
+    loaded = load_experiment(experiment).with_settings(until_told=until_told, **settings)
     workspace = workspace_of(loaded, store, experiment_file(experiment).resolve().parent, data)
     with Session(workspace, LocalReaders(reads_again=measure)) as session:
-        quotes = quote(loaded, session, all_corpora=kind in ("run", "compare"), reads=kind in ("run", "sweep"))
-        echo(render_plan(make_plan(loaded, kind, session, measures=measure), quotes, session.prices))
+        echo(whole_plan(loaded, kind, session, measures=measure).text)
 
 
 @main.command()
@@ -205,32 +213,7 @@ def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, op
         echo(draw_figures(run, figures))
         return
     outcome = render_again(run)
-    show_ending(outcome, shown, None if opens else next_of(outcome.record, None, run))
-
-
-@main.command()
-@click.argument("old", type=RunType())
-@click.argument("new", type=RunType())
-@click.option("--fail-if", type=click.Choice([WORSE]), help=f"End with exit code 1. worse: {FAIL_HELP}.")
-@click.option(
-    "--margin",
-    type=click.FloatRange(min=0, max=1, max_open=True),
-    help="The largest drop that is acceptable, as a share; by default the margin of the NEW run.",
-)
-def diff(old: StorePath, new: StorePath, fail_if: str | None, margin: float | None) -> None:
-    """Compare two runs: which labels differ, and is NEW worse than OLD?
-
-    The cell that OLD recommends, or else every cell that both have, is scored on the questions that both asked, by the
-    gold set of OLD. Labels that differ are counted, and how fragile they were: for runs that differ in the number of
-    threads, in --n-batch or in the build of llama.cpp. Make those in different stores: in one store the second run
-    finds the votes of the first.
-    """
-    from flows.run.difference import compare_finished
-
-    found = compare_finished(old, new, margin, needs_drops=fail_if is not None)
-    echo("\n\n".join(filter(None, (found.agreement, "\n".join(found.lines)))))
-    if fail_if and found.is_worse:
-        sys.exit(EXIT_FAILED)
+    show_ending(outcome, shown, None if opens else next_of(outcome.record, None, run, Given()))
 
 
 @main.group()
@@ -313,9 +296,9 @@ def import_modelfile(modelfile: Path, name: str | None) -> None:
 
 @main.command()
 @click.argument("experiments", nargs=-1, type=ExperimentType())
-@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the server.")
+@click.option("--port", type=WholeNumber(1, 65535), default=4200, show_default=True, help="Port of the server.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=1, show_default=True, help="How many runs at a time; others wait."
+    "--limit", type=WholeNumber(min=1), default=1, show_default=True, help="How many runs at a time; others wait."
 )
 @store_option
 def serve(experiments: tuple[Path, ...], port: int, limit: int, store: StorePath) -> None:
@@ -336,6 +319,7 @@ main.add_command(init)
 main.add_command(export)
 main.add_command(schema)
 main.add_command(runs)
+main.add_command(diff)
 main.add_command(batches)
 main.add_command(corpora)
 main.add_command(store_commands)

@@ -26,6 +26,18 @@ class StorePathType(click.ParamType[Any]):
         return open_store(value)
 
 
+class WholeNumber(click.IntRange):
+    """As `click.IntRange`, called what people call it."""
+
+    name = "whole number"
+
+
+class Share(click.FloatRange):
+    """As `click.FloatRange`, for a share of 1."""
+
+    name = "share"
+
+
 USUAL_STORE = "runs"
 store_option = click.option(
     "--store",
@@ -42,12 +54,14 @@ data_option = click.option(
     "by default $TERCET_DATA.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
-threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads for local readers.")
-batch_option = click.option("--n-batch", type=click.IntRange(min=32), help="Maximum tokens evaluated in one call.")
+threads_option = click.option("--threads", type=WholeNumber(min=1), help="CPU threads for local readers.")
+batch_option = click.option("--n-batch", type=WholeNumber(min=32), help="Maximum tokens evaluated in one call.")
 
 
 class Amount(click.FloatRange):
     """A finite number of US dollars: `nan` and `inf` would be no limit at all."""
+
+    name = "amount"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """As `click.FloatRange`."""
@@ -68,14 +82,14 @@ until_told_option = click.option(
     help="Read in looks, each of twice as many questions, and stop once the advice is told ([reading] stop = told).",
 )
 
-
+READING = ("run", "sweep")  # the commands that let readers read chunks
 UNTOLD, WORSE = "untold", "worse"
 FAIL_HELP = "a cell is shown to be worse than in the earlier run, by more than the margin"
 
 
 def reading_options(kind: str) -> Callable[[Command], Command]:
     """The options of a command that lets readers read; others have none of them."""
-    if kind not in ("run", "sweep"):
+    if kind not in READING:
         return lambda command: command
     options = (
         click.option(
@@ -85,7 +99,8 @@ def reading_options(kind: str) -> Callable[[Command], Command]:
             "--fail-if",
             multiple=True,
             type=click.Choice([UNTOLD, WORSE]),
-            help=f"End with exit code 1. untold: nothing is recommended. worse: {FAIL_HELP}. May be given twice.",
+            help=f"End with exit code 1. untold: nothing is recommended for the first reader, or for retrieval "
+            f"where there are no readers. worse: {FAIL_HELP}. May be given twice.",
         ),
         until_told_option,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shlex
 import webbrowser
 from collections.abc import Callable
@@ -14,11 +16,14 @@ from flows.cli.options import USUAL_STORE
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from corpora.storage import StorePath
     from flows.run.pipeline import Outcome
     from results.advice.cards.record import RunRecord
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+GUARD_STORE = "guard"
 
 
 class Shown(NamedTuple):
@@ -70,8 +75,7 @@ def show_ending(outcome: Outcome, shown: Shown, next_step: str | None, failed: t
     if shown.json:
         command = next_step.split("  #")[0] if next_step else None
         told = {"folder": str(outcome.folder), "report": str(report), "next": command, "failed": failed}
-        # Escaped beyond ASCII, so that nothing in it acts on a terminal.
-        click.echo(_json(outcome.record.model_copy(update=told)))
+        click.echo(json_of(outcome.record.model_copy(update=told)))
     else:
         if shown.whole:
             echo(outcome.report)
@@ -81,7 +85,8 @@ def show_ending(outcome: Outcome, shown: Shown, next_step: str | None, failed: t
         open_report(report)
 
 
-def _json(record: RunRecord) -> str:
+def json_of(record: BaseModel) -> str:
+    """A record as JSON, escaped beyond ASCII, so that nothing in it acts on a terminal."""
     import json
 
     return json.dumps(record.model_dump(mode="json"), indent=2)
@@ -125,25 +130,53 @@ def open_report(report: StorePath) -> None:
         echo(f"tercet: no browser answers here; open {report} in one yourself.", err=True)
 
 
-def repeated(store: StorePath, data: Path | None) -> str:
-    """The options that say where runs and corpora are, as the next command needs them; empty where they are usual."""
-    given = {"--store": None if str(store) == USUAL_STORE else store, "--data": data}
-    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
+class Given(NamedTuple):
+    """What a command was given that the next one needs as well.
+
+    Attributes:
+        store: of runs.
+        data: folder of the user's own copies of published corpora.
+        settings: the other options, by the names of their parameters.
+    """
+
+    store: StorePath | str = USUAL_STORE
+    data: Path | None = None
+    settings: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def options(self) -> str:
+        """The options as they are typed; empty where all of them are the usual ones."""
+        # With $TERCET_STORE set, a store that is left out would be that one.
+        usual = None if "TERCET_STORE" in os.environ else USUAL_STORE
+        given = {"store": None if str(self.store) == usual else self.store, "data": self.data, **dict(self.settings)}
+        return "".join(_typed(f" --{name.replace('_', '-')}", value) for name, value in given.items())
+
+    def in_fresh_store(self) -> Given:
+        """The same in a store that is not there yet."""
+        names = (f"{GUARD_STORE}-{n}" if n > 1 else GUARD_STORE for n in itertools.count(1))
+        return self._replace(store=next(one for one in names if not Path(one).exists()))
 
 
-def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, options: str = "") -> str:
+def _typed(name: str, value: object) -> str:
+    """An option as it is typed; empty where it was not given."""
+    if value is None or value is False or value == "":
+        return ""
+    return name if value is True else f"{name} {shlex.quote(str(value))}"
+
+
+def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given: Given) -> str:
     """A command that is useful after this run, and why.
 
     Args:
         record: the summary of the run.
         experiment: as it was given on the command line; None where only the folder of the run is known.
         folder: of the run.
-        options: those that the next command needs as well.
+        given: what the next command needs as well.
     """
     report = f"tercet report {shlex.quote(str(folder))} --open  # where answers are lost, and the worst examples"
     if experiment is None:
         return report
-    file = shlex.quote(str(experiment))
+    file, options = shlex.quote(str(experiment)), given.options
     if any(one.qualified is False for one in record.readers) and not any(one.qualified for one in record.readers):
         return "tercet models list  # a larger reader may be better than a constant answer; a clearer prompt, too"
     if record.kind in ("label", "compare"):
@@ -155,9 +188,10 @@ def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, optio
         return report  # bundled: there is nothing to change in it
     if record.recommendations and not record.recommendations[0].told:
         return f"{again}  # after adding questions to it; those that were asked are not asked again"
-    edge = next((one for one in record.distrust if "that was tried" in one), None)
-    if edge:
+    if record.at_edge:
         return f"{again}  # after adding the next sizes to it; what was asked is not asked again"
     if record.recommendations:
-        return f"{again} --fail-if worse --against {shlex.quote(str(folder))}  # guards this setting from now on"
+        # In the store of this run every vote would come from the ledger, and this run itself would be replaced.
+        guard = f"tercet {record.kind} {file}{given.in_fresh_store().options} --fail-if worse"
+        return f"{guard} --against {shlex.quote(str(folder))}  # guards this setting; asks anew, in a store of its own"
     return report

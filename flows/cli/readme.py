@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from flows.run.difference import difference_schema
 from flows.run.published import PUBLISHED
 from flows.session.experiment_schema import schema_text
 from results.advice.summary import summarise, summary_schema
@@ -16,6 +17,7 @@ from results.store.finished import read_manifest, read_tables
 ROOT = Path(__file__).resolve().parents[2]
 README, OVERVIEW = ROOT / "README.md", ROOT / "docs" / "index.md"
 SCHEMA = ROOT / "docs" / "summary.schema.json"
+DIFF_SCHEMA = ROOT / "docs" / "diff.schema.json"
 EXPERIMENT_SCHEMA = ROOT / "docs" / "experiment.schema.json"
 VOTES, REMOTE, CHROMA, SWEEP = "votes", "remote", "chroma", "sweep"
 BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)", re.DOTALL)
@@ -154,6 +156,11 @@ def render_schema() -> str:
     return json.dumps(summary_schema(), indent=2) + "\n"
 
 
+def render_diff_schema() -> str:
+    """The JSON Schema of what `tercet diff --json` prints."""
+    return json.dumps(difference_schema(), indent=2) + "\n"
+
+
 def rewrite(text: str, block: str) -> str:
     """A page's text with another block."""
     return BLOCK.sub(lambda match: match.group(1) + block + match.group(2), text)
@@ -163,4 +170,5 @@ if __name__ == "__main__":
     for page, block in ((README, render_short()), (OVERVIEW, render_full())):
         page.write_text(rewrite(page.read_text(encoding="utf-8"), block), encoding="utf-8")
     SCHEMA.write_text(render_schema(), encoding="utf-8")
+    DIFF_SCHEMA.write_text(render_diff_schema(), encoding="utf-8")
     EXPERIMENT_SCHEMA.write_text(schema_text(), encoding="utf-8")

@@ -69,7 +69,7 @@ def describe_jobs(store: StorePath) -> Iterator[str]:
             gave = ", ".join(f"{n} {what}" for what, n in part.counts.items() if n)
             made = datetime.fromtimestamp(part.created_at, UTC).isoformat(" ", "minutes") if part.created_at else "-"
             yield (
-                f"{name}  {part.id}  {part.batch_id or '-'}  {made}  {part.n_requests} requests  {part.step}"
+                f"{name}  {part.id}  {part.batch_id or '-'}  {made}  {counted(part.n_requests, 'request')}  {part.step}"
                 f"{f' ({part.status})' if part.status else ''}{f': {gave}' if gave else ''}"
             )
 

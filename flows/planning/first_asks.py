@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from corpora.errors import counted
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus
-from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
-from flows.stages.asking import PromptGroups
+from flows.stages.asking import PromptGroups, document_prompts
 from flows.stages.remote_asking import is_answered, submit_batches
 from labeling.remote.jobs.desk import NoBatchesError
 from labeling.remote.spending import LimitError
@@ -31,7 +31,7 @@ def first_asks(experiment: Experiment, session: Session, *, all_corpora: bool) -
     for number, config in enumerate(configs):
         corpus = load_corpus(session.workspace.corpus(config), session.workspace.samples)
         where = f" {corpus.name}" if number else ""
-        tune, _ = tune_corpus(experiment, corpus)
+        tune, _ = experiment.tune_of(corpus)
         for reader in experiment.remote_readers:
             mine = reader.corpus_of(corpus, experiment.corpus.seed)
             yield _first_ask(reader, f"label{where}", mine)
@@ -68,5 +68,6 @@ def submit_all(experiment: Experiment, session: Session, *, all_corpora: bool) -
             yield f"{ask.reader.label}, {ask.stage}: held back by the spending limit"
             continue
         n_sent += sent.under_way
-        line = f"{ask.reader.label}, {ask.stage}: {sent.under_way} requests under way at {ask.reader.remote.provider}"
+        under_way = f"{counted(sent.under_way, 'request')} under way at {ask.reader.remote.provider}"
+        line = f"{ask.reader.label}, {ask.stage}: {under_way}"
         yield line + (f", {sent.kept_back} held back by the spending limit" if sent.kept_back else "")

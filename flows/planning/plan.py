@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
-from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.session.speeds import Speed
+from flows.stages.asking import document_prompts
 from flows.stages.indexing import check_sizes, measure_unread, needs_vectors
 from flows.stages.measure import measure
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
@@ -22,7 +22,6 @@ from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import check_rule
 from labeling.votes.vote import Prompt
-from results.advice.guards import left_out_warnings
 from retrieval.embedding.unknown_tokens import unread_warnings
 
 QUESTIONS_COUNTED = 50  # whose tokens are counted; those of the others are estimated by their length
@@ -118,7 +117,7 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     loaded = [load_corpus(session.workspace.corpus(config), session.workspace.samples) for config in corpora]
     for corpus in loaded:
         check_rule(experiment.consensus, corpus.questions)
-    notes = left_out_warnings(loaded)
+    notes = [corpus.left_out_line for corpus in loaded if corpus.left_out_line]
     if sweeps:
         for embedder, measured in measure_unread(experiment.retrieval, loaded[0], session).items():
             notes += unread_warnings(embedder, measured)
@@ -139,24 +138,24 @@ def _plan(
     first = reader.corpus_of(corpora[0], experiment.corpus.seed)
     if measures:
         measure(reader, first.labels, document_prompts(first, reader), session)
-    asks = []
+    asks, tokenize = [], session.readers.tokenizer(reader)
     for number, corpus in enumerate(corpora):
         where = f" {corpus.name}" if number else ""
         mine = reader.corpus_of(corpus, experiment.corpus.seed)
-        asks.append(_on_documents(f"label{where}", mine, reader, session))
-        tune, _ = tune_corpus(experiment, corpus)
+        asks.append(_on_documents(f"label{where}", mine, reader, session, tokenize))
+        tune, _ = experiment.tune_of(corpus)
         if tune is not None and reader.mode == "label":
-            asks.append(_on_documents(f"calibrate{where}", tune, reader, session))
+            asks.append(_on_documents(f"calibrate{where}", tune, reader, session, tokenize))
     if sweeps:
-        asks.append(_on_chunks(experiment, first, reader, session))
+        asks.append(_on_chunks(experiment, first, reader, session, tokenize))
     looks = experiment.reading.looks(len(first.questions)) if sweeps and experiment.reading.stop == "told" else []
     return Plan(reader.label, len(first.questions), asks, session.speed(reader), prices, looks, measures)
 
 
-def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, session: Session) -> Ask:
+def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, session: Session, tokenize: Tokenize) -> Ask:
     """The three votes on whole documents."""
     ledger = session.ledger(reader, corpus.labels)
-    tokens_of = _counter(corpus, reader, session.readers.tokenizer(reader))
+    tokens_of = _counter(corpus, reader, tokenize)
     prompts = known = 0
     tokens = shared = left = 0.0
     ledger.look()
@@ -198,9 +197,10 @@ def _written(reader: ReaderConfig) -> int:
     return reader.num_predict if reader.mode == "generate" else 0
 
 
-def _on_chunks(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, session: Session) -> Ask:
+def _on_chunks(
+    experiment: Experiment, corpus: Corpus, reader: ReaderConfig, session: Session, tokenize: Tokenize
+) -> Ask:  # fmt: skip
     """Estimated model tokens of a sweep's arms: full chunks, every distinct prompt with its own tail."""
-    tokenize = session.readers.tokenizer(reader)
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
     counter = session.embedder(experiment.retrieval.embedders[0]).tokenizer
     ratio, empty = _model_tokens(corpus, reader, tokenize, texts, sum(counter.count_all(texts)))

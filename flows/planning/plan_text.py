@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from corpora.errors import counted
 from flows.planning.plan import Plan, Planned
 from flows.planning.quote import Quote, money, render_quotes
 from labeling.models.prices import Price, PriceTable
@@ -34,8 +35,8 @@ def _total(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
     known = sum(ask.known for ask in asks) + sum(one.known for one in quotes)
     n_readers = len(plans) + len({one.reader.label for one in quotes})
     return (
-        f"{_time(plans, quotes)} and {_cost(plans, quotes)}: {n_readers} reader{'s' * (n_readers > 1)}, at most "
-        f"{prompts:,} prompts, {known:,} of them answered before"
+        f"{_time(plans, quotes)} and {_cost(plans, quotes)}: {counted(n_readers, 'reader')}, at most "
+        f"{counted(prompts, 'prompt')}, {known:,} of them answered before"
     )
 
 
@@ -75,15 +76,15 @@ def duration(seconds: float) -> str:
     if minutes < 1:
         return "less than a minute"
     if minutes < 120:
-        return f"about {minutes} minute{'s' * (minutes > 1)}"
+        return f"about {counted(minutes, 'minute')}"
     return f"about {minutes // 60} h {minutes % 60} min"
 
 
 def _lines(one: Plan) -> Iterator[str]:
-    yield f"{one.reader} on this machine, {one.questions} questions: {_reader_time(one)}"
+    yield f"{one.reader} on this machine, {counted(one.questions, 'question')}: {_reader_time(one)}"
     for ask in one.asks:
         about = "at most " if ask.stage == "read" else ""
-        line = f"  {ask.stage}: {about}{ask.prompts} prompts"
+        line = f"  {ask.stage}: {about}{counted(ask.prompts, 'prompt')}"
         line += "" if ask.stage == "read" else f" ({ask.known} answered in the ledger)"
         line += f", about {ask.tokens:,} tokens, {ask.shared:,} after prefix sharing"
         yield line + (f", at most {ask.written} written" if ask.written else "")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import NamedTuple
 
-from corpora.errors import InputError
+from corpora.errors import InputError, counted
 from corpora.schema import iter_questions
 from flows.planning.first_asks import FirstAsk, first_asks
 from flows.session.experiment import Experiment, ReaderConfig
@@ -206,9 +206,9 @@ def render_quotes(quotes: list[Quote]) -> str:
 
 def _lines(one: Quote) -> Iterator[str]:
     remote = one.reader.remote
-    about = "at most " if one.stage == "read" else ""
+    requests = f"{'at most ' if one.stage == 'read' else ''}{counted(one.prompts, 'request')}"
     yield (
-        f"{one.reader.label} at {remote.base_url or remote.provider}, {one.stage}: {about}{one.prompts} requests "
+        f"{one.reader.label} at {remote.base_url or remote.provider}, {one.stage}: {requests} "
         f"({one.known} answered or under way), about {one.expected.input} tokens sent, at most "
         f"{one.worst.output} written"
     )

@@ -17,7 +17,7 @@ from flows.sweep import Swept
 from labeling.prompting.labeler import PromptWriter
 from labeling.remote.requests import labeler_identity
 from results.advice.advice import Advice, manifest_entries
-from results.advice.guards import labeler_warnings, left_out_warnings
+from results.advice.guards import labeler_warnings
 from results.advice.without_sweep import best_reader, kept_gold
 from results.settings import names_in
 from results.store.run_folder import machine
@@ -41,6 +41,7 @@ def describe(
 ) -> dict[str, Any]:
     """The part of the manifest that does not depend on when or how fast the run was made."""
     corpus = labeled.corpus
+    others = [there.corpus for there in compared.others.values()] if compared else []
     readers = {}
     for reader in experiment.readers:
         writer = PromptWriter(reader, corpus.labels)
@@ -55,14 +56,11 @@ def describe(
         "name": experiment.name,
         "kind": kind,
         "corpus": describe_corpus(corpus),
-        "other_corpora": [describe_corpus(there.corpus) for there in compared.others.values()] if compared else [],
+        "other_corpora": [describe_corpus(one) for one in others],
         "readers": readers,
         **(advice_entries(swept) if swept else manifest_entries((), (), (), {})),
         "warnings": [
-            *filter(None, [session.workspace.recorded_line]),
-            *left_out_warnings(
-                [corpus, *(there.corpus for there in compared.others.values())] if compared else [corpus]
-            ),
+            *filter(None, [session.workspace.recorded_line, *(one.left_out_line for one in (corpus, *others))]),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),
         ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from corpora.schema import Corpus
-from flows.label import tune_corpus
 from flows.session.experiment import Experiment
 from flows.session.session import Session
 from flows.stages.indexing import needs_vectors
@@ -14,7 +13,7 @@ def stages_of_label(experiment: Experiment, corpus: Corpus) -> int:
     """Each reader's votes, those on tune questions, and a summary."""
     if not experiment.readers:
         return 0
-    tune, _ = tune_corpus(experiment, corpus)
+    tune, _ = experiment.tune_of(corpus)
     calibrated = sum(reader.gives_distributions for reader in experiment.readers) if tune is not None else 0
     return len(experiment.readers) + calibrated + 1
 

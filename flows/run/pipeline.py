@@ -144,21 +144,19 @@ def seal_run(
             run.write_table(name, frame)
         manifest = run.complete(described, worked)
         plots = draw_plots(tables)
-        report = write_reports(run, manifest, tables, plots)
+        files = report_files(manifest, tables, plots)
+        for name, text in files.items():
+            run.write_text(name, text)
         run.seal(manifest)
-    return Finished(run.path, report, manifest["headline"], tables, plots, record(manifest, tables))
+    return Finished(run.path, files[REPORT], manifest["headline"], tables, plots, record(manifest, tables))
 
 
-def write_reports(
-    run: RunFolder, manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame], plots: Sequence[Plot]
-) -> str:
-    """Write both reports and the files that belong to them; returns the Markdown report."""
-    for name, text in render_documents(manifest, tables, plots).items():
-        run.write_text(name, text)
-    run.write_text(HTML_REPORT, render_html(manifest, tables, plots))
-    report = render_report(manifest, tables)
-    run.write_text(REPORT, report)
-    return report
+def report_files(
+    manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame], plots: Sequence[Plot]
+) -> dict[str, str]:
+    """Both reports and the files that belong to them, by file name."""
+    documents = render_documents(manifest, tables, plots)
+    return documents | {HTML_REPORT: render_html(manifest, tables, plots), REPORT: render_report(manifest, tables)}
 
 
 def check_readers(experiment: Experiment, kind: Kind) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from corpora.damage import Damage
+from corpora.damage import ASIDE, Damage
 from corpora.shaping.pins import damaged_pins
+from corpora.storage import StorePath
 from flows.session.kernel_choices import KernelChoices
 from flows.session.workspace import Workspace
 from labeling.votes.ledger_check import damaged_votes
@@ -13,12 +14,18 @@ from results.gold.review.storage import damaged_reviews
 from results.store.finished import damaged_runs
 from retrieval.embedding.vector_cache import damaged_vectors
 
+COPIED_AGAIN = "the next run from a recording copies its votes again"
+
 Checker = Callable[[Workspace], Iterator[Damage]]
 
 
 def check_votes(workspace: Workspace) -> Iterator[Damage]:
-    """The ledgers: every vote that was given."""
-    return damaged_votes(workspace.ledger, workspace.spool)
+    """The ledgers: every vote that was given, and those that were copied from a recording."""
+    yield from damaged_votes(workspace.ledger, workspace.spool)
+    # Nothing is added to a recording, so no part of it lies in the spool.
+    for folder in _recordings(workspace):
+        for damage in damaged_votes(folder / "ledger"):
+            yield damage._replace(effect=COPIED_AGAIN)
 
 
 def check_vectors(workspace: Workspace) -> Iterator[Damage]:
@@ -38,9 +45,17 @@ def check_runs(workspace: Workspace) -> Iterator[Damage]:
 
 def check_kernels(workspace: Workspace) -> Iterator[Damage]:
     """How the models of the store are run."""
-    damage = KernelChoices(workspace.root).damaged()
-    if damage:
-        yield damage
+    for folder in (workspace.root, *_recordings(workspace)):
+        damage = KernelChoices(folder).damaged()
+        if damage:
+            yield damage
+
+
+def _recordings(workspace: Workspace) -> Iterator[StorePath]:
+    """Folders of what was copied from recordings: one for all, as older versions had it, and one for each."""
+    yield (folder := workspace.root / "recorded")
+    if folder.is_dir():
+        yield from sorted((one for one in folder.iterdir() if one.is_dir() and one.name != ASIDE), key=str)
 
 
 def check_reviews(workspace: Workspace) -> Iterator[Damage]:

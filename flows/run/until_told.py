@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from corpora.errors import counted, listed
 from corpora.schema import Corpus
 from flows.label import Labeled, label
 from flows.run.outline import stages_of_label, stages_of_reading, stages_of_retrieval
@@ -229,9 +230,10 @@ def _drop(name: str, stand: Stand, told: Told, experiment: Experiment, race: Rac
 def _heading(stands: Mapping[str, Stand]) -> str:
     """The look that comes next, in words; readers that have stopped are passed through again and asked nothing."""
     reading = [stand for stand in stands.values() if not stand.stopped]
-    questions = " or ".join(str(n) for n in sorted({stand.n_questions for stand in reading}))
+    *fewer, most_questions = sorted({stand.n_questions for stand in reading})
+    questions = listed([*map(str, fewer), counted(most_questions, "question")])
     number, most = max(stand.look + 1 for stand in reading), max(len(stand.sizes) for stand in reading)
-    return f"look {number} of {'at most ' if number < most else ''}{most}: {questions} questions"
+    return f"look {number} of {'at most ' if number < most else ''}{most}: {questions}"
 
 
 def _say(name: str, stand: Stand, runner: Runner) -> None:
@@ -240,8 +242,11 @@ def _say(name: str, stand: Stand, runner: Runner) -> None:
     if stand.stopped:
         end = "told, so it reads no further" if stand.stopped == TOLD else f"it stops, as {stand.stopped}"
     dropped = row["cells"] - len(stand.cells)
-    end += f"; {dropped} cells cannot become the advice any more and are dropped" if dropped else ""
-    runner.progress.say(f"{name}: {row['questions']} of {row['of_questions']} questions, {row['cells']} cells; {end}")
+    if dropped:
+        are = "is" if dropped == 1 else "are"
+        end += f"; {counted(dropped, 'cell')} cannot become the advice any more and {are} dropped"
+    questions = f"{row['questions']} of {counted(row['of_questions'], 'question')}"
+    runner.progress.say(f"{name}: {questions}, {counted(row['cells'], 'cell')}; {end}")
 
 
 def _step_back(stands: dict[str, Stand]) -> bool:

@@ -20,6 +20,7 @@ from prefect.context import FlowRunContext
 
 from corpora.errors import InputError
 from corpora.storage import StorePath
+from flows.planning.quote import money
 from flows.runners.live import AWAY
 from flows.runners.names import REPORTS, slug
 from flows.stages.progress import duration
@@ -62,14 +63,14 @@ def show_details(finished: Finished) -> None:
 
 
 def verdict_text(summary: Summary, place: str) -> str:
-    """The answers in plain sentences, what to distrust, and where the report is.
+    """The answers in plain sentences, what to beware of, and where the report is.
 
     Args:
         summary: of the run.
         place: of the report, in Markdown.
     """
     answers = [f"## {one.question}\n\n{literal(one.sentence)}" for one in summary.answers]
-    doubts = ["## What to distrust", "\n".join(f"* {literal(line)}" for line in summary.distrust)]
+    doubts = ["## Beware", "\n".join(f"* {literal(line)}" for line in summary.distrust)]
     return "\n\n".join([*answers, *(doubts if summary.distrust else ()), place, literal(summary.facts)])
 
 
@@ -90,7 +91,7 @@ def cost_text(session: Mapping[str, Any]) -> str:
         [stage, literal(one["reader"]), str(one["prompts"]), str(one["prompts"] - one["new"]), duration(one["seconds"])]
         for stage, one in asked
     ]
-    lines = [f"This session took {duration(took.total_seconds())} and spent {usd:.2f} US dollars."]
+    lines = [f"This session took {duration(took.total_seconds())} and spent {money(usd)}."]
     if rows:
         lines.append(table(["stage", "reader", "prompts", "answered before", "time"], rows))
     return "\n\n".join(lines)

@@ -6,26 +6,25 @@ import asyncio
 import logging
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Self
 from uuid import UUID
 
 from prefect import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterEndTime,
-    FlowRunFilterStartTime,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
+from prefect.runner._process_manager import ProcessHandle
 from prefect.states import Crashed
 
+from corpora.errors import counted
 from flows.runners.live import AWAY
 
 BROKEN_OFF = "`tercet serve` was stopped. Serve again, and Retry continues where the run stopped, as votes are kept."
@@ -33,8 +32,36 @@ ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CAN
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _QuietRunner(Runner):
-    """Prefect's runner, ended by whoever started it."""
+class _OwnRunner(Runner):
+    """Prefect's runner, ended by whoever started it. It knows which runs are its own.
+
+    Attributes:
+        begun: every run whose process it has started.
+        under_way: those that are not over yet; those that were broken off with it, once it has ended.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit=limit)
+        self.begun: set[UUID] = set()
+        self.under_way: set[UUID] = set()
+
+    async def __aenter__(self) -> Self:
+        entered = await super().__aenter__()
+        add, submit = self._process_manager.add, self._scheduled_run_poller._submit_run
+
+        async def add_noted(flow_run_id: UUID, handle: ProcessHandle) -> None:
+            self.begun.add(flow_run_id)
+            self.under_way.add(flow_run_id)
+            await add(flow_run_id, handle)
+
+        async def submit_noted(run: FlowRun, *rest: Any) -> None:
+            await submit(run, *rest)  # until the process has ended, unless it is cancelled with this runner
+            self.under_way.discard(run.id)
+
+        # Prefect, whose version is pinned, has no other way to tell.
+        self._process_manager.add = add_noted  # type: ignore[method-assign]
+        self._scheduled_run_poller._submit_run = submit_noted  # type: ignore[assignment, method-assign]
+        return entered
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
         """Do nothing: Prefect's own handler makes a coroutine that nobody awaits, and then ends the process."""
@@ -51,11 +78,12 @@ def run_until_told(deployments: Sequence[RunnerDeployment], limit: int) -> str:
         How the runs ended that did so meanwhile, in a line.
     """
     logging.getLogger("prefect.runner").setLevel(logging.WARNING)  # it tells each step of its end
-    started, runner = datetime.now(UTC), _QuietRunner(limit=limit)
-    ids = [cast(UUID, runner.add_deployment(one)) for one in deployments]
+    runner = _OwnRunner(limit)
+    for one in deployments:
+        runner.add_deployment(one)
     with suppress(KeyboardInterrupt, asyncio.CancelledError):  # a signal before the loop has its handlers
         asyncio.run(_until_signalled(runner))
-    return told(_ended_since(started, ids))
+    return told(end_counted(runner.begun, runner.under_way))
 
 
 async def _until_signalled(runner: Runner) -> None:
@@ -67,41 +95,36 @@ async def _until_signalled(runner: Runner) -> None:
     await working
 
 
-def _ended_since(started: datetime, deployments: Sequence[UUID]) -> Counter[str]:
-    """How many runs ended, by the name of their state's type; those under way have just been broken off."""
-    counted: Counter[str] = Counter()
-    ours = FlowRunFilterDeploymentId(any_=list(deployments))
+def end_counted(started: Set[UUID], under_way: Set[UUID]) -> Counter[str]:
+    """Mark the runs that were broken off, and count how many have ended, by the name of their state's type.
+
+    Args:
+        started: every run that was started here; another `tercet serve` may run others of the same deployments.
+        under_way: those whose process was ended with the runner.
+    """
+    runs: Counter[str] = Counter()
     with suppress(*AWAY), get_client(sync_client=True) as client:
-        under_way = FlowRunFilter(
-            deployment_id=ours, start_time=FlowRunFilterStartTime(after_=started), state=_of_type(StateType.RUNNING)
-        )
-        for run in client.read_flow_runs(flow_run_filter=under_way):
-            # Its process was ended too, and could not say so; without this, nobody could retry it for two minutes.
+        for run in client.read_flow_runs(flow_run_filter=_of(under_way, StateType.RUNNING)) if under_way else ():
+            # Its process could not say that it was ended; without this, nobody could retry it for two minutes.
             client.set_flow_run_state(run.id, Crashed(message=BROKEN_OFF), force=True)
-        for kind in ENDED:
-            ended = FlowRunFilter(
-                deployment_id=ours, end_time=FlowRunFilterEndTime(after_=started), state=_of_type(kind)
-            )
-            counted[kind.name] = client.count_flow_runs(flow_run_filter=ended)
-    return counted
+        for kind in ENDED if started else ():
+            runs[kind.name] = client.count_flow_runs(flow_run_filter=_of(started, kind))
+    return runs
 
 
-def _of_type(kind: StateType) -> FlowRunFilterState:
-    return FlowRunFilterState(type=FlowRunFilterStateType(any_=[kind]))
+def _of(runs: Set[UUID], kind: StateType) -> FlowRunFilter:
+    state = FlowRunFilterState(type=FlowRunFilterStateType(any_=[kind]))
+    return FlowRunFilter(id=FlowRunFilterId(any_=sorted(runs)), state=state)
 
 
-def told(counted: Counter[str]) -> str:
+def told(runs: Counter[str]) -> str:
     """The last line of `tercet serve`.
 
     Args:
-        counted: runs that ended, by the name of their state's type.
+        runs: those that ended, by the name of their state's type.
     """
-    finished, wrong = counted["COMPLETED"], counted["FAILED"]
-    broken = counted["CRASHED"] + counted["CANCELLED"]
-    line = f"stopped; {finished} {_runs(finished)} finished"
-    line += f", {wrong} {_runs(wrong)} refused or failed" if wrong else ""
-    return line + (f", {broken} {_runs(broken)} broken off (Retry in the UI continues)" if broken else "")
-
-
-def _runs(n: int) -> str:
-    return "run" if n == 1 else "runs"
+    finished, wrong = runs["COMPLETED"], runs["FAILED"]
+    broken = runs["CRASHED"] + runs["CANCELLED"]
+    line = f"stopped; {counted(finished, 'run')} finished"
+    line += f", {counted(wrong, 'run')} refused or failed" if wrong else ""
+    return line + (f", {counted(broken, 'run')} broken off (Retry in the UI continues)" if broken else "")

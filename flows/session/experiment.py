@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpora.errors import InputError, did_you_mean
+from corpora.errors import InputError, counted, did_you_mean
 from corpora.loading.config import CorpusConfig
 from corpora.reading.strict_toml import read_toml
 from corpora.reading.text import is_file
 from corpora.schema import Corpus
-from corpora.shaping.selection import sample_questions
+from corpora.shaping.selection import balanced_sample, sample_questions
 from flows.session.cross_checks import cross_mistakes
 from flows.session.mistakes import parse
 from labeling.prompting.labeler import LabelerConfig
@@ -78,6 +79,15 @@ class Experiment(BaseModel):
         """Whether readers are shown the best chunks of the gold documents."""
         return bool(self.readers) and "oracle_chunk" in self.retrieval.controls
 
+    def tune_of(self, corpus: Corpus) -> tuple[Corpus | None, str]:
+        """The corpus with the tune questions for calibration; None with the reason if there are none."""
+        per_label = self.calibration.per_label
+        if per_label == 0:
+            return None, "off (calibration.per_label = 0)"
+        if corpus.tune is None or corpus.tune.is_empty():
+            return None, "no tune questions apart from those asked (split = 'held_out' leaves some)"
+        return corpus.with_questions(balanced_sample(corpus.tune, per_label, len(corpus.labels), self.corpus.seed)), ""
+
     def with_questions(self, n_questions: Mapping[str, int]) -> Experiment:
         """A copy in which each reader is asked so many questions, by its name; never more than it would be."""
         readers = tuple(
@@ -87,23 +97,34 @@ class Experiment(BaseModel):
         return self.model_copy(update={"readers": readers})
 
     def with_settings(
-        self, threads: int | None = None, n_batch: int | None = None, max_cost: float | None = None,
+        self, *, threads: int | None = None, n_batch: int | None = None, max_cost: float | None = None,
+        sizes: Iterable[int] | None = None, k: Iterable[int] | None = None, budgets: Iterable[int] | None = None,
         until_told: bool = False,
     ) -> Experiment:  # fmt: skip
-        """A copy with other engine settings for every reader, and another limit; None leaves a setting as it is.
+        """A copy with other settings, which are not checked; None leaves a setting as it is.
 
         Args:
             threads: CPU threads of local readers.
             n_batch: most tokens evaluated in one call.
             max_cost: US dollars for remote readers.
+            sizes: chunk sizes.
+            k: numbers of chunks that are read.
+            budgets: token budgets.
             until_told: whether a sweep reads only until its advice is told.
         """
-        given = {name: value for name, value in (("threads", threads), ("n_batch", n_batch)) if value is not None}
-        readers = tuple(one.model_copy(update=given) for one in self.readers)
-        changed: dict[str, Any] = {"readers": readers} | ({} if max_cost is None else {"max_cost": max_cost})
-        if until_told:
-            changed["reading"] = self.reading.model_copy(update={"stop": "told"})
+        engine = _given(threads=threads, n_batch=n_batch)
+        retrieval = _given(sizes=sizes, k=k, budgets=budgets)
+        changed = _given(
+            max_cost=max_cost,
+            readers=tuple(one.model_copy(update=engine) for one in self.readers) if engine else None,
+            retrieval=self.retrieval.model_copy(update=retrieval) if retrieval else None,
+            reading=self.reading.model_copy(update={"stop": "told"}) if until_told else None,
+        )
         return self.model_copy(update=changed)
+
+
+def _given(**settings: Any) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -116,7 +137,7 @@ def load_experiment(path: Path) -> Experiment:
         InputError: the file is missing or wrong, in one line.
     """
     file = experiment_file(path)
-    return check_experiment(parse_experiment(read_toml(file), str(file)))
+    return check_experiment(parse_experiment(read_toml(file), str(file), file))
 
 
 def experiment_file(path: Path) -> Path:
@@ -149,15 +170,20 @@ def _beside(path: Path) -> str:
     return did_you_mean(path.name, there)
 
 
-def parse_experiment(content: dict[str, Any], where: str) -> Experiment:
+def parse_experiment(content: dict[str, Any], where: str, file: Path | None = None) -> Experiment:
     """Build an experiment from plain values.
+
+    Args:
+        content: as a TOML file would have it.
+        where: what an error begins with.
+        file: where it was read from; None if it is not from a file.
 
     Raises:
         InputError: an unknown key or a bad value, with its place.
     """
     parsed = parse(Experiment, content, where)
     if parsed.mistakes:
-        raise _first_of(parsed.mistakes, where)
+        raise _first_of(parsed.mistakes, where, file)
     return parsed.made
 
 
@@ -173,10 +199,14 @@ def check_experiment(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def _first_of(mistakes: Sequence[InputError], where: str) -> InputError:
-    """The first mistake, with the number of others and the command that lists them."""
-    first, n_more = mistakes[0], len(mistakes) - 1
-    if not n_more:
+def _first_of(mistakes: Sequence[InputError], where: str, file: Path | None) -> InputError:
+    """The first mistake, with the number of others and the command that lists them, or else the others themselves."""
+    first, *others = mistakes
+    if not others:
         return first
-    more = f"{n_more} more mistake{'s' * (n_more > 1)}"
-    return InputError(first.found, first.expected, f"{first.remedy} ({more}: `tercet check {where}` lists all)")
+    more = counted(len(others), "more mistake")
+    if file is not None:
+        more += f": `tercet check {shlex.quote(str(file))}` lists all"
+    else:
+        more += f": {'; '.join(one.found.removeprefix(f'{where}: ') for one in others)}"
+    return InputError(first.found, first.expected, f"{first.remedy} ({more})")

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import polars as pl
 
-from corpora.schema import LabelSet
+from corpora.schema import Corpus, LabelSet, Question, iter_questions
 from flows.session.session import Session
-from labeling.prompting.labeler import LabelerConfig
+from labeling.prompting.labeler import LabelerConfig, PromptWriter
 from labeling.votes.ledger import Ledger
 from labeling.votes.vote import KEY, VOTES, Failure, Labeler, Prompt, Vote, votes_frame
+from retrieval.context import assemble
 
 # A prompt that did not fit costs nothing to refuse again, and fits once num_ctx is raised.
 NOT_KEPT: Failure = "prompt_too_long"
@@ -163,3 +164,14 @@ def collect(
     ).unique()
     known = pl.concat([ledger.votes(), votes_frame(not_kept)]).unique(KEY, keep="first", maintain_order=True)
     return known.join(wanted, on=list(KEY[1:]), how="semi").sort("question_id", *KEY[1:])
+
+
+def document_prompts(corpus: Corpus, reader: LabelerConfig) -> Iterator[list[Prompt]]:
+    """The three prompts of each question, its gold documents as context; written one question at a time."""
+    writer = PromptWriter(reader, corpus.labels)
+
+    def context(question: Question) -> str:
+        return assemble([corpus.texts[document_id] for document_id in question.document_ids])
+
+    for question in iter_questions(corpus.questions):
+        yield writer.votes(question, "document", context(question))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from corpora.errors import InputError
+from corpora.errors import InputError, counted
 from corpora.schema import Corpus, LabelSet
 from flows.session.session import Session
 from flows.stages.asking import Asked, PromptGroups, ask, claim_missing, count_known, count_prompts
@@ -90,7 +90,8 @@ def ask_remote(
     )
     n_overruled = sum(one.n_overruled for one in shards)
     if n_overruled:
-        runner.progress.say(f"{config.label}: {n_overruled} votes were read from the text. {OVERRULED}")
+        were = "was" if n_overruled == 1 else "were"
+        runner.progress.say(f"{config.label}: {counted(n_overruled, 'vote')} {were} read from the text. {OVERRULED}")
     return shards
 
 
@@ -122,7 +123,7 @@ def _refuse_twice(config: LabelerConfig, ledger: Ledger) -> None:
     under_way = sum(part.n_requests for part in load_parts(batch_folder(ledger.folder)) if part.is_open)
     if under_way:
         raise InputError(
-            f"{config.label}: {under_way} requests are planned or under way in batches",
+            f"{config.label}: {counted(under_way, 'request')} planned or under way in batches",
             "no open batches, since asking call by call as well would pay twice",
             "run `tercet batches collect` to fetch their answers, or `tercet batches cancel` to stop them",
         )
@@ -236,13 +237,13 @@ def _ask_in_batches(
             return asked
         if desk.is_cancelled:
             raise InputError(
-                f"{config.label}: batches were cancelled, and {missing} votes are missing",
+                f"{config.label}: batches were cancelled, with {counted(missing, 'vote')} missing",
                 "a vote for each prompt",
                 "run again to submit the missing ones; everything so far is kept",
             )
         if in_vain == config.remote.max_attempts:
             raise InputError(
-                f"{config.label}: {missing} votes are missing, and the last {in_vain} submissions brought no new vote"
+                f"{config.label}: {counted(missing, 'vote')} missing, and the last {in_vain} submissions brought none"
                 + (f" (the last error: {desk.last_error.message})" if desk.last_error else ""),
                 "a vote for each prompt",
                 "run again to submit the missing ones; everything so far is kept",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -12,8 +12,10 @@ from corpora.storage import StorePath
 from flows.session.session import Session
 from flows.stages.asking import Asked
 from flows.stages.progress import Progress, Quiet
-from results.advice.cards.record import RunRecord
-from results.report.plots.plot import Plot
+
+if TYPE_CHECKING:  # what they load is for the end of a run, which a plan does without
+    from results.advice.cards.record import RunRecord
+    from results.report.plots.plot import Plot
 
 T = TypeVar("T")
 

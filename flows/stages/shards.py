@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from corpora.errors import counted
 from corpora.schema import LabelSet
 from flows.session.session import Session
 from flows.stages.asking import Asked, PromptGroups
@@ -50,7 +51,7 @@ def ask_in_shards(
         left = {question_id for one in asked for question_id in one.left}
         if left:
             session.release_ledgers()  # or the other run might wait for this one
-            runner.progress.say(f"{stage}: coming back to {len(left)} questions that another run was asking")
+            runner.progress.say(f"{stage}: coming back to {counted(len(left), 'question')} that another run was asking")
             # The prompts are written again: only the ids of the questions that were left are remembered.
             upcoming = (group for group in groups() if group and group[0].question_id in left)
             asked += runner.each(stage, len(left), ask, session, calls(upcoming, len(left), True))

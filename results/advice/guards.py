@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -53,15 +53,6 @@ def one_document(corpus: Corpus) -> list[str]:
     return [
         f"All {len(facts)} questions share one gold document, so nothing shows how much of a difference is chance. Add "
         "documents, or make each part of this one a document."
-    ]
-
-
-def left_out_warnings(corpora: Iterable[Corpus]) -> list[str]:
-    """One line for each corpus of which something was left out."""
-    return [
-        f"{corpus.name}: {corpus.left_out.line()} cannot be used, and are left out."
-        for corpus in corpora
-        if corpus.left_out.defects
     ]
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
 from results.settings import CELL_SCHEMA
-from results.stats.clustered import Scores
+
+if TYPE_CHECKING:  # a plan knows the columns of answers, and needs no statistics
+    from results.stats.clustered import Scores
 
 ANSWERS = pl.Schema(
     {

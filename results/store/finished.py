@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -32,8 +32,17 @@ def read_manifest(folder: StorePath) -> dict[str, Any]:
         raise InputError(
             f"{folder} {state}", "the folder of a finished run", "check the path, or finish the run with `tercet run`"
         )
+    return parse_manifest(file, file.read_bytes())
+
+
+def parse_manifest(file: StorePath, content: bytes) -> dict[str, Any]:
+    """The manifest of a complete run, from the content of its file.
+
+    Raises:
+        InputError: it is damaged.
+    """
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(content.decode("utf-8"))
     except ValueError as error:
         raise InputError(
             f"{file} does not parse ({error})", "the manifest of a run", "run the experiment again"
@@ -78,12 +87,32 @@ def read_tables(folder: StorePath, manifest: Mapping[str, Any]) -> dict[str, pl.
     Raises:
         InputError: a table is missing, or is not the one that the manifest lists.
     """
-    frames, place = {}, current(folder, MANIFEST)
+    place = current(folder, MANIFEST)
+
+    def read(name: str) -> bytes | None:
+        return (place / name).read_bytes() if (place / name).is_file() else None
+
+    return parse_tables(place, manifest, read)
+
+
+def parse_tables(
+    place: StorePath, manifest: Mapping[str, Any], read: Callable[[str], bytes | None]
+) -> dict[str, pl.DataFrame]:
+    """The tables that a manifest lists.
+
+    Args:
+        place: folder that they are in.
+        manifest: lists them.
+        read: gives the content of a file of that folder; None if there is none.
+
+    Raises:
+        InputError: as in `read_tables`.
+    """
+    frames = {}
     for name, digest in manifest["tables"].items():
-        file = place / name
-        content = file.read_bytes() if file.is_file() else b""
-        if sha256_bytes(content) != digest:
-            state = "is not the file that the manifest names" if file.is_file() else "is missing"
+        file, content = place / name, read(name)
+        if content is None or sha256_bytes(content) != digest:
+            state = "is missing" if content is None else "is not the file that the manifest names"
             raise InputError(
                 f"{file} {state}", f"a file with sha256 {digest}", "run the experiment again; its votes are kept"
             )

@@ -46,11 +46,15 @@ def list_run(folder: StorePath) -> Listed:
         manifest = read_manifest(folder)
     except InputError as error:
         return Listed(folder, "", "", 0, None, error.found, n_bytes_of(folder))
-    finished = str(manifest["sessions"][-1].get("finished", "")) if manifest["sessions"] else ""
     corpus = manifest.get("corpus") or {}
     headline = str(manifest.get("headline", ""))
     n_questions = int(corpus.get("questions", 0))
-    return Listed(folder, manifest["kind"], finished, n_questions, _told(manifest), headline, n_bytes_of(folder))
+    return Listed(folder, manifest["kind"], ended(manifest), n_questions, _told(manifest), headline, n_bytes_of(folder))
+
+
+def ended(manifest: Mapping[str, Any]) -> str:
+    """When a run's last session ended, in ISO format; empty if that is not known."""
+    return str(manifest["sessions"][-1].get("finished", "")) if manifest["sessions"] else ""
 
 
 def n_bytes_of(folder: StorePath) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import bm25s
 import numpy as np
 import polars as pl
 
@@ -15,8 +14,6 @@ K1, B = 1.5, 0.75
 # Words of letters, marks, digits and underscores; Han and Hiragana by character, as they have no spaces.
 # This is what Lucene's standard tokenizer does with them. Thai, Lao, Khmer and Burmese remain whole phrases.
 WORD = r"[\p{Han}\p{Hiragana}]|[\w--\p{Han}--\p{Hiragana}]+"
-
-logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs every index that it builds
 
 
 def tokenize(texts: Sequence[str]) -> list[list[str]]:
@@ -45,6 +42,10 @@ class BM25Index:
     """
 
     def __init__(self, chunks: pl.DataFrame) -> None:
+        # Imported here: it loads much of SciPy, and an experiment is checked and planned without.
+        import bm25s
+
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs every index that it builds
         self.chunks = chunks.sort("chunk_id")
         tokens = tokenize(self.chunks["text"].to_list())
         words = sorted(set().union(*tokens))

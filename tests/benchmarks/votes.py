@@ -177,11 +177,10 @@ def time_table(summed: Mapping[str, Mapping[str, float]]) -> str:
 
 def ask_through_flow(corpus: Corpus, config: LabelerConfig) -> None:
     """Ask three votes a question as the label flow does: in shards, into the ledger of a store."""
-    from flows.label import document_prompts
     from flows.session.experiment import ReaderConfig
     from flows.session.session import Session
     from flows.session.workspace import Workspace
-    from flows.stages.asking import ask
+    from flows.stages.asking import ask, document_prompts
     from flows.stages.shards import cut_shards
 
     reader = ReaderConfig.model_validate(config.model_dump())

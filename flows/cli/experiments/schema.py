@@ -6,16 +6,16 @@ import json
 
 import click
 
-EXPERIMENT, SUMMARY = "experiment", "summary"
+EXPERIMENT, SUMMARY, DIFF = "experiment", "summary", "diff"
 
 
 @click.command()
 @click.option(
-    "--of", "what", type=click.Choice([EXPERIMENT, SUMMARY]), default=EXPERIMENT, show_default=True,
-    help="An experiment's TOML file, or the summary of a run that `--json` prints.",
+    "--of", "what", type=click.Choice([EXPERIMENT, SUMMARY, DIFF]), default=EXPERIMENT, show_default=True,
+    help="An experiment's TOML file, or what `--json` prints: the summary of a run, or of `tercet diff`.",
 )  # fmt: skip
 def schema(what: str) -> None:
-    """Print the JSON Schema of an experiment, for editors, or of a summary.
+    """Print the JSON Schema of an experiment, for editors, or of what `--json` prints.
 
     A TOML file names it in its first line, as `tercet init` writes it: editors with Even Better TOML or Taplo then
     complete its keys and mark what is wrong.
@@ -25,6 +25,8 @@ def schema(what: str) -> None:
 
         click.echo(schema_text(), nl=False)
         return
+    from flows.run.difference import difference_schema
     from results.advice.summary import summary_schema
 
-    click.echo(json.dumps(summary_schema(), indent=2, ensure_ascii=False))
+    found = summary_schema() if what == SUMMARY else difference_schema()
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False))

@@ -9,6 +9,7 @@ import click
 
 from flows.cli.options import EXIT_INPUT
 from flows.cli.shell.endings import ended_as_by_ctrl_c, exit_code
+from flows.cli.shell.usage import usage_in_one_line
 from flows.cli.terminal import echo, warnings_printed
 
 
@@ -27,15 +28,12 @@ class Listing(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; where click does not suggest one itself, as before 8.4, the nearest name is added."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            if type(error) is not click.UsageError:
-                raise
+        """Find a command; an error names the nearest one."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             from corpora.errors import did_you_mean
 
-            raise click.UsageError(f"{error.message}{did_you_mean(args[0], self.commands)}", ctx) from error
+            raise click.UsageError(f"no such command {args[0]!r}{did_you_mean(args[0], self.commands)}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 class Commands(Listing):
@@ -43,12 +41,19 @@ class Commands(Listing):
 
     group_class = Listing
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the options before the command."""
+        with usage_in_one_line():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Invoke a command."""
         from corpora.errors import InputError
 
         try:
-            with ended_as_by_ctrl_c(), warnings_printed():
+            with ended_as_by_ctrl_c(), warnings_printed(), usage_in_one_line():
                 return super().invoke(ctx)
         except InputError as error:
             echo(f"tercet: {error}", err=True)

@@ -93,8 +93,10 @@ def remove(run: StorePath, store: StorePath, yes: bool) -> None:
 
 def fields(run: Listed) -> tuple[str, str, str, str, str]:
     """What a run is: its kind, when it ended, its questions, its size, and whether it tells what to use."""
+    from corpora.errors import counted
+
     told = {True: "told", False: "not told", None: ""}[run.told]
-    questions = f"{run.n_questions} question{'s' * (run.n_questions != 1)}" if run.kind else ""
+    questions = counted(run.n_questions, "question") if run.kind else ""
     return run.kind or "damaged", run.finished[:16].replace("T", " "), questions, size(run.n_bytes), told
 
 

@@ -31,8 +31,7 @@ def with_questions(made: Experiment, base: Experiment, n: int) -> Experiment:
     """
     shown, sample = shown_questions(base), base.corpus.sample
     if not (own := most_of_readers(base.readers)) or (sample and sample < own):
-        # The corpus sets the limit.
-        return made.model_copy(update={"corpus": made.corpus.model_copy(update={"sample": n or None})})
+        return _with_sample(made, base, n)
     readers = tuple(
         one.model_copy(update={"questions": n or None})
         if one.questions is None or one.questions >= shown
@@ -42,6 +41,15 @@ def with_questions(made: Experiment, base: Experiment, n: int) -> Experiment:
     if sample and n != shown:
         sample = max(sample, n) if n else None
     return made.model_copy(update={"readers": readers, "corpus": made.corpus.model_copy(update={"sample": sample})})
+
+
+def _with_sample(made: Experiment, base: Experiment, n: int) -> Experiment:
+    """The same where the corpus sets the limit: a reader's higher number did not apply, and must not apply now."""
+    kept = made.readers if n == shown_questions(base) else ()
+    names = {one.label for one in kept} | set(fewer_questions(base))
+    readers = [one if one.label in names else one.model_copy(update={"questions": None}) for one in made.readers]
+    corpus = made.corpus.model_copy(update={"sample": n or None})
+    return made.model_copy(update={"readers": tuple(readers), "corpus": corpus})
 
 
 def fewer_questions(experiment: Experiment) -> dict[str, int]:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.errors import InputError
+from corpora.errors import InputError, counted
 from corpora.loading.config import check_keys
 from flows.serving.forms.limits import chunk_limits
 from flows.serving.forms.making import experiment_of
@@ -49,7 +49,7 @@ class FormError(InputError):
         super().__init__(f"{first.field}: {first.error.found}", first.error.expected, first.error.remedy)
         self.mistakes = tuple(f"{one.field}: {one.error}" for one in (first, *others))
         if others:
-            self.found += f", and {len(others)} more mistake{'s' * (len(others) > 1)}"
+            self.found += f", and {counted(len(others), 'more mistake')}"
             self.args = (" ".join([f"{len(self.mistakes)} mistakes.", *self.mistakes]),)
 
 

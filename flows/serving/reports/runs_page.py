@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from html import escape
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from polars.exceptions import PolarsError
-
 from corpora.errors import InputError
-from corpora.storage import StorePath, entries, parse_frame
+from corpora.storage import StorePath, entries
 from flows.serving.reports.files import RUN_NAME, read_of_run
 from results.advice.summary import summarise
 from results.report.html.page import HTML_REPORT
 from results.report.visible import visible
-from results.store.finished import MANIFEST
+from results.store.finished import MANIFEST, check_format, parse_manifest, parse_tables
+from results.store.listing import ended
 
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)  # for runs that do not say when they ended
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
 ul { list-style: none; padding: 0; }
@@ -35,9 +34,9 @@ class ListedRun(NamedTuple):
 
     Attributes:
         folder: its name in the store.
-        kind: label, sweep, compare or run.
+        kind: label, sweep, compare or run; or damaged.
         finished: when; None if its manifest does not say.
-        finding: what it found, in a line.
+        finding: what it found, or what is wrong with it, in a line.
     """
 
     folder: str
@@ -60,9 +59,7 @@ class RunList:
     def newest_first(self) -> list[ListedRun]:
         """The runs that have a report."""
         runs = [run for folder in entries(self._store) if (run := self._listed(folder))]
-        return sorted(
-            runs, key=lambda run: (run.finished or datetime.min.replace(tzinfo=UTC), run.folder), reverse=True
-        )
+        return sorted(runs, key=lambda run: (run.finished or _EARLIEST, run.folder), reverse=True)
 
     def _listed(self, folder: StorePath) -> ListedRun | None:
         content = read_of_run(folder, MANIFEST) if RUN_NAME.fullmatch(folder.name) else None
@@ -76,22 +73,28 @@ class RunList:
 
 
 def _described(folder: StorePath, content: bytes) -> ListedRun:
+    """As `tercet runs list` has it; the finding is in the words of the report."""
     try:
-        manifest = json.loads(content)
-        finished = datetime.fromisoformat(manifest["sessions"][-1]["finished"]).astimezone(UTC)
-        return ListedRun(folder.name, str(manifest["kind"]), finished, _finding(folder, manifest))
-    except (ValueError, LookupError, TypeError):
-        return ListedRun(folder.name, "run", None, "Its manifest does not parse: run the experiment again.")
+        manifest = parse_manifest(folder / MANIFEST, content)
+        return ListedRun(folder.name, manifest["kind"], _ended(manifest), _finding(folder, manifest))
+    except InputError as error:
+        return ListedRun(folder.name, "damaged", None, error.found)
+
+
+def _ended(manifest: Mapping[str, Any]) -> datetime | None:
+    with suppress(ValueError):  # it is not known
+        return datetime.fromisoformat(ended(manifest)).astimezone(UTC)
+    return None
 
 
 def _finding(folder: StorePath, manifest: Mapping[str, Any]) -> str:
     """The first answer of a run's summary; its headline where a version before wrote other tables."""
     try:
-        read = {PurePath(name).stem: read_of_run(folder, name) for name in manifest["tables"]}
-        tables = {name: parse_frame(content) for name, content in read.items() if content is not None}
-        return summarise(manifest, tables).answers[0].sentence
-    except (InputError, PolarsError, ValueError, LookupError, TypeError):
-        return str(manifest["headline"])
+        check_format(folder, manifest)
+    except InputError:
+        return str(manifest.get("headline", ""))
+    tables = parse_tables(folder, manifest, partial(read_of_run, folder))
+    return summarise(manifest, tables).answers[0].sentence
 
 
 def runs_page(runs: Iterable[ListedRun]) -> str:

@@ -29,6 +29,11 @@ def find_distrust(run: Run) -> Iterator[str]:
         yield from _edge(run)
 
 
+def is_at_edge(run: Run) -> bool:
+    """Whether a size beyond those that were tried may be better, so that a line of `find_distrust` names the next."""
+    return run.sweeps and any(_edge(run))
+
+
 def _unqualified(run: Run) -> Iterator[str]:
     """Readers that are not shown to beat always giving the majority label; once for all of them."""
     failing = [row for row in run.readers if row["qualified"] is False]

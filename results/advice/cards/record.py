@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from results.advice.cards.distrust import is_at_edge
 from results.advice.cards.run import Run, leading_row, recommended_row
 from results.settings import CUT, SETTING, cell_of
 
@@ -90,6 +91,7 @@ class RunRecord(_Record):
     facts: str = Field(description="corpus, documents, questions, readers, date and cost")
     answers: tuple[AnswerRecord, ...] = Field(description="what was found")
     distrust: tuple[str, ...] = Field(description="why not to rely on it, the gravest first")
+    at_edge: bool = Field(description="whether the best size is at the edge of those that were tried")
     recommendations: tuple[RecommendationRecord, ...] = Field(description="for each reader, the headline first")
     retrieval: tuple[RetrievalRecord, ...] = Field(description="for each cut")
     readers: tuple[ReaderRecord, ...] = Field(description="qualified readers first, then the most accurate")
@@ -113,6 +115,7 @@ def record_run(run: Run, answers: tuple[tuple[str, str, str], ...], distrust: tu
         facts=facts,
         answers=tuple(AnswerRecord(question=one[0], sentence=one[1], section=one[2]) for one in answers),
         distrust=distrust,
+        at_edge=is_at_edge(run),
         recommendations=tuple(_recommendation(run, one) for one in run.recommendations),
         retrieval=tuple(_retrieval(run, one) for one in run.choices),
         readers=tuple(_reader(run, one) for one in run.readers),

@@ -75,3 +75,19 @@ def test_damage_is_named_and_what_is_made_again_is_the_same(run, tmp_path):
         assert run() == folder
         assert {file.name: file.read_bytes() for file in folder.glob("*.parquet")} == tables
         vectors = next(tmp_path.glob("embeddings/*/*.parquet"))
+
+
+@pytest.mark.parametrize("folder", ["recorded", "recorded/0123456789abcdef"])
+def test_what_was_copied_from_a_recording_is_looked_at_too(folder, tmp_path):
+    kernels, shard = tmp_path / folder / "kernels.json", tmp_path / folder / "ledger/a-reader/1-2-3.parquet"
+    shard.parent.mkdir(parents=True)
+    for file in (kernels, shard):
+        file.write_text("?", encoding="utf-8")
+    check = ("store", "check", "--store", tmp_path)
+    named = told(*check)
+    assert named.exit_code == 2
+    assert str(kernels) in named.stderr
+    assert f"{shard}: " in named.stderr
+    assert "the next run from a recording copies its votes again" in named.stderr
+    assert told(*check, "--set-aside").exit_code == 0
+    assert told(*check).exit_code == 0

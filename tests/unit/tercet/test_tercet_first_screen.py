@@ -106,6 +106,17 @@ def test_progress_in_a_notebook_is_one_block_that_is_written_over(notebook):
     assert notebook.updates[-1].splitlines()[1].startswith("label: one: 10000 of 10000")
 
 
+def test_what_is_said_during_a_stage_is_kept_and_the_stage_still_moves(notebook):
+    progress = NotebookProgress()
+    with progress.stage("label: one", 2) as advance:
+        advance(1)
+        progress.say("asking call by call at full price")
+        advance(1)
+    stage, said = notebook.updates[-1].splitlines()
+    assert stage.startswith("label: one: 2 of 2")
+    assert said == "asking call by call at full price"
+
+
 def test_progress_says_what_was_answered_before(notebook):
     with NotebookProgress().stage("label: one", 4, "stage 1 of 2") as advance:
         advance(3, 3)

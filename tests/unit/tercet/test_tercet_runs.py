@@ -6,8 +6,10 @@ import sys
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import tercet
+from flows.cli.main import main
 from flows.run import pipeline
 from flows.session import recording
 from flows.session import session as session_module
@@ -232,3 +234,19 @@ def test_a_plan_says_what_would_be_asked(swept, monkeypatch, tmp_path):
     assert "measure=True in Python" in planned.text
     assert tercet.plan(folder / "my.toml", kind="label", store=folder / "runs").seconds == 0.0
     assert "<pre>" in planned._repr_html_()
+
+
+def test_the_command_line_plans_the_same_with_the_same_settings(swept, monkeypatch, tmp_path):
+    file = swept[0] / "my.toml"
+    (reader,) = load_experiment(file).with_settings(threads=3).readers
+    scripted_session(tmp_path, certain).session.note_speed(reader, 10, 100.0)
+    scripted(monkeypatch)
+    plan = ["plan", str(file), "--store", str(tmp_path), "--for"]
+    said = CliRunner().invoke(main, [*plan, "sweep", "--threads", "3", "--n-batch", "64", "--until-told"]).output
+    planned = tercet.plan(file, "sweep", store=tmp_path, threads=3, n_batch=64, until_told=True)
+    assert said == f"{planned.text}\n"
+    assert "until told: looks at" in said
+    assert "time not known" in CliRunner().invoke(main, [*plan, "sweep", "--threads", "2"]).output
+    refused = CliRunner().invoke(main, [*plan, "label", "--until-told"])
+    assert refused.exit_code == 2
+    assert "--until-told is for run or sweep" in refused.stderr

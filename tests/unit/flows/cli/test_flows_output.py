@@ -1,16 +1,23 @@
 """How commands end, and what ends them with exit code 1: on scripted readers, through the command line."""
 
 import json
+import shlex
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 
+import tercet
+from corpora.errors import InputError
 from corpora.schema import iter_questions
 from corpora.sources.bundled import read_sample
 from flows.cli import output
-from flows.cli.output import ending, next_of, repeated
+from flows.cli.guards import Guards
+from flows.cli.output import Given, ending, next_of
 from flows.run import pipeline
+from flows.run.difference import difference_schema
 from flows.session import session as sessions
 from results.advice.summary import summary_schema
 from results.store.finished import read_manifest, read_tables
@@ -134,12 +141,33 @@ def test_a_drop_that_is_shown_fails_and_one_that_is_not_does_not(made, good):
     (now,) = Path("worse").glob("guarded-*")
     assert made(100, "diff", good["folder"], now, "--fail-if", "worse").exit_code == 1
     assert made(100, "diff", good["folder"], now, "--fail-if", "worse", "--margin", "0.99").exit_code == 0
+    done = made(100, "diff", good["folder"], now, "--fail-if", "worse", "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    jsonschema.validate(found, difference_schema())
+    (drop,) = found["drops"]
+    assert (drop["is_shown"], drop["margin"], found["is_worse"]) == (True, 0.05, True)
+    assert drop["after"] < drop["before"] - 0.3
+    assert found["failed"] == found["sentences"] == [worse.stdout.partition("Failed: ")[2].splitlines()[0]]
     assert made(100, "diff", good["folder"], now).exit_code == 0, "only --fail-if fails"
     assert made(100, "diff", now, good["folder"], "--fail-if", "worse").exit_code == 0, "it became better"
 
 
+def test_the_guard_that_is_printed_asks_anew_and_keeps_the_run_that_it_compares_with(made, good):
+    kept = Path(good["folder"], "manifest.json").read_bytes()
+    name, *guard = shlex.split(good["next"])
+    assert (name, guard[0]) == ("tercet", "sweep"), good["next"]
+    assert made(40, *guard, "--quiet").exit_code == 1
+    assert Path(good["folder"], "manifest.json").read_bytes() == kept
+
+
 def test_scores_before_are_those_of_the_earlier_run_and_labels_that_differ_are_counted(made, good):
     told = made(100, "diff", good["folder"], good["folder"])
+    found = json.loads(made(100, "diff", good["folder"], good["folder"], "--json").stdout)
+    assert (found["old"], found["new"], found["is_worse"], found["failed"]) == (*[good["folder"]] * 2, False, [])
+    assert [(one["table"], one["n"], one["differ"]) for one in found["labels"]] == [
+        ("votes", 180, 0), ("answers", 120, 0)
+    ]  # fmt: skip
     assert "| answers | one | 120 | 0 | 0 |" in told.stdout
     assert told.stdout.splitlines()[-1] == (
         "one with the best single chunk of 64 tokens: accuracy 98 % before and 98 % now, on 60 questions of both runs. "
@@ -151,7 +179,16 @@ def test_advice_that_is_not_told_fails_where_that_is_wanted(made):
     arguments = ("sweep", "my.toml", "--store", "few", "--quiet", "--json")
     done = made(100, *arguments, "--fail-if", "untold", questions=8, sizes="[32, 64]")
     assert done.exit_code == 1, done.output
-    assert json.loads(done.stdout)["failed"] == ["Nothing is recommended."]
+    assert json.loads(done.stdout)["failed"] == ["Nothing is recommended for one."]
+
+
+def test_retrieval_is_told_where_any_cut_is(record):
+    guards = Guards(("untold",))
+    (cut,) = record.retrieval
+    cuts = [cut.model_copy(update={"told": told}) for told in (False, True)]
+    for some, failed in ((cuts, ()), (cuts[:1], ("Nothing is recommended.",))):
+        bare = record.model_copy(update={"recommendations": (), "retrieval": tuple(some)})
+        assert guards.failures(SimpleNamespace(record=bare), None) == failed
 
 
 def test_runs_that_cannot_be_compared_are_wrong_input(made, good):
@@ -165,6 +202,21 @@ def test_runs_that_cannot_be_compared_are_wrong_input(made, good):
     assert not Path("runs").exists(), "an earlier run that is not there ends it before anything is asked"
 
 
+def test_a_run_of_another_format_is_refused_before_anything_is_asked(made, good, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(good["folder"], old)
+    manifest = read_manifest(old)
+    (old / "manifest.json").write_text(json.dumps(manifest | {"format": 1}), encoding="utf-8")
+    line = f"tercet: {old} holds tables of format 1: expected format 3; run the experiment again; its votes are kept.\n"
+    guard = ("sweep", "my.toml", "--store", tmp_path / "now", "--quiet", "--fail-if", "worse", "--against", old)
+    for arguments in (guard, ("diff", old, good["folder"]), ("diff", good["folder"], old), ("report", old)):
+        done = made(100, *arguments)
+        assert (done.exit_code, done.stdout, done.stderr) == (2, "", line), arguments
+    assert not (tmp_path / "now").exists()
+    with pytest.raises(InputError, match="holds tables of format 1"):
+        tercet.load(old)
+
+
 @pytest.fixture
 def record(good):
     from results.advice.cards.record import RunRecord
@@ -172,27 +224,42 @@ def record(good):
     return RunRecord.model_validate(good)
 
 
-def test_the_next_command_fits_what_was_found(record, tmp_path):
+def test_the_next_command_fits_what_was_found(record, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     file, folder = tmp_path / "my file.toml", tmp_path / "runs" / "one"
     file.touch()
 
     def told(experiment=file, **changes):
-        return next_of(record.model_copy(update=changes), experiment, folder)
+        return next_of(record.model_copy(update=changes), experiment, folder, Given())
 
     quoted = f"'{file}'"
-    assert told().startswith(f"tercet sweep {quoted} --fail-if worse --against {folder}  #")
+    assert told().startswith(f"tercet sweep {quoted} --store guard --fail-if worse --against {folder}  #")
     open_ = record.recommendations[0].model_copy(update={"told": False})
     assert told(recommendations=(open_,)).startswith(f"tercet sweep {quoted}  # after adding questions")
-    assert told(distrust=("The best size is the largest that was tried, 64.",)).startswith(
-        f"tercet sweep {quoted}  # after adding the next sizes"
-    )
+    assert told(at_edge=True).startswith(f"tercet sweep {quoted}  # after adding the next sizes")
     weak = record.readers[0].model_copy(update={"qualified": False})
     assert told(readers=(weak,)).startswith("tercet models list  #")
     assert told(kind="compare").startswith(f"tercet sweep {quoted}  #")
     assert told(None).startswith(f"tercet report {folder} --open")
     assert told(Path("demo")).startswith(f"tercet report {folder} --open")
-    assert repeated(Path("runs"), None) == ""
-    assert repeated(Path("my store"), Path("data")) == " --store 'my store' --data data"
+
+
+def test_the_next_command_repeats_what_was_given(record, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TERCET_STORE", raising=False)
+    settings = {"threads": 2, "n_batch": None, "max_cost": 0.5, "until_told": True, "prefect": False, "dask": ""}
+    given = Given(Path("my store"), Path("data"), tuple(settings.items()))
+    kept = " --data data --threads 2 --max-cost 0.5 --until-told"
+    assert given.options == f" --store 'my store'{kept}"
+    assert Given(Path("runs"), None).options == ""
+    file = tmp_path / "my.toml"
+    file.touch()
+    guard = next_of(record, file, Path("runs/one"), given)
+    assert guard.startswith(f"tercet sweep {file} --store guard{kept} --fail-if worse --against runs/one  #")
+    (tmp_path / "guard").mkdir()
+    assert " --store guard-2 " in next_of(record, file, Path("runs/one"), given), "a store with votes guards nothing"
+    monkeypatch.setenv("TERCET_STORE", "elsewhere")
+    assert Given(Path("runs"), None).options == " --store runs", "left out, it would be the other one"
 
 
 def test_an_ending_has_ten_lines_at_most_and_each_is_one(record):

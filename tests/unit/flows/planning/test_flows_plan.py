@@ -1,14 +1,18 @@
 """What a plan says before anything is asked, on scripted readers."""
 
+import subprocess
+import sys
+
 import pytest
 
 from flows.planning.plan import plan
-from flows.planning.plan_text import duration, render_plan
-from flows.planning.quote import quote
+from flows.planning.plan_text import duration
+from flows.planning.whole_plan import whole_plan
 from flows.run import pipeline
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
+from tests.conftest import ROOT
 from tests.doubles.scripted import scripted_session
 
 
@@ -33,9 +37,8 @@ def scripted(tmp_path, monkeypatch):
     return scripted_session(tmp_path, lambda *_: (0.5, 0.3, 0.2))
 
 
-def lines_of(experiment, session, kind="sweep", **settings):
-    quotes = quote(experiment, session, all_corpora=False, reads=kind != "label")
-    return render_plan(plan(experiment, kind, session, **settings), quotes, session.prices).splitlines()
+def lines_of(experiment, session, kind="sweep", *, measures=False):
+    return whole_plan(experiment, kind, session, measures=measures).text.splitlines()
 
 
 def test_without_a_speed_the_tokens_are_given_and_nobody_is_asked(scripted):
@@ -66,6 +69,23 @@ def test_measuring_asks_a_few_questions_and_keeps_no_vote(scripted):
     assert len(scripted.readers.asked) == 12, "three votes on four questions"
     assert plan(experiment, "sweep", scripted.session).readers[0].speed, "the next plan knows it"
     assert len(scripted.readers.asked) == 12
+
+
+def test_a_plan_loads_no_statistics():
+    # They take as long to load as the plan itself.
+    loaded = "import sys, flows.planning.whole_plan; print(*{'scipy', 'sklearn', 'altair', 'prefect'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []
+
+
+def test_one_of_a_kind_is_said_in_the_singular(scripted):
+    alone = {
+        "corpus": {"source": "sample", "sample": 1},
+        "retrieval": {"sizes": [8], "k": [1], "budgets": [], "controls": []},
+    }
+    _, reader, _, read, *_ = lines_of(experiment_of("one", **alone), scripted.session)
+    assert reader.startswith("one on this machine, 1 question: ")
+    assert read.startswith("  read: at most 1 prompt, about ")
 
 
 def test_what_is_answered_takes_no_time(scripted):

@@ -16,7 +16,7 @@ PLOTS = [Plot("accuracy_1.svg", "Accuracy", "By size", SVG), Plot("ladder_1.svg"
 SESSION = {
     "started": "2026-11-29T21:00:00+00:00", "finished": "2026-11-29T21:03:20+00:00",
     "asked": {"label": [{"reader": "tiny", "prompts": 20, "new": 3, "seconds": 9.0, "usd": 0.0}],
-              "read": [{"reader": "far", "prompts": 5, "new": 5, "seconds": 70.0, "usd": 0.125},
+              "read": [{"reader": "far", "prompts": 5, "new": 5, "seconds": 70.0, "usd": 0.004},
                        {"reader": "idle", "prompts": 0, "new": 0, "seconds": 0.0}]},
 }  # fmt: skip
 SUMMARY = Summary(
@@ -46,11 +46,11 @@ def test_a_finished_run_shows_verdict_main_plot_and_cost(made, monkeypatch, tmp_
     assert [one["key"] for one in made] == ["demo-run-1-verdict", "demo-run-1-plot", "demo-run-1-cost"]
     assert "## Which chunk size?\n\n64-token chunks: 76 % (43 to 93 %)." in verdict["markdown"]
     assert "Yes, &lt;b>tiny&lt;/b> can." in verdict["markdown"]
-    assert "## What to distrust\n\n* Few questions." in verdict["markdown"]
+    assert "## Beware\n\n* Few questions." in verdict["markdown"]
     assert "(http://127.0.0.1:9/demo-run-1/report.html)" in verdict["markdown"]
     assert verdict["description"] == "64-token chunks: 76 % (43 to 93 %)."
     assert plot["markdown"].startswith("## Accuracy\n\n![Accuracy](data:image/png;base64,")
-    assert "took 3 min 20 s and spent 0.12 US dollars" in cost["markdown"]
+    assert "took 3 min 20 s and spent 0.0040 USD" in cost["markdown"]
     assert "| label | tiny | 20 | 17 | 9 s |" in cost["markdown"]
     assert "| read | far | 5 | 0 | 1 min 10 s |" in cost["markdown"]
     assert "idle" not in cost["markdown"]

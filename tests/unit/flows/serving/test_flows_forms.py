@@ -135,7 +135,12 @@ def test_a_reader_of_the_experiment_keeps_its_settings():
         (None, (8, 6), 8, 5, (None, 5, 5)),
         (None, (8, 8), 8, 0, (None, None, None)),
         (10, (8, 8), 8, 20, (20, 20, 20)),
-        (4, (8, 8), 4, 0, (None, 8, 8)),
+        (4, (8, 8), 4, 4, (4, 8, 8)),
+        (4, (8, 8), 4, 0, (None, None, None)),
+        (4, (8, 8), 4, 100, (100, None, None)),
+        (4, (8, 3), 4, 100, (100, None, 3)),
+        (4, (None, 8), 4, 100, (100, None, None)),
+        (None, (None, 6), 0, 100, (100, None, 6)),
         (None, (None, None), 0, 3, (3, None, None)),
     ],
 )

@@ -19,7 +19,13 @@ from results.store.finished import read_manifest, read_tables
 
 
 def write_manifest(run, finished, headline):
-    manifest = {"kind": "sweep", "headline": headline, "sessions": [{"finished": finished}]}
+    manifest = {
+        "name": "demo",
+        "tables": {},
+        "kind": "sweep",
+        "headline": headline,
+        "sessions": [{"finished": finished}],
+    }
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
@@ -93,7 +99,17 @@ def test_what_a_run_found_is_the_first_answer_of_its_summary_until_the_run_chang
     told = summarise(manifest, read_tables(tmp_path / "sizes", manifest)).answers[0].sentence
     assert (listed.folder, listed.kind, listed.finding) == ("sizes", "run", told)
     write_manifest(tmp_path / "sizes", "2026-11-01T08:00:00+00:00", "another finding")
-    assert [one.finding for one in runs.newest_first()] == ["another finding"]
+    assert [one.finding for one in runs.newest_first()] == ["another finding"], "tables of another format"
+
+
+def test_a_run_with_a_damaged_table_says_so(tmp_path):
+    shutil.copytree(PUBLISHED / "pubmedqa-sizes", tmp_path / "sizes")
+    with (tmp_path / "sizes" / "cells.parquet").open("ab") as file:
+        file.write(b"?")
+    (listed,) = RunList(tmp_path).newest_first()
+    assert (listed.kind, listed.finding.split("sizes/")[1]) == (
+        "damaged", "cells.parquet is not the file that the manifest names",
+    )  # fmt: skip
 
 
 def test_a_manifest_names_no_file_outside_of_its_run(tmp_path):
@@ -117,7 +133,8 @@ def test_a_manifest_that_does_not_parse_hides_no_other_run(shown, tmp_path):
     for name in ("report.html", "manifest.json"):
         (tmp_path / "runs" / "broken" / name).write_text("{", encoding="utf-8")
     page = get(shown, "/")[1].decode()
-    assert "Its manifest does not parse" in page
+    assert "damaged, date unknown" in page
+    assert "manifest.json does not parse" in page
     assert REPORT in page
 
 

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from datetime import date
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -180,10 +181,16 @@ def test_what_depends_on_a_mistake_is_not_checked_and_the_rest_is():
 
 
 def test_a_run_is_told_the_first_mistake_and_how_to_list_the_others():
+    content = {"max_cosst": 1, "corpus": {"soruce": "x"}, "scoring": {"margin": 5}}
     with pytest.raises(InputError) as refused:
-        parse_experiment({"max_cosst": 1, "corpus": {"soruce": "x"}, "scoring": {"margin": 5}}, "my.toml")
+        parse_experiment(content, "my first.toml", Path("my first.toml"))
     assert "'max_cosst'" in refused.value.found
-    assert refused.value.remedy.endswith("(2 more mistakes: `tercet check my.toml` lists all)")
+    assert refused.value.remedy.endswith("(2 more mistakes: `tercet check 'my first.toml'` lists all)")
+    with pytest.raises(InputError) as refused:
+        parse_experiment(content, "the code")
+    assert "tercet check" not in str(refused.value), "there is no file to check"
+    others = "(2 more mistakes: unknown key 'corpus.soruce' (did you mean 'source'?); scoring.margin is 5)."
+    assert str(refused.value).endswith(others)
 
 
 @pytest.mark.parametrize("name", ["splitters", "sizes", "overlaps", "retrievers", "k", "budgets", "controls"])

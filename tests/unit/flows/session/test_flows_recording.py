@@ -6,14 +6,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 from corpora.errors import InputError
 from corpora.loading.load import load_corpus
-from flows.label import document_prompts
+from flows.cli.main import main
 from flows.run.pipeline import execute
 from flows.session.experiment import load_experiment, parse_experiment
 from flows.session.recording import DESCRIPTION, SHARDS, open_recording, read_recording, record, recording_of
 from flows.session.workspace import Workspace
+from flows.stages.asking import document_prompts
 from flows.stages.runner import Runner
 from labeling.models.registry import find_model
 from tests.doubles.scripted import scripted_session
@@ -121,6 +123,31 @@ def test_a_model_that_was_not_recorded_is_refused(recording, tmp_path):
         pytest.raises(InputError, match=r"no recorded votes of model 'smollm2-135m': expected .*; ask it"),
     ):
         execute(other, "label", session, Runner())
+
+
+def test_a_damaged_copy_is_named_and_once_it_is_set_aside_copied_again(recording, tmp_path):
+    experiment, folder, _ = recording
+    store = tmp_path / "runs"
+
+    def run():
+        with open_recording(folder, Workspace(store), "ask them") as session:
+            return execute(experiment, "label", session, Runner())
+
+    run()
+    shard = max((store / "recorded").rglob("*.parquet"), key=lambda one: one.stat().st_size)
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1] + b"?")
+    kernels = shard.parents[2] / "kernels.json"
+    kernels.write_text("?", encoding="utf-8")
+    check = ["store", "check", "--store", str(store)]
+    named = CliRunner().invoke(main, check)
+    assert named.exit_code == 2
+    assert f"{shard}: its bytes do not have the digest in its name; once it is set aside, the next" in named.stderr
+    assert f"{kernels}: " in named.stderr
+    assert CliRunner().invoke(main, [*check, "--set-aside"]).exit_code == 0
+    assert CliRunner().invoke(main, check).exit_code == 0
+    run()
+    assert shard.read_bytes() == whole
 
 
 def test_the_bundled_recording_is_of_the_models_of_the_registry_and_has_every_vote_of_the_demo(tmp_path):

@@ -231,6 +231,7 @@ def test_few_questions_one_label_and_the_edge_of_the_grid_are_a_line_each():
     assert summarise(manifest, tables).distrust == (
         "The leading size is the smallest that was tried, 64: try 32 and 48 as well.",
     )
+    assert record(manifest, tables).at_edge
     few = [cell(64, n_gold=1.0), cell(128, n_gold=1.0)]
     gold = gold_of("reader", labels=["no"] * 3)
     summary = summarise(*run_of(few, [advice(64, told=False, n_gold=1)], readers=[reader()], choices=[], gold=gold))
