@@ -84,12 +84,22 @@ def promise(audited: Audited, wished: float, confidence: float) -> Promise | Non
     if not audited.total or np.isnan(audited.p_unanimous).any():
         return None
     alpha = 1 - confidence
-    parts = parts_to_try(audited, wished, alpha)
-    rates = error_rates(len(parts), starts_of(audited.n, wished, alpha), alpha)
-    kept = fallback(parts, rates, wished)
+    kept = largest_part(audited, wished, alpha)
     coverage = kept.total / audited.total if kept else 0.0
     needed = None if kept else _needed(audited, wished, alpha)
     return Promise(wished, confidence, kept, coverage, audited.n, audited.total, needed)
+
+
+def largest_part(audited: Audited, wished: float, alpha: float) -> Above | None:
+    """What lies above the lowest threshold that can be promised; None if there is none.
+
+    Args:
+        audited: the gold set and a simple random sample of it, with P(unanimous) of every question.
+        wished: share of the kept questions that should be right.
+        alpha: probability with which the promise may be wrong.
+    """
+    parts = parts_to_try(audited, wished, alpha)
+    return fallback(parts, error_rates(len(parts), starts_of(audited.n, wished, alpha), alpha), wished)
 
 
 def fewest_reviews(wished: float, alpha: float) -> int:
