@@ -11,12 +11,13 @@ from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, Question, iter_questions
 from corpora.shaping.selection import balanced_sample
 from flows.session.experiment import Experiment, ReaderConfig
+from flows.session.reviewed import check_consensus, reviewed_corpus
 from flows.session.session import Session
 from flows.stages.asking import Asked, collect
 from flows.stages.remote_asking import ask_all
 from flows.stages.runner import Runner
 from labeling.prompting.labeler import PromptWriter
-from labeling.votes.consensus import ReaderVotes, build_gold, check_rule
+from labeling.votes.consensus import ReaderVotes, build_gold
 from labeling.votes.vote import Prompt
 from results.readers.labeling_tables import labeling_tables
 from retrieval.context import assemble
@@ -51,17 +52,18 @@ class Labeled(NamedTuple):
 
 
 def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
-    """Load the corpus of an experiment, and refuse a consensus rule that it lacks the reference labels for."""
+    """Load the corpus of an experiment, and refuse a consensus rule that it lacks the labels for."""
     workspace = session.workspace
     config = workspace.corpus(experiment.corpus)
     corpus = runner.run("load corpus", load_corpus, config, workspace.samples)
-    check_rule(experiment.consensus, corpus.questions)
+    check_consensus(experiment.consensus, corpus, session)
     return corpus
 
 
 def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Labeled:
     """Ask every reader three times, build the gold sets, and summarise the readers."""
     tune, no_tune = tune_corpus(experiment, corpus)
+    reviewed = reviewed_corpus(experiment.consensus, corpus, session).labels
     readers, asked, calibrated = {}, {}, {}
     for reader in experiment.readers:
         name = reader.label
@@ -70,8 +72,10 @@ def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runn
         of_tune = None
         if tune is not None and reader.gives_distributions:
             of_tune, calibrated[name] = vote(f"calibrate: {name}", tune, reader, session, runner)
-        gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus, reader.sampling)
-        readers[name] = ReaderVotes(name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune)
+        gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus, reader.sampling, reviewed)
+        readers[name] = ReaderVotes(
+            name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune, reviewed
+        )
     how = (experiment.consensus, experiment.scoring.confidence, no_tune)
     each = list(readers.values())
     tables = runner.run("summarise readers", labeling_tables, corpus, each, *how) if each else {}

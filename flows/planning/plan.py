@@ -11,6 +11,7 @@ from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
 from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, Kind, ReaderConfig
+from flows.session.reviewed import check_consensus
 from flows.session.session import Session
 from flows.session.speeds import Speed
 from flows.stages.indexing import check_sizes, measure_unread, needs_vectors
@@ -20,7 +21,6 @@ from labeling.engine.local_readers import Tokenize
 from labeling.engine.trie import build_trie
 from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import PromptWriter
-from labeling.votes.consensus import check_rule
 from labeling.votes.vote import Prompt
 from results.advice.guards import left_out_warnings
 from retrieval.embedding.unknown_tokens import Unread, unread_warnings
@@ -117,7 +117,7 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     corpora = [experiment.corpus, *(experiment.other_corpora if kind in ("compare", "run") else ())]
     loaded = [load_corpus(session.workspace.corpus(config), session.workspace.samples) for config in corpora]
     for corpus in loaded:
-        check_rule(experiment.consensus, corpus.questions)
+        check_consensus(experiment.consensus, corpus, session)
     notes = left_out_warnings(loaded)
     if sweeps:
         notes += _unread_notes(measure_unread(experiment.retrieval, loaded[0], session))

@@ -10,6 +10,7 @@ from corpora.storage import sha256_text
 from flows.compare import Compared
 from flows.label import Labeled
 from flows.session.experiment import Experiment, Kind, ReaderConfig
+from flows.session.reviewed import reviewed_corpus
 from flows.session.session import Session
 from flows.stages.asking import Asked
 from flows.stages.runner import Runner
@@ -65,6 +66,7 @@ def describe(
             ),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),
+            *reviewed_corpus(experiment.consensus, corpus, session).notes,
         ],
     }
     if session.workspace.recorded:

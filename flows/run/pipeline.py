@@ -22,6 +22,7 @@ from flows.run.outline import stages_of_comparison, stages_of_label, stages_of_r
 from flows.run.run_tables import Made, run_tables
 from flows.run.until_told import first_look, read_until_told, reads_in_looks
 from flows.session.experiment import Experiment, Kind
+from flows.session.reviewed import reviewed_corpus
 from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, measure_unread, needs_vectors
 from flows.stages.runner import Finished, Runner
@@ -132,6 +133,8 @@ def seal_run(
     inputs = all_inputs(made.labeled, made.compared)
     if session.workspace.recorded:  # another run than one that asks
         inputs["recorded votes"] = session.workspace.recorded
+    if experiment.consensus.rule == "reviewed":  # with other labels of people the gold set is another one
+        inputs["reviews"] = reviewed_corpus(experiment.consensus, made.labeled.corpus, session).digest
     run = RunFolder(session.workspace.root, f"{experiment.name}-{kind}", config, inputs)
     remote = experiment.remote_readers
     worked["apis"] = {one.label: session.providers.known_api(one.remote) for one in remote}

@@ -26,7 +26,7 @@ def audit_lines(
         audited: the gold set and the sample that people have looked at, as `sample.line_up_audit` makes it.
         settled: how its questions were settled.
         between: agreement among reviewers, as `review.agreement.between_reviewers` finds it; None where no question has
-            labels of two.
+            labels of two, and where it is said elsewhere.
         width: that the interval of the accuracy should have, above 0.
         wished: share of right questions that a threshold on P(unanimous) should promise, between 0 and 1.
         confidence: of the interval and of the promise.
@@ -101,13 +101,13 @@ def _promise(told: Promise) -> str:
 
 
 def _agreement(settled: Settling, between: Agreement | None) -> str:
-    if not settled.several:
+    if between is None or not settled.several:
         return ""
     line = (
         f"Several people labelled {_count(settled.several, 'question')} of the sample: on {settled.by_all} all agree, "
         f"on {settled.by_most} most do, on {settled.by_none} no label has more reviewers than every other."
     )
-    if between is None or between.beyond_chance is None:
+    if between.beyond_chance is None:
         return line
     value, low, high = between.beyond_chance
     return f"{line} Over all reviews, {between.measure} is {value:.2f} ({low:.2f} to {high:.2f})."
