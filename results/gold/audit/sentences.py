@@ -52,6 +52,8 @@ def _accuracy(found: Accuracy, settled: Settling) -> str:
     gold = f"the {_count(found.total, 'question')} of the gold set"
     if not found.n:
         return f"Nobody has looked at the audit sample yet, so it is not known how many of {gold} are right."
+    if found.n == found.total and not found.n_unsettled:
+        return f"All of {gold} were looked at, and {found.n_right:,} are right, {_percent(found.share.estimate)}."
     sample = f"{found.n_right} of {found.n} drawn at random are"
     told = f"({_from_to(found.share.low, found.share.high)}, at {_percent(found.confidence)} confidence; {sample})."
     if math.isnan(found.share.estimate):

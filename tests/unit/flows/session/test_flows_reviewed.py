@@ -10,6 +10,7 @@ import pytest
 from corpora.errors import InputError
 from corpora.sources.bundled import read_sample
 from flows.label import label, load
+from flows.run import pipeline
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
 from flows.session.reviewed import check_consensus, reviewed_corpus
@@ -74,7 +75,8 @@ def say(tmp_path, corpus):
 
 
 def run(opened):
-    with opened() as session:
+    with pytest.MonkeyPatch.context() as patch, opened() as session:
+        patch.setattr(pipeline, "draw_plots", lambda _: [])  # they take seconds
         return execute(experiment_of("reviewed"), "label", session, Runner()).folder
 
 
