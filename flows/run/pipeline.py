@@ -134,7 +134,9 @@ def seal_run(
     if session.workspace.recorded:  # another run than one that asks
         inputs["recorded votes"] = session.workspace.recorded
     if experiment.consensus.rule == "reviewed":  # with other labels of people the gold set is another one
-        inputs["reviews"] = reviewed_corpus(experiment.consensus, made.labeled.corpus, session).digest
+        others = made.compared.others if made.compared else {}
+        corpora = {"reviews": made.labeled.corpus} | {f"{name}: reviews": one.corpus for name, one in others.items()}
+        inputs |= {name: reviewed_corpus(experiment.consensus, one, session).digest for name, one in corpora.items()}
     run = RunFolder(session.workspace.root, f"{experiment.name}-{kind}", config, inputs)
     remote = experiment.remote_readers
     worked["apis"] = {one.label: session.providers.known_api(one.remote) for one in remote}
