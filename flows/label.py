@@ -11,13 +11,13 @@ from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, Question, iter_questions
 from corpora.shaping.selection import balanced_sample
 from flows.session.experiment import Experiment, ReaderConfig
-from flows.session.reviewed import check_consensus, reviewed_corpus
 from flows.session.session import Session
 from flows.stages.asking import Asked, collect
 from flows.stages.remote_asking import ask_all
+from flows.stages.reviewed import check_consensus, reviewed_corpus
 from flows.stages.runner import Runner
 from labeling.prompting.labeler import PromptWriter
-from labeling.votes.consensus import ReaderVotes, build_gold
+from labeling.votes.consensus import NOT_REVIEWED, ReaderVotes, Reviewed, build_gold
 from labeling.votes.vote import Prompt
 from results.readers.labeling_tables import labeling_tables
 from retrieval.context import assemble
@@ -44,6 +44,11 @@ class Labeled(NamedTuple):
     def votes(self) -> dict[str, pl.DataFrame]:
         """The votes on whole documents, by reader."""
         return {name: reader.votes for name, reader in self.readers.items()}
+
+    @property
+    def reviewed(self) -> Reviewed:
+        """What people settled on, where the gold sets go by that; the same for all readers."""
+        return next((reader.reviewed for reader in self.readers.values()), NOT_REVIEWED)
 
     @property
     def golds(self) -> dict[str, pl.DataFrame]:

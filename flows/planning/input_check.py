@@ -15,9 +15,9 @@ from corpora.schema import Corpus
 from flows.session.cross_checks import cross_mistakes
 from flows.session.experiment import Experiment, ReaderConfig, experiment_file
 from flows.session.mistakes import parse
-from flows.session.reviewed import check_consensus
 from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, needs_vectors
+from flows.stages.reviewed import check_consensus
 from labeling.models.registry import registry
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.hub import cached_folder, is_hub_id

@@ -11,12 +11,12 @@ from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
 from flows.label import document_prompts, tune_corpus
 from flows.session.experiment import Experiment, Kind, ReaderConfig
-from flows.session.reviewed import check_consensus
 from flows.session.session import Session
 from flows.session.speeds import Speed
 from flows.stages.indexing import check_sizes, measure_unread, needs_vectors
 from flows.stages.measure import measure
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
+from flows.stages.reviewed import check_consensus
 from labeling.engine.local_readers import Tokenize
 from labeling.engine.trie import build_trie
 from labeling.models.prices import PriceTable

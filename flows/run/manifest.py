@@ -10,9 +10,9 @@ from corpora.storage import sha256_text
 from flows.compare import Compared
 from flows.label import Labeled
 from flows.session.experiment import Experiment, Kind, ReaderConfig
-from flows.session.reviewed import reviewed_corpus
 from flows.session.session import Session
 from flows.stages.asking import Asked
+from flows.stages.reviewed import reviewed_corpus
 from flows.stages.runner import Runner
 from flows.sweep import Swept
 from labeling.prompting.labeler import PromptWriter

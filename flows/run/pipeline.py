@@ -22,9 +22,9 @@ from flows.run.outline import stages_of_comparison, stages_of_label, stages_of_r
 from flows.run.run_tables import Made, run_tables
 from flows.run.until_told import first_look, read_until_told, reads_in_looks
 from flows.session.experiment import Experiment, Kind
-from flows.session.reviewed import reviewed_corpus
 from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, measure_unread, needs_vectors
+from flows.stages.reviewed import reviewed_corpus
 from flows.stages.runner import Finished, Runner
 from flows.sweep import Swept, sweep
 from results.advice.cards.record import RunRecord

@@ -36,7 +36,6 @@ GENERATION = pl.Schema(
         "mean_tokens": pl.Float64(),
     }
 )
-REVIEWED = pl.Schema({"question_id": pl.String(), "label": pl.String()})  # null: people did not settle on one
 
 
 def describe_generation(reader: str, votes: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
@@ -84,9 +83,8 @@ def labeling_tables(
 
     Returns:
         `labelers`, `consensus`, `attrition`, `vote_law`, `unanimity`, `risk_coverage`, `vote_curves`, `diversity`,
-        `calibration`, `label_bias`, `slices`; `generation` where a reader generates; `reviewed`
-        under the rule of that name; `annotators` and `human_consensus` where the corpus has annotators. Each schema is
-        next to the function that fills it.
+        `calibration`, `label_bias`, `slices`; `generation` where a reader generates; `annotators` and
+        `human_consensus` where the corpus has annotators. Each schema is next to the function that fills it.
     """
     labels, facts, slices = corpus.labels, question_facts(corpus), slice_questions(corpus)
     tune_facts = question_facts(corpus.with_questions(corpus.tune)) if corpus.tune is not None else None
@@ -122,8 +120,6 @@ def labeling_tables(
     tables["calibration"] = correct_calibration(tables["calibration"])
     tables["labelers"] = correct(tables["labelers"], confidence)
     tables["unanimity"] = summarise_unanimity(casts, confidence)
-    if readers and readers[0].reviewed:
-        tables["reviewed"] = pl.DataFrame(list(readers[0].reviewed.items()), schema=REVIEWED, orient="row")
     if tables["generation"].is_empty():
         del tables["generation"]
     if has_annotators(corpus):

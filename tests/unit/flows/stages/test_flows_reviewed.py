@@ -13,7 +13,7 @@ from flows.label import label, load
 from flows.run import pipeline
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
-from flows.session.reviewed import check_consensus, reviewed_corpus
+from flows.stages.reviewed import check_consensus, reviewed_corpus
 from flows.stages.runner import Runner
 from flows.sweep import sweep
 from labeling.votes.consensus import ConsensusConfig
