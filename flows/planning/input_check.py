@@ -17,8 +17,8 @@ from flows.session.experiment import Experiment, ReaderConfig, experiment_file
 from flows.session.mistakes import parse
 from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, needs_vectors
-from flows.stages.reviewed import check_consensus
 from labeling.models.registry import registry
+from labeling.votes.consensus import check_rule
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.hub import cached_folder, is_hub_id
 
@@ -131,7 +131,11 @@ class _Look:
             return None
         corpus = self._try(partial(load_corpus, located))
         if corpus is not None and "consensus" not in self._wrong:
-            self._try(partial(check_consensus, self._experiment.consensus, corpus, self._session))
+            self._try(partial(check_rule, self._experiment.consensus, corpus.questions))
+            if self._experiment.consensus.rule == "reviewed":
+                self.notes.append(
+                    f"{corpus.name}: whether people have reviewed it is looked up in the store when it is run."
+                )
         return corpus
 
     def _find_model(self, reader: ReaderConfig) -> None:

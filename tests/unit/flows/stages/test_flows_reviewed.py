@@ -10,6 +10,7 @@ import pytest
 from corpora.errors import InputError
 from corpora.sources.bundled import read_sample
 from flows.label import label, load
+from flows.planning.plan import plan
 from flows.run import pipeline
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
@@ -85,6 +86,8 @@ def test_without_reviews_it_is_refused_before_anything_is_asked(opened):
         run(opened)
     assert refused.value.found.startswith("rule 'reviewed' on the corpus 'orrin-handbook'")
     assert "tercet review RUN" in refused.value.remedy
+    with opened() as session, pytest.raises(InputError, match="nobody has settled"):
+        plan(experiment_of("reviewed"), "label", session)
 
 
 def test_so_it_is_where_nobody_settled_on_a_label(opened, say, corpus):
