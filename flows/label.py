@@ -13,8 +13,9 @@ from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import Asked, collect, document_prompts
 from flows.stages.remote_asking import ask_all
+from flows.stages.reviewed import check_consensus, reviewed_corpus
 from flows.stages.runner import Runner
-from labeling.votes.consensus import ReaderVotes, build_gold, check_rule
+from labeling.votes.consensus import NOT_REVIEWED, ReaderVotes, Reviewed, build_gold
 from labeling.votes.vote import Prompt
 from results.readers.labeling_tables import labeling_tables
 
@@ -42,23 +43,29 @@ class Labeled(NamedTuple):
         return {name: reader.votes for name, reader in self.readers.items()}
 
     @property
+    def reviewed(self) -> Reviewed:
+        """What people settled on, where the gold sets go by that; the same for all readers."""
+        return next((reader.reviewed for reader in self.readers.values()), NOT_REVIEWED)
+
+    @property
     def golds(self) -> dict[str, pl.DataFrame]:
         """The gold sets, by reader."""
         return {name: reader.gold for name, reader in self.readers.items()}
 
 
 def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
-    """Load the corpus of an experiment, and refuse a consensus rule that it lacks the reference labels for."""
+    """Load the corpus of an experiment, and refuse a consensus rule that it lacks the labels for."""
     workspace = session.workspace
     config = workspace.corpus(experiment.corpus)
     corpus = runner.run("load corpus", load_corpus, config, workspace.samples)
-    check_rule(experiment.consensus, corpus.questions)
+    check_consensus(experiment.consensus, corpus, session)
     return corpus
 
 
 def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Labeled:
     """Ask every reader three times, build the gold sets, and summarise the readers."""
     tune, no_tune = experiment.tune_of(corpus)
+    reviewed = reviewed_corpus(experiment.consensus, corpus, session).labels
     readers, asked, calibrated = {}, {}, {}
     for reader in experiment.readers:
         name = reader.label
@@ -67,8 +74,10 @@ def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runn
         of_tune = None
         if tune is not None and reader.gives_distributions:
             of_tune, calibrated[name] = vote(f"calibrate: {name}", tune, reader, session, runner)
-        gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus, reader.sampling)
-        readers[name] = ReaderVotes(name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune)
+        gold = build_gold(votes, mine.questions, corpus.labels, experiment.consensus, reader.sampling, reviewed)
+        readers[name] = ReaderVotes(
+            name, reader.sampling, reader.diversity, mine.questions, votes, gold, of_tune, reviewed
+        )
     how = (experiment.consensus, experiment.scoring.confidence, no_tune)
     each = list(readers.values())
     tables = runner.run("summarise readers", labeling_tables, corpus, each, *how) if each else {}

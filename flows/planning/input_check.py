@@ -132,6 +132,10 @@ class _Look:
         corpus = self._try(partial(load_corpus, located))
         if corpus is not None and "consensus" not in self._wrong:
             self._try(partial(check_rule, self._experiment.consensus, corpus.questions))
+            if self._experiment.consensus.rule == "reviewed":
+                self.notes.append(
+                    f"{corpus.name}: whether people have reviewed it is looked up in the store when it is run."
+                )
         return corpus
 
     def _find_model(self, reader: ReaderConfig) -> None:

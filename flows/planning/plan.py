@@ -16,11 +16,11 @@ from flows.stages.asking import document_prompts
 from flows.stages.indexing import check_sizes, measure_unread, needs_vectors
 from flows.stages.measure import measure
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
+from flows.stages.reviewed import check_consensus
 from labeling.engine.local_readers import Tokenize
 from labeling.engine.trie import build_trie
 from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import PromptWriter
-from labeling.votes.consensus import check_rule
 from labeling.votes.vote import Prompt
 from retrieval.embedding.unknown_tokens import unread_warnings
 
@@ -116,7 +116,7 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     corpora = [experiment.corpus, *(experiment.other_corpora if kind in ("compare", "run") else ())]
     loaded = [load_corpus(session.workspace.corpus(config), session.workspace.samples) for config in corpora]
     for corpus in loaded:
-        check_rule(experiment.consensus, corpus.questions)
+        check_consensus(experiment.consensus, corpus, session)
     notes = [corpus.left_out_line for corpus in loaded if corpus.left_out_line]
     if sweeps:
         for embedder, measured in measure_unread(experiment.retrieval, loaded[0], session).items():

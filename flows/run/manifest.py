@@ -12,6 +12,7 @@ from flows.label import Labeled
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import Asked
+from flows.stages.reviewed import reviewed_corpus
 from flows.stages.runner import Runner
 from flows.sweep import Swept
 from labeling.prompting.labeler import PromptWriter
@@ -63,6 +64,7 @@ def describe(
             *filter(None, [session.workspace.recorded_line, *(one.left_out_line for one in (corpus, *others))]),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),
+            *reviewed_corpus(experiment.consensus, corpus, session).notes,
         ],
     }
     if session.workspace.recorded:

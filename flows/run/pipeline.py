@@ -24,6 +24,7 @@ from flows.run.until_told import first_look, read_until_told, reads_in_looks
 from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, measure_unread, needs_vectors
+from flows.stages.reviewed import reviewed_corpus
 from flows.stages.runner import Finished, Runner
 from flows.sweep import Swept, sweep
 from results.advice.cards.record import RunRecord
@@ -132,6 +133,10 @@ def seal_run(
     inputs = all_inputs(made.labeled, made.compared)
     if session.workspace.recorded:  # another run than one that asks
         inputs["recorded votes"] = session.workspace.recorded
+    if experiment.consensus.rule == "reviewed":  # with other labels of people the gold set is another one
+        others = made.compared.others if made.compared else {}
+        corpora = {"reviews": made.labeled.corpus} | {f"{name}: reviews": one.corpus for name, one in others.items()}
+        inputs |= {name: reviewed_corpus(experiment.consensus, one, session).digest for name, one in corpora.items()}
     run = RunFolder(session.workspace.root, f"{experiment.name}-{kind}", config, inputs)
     remote = experiment.remote_readers
     worked["apis"] = {one.label: session.providers.known_api(one.remote) for one in remote}

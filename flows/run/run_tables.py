@@ -16,6 +16,8 @@ from results.advice.examples import pick_examples
 from results.comparing.remote_readers import RemoteReader, describe_remote
 from results.gold.shown import with_texts
 
+REVIEWED = pl.Schema({"question_id": pl.String(), "label": pl.String()})  # null: people did not settle on one
+
 
 class Made(NamedTuple):
     """The results of a run's flows; None for a flow that it did not have."""
@@ -38,8 +40,10 @@ def run_tables(experiment: Experiment, made: Made, session: Session) -> dict[str
 
 
 def label_tables(labeled: Labeled) -> dict[str, pl.DataFrame]:
-    """The frames votes, gold and questions of a run, and left_out where anything was."""
+    """The frames votes, gold and questions of a run, left_out where anything was, and reviewed under that rule."""
     about = {"questions": labeled.corpus.questions}
+    if reviewed := labeled.reviewed:
+        about["reviewed"] = pl.DataFrame(list(reviewed.items()), schema=REVIEWED, orient="row")
     if labeled.corpus.left_out.defects:
         about["left_out"] = labeled.corpus.left_out.frame()
 

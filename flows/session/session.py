@@ -9,6 +9,8 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
+import polars as pl
+
 from corpora.errors import InputError
 from corpora.published.pinned import cache_folder
 from corpora.schema import LabelSet
@@ -27,6 +29,7 @@ from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import Meter, Spending
 from labeling.votes.ledger import FLUSH_SECONDS, Ledger
 from labeling.votes.vote import Labeler
+from results.gold.review.storage import ReviewFolder, reviews_folder
 from retrieval.embedding.embedder import Embedder
 from retrieval.embedding.embedder_config import EmbedderConfig
 
@@ -71,6 +74,7 @@ class Session:
         self._prices: PriceTable | None = None
         self._spending = Spending(None)
         self._desks: dict[str, BatchDesk] = {}
+        self._reviews: dict[str, pl.DataFrame] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +85,16 @@ class Session:
         except InputError:
             if kind is None:  # an error under way is not hidden by another one
                 raise
+
+    def reviews(self, corpus: str) -> pl.DataFrame:
+        """People's labels on a corpus, frame of schema `REVIEWS`, as they were when this session first asked for them.
+
+        Raises:
+            InputError: the store is not on this machine.
+        """
+        if corpus not in self._reviews:
+            self._reviews[corpus] = ReviewFolder(reviews_folder(self.workspace.root, corpus)).read()
+        return self._reviews[corpus]
 
     @property
     def prices(self) -> PriceTable:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
@@ -16,10 +17,14 @@ from labeling.votes.sampling import Sampling
 from labeling.votes.vote import N_VOTES
 from labeling.votes.vote_law import distributions, most_probable, vote_law
 
-Rule = Literal["unanimous", "unanimous_and_correct", "majority", "min_probability", "confident"]
-RULES: tuple[Rule, ...] = ("unanimous", "unanimous_and_correct", "majority", "min_probability", "confident")
+Rule = Literal["unanimous", "unanimous_and_correct", "reviewed", "majority", "min_probability", "confident"]
+RULES: tuple[Rule, ...] = get_args(Rule)
 # These draw nothing: whether a question is kept follows from the distributions alone.
 BY_DISTRIBUTION: tuple[Rule, ...] = ("min_probability", "confident")
+
+# What people settled on, by question; None where they looked at it and did not settle.
+Reviewed = Mapping[str, str | None]
+NOT_REVIEWED: Reviewed = MappingProxyType({})
 
 GOLD = pl.Schema(
     {
@@ -41,8 +46,9 @@ class ConsensusConfig(BaseModel):
 
     rule: Rule = Field(
         "unanimous",
-        description="unanimous: all three votes agree; unanimous_and_correct: and match the reference; majority: two "
-        "agree; min_probability: the mean probability is high enough; confident: three votes would probably agree",
+        description="unanimous: all three votes agree; unanimous_and_correct: and match the reference; reviewed: and "
+        "match the label that people gave in `tercet review`; majority: two agree; min_probability: the mean "
+        "probability is high enough; confident: three votes would probably agree",
     )
     min_probability: float = Field(0.8, gt=0, le=1, description="threshold of the rule min_probability")
     min_unanimous: float = Field(
@@ -74,6 +80,7 @@ class ReaderVotes(NamedTuple):
         votes: frame of schema `VOTES`, document arm, of these questions.
         gold: its gold set, schema `GOLD`.
         tune: frame of schema `VOTES` of tune questions, for calibration; None if there are none.
+        reviewed: what people settled on, for the rule reviewed.
     """
 
     name: str
@@ -83,6 +90,7 @@ class ReaderVotes(NamedTuple):
     votes: pl.DataFrame
     gold: pl.DataFrame
     tune: pl.DataFrame | None
+    reviewed: Reviewed = NOT_REVIEWED
 
 
 def check_rule(config: ConsensusConfig, references: pl.DataFrame) -> None:
@@ -102,6 +110,7 @@ def check_rule(config: ConsensusConfig, references: pl.DataFrame) -> None:
 def build_gold(
     votes: pl.DataFrame, references: pl.DataFrame, labels: LabelSet, config: ConsensusConfig,
     sampling: Sampling = Sampling(),  # noqa: B008  # immutable
+    reviewed: Reviewed = NOT_REVIEWED,
 ) -> pl.DataFrame:  # fmt: skip
     """Apply a consensus rule to the votes of the `document` arm.
 
@@ -111,6 +120,7 @@ def build_gold(
         labels: the label set.
         config: the rule.
         sampling: how the votes were drawn.
+        reviewed: what people settled on, for the rule reviewed.
 
     Returns:
         Frame of schema `GOLD`. `label` is the label that counts as right if `kept`, otherwise null; `reason` says why a
@@ -134,6 +144,8 @@ def build_gold(
         given = cast.get(question_id, {"label": [], "failure": [], "probabilities": []})
         law = laws.get(question_id)
         label, reason = _decide(given, reference, labels, config, law, least)
+        if config.rule == "reviewed" and label is not None:
+            label, reason = _as_reviewed(label, question_id, reviewed)
         rows.append(
             {
                 "question_id": question_id, "votes": given["label"], "label": label, "kept": label is not None,
@@ -211,6 +223,16 @@ def _decide(
     if config.rule == "unanimous" and config.most_probable and law is not None and top != law.most_probable:
         return None, "unanimous, but another label is more probable"
     return top, "unanimous"
+
+
+def _as_reviewed(label: str, question_id: str, reviewed: Reviewed) -> tuple[str | None, str]:
+    """What becomes of a label on which three votes agree, by what people say."""
+    if question_id not in reviewed:
+        return None, "unanimous, but not reviewed"
+    given = reviewed[question_id]
+    if given != label:
+        return None, "unanimous, but " + ("not settled in review" if given is None else "reviewed as wrong")
+    return label, "unanimous, and reviewed as right"
 
 
 def _by_agreement(law: Agreement | None, least: float) -> tuple[str | None, str]:

@@ -15,7 +15,7 @@ import polars as pl
 
 from corpora.errors import InputError
 from corpora.schema import DOCUMENTS, Corpus, LabelSet
-from labeling.votes.consensus import ConsensusConfig, ReaderVotes
+from labeling.votes.consensus import NOT_REVIEWED, ConsensusConfig, ReaderVotes
 from labeling.votes.sampling import Sampling
 from results.advice.cards.run import Run, recommended_row
 from results.advice.wording import count, percent, points
@@ -212,7 +212,8 @@ def _judged(run: Run, reader: str, answers: pl.DataFrame, *, is_drawn: bool) -> 
     corpus = Corpus(run.manifest["corpus"]["name"], pl.DataFrame(schema=DOCUMENTS), questions, labels)
     votes, gold = (run.tables[name].filter(pl.col("reader") == reader).drop("reader") for name in ("votes", "gold"))
     asked = questions.select("question_id")
-    readers = ReaderVotes(reader, sampling, own.get("diversity", "resample"), asked, votes, gold, None)
+    reviewed = dict(run.tables["reviewed"].iter_rows()) if "reviewed" in run.tables else NOT_REVIEWED
+    readers = ReaderVotes(reader, sampling, own.get("diversity", "resample"), asked, votes, gold, None, reviewed)
     return line_up(corpus, readers, answers, ConsensusConfig.model_validate(config["consensus"]), scoring)
 
 

@@ -7,7 +7,7 @@ import math
 import polars as pl
 
 from corpora.schema import LabelSet
-from labeling.votes.consensus import BY_DISTRIBUTION, RULES, ConsensusConfig, build_gold
+from labeling.votes.consensus import BY_DISTRIBUTION, NOT_REVIEWED, RULES, ConsensusConfig, Reviewed, build_gold
 from labeling.votes.sampling import Sampling
 from results.readers.answers import FRAGILE_MARGIN, document_answers, hits
 from results.readers.qualification import weigh
@@ -105,25 +105,27 @@ def compare_rules(
     consensus: ConsensusConfig,
     confidence: float,
     sampling: Sampling = Sampling(),  # noqa: B008  # immutable
+    reviewed: Reviewed = NOT_REVIEWED,
 ) -> pl.DataFrame:
     """Coverage, and accuracy with its clustered Wilson interval, under every consensus rule; schema `CONSENSUS`.
 
     Facts have the columns question_id, reference, cluster.
 
-    A rule that needs references or distributions is left out where there are none. The rule `confident` has a second
-    row, with as many questions as unanimity keeps, so that the two can be compared.
+    A rule that needs references, distributions or reviews is left out where there are none. The rule `confident` has a
+    second row, with as many questions as unanimity keeps, so that the two can be compared.
     """
     rows, clusters = [], facts.select("question_id", "cluster")
     has_references = facts["reference"].null_count() < len(facts)
     has_distributions = bool((votes["probabilities"].list.len() > 0).any())
-    needs = {"unanimous_and_correct": has_references} | dict.fromkeys(BY_DISTRIBUTION, has_distributions)
+    needs = {"unanimous_and_correct": has_references, "reviewed": bool(reviewed)}
+    needs |= dict.fromkeys(BY_DISTRIBUTION, has_distributions)
     rules = {str(rule): consensus.model_copy(update={"rule": rule}) for rule in RULES if needs.get(rule, True)}
     kept_by_votes = build_gold(votes, facts, labels, rules["unanimous"], sampling)["kept"]
     if has_distributions and kept_by_votes.any():
         share = float(kept_by_votes.sum()) / len(kept_by_votes)
         rules[AS_MANY] = rules["confident"].model_copy(update={"coverage": share})
     for name, rule in rules.items():
-        gold = build_gold(votes, facts, labels, rule, sampling)
+        gold = build_gold(votes, facts, labels, rule, sampling, reviewed)
         kept = gold.filter("kept")
         judged = kept.filter(pl.col("reference").is_not_null()).join(clusters, on="question_id", maintain_order="left")
         accuracy = wilson_clustered(hits(judged), judged["cluster"].to_list(), confidence)

@@ -102,7 +102,9 @@ def labeling_tables(
         answers = document_answers(reader.votes, labels).join(mine, on="question_id", maintain_order="left")
         found = {
             "labelers": summarise_labeler(reader.name, reader.votes, mine, labels, confidence),
-            "consensus": compare_rules(reader.name, reader.votes, mine, labels, consensus, confidence, reader.sampling),
+            "consensus": compare_rules(
+                reader.name, reader.votes, mine, labels, consensus, confidence, reader.sampling, reader.reviewed
+            ),
             "attrition": attrition(reader.name, reader.gold, labels),
             "vote_law": law_table(cast, labels),
             "risk_coverage": risk_coverage(cast, confidence),

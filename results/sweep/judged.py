@@ -14,7 +14,14 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import Corpus, LabelSet
-from labeling.votes.consensus import BY_DISTRIBUTION, ConsensusConfig, ReaderVotes, Rule
+from labeling.votes.consensus import (
+    BY_DISTRIBUTION,
+    NOT_REVIEWED,
+    ConsensusConfig,
+    ReaderVotes,
+    Reviewed,
+    Rule,
+)
 from labeling.votes.sampling import Sampling, sampled_distribution
 from labeling.votes.vote_law import VoteLaw, distributions, most_probable, vote_law
 from results.config import ScoringConfig
@@ -24,8 +31,9 @@ from results.stats.resampling import EXCLUDED, Array, Law, Outcomes, fixed_law, 
 
 
 def gold_law(
-    facts: pl.DataFrame, votes: pl.DataFrame, labels: LabelSet, sampling: Sampling, consensus: ConsensusConfig
-) -> Law:
+    facts: pl.DataFrame, votes: pl.DataFrame, labels: LabelSet, sampling: Sampling, consensus: ConsensusConfig,
+    reviewed: Reviewed = NOT_REVIEWED,
+) -> Law:  # fmt: skip
     """What each question counts as in a reader's gold set.
 
     Where the distributions behind all three votes are known, the chances are exact; elsewhere, and under the rules that
@@ -37,6 +45,7 @@ def gold_law(
         labels: the label set, whose order is that of the outcomes.
         sampling: how the votes were drawn.
         consensus: the consensus rule.
+        reviewed: what people settled on, for the rule reviewed.
     """
     observed = label_indices(facts["gold_label"], labels)
     fixed = fixed_law(observed, len(labels), facts["cluster"].to_list())
@@ -55,6 +64,9 @@ def gold_law(
             chances[places] *= one_hot(most_probable(probabilities), len(labels))
     if rule == "unanimous_and_correct":
         chances *= one_hot(label_indices(facts["reference"], labels), len(labels))
+    if rule == "reviewed":
+        given = pl.Series([reviewed.get(question_id) for question_id in facts["question_id"]], dtype=pl.String)
+        chances *= one_hot(label_indices(given, labels), len(labels))
     return fixed._replace(chances=chances)
 
 
@@ -158,7 +170,7 @@ def line_up(
     cells = in_cells.select(*SETTING, *CUT).unique().sort(*SETTING, *CUT)
     references = label_indices(facts["reference"], corpus.labels)
     laws = {
-        "gold": gold_law(facts, reader.votes, corpus.labels, reader.sampling, consensus),
+        "gold": gold_law(facts, reader.votes, corpus.labels, reader.sampling, consensus, reader.reviewed),
         "all": fixed_law(references, len(corpus.labels), facts["cluster"].to_list()),
     }
     is_drawn = config.answers == "drawn"

@@ -28,13 +28,14 @@ def some_doubt(model, prompt):
     return ((0.98, 0.01, 0.01), (0.01, 0.98, 0.01), (0.4, 0.35, 0.25))[draw]
 
 
-def finished_run(store, n_questions=24, kind="label", readers=("one",)):
+def finished_run(store, n_questions=24, kind="label", readers=("one",), rule="unanimous"):
     """The folder of a run on the bundled handbook that scripted readers answered; it is made in a second."""
     experiment = parse_experiment(
         {
             "name": "scripted",
             "corpus": {"source": "sample", "sample": n_questions},
             "calibration": {"per_label": 0},
+            "consensus": {"rule": rule},
             "retrieval": {"sizes": [64], "k": [2], "budgets": [], "controls": []},
             "scoring": {"n_resamples": 100},
             "readers": [{"model": model} for model in readers],

@@ -17,7 +17,7 @@ from flows.cli.terminal import echo
 if TYPE_CHECKING:
     from corpora.storage import StorePath
 
-WIDTH = 0.1
+WIDTH, PROMISE = 0.1, 0.95
 USUAL_PORT = 4202  # beside the two of `tercet serve`
 
 
@@ -40,6 +40,14 @@ USUAL_PORT = 4202  # beside the two of `tercet serve`
     "--n",
     type=click.IntRange(min=1),
     help="At most so many questions; with --only audit, the size of the sample, in place of --width.",
+)
+@click.option(
+    "--promise",
+    type=Amount(min=0, max=1, min_open=True, max_open=True),
+    default=PROMISE,
+    show_default=True,
+    metavar="SHARE",
+    help="Look for a threshold on P(unanimous) that keeps this share of right questions.",
 )
 @click.option(
     "--serve", "serves", is_flag=True, help="Show the questions in a browser, and keep the labels given there."
@@ -72,15 +80,16 @@ USUAL_PORT = 4202  # beside the two of `tercet serve`
     help="Folder of the experiment's file, from which the paths of its corpus start; for runs of older versions.",
 )
 def review(
-    run: StorePath, store: StorePath, serves: bool, port: int, target: Path | None, source: Path | None, kind: str,
-    with_labels: bool, reviewer: str, data: Path | None, base: Path | None, **choice: Any,
+    run: StorePath, store: StorePath, promise: float, serves: bool, port: int, target: Path | None,
+    source: Path | None, kind: str, with_labels: bool, reviewer: str, data: Path | None, base: Path | None,
+    **choice: Any,
 ) -> None:  # fmt: skip
     """Let people look at the labels of a run.
 
     RUN is its folder, or its name in the store. The command says what there is to look at: questions with split votes,
     questions whose label contradicts the reference, and a random sample of the gold set, the audit sample. It also says
-    what reviewers have found so far. Their labels are kept in the store, in the folder reviews, apart from votes and
-    runs.
+    what reviewers have found so far, and what that proves of the gold set. Their labels are kept in the store, in the
+    folder reviews, apart from votes and runs.
     """
     from flows.run.review.exchange import export_queue, import_labels
     from flows.run.review.opened import Choice, open_review
@@ -106,7 +115,7 @@ def review(
 
         serve_review(Desk(opened), port, echo)
         return
-    for line in status_lines(opened, _again(folder, choice | {"data": data, "base": base})):
+    for line in status_lines(opened, _again(folder, choice | {"data": data, "base": base}), promise):
         echo(line)
 
 

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from flows.run.review.opened import CONFIDENCE, Opened
+from corpora.schema import LabelSet
+from flows.run.review.opened import CONFIDENCE, Choice, Opened
 from results.advice.wording import count, listed, percent, points
+from results.gold.audit.sample import line_up_audit
+from results.gold.audit.sentences import audit_lines
+from results.gold.audit.settling import settling
 from results.gold.review.agreement import Agreement, between_reviewers, sides_taken, with_reader
 from results.gold.review.queue import REASONS
 from results.gold.review.reviews import Counted
@@ -17,17 +21,18 @@ ABOUT = {"split": "with split votes", "contradicts": "against the reference", "a
 LARGEST_NAMED = 4  # reviewers; of more only the number is said
 
 
-def status_lines(opened: Opened, run: str) -> list[str]:
-    """What there is to look at and how, in at most ten lines.
+def status_lines(opened: Opened, run: str, wished: float) -> list[str]:
+    """What there is to look at and how, and what was found, in at most ten lines.
 
     Args:
         opened: the run.
         run: its folder as the user's next command needs it.
+        wished: share of right questions that a threshold on P(unanimous) should promise.
     """
     counted = opened.reviews()
     lines = [*_queue_lines(opened), *_progress_line(counted)]
     if not counted.reviews.is_empty():
-        lines += [*_agreement_lines(opened, counted.reviews), *audit_lines(opened, counted.reviews)]
+        lines += [*_agreement_lines(opened, counted.reviews), *_audit_lines(opened, counted.reviews, wished)]
     if len(opened.chosen):
         lines += [
             f"In the browser: tercet review {run} --serve",
@@ -134,12 +139,17 @@ def _two(number: float) -> str:
     return f"{number:.2f}".replace("0.", ".").removesuffix(".00") or "0"
 
 
-def audit_lines(opened: Opened, reviews: pl.DataFrame) -> list[str]:
+def _audit_lines(opened: Opened, reviews: pl.DataFrame, wished: float) -> list[str]:
     """What the audit sample says so far of the gold set."""
-    sample = reviewed_sample(opened.queue.items, reviews)
-    if sample.is_empty():
-        return []
-    right = int((sample["given"] == sample["label"]).sum())
-    unsettled = sample["given"].null_count()
-    told = f"Audit: of the first {len(sample):,} of the sample, {right:,} have the right label"
-    return [told + (f", and {unsettled:,} {'is' if unsettled == 1 else 'are'} not settled." if unsettled else ".")]
+    if opened.manifest["config"]["consensus"]["rule"] == "reviewed":
+        return [
+            "This gold set goes by people's labels, so they cannot say how often it is right; audit a run with another "
+            "rule."
+        ]
+    sample, reader = reviewed_sample(opened.queue.items, reviews), opened.items.reader
+    gold, votes = (opened.tables[name].filter(reader=reader) for name in ("gold", "votes"))
+    audited = line_up_audit(gold, votes.filter(arm="document"), sample, LabelSet(opened.items.labels))
+    width = Choice().width if opened.width is None else opened.width
+    # How far reviewers agree is said already, over all of their labels.
+    *accuracy, told = audit_lines(audited, settling(sample, reviews), None, width, wished, CONFIDENCE)
+    return [*filter(None, [" ".join(accuracy)]), told]

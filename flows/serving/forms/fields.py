@@ -112,8 +112,8 @@ GoldRule = Annotated[
     Field(
         title="Gold set",
         description="Which questions are kept: those where all three votes agree; where they agree and match the "
-        "corpus's own answer; where two of three agree; where the mean probability passes the threshold; or where "
-        "three votes would probably agree (confident).",
+        "corpus's own answer, or what people said in a review; where two of three agree; where the mean probability "
+        "passes the threshold; or where three votes would probably agree (confident).",
     ),
 ]
 Threshold = Annotated[

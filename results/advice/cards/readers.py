@@ -14,6 +14,7 @@ from results.comparing.comparison import better_of
 KEPT: Mapping[str, str] = {
     "unanimous": ", those on which its three votes agree",
     "unanimous_and_correct": ", those on which its three votes agree and are right",
+    "reviewed": ", those on which its three votes agree with what people say",
     "majority": ", those on which most of its votes agree",
     "confident": ", those on which three votes would agree often enough",
     "min_probability": ", those that it answers with enough probability",

@@ -65,6 +65,12 @@ def test_a_sound_experiment_is_described_in_one_line(check):
     )
 
 
+def test_a_rule_that_goes_by_the_store_is_not_refused_without_one(check):
+    checked = check(SOUND + '[consensus]\nrule = "reviewed"\n')
+    assert checked.mistakes == []
+    assert checked.notes[0].endswith(": whether people have reviewed it is looked up in the store when it is run.")
+
+
 def test_everything_is_told_at_once(check):
     text = SOUND.replace("[8, 16]", "[8, 300]").replace("[16]", "[300]") + (
         'sede = 3\n[[readers]]\nmodel = "absent"\n[[readers]]\nmodel = "far"\nremote = { provider = "groq" }\n'

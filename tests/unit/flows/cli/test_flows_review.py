@@ -138,6 +138,23 @@ def test_it_says_what_reviewers_bought(tercet, run, exported):
     assert all(len(line) < 400 for line in output.splitlines())
 
 
+def test_it_says_what_the_audit_sample_proves(tercet, run, exported):
+    rows = fill_in(exported, "ann")
+    tercet("review", run, "--import", exported)
+    n = sum(row["review_reason"] == "audit" for row in rows)
+    *_, accuracy, promised, _, _ = tercet("review", run).output.splitlines()
+    assert accuracy == f"All of the {n} questions of the gold set were looked at, and {n} are right, 100 %."
+    assert promised.startswith("The whole gold set is right in at least 95 %, ")
+    assert "in at least 60 %, at 95 %" in tercet("review", run, "--promise", "0.6").output
+
+
+def test_an_audit_of_what_people_chose_themselves_is_no_audit(tercet, run, exported):
+    fill_in(exported, "ann")
+    tercet("review", run, "--import", exported)
+    reviewed = finished_run(run.parent, 12, rule="reviewed")
+    assert "This gold set goes by people's labels, so they cannot say " in tercet("review", reviewed).output
+
+
 def test_a_file_with_one_wrong_row_brings_nothing(tercet, run, exported):
     for column, value, told in (
         ("question_id", "q-unknown", "question 'q-unknown': the run has no such question"),

@@ -116,9 +116,27 @@ def test_no_other_rule_is_refused_without_references(rule):
     check_rule(ConsensusConfig(rule=rule), references(None, None))
 
 
-@pytest.mark.parametrize("rule", sorted(set(RULES) - {"unanimous_and_correct"}))
+@pytest.mark.parametrize("rule", sorted(set(RULES) - {"unanimous_and_correct", "reviewed"}))
 def test_the_other_rules_need_no_references(rule):
     assert gold_of(cast("q1", ("yes",) * 3), [("q1", None)], rule)["kept"].to_list() == [True]
+
+
+@pytest.mark.parametrize(
+    ("labels", "reviewed", "decision"),
+    [
+        ("yes yes yes", {"q1": "yes"}, (True, "yes", "unanimous, and reviewed as right")),
+        ("no no no", {"q1": "yes"}, (False, None, "unanimous, but reviewed as wrong")),
+        ("yes yes yes", {"q1": None}, (False, None, "unanimous, but not settled in review")),
+        ("yes yes yes", {"q2": "yes"}, (False, None, "unanimous, but not reviewed")),
+        ("yes yes no", {"q1": "yes"}, (False, None, "votes differ")),
+    ],
+)
+def test_the_rule_reviewed_goes_by_what_people_settled_on(labels, reviewed, decision):
+    asked = pl.DataFrame({"question_id": ["q1"], "reference": ["maybe"]})
+    votes = votes_frame(cast("q1", labels.split()))
+    row = build_gold(votes, asked, LABELS, ConsensusConfig(rule="reviewed"), reviewed=reviewed).row(0, named=True)
+    assert (row["kept"], row["label"], row["reason"]) == decision
+    assert row["reference"] == "maybe"
 
 
 def test_every_question_gets_a_row_with_a_reason_in_the_order_of_the_references():

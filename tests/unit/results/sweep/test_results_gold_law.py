@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from corpora.schema import LabelSet
-from labeling.votes.consensus import ConsensusConfig
+from labeling.votes.consensus import NOT_REVIEWED, ConsensusConfig
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import Vote, votes_frame
 from results.stats.resampling import EXCLUDED
@@ -36,9 +36,9 @@ def votes(shown=SHOWN, failed=()) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def law_of(rule="unanimous", sampling=Sampling(), given=None):  # noqa: B008  # immutable
+def law_of(rule="unanimous", sampling=Sampling(), given=None, reviewed=NOT_REVIEWED):  # noqa: B008  # immutable
     consensus = ConsensusConfig(rule=rule, most_probable=False)
-    return gold_law(FACTS, votes() if given is None else given, LABELS, sampling, consensus)
+    return gold_law(FACTS, votes() if given is None else given, LABELS, sampling, consensus, reviewed)
 
 
 def test_a_question_is_kept_with_a_label_as_often_as_all_three_votes_draw_it():
@@ -61,6 +61,11 @@ def test_a_majority_is_two_votes_or_three():
 
 def test_only_the_reference_can_be_kept_where_it_must_match():
     np.testing.assert_allclose(law_of("unanimous_and_correct").chances, [[0.24, 0, 0], [0, 1 / 64, 0], [0, 1 / 8, 0]])
+
+
+def test_only_what_people_settled_on_can_be_kept_under_the_rule_reviewed():
+    law = law_of("reviewed", reviewed={"a": "no", "b": None, "other": "yes"})
+    np.testing.assert_allclose(law.chances, [[0, 0.015, 0], [0, 0, 0], [0, 0, 0]])
 
 
 def test_a_rule_that_draws_nothing_is_certain():
