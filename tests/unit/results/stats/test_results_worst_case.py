@@ -23,15 +23,43 @@ def p_of(values, worst) -> float:
 
 
 def test_the_checked_value_of_59_equal_documents():
-    assert p_of([-MARGIN] * 59, 1 - MARGIN) == pytest.approx(0.048495, abs=5e-7)
+    assert p_of([-MARGIN] * 59, 1 - MARGIN) == pytest.approx(0.0484945, abs=1e-7)
     assert pytest.approx(0.0484945, abs=1e-7) == (1 - MARGIN) ** 59
+
+
+@pytest.mark.parametrize("n_worse_in_100", [0, 2, 5, 8])
+@pytest.mark.parametrize("n", [100, 500, 1000, 2000, 5000, 20_000])
+def test_and_so_it_is_at_every_size(n, n_worse_in_100):
+    n_worse = n * n_worse_in_100 // 100
+    found = p_of([1 - MARGIN] * n_worse + [-MARGIN] * (n - n_worse), 1 - MARGIN)
+    exact = binomtest(n_worse, n, MARGIN, alternative="less").pvalue
+    assert found == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_certain_drop_is_certain_however_many_documents_show_it():
+    for n in (100, 1000, 2000, 4000):
+        found = p_better_by(documents([0.9] * n, [0.6] * n), np.full((2, 2), MARGIN))
+        assert found[0, 1] < 1e-9
+        assert found[1, 0] > 1 - 1e-9
+
+
+@pytest.mark.parametrize("n", [200, 2000, 20_000])
+@pytest.mark.parametrize("heaviest", [10.0, 100.0, 1e4])
+def test_one_document_may_carry_all(n, heaviest):
+    # Nothing differs, so Y is -.05 G: the worst case has to outlast each of the others.
+    held = np.append(np.ones(n), heaviest)
+    alike = Weighted(held, 0.7 * np.stack([held, held], axis=1))
+    for strict, worst in ((True, heaviest), (False, alike.typical)):
+        rate = MARGIN / (1 - MARGIN) / worst
+        exact = np.exp(-np.log1p(rate * held).sum())
+        assert p_worse_by(alike, MARGIN, strict=strict)[0, 1] == pytest.approx(exact, rel=1e-6)
 
 
 @pytest.mark.parametrize(("n_worse", "n"), [(0, 30), (1, 60), (4, 90), (10, 200)])
 def test_on_scores_of_0_and_1_it_is_the_test_of_clopper_and_pearson(n_worse, n):
     # A question is worse by 1 or not at all: Y is .95 or -.05, and the question is whether more than 5 % are worse.
     found = p_of([1 - MARGIN] * n_worse + [-MARGIN] * (n - n_worse), 1 - MARGIN)
-    assert found == pytest.approx(binomtest(n_worse, n, MARGIN, alternative="less").pvalue, abs=2e-5)
+    assert found == pytest.approx(binomtest(n_worse, n, MARGIN, alternative="less").pvalue, rel=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 40))
