@@ -70,7 +70,8 @@ class Guards(NamedTuple):
         record = outcome.record
         found = _untold(record) if UNTOLD in self.fail_if else []
         if earlier is not None:
-            from results.advice.drop import drop_lines, find_drops
+            from results.advice.drops.drop import drop_lines
+            from results.advice.drops.find import find_drops
             from results.store.finished import read_manifest, read_tables
 
             manifest = read_manifest(outcome.folder)

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.errors import InputError
 from corpora.storage import StorePath
-from results.advice.drop import Drop, drop_lines, find_drops
+from results.advice.drops.drop import Drop, drop_lines
+from results.advice.drops.find import find_drops
 from results.comparing.agreement import compare_runs
 from results.report.text.report import render_agreement
 from results.store.finished import check_format, read_manifest, read_tables
@@ -35,11 +36,14 @@ class DropRecord(_Record):
 
     what: str = Field(description="the cell and its reader, as people say them")
     score: str = Field(description="what is compared")
-    before: float = Field(description="in the old run, by its gold set")
-    after: float = Field(description="in the new run, by the gold set of the old one")
+    before: float = Field(description="in the old run")
+    after: float = Field(description="in the new run, by the same labels")
+    basis: str = Field(description="the questions that both asked and that count, as people say them")
     n: float = Field(description="what the questions that both asked are worth")
     margin: float = Field(description="the largest drop that is acceptable")
-    p_value: float = Field(description="of the drop being no larger than that, corrected for the cells compared")
+    p_value: float = Field(
+        description="of the drop being no larger than that, corrected for the cells that it was chosen from"
+    )
     is_shown: bool = Field(description="whether it is shown to be larger")
 
 

@@ -170,8 +170,8 @@ def test_scores_before_are_those_of_the_earlier_run_and_labels_that_differ_are_c
     ]  # fmt: skip
     assert "| answers | one | 120 | 0 | 0 |" in told.stdout
     assert told.stdout.splitlines()[-1] == (
-        "one with the best single chunk of 64 tokens: accuracy 98 % before and 98 % now, on 60 questions of both runs. "
-        "That is no drop."
+        "one with the best single chunk of 64 tokens: accuracy 98 % before and 98 % now, on 60 effective gold "
+        "questions of both runs. That is no drop."
     )
 
 
