@@ -17,7 +17,7 @@ from flows.stages.reading import Asking, Contexts, build_contexts
 from flows.stages.retrieving import Retrieved, retrieve
 from flows.stages.runner import Runner
 from results.advice.advice import Advice
-from results.advice.guards import counted_differently, edge_of_grid, find_warnings, one_document
+from results.advice.guards import counted_differently, edge_of_grid, find_warnings, heavy_documents, one_document
 from results.advice.recommendation import recommend
 from results.advice.retrieval_choice import choose_retrieval
 from results.advice.verdict import reach_verdicts
@@ -122,6 +122,7 @@ def read(
     asked: Mapping[str, list[Asked]] = {}
     verdicts: list[Advice] = []
     recommended: list[Advice] = []
+    warnings = one_document(corpus)
     if prepared.contexts:
         answers, asked = answer_all(experiment, corpus, labeled.votes, prepared.contexts, session, runner, asking)
         labelers, consensus = labeled.tables["labelers"], experiment.consensus
@@ -131,7 +132,8 @@ def read(
         tried = tables["retrieval_means"]
         verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, how, consensus.rule, tried)
         recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, how, tried)
-    warnings = [*one_document(corpus), *find_warnings(tables), *counted_differently(prepared.retrieved.counting)]
+        warnings += heavy_documents(corpus, readers, consensus, how)
+    warnings += [*find_warnings(tables), *counted_differently(prepared.retrieved.counting)]
     warnings += [line for name, of_embedder in prepared.unread.items() for line in unread_warnings(name, of_embedder)]
     warnings += [*edge_of_grid([*recommended, *prepared.choices]), *prepared.retrieved.left_out]
     return Swept(tables, verdicts, recommended, prepared.choices, warnings, asked, prepared.unread)

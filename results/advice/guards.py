@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
 from corpora.schema import Corpus
+from labeling.votes.consensus import ConsensusConfig, ReaderVotes
 from results.advice.advice import Advice
 from results.advice.wording import NO_WINNER, count, percent
+from results.config import ScoringConfig
 from results.readers.answers import question_facts
 from results.settings import CUT, SETTING, Setting, Spoken, cuts_in, say_cut, setting_of
+from results.stats.resampling import effective_number
+from results.sweep.judged import gold_law
 
 ONE_CHUNK_SHARE = 0.5
 CEILING = 0.98
@@ -18,6 +22,7 @@ SMALL_GOLD = NO_WINNER
 SURE = 0.95  # of the answers from the whole document are the gold label, or the report says why not
 SMALLEST = 16  # tokens; smaller chunks are hardly text
 OUTSIDE_MASS = 0.5
+HEAVY = 30  # times the weight of its heaviest document are a gold set on which the verdict does not hang on that one
 EXACT_ENOUGH = 0.99
 
 
@@ -54,6 +59,43 @@ def one_document(corpus: Corpus) -> list[str]:
         f"All {len(facts)} questions share one gold document, so nothing shows how much of a difference is chance. Add "
         "documents, or make each part of this one a document."
     ]
+
+
+def heavy_documents(
+    corpus: Corpus, readers: Iterable[ReaderVotes], consensus: ConsensusConfig, config: ScoringConfig
+) -> list[str]:
+    """Readers of whose gold weight one document holds so much that it may decide the verdict.
+
+    The worst case of the test is as heavy as the typical document, so it does not guard against a surprise in a much
+    heavier one (docs/statistics.md says how often it fails). Where there are few gold questions, that is said instead.
+
+    Args:
+        corpus: gives labels and documents.
+        readers: with their votes on all questions that were asked, whether they were read from chunks or not.
+        consensus: the rule of the gold set.
+        config: how scores are formed.
+    """
+    if config.answers == "drawn" or config.strict:
+        return []
+    return [line for reader in readers for line in _heaviest(corpus, reader, consensus, config)]
+
+
+def _heaviest(corpus: Corpus, reader: ReaderVotes, consensus: ConsensusConfig, config: ScoringConfig) -> Iterator[str]:
+    kept = reader.gold.filter("kept").select("question_id", gold_label="label")
+    facts = question_facts(corpus).join(reader.questions, on="question_id", how="semi")
+    facts = facts.join(kept, on="question_id", how="left").sort("question_id")
+    if facts.is_empty():
+        return
+    law = gold_law(facts, reader.votes, corpus.labels, reader.sampling, consensus, reader.reviewed)
+    of_question = law.chances.sum(axis=1)
+    held = facts.select("cluster", weight=pl.Series(of_question)).group_by("cluster").agg(pl.sum("weight"))
+    (document, heaviest), total = held.sort(-pl.col("weight"), "cluster").row(0), float(of_question.sum())
+    if len(held) > 1 and effective_number(of_question) >= SMALL_GOLD and total < HEAVY * heaviest:
+        yield (
+            f"{reader.name}: the document {document} alone holds {percent(heaviest / total)} of the weight of its gold "
+            f"questions. If settings differ mainly there, more than {percent(1 - config.confidence)} of verdicts may "
+            "be wrong. Add documents, or set strict = true in [scoring]."
+        )
 
 
 def counted_differently(counting: Mapping[str, str]) -> list[str]:

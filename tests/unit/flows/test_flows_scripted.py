@@ -80,7 +80,7 @@ def test_three_votes_a_question_and_none_again(opened):
 
 
 def test_the_chunks_that_hold_the_evidence_win(opened):
-    experiment = experiment_of("clever", "dull", questions=24)
+    experiment = experiment_of("clever", "dull", questions=60)
     opening = opened(dull=1, clever=2)
     with opening.session as session:
         runner = Runner()
@@ -89,6 +89,8 @@ def test_the_chunks_that_hold_the_evidence_win(opened):
     cells = swept.tables["cells"].filter(pl.col("reader") == "clever", pl.col("cut") == "k")
     small, large = cells.sort("size")["gold_accuracy"]
     assert large > small + 0.15
+    # There are few documents, with several questions on each.
+    assert any(one.startswith("clever: the document ") and "alone holds" in one for one in swept.warnings)
     assert set(swept.tables["answers"]["arm"]) == {"retrieved", "oracle_chunk", "random", "closed_book", "document"}
     ladder = swept.tables["ladder"].filter(pl.col("reader") == "clever", pl.col("questions") == "gold")
     # A reader that is .99 sure of its gold questions is right on that share of them.

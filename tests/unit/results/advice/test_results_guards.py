@@ -1,8 +1,18 @@
 import polars as pl
 import pytest
 
+from labeling.votes.consensus import ConsensusConfig, ReaderVotes, build_gold
+from labeling.votes.sampling import Sampling
 from results.advice.advice import Advice
-from results.advice.guards import counted_differently, edge_of_grid, find_warnings, labeler_warnings, one_document
+from results.advice.guards import (
+    counted_differently,
+    edge_of_grid,
+    find_warnings,
+    heavy_documents,
+    labeler_warnings,
+    one_document,
+)
+from results.config import ScoringConfig
 from results.readers.answers import ANSWERS
 from results.readers.diversity import DIVERSITY, NEARLY_COPIES, describe_diversity
 from results.readers.labelers import LABELERS
@@ -260,6 +270,38 @@ def test_questions_that_are_all_on_one_document_are_one_observation(corpus_of):
     assert line.startswith("All 5 questions share one gold document, ")
     assert one_document(corpus_of(["yes"] * 6, questions_per_document=5)) == []
     assert one_document(corpus_of(["yes"])) == []
+
+
+def heavy_of(corpus_of, ballots, sure, per_document=1, **config):
+    """Warnings about a reader that is this sure of `yes`, question by question."""
+    corpus = corpus_of(["yes"] * len(sure), questions_per_document=per_document)
+    votes = ballots({f"q{number:03d}": (one, (1 - one) / 2, (1 - one) / 2) for number, one in enumerate(sure)})
+    consensus, asked = ConsensusConfig(), corpus.questions.select("question_id")
+    gold = build_gold(votes, corpus.questions, corpus.labels, consensus)
+    reader = ReaderVotes("reader", Sampling(), "resample", asked, votes, gold, None)
+    return heavy_documents(corpus, [reader], consensus, ScoringConfig(**config))
+
+
+def test_a_document_that_holds_much_of_the_weight_is_named(corpus_of, ballots):
+    # Twenty documents with three questions each; those of the first count with .8^3, the others with .5^3.
+    sure = [0.8] * 3 + [0.5] * 57
+    share = 3 * 0.8**3 / (3 * 0.8**3 + 57 * 0.5**3)
+    assert heavy_of(corpus_of, ballots, sure, 3) == [
+        f"reader: the document d0 alone holds {100 * share:.0f} % of the weight of its gold questions. If settings "
+        "differ mainly there, more than 5 % of verdicts may be wrong. Add documents, or set strict = true in [scoring]."
+    ]
+    assert heavy_of(corpus_of, ballots, sure, 3, strict=True) == []
+    assert heavy_of(corpus_of, ballots, sure, 3, answers="drawn") == []
+
+
+@pytest.mark.parametrize(("n_questions", "per_document", "is_said"), [(31, 1, False), (62, 2, False), (58, 2, True)])
+def test_the_heaviest_document_may_hold_a_thirtieth(corpus_of, ballots, n_questions, per_document, is_said):
+    assert bool(heavy_of(corpus_of, ballots, [0.9] * n_questions, per_document)) is is_said
+
+
+def test_too_few_gold_questions_and_a_single_document_are_said_elsewhere(corpus_of, ballots):
+    assert heavy_of(corpus_of, ballots, [0.9] * 29) == []
+    assert heavy_of(corpus_of, ballots, [0.9] * 40, 40) == []
 
 
 def test_embedders_that_count_in_other_tokens_are_pointed_out():
