@@ -13,7 +13,7 @@ from results.advice.wording import NO_WINNER, count, percent
 from results.config import ScoringConfig
 from results.readers.answers import question_facts
 from results.settings import CUT, SETTING, Setting, Spoken, cuts_in, say_cut, setting_of
-from results.stats.resampling import effective_number
+from results.stats.clustered import effective_number
 from results.sweep.judged import gold_law
 
 ONE_CHUNK_SHARE = 0.5

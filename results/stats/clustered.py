@@ -57,13 +57,26 @@ def cluster_sums(scores: Scores, clusters: Sequence[str]) -> tuple[Scores, Score
     return sums, np.bincount(codes, minlength=n_clusters).astype(np.float64)
 
 
+def effective_number(weights: Scores) -> float:
+    """How many equal weights are worth as much: the square of their sum over the sum of their squares.
+
+    Kish 1965, "Survey Sampling", section 8.2.
+    """
+    largest = float(weights.max(initial=0.0))
+    if not largest:
+        return 0.0
+    scaled = weights / largest
+    return float(scaled.sum()) ** 2 / float((scaled**2).sum())
+
+
 def compare_paired(a: Scores, b: Scores, clusters: Sequence[str], confidence: float) -> Comparison:
     """Difference of the means of two paired right-or-wrong columns, a minus b.
 
     The interval is that of Agresti and Min 2005 ("Simple improved confidence intervals for comparing matched
     proportions": half a question added to each cell of the paired table), so that it does not shrink to a point where
     two columns never disagree. Deviation: squared deviations are summed over clusters, and the quantile is Student's,
-    with one degree of freedom fewer than clusters. A single cluster says nothing: its interval is the whole range.
+    with one degree of freedom fewer than clusters of equal size that these are worth. Fewer than two say nothing: the
+    interval is the whole range.
 
     The p-value comes from flipping the sign of each cluster's summed difference, over all patterns of signs. With one
     question per cluster it is McNemar's exact test.
@@ -79,9 +92,10 @@ def compare_paired(a: Scores, b: Scores, clusters: Sequence[str], confidence: fl
     centre = float(sums.sum()) / n
     added = 0.5 * (1 - centre) ** 2 + 0.5 * (1 + centre) ** 2 + centre**2
     standard_error = float(np.sqrt(((sums - sizes * centre) ** 2).sum() + added)) / n
-    if len(sums) < 2:
-        return Comparison(float((a - b).mean()), -1.0, 1.0, float("inf"), 1.0)
-    reach = float(student.ppf((1 + confidence) / 2, len(sums) - 1)) * standard_error
+    n_documents = effective_number(sizes)
+    if n_documents < 2:
+        return Comparison(float((a - b).mean()), -1.0, 1.0, float("inf"), sign_flip(sums) if len(sums) > 1 else 1.0)
+    reach = float(student.ppf((1 + confidence) / 2, n_documents - 1)) * standard_error
     low, high = max(-1.0, centre - reach), min(1.0, centre + reach)
     return Comparison(float((a - b).mean()), low, high, standard_error, sign_flip(sums))
 
@@ -117,7 +131,9 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
     """Accuracy of what a filter keeps, where questions are kept with a probability: sum(right) / sum(kept).
 
     The standard error is that of a ratio of means, linearised (Cochran 1977, "Sampling Techniques", section 2.11),
-    summed over clusters; the quantile is Student's. The interval is built on the logit, as a share near 1 is skewed.
+    summed over clusters; the quantile is Student's, at as many equal clusters as what is kept is worth: where most of
+    it is on one, its deviation from the ratio vanishes, and the count of clusters would promise far too much. With
+    fewer than two the interval is the whole range. The interval is built on the logit, as a share near 1 is skewed.
     Half a right and half a wrong question are added first, so that it does not shrink to a point (as Agresti and Min
     2005 do for a difference). The p-value is that of being 0, which means nothing here. Where nothing is kept, the
     estimate and its interval are NaN.
@@ -133,11 +149,12 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
     more = _with_half_questions(kept, right, clusters)
     centre = _ratio(more.right, more.kept)
     influence = (more.right - centre * more.kept) / more.kept.mean()
-    found = linearised(centre, influence, more.clusters, confidence, n_added=2)
+    n_documents = effective_number(cluster_sums(kept, clusters)[0])
+    found = linearised(centre, influence, more.clusters, confidence, n_documents, n_added=2)
     found = found._replace(difference=_ratio(right, kept))
     if not np.isfinite(found.standard_error):
-        return found
-    reach = float(student.ppf((1 + confidence) / 2, len(set(clusters)) - 1)) * found.standard_error
+        return found._replace(low=0.0)
+    reach = float(student.ppf((1 + confidence) / 2, n_documents - 1)) * found.standard_error
     reach /= centre * (1 - centre)
     low, high = (float(expit(logit(centre) + side * reach)) for side in (-1, 1))
     return _around(found._replace(low=low, high=high))
@@ -164,7 +181,8 @@ def gain_by_filter(
     weights, other = np.append(np.ones(len(kept)), [0.5, 0.5]), np.append(single, [0.0, 0.5])
     accuracy, alone = _ratio(more.right, more.kept), _ratio(other, weights)
     influence = (more.right - accuracy * more.kept) / more.kept.mean() - (other - alone * weights) / weights.mean()
-    found = linearised(accuracy - alone, influence, more.clusters, confidence, n_added=2)
+    n_documents = effective_number(cluster_sums(kept, clusters)[0])
+    found = linearised(accuracy - alone, influence, more.clusters, confidence, n_documents, n_added=2)
     return _around(found._replace(difference=_ratio(right, kept) - float(single.mean())))
 
 
@@ -173,8 +191,9 @@ def mean_of_shares(shares: Scores, clusters: Sequence[str], confidence: float) -
     more = _with_half_questions(np.ones(len(shares)), shares, clusters)
     mean = _ratio(more.right, more.kept)
     influence = (more.right - mean * more.kept) / more.kept.mean()
-    found = linearised(mean, influence, more.clusters, confidence, n_added=2)
-    return _around(found._replace(difference=float(shares.mean())))
+    n_documents = effective_number(cluster_sums(shares, clusters)[1])
+    found = linearised(mean, influence, more.clusters, confidence, n_documents, n_added=2)
+    return _around(found._replace(difference=float(shares.mean()), low=max(0.0, found.low)))
 
 
 def _around(found: Comparison) -> Comparison:
@@ -189,8 +208,11 @@ class _More(NamedTuple):
 
 
 def _with_half_questions(kept: Scores, right: Scores, clusters: Sequence[str]) -> _More:
-    """Add half a right and half a wrong question, kept as often as the average, each a cluster of its own."""
-    half = float(kept.mean()) / 2
+    """Add half a right and half a wrong question, each a cluster of its own, kept as often as what is kept typically.
+
+    That is the mean of `kept` over what is kept, so that questions that are never kept change nothing.
+    """
+    half = float((kept**2).sum() / kept.sum()) / 2
     more = [*clusters, "\x00 right", "\x00 wrong"]
     return _More(np.append(kept, [half, half]), np.append(right, [half, 0.0]), more)
 
@@ -200,8 +222,9 @@ def _ratio(right: Scores, kept: Scores) -> float:
 
 
 def linearised(
-    estimate: float, influence: Scores, clusters: Sequence[str], confidence: float, n_added: int = 0
-) -> Comparison:
+    estimate: float, influence: Scores, clusters: Sequence[str], confidence: float, n_documents: float | None = None,
+    n_added: int = 0,
+) -> Comparison:  # fmt: skip
     """Interval of an estimate from what each question adds to it, clustered; a single cluster says nothing.
 
     The p-value is Student's, but never below that of a sign test on the clusters.
@@ -211,14 +234,15 @@ def linearised(
         influence: shape (questions,): what each question adds to it.
         clusters: cluster of each question.
         confidence: of the interval.
+        n_documents: how many equal clusters the real ones are worth; if None, by their numbers of questions.
         n_added: how many of the clusters were added and are not real.
     """
     sums, sizes = cluster_sums(influence, clusters)
-    n_clusters = len(sums)
-    n_real = n_clusters - n_added
+    n_real = effective_number(sizes) if n_documents is None else n_documents
     if n_real < 2:
         return Comparison(estimate, -1.0, 1.0, float("inf"), 1.0)
-    error = float(np.sqrt((sums**2).sum() * n_clusters / (n_clusters - 1)) / sizes.sum())
+    n_all = n_real + n_added
+    error = float(np.sqrt((sums**2).sum() * n_all / (n_all - 1)) / sizes.sum())
     reach = float(student.ppf((1 + confidence) / 2, n_real - 1)) * error
     p_value = 2 * float(student.sf(abs(estimate) / error, n_real - 1)) if error > 0 else float(estimate == 0)
     # Few clusters that happen to be alike prove no more than that all of them have the same sign.
@@ -266,7 +290,8 @@ def wilson_clustered(right: Scores, clusters: Sequence[str], confidence: float) 
 
     Questions on one document tell less than as many independent ones: n is divided by the design effect (the clustered
     variance of the share over the binomial variance) where that is above 1 (Korn and Graubard 1998, for exact
-    intervals). With one question per cluster it is Wilson's own interval.
+    intervals). Documents count as many as equal ones that they are worth. With one question per cluster it is Wilson's
+    own interval.
 
     Args:
         right: shape (questions,), 0 or 1.
@@ -277,14 +302,15 @@ def wilson_clustered(right: Scores, clusters: Sequence[str], confidence: float) 
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     share = float(right.mean())
-    sums, _ = cluster_sums(right - share, clusters)
+    sums, sizes = cluster_sums(right - share, clusters)
+    n_documents = effective_number(sizes)
     effect = 1.0
-    if len(sums) < 2:
-        effect = float(n)  # one document is one observation
+    if n_documents < 2:
+        effect = float(n)  # one document is one observation, and so are several if nearly all questions are on one
     elif len(sums) < n and 0 < share < 1:
-        effect = max(1.0, float((sums**2).sum()) * len(sums) / (len(sums) - 1) / (n * share * (1 - share)))
+        effect = max(1.0, float((sums**2).sum()) * n_documents / (n_documents - 1) / (n * share * (1 - share)))
     elif len(sums) < n:
-        effect = n / len(sums)  # all alike: their documents may be the reason
+        effect = n / n_documents  # all alike: their documents may be the reason
     return _score_interval(share, n / effect, confidence)
 
 

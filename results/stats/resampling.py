@@ -21,7 +21,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from results.stats.clustered import Interval, cluster_sums
+from results.stats.clustered import Interval, cluster_sums, effective_number
 
 Array = npt.NDArray[np.float64]
 Outcomes = npt.NDArray[np.int64]
@@ -62,15 +62,6 @@ class Law(NamedTuple):
         if self.is_drawn:
             return len({self.clusters[row] for row in np.flatnonzero(of_question).tolist()})
         return effective_number(cluster_sums(of_question, self.clusters)[0])
-
-
-def effective_number(weights: Array) -> float:
-    """How many equal weights are worth as much: the square of their sum over the sum of their squares.
-
-    Kish 1965, "Survey Sampling", section 8.2.
-    """
-    squares = float((weights**2).sum())
-    return float(weights.sum()) ** 2 / squares if squares else 0.0
 
 
 class Resampled(NamedTuple):

@@ -24,8 +24,9 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import exponnorm, norm
 
+from results.stats.clustered import effective_number
 from results.stats.exponential_sums import above_zero
-from results.stats.resampling import Array, effective_number
+from results.stats.resampling import Array
 
 Indices = npt.NDArray[np.intp]
 MOST = 1000.0  # times as many documents; nobody reads more

@@ -19,7 +19,7 @@ import polars as pl
 
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote_law import distributions, most_probable, vote_law
-from results.stats.resampling import effective_number
+from results.stats.clustered import effective_number
 from tests.benchmarks.saving import save_option, show
 
 RESAMPLES = 1000

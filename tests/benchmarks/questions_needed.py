@@ -23,9 +23,9 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from results.stats.clustered import holm
+from results.stats.clustered import effective_number, holm
 from results.stats.looks import look_shares
-from results.stats.resampling import effective_number, with_half_questions
+from results.stats.resampling import with_half_questions
 from results.stats.worst_case import Weighted
 from results.sweep.pairwise import shown_within
 from tests.benchmarks.saving import save_option, show

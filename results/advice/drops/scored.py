@@ -25,8 +25,8 @@ from results.advice.wording import count
 from results.config import ScoringConfig
 from results.readers.answers import question_facts
 from results.settings import CUT, SETTING, Cell, Spoken
-from results.stats.clustered import cluster_sums
-from results.stats.resampling import Array, effective_number
+from results.stats.clustered import cluster_sums, effective_number
+from results.stats.resampling import Array
 from results.stats.worst_case import Weighted
 from results.sweep.judged import Judged, line_up
 

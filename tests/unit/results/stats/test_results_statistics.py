@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, fisher_exact, hypergeom, norm, ttest_1samp
+from scipy.stats import binom, binomtest, fisher_exact, hypergeom, norm, ttest_1samp
 from scipy.stats import t as student
 from sklearn.metrics import cohen_kappa_score
 
@@ -17,6 +17,7 @@ from results.stats.clustered import (
     cluster_sums,
     compare_paired,
     detectable_difference,
+    effective_number,
     gain_by_filter,
     holm,
     kept_accuracy,
@@ -227,7 +228,8 @@ def test_the_interval_sums_deviations_by_cluster_as_worked_out_by_hand():
     found = compare_paired(scores(*a), scores(*b), ["d", "d", "d", "e", "f", "f"], 0.8)
     assert found.difference == pytest.approx(1 / 6)
     assert found.standard_error == pytest.approx(math.sqrt(5) / 8)
-    reach = student.ppf(0.9, 2) * math.sqrt(5) / 8
+    # Documents with 3, 1 and 2 questions are worth 6^2 / 14 equal ones.
+    reach = student.ppf(0.9, 36 / 14 - 1) * math.sqrt(5) / 8
     assert (found.low, found.high) == pytest.approx((1 / 8 - reach, 1 / 8 + reach))
 
 
@@ -655,14 +657,16 @@ def test_the_accuracy_of_what_is_kept_is_a_share_of_what_is_kept():
 
 def test_the_interval_of_a_kept_share_is_cochrans():
     kept, right, _, _ = population(0)
-    n, half = len(kept), kept.mean() / 2
+    n, half = len(kept), (kept**2).sum() / kept.sum() / 2
+    worth = kept.sum() ** 2 / (kept**2).sum()
     found = kept_accuracy(kept, right, alone(n), 0.9)
-    # Half a right and half a wrong question more, each on its own; the interval is one of log odds.
+    # Half a right and half a wrong question more, each on its own, kept as often as what is kept is typically; the
+    # interval is one of log odds, at the number of equal questions that these are worth.
     more_kept, more_right = np.append(kept, [half, half]), np.append(right, [half, 0])
     ratio = more_right.sum() / more_kept.sum()
-    variance = ((more_right - ratio * more_kept) ** 2).sum() / (n + 1) / (n + 2) / more_kept.mean() ** 2
+    variance = ((more_right - ratio * more_kept) ** 2).sum() / more_kept.sum() ** 2 * (worth + 2) / (worth + 1)
     assert found.standard_error == pytest.approx(math.sqrt(variance))
-    reach = student.ppf(0.95, n - 1) * math.sqrt(variance) / (ratio * (1 - ratio))
+    reach = student.ppf(0.95, worth - 1) * math.sqrt(variance) / (ratio * (1 - ratio))
     odds = [ratio / (1 - ratio) * math.exp(side * reach) for side in (-1, 1)]
     assert (found.low, found.high) == pytest.approx(tuple(one / (1 + one) for one in odds))
 
@@ -762,13 +766,40 @@ def test_copies_of_questions_on_their_documents_change_no_interval_of_shares():
 
 def test_shares_of_a_single_document_say_nothing():
     kept, right, single, _ = population(8, 10, most=1)
-    for found in (
-        kept_accuracy(kept, right, ["d"] * 10, 0.95),
-        gain_by_filter(kept, right, single, ["d"] * 10, 0.95),
-        mean_of_shares(single, ["d"] * 10, 0.95),
+    for found, least in (
+        (kept_accuracy(kept, right, ["d"] * 10, 0.95), 0),
+        (gain_by_filter(kept, right, single, ["d"] * 10, 0.95), -1),
+        (mean_of_shares(single, ["d"] * 10, 0.95), 0),
     ):
-        assert (found.low, found.high, found.p_value) == (-1.0, 1.0, 1.0)
+        assert (found.low, found.high, found.p_value) == (least, 1.0, 1.0)
         assert math.isinf(found.standard_error)
+
+
+@pytest.mark.parametrize(("n_heavy", "n_light"), [(1, 29), (3, 27), (3, 197), (5, 40)])
+def test_intervals_of_what_is_kept_know_that_a_few_questions_carry_all(n_heavy, n_light):
+    rng, covered, n_runs = np.random.default_rng(12), 0, 150
+    kept = np.append(np.full(n_heavy, 0.9), np.full(n_light, 1e-3))
+    for _ in range(n_runs):
+        right = kept * (rng.random(len(kept)) < 0.7)
+        found = kept_accuracy(kept, right, alone(len(kept)), 0.95)
+        covered += found.low <= 0.7 <= found.high
+    assert covered >= binom.ppf(1e-4, n_runs, 0.95)
+
+
+def test_a_document_with_nearly_all_questions_is_one_observation():
+    clusters = ["d"] * 500 + [f"e{number}" for number in range(20)]
+    a, b = coins(520, 0.7, 1), coins(520, 0.5, 2)
+    assert wilson_clustered(a, clusters, 0.95).high - wilson_clustered(a, clusters, 0.95).low > 0.6
+    found = compare_paired(a, b, clusters, 0.95)
+    assert (found.low, found.high) == (-1.0, 1.0)
+    assert mean_of_shares(a, clusters, 0.95).standard_error == math.inf
+
+
+def test_weights_may_be_as_small_as_they_like():
+    weights = np.array([3.0, 1.0, 1.0, 1.0])
+    assert effective_number(weights) == pytest.approx(3)
+    assert effective_number(weights * 1e-200) == pytest.approx(3)
+    assert effective_number(weights * 0) == 0
 
 
 def test_what_keeps_nothing_has_unknown_accuracy_and_gain():
