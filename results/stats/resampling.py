@@ -26,6 +26,7 @@ from results.stats.clustered import Interval, cluster_sums, effective_number
 Array = npt.NDArray[np.float64]
 Outcomes = npt.NDArray[np.int64]
 EXCLUDED = -1
+FEW = 10  # documents from which percentiles cover as often as they say
 _BLOCK = 4_000_000  # numbers in one block of resamples
 
 
@@ -308,11 +309,16 @@ def percentile(resampled: Resampled, column: int, confidence: float) -> Interval
     Plain percentiles are too narrow, as if the variance were divided by n and the quantile were the normal one; they
     are taken further out by that much (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 5.2).
     Deviation: n counts documents. A single document says nothing, as its draws are all the same: the interval is 0 to
-    1.
+    1. Draws of a few documents do not leave the range of these documents (they cover 42, 73 and 88 % with 2, 3 and 5),
+    so with fewer than `FEW` the interval holds that of `expected_interval` too.
     """
     n = resampled.n_clusters
     if n < 2:
         return Interval(float(resampled.estimates[column]), 0.0, 1.0)
     reach = student_quantile((1 + confidence) / 2, n - 1) * (n / (n - 1)) ** 0.5
-    low, high = np.nanquantile(resampled.draws[:, column], norm.cdf([-reach, reach]))
-    return Interval(float(resampled.estimates[column]), float(low), float(high))
+    estimate, draws = float(resampled.estimates[column]), resampled.draws[:, column]
+    low, high = (float(end) for end in np.nanquantile(draws, norm.cdf([-reach, reach])))
+    if n < FEW:
+        wider = expected_interval(estimate, float(np.nanstd(draws, ddof=1)), n, n, confidence)
+        low, high = min(low, wider.low), max(high, wider.high)
+    return Interval(estimate, low, high)

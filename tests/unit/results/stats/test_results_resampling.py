@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, bootstrap, norm
+from scipy.stats import binom, binomtest, bootstrap, norm
 from scipy.stats import t as student
 
 from results.stats.clustered import compare_paired
@@ -214,11 +214,19 @@ def test_intervals_hold_their_estimate_and_stay_in_range(share, error, n, confid
 
 def test_percentiles_are_taken_as_far_out_as_students_quantile():
     draws = np.stack([np.arange(1001.0), np.zeros(1001)], axis=1)
-    of_documents = {n: Resampled(np.array([500.0, 0.0]), np.zeros(2), draws, 2 * n, n) for n in (8, 10**9)}
+    of_documents = {n: Resampled(np.array([500.0, 0.0]), np.zeros(2), draws, 2 * n, n) for n in (12, 10**9)}
     assert percentile(of_documents[10**9], 0, 0.9) == pytest.approx((500.0, 50.0, 950.0))
-    tail = 1000 * norm.cdf(-student.ppf(0.95, 7) * np.sqrt(8 / 7))
-    assert percentile(of_documents[8], 0, 0.9) == pytest.approx((500.0, tail, 1000 - tail))
-    assert percentile(of_documents[8], 1, 0.9) == (0.0, 0.0, 0.0)
+    tail = 1000 * norm.cdf(-student.ppf(0.95, 11) * np.sqrt(12 / 11))
+    assert percentile(of_documents[12], 0, 0.9) == pytest.approx((500.0, tail, 1000 - tail))
+    assert percentile(of_documents[12], 1, 0.9) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 9, 10])
+def test_percentiles_of_a_few_documents_cover_as_often_as_they_say(n):
+    scores = np.random.default_rng(n).beta(0.5, 0.25, (n, 1, 150))  # with a mean of two thirds
+    means = resample_means(scores, fixed_law(np.zeros(n, dtype=np.int64), 1, alone(n)), 1000, 0)
+    found = [percentile(means, column, 0.95) for column in range(150)]
+    assert sum(one.low <= 2 / 3 <= one.high for one in found) >= binom.ppf(0.001, 150, 0.95)
 
 
 def test_the_error_of_a_share_is_taken_at_what_was_observed():
