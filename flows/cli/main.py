@@ -16,6 +16,7 @@ from flows.cli.experiments.init import init
 from flows.cli.experiments.schema import schema
 from flows.cli.gold.export import export
 from flows.cli.gold.review import review
+from flows.cli.gold.specialise import specialise
 from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
@@ -318,6 +319,7 @@ main.add_command(check_experiment)
 main.add_command(init)
 main.add_command(export)
 main.add_command(schema)
+main.add_command(specialise)
 main.add_command(runs)
 main.add_command(diff)
 main.add_command(batches)

@@ -27,11 +27,14 @@ from labeling.prompting.remote_config import Api
 from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import Meter, Spending
+from labeling.specialist.look import Look, Sight
+from labeling.specialist.readers import ReadersAndSpecialists
 from labeling.votes.ledger import FLUSH_SECONDS, Ledger
 from labeling.votes.vote import Labeler
 from results.gold.review.storage import ReviewFolder, reviews_folder
 from retrieval.embedding.embedder import Embedder
 from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.passages import Passages
 
 Reader = TypeVar("Reader", bound=LabelerConfig)
 OpenEmbedder = Callable[[EmbedderConfig, Workspace], Embedder]
@@ -54,7 +57,7 @@ class Session:
 
     Args:
         workspace: the store, and the files that the experiment names.
-        readers: opens the readers of this machine; llama.cpp by default.
+        readers: opens the readers of this machine; llama.cpp by default. Specialists of the store need none.
         open_embedder: opens an embedder with the store's cache.
         speeds: what is known of the readers' speed; what this machine's cache folder remembers by default.
     """
@@ -64,7 +67,7 @@ class Session:
         speeds: Speeds | None = None,
     ) -> None:  # fmt: skip
         self.workspace = workspace
-        self.readers: Readers = readers or LocalReaders()
+        self.readers: Readers = ReadersAndSpecialists(readers or LocalReaders(), workspace.root, self.look)
         self._kernels = KernelChoices(workspace.votes)
         self._speeds = speeds or Speeds()
         self.providers = Providers()
@@ -219,6 +222,15 @@ class Session:
         if config not in self._embedders:
             self._embedders[config] = self._open_embedder(config, self.workspace)
         return self._embedders[config]
+
+    def look(self, sight: Sight) -> Look:
+        """What a specialist sees with: an embedder, and the passages that it finds.
+
+        Raises:
+            InputError: as `open_embedder`.
+        """
+        embedder = self.embedder(EmbedderConfig.model_validate(sight.embedder))
+        return Passages(embedder, sight.passage_size, sight.n_passages)
 
     def begin_spending(self, limit: float | None) -> None:
         """Count what is spent from nothing, with a limit in US dollars; None for no limit."""
