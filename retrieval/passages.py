@@ -18,7 +18,7 @@ class Seen(NamedTuple):
 
     Attributes:
         question: shape (dimensions,): its vector.
-        context: shape (dimensions,): the mean of the passages' vectors, of unit length; zeros where there is none.
+        context: shape (dimensions,): the mean of the passages' vectors, of unit length; zeros without any.
         passages: the passages, in the order of the text.
         order: their numbers, the most similar to the question first.
         n_tokens: tokens that the embedder evaluated.

@@ -103,13 +103,14 @@ class Specialist(NamedTuple):
         return sum((self.folder / MODEL / name).stat().st_size for name in self.manifest.files)
 
     def verify(self) -> None:
-        """Read the files of what answers.
+        """Read the files of what answers, and the list of what it was trained on.
 
         Raises:
             InputError: one is missing or has changed.
         """
-        for name, digest in self.manifest.files.items():
-            file = self.folder / MODEL / name
+        files = {self.folder / MODEL / name: digest for name, digest in self.manifest.files.items()}
+        files[self.folder / TRAINED_ON] = self.manifest.tables.get(TRAINED_ON, "")
+        for file, digest in files.items():
             if not file.is_file() or sha256_file(file) != digest:
                 state = "is not the file that was trained" if file.is_file() else "is missing"
                 raise InputError(f"{file} {state}", f"a file with sha256 {digest}", "train the specialist again")

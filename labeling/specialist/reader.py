@@ -53,12 +53,12 @@ class SpecialistLabeler:
 
         A question that is too long for the embedder is never shortened: its votes are failures `prompt_too_long`.
         """
-        given = {prompt.message: self._read(prompt) for prompt in dict.fromkeys(prompts)}
+        given = {message: self._read(message) for message in dict.fromkeys(prompt.message for prompt in prompts)}
         self.n_evaluated += sum(one.n_tokens for one in given.values())
         return [self._vote(prompt, given[prompt.message]) for prompt in prompts]
 
-    def _read(self, prompt: Prompt) -> Given:
-        pair = read_pair(prompt.message)
+    def _read(self, message: str) -> Given:
+        pair = read_pair(message)
         seen = self._look.look(*pair)
         if seen is None:
             return Given(None, 0)

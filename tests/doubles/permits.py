@@ -1,6 +1,7 @@
 """A planted corpus that a specialist can learn: each document says whether a permit was granted, in one word."""
 
 import json
+import re
 from pathlib import Path
 
 from labeling.votes.vote import Prompt
@@ -31,8 +32,12 @@ def write_permits(folder: Path, n: int, texts: dict[int, str] | None = None) -> 
 
 
 def reads_outcome(model: str, prompt: Prompt) -> tuple[float, ...]:
-    """A teacher that is nearly sure of what the document says; `timid` is sure of refusals alone."""
-    found = [label for word, label in OUTCOMES.items() if f"was {word}" in prompt.message]
-    if len(found) != 1 or (model == "timid" and found != ["no"]):
+    """A teacher that is nearly sure of what the document says; `timid` of refusals alone, `parrot` always says yes."""
+    if model == "parrot":
+        return (1.0, 0.0, 0.0)
+    asked = re.search(r"grant permit (\d+)", prompt.message)
+    found = asked and re.search(rf"File {asked[1]} .*?The permit was (\w+)", prompt.message, re.DOTALL)
+    answer = OUTCOMES.get(found[1]) if found else None
+    if answer is None or (model == "timid" and answer != "no"):
         return (0.4, 0.3, 0.3)
-    return tuple(0.98 if label == found[0] else 0.01 for label in LABELS)
+    return tuple(0.98 if label == answer else 0.01 for label in LABELS)

@@ -96,14 +96,15 @@ def _teaching(source: Source, examples: Sequence[Example], seed: int) -> Teachin
 
 
 def trained_on(source: Source, examples: Sequence[Example]) -> pl.DataFrame:
-    """The questions that were learnt from: question_id, text_digest, document_ids, gold, target."""
+    """The questions that were learnt from: question_id, text, document_ids, text_digests of these, gold, target."""
     gold: dict[str, Any] = dict(source.gold.select("question_id", "label").iter_rows())
     documents: dict[str, Any] = dict(source.asked.select("question_id", "document_ids").iter_rows())
     rows = [
         {
             "question_id": one.question_id,
-            "text_digest": sha256_text(one.question),
+            "text": one.question,
             "document_ids": documents[one.question_id],
+            "text_digests": [sha256_text(source.corpus.texts[each]) for each in documents[one.question_id]],
             "gold": gold[one.question_id],
             "target": one.target.tolist(),
         }

@@ -30,6 +30,7 @@ def plan_lines(order: Order, source: Source, selection: Selection, look: Passage
     """
     learnt, held_out = len(selection.learnt), len(selection.held_out)
     some = selection.learnt.head(MEASURED)
+    look.look("?", "?")  # loads the embedder
     started, before = time.perf_counter(), look.n_embedded
     seen = look.look_at_all(list(pairs_of(source.corpus, some)))
     each = (time.perf_counter() - started) / len(some) if look.n_embedded > before else 0.0

@@ -107,6 +107,22 @@ def teacher_votes(source: Source, questions: pl.DataFrame, session: Session) -> 
     return votes.join(whole, on="question_id", how="semi").sort("question_id", "vote")
 
 
+def teacher_seconds(source: Source, session: Session) -> float | None:
+    """How long the teacher takes for a question: as the run says, or at the speed at which it last answered here.
+
+    None where neither is known. Three votes from one prompt take as long as one: the prompt is evaluated once.
+    """
+    reader = source.reader
+    if source.seconds is not None or reader.remote.is_remote or reader.diversity != "resample":
+        return source.seconds
+    try:
+        speed = session.speed(reader)
+    except InputError:  # its model is not on this machine
+        return None
+    tokens = source.votes["n_prompt_tokens"].mean()
+    return float(tokens) / speed.tokens_per_second if speed and isinstance(tokens, int | float) else None
+
+
 def _reader(manifest: Mapping[str, Any], name: str | None, folder: StorePath) -> ReaderConfig:
     sections = manifest.get("config", {}).get("readers", [])
     try:

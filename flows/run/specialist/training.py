@@ -30,7 +30,7 @@ from flows.run.specialist.learning import (
 )
 from flows.run.specialist.planning import plan_lines
 from flows.run.specialist.selection import Selection, refuse_leaks, select
-from flows.run.specialist.source import Source, read_source
+from flows.run.specialist.source import Source, read_source, teacher_seconds
 from flows.session.embedders import find_embedder
 from flows.session.session import Session
 from flows.stages.runner import Runner
@@ -110,7 +110,7 @@ def _train(
         if len(selection.held_out):
             held_out = hold_out(source, selection.held_out, held, session)
             curve = _curve(order, source, held_out, examples, learnt, base, work, runner)
-            scored, lines = _score(order, source, held_out, examples, learnt, curve, look, runner)
+            scored, lines = _score(order, source, held_out, examples, learnt, curve, look, session, runner)
             found = [_about(selection, source), *lines]
             tables = {"scores": scored.scores, "differences": scored.differences, "curve": curve}
         sight = sight_of(order, source.embedder)
@@ -121,7 +121,7 @@ def _train(
 
 def _score(
     order: Order, source: Source, held_out: HeldOut, examples: Sequence[Example], learnt: Learnt, curve: pl.DataFrame,
-    look: Passages, runner: Runner,
+    look: Passages, session: Session, runner: Runner,
 ) -> tuple[Scored, list[str]]:  # fmt: skip
     """The scores, and what they say."""
     how = source.scoring
@@ -129,7 +129,7 @@ def _score(
     baseline = learnt if order.kind == "linear" else learn(linear, examples, None, None, runner)
     judged = judged_by(source, held_out, learnt, baseline)
     scored = runner.run("score", score, judged, how.confidence)
-    times = Times(seconds_a_question(source, held_out, learnt, look), source.seconds)
+    times = Times(seconds_a_question(source, held_out, learnt, look), teacher_seconds(source, session))
     advice = advise(scored, how.margin, 1 - how.confidence, times)
     return scored, [*findings(scored, curve, times, how.confidence), f"Advice: {advice.line}"]
 

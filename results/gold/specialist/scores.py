@@ -107,7 +107,7 @@ def answers_of(question_ids: Sequence[str], probabilities: Floats, labels: Seque
         probabilities: shape (questions, labels); a row of NaN where there is no answer.
         labels: the label set.
     """
-    known: list[bool] = np.isfinite(probabilities).all(axis=1).tolist()
+    known = [bool(np.isfinite(row).all()) for row in probabilities]
     best: list[int] = np.nan_to_num(probabilities).argmax(axis=1).tolist()
     rows = list(zip(probabilities.tolist(), best, known, strict=True))
     return pl.DataFrame(
