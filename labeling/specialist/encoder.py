@@ -109,7 +109,7 @@ def open_encoder(folder: Path, n_labels: int, seed: int = 0) -> Encoder:
         raise InputError(
             f"{folder} cannot be opened as an encoder ({str(error).splitlines()[0]:.200})",
             "the folder of an encoder such as BERT, with its tokenizer",
-            "choose another --base",
+            "choose another --encoder",
         ) from error
     finally:
         logging.set_verbosity(quiet)

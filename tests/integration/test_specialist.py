@@ -1,40 +1,49 @@
-"""A specialist end to end on the real embedder: the demonstration's recorded votes, then the command, then a run."""
+"""A specialist end to end on the real embedder: a scripted teacher's run, then the command, then a run of its own."""
 
 import json
-from pathlib import Path
 
+import polars as pl
 import pytest
 
 from flows.run.pipeline import execute
-from flows.session.experiment import EXPERIMENTS, load_experiment, parse_experiment
-from flows.session.recording import open_recording, recording_of
+from flows.session.experiment import parse_experiment
 from flows.session.session import Session
 from flows.session.workspace import Workspace
 from flows.stages.runner import Runner
 from labeling.specialist.folder import list_specialists
-from labeling.votes.consensus import ConsensusConfig
 from tests.conftest import needs_model
+from tests.doubles.permits import reads_outcome, write_permits
+from tests.doubles.scripted import ScriptedReaders
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 
-def test_the_handbook_teaches_a_specialist_that_then_reads(tmp_path, tercet):
+def label(tmp_path, model, split, readers=None):
+    section = {"source": "tables", "path": "permits", "split": split}
+    experiment = parse_experiment(
+        {"corpus": section, "calibration": {"per_label": 0}, "readers": [{"model": model}]}, "the test"
+    )
+    with Session(Workspace(tmp_path / "runs", tmp_path), readers) as session:
+        return execute(experiment, "label", session, Runner()).folder
+
+
+def test_a_specialist_learns_and_then_reads(tmp_path, tercet):
     needs_model("all-minilm-l6-v2")
-    workspace = Workspace(tmp_path, EXPERIMENTS)
-    with open_recording(recording_of("demo"), workspace, "record it again") as session:
-        demo = load_experiment(Path("demo")).model_copy(update={"consensus": ConsensusConfig(rule="unanimous")})
-        run = execute(demo, "label", session, Runner()).folder
-    said = tercet("specialise", str(run), "--reader", "qwen2.5-coder-1.5b", "--name", "handbook", "--quiet")
+    write_permits(tmp_path / "permits", 60)
+    run = label(tmp_path, "clerk", "all", ScriptedReaders(reads_outcome))
+    said = tercet("specialise", run, "--name", "permits", "--quiet")
     assert said.exit_code == 0, said.output
     lines = said.output.splitlines()
-    assert lines[0].startswith("17 gold labels of qwen2.5-coder-1.5b on tune questions about 15 documents")
+    assert "gold labels of clerk on tune questions about" in lines[0]
     assert len(lines) <= 10
     assert sum(line.startswith("Advice: ") for line in lines) == 1
-    (specialist,) = list_specialists(tmp_path)
-    corpus = {"source": "sample", "split": "held_out", "sample": 8}
-    named = {"model": f"specialist:{specialist.manifest.digest[:12]}"}
-    experiment = parse_experiment({"corpus": corpus, "calibration": {"per_label": 0}, "readers": [named]}, "the test")
-    with Session(workspace) as session:
-        folder = execute(experiment, "label", session, Runner()).folder
+    (specialist,) = list_specialists(tmp_path / "runs")
+    scores = pl.read_parquet(specialist.folder / "scores.parquet").filter(questions="all")
+    accuracy = dict(scores.select("answers", "accuracy").iter_rows())
+    assert accuracy["specialist"] > accuracy["majority label"] + 0.2
+    folder = label(tmp_path, f"specialist:{specialist.manifest.digest[:12]}", "held_out")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert [one["sha256"] for one in manifest["readers"].values()] == [specialist.manifest.digest]
+    # Asked question by question it answers as it was scored.
+    asked = pl.read_parquet(folder / "labelers.parquet")["accuracy"][0]
+    assert asked == pytest.approx(accuracy["specialist"])

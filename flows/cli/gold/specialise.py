@@ -33,17 +33,16 @@ if TYPE_CHECKING:
 )
 @data_option
 @click.option(
-    "--corpus-base",
+    "--base",
     type=click.Path(path_type=Path),
-    default=Path(),
-    help="Folder of the experiment's file, where relative paths of its corpus start; by default the current folder.",
+    help="Folder that paths of the run's corpus start from: the one of its experiment's file; by default as recorded.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all that is drawn.")
 @click.option(
     "--passages", type=click.IntRange(min=1), default=3, show_default=True, help="How many passages of a text it sees."
 )
 @click.option(
-    "--base",
+    "--encoder",
     default="all-minilm-l6-v2",
     show_default=True,
     help="encoder: what fine-tuning starts from: an embedder from `tercet models list`, a hub id or a folder.",
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 @quiet_option
 def specialise(
     run: StorePath, kind: Any, reader: str | None, name: str, plan: bool, store: StorePath | None, data: Path | None,
-    corpus_base: Path, seed: int, passages: int, base: str, epochs: int, no_curve: bool, quiet: bool,
+    base: Path | None, seed: int, passages: int, encoder: str, epochs: int, no_curve: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Train a small model on a run's gold labels, and say whether it can stand in for its teacher.
 
@@ -71,10 +70,10 @@ def specialise(
     from flows.stages.runner import Runner
     from labeling.specialist.fine_tuning import Recipe
 
-    workspace = Workspace(store or absolute(run).parent, corpus_base, data=data or data_folder())
+    workspace = Workspace(store or absolute(run).parent, data=data or data_folder())
     recipe = Recipe(epochs=epochs, seed=seed)
-    order = Order(kind, name, n_passages=passages, base=base, recipe=recipe, draws_curve=not no_curve)
+    order = Order(kind, name, n_passages=passages, base=encoder, recipe=recipe, draws_curve=not no_curve)
     with Session(workspace) as session:
-        done = train(run, order, reader, session, Runner(Quiet() if quiet else Bars()), plans_only=plan)
+        done = train(run, order, reader, session, Runner(Quiet() if quiet else Bars()), base=base, plans_only=plan)
     for line in done.lines:
         echo(line)

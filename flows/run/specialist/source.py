@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 from pydantic import ValidationError
 
 from corpora.errors import InputError
-from corpora.load import CorpusConfig, load_corpus
 from corpora.schema import Corpus
 from corpora.storage import StorePath
 from flows.label import document_prompts
+from flows.run.finished_corpus import corpus_of_run
 from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
 from labeling.votes.consensus import ConsensusConfig
@@ -52,21 +53,22 @@ class Source(NamedTuple):
     seconds: float | None
 
 
-def read_source(folder: StorePath, reader: str | None, session: Session) -> Source:
+def read_source(folder: StorePath, reader: str | None, base: Path | None, session: Session) -> Source:
     """Read a finished run and its corpus.
 
     Args:
         folder: the run's.
         reader: name of the teacher; may be left out where the run has one reader.
-        session: its workspace says where relative paths of the run's corpus start.
+        base: as for `corpus_of_run`.
+        session: knows the user's own copies of published corpora.
 
     Raises:
-        InputError: no such run or reader, or the corpus is not the one that the run read.
+        InputError: no such run or reader, or as `corpus_of_run`.
     """
     manifest = read_manifest(folder)
     teacher = _reader(manifest, reader, folder)
     tables = read_tables(folder, manifest)
-    corpus = _corpus(manifest, session, folder)
+    corpus = corpus_of_run(folder, manifest, data=session.workspace.data, base=base, split="all")
     config = manifest["config"]
 
     def of_teacher(name: str) -> pl.DataFrame:
@@ -139,26 +141,6 @@ def _reader(manifest: Mapping[str, Any], name: str | None, folder: StorePath) ->
     if not readers:
         raise InputError(f"{folder} has no readers", "a run in which a reader labeled questions", "give another run")
     raise InputError(found, f"one of its readers: {listed}", "name the teacher with --reader")
-
-
-def _corpus(manifest: Mapping[str, Any], session: Session, folder: StorePath) -> Corpus:
-    """All questions of the run's corpus, in all splits, on the documents as they were labeled."""
-    try:
-        section = CorpusConfig.model_validate(manifest["config"]["corpus"])
-    except (KeyError, ValidationError) as error:
-        found = f"{folder} holds a corpus section as another version wrote it ({str(error).splitlines()[0]})"
-        raise InputError(found, "a run of this version", "run the experiment again; its votes are kept") from error
-    whole = section.model_copy(update={"split": "all", "sample": None})
-    corpus = load_corpus(session.workspace.corpus(whole))
-    read = manifest.get("corpus", {}).get("inputs", {})
-    changed = sorted(name for name in corpus.inputs.keys() | read.keys() if corpus.inputs.get(name) != read.get(name))
-    if changed:
-        raise InputError(
-            f"{', '.join(changed)} of the corpus {corpus.name} is not the file that {folder.name} read",
-            f"a file with sha256 {read.get(changed[0], '(none)')}",
-            "restore it, or run the experiment again",
-        )
-    return corpus
 
 
 def _seconds(manifest: Mapping[str, Any], reader: str) -> float | None:

@@ -58,8 +58,9 @@ class _Base(NamedTuple):
 
 
 def specialise(
-    run: StorePath, order: Order, reader: str | None, session: Session, runner: Runner, *, plans_only: bool = False
-) -> Specialised:
+    run: StorePath, order: Order, reader: str | None, session: Session, runner: Runner,
+    *, base: Path | None = None, plans_only: bool = False,
+) -> Specialised:  # fmt: skip
     """Train a specialist.
 
     Args:
@@ -68,23 +69,24 @@ def specialise(
         reader: name of the teacher; may be left out where the run has one reader.
         session: its workspace is the store that the specialist goes to.
         runner: shows progress.
+        base: folder from which relative paths of the run's corpus start; by default the one that the run recorded.
         plans_only: whether to say what it would take, and no more.
 
     Raises:
         InputError: something is wrong with the input, or nothing is left to learn from without a leak.
     """
     store = require_folder(session.workspace.root, "specialists")
-    source = runner.run("read the run and its corpus", read_source, run, reader, session)
+    source = runner.run("read the run and its corpus", read_source, run, reader, base, session)
     selection = select(source)
     order = order._replace(name=_name(order, source))
-    base = _base(order)
+    start = _base(order)
     look = Passages(session.embedder(source.embedder), order.passage_size, order.n_passages)
-    plan = runner.run("plan", plan_lines, order, source, selection, look, base.folder)
+    plan = runner.run("plan", plan_lines, order, source, selection, look, start.folder)
     for line in () if plans_only else plan:
         runner.progress.say(line)
     if plans_only:
         return Specialised([_about(selection, source), *plan], None)
-    return _train(store, order, source, selection, look, base, session, runner)
+    return _train(store, order, source, selection, look, start, session, runner)
 
 
 def _train(

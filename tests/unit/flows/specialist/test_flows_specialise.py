@@ -229,7 +229,7 @@ def test_without_the_teachers_votes_nothing_is_advised(store):
 def test_a_corpus_that_has_changed_is_refused(copied):
     store, specialist = copied
     write_permits(store.parent / "permits", N, {0: "Another text. The permit was granted."})
-    with pytest.raises(InputError, match=r"documents\.jsonl of the corpus .* is not the file that .* read"):
+    with pytest.raises(InputError, match=r"has changed since .* was made: documents\.jsonl has"):
         train(store, store / specialist.manifest.teaching.run)
 
 
@@ -247,3 +247,9 @@ def test_settings_of_prompts_are_refused(setting):
     experiment = parse_experiment({"readers": [{"model": "specialist:x", **setting}]}, "the test")
     with pytest.raises(InputError, match=f"`{next(iter(setting))}` is set for a specialist"):
         check_experiment(experiment)
+
+
+def test_the_command_needs_a_finished_run(tercet):
+    said = tercet("specialise", "nowhere")
+    assert said.exit_code == 2
+    assert "nowhere does not exist" in said.output
