@@ -38,6 +38,7 @@ from labeling.specialist.look import Seen
 from labeling.votes.consensus import ConsensusConfig
 from labeling.votes.vote import VOTES
 from results.advice.cards.specialist import Times, advise, findings
+from results.advice.wording import from_to, percent
 from results.config import ScoringConfig
 from results.gold.specialist.scores import CURVE, SPECIALIST, curve_point, score
 from retrieval.embedding.embedder_config import EmbedderConfig
@@ -152,14 +153,33 @@ def cross_fitted(source: Source, order: Order, n_folds: int, store: Path) -> Ite
     labels = dict(gold["gold"].value_counts().iter_rows())
     said = ", ".join(f"{n} {label}" for label, n in sorted(labels.items(), key=lambda one: -one[1]))
     yield (
-        f"* {len(examples)} gold labels of {READER} on questions of the split held_out, the only ones with published "
+        f"* {len(examples)} published gold labels of {READER} on questions of the split held_out, the only ones with published "
         f"votes ({said}); cross-fitted in {n_folds} folds of documents, so that no question is answered by a model "
         "that has seen its document."
     )
     yield from (f"* {line}" for line in findings(scored, curve, times, source.scoring.confidence))
     advice = advise(scored, source.scoring.margin, 1 - source.scoring.confidence, times)
     yield f"* Advice: {advice.line}"
+    if order.kind == "linear":
+        said = "; ".join(_other_labels(source, seen, n_folds, held_out, fit))
+        yield f"* What it could learn, cross-fitted alike, by accuracy on all questions: {said}."
     yield ""
+
+
+def _other_labels(
+    source: Source, seen: Sequence[Seen | None], n_folds: int, held_out: HeldOut, fit: Any
+) -> Iterator[str]:
+    """The same model on other labels of all questions: whether the gold labels or the model set the bound."""
+    labels = source.corpus.labels
+    every = examples_of(source, source.asked.with_columns(gold="reference"), seen)
+    known = dict(source.asked.select("question_id", "reference").iter_rows())
+    human = [one._replace(target=np.eye(len(labels))[labels.index(known[one.question_id])]) for one in every]
+    for what, examples in (("the teacher's distributions", every), ("human references", human)):
+        model = fit(cut(source, examples, n_folds), "linear")
+        judged = judged_by(source, held_out, model, model).of(SPECIALIST)
+        point = curve_point(judged, labels.labels, (0, 0), source.scoring.confidence).row(0, named=True)
+        low, high = point["accuracy_low"], point["accuracy_high"]
+        yield f"from {what} on all {len(examples)} questions, {percent(point['accuracy'])} ({from_to(low, high)})"
 
 
 def _curve(
