@@ -9,7 +9,7 @@ from corpora.schema import Corpus
 from corpora.storage import sha256_text
 from flows.compare import Compared
 from flows.label import Labeled
-from flows.run.specialist.overlap import overlap_warnings
+from flows.run.gold.specialist.overlap import overlap_warnings
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import Asked

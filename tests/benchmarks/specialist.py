@@ -19,12 +19,13 @@ import numpy as np
 import polars as pl
 from sklearn.model_selection import GroupKFold
 
-from corpora.load import CorpusConfig, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import load_corpus
+from flows.run.gold.specialist.judging import HeldOut, judged_by, seconds_a_question
+from flows.run.gold.specialist.learning import Floats, Learnt, Order, examples_of, learn, see, smaller_sets
+from flows.run.gold.specialist.source import Source, teacher_seconds
+from flows.run.gold.specialist.training import specialise
 from flows.run.pipeline import execute
-from flows.run.specialist.judging import HeldOut, judged_by, seconds_a_question
-from flows.run.specialist.learning import Floats, Learnt, Order, examples_of, learn, see, smaller_sets
-from flows.run.specialist.source import Source, teacher_seconds
-from flows.run.specialist.training import specialise
 from flows.session.embedders import find_embedder
 from flows.session.experiment import EXPERIMENTS, ReaderConfig, load_experiment
 from flows.session.recording import open_recording, recording_of
@@ -153,9 +154,9 @@ def cross_fitted(source: Source, order: Order, n_folds: int, store: Path) -> Ite
     labels = dict(gold["gold"].value_counts().iter_rows())
     said = ", ".join(f"{n} {label}" for label, n in sorted(labels.items(), key=lambda one: -one[1]))
     yield (
-        f"* {len(examples)} published gold labels of {READER} on questions of the split held_out, the only ones with published "
-        f"votes ({said}); cross-fitted in {n_folds} folds of documents, so that no question is answered by a model "
-        "that has seen its document."
+        f"* {len(examples)} published gold labels of {READER} on questions of the split held_out, the only ones with "
+        f"published votes ({said}); cross-fitted in {n_folds} folds of documents, so that no question is answered by a "
+        "model that has seen its document."
     )
     yield from (f"* {line}" for line in findings(scored, curve, times, source.scoring.confidence))
     advice = advise(scored, source.scoring.margin, 1 - source.scoring.confidence, times)

@@ -62,8 +62,8 @@ def specialise(
     """
     from corpora.published.registry import data_folder
     from corpora.storage import absolute
-    from flows.run.specialist.learning import Order
-    from flows.run.specialist.training import specialise as train
+    from flows.run.gold.specialist.learning import Order
+    from flows.run.gold.specialist.training import specialise as train
     from flows.session.session import Session
     from flows.session.workspace import Workspace
     from flows.stages.progress import Bars, Quiet

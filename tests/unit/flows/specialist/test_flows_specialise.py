@@ -8,11 +8,12 @@ import polars as pl
 import pytest
 
 from corpora.errors import InputError
-from corpora.load import CorpusConfig, load_corpus
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import load_corpus
 from flows.run import pipeline
-from flows.run.specialist.learning import Order
-from flows.run.specialist.selection import leaks, refuse_leaks
-from flows.run.specialist.training import specialise
+from flows.run.gold.specialist.learning import Order
+from flows.run.gold.specialist.selection import leaks, refuse_leaks
+from flows.run.gold.specialist.training import specialise
 from flows.session.experiment import check_experiment, parse_experiment
 from flows.stages.runner import Runner
 from labeling.specialist.folder import find_specialist, list_specialists

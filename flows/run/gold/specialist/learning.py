@@ -14,7 +14,7 @@ import polars as pl
 from corpora.schema import Corpus, LabelSet, iter_questions
 from corpora.shaping.selection import id_hash
 from corpora.storage import sha256_text
-from flows.run.specialist.source import Source
+from flows.run.gold.specialist.source import Source
 from flows.stages.runner import Runner
 from labeling.specialist.encoder import Encoder
 from labeling.specialist.examples import Example

@@ -15,9 +15,9 @@ from filelock import FileLock
 
 from corpora.errors import InputError, counted
 from corpora.storage import StorePath, require_folder
-from flows.run.specialist.judging import HeldOut, hold_out, judged_by, seconds_a_question
-from flows.run.specialist.keeping import keep, used_as
-from flows.run.specialist.learning import (
+from flows.run.gold.specialist.judging import HeldOut, hold_out, judged_by, seconds_a_question
+from flows.run.gold.specialist.keeping import keep, used_as
+from flows.run.gold.specialist.learning import (
     Learnt,
     Order,
     can_learn,
@@ -28,9 +28,9 @@ from flows.run.specialist.learning import (
     sight_of,
     smaller_sets,
 )
-from flows.run.specialist.planning import plan_lines
-from flows.run.specialist.selection import Selection, refuse_leaks, select
-from flows.run.specialist.source import Source, read_source, teacher_seconds
+from flows.run.gold.specialist.planning import plan_lines
+from flows.run.gold.specialist.selection import Selection, refuse_leaks, select
+from flows.run.gold.specialist.source import Source, read_source, teacher_seconds
 from flows.session.embedders import find_embedder
 from flows.session.session import Session
 from flows.stages.runner import Runner

@@ -13,7 +13,7 @@ from corpora.errors import InputError
 from corpora.schema import Corpus
 from corpora.storage import StorePath
 from flows.label import document_prompts
-from flows.run.finished_corpus import corpus_of_run
+from flows.run.gold.finished_corpus import corpus_of_run
 from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
 from labeling.votes.consensus import ConsensusConfig

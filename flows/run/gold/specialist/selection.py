@@ -10,7 +10,7 @@ import polars as pl
 from corpora.errors import InputError, counted
 from corpora.schema import Corpus
 from corpora.storage import sha256_text
-from flows.run.specialist.source import Source
+from flows.run.gold.specialist.source import Source
 
 LEAST_QUESTIONS = 10
 LABEL_TUNE = 'set split = "tune" (or "all") in [corpus] and run `tercet label` again; votes that are known are kept'

@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from corpora.storage import require_folder, sha256_file, sha256_text, write_frame
-from flows.run.specialist.learning import Learnt, Order, Sight
-from flows.run.specialist.source import Source
+from flows.run.gold.specialist.learning import Learnt, Order, Sight
+from flows.run.gold.specialist.source import Source
 from labeling.specialist.examples import Example
 from labeling.specialist.folder import (
     MANIFEST,

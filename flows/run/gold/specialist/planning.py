@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from corpora.errors import counted
-from flows.run.specialist.learning import CURVE_SHARES, Order, examples_of, pairs_of
-from flows.run.specialist.selection import Selection
-from flows.run.specialist.source import Source
+from flows.run.gold.specialist.learning import CURVE_SHARES, Order, examples_of, pairs_of
+from flows.run.gold.specialist.selection import Selection
+from flows.run.gold.specialist.source import Source
 from flows.stages.progress import duration
 from labeling.specialist.fine_tuning import measure
 from retrieval.passages import Passages

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import polars as pl
 
 from flows.label import document_prompts
-from flows.run.specialist.learning import Learnt
-from flows.run.specialist.source import Source, teacher_votes
+from flows.run.gold.specialist.learning import Learnt
+from flows.run.gold.specialist.source import Source, teacher_votes
 from flows.session.session import Session
 from labeling.specialist.look import Seen
 from labeling.specialist.reader import SpecialistLabeler
