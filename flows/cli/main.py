@@ -256,10 +256,11 @@ def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
 
 @models.command("check")
 @experiment_argument
-def check_models(experiment: Path) -> None:
+@store_option
+def check_models(experiment: Path, store: StorePath) -> None:
     """Check that every reader of an EXPERIMENT can be asked.
 
-    Its model must be on this machine, or its provider must serve it.
+    Its model must be on this machine, a specialist in the store, or its provider must serve it.
     """
     from flows.planning.reader_check import check_reader
     from flows.session.experiment import load_experiment
@@ -267,7 +268,7 @@ def check_models(experiment: Path) -> None:
     from flows.session.workspace import Workspace
 
     loaded = load_experiment(experiment)
-    with Session(Workspace(Path())) as session:  # nothing is written
+    with Session(Workspace(store)) as session:  # nothing is written
         session.providers.say = lambda line: click.echo(line, err=True)
         checks = [check_reader(reader, session) for reader in loaded.readers]
     for one in checks:

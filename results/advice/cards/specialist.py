@@ -68,12 +68,16 @@ def findings(scored: Scored, curve: pl.DataFrame, times: Times, confidence: floa
         confidence: of the intervals.
     """
     mine = scored.scores.row(by_predicate=_is(SPECIALIST, ALL), named=True)
-    others = [f"{_named(who)} {_accuracy(row)}" for who in (TEACHER, LINEAR, MAJORITY) if (row := _row(scored, who))]
+    others = [
+        f"{_named(who)} {_accuracy(row)}{_of_those(row, mine['n'])}"
+        for who in (TEACHER, LINEAR, MAJORITY)
+        if (row := _row(scored, who))
+    ]
     yield (
         f"On {mine['n']} held-out questions with human references: specialist {_accuracy(mine)}; {'; '.join(others)}."
     )
     minus = [
-        f"{_named(one['minus'])} {_signed(one['difference'])} ({_range(one)})"
+        f"{_named(one['minus'])} {_signed(one['difference'])} ({_range(one)}){_of_those(one, mine['n'])}"
         for one in scored.differences.filter(questions=ALL).iter_rows(named=True)
     ]
     yield f"Specialist minus {'; minus '.join(minus)}; intervals of {confidence:.0%}, by document."
@@ -81,6 +85,11 @@ def findings(scored: Scored, curve: pl.DataFrame, times: Times, confidence: floa
     yield from _of_curve(curve)
     yield _of_calibration(mine)
     yield from _of_times(times)
+
+
+def _of_those(row: Mapping[str, Any], n: int) -> str:
+    """On which questions, where these are not all that the specialist answered."""
+    return "" if row["n"] == n else f" on the {row['n']} with votes of its teacher"
 
 
 def _excluded(scored: Scored) -> Iterator[str]:

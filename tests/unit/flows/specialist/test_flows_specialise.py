@@ -254,3 +254,13 @@ def test_the_command_needs_a_finished_run(tercet):
     said = tercet("specialise", "nowhere")
     assert said.exit_code == 2
     assert "nowhere does not exist" in said.output
+
+
+def test_a_check_looks_for_a_specialist_in_the_store(made, tercet, tmp_path):
+    experiment = tmp_path / "one.toml"
+    experiment.write_text('[[readers]]\nmodel = "specialist:permits"\n', encoding="utf-8")
+    assert tercet("models", "check", experiment, "--store", made[0]).exit_code == 0
+    missing = tercet("models", "check", experiment, "--store", tmp_path / "other")
+    assert missing.exit_code == 2
+    assert "no specialist 'permits'" in missing.output
+    assert not (tmp_path / "other").exists()

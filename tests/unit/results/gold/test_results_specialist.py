@@ -115,3 +115,12 @@ def test_the_findings_say_every_figure():
         "1,000 questions take it 10.0 s on this machine; its teacher takes 4,000 s",
     ):
         assert said in lines
+
+
+def test_a_teacher_that_answered_fewer_questions_is_said_to_have():
+    some = judged(150, 160)
+    few = some._replace(answers={**some.answers, TEACHER: some.answers[TEACHER].head(40)})
+    lines = list(findings(score(few, 0.95), pl.DataFrame(schema=CURVE), Times(None, None), 0.95))
+    assert "its teacher 100 % right (91 to 100 %) on the 40 with votes of its teacher" in lines[0]
+    assert "minus its teacher +0.0 points" in lines[1]
+    assert "on the 40 with votes of its teacher; minus always the majority label" in lines[1]
