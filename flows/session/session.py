@@ -15,7 +15,7 @@ from corpora.errors import InputError
 from corpora.published.pinned import cache_folder
 from corpora.schema import LabelSet
 from corpora.storage import files_in
-from flows.session.embedders import find_embedder, verify_weights
+from flows.session.embedders import Embedders, find_embedder, verify_weights
 from flows.session.kernel_choices import KernelChoices, Repack
 from flows.session.providers import Providers
 from flows.session.speeds import Kernels, Speed, Speeds
@@ -27,14 +27,12 @@ from labeling.prompting.remote_config import Api
 from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import Meter, Spending
-from labeling.specialist.look import Look, Sight
 from labeling.specialist.readers import ReadersAndSpecialists
 from labeling.votes.ledger import FLUSH_SECONDS, Ledger
 from labeling.votes.vote import Labeler
 from results.gold.review.storage import ReviewFolder, reviews_folder
 from retrieval.embedding.embedder import Embedder
 from retrieval.embedding.embedder_config import EmbedderConfig
-from retrieval.passages import Passages
 
 Reader = TypeVar("Reader", bound=LabelerConfig)
 OpenEmbedder = Callable[[EmbedderConfig, Workspace], Embedder]
@@ -67,12 +65,11 @@ class Session:
         speeds: Speeds | None = None,
     ) -> None:  # fmt: skip
         self.workspace = workspace
-        self.readers: Readers = ReadersAndSpecialists(readers or LocalReaders(), workspace.root, self.look)
+        self._embedders = Embedders(lambda config: open_embedder(config, workspace))
+        self.readers: Readers = ReadersAndSpecialists(readers or LocalReaders(), workspace.root, self._embedders.look)
         self._kernels = KernelChoices(workspace.votes)
         self._speeds = speeds or Speeds()
         self.providers = Providers()
-        self._open_embedder = open_embedder
-        self._embedders: dict[EmbedderConfig, Embedder] = {}
         self._ledgers: dict[str, Ledger] = {}
         self._prices: PriceTable | None = None
         self._spending = Spending(None)
@@ -219,18 +216,7 @@ class Session:
         Raises:
             InputError: as `open_embedder`.
         """
-        if config not in self._embedders:
-            self._embedders[config] = self._open_embedder(config, self.workspace)
-        return self._embedders[config]
-
-    def look(self, sight: Sight) -> Look:
-        """What a specialist sees with: an embedder, and the passages that it finds.
-
-        Raises:
-            InputError: as `open_embedder`.
-        """
-        embedder = self.embedder(EmbedderConfig.model_validate(sight.embedder))
-        return Passages(embedder, sight.passage_size, sight.n_passages)
+        return self._embedders.open(config)
 
     def begin_spending(self, limit: float | None) -> None:
         """Count what is spent from nothing, with a limit in US dollars; None for no limit."""

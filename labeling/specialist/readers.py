@@ -13,9 +13,7 @@ from labeling.engine.local_readers import Readers, Tokenize
 from labeling.engine.machine.kernels import KernelChoice
 from labeling.models.registry import is_specialist
 from labeling.prompting.labeler import LabelerConfig, Scoring
-from labeling.specialist.encoder import FOLDER, open_encoder
 from labeling.specialist.folder import MODEL, SHOWN, Specialist, find_specialist
-from labeling.specialist.linear import load_linear
 from labeling.specialist.look import Head, Look, OpenLook
 from labeling.specialist.reader import SpecialistLabeler, tokens_of
 from labeling.votes.vote import Labeler
@@ -132,6 +130,10 @@ class ReadersAndSpecialists:
 
 def open_head(specialist: Specialist) -> Head:
     """What answers in a specialist."""
+    # Imported here: scikit-learn and SciPy take as long to load as a plan.
+    from labeling.specialist.encoder import FOLDER, open_encoder
+    from labeling.specialist.linear import load_linear
+
     folder = specialist.folder / MODEL
     if specialist.manifest.kind == "linear":
         return load_linear(folder)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from flows.label import document_prompts
 from flows.run.gold.specialist.learning import Learnt
 from flows.run.gold.specialist.source import Source, teacher_votes
 from flows.session.session import Session
+from flows.stages.asking import document_prompts
 from labeling.specialist.look import Seen
 from labeling.specialist.reader import SpecialistLabeler
 from labeling.votes.consensus import build_gold
@@ -19,6 +19,7 @@ from results.gold.specialist.scores import LINEAR, MAJORITY, SPECIALIST, TEACHER
 from results.readers.answers import document_answers, question_facts
 from retrieval.passages import Passages
 
+BY_TRUTH = ("unanimous_and_correct", "reviewed")  # rules that look at more than votes
 QUESTIONS_TIMED = 12  # after one to warm up
 
 
@@ -58,7 +59,10 @@ def judged_by(source: Source, held_out: HeldOut, learnt: Learnt, baseline: Learn
     corpus = source.corpus.with_questions(held_out.questions)
     facts = question_facts(corpus)
     answered = held_out.questions.join(held_out.teacher, on="question_id", how="semi", maintain_order="left")
-    kept = build_gold(held_out.teacher, answered, corpus.labels, source.consensus, source.reader.sampling)
+    # What a filter keeps by references or reviews is right by definition: its votes alone say what is easy.
+    by_votes = "unanimous" if source.consensus.rule in BY_TRUTH else source.consensus.rule
+    rule = source.consensus.model_copy(update={"rule": by_votes})
+    kept = build_gold(held_out.teacher, answered, corpus.labels, rule, source.reader.sampling)
     facts = facts.join(kept.select("question_id", "kept"), on="question_id", how="left", maintain_order="left")
     answers = {SPECIALIST: held_out.answers(learnt, source)}
     if len(answered):

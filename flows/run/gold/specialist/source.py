@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from corpora.errors import InputError
 from corpora.schema import Corpus
 from corpora.storage import StorePath
-from flows.label import document_prompts
 from flows.run.gold.finished_corpus import corpus_of_run
 from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
+from flows.stages.asking import document_prompts
 from labeling.votes.consensus import ConsensusConfig
 from labeling.votes.vote import KEY, N_VOTES, VOTES
 from results.config import ScoringConfig

@@ -44,7 +44,7 @@ def session_of(store):
 def run(store, *models, kind="label", **corpus):
     """A finished run; its reports, which no test here reads, are not written."""
     with session_of(store) as session, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "write_reports", lambda *_: "")
+        patch.setattr(pipeline, "report_files", lambda *_: {pipeline.REPORT: ""})
         patch.setattr(pipeline, "draw_plots", lambda _: [])
         return pipeline.execute(experiment_of(*models, **corpus), kind, session, Runner())
 
