@@ -1,4 +1,4 @@
-"""The embedders that are open, and how one is found: by registry name, folder or hub id, with the digest of its weights."""
+"""Embedders that are open, and how one is found: by registry name, folder or hub id, with the digest of its weights."""
 
 from __future__ import annotations
 
