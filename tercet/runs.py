@@ -115,7 +115,7 @@ class Run:
         Raises:
             InputError: the corpus is not here or has changed, or the folder may not be written.
         """
-        from flows.run.exporting import Wanted, export_run
+        from flows.run.gold.exporting import Wanted, export_run
 
         target = Path(folder).expanduser().resolve()
         where = (Path(one) if one is not None else None for one in (data, base))

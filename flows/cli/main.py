@@ -16,6 +16,7 @@ from flows.cli.experiments.init import init
 from flows.cli.experiments.schema import schema
 from flows.cli.gold.export import export
 from flows.cli.gold.review import review
+from flows.cli.gold.specialise import specialise
 from flows.cli.guards import EXIT_FAILED, Guards
 from flows.cli.options import (
     EXIT_INPUT,
@@ -255,10 +256,11 @@ def fetch(names: tuple[str, ...], source: Any, quiet: bool) -> None:
 
 @models.command("check")
 @experiment_argument
-def check_models(experiment: Path) -> None:
+@store_option
+def check_models(experiment: Path, store: StorePath) -> None:
     """Check that every reader of an EXPERIMENT can be asked.
 
-    Its model must be on this machine, or its provider must serve it.
+    Its model must be on this machine, a specialist in the store, or its provider must serve it.
     """
     from flows.planning.reader_check import check_reader
     from flows.session.experiment import load_experiment
@@ -266,7 +268,7 @@ def check_models(experiment: Path) -> None:
     from flows.session.workspace import Workspace
 
     loaded = load_experiment(experiment)
-    with Session(Workspace(Path())) as session:  # nothing is written
+    with Session(Workspace(store)) as session:  # nothing is written
         session.providers.say = lambda line: click.echo(line, err=True)
         checks = [check_reader(reader, session) for reader in loaded.readers]
     for one in checks:
@@ -318,6 +320,7 @@ main.add_command(check_experiment)
 main.add_command(init)
 main.add_command(export)
 main.add_command(schema)
+main.add_command(specialise)
 main.add_command(runs)
 main.add_command(diff)
 main.add_command(batches)

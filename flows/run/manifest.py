@@ -9,6 +9,7 @@ from corpora.schema import Corpus
 from corpora.storage import sha256_text
 from flows.compare import Compared
 from flows.label import Labeled
+from flows.run.gold.specialist.overlap import overlap_warnings
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import Asked
@@ -62,6 +63,7 @@ def describe(
         **(advice_entries(swept) if swept else manifest_entries((), (), (), {})),
         "warnings": [
             *filter(None, [session.workspace.recorded_line, *(one.left_out_line for one in (corpus, *others))]),
+            *overlap_warnings(experiment, corpus, session),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),
             *reviewed_corpus(experiment.consensus, corpus, session).notes,

@@ -16,7 +16,7 @@ from flows.compare import compare
 from flows.label import Labeled, label, load
 from flows.planning.first_asks import submit_all
 from flows.planning.quote import authorise
-from flows.run.finished_corpus import experiment_folder
+from flows.run.gold.finished_corpus import experiment_folder
 from flows.run.manifest import all_inputs, describe, describe_session
 from flows.run.outline import stages_of_comparison, stages_of_label, stages_of_reading, stages_of_retrieval
 from flows.run.run_tables import Made, run_tables

@@ -20,6 +20,7 @@ from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
 from flows.session.workspace import Workspace
 from labeling.engine.local_readers import LocalReaders, Readers
+from labeling.models.registry import is_specialist
 from retrieval.embedding.embedder_config import EmbedderConfig
 
 
@@ -152,7 +153,8 @@ def check_workers(
         InputError: there is no worker, or one has another version of Tercet, does not share the store, or lacks a model
             or has another file for it.
     """
-    local = [reader for reader in experiment.readers if not reader.remote.is_remote]
+    # Specialists lie in the store, which every worker is shown to see.
+    local = [one for one in experiment.readers if not one.remote.is_remote and not is_specialist(one.model)]
     embedders = experiment.retrieval.embedders if kind in ("sweep", "run") else ()
     needed: list[str | EmbedderConfig] = [*(reader.model for reader in local), *embedders]
     mine = {_name(model): _digest(model, readers) for model in needed}

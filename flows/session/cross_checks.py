@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from corpora.errors import InputError
 from corpora.loading.config import check_keys, check_published
 from corpora.schema import LabelSet
-from labeling.prompting.labeler import SYSTEM, check_diversity
+from labeling.prompting.labeler import SYSTEM, check_diversity, check_specialist
 from labeling.prompting.prompts import load_prompt
 from labeling.remote.requests import check_remote
 from labeling.votes.consensus import BY_DISTRIBUTION
@@ -73,6 +73,7 @@ def _checks(experiment: Experiment) -> Iterator[CrossCheck]:
         for reader in experiment.readers:
             yield CrossCheck(keys({key, "readers"}), partial(_check_votes, reader, corpus))
     for reader in experiment.readers:
+        yield CrossCheck(keys({"readers"}), partial(check_specialist, reader))
         yield CrossCheck(keys({"readers"}), partial(check_remote, reader))
         yield CrossCheck(keys({"readers", "consensus"}), partial(check_mode, reader, experiment.consensus))
         for prompt in reader.prompts:

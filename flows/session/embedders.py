@@ -1,14 +1,41 @@
-"""Finding an embedder: by registry name, folder or hub id, with the digest of its weights."""
+"""Embedders that are open, and how one is found: by registry name, folder or hub id, with the digest of its weights."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from corpora.errors import InputError
 from corpora.storage import sha256_text
 from labeling.models.registry import file_digest, find_model, registry, resolve_model, verify_again
+from labeling.specialist.look import Look, Sight
+from retrieval.embedding.embedder import Embedder
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.hub import hub_folder, is_hub_id
+from retrieval.passages import Passages
+
+
+class Embedders:
+    """The embedders that a session keeps open, each opened once; specialists see with them too.
+
+    Args:
+        open_one: opens an embedder.
+    """
+
+    def __init__(self, open_one: Callable[[EmbedderConfig], Embedder]) -> None:
+        self._open_one = open_one
+        self._opened: dict[EmbedderConfig, Embedder] = {}
+
+    def open(self, config: EmbedderConfig) -> Embedder:
+        """An embedder."""
+        if config not in self._opened:
+            self._opened[config] = self._open_one(config)
+        return self._opened[config]
+
+    def look(self, sight: Sight) -> Look:
+        """What a specialist sees with: an embedder, and the passages that it finds."""
+        embedder = self.open(EmbedderConfig.model_validate(sight.embedder))
+        return Passages(embedder, sight.passage_size, sight.n_passages)
 
 
 def find_embedder(config: EmbedderConfig) -> tuple[Path, str]:

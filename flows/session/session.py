@@ -15,7 +15,7 @@ from corpora.errors import InputError
 from corpora.published.pinned import cache_folder
 from corpora.schema import LabelSet
 from corpora.storage import files_in
-from flows.session.embedders import find_embedder, verify_weights
+from flows.session.embedders import Embedders, find_embedder, verify_weights
 from flows.session.kernel_choices import KernelChoices, Repack
 from flows.session.providers import Providers
 from flows.session.speeds import Kernels, Speed, Speeds
@@ -27,6 +27,7 @@ from labeling.prompting.remote_config import Api
 from labeling.remote.jobs.desk import BatchDesk
 from labeling.remote.requests import labeler_identity
 from labeling.remote.spending import Meter, Spending
+from labeling.specialist.readers import ReadersAndSpecialists
 from labeling.votes.ledger import FLUSH_SECONDS, Ledger
 from labeling.votes.vote import Labeler
 from results.gold.review.storage import ReviewFolder, reviews_folder
@@ -54,7 +55,7 @@ class Session:
 
     Args:
         workspace: the store, and the files that the experiment names.
-        readers: opens the readers of this machine; llama.cpp by default.
+        readers: opens the readers of this machine; llama.cpp by default. Specialists of the store need none.
         open_embedder: opens an embedder with the store's cache.
         speeds: what is known of the readers' speed; what this machine's cache folder remembers by default.
     """
@@ -64,12 +65,11 @@ class Session:
         speeds: Speeds | None = None,
     ) -> None:  # fmt: skip
         self.workspace = workspace
-        self.readers: Readers = readers or LocalReaders()
+        self._embedders = Embedders(lambda config: open_embedder(config, workspace))
+        self.readers: Readers = ReadersAndSpecialists(readers or LocalReaders(), workspace.root, self._embedders.look)
         self._kernels = KernelChoices(workspace.votes)
         self._speeds = speeds or Speeds()
         self.providers = Providers()
-        self._open_embedder = open_embedder
-        self._embedders: dict[EmbedderConfig, Embedder] = {}
         self._ledgers: dict[str, Ledger] = {}
         self._prices: PriceTable | None = None
         self._spending = Spending(None)
@@ -216,9 +216,7 @@ class Session:
         Raises:
             InputError: as `open_embedder`.
         """
-        if config not in self._embedders:
-            self._embedders[config] = self._open_embedder(config, self.workspace)
-        return self._embedders[config]
+        return self._embedders.open(config)
 
     def begin_spending(self, limit: float | None) -> None:
         """Count what is spent from nothing, with a limit in US dollars; None for no limit."""

@@ -17,6 +17,7 @@ from corpora.storage import sha256_file
 from labeling.models.memory import Memory
 
 REGISTRY = Path(__file__).with_name("models.toml")
+SPECIALIST = "specialist:"  # before the name of a model that was trained here and lies in the store
 
 
 class Mirror(BaseModel):
@@ -112,6 +113,11 @@ def find_ollama_model(name: str) -> Model | None:
 def is_path(name: str) -> bool:
     """Whether a model is given by its file and not by a name from the registry."""
     return name.endswith(".gguf") or os.sep in name
+
+
+def is_specialist(name: str) -> bool:
+    """Whether a model is a specialist of the store, which `tercet specialise` trained."""
+    return name.startswith(SPECIALIST)
 
 
 def resolve_model(name: str) -> ModelFile:

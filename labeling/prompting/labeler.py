@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
 from labeling.models.families import family_preset
-from labeling.models.registry import find_model, is_path
+from labeling.models.registry import find_model, is_path, is_specialist
+from labeling.prompting.pairs import PAIR, write_pair
 from labeling.prompting.prompts import PromptTemplate, load_prompt, rotations
 from labeling.prompting.remote_config import RemoteConfig
 from labeling.votes.sampling import Sampling
@@ -35,7 +36,9 @@ class LabelerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     model: str = Field(
-        "qwen2.5-coder-0.5b", description="a name from `tercet models list`, or the path of a .gguf file"
+        "qwen2.5-coder-0.5b",
+        description="a name from `tercet models list`, the path of a .gguf file, or specialist:NAME for a model of the "
+        "store that `tercet specialise` trained",
     )
     name: str | None = Field(None, description="the name that reports use; the model's name by default")
     mode: Mode = Field(
@@ -173,6 +176,30 @@ def check_diversity(config: LabelerConfig, labels: LabelSet) -> None:
         )
 
 
+def check_specialist(config: LabelerConfig) -> None:
+    """Refuse settings of a prompt for a specialist, which is shown the question and the context and nothing else.
+
+    Raises:
+        InputError: as said.
+    """
+    if not is_specialist(config.model):
+        return
+    plain = LabelerConfig.model_fields
+    for key in ("mode", "diversity", "prompts", "template", "frame", "system"):
+        if getattr(config, key) != plain[key].default:
+            raise InputError(
+                f"reader {config.label!r}: `{key}` is set for a specialist",
+                "a model that reads prompts (a specialist sees the question and the context alone)",
+                f"remove `{key}`",
+            )
+    if config.remote.is_remote:
+        raise InputError(
+            f"reader {config.label!r}: a specialist at {config.remote.provider}",
+            "a specialist of the store, which answers on this machine",
+            "remove `remote`, or change `model`",
+        )
+
+
 def _same_texts(prompts: tuple[str, ...]) -> bool:
     """Whether two prompts differ only in their names."""
     return len({load_prompt(name)[1:] for name in prompts}) != len(prompts)
@@ -183,9 +210,11 @@ class PromptWriter:
 
     def __init__(self, config: LabelerConfig, labels: LabelSet) -> None:
         self.config, self.labels = config, labels
+        self._sees_a_pair = is_specialist(config.model)
         known = PARAPHRASES[config.mode]
         bundled = known if config.diversity == "paraphrase" else known[:1]
-        self.templates = [load_prompt(name) for name in config.prompts or bundled]
+        names = () if self._sees_a_pair else config.prompts or bundled
+        self.templates = [load_prompt(name) for name in names] or [PAIR]
 
     def votes(self, question: Question, arm: Arm, context: str) -> list[Prompt]:
         """The three prompts of one question."""
@@ -197,11 +226,13 @@ class PromptWriter:
 
     def _prompt(self, question: Question, arm: Arm, context: str, vote: int) -> Prompt:
         config = self.config
+        seed = vote_seed(config.seed, question.id, vote)
+        if self._sees_a_pair:
+            return Prompt(question.id, arm, vote, seed, "", write_pair(question.text, context))
         orders = rotations(self.labels, N_VOTES)
         order = orders[vote] if config.diversity == "permute" else orders[0]
         template: PromptTemplate = self.templates[vote if config.diversity == "paraphrase" else 0]
         message = template.fill(context, question.text, order)
-        seed = vote_seed(config.seed, question.id, vote)
         system = template.system if config.system is None else config.system
         # A generated answer begins with its reasoning, whatever start a label-mode prompt gives it.
         start = template.start if config.mode == "label" else ""

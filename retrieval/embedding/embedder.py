@@ -96,6 +96,22 @@ class Embedder:
         keys = [sha256_text(text) for text in texts]
         return self._complete(keys, texts, self._texts[role], lambda lacking: self._forward(lacking, role), progress)
 
+    def embed_once(self, texts: Sequence[str], role: Role) -> Vectors:
+        """Embed texts together, past the cache: for those that are not expected again.
+
+        Args:
+            texts: one or more.
+            role: as for `embed`.
+
+        Returns:
+            As `embed`.
+
+        Raises:
+            InputError: as `embed`.
+        """
+        self.check(texts, role)
+        return self._encoder.encode(list(texts), self.prompts[role])
+
     def fill(self, texts: Sequence[str], role: Role) -> None:
         """Embed the texts that the cache lacks; reads no vectors back.
 

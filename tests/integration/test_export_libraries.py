@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.run.exporting import Wanted, export_run, labels_from_file
+from flows.run.gold.exporting import Wanted, export_run, labels_from_file
 from tests.conftest import ROOT
 from tests.doubles.argilla_server import ArgillaServer
 from tests.doubles.labeled_run import ASKED, LABELS, TEXTS, label_run
@@ -183,7 +183,7 @@ def test_argilla_makes_the_dataset_and_its_answers_come_back(run, export, tmp_pa
 def test_the_libraries_are_no_part_of_what_writes_the_files():
     """Whoever exports needs none of them."""
     script = (
-        "import json, sys; import flows.run.exporting; from results.gold.export.write import write_export; "
+        "import json, sys; import flows.run.gold.exporting; from results.gold.export.write import write_export; "
         "print(json.dumps(sorted({'datasets', 'argilla', 'label_studio_sdk', 'pyarrow'} & set(sys.modules))))"
     )
     assert in_another_process(script) == []

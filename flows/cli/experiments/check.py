@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.options import EXIT_INPUT, data_option
+from flows.cli.options import EXIT_INPUT, data_option, store_option
 from flows.cli.shell.completion import experiment_argument
 from flows.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from corpora.storage import StorePath
 
 
 @click.command()
 @experiment_argument
+@store_option
 @data_option
-def check(experiment: Path, data: Path | None) -> None:
+def check(experiment: Path, store: StorePath, data: Path | None) -> None:
     """Say everything that is wrong with an EXPERIMENT, without asking or fetching anything.
 
     Its settings are checked together, then its corpus, its models, chunk sizes against the embedder, labels against
@@ -26,8 +31,8 @@ def check(experiment: Path, data: Path | None) -> None:
     from flows.session.session import Session
     from flows.session.workspace import workspace_of
 
-    # The current folder stands for a store: nothing is written.
-    found = check_input(experiment, lambda loaded, base: Session(workspace_of(loaded, Path(), base, data)))
+    # The store is looked at for specialists alone: nothing is written.
+    found = check_input(experiment, lambda loaded, base: Session(workspace_of(loaded, store, base, data)))
     for mistake in found.mistakes:
         echo(f"tercet: {mistake}", err=True)
     for note in found.notes:

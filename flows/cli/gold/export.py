@@ -48,7 +48,7 @@ def export(
     datasets: Parquet that `datasets.load_dataset` reads. jsonl: a JSON object for each question. label-studio, argilla:
     for people to review there. csv: for a spreadsheet, with empty columns for a reviewer.
     """
-    from flows.run.exporting import Wanted, export_run
+    from flows.run.gold.exporting import Wanted, export_run
 
     wanted = Wanted(readers, corpus, not references, data, base)
     for line in export_run(run, folder, kind, wanted, replaces=force):

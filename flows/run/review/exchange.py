@@ -12,7 +12,7 @@ import polars as pl
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, move
-from flows.run.exporting import Wanted, take_run
+from flows.run.gold.exporting import Wanted, take_run
 from flows.run.review.opened import Opened, review_store
 from results.advice.wording import count, listed
 from results.gold.export.folder import export_folder

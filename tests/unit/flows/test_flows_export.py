@@ -13,7 +13,7 @@ from corpora.errors import InputError
 from corpora.storage import sha256_file
 from flows.cli.gold.export import FORMATS
 from flows.cli.main import main
-from flows.run.exporting import Wanted, export_run, take_run
+from flows.run.gold.exporting import Wanted, export_run, take_run
 from results.gold.export import write
 from results.gold.export.folder import RECORD
 from results.store.finished import SEAL, manifest_digest, read_manifest

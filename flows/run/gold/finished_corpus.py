@@ -38,9 +38,9 @@ def experiment_folder(experiment: Experiment, base: Path, run: StorePath) -> str
 
 def corpus_of_run(
     folder: StorePath, manifest: Mapping[str, Any], name: str | None = None, *,
-    data: Path | None = None, base: Path | None = None,
+    data: Path | None = None, base: Path | None = None, split: str | None = None,
 ) -> Corpus:  # fmt: skip
-    """Load the corpus of a finished run again, all questions of its split, and check that it has not changed.
+    """Load the corpus of a finished run again, all questions of a split, and check that it has not changed.
 
     Args:
         folder: of the run.
@@ -48,6 +48,7 @@ def corpus_of_run(
         name: of the corpus, where the run has several; the first by default.
         data: folder of the user's own copies of published corpora; by default `$TERCET_DATA`.
         base: folder of the experiment's file, from which the paths of the corpus start; by default the recorded one.
+        split: which questions, such as `all`; by default those of the run's split.
 
     Raises:
         InputError: the run has no such corpus, it is not here, or it is not what the run read.
@@ -56,7 +57,8 @@ def corpus_of_run(
     start = base or _recorded_base(folder, manifest)
     try:
         # Only documents are wanted; a sample would be pinned in the store.
-        config = CorpusConfig.model_validate(section).model_copy(update={"sample": None})
+        chosen = {"sample": None, **({"split": split} if split else {})}
+        config = CorpusConfig.model_validate(section).model_copy(update=chosen)
         corpus = load_corpus(config.resolved(start).located(data or data_folder()))
     except ValidationError as error:
         raise InputError(

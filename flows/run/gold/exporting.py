@@ -10,7 +10,7 @@ import polars as pl
 
 from corpora.errors import InputError, counted, listed
 from corpora.storage import StorePath
-from flows.run.finished_corpus import corpus_of_run, corpus_section
+from flows.run.gold.finished_corpus import corpus_of_run, corpus_section
 from results.gold.export.card import Made
 from results.gold.export.items import Items, choose_readers, take_items
 from results.gold.export.labels import read_labels
