@@ -48,9 +48,14 @@ def experiment_on(folder, **rest):
 
 
 @pytest.fixture
-def session(tmp_path, monkeypatch):
+def scripted(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "draw_plots", lambda _: [])
-    with scripted_session(tmp_path / "runs", lambda *_: (0.4, 0.3, 0.3)).session as opened:
+    return scripted_session(tmp_path / "runs", lambda *_: (0.4, 0.3, 0.3))
+
+
+@pytest.fixture
+def session(scripted):
+    with scripted.session as opened:
         yield opened
 
 
@@ -99,7 +104,7 @@ def test_the_plan_says_what_is_left_out_and_nothing_of_an_embedder_that_knows_th
 
 
 @pytest.fixture
-def narrow(session, tmp_path, tiny_words):
+def narrow(scripted, session, tiny_words):
     """The same session, with an embedder that knows the words of the texts above and no others."""
 
     def open_narrow(config, workspace) -> Embedder:
@@ -107,7 +112,7 @@ def narrow(session, tmp_path, tiny_words):
         (embedder.folder / "tokenizer.json").write_text(tiny_words, encoding="utf-8")
         return type(embedder)(embedder.config, embedder.folder, embedder.sha256, workspace.embeddings)
 
-    return Session(session.workspace, session.readers, open_narrow)
+    return Session(session.workspace, scripted.readers, open_narrow)
 
 
 @pytest.fixture
@@ -122,13 +127,13 @@ def tiny_words():
     return tokenizer.to_str()
 
 
-def test_an_embedder_that_does_not_know_the_language_is_refused_before_anything_is_asked(narrow, tmp_path):
+def test_an_embedder_that_does_not_know_the_language_is_refused_before_anything_is_asked(narrow, scripted, tmp_path):
     text = "เรือ {name} ออกจากท่าเรือทางเหนือเวลา {hour} นาฬิกาและกลับก่อนเที่ยงทุกวันทำการ"
     experiment = experiment_on(write_beir(tmp_path / "thai", text=text), readers=[{"model": "clever"}])
     for run in (lambda: execute(experiment, "run", narrow, Runner()), lambda: plan(experiment, "run", narrow)):
         with pytest.raises(InputError, match=r"does not know \d\d\.\d% .*Thai 100%.*intfloat/multilingual-e5-small"):
             run()
-    assert narrow.readers.asked == []
+    assert scripted.readers.asked == []
 
 
 def test_text_that_is_partly_unknown_is_warned_about_and_its_share_is_in_the_report(narrow, tmp_path):
