@@ -9,6 +9,7 @@ a pattern, so files are opened here, and copied and removed by the functions of 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fnmatch
 import hashlib
 import io
@@ -233,6 +234,8 @@ def move(source: StorePath, target: StorePath) -> None:
         OSError: it cannot be renamed.
     """
     if isinstance(source, Path) and isinstance(target, Path):
+        if target.exists() and not (target.is_file() or target.is_dir()):  # /dev/null is not to be replaced
+            raise OSError(errno.EEXIST, "neither a file nor a folder", str(target))
         source.replace(target)
     elif isinstance(source, UPath) and isinstance(target, UPath):
         source.fs.cp_file(source.path, target.path)

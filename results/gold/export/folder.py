@@ -59,8 +59,10 @@ def write_record(work: Path, about: dict[str, Any]) -> None:
 
 def _check(target: Path, *, replaces: bool) -> None:
     """Refuse to replace what is no export, or holds more than one."""
-    if target.is_file():
-        raise InputError(f"{target} is a file", "a folder for the export", "name another folder")
+    # A device is no file and no folder, and whoever may replace one breaks the machine.
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        what = "a link" if target.is_symlink() else "a file" if target.is_file() else "no folder"
+        raise InputError(f"{target} is {what}", "a folder for the export, new or empty", "name another folder")
     there = sorted(one.relative_to(target).as_posix() for one in target.rglob("*") if not one.is_dir())
     if not there:
         return

@@ -168,3 +168,11 @@ def test_an_address_that_is_no_place_for_a_store_is_one_line(address, says):
     with pytest.raises(InputError, match=says) as refusal:
         open_store(address)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "device")
+    with pytest.raises(OSError, match="neither a file nor a folder"), written_whole(tmp_path / "device") as file:
+        file.write(b"x")
+    assert (tmp_path / "device").is_fifo()
+    assert [one.name for one in tmp_path.iterdir()] == ["device"]

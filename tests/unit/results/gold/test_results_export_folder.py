@@ -1,6 +1,7 @@
 """The folder of an export is there whole or not at all, and takes nobody else's place."""
 
 import json
+import os
 
 import pytest
 
@@ -79,3 +80,15 @@ def test_what_is_no_export_is_never_replaced(tmp_path, replaces):
     with pytest.raises(InputError, match="is a file"), export_folder(tmp_path / "file", replaces=replaces):
         pytest.fail("it was to be filled")
     assert (tmp_path / "mine" / "deep" / "thesis.txt").read_text() == "years"
+
+
+@pytest.mark.parametrize("replaces", [True, False])
+def test_neither_a_device_nor_a_link_is_replaced(tmp_path, replaces):
+    os.mkfifo(tmp_path / "device")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for name, said in (("device", "is no folder"), ("link", "is a link")):
+        with pytest.raises(InputError, match=said), export_folder(tmp_path / name, replaces=replaces):
+            pytest.fail("it was to be filled")
+    assert (tmp_path / "device").is_fifo()
+    assert (tmp_path / "link").is_symlink()
