@@ -173,7 +173,8 @@ def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given
         folder: of the run.
         given: what the next command needs as well.
     """
-    report = f"tercet report {shlex.quote(str(folder))} --open  # where answers are lost, and the worst examples"
+    shows = "where answers are lost, and the worst examples" if record.readers else "every setting, and what it finds"
+    report = f"tercet report {shlex.quote(str(folder))} --open  # {shows}"
     if experiment is None:
         return report
     file, options = shlex.quote(str(experiment)), given.options

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.cli.options import StorePathType, data_option, quiet_option
-from flows.cli.shell.completion import run_argument
+from flows.cli.shell.completion import run_argument, usual_store
+from flows.cli.stores.existing import named_run
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def specialise(
     from flows.stages.runner import Runner
     from labeling.specialist.fine_tuning import Recipe
 
+    run = named_run(run, store or usual_store())
     workspace = Workspace(store or absolute(run).parent, data=data or data_folder())
     recipe = Recipe(epochs=epochs, seed=seed)
     order = Order(kind, name, n_passages=passages, base=encoder, recipe=recipe, draws_curve=not no_curve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class ExperimentType(click.Path):
 
 
 class RunType(click.ParamType[Any]):
-    """The folder of a run: a path, an address, or a name in the store where the command has one."""
+    """The folder of a run: a path, an address, or a name in the store."""
 
     name = "run"
 
@@ -38,21 +39,39 @@ class RunType(click.ParamType[Any]):
         if not str(value).strip():
             raise InputError("an empty path", "the folder of a run", "name a folder, see `tercet runs list`")
         path = store_path(value)
+        # A command that is given its store looks there itself: options may come after arguments.
+        if not _has_store(ctx) and isinstance(path, Path) and len(path.parts) == 1 and not path.exists():
+            named = _store_of(ctx) / path
+            return named if named.is_dir() else path
         if isinstance(path, Path) and path.is_file():
             raise InputError(f"{path} is a file", "the folder of a run", "name the folder that holds the file")
         return path
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The finished runs of the store, and the folders that begin like this."""
-        store = Path(str(ctx.params.get("store") or "runs"))
+        store = _store_of(ctx)
         runs = sorted(one.parent for one in store.glob("*/manifest.json")) if store.is_dir() else []
         found = {str(one): CompletionItem(str(one)) for one in runs if str(one).startswith(incomplete)}
-        named = _beginning((one.name for one in runs), incomplete) if "store" in ctx.params else []
+        named = _beginning((one.name for one in runs), incomplete)
         return [*named, *(found or {item.value: item for item in _files(incomplete, "")}).values()]
 
 
 experiment_argument = click.argument("experiment", type=ExperimentType())
 run_argument = click.argument("run", type=RunType())
+
+
+def usual_store() -> Path:
+    """The store of a command that is given none."""
+    return Path(os.environ.get("TERCET_STORE") or "runs")
+
+
+def _store_of(ctx: click.Context | None) -> Path:
+    given = ctx.params.get("store") if ctx else None
+    return Path(str(given)) if given else usual_store()
+
+
+def _has_store(ctx: click.Context | None) -> bool:
+    return ctx is not None and any(one.name == "store" for one in ctx.command.params)
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[CompletionItem]:

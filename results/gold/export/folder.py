@@ -35,19 +35,21 @@ def export_folder(target: Path, *, replaces: bool) -> Iterator[Path]:
         OSError: the folder cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f".{target.name}.lock")):
-        _check(target, replaces=replaces)
-        for left in target.parent.glob(f".{glob.escape(target.name)}.*{_FILLED}"):
-            remove(left)
-        work = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{_FILLED}")
-        work.mkdir()
-        try:
-            yield work
-            _put(work, target)
-        finally:
-            remove(work)  # what is not finished; or what was replaced
-    # Whoever waits for the lock makes the file anew.
-    target.with_name(f".{target.name}.lock").unlink(missing_ok=True)
+    lock = target.with_name(f".{target.name}.lock")
+    try:
+        with FileLock(lock):
+            _check(target, replaces=replaces)
+            for left in target.parent.glob(f".{glob.escape(target.name)}.*{_FILLED}"):
+                remove(left)
+            work = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{_FILLED}")
+            work.mkdir()
+            try:
+                yield work
+                _put(work, target)
+            finally:
+                remove(work)  # what is not finished; or what was replaced
+    finally:
+        lock.unlink(missing_ok=True)  # whoever waits for the lock makes the file anew
 
 
 def write_record(work: Path, about: dict[str, Any]) -> None:

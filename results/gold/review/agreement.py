@@ -84,7 +84,8 @@ def _beyond(same: Scores, expected: float, clusters: Sequence[str], confidence: 
     if expected >= 1:
         return None
     observed = wilson_clustered(same, clusters, confidence)
-    return Interval(*((one - expected) / (1 - expected) for one in observed))
+    # No two people agree less than not at all, whatever the interval of few questions would allow.
+    return Interval(*(max(-1.0, (one - expected) / (1 - expected)) for one in observed))
 
 
 def between_reviewers(reviews: pl.DataFrame, clusters: Mapping[str, str], confidence: float) -> Agreement | None:

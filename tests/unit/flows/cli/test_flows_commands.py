@@ -125,11 +125,21 @@ def test_experiments_are_completed_by_name_and_by_file(tmp_path, monkeypatch):
 
 def test_runs_are_completed_by_path_and_by_name(run_folder):
     path = f"runs/{run_folder.name}"
-    assert completed("report", "") == [path]
+    assert completed("report", "") == [run_folder.name, path]
     assert completed("report", "runs/m") == [path]
     assert completed("diff", path, "ru") == [path]
     assert completed("runs", "show", "mi") == [run_folder.name]
     assert completed("runs", "remove", "--store", "elsewhere", "mi") == []
+
+
+@pytest.mark.parametrize("command", ["report {name}", "export {name} out --as csv", "diff runs/{name} {name}"])
+def test_a_run_of_the_usual_store_is_found_by_its_name(run_folder, tercet, tmp_path, monkeypatch, command):
+    given = command.format(name=run_folder.name).split()
+    assert "does not exist" not in tercet(*given).stderr
+    monkeypatch.setenv("TERCET_STORE", str(tmp_path / "elsewhere"))
+    found = tercet(*given)
+    assert found.exit_code == 2
+    assert f"{run_folder.name} does not exist" in found.stderr
 
 
 def test_runs_are_listed_shown_and_removed(run_folder, tercet):
