@@ -15,6 +15,10 @@ from results.report.values import as_code, estimate, make_table, share
 
 EXCLUDED_FILE = "excluded.md"
 MOST_SLICES = 60  # rows in the Markdown report
+RULES_NOTE = (
+    "Of labels on which three drawn votes agree, unanimous keeps those that are also the reader's most probable one, and "
+    "unanimous_and_correct those that match the reference; so neither set is part of the other."
+)
 
 
 def reader_section(source: Source) -> Section:
@@ -156,7 +160,7 @@ def gold_section(source: Source) -> Section:
     blocks: list[Block] = [Sentences(gold_sentences(source), is_list=True)]
     tables = source.tables
     if source.has("consensus"):
-        blocks.append(_rules(tables["consensus"]))
+        blocks += [Sentences((RULES_NOTE,)), _rules(tables["consensus"])]
     if source.has("attrition"):
         blocks.append(_attrition(tables["attrition"]))
     counts = tables["gold"].group_by("reader", "reason").len()
