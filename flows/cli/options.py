@@ -33,9 +33,16 @@ class WholeNumber(click.IntRange):
 
 
 class Share(click.FloatRange):
-    """As `click.FloatRange`, for a share of 1."""
+    """As `click.FloatRange`, for a share of 1, which `nan` is not."""
 
     name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """As `click.FloatRange`."""
+        share = float(super().convert(value, param, ctx))
+        if math.isnan(share):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return share
 
 
 USUAL_STORE = "runs"

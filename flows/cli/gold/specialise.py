@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder that paths of the run's corpus start from: the one of its experiment's file; by default as recorded.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all that is drawn.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all that is drawn."
+)
 @click.option(
     "--passages", type=click.IntRange(min=1), default=3, show_default=True, help="How many passages of a text it sees."
 )

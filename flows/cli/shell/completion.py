@@ -34,11 +34,13 @@ class RunType(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """As `store_path`; a file is refused, because a run is a folder."""
         from corpora.errors import InputError
-        from corpora.storage import store_path
+        from corpora.storage import open_store, store_path
 
         if not str(value).strip():
             raise InputError("an empty path", "the folder of a run", "name a folder, see `tercet runs list`")
         path = store_path(value)
+        if not isinstance(path, Path):
+            return open_store(value)  # which says so if the address does not answer
         # A command that is given its store looks there itself: options may come after arguments.
         if not _has_store(ctx) and isinstance(path, Path) and len(path.parts) == 1 and not path.exists():
             named = _store_of(ctx) / path

@@ -12,6 +12,12 @@ from flows.cli.shell.endings import ended_as_by_ctrl_c, exit_code
 from flows.cli.shell.usage import usage_in_one_line
 from flows.cli.terminal import echo, warnings_printed
 
+OF_THE_DISK = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM,
+    # A path that cannot be what it should.
+    errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+)  # fmt: skip
+
 
 class Listing(click.Group):
     """A group that lists its commands with their whole summaries, and suggests the command that was meant."""
@@ -63,7 +69,7 @@ class Commands(Listing):
             ctx.exit(exit_code(interrupt))
         except OSError as error:
             # A full or read-only disk that no stage could report better; anything else is a bug, shown as one.
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            if error.errno not in OF_THE_DISK:
                 raise
             echo(
                 f"tercet: {error.filename or 'file'}: {error.strerror or error}; fix that and run again.",

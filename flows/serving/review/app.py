@@ -6,6 +6,7 @@ Without scripts everything can be done by clicking; the script adds the keys.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,8 +80,8 @@ def review_app(desk: Desk, door: Door, codes: list[str] | None = None) -> Starle
         Route("/start", site.private(site.begin), methods=["POST"]),
         Route("/by/{reviewer}", site.private(site.go_on)),
         Route("/by/{reviewer}/skipped", site.private(site.skipped)),
-        Route("/by/{reviewer}/{place:int}", site.private(site.show)),
-        Route("/by/{reviewer}/{place:int}", site.private(site.keep), methods=["POST"]),
+        Route("/by/{reviewer}/{place}", site.private(site.show)),
+        Route("/by/{reviewer}/{place}", site.private(site.keep), methods=["POST"]),
     ]
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=OWN_HOSTS, www_redirect=False)
     return Starlette(routes=routes, middleware=[hosts, Middleware(_Headers, policy=site.pages.policy)])
@@ -132,7 +133,10 @@ class _Site:
         return self.pages.door()
 
     async def let_in(self, request: Request) -> Response:
-        form = await _form(request)
+        try:
+            form = await _form(request)
+        except InputError as error:
+            return self.pages.message("This did not work", str(error), 400)
         if not self._is_known(form.get("code", ""), form.get("password", "")):
             used = "This address was used before, or belongs to a server that has stopped. Enter the password that "
             return self.pages.door(
@@ -185,7 +189,7 @@ class _Site:
             told = "The command was started anew with other questions. What you labelled before is kept."
             return self.pages.message("This is another queue", told, 409)
         number, note = form.get("label", ""), form.get("note", "").replace("\r\n", "\n").strip()
-        is_label = number.isascii() and number.isdigit() and 1 <= int(number[:3]) <= len(self._desk.labels)
+        is_label = re.fullmatch("[0-9]{1,3}", number) and 1 <= int(number) <= len(self._desk.labels)
         if not (is_label or number == "skip") or len(note) > MOST_NOTE:
             return self.pages.message("This label was not kept", f"A form has one of the labels, and a note of at most "
                                       f"{MOST_NOTE:,} characters. Go back and try again.", 400)  # fmt: skip
@@ -205,9 +209,12 @@ class _Site:
         Raises:
             InputError: the name is none, or there is no such item.
         """
-        place = int(request.path_params["place"])
+        given = request.path_params["place"]
+        place = int(given) if re.fullmatch("[0-9]{1,9}", given) else 0
         if not 1 <= place <= len(self._desk):
-            raise InputError(f"there is no item {place}", f"an item from 1 to {len(self._desk)}", "open the first page")
+            raise InputError(
+                f"there is no item {given:.20}", f"an item from 1 to {len(self._desk)}", "open the first page"
+            )
         return check_reviewer(request.path_params["reviewer"]), place
 
 

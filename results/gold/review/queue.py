@@ -140,5 +140,5 @@ def audit_size(width: float, n_kept: int, confidence: float = 0.95) -> int:
     if not n_kept:
         return 0
     z = float(norm.ppf((1 + confidence) / 2))
-    endless = max(1.0, z**2 * (1 / width**2 - 1))
+    endless = max(1.0, z**2 * (1 / max(width, 1e-6) ** 2 - 1))
     return min(n_kept, math.ceil(endless / (1 + (endless - 1) / n_kept) - 1e-9))

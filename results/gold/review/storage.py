@@ -13,7 +13,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -74,19 +74,25 @@ class ReviewFolder:
             InputError: a reviewer's name cannot be a file's, or the folder cannot be written to.
         """
         names = {name: check_reviewer(name) for name in reviews["reviewer"].unique(maintain_order=True)}
-        for name, kept in names.items():
-            mine = reviews.filter(reviewer=name).with_columns(reviewer=pl.lit(kept))
-            file = self.folder / f"{kept}{SUFFIX}"
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                with _locked(file):
+        files = {name: self.folder / f"{kept}{SUFFIX}" for name, kept in names.items()}
+        with ExitStack() as held:
+            for file in sorted(files.values()):  # all of them before anything is written, always in one order
+                try:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    held.enter_context(_locked(file))
+                except OSError as error:
+                    raise _unwritable(file, error) from error
+            for name, file in files.items():
+                mine = reviews.filter(reviewer=name).with_columns(reviewer=pl.lit(names[name]))
+                try:
                     _append(file, b"".join(_encode(row) for row in mine.iter_rows(named=True)))
-            except OSError as error:
-                raise _unwritable(file, error) from error
+                except OSError as error:
+                    raise _unwritable(file, error) from error
 
     def read(self) -> pl.DataFrame:
         """All labels, frame of schema `REVIEWS`, each reviewer's in the order in which they were given."""
-        rows = [row for file in files_in(self.folder, f"*{SUFFIX}") for row in self._rows(file)]
+        files = [file for file in files_in(self.folder, f"*{SUFFIX}") if file.is_file()]
+        rows = [row for file in files for row in self._rows(file)]
         return pl.DataFrame(rows, schema=REVIEWS)
 
     def _rows(self, file: StorePath) -> list[dict[str, Any]]:
@@ -117,7 +123,7 @@ def damaged_reviews(store: StorePath) -> Iterator[Damage]:
     """Every file of people's labels in a store that has a damaged line."""
     folder = store / FOLDER
     corpora = sorted(folder.iterdir()) if isinstance(folder, Path) and folder.is_dir() else []
-    for file in (file for one in corpora for file in files_in(one, f"*{SUFFIX}")):
+    for file in (file for one in corpora for file in files_in(one, f"*{SUFFIX}") if file.is_file()):
         damaged = _read(file).damaged
         if damaged:
             where = f"line {damaged[0]}" + (f" and {len(damaged) - 1} more" if len(damaged) > 1 else "")
@@ -199,7 +205,7 @@ def _read(file: StorePath, known: _Read = _NOTHING) -> _Read:
     for number, line in enumerate(new[:whole].split(b"\n")[:-1], 1 + len(rows) + len(damaged)):
         try:
             rows.append(_decode(line))
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             damaged.append(number)
     return _Read(known.inode, known.n_bytes + whole, rows, damaged)
 

@@ -16,7 +16,7 @@ from results.report.values import as_code, estimate, make_table, share
 EXCLUDED_FILE = "excluded.md"
 MOST_SLICES = 60  # rows in the Markdown report
 RULES_NOTE = (
-    "Of labels on which three drawn votes agree, unanimous keeps those that are also the reader's most probable one, and "
+    "Of labels on which three drawn votes agree, unanimous keeps those that are also the most probable ones, and "
     "unanimous_and_correct those that match the reference; so neither set is part of the other."
 )
 

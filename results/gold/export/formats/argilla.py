@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import InputError
-from corpora.reading.strict_json import read_json
-from results.gold.export.formats.given import OTHER, Given, text_or_none
+from results.gold.export.formats.given import OTHER, Given, read_given, text_or_none
 from results.gold.export.items import Items
 
 RECORDS, SETTINGS, DATASET = "records.json", ".argilla/settings.json", ".argilla/dataset.json"
@@ -120,7 +119,7 @@ def read_argilla(path: Path) -> Iterator[Given]:
     file = path / RECORDS if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"there is no {file}", _EXPECTED, "name the folder that `to_disk` wrote, with its records")
-    records = read_json(file)
+    records = read_given(file)
     if not isinstance(records, list) or not all(isinstance(one, dict) and "responses" in one for one in records):
         raise InputError(f"{file} is not a list of Argilla's records", _EXPECTED, "write it with `dataset.to_disk`")
     for number, record in enumerate(records, 1):
@@ -128,7 +127,7 @@ def read_argilla(path: Path) -> Iterator[Given]:
 
 
 def _of_record(place: str, record: Mapping[str, Any]) -> Iterator[Given]:
-    fields, told, responses = (record.get(name) or {} for name in ("fields", "metadata", "responses"))
+    fields, told, responses = (_object(place, record, name) for name in ("fields", "metadata", "responses"))
     labels, notes = _by_user(responses.get(_LABEL)), _by_user(responses.get(_NOTE))
     is_pending = record.get("status") == "pending"
     for user in {**labels, **notes}:
@@ -138,6 +137,13 @@ def _of_record(place: str, record: Mapping[str, Any]) -> Iterator[Given]:
             text_or_none(told.get("review_reason")) or OTHER, text_or_none(told.get("text_digest")),
             text_or_none(fields.get("question")), text_or_none(fields.get("document")),
         )  # fmt: skip
+
+
+def _object(place: str, record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = record.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise InputError(f"{place}: `{name}` is not an object", _EXPECTED, "write it with `dataset.to_disk`")
+    return found or {}
 
 
 def _by_user(responses: Any) -> dict[str, Any]:

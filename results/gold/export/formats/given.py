@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from corpora.errors import InputError
+from corpora.reading.strict_json import read_json
 
 OTHER = "other"  # why a question was reviewed that no queue asked for
 
@@ -37,6 +42,21 @@ class Given(NamedTuple):
     reviewed_at: datetime | None = None
 
 
+def read_given(file: Path) -> Any:
+    """The JSON of a file.
+
+    Raises:
+        InputError: it does not parse, or holds half a character, which no text can be kept with.
+    """
+    found = read_json(file)
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise InputError(f"{file} holds {half}, half a character", "whole characters", "correct it there") from error
+    return found
+
+
 def text_or_none(value: Any) -> str | None:
     """A text that says something; None for an empty one, and for what is no text."""
     return value if isinstance(value, str) and value.strip() else None
@@ -45,7 +65,7 @@ def text_or_none(value: Any) -> str | None:
 def moment(value: Any) -> datetime | None:
     """A time in ISO format, in UTC; None if it is none. A time without a zone is taken to be in UTC."""
     if isinstance(value, str):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):
             at = datetime.fromisoformat(value)
             return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     return None

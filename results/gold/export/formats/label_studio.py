@@ -10,8 +10,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from corpora.errors import InputError
-from corpora.reading.strict_json import read_json
-from results.gold.export.formats.given import OTHER, Given, moment, text_or_none
+from results.gold.export.formats.given import OTHER, Given, moment, read_given, text_or_none
 from results.gold.export.items import Items
 
 CONFIG = "label-studio.xml"
@@ -93,7 +92,7 @@ def read_label_studio(file: Path) -> Iterator[Given]:
     Raises:
         InputError: it is not such an export.
     """
-    tasks = read_json(file)
+    tasks = read_given(file)
     if not isinstance(tasks, list):
         raise InputError(f"{file} is not a list of tasks", _EXPECTED, "export the project again as JSON")
     for number, task in enumerate(tasks, 1):
@@ -108,10 +107,20 @@ def read_label_studio(file: Path) -> Iterator[Given]:
             raise InputError(f"{place} has neither `data` nor `annotation_id`", _EXPECTED, "export the project again")
 
 
+def _objects(place: str, holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of objects under a name; empty where there is none."""
+    found = holder.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise InputError(f"{place}: `{name}` is not a list of objects", _EXPECTED, "export the project again as JSON")
+    return found
+
+
 def _of_task(place: str, task: Mapping[str, Any]) -> Iterator[Given]:
     """The annotations of a task, as JSON has them."""
-    for one in task.get("annotations") or ():
-        results = [result for result in one.get("result") or () if isinstance(result, dict)]
+    for one in _objects(place, task, "annotations"):
+        results = _objects(place, one, "result")
         is_skipped = bool(one.get("was_cancelled") or one.get("skipped"))
         chosen = _values(results, _LABEL, "choices")
         yield _given(

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from flows.run.review.opened import open_review
 from flows.serving.access import Access
-from flows.serving.review.app import Door, review_app
+from flows.serving.review.app import ENTER, Door, review_app
 from flows.serving.review.desk import Desk
 from flows.serving.review.server import told
 from results.gold.review.storage import ReviewFolder
@@ -96,7 +96,8 @@ def test_a_label_given_elsewhere_meanwhile_is_not_asked_again(user, desk, run):
 def test_a_form_that_our_page_does_not_send_keeps_nothing(user, desk):
     for form, status in (
         ({"label": "9"}, 400), ({"label": "0"}, 400), ({"label": ""}, 400), ({"label": "yes"}, 400),
-        ({"label": "²"}, 400), ({"label": "1", "digest": "of another queue"}, 409),
+        ({"label": "²"}, 400), ({"label": "0002222"}, 400), ({"label": "1" * 5000}, 400),
+        ({"label": "1", "digest": "of another queue"}, 409),
         ({"label": "1", "note": "x" * 10_001}, 400), ({"label": "1", "note": "x" * 1_000_001}, 400),
     ):  # fmt: skip
         assert user.post("/by/ann/1", data={"digest": desk.digest(1), **form}).status_code == status, form
@@ -104,7 +105,7 @@ def test_a_form_that_our_page_does_not_send_keeps_nothing(user, desk):
 
 
 def test_an_address_that_is_none_ends_in_a_page_and_not_in_a_fault(user):
-    for path in ("/by/ann/0", "/by/ann/999", "/by/..%2Fann/1", "/by/%00/1", "/by/ann/x"):
+    for path in ("/by/ann/0", "/by/ann/999", "/by/..%2Fann/1", "/by/%00/1", "/by/ann/x", f"/by/ann/{'1' * 5000}"):
         assert user.get(path).status_code in (400, 404), path
 
 
@@ -173,6 +174,16 @@ def test_the_address_lets_in_one_browser_and_the_password_others(desk, door):
     assert second.post("/enter", data={"password": "tercet:password"}).status_code == 200
     cookie = door.cookie
     assert "HttpOnly" in str(first.cookies.jar) or cookie in first.cookies
+
+
+def test_a_form_at_the_door_that_is_none_ends_in_a_page(browser):
+    for content in (
+        b"code=\xff\xfe",
+        b"&".join(b"a%d=1" % number for number in range(50)),
+        b"code=" + b"x" * 1_100_000,
+    ):
+        answer = browser.post(ENTER, content=content, headers={"Content-Type": "application/x-www-form-urlencoded"})
+        assert answer.status_code in (200, 400), content[:20]
 
 
 def test_a_browser_that_was_not_let_in_sees_nothing_and_keeps_nothing(browser, desk):

@@ -11,6 +11,7 @@ import pytest
 
 from corpora.errors import InputError
 from results.gold.export.formats.argilla import write_argilla
+from results.gold.export.formats.given import moment
 from results.gold.export.formats.label_studio import labeling_config, write_label_studio
 from results.gold.export.formats.spreadsheet import write_spreadsheet
 from results.gold.export.items import Items, item_schema
@@ -234,3 +235,31 @@ def test_another_file_is_refused(tmp_path, kind, content, told):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="there is no"):
         read_labels(tmp_path / "gone.csv", "csv", SHOWN, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        *(("label-studio", [{"data": {}, "annotations": wrong}]) for wrong in ({}, ["a"], "a", 5)),
+        ("label-studio", [{"data": {}, "annotations": [{"result": 5}]}]),
+        *(("argilla", [{"id": "q", "responses": wrong}]) for wrong in (5, ["a"], "a")),
+        *(("argilla", [{"id": "q", "responses": {}, name: "a"}]) for name in ("metadata", "fields")),
+    ],
+)
+def test_a_file_of_another_shape_is_told_in_one_line(tmp_path, kind, content):
+    file = tmp_path / "labels.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match=r"(task|record) 1: `\w+` is not"):
+        read_labels(file, kind, SHOWN, LABELS, reviewer="ann")
+
+
+def test_half_a_character_is_told(tmp_path):
+    file = tmp_path / "labels.json"
+    file.write_text(r'[{"data": {"question_id": "\ud800"}}]', encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds .ud800, half a character"):
+        read_labels(file, "label-studio", SHOWN, LABELS)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+23:00", "yesterday"])
+def test_a_time_that_is_none_is_left_out(text):
+    assert moment(text) is None

@@ -144,3 +144,19 @@ def test_a_label_for_another_text_does_not_count_and_that_is_said():
     back = counted_reviews(pl.concat([old, new]), {"q1": "old", "q2": "old"}, ["yes", "no"])
     assert back.reviews["label"].to_list() == ["yes", "yes"], "a text that is brought back brings its labels back"
     assert back.notes == []
+
+
+def test_labels_of_several_people_are_all_kept_or_none(folder):
+    folder.append(reviews(("q1", "zoe", "yes")))
+    (folder.folder / ".bob.jsonl.lock").mkdir()  # bob's labels cannot be written
+    with pytest.raises(InputError, match="cannot keep labels in"):
+        folder.append(reviews(("q1", "ann", "yes"), ("q1", "bob", "no")))
+    assert folder.read()["reviewer"].to_list() == ["zoe"]
+
+
+def test_what_is_no_file_of_labels_is_passed_over_and_a_deep_line_is_damaged(folder):
+    folder.append(reviews(("q1", "ann", "yes")))
+    (folder.folder / "x.jsonl").mkdir()
+    (folder.folder / "lost.jsonl").symlink_to(folder.folder / "nothing")
+    (folder.folder / "bob.jsonl").write_text("[" * 100_000 + "\n", encoding="utf-8")
+    assert folder.read()["reviewer"].to_list() == ["ann"]
