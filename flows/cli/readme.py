@@ -56,7 +56,17 @@ def render_full(published: Path = PUBLISHED) -> str:
 
 
 def _runs(published: Path) -> list[Path]:
-    return sorted(file.parent for file in published.glob("*/manifest.json"))
+    """What was found comes before what could not be told."""
+    folders = sorted(file.parent for file in published.glob("*/manifest.json"))
+    return sorted(folders, key=lambda one: not _tells(one))
+
+
+def _tells(folder: Path) -> bool:
+    manifest = read_manifest(folder)
+    of_readers, of_retrieval = manifest.get("recommendations"), manifest.get("retrieval")
+    if of_readers:
+        return any(one["setting"] for one in of_readers)
+    return not of_retrieval or any(one["recommended"] for one in of_retrieval)
 
 
 def _measured(published: Path) -> list[tuple[str, Any]]:

@@ -108,7 +108,7 @@ def read_label_studio(file: Path) -> Iterator[Given]:
 
 
 def _objects(place: str, holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """A list of objects under a name; empty where there is none."""
+    """The list of objects under a name; no name is an empty list."""
     found = holder.get(name)
     if found is None:
         return []
