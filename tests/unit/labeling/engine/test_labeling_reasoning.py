@@ -81,6 +81,7 @@ def test_a_vote_says_what_was_asked_what_was_written_and_how_it_was_read(labeler
         assert (vote.problem is None) == (vote.parse in ("strict", "lenient"))
 
 
+@pytest.mark.slow
 def test_the_same_votes_twice_and_whatever_was_asked_before(labeler, smollm2_path):
     generating = labeler(num_predict=12)
     prompts = prompts_of(generating)

@@ -73,5 +73,6 @@ def test_a_small_model_is_not_measured(large, measured):
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_both_ways_of_a_real_model_are_measured(smollm2_path):
     assert all(kernels.measure(smollm2_path, LabelerConfig(threads=1), repack=way) > 0 for way in (True, False))
