@@ -60,6 +60,12 @@ data_option = click.option(
     help="Folder of your own copies of published corpora (pubmedqa/, boolq/, ...), used before the fetched ones; "
     "by default $TERCET_DATA.",
 )
+base_option = click.option(
+    "--base",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Folder of the experiment's file, from which the paths of its corpus start; for runs of older versions.",
+)
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
 threads_option = click.option("--threads", type=WholeNumber(min=1), help="CPU threads for local readers.")
 batch_option = click.option("--n-batch", type=WholeNumber(min=32), help="Maximum tokens evaluated in one call.")

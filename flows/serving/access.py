@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from dataclasses import dataclass, field
+
+from corpora.errors import InputError
 
 LOOPBACK = "127.0.0.1"
 OWN_HOSTS = (LOOPBACK, "localhost")
@@ -83,3 +86,23 @@ def fresh_credential() -> str:
 def is_secret(given: str, secret: str) -> bool:
     """Whether a secret was given; how long the answer takes says nothing about it."""
     return secrets.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode("utf-8", "surrogatepass"))
+
+
+def listen(port: int, *, other: str = "") -> socket.socket:
+    """A socket on a port of this machine, which nobody else can take any more.
+
+    Args:
+        port: of loopback only.
+        other: what else helps than another port.
+
+    Raises:
+        InputError: the port cannot be opened.
+    """
+    try:
+        return socket.create_server((LOOPBACK, port))
+    except OSError as error:
+        raise InputError(
+            f"port {port} of {LOOPBACK} cannot be opened ({os.strerror(error.errno or 0)})",
+            "a free port",
+            f"choose another --port{f', or {other}' if other else ''}",
+        ) from error

@@ -20,7 +20,7 @@ import click
 from corpora.errors import InputError
 from corpora.storage import StorePath
 from flows.runners.names import HEARTBEAT_SECONDS, REPORTS
-from flows.serving.access import CREDENTIAL, LOOPBACK, fresh_access
+from flows.serving.access import CREDENTIAL, LOOPBACK, fresh_access, listen
 from flows.serving.reports.server import Reports, reports_shown
 from flows.session.experiment import experiment_file, load_experiment
 
@@ -104,7 +104,10 @@ def prefect_api(port: int, reports: Reports) -> Iterator[Api]:
     """
     configured = os.environ.get("PREFECT_API_URL")
     if not configured:
-        with _listen(port) as listener, _started(listener, port, reports) as api:
+        with (
+            listen(port, other="set PREFECT_API_URL if a Prefect server of yours runs there") as listener,
+            _started(listener, port, reports) as api,
+        ):
             yield api
         return
     if not answers(configured):
@@ -118,17 +121,6 @@ def prefect_api(port: int, reports: Reports) -> Iterator[Api]:
         f"Reports open in a browser that has been at {reports.entry}"
     )
     yield Api({"PREFECT_API_URL": configured}, told)
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server((LOOPBACK, port))
-    except OSError as error:
-        raise InputError(
-            f"port {port} of {LOOPBACK} cannot be opened ({os.strerror(error.errno or 0)})",
-            "a free port",
-            "choose another --port, or set PREFECT_API_URL if a Prefect server of yours runs there",
-        ) from error
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import csv
 import importlib.resources
 import io
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from results.store.finished import read_manifest, read_tables
 
 if os.environ.get("TERCET_TEST_BROWSER") != "required":
     pytest.importorskip("playwright")
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
 PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "pubmedqa-sizes"
@@ -36,20 +35,6 @@ def address(tmp_path_factory):
     place = tmp_path_factory.mktemp("report") / "report.html"
     place.write_text(render_html(manifest, read_tables(PUBLISHED, manifest)), encoding="utf-8")
     return place.as_uri()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = shutil.which("chromium")
-    if not path:
-        told = "no Chromium: apt-get install chromium"
-        assert os.environ.get("TERCET_TEST_BROWSER") != "required", told
-        pytest.skip(told)
-    with sync_playwright() as playwright:
-        # Without a sandbox: as root, in a container, Chromium starts in no other way.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

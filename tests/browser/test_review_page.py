@@ -4,7 +4,6 @@ import csv
 import importlib.resources
 import os
 import re
-import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from tests.processes import free_port, listening
 if os.environ.get("TERCET_TEST_BROWSER") != "required":
     pytest.importorskip("playwright")
 import psutil
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
 N, LABELS = 20, ("yes", "no", "maybe")
@@ -30,20 +29,6 @@ AXE = "axe_playwright_python"  # the package that brings axe-core
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return finished_run(tmp_path_factory.mktemp("review") / "runs", 24)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = shutil.which("chromium")
-    if not path:
-        told = "no Chromium: apt-get install chromium"
-        assert os.environ.get("TERCET_TEST_BROWSER") != "required", told
-        pytest.skip(told)
-    with sync_playwright() as playwright:
-        # Without a sandbox: as root, in a container, Chromium starts in no other way.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @contextmanager

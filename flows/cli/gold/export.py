@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.options import data_option
+from flows.cli.options import base_option, data_option
 from flows.cli.shell.completion import run_argument
 from flows.cli.terminal import echo
 
@@ -30,12 +30,7 @@ FORMATS = ("datasets", "jsonl", "label-studio", "argilla", "csv")
 @click.option("--references", is_flag=True, help="Refer to documents by ids and offsets, and leave their texts out.")
 @click.option("--force", is_flag=True, help="Replace an earlier export in FOLDER.")
 @data_option
-@click.option(
-    "--base",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="FOLDER",
-    help="Folder of the experiment's file, from which the paths of its corpus start; for runs of older versions.",
-)
+@base_option
 def export(
     run: StorePath, folder: Path, kind: Any, readers: tuple[str, ...], corpus: str | None, references: bool,
     force: bool, data: Path | None, base: Path | None,

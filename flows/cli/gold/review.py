@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.options import Amount, data_option, store_option
+from flows.cli.options import Amount, base_option, data_option, store_option
 from flows.cli.shell.completion import RunType
 from flows.cli.stores.existing import named_run
 from flows.cli.terminal import echo
@@ -73,12 +73,7 @@ USUAL_PORT = 4202  # beside the two of `tercet serve`
 )
 @store_option
 @data_option
-@click.option(
-    "--base",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="FOLDER",
-    help="Folder of the experiment's file, from which the paths of its corpus start; for runs of older versions.",
-)
+@base_option
 def review(
     run: StorePath, store: StorePath, promise: float, serves: bool, port: int, target: Path | None,
     source: Path | None, kind: str, with_labels: bool, reviewer: str, data: Path | None, base: Path | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.options import StorePathType, data_option, quiet_option
+from flows.cli.options import StorePathType, base_option, data_option, quiet_option
 from flows.cli.shell.completion import run_argument, usual_store
 from flows.cli.stores.existing import named_run
 from flows.cli.terminal import echo
@@ -33,11 +33,7 @@ if TYPE_CHECKING:
     "--store", type=StorePathType(), help="Store that the specialist goes to; by default the one that holds RUN."
 )
 @data_option
-@click.option(
-    "--base",
-    type=click.Path(path_type=Path),
-    help="Folder that paths of the run's corpus start from: the one of its experiment's file; by default as recorded.",
-)
+@base_option
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all that is drawn."
 )

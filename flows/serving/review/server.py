@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
 
-from corpora.errors import InputError
-from flows.serving.access import LOOPBACK, SERVER_CREDENTIAL, fresh_access
+from flows.serving.access import SERVER_CREDENTIAL, fresh_access, listen
 from flows.serving.review.app import ENTER, Door, review_app
 from flows.serving.review.desk import Desk
 
@@ -29,7 +26,7 @@ def serve_review(desk: Desk, port: int, say: Callable[[str], None]) -> None:
     Raises:
         InputError: the port cannot be opened.
     """
-    with _listen(port) as listener:
+    with listen(port) as listener:
         door = Door(listener.getsockname()[1], fresh_access())
         config = uvicorn.Config(
             review_app(desk, door), log_level="warning", access_log=False, proxy_headers=False, server_header=False,
@@ -56,14 +53,3 @@ def told(door: Door, *, to_terminal: bool) -> list[str]:
         f"Open {door.address}{ENTER}#{access.code} to review; stop with Ctrl-C.",
         f"This address lets in the first browser that opens it. {others}",
     ]
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server((LOOPBACK, port))
-    except OSError as error:
-        raise InputError(
-            f"port {port} of {LOOPBACK} cannot be opened ({os.strerror(error.errno or 0)})",
-            "a free port",
-            "choose another --port",
-        ) from error
