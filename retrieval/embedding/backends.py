@@ -31,6 +31,7 @@ from corpora.storage import sha256_file, sha256_text
 from retrieval.embedding.embedder_config import EmbedderConfig, Precision
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.model_folder import ONNX_FILE
+from retrieval.embedding.signal_stack import signal_stack_kept
 
 Inputs = dict[str, npt.NDArray[np.int64]]
 Run = Callable[[Inputs], npt.NDArray[np.float32]]
@@ -150,7 +151,8 @@ def _openvino(model: torch.nn.Module, converted: Path, precision: Precision) -> 
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
         "INFERENCE_NUM_THREADS": _cpus(),
     }
-    request = openvino.Core().compile_model(file, "CPU", options).create_infer_request()
+    with signal_stack_kept():
+        request = openvino.Core().compile_model(file, "CPU", options).create_infer_request()
     return lambda inputs: np.asarray(request.infer(inputs)[0], dtype=np.float32)
 
 

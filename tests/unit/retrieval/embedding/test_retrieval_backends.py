@@ -208,3 +208,31 @@ def test_no_backend_asks_the_network(embedder_folder, tmp_path, cache, monkeypat
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "home" / "intel").exists()  # where OpenVINO's reporting keeps its id
+
+
+# Frees two models in the order in which they were made, and then gets a signal that Python handles.
+SIGNALLED = """
+import gc, os, signal, sys
+from pathlib import Path
+from retrieval.embedding.embedder import Embedder
+from retrieval.embedding.embedder_config import EmbedderConfig
+signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+open_on = EmbedderConfig(backend="openvino")
+models = [Embedder(open_on, Path(sys.argv[1]), "c" * 64, Path(sys.argv[2])) for _ in range(2)]
+for number, model in enumerate(models):
+    model.embed([f"Text {number}."], "passage")
+del model
+while models:
+    models.pop(0)
+    gc.collect()  # a model is a cycle of references
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.model
+def test_a_signal_after_two_models_is_handled_and_no_crash(embedder_folder, cache):
+    embedder_on(embedder_folder, cache, "openvino")  # skips where it is not installed
+    ended = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, embedder_folder, cache], capture_output=True, check=False, timeout=300
+    )
+    assert ended.returncode == 7, ended.stderr.decode()
