@@ -11,7 +11,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import click
 import polars as pl
@@ -21,7 +21,7 @@ from labeling.votes.consensus import ConsensusConfig, ReaderVotes, Rule, build_g
 from labeling.votes.sampling import Sampling
 from results.advice.recommendation import recommend
 from results.config import ScoringConfig
-from results.sweep.scoring import score_sweep
+from results.sweep.scoring import Scored, score_sweep
 from tests.benchmarks.saving import save_option, show
 
 COLUMNS = ("reader", "rule", "scoring", "gold", "advice")
@@ -54,28 +54,56 @@ def _filled(label: str | None, margin: float | None, labels: tuple[str, ...], re
     return [found.get(one, 0.0) for one in labels]
 
 
-def rescored(folder: Path, rule: Rule | None) -> Iterator[tuple[str, ...]]:
-    """The rows of the table, of a finished run: by reader and way of scoring."""
+class Finished(NamedTuple):
+    """What a finished run of a sweep rests on, read from its folder."""
+
+    manifest: dict[str, Any]
+    tables: dict[str, pl.DataFrame]
+    labels: LabelSet
+
+    def scored(self, answers: pl.DataFrame, how: str, rule: Rule | None = None) -> Scored:
+        """The run's scores, made anew.
+
+        Args:
+            answers: in place of the run's own; or those.
+            how: `scoring.answers`, drawn or expected.
+            rule: in place of the run's own consensus rule.
+        """
+        config, corpus = self.manifest["config"], self.manifest["corpus"]
+        consensus = ConsensusConfig.model_validate(config["consensus"] | ({"rule": rule} if rule else {}))
+        readers = [_reader(one, self.tables, consensus, self.labels) for one in config["readers"]]
+        asked = Corpus(corpus["name"], pl.DataFrame(schema=DOCUMENTS), self.tables["questions"], self.labels)
+        return score_sweep(asked, answers, readers, consensus, self.scoring(how))
+
+    def scoring(self, how: str) -> ScoringConfig:
+        """The run's own settings of scores, but for how answers are scored."""
+        return ScoringConfig.model_validate(self.manifest["config"]["scoring"] | {"answers": how})
+
+
+def finished(folder: Path) -> Finished:
+    """Read a finished run."""
     manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     tables = {path.stem: pl.read_parquet(path) for path in folder.glob("*.parquet")}
-    labels = LabelSet(tuple(manifest["corpus"]["labels"]))
-    corpus = Corpus(manifest["corpus"]["name"], pl.DataFrame(schema=DOCUMENTS), tables["questions"], labels)
-    consensus = ConsensusConfig.model_validate(manifest["config"]["consensus"] | ({"rule": rule} if rule else {}))
-    readers = [_reader(one, tables, consensus, labels) for one in manifest["config"]["readers"]]
-    answers, kept = tables["answers"], "probabilities" in tables["answers"].columns
+    return Finished(manifest, tables, LabelSet(tuple(manifest["corpus"]["labels"])))
+
+
+def rescored(folder: Path, rule: Rule | None) -> Iterator[tuple[str, ...]]:
+    """The rows of the table, of a finished run: by reader and way of scoring."""
+    run = finished(folder)
+    answers, labelers = run.tables["answers"], run.tables["labelers"]
     ways: dict[str, tuple[pl.DataFrame, str]] = {"drawn": (answers, "drawn")}
-    if kept:
+    if "probabilities" in answers.columns:
         ways["expected"] = (answers, "expected")
     else:
         for name, rest in REST.items():
-            ways[f"expected, the rest {name}"] = (with_probabilities(answers, labels, rest), "expected")
+            ways[f"expected, the rest {name}"] = (with_probabilities(answers, run.labels, rest), "expected")
+    of_rule = rule or run.manifest["config"]["consensus"]["rule"]
     for way, (frame, how) in ways.items():
-        config = ScoringConfig.model_validate(manifest["config"]["scoring"] | {"answers": how})
-        scored = score_sweep(corpus, frame, readers, consensus, config)
-        cells, labelers = scored.cells, tables["labelers"]
+        scored = run.scored(frame, how, rule)
+        cells, config = scored.cells, run.scoring(how)
         for advice in recommend(cells, scored.comparisons, scored.ladder, labelers, config, cells):
             n_gold = cells.filter(pl.col("reader") == advice.reader)["gold_n"][0]
-            yield str(advice.reader), consensus.rule, way, f"{n_gold:.0f}", advice.line
+            yield str(advice.reader), of_rule, way, f"{n_gold:.0f}", advice.line
 
 
 def _reader(

@@ -12,7 +12,7 @@ import pytest
 
 from corpora.errors import InputError
 from labeling.votes.vote import KEY
-from tests.conftest import ROOT, needs_model, write_experiment, write_remote
+from tests.conftest import ROOT, SHORT_TEXTS, needs_model, write_experiment, write_remote
 from tests.doubles.provider import ProviderDouble
 from tests.processes import LOOPBACK, family, free_port, listening, serving, wait_until
 
@@ -89,7 +89,7 @@ def local(tmp_path_factory):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("local")
-    experiment = write_experiment(folder / "small.toml", questions=4)
+    experiment = write_experiment(folder / "small.toml", questions=6, corpus=SHORT_TEXTS)
     subprocess.run(command(experiment, folder / "runs", "--threads", "1"), check=True, timeout=600)
     return experiment, tables(folder / "runs")
 

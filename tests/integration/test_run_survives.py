@@ -10,7 +10,7 @@ import pytest
 
 from labeling.votes.vote import KEY
 from results.settings import CELL
-from tests.conftest import needs_model, write_experiment
+from tests.conftest import SHORT_TEXTS, needs_model, write_experiment
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -36,7 +36,7 @@ def undisturbed(tmp_path_factory):
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("undisturbed")
-    experiment = write_experiment(folder / "small.toml", questions=4)
+    experiment = write_experiment(folder / "small.toml", questions=6, corpus=SHORT_TEXTS)
     return experiment, finish(experiment, folder / "runs")
 
 
@@ -82,10 +82,19 @@ def ledger(store: Path) -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize("engine", [("--threads", "2"), ("--n-batch", "64")])
-def test_other_threads_or_batches_give_the_same_labels_but_for_fragile_votes(undisturbed, tmp_path, engine):
+@pytest.fixture(scope="module")
+def small_batches(undisturbed, tmp_path_factory):
+    """The same run, whose prompts are read in smaller batches."""
+    return finish(undisturbed[0], tmp_path_factory.mktemp("small_batches") / "runs", "--n-batch", "64")
+
+
+@pytest.mark.parametrize("differs", ["threads", "batches"])
+def test_other_threads_or_batches_give_the_same_labels_but_for_fragile_votes(undisturbed, tmp_path, differs, request):
     experiment, folder = undisturbed
-    other = finish(experiment, tmp_path / "runs", *engine)
+    if differs == "threads":
+        other = finish(experiment, tmp_path / "runs", "--threads", "2")
+    else:
+        other = request.getfixturevalue("small_batches")
     key = [*CELL, "arm", "question_id"]
     ours, theirs = (pl.read_parquet(path / "answers.parquet") for path in (folder, other))
     both = ours.join(theirs, on=key, suffix="_other", nulls_equal=True)
@@ -96,11 +105,13 @@ def test_other_threads_or_batches_give_the_same_labels_but_for_fragile_votes(und
     assert len(turned) <= len(both) * 0.1
 
 
-def test_diff_counts_the_labels_that_differ(undisturbed, tmp_path):
-    experiment, folder = undisturbed
-    other = finish(experiment, tmp_path / "runs", "--n-batch", "64")
+def test_diff_counts_the_labels_that_differ(undisturbed, small_batches):
+    _, folder = undisturbed
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "diff", str(folder), str(other)], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "flows.cli", "diff", str(folder), str(small_batches)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     rows = [line.split(" | ") for line in done.stdout.partition("\n\n")[0].splitlines()[2:]]
     assert [row[0].strip("| ") for row in rows] == ["votes", "answers"]
