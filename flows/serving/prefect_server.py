@@ -11,11 +11,16 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
 from prefect.server.api.server import create_app
+from prefect.server.database import provide_database_interface
+from prefect.server.events import triggers
 from prefect.settings import get_current_settings
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.applications import Starlette
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -96,8 +101,21 @@ def guarded(prefect: ASGIApp, door: Door) -> ASGIApp:
     return TrustedHostMiddleware(app, allowed_hosts=OWN_HOSTS, www_redirect=False)
 
 
+@asynccontextmanager
+async def writing_session(begin_transaction: bool = False) -> AsyncIterator[AsyncSession]:
+    """Prefect's `automations_session`, whose transactions take SQLite's lock for writing when they begin.
+
+    Prefect begins them as readers. SQLite lets no reader write once another connection has written, so events, and a
+    run's sign of life is one, were dropped after four attempts, each with a traceback in the log.
+    """
+    database = provide_database_interface()
+    async with database.session_context(begin_transaction, with_for_update=begin_transaction) as session:
+        yield session
+
+
 def main() -> None:
     """Serve on the listening socket whose number is the first argument, until terminated."""
+    triggers.automations_session = writing_session  # type: ignore[attr-defined, assignment]  # Prefect is pinned
     door = Door(os.environ[SERVER_CREDENTIAL], os.environ.pop(CODE), os.environ.pop(REPORTS_COOKIE))
     settings = get_current_settings().server
     config = uvicorn.Config(
