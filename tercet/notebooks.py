@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flows.stages.progress import Advance, Bars, Pace, Progress, Quiet
+from flows.stages.progress import Advance, Bars, Pace, Progress, Quiet, titled
 from results.report.visible import for_terminal
 
 
@@ -44,7 +44,7 @@ def progress_here(*, shown: bool) -> Progress:
     return NotebookProgress() if in_notebook() else Bars()
 
 
-class NotebookProgress:
+class NotebookProgress(Quiet):
     """A block of text under the cell: a line for each stage, which moves, and what is said."""
 
     def __init__(self) -> None:
@@ -54,8 +54,7 @@ class NotebookProgress:
     @contextmanager
     def stage(self, name: str, total: int, place: str = "") -> Iterator[Advance]:
         """Open a stage with a line of its own, which says how far it is."""
-        title = f"{place}: {name}" if place else name
-        pace = Pace(total)
+        title, pace = titled(name, place), Pace(total)
         at = len(self._lines)  # what is said meanwhile comes below
         self.say(f"{title}: {pace.line}")
 

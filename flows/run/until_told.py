@@ -29,9 +29,15 @@ from results.settings import CUT, SETTING, name_settings
 from results.sweep.judged import line_up
 from results.sweep.race import DROPPED, LOOKS, drop_cells
 from results.sweep.within import Race, cells_alike
+from retrieval.config import Control
 from retrieval.embedding.unknown_tokens import Unread
 
 TOLD = "told"
+IN_WORDS: dict[Control, str] = {
+    "closed_book": "without any context",
+    "random": "with random text",
+    "oracle_chunk": "with the best chunks of the gold document",
+}
 
 
 class Told(NamedTuple):
@@ -112,18 +118,20 @@ def read_until_told(
         except LimitError as error:
             if not _step_back(stands):
                 raise
-            runner.progress.say(f"{error}; the looks before it are scored")
+            runner.progress.say(f"{error} The looks before it are scored.")
             break
         for name, stand in stands.items():
             if not stand.stopped:
                 _conclude(name, stand, told, experiment, contexts, race)
                 _say(name, stand, runner)
     # The other arms are asked only for what is left, once it is known what that is.
-    runner.expect(n_stages, "the other arms, for the settings that are left")
+    controls = experiment.retrieval.controls
+    others = [IN_WORDS[one] for one in controls]
+    runner.expect(n_stages, f"where answers are lost: read {listed(others, 'and')}" if others else "all looks together")
     try:
-        told = _look(experiment, corpus, prepared, session, runner, stands, race, experiment.retrieval.controls)
+        told = _look(experiment, corpus, prepared, session, runner, stands, race, controls)
     except LimitError as error:
-        runner.progress.say(f"{error}; the other arms are left out")
+        runner.progress.say(f"{error} Nothing is read {listed(others)}.")
         told = _look(experiment, corpus, prepared, session, runner, stands, race)
     return _with_looks(told, stands)
 
@@ -150,7 +158,7 @@ def _start(experiment: Experiment, corpus: Corpus, reader: ReaderConfig, context
 
 def _look(
     experiment: Experiment, corpus: Corpus, prepared: Prepared, session: Session, runner: Runner,
-    stands: dict[str, Stand], race: Race, controls: tuple[str, ...] = (),
+    stands: dict[str, Stand], race: Race, controls: tuple[Control, ...] = (),
 ) -> Told:  # fmt: skip
     """Label and read the questions of this look."""
     now = experiment.with_questions({name: stand.n_questions for name, stand in stands.items()})

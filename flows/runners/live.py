@@ -17,7 +17,7 @@ from prefect.exceptions import ObjectNotFound
 
 from flows.runners.heartbeats import show_life
 from flows.runners.names import slug
-from flows.stages.progress import Advance, Pace, Quiet
+from flows.stages.progress import Advance, Pace, Quiet, titled
 from results.report.text.literal import literal
 from results.report.visible import for_terminal
 
@@ -77,7 +77,7 @@ class _Shown:
     """A stage as the UI shows it."""
 
     def __init__(self, name: str, total: int, live: Live, place: str) -> None:
-        self.title, self.pace = f"{place}: {name}" if place else name, Pace(total)
+        self.title, self.pace = titled(name, place), Pace(total)
         self._live, self._lines = live, 0
         self._updated = time.monotonic()
         live.show(0.0, literal(self.title))

@@ -1,7 +1,8 @@
-"""Progress of long work: a bar with rate and time left on a terminal, lines elsewhere, nothing when quiet."""
+"""Progress of long work: a bar with rate and time left on a terminal, a few lines in a log, nothing when quiet."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,7 +11,8 @@ from typing import Protocol
 
 from results.report.visible import for_terminal
 
-LINE_SECONDS = 20.0  # between two lines of a stage where bars cannot be drawn
+LINE_SECONDS = 30.0  # between two lines of a stage in a log
+SHORT = 2.0  # seconds: a stage that takes less has no line in a log, unless the log has been silent for long
 RECENT = 16  # notes that the rate is taken over
 
 
@@ -104,9 +106,18 @@ class Progress(Protocol):
         """
         ...
 
+    def work(self, name: str, place: str = "") -> AbstractContextManager[None]:
+        """Open a stage without steps that could be counted; arguments as for `stage`."""
+        ...
+
     def say(self, line: str) -> None:
         """Show one line."""
         ...
+
+
+def titled(name: str, place: str) -> str:
+    """What is being done, after the place of the stage among all."""
+    return f"{place}: {name}" if place else name
 
 
 class Quiet:
@@ -117,6 +128,12 @@ class Quiet:
         """Open a stage that nobody watches."""
         yield _ignore
 
+    @contextmanager
+    def work(self, name: str, place: str = "") -> Iterator[None]:
+        """Open a stage without steps; only its title is shown, by whoever shows lines."""
+        self.say(titled(name, place))
+        yield
+
     def say(self, line: str) -> None:
         """Drop the line."""
 
@@ -125,25 +142,71 @@ def _ignore(steps: int, known: int = 0) -> None:
     """Count nothing."""
 
 
-class Bars:
-    """Bars on standard error, or lines if that is not a terminal.
+class _Log:
+    """A stage in a log: its start, a line every so often, and its end; nothing at all if it is short.
 
     Args:
+        line: gives the stage in one line, as it is now.
+        say: prints a line.
         clock: gives the time in seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, line: Callable[[], str], say: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self._line, self._say, self._clock = line, say, clock
+        self._begun, self._said, self._over = clock(), -1.0, False
+        self._lock = threading.Lock()  # the first line comes from a timer
+
+    def begin(self) -> None:
+        """Print the first line, unless there is one."""
+        with self._lock:
+            if self._said < 0 and not self._over:
+                self._print(self._line())
+
+    def look(self) -> None:
+        """Print a line if it is time for one."""
+        with self._lock:
+            if self._clock() >= (self._begun + SHORT if self._said < 0 else self._said + LINE_SECONDS):
+                self._print(self._line())
+
+    def end(self, line: str) -> None:
+        """Print the last line, if this took long enough to have others."""
+        with self._lock:
+            self._over = True
+            if self._said >= 0 or self._clock() >= self._begun + SHORT:
+                self._print(line)
+
+    def _print(self, line: str) -> None:
+        self._said = self._clock()
+        self._say(line)
+
+
+class Bars:
+    """Bars on standard error, or a few lines if that is not a terminal.
+
+    Args:
+        clock: gives the time in seconds.
+        timer: calls a function after some seconds, unless it is cancelled: what is under way is told in a log even
+            while nothing of it is done.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic,
+        timer: Callable[[float, Callable[[], None]], threading.Timer] = threading.Timer,
+    ) -> None:  # fmt: skip
         # Imported here: `tercet --help` needs no bars.
         from rich.console import Console
 
-        self._console, self._clock = Console(stderr=True), clock
+        self._console, self._clock, self._timer = Console(stderr=True), clock, timer
+        self._said = clock()
 
     @contextmanager
     def stage(self, name: str, total: int, place: str = "") -> Iterator[Advance]:
         """Open a stage with a bar of its own."""
-        title, pace = f"{place}: {name}" if place else name, Pace(total, self._clock)
+        title, pace = titled(name, place), Pace(total, self._clock)
         if not self._console.is_terminal:
-            yield self._lines(title, pace)
+            with self._logged(lambda: f"{title}: {pace.line}") as log:
+                yield _advancing(pace, log)
+            log.end(f"{title}: {pace.line}")
             return
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Rich
@@ -158,21 +221,41 @@ class Bars:
 
             yield advance
 
-    def _lines(self, title: str, pace: Pace) -> Advance:
-        """Where bars cannot be drawn, as in a log file: a line at the start, at the end, and every so often."""
-        said = self._clock()
-        if pace.total:
-            self.say(f"{title}: {pace.line}")
+    @contextmanager
+    def work(self, name: str, place: str = "") -> Iterator[None]:
+        """Open a stage without steps: a line on a terminal; in a log two, if it takes a while."""
+        title, begun = titled(name, place), self._clock()
+        if self._console.is_terminal:
+            self.say(title)
+            yield
+            return
+        with self._logged(lambda: title) as log:
+            yield
+        log.end(f"{title}: done after {duration(self._clock() - begun)}")
 
-        def advance(steps: int, known: int = 0) -> None:
-            nonlocal said
-            pace.advance(steps, known)
-            if self._clock() - said >= LINE_SECONDS or pace.done >= pace.total:
-                said = self._clock()
-                self.say(f"{title}: {pace.line}")
-
-        return advance
+    @contextmanager
+    def _logged(self, line: Callable[[], str]) -> Iterator[_Log]:
+        log = _Log(line, self.say, self._clock)
+        if self._clock() - self._said >= LINE_SECONDS:
+            log.begin()
+        timer = self._timer(SHORT, log.begin)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield log
+        finally:
+            timer.cancel()
 
     def say(self, line: str) -> None:
         """Print the line to standard error."""
+        self._said = self._clock()
         self._console.print(for_terminal(" ".join(line.splitlines())), highlight=False, markup=False, soft_wrap=True)
+
+
+def _advancing(pace: Pace, log: _Log) -> Advance:
+    def advance(steps: int, known: int = 0) -> None:
+        pace.advance(steps, known)
+        if pace.done < pace.total:  # the end has a line of its own
+            log.look()
+
+    return advance

@@ -85,11 +85,10 @@ class Runner:
 
     def run(self, name: str, stage: Callable[..., T], *args: Any) -> T:
         """Run one stage under a name."""
-        place = self.place(name)
-        self.progress.say(f"{place}: {name}" if place else name)
         started = time.perf_counter()
         try:
-            return self.call(stage, *args)
+            with self.progress.work(name, self.place(name)):
+                return self.call(stage, *args)
         finally:
             self._add(name, time.perf_counter() - started)
 

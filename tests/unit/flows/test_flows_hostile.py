@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+from unittest.mock import Mock
 
 import click
 import polars as pl
@@ -166,7 +167,7 @@ def test_an_error_of_a_provider_is_one_line_that_does_not_act():
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_does_not_act(terminal):
-    bars, output = Bars(), io.StringIO()
+    bars, output = Bars(timer=lambda _, function: Mock(start=function)), io.StringIO()
     bars._console = Console(file=output, force_terminal=terminal, color_system=None, width=400)
     with bars.stage(f"label {ACTS} [red]x", 2) as advance:
         advance(2)

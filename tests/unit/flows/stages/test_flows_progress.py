@@ -1,7 +1,6 @@
 """Progress says which stage of how many it is, what is done, how far, how fast, how long still, and what was known."""
 
 import io
-import re
 from contextlib import contextmanager
 from unittest.mock import Mock
 
@@ -17,39 +16,103 @@ from tests.doubles.scripted import scripted_session
 
 
 class Clock:
-    """Stands still until it is told."""
+    """Stands still until it is told; timers go by it."""
 
     now = 0.0
+
+    def __init__(self) -> None:
+        self._timers: list[tuple[float, Mock]] = []
 
     def __call__(self) -> float:
         return self.now
 
+    def timer(self, seconds, function):
+        timer = Mock(function=function, is_on=True)
+        timer.cancel = lambda: setattr(timer, "is_on", False)
+        self._timers.append((self.now + seconds, timer))
+        return timer
 
-def lines_of(steps) -> list[str]:
-    """What a log file shows of a stage of 20 steps: seconds, steps and known steps, one after the other."""
-    clock = Clock()
-    bars = Bars(clock)
-    bars._console = Console(file=io.StringIO(), width=200)
-    with bars.stage("read: one", 20, "stage 5 of 14") as advance:
-        for seconds, n, known in steps:
-            clock.now += seconds
-            advance(n, known)
-    return bars._console.file.getvalue().splitlines()
+    def wait(self, seconds):
+        end = self.now + seconds
+        for at, timer in self._timers:
+            if timer.is_on and self.now < at <= end:
+                self.now = at
+                timer.function()
+        self.now = end
 
 
-def test_a_log_file_gets_a_line_every_so_often_and_at_both_ends():
-    assert lines_of([(10, 5, 0)] * 4) == [
+class Logged:
+    """A log file, its clock, and the lines in it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.bars = Bars(self.clock, self.clock.timer)
+        self.bars._console = Console(file=io.StringIO(), width=200)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.bars._console.file.getvalue().splitlines()
+
+    def stage(self, steps) -> list[str]:
+        """The lines of a stage of 20 steps: seconds, steps and known steps, one after the other."""
+        with self.bars.stage("read: one", 20, "stage 5 of 14") as advance:
+            for seconds, n, known in steps:
+                self.clock.wait(seconds)
+                advance(n, known)
+        return self.lines
+
+
+def test_a_log_gets_the_start_of_a_stage_its_end_and_a_line_every_so_often():
+    assert Logged().stage([(10, 4, 0)] * 5) == [
         "stage 5 of 14: read: one: 0 of 20",
-        "stage 5 of 14: read: one: 10 of 20, about 20 s left, 30.0 a minute, after 20 s",
-        "stage 5 of 14: read: one: 20 of 20, 30.0 a minute, after 40 s",
+        "stage 5 of 14: read: one: 16 of 20, about 10 s left, 24.0 a minute, after 40 s",
+        "stage 5 of 14: read: one: 20 of 20, 24.0 a minute, after 50 s",
     ]
 
 
 def test_what_was_answered_before_is_said_and_does_not_count_as_fast():
-    assert lines_of([(1, 17, 17), (30, 1, 0), (30, 2, 0)])[1:] == [
-        "stage 5 of 14: read: one: 18 of 20 (17 answered before), about 1 min 0 s left, 2.0 a minute, after 31 s",
+    assert Logged().stage([(1, 17, 17), (30, 1, 0), (30, 2, 0)]) == [
+        "stage 5 of 14: read: one: 17 of 20 (17 answered before)",
         "stage 5 of 14: read: one: 20 of 20 (17 answered before), 3.0 a minute, after 1 min 1 s",
     ]
+
+
+def test_many_stages_that_are_short_are_few_lines_in_a_log():
+    log = Logged()
+    for _ in range(50):
+        with log.bars.work("rank"):
+            log.clock.wait(1)
+        log.stage([(1, 20, 20)])
+    assert len(log.lines) == 2 * 3, "a start and an end, whenever the log was silent for half a minute"
+
+
+def test_a_log_says_what_is_under_way_while_nothing_of_it_is_done():
+    log = Logged()
+    with log.bars.work("embed", "stage 1 of 2"):
+        log.clock.wait(2)
+        assert log.lines == ["stage 1 of 2: embed"]
+        log.clock.wait(100)
+    assert log.lines[1:] == ["stage 1 of 2: embed: done after 1 min 42 s"]
+
+
+def test_a_stage_that_fails_has_no_end():
+    log = Logged()
+    work = log.bars.work("embed")
+    work.__enter__()
+    log.clock.wait(5)
+    assert not work.__exit__(ValueError, ValueError("broken"), None)
+    log.clock.wait(100)
+    assert log.lines == ["embed"]
+
+
+def test_a_terminal_is_told_of_every_stage():
+    log = Logged()
+    log.bars._console = Console(file=io.StringIO(), width=200, force_terminal=True)
+    with log.bars.work("embed", "stage 1 of 2"):
+        pass
+    assert log.lines == ["stage 1 of 2: embed"]
+    log.stage([(0, 20, 20)])
+    assert any("stage 5 of 14: read: one" in line for line in log.lines)
 
 
 def test_the_rate_is_that_of_late():
@@ -72,8 +135,13 @@ class Noting:
         self.places.append(place)
         yield lambda *_: None
 
+    @contextmanager
+    def work(self, name, place=""):
+        self.places.append(place)
+        yield
+
     def say(self, line) -> None:
-        self.places += re.findall(r"^(.*stage \d+ of \d+): ", line)
+        pass
 
 
 @pytest.fixture
@@ -118,7 +186,7 @@ def test_looks_are_announced_in_words(places):
     headings = list(dict.fromkeys(place.partition(", stage")[0] for place in found))
     assert headings == [
         "before anything is read", "look 1 of at most 2: 2 questions", "look 2 of 2: 4 questions",
-        "the other arms, for the settings that are left", "comparison",
+        "where answers are lost: read without any context", "comparison",
     ]  # fmt: skip
     for heading in headings:
         numbers = [place.rpartition(", ")[2] for place in found if place.startswith(heading)]
