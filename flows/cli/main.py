@@ -224,14 +224,21 @@ def models() -> None:
 
 @models.command("list")
 def list_models() -> None:
-    """List the models that Tercet knows by name."""
+    """List the models that Tercet knows by name.
+
+    Each has a line: its name, kind and size, whether it is here, its licence, and the beginning of its sha256. A dash
+    there means that the first fetch records it.
+    """
     from labeling.models.registry import registry
 
-    for model in registry().values():
+    known = list(registry().values())
+    name, licence = (max(map(len, texts)) for texts in zip(*((one.name, one.licence) for one in known), strict=True))
+    for model in known:
         here = "here" if model.path.is_file() else "-"
-        size = f"{model.bytes / 1e6:.0f} MB" if model.bytes else "?"
-        pinned = model.sha256[:12] or "recorded at first fetch"
-        echo(f"{model.name:20} {model.kind:9} {size:>8}  {here:5} {model.licence:20} {pinned}")
+        size = f"{model.bytes / 1e9:.1f} GB" if model.bytes >= 1e9 else f"{model.bytes / 1e6:.0f} MB"
+        digest = model.sha256[:12] or "-"
+        shown = size if model.bytes else "?"
+        echo(f"{model.name:{name}} {model.kind:8} {shown:>6}  {here:4} {model.licence:{licence}} {digest}")
 
 
 @models.command()

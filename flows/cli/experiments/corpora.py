@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from flows.cli.terminal import echo
 if TYPE_CHECKING:
     from corpora.loading.config import CorpusConfig
     from corpora.published.registry import PublishedCorpus
+
+LINE, INDENT = 100, "    "
 
 
 @click.group(cls=Listing)
@@ -31,12 +34,14 @@ def list_corpora(data: Path | None) -> None:
     """
     from corpora.published.registry import data_folder, own_copy, published
 
+    width = max(map(len, published()))
     for corpus in published().values():
         size = f"{corpus.n_bytes / 1e6:.1f} MB" if corpus.n_bytes < 1e8 else f"{corpus.n_bytes / 1e6:.0f} MB"
         here = "own" if own_copy(corpus, data or data_folder()) else "here" if corpus.path.is_dir() else "-"
-        pinned = "digests known" if corpus.is_pinned else "recorded at first fetch"
-        echo(f"{corpus.name:20} {size:>8}  {here:5} {corpus.licence:42} {pinned}")
-        echo(f"    {corpus.what}")
+        pinned = "" if corpus.is_pinned else "; the first fetch records its digest"
+        echo(f"{corpus.name:{width}} {size:>8}  {here:4}  {corpus.licence}{pinned}")
+        for line in textwrap.wrap(corpus.what, LINE - len(INDENT)):
+            echo(f"{INDENT}{line}")
 
 
 @corpora.command()

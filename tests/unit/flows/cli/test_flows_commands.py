@@ -10,6 +10,7 @@ from click.shell_completion import ShellComplete
 
 from flows.cli.main import main
 from flows.run.published import PUBLISHED
+from labeling.models.registry import registry
 from results.store.finished import read_manifest
 from results.store.run_folder import RunFolder
 from tests.conftest import ROOT
@@ -203,6 +204,16 @@ def test_a_run_is_shown_by_its_path_and_by_its_name(tercet, tmp_path):
     assert first.startswith(f"runs/{name}: compare, 2026-11-21 15:57, 500 questions, ")
     assert "500 questions" in facts
     assert last == f"Report: runs/{name}/report.html"
+
+
+def test_a_model_is_one_line_and_its_columns_are_those_of_the_others(tercet):
+    lines = tercet("models", "list").stdout.splitlines()
+    assert len(lines) == len(registry())
+    assert max(map(len, lines)) <= 100
+    for line, model in zip(lines, registry().values(), strict=True):
+        assert line.split()[:2] == [model.name, model.kind]
+        assert line.split()[-1] == (model.sha256[:12] or "-")
+    assert len({line.index(model.licence) for line, model in zip(lines, registry().values(), strict=True)}) == 1
 
 
 @pytest.mark.parametrize("what", ["summary", "diff"])
