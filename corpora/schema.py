@@ -132,6 +132,7 @@ class Corpus:
         inputs: sha256 of every file that was read, by file name.
         tune: questions of the `tune` split, none of which is in `questions`; None if there is no such reserve.
         left_out: the defective rows of the source that are in neither frame.
+        split_line: how questions were split that the source has in no split, in a sentence; empty if there are none.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Corpus:
     inputs: Mapping[str, str] = field(default_factory=dict)
     tune: pl.DataFrame | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
+    split_line: str = ""
 
     @cached_property
     def texts(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from corpora.loading.config import TABLES, CorpusConfig, Format, check_keys
 from corpora.schema import Corpus, LabelSet
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
-from corpora.shaping.selection import assign_split, sample_questions
+from corpora.shaping.selection import assign_split, describe_split, sample_questions
 from corpora.shaping.stitch import stitch
 from corpora.shaping.validate import find_problems, validate
 from corpora.sources.beir import read_beir
@@ -54,6 +54,8 @@ def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     if split == "auto":
         split = "all" if corpus.questions["split"].is_null().all() else "held_out"
     questions = assign_split(corpus.questions, config.held_out_fraction, config.seed)
+    name = config.name or config.published or corpus.name
+    drawn = describe_split(name, corpus.questions, questions, split, _how_to_split(config))
     tune = questions.filter(pl.col("split") == "tune") if split == "held_out" else None
     if split != "all":
         questions = questions.filter(pl.col("split") == split)
@@ -64,10 +66,17 @@ def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
     if config.sample is not None:
         pin = pins / f"{corpus.name}-{config.sample}-{_draw_digest(config)}.json" if pins else None
         questions = sample_questions(questions, config.sample, config.seed, pin)
-    name = config.name or config.published or corpus.name
-    selected = replace(corpus, name=name, questions=questions, tune=tune)
+    selected = replace(corpus, name=name, questions=questions, tune=tune, split_line=drawn)
     # Done last, so that the same questions are asked whether the documents are short or long.
     return lengthen(selected, config)
+
+
+def _how_to_split(config: CorpusConfig) -> str:
+    """How a user says which question is in which split, and which of them are asked."""
+    keys = "set `split` and `held_out_fraction` in [corpus]"
+    if config.source != "tables":
+        return keys
+    return f"add a column `{config.question_columns.split}` with tune or held_out to the questions, or {keys}"
 
 
 def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:

@@ -6,7 +6,7 @@ import hashlib
 
 import polars as pl
 
-from corpora.errors import InputError
+from corpora.errors import InputError, counted
 from corpora.schema import Split
 from corpora.shaping.pins import read_pin, write_pin
 from corpora.storage import StorePath
@@ -88,3 +88,28 @@ def assign_split(questions: pl.DataFrame, held_out_fraction: float = 0.5, seed: 
         for question_id, split, documents in questions.select("question_id", "split", "document_ids").iter_rows()
     ]
     return questions.with_columns(split=pl.Series(assigned, dtype=pl.String))
+
+
+def describe_split(name: str, given: pl.DataFrame, assigned: pl.DataFrame, asked: str, remedy: str) -> str:
+    """How questions were split that the source has in no split, in a sentence.
+
+    Args:
+        name: of the corpus.
+        given: all questions, as the source has them.
+        assigned: the same, as `assign_split` returns them.
+        asked: which split is asked: `tune`, `held_out` or `all`.
+        remedy: how to choose the split.
+
+    Returns:
+        The sentence; empty if the source has a split for every question.
+    """
+    drawn = assigned.filter(given["split"].is_null())["split"]
+    if drawn.is_empty():
+        return ""
+    of_all = "" if len(drawn) == len(given) else f" of {len(given):,}"
+    n_tune, n_held_out = int((drawn == "tune").sum()), int((drawn == "held_out").sum())
+    who = "both are asked" if asked == "all" else f"only {asked.replace('_', '-')} ones are asked"
+    return (
+        f"{name}: the source gives no split for {counted(len(drawn), 'question')}{of_all}, so a hash of their "
+        f"documents' ids put {n_tune:,} into tune and {n_held_out:,} into held-out, and {who}; to choose, {remedy}."
+    )

@@ -12,6 +12,7 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.load import list_problems, load_corpus
 from corpora.reading.strict_toml import read_toml
 from corpora.schema import Corpus
+from flows.planning.lengths import MOST_COUNTED, measure_lengths, say_too_long
 from flows.session.cross_checks import cross_mistakes
 from flows.session.experiment import Experiment, ReaderConfig, experiment_file
 from flows.session.mistakes import parse
@@ -31,7 +32,7 @@ class Checked(NamedTuple):
 
     Attributes:
         mistakes: everything for which a run would be refused, as far as it can be known before one.
-        notes: what could not be checked, and why.
+        notes: what could not be checked, and why; and what is worth knowing before a run.
         line: what the experiment is about; for one without mistakes.
     """
 
@@ -136,6 +137,8 @@ class _Look:
                 self.notes.append(
                     f"{corpus.name}: whether people have reviewed it is looked up in the store when it is run."
                 )
+        if corpus is not None and corpus.split_line:
+            self.notes.append(corpus.split_line)
         return corpus
 
     def _find_model(self, reader: ReaderConfig) -> None:
@@ -150,6 +153,7 @@ class _Look:
     def _look_at_retrieval(self) -> None:
         retrieval = self._experiment.retrieval
         embeds = needs_vectors(retrieval.retrievers, wants_oracle=self._experiment.wants_oracle)
+        is_measured = False
         for config in retrieval.embedders:
             if _is_elsewhere(config):
                 self.notes.append(f"{config.model} is fetched from the hub at its first use; sizes were not checked.")
@@ -162,6 +166,16 @@ class _Look:
                 self._try(partial(check_sizes, of_size, self._session, embeds=embeds))
             if self._corpus is not None and embeds:
                 self._try(partial(check_questions, alone, self._corpus, self._session))
+            if self._corpus is not None and not is_measured:
+                self._compare_sizes(self._corpus, config)
+                is_measured = True
+
+    def _compare_sizes(self, corpus: Corpus, config: EmbedderConfig) -> None:
+        """Note sizes that leave most documents whole, in the tokens of an embedder."""
+        lengths = measure_lengths(corpus.documents, self._session.embedder(config).tokenizer, MOST_COUNTED)
+        line = say_too_long(self._experiment.retrieval.sizes, lengths, self._experiment.corpus.stitch)
+        if line:
+            self.notes.append(f"{corpus.name}: {line}.")
 
 
 def _is_elsewhere(config: EmbedderConfig) -> bool:

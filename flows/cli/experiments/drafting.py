@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -15,6 +13,7 @@ from corpora.errors import counted
 from corpora.loading.config import CorpusConfig
 from corpora.reading.strict_toml import as_toml
 from corpora.schema import Corpus
+from flows.planning.lengths import CUTS, Lengths, measure_lengths
 from flows.session.experiment import ReaderConfig
 from flows.session.experiment_schema import FILE
 from labeling.models.registry import Model, registry
@@ -26,7 +25,6 @@ MOST_SIZES = 4
 FIRST_QUESTIONS = 100  # so that a first run takes minutes
 # Smaller readers hardly beat always giving the most frequent label (results/published/pubmedqa-labelers).
 LEAST_READER_BYTES = 1_000_000_000
-CHARACTERS_A_TOKEN = 4.2  # of English prose, where there is no tokenizer to count
 MOST_CONTEXT = 32_768
 ROOM = 512  # tokens of a prompt beside the document
 # These have passages to find, and no answers that are labels.
@@ -34,34 +32,20 @@ WITHOUT_LABELS = ("squad", "beir", "chroma")
 _PATHS = ("path", "documents", "questions")
 
 
-class Lengths(NamedTuple):
-    """How long the documents are, in tokens of the default embedder.
-
-    Attributes:
-        middle: the median.
-        longest: the largest number.
-        counted: whether its tokenizer was there to count; otherwise the numbers are estimates.
-    """
-
-    middle: int
-    longest: int
-    counted: bool
-
-
-def measure_lengths(corpus: Corpus) -> Lengths:
-    """How long the documents of a corpus are."""
+def lengths_of(corpus: Corpus) -> Lengths:
+    """How long the documents of a corpus are, in tokens of the default embedder."""
     embedder = registry()[str(EmbedderConfig.model_fields["model"].default)]
-    counted = embedder.path.is_file()
-    tokens = [round(n / CHARACTERS_A_TOKEN) for n in corpus.documents["text"].str.len_chars()]
-    if counted:
-        tokens = EmbedderTokenizer(embedder.path.parent).count_all(corpus.documents["text"].to_list())
-    return Lengths(round(statistics.median(tokens)), max(tokens), counted)
+    return measure_lengths(
+        corpus.documents, EmbedderTokenizer(embedder.path.parent) if embedder.path.is_file() else None
+    )
 
 
 def suggest_sizes(middle: int) -> list[int]:
-    """Chunk sizes that cut most documents into several chunks: up to two thirds of the middle document."""
-    fitting = [size for size in SIZES if 1.5 * size <= middle]
-    return fitting[-MOST_SIZES:] if len(fitting) > 1 else list(SIZES[:2])
+    """Chunk sizes that cut most documents: up to two thirds of the middle one, or else up to all of it."""
+    fitting = [size for size in SIZES if CUTS * size <= middle]
+    if len(fitting) < 2:
+        fitting = [size for size in SIZES[:2] if size <= middle]
+    return fitting[-MOST_SIZES:] or [SIZES[0]]
 
 
 def suggest_reader() -> tuple[Model, bool]:
@@ -82,17 +66,19 @@ def name_of(folder: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-._").lower() or "experiment"
 
 
-def draft(name: str, config: CorpusConfig, corpus: Corpus, notes: tuple[str, ...], base: Path) -> str:
+def draft(
+    name: str, config: CorpusConfig, corpus: Corpus, lengths: Lengths, notes: tuple[str, ...], base: Path
+) -> str:  # fmt: skip
     """The text of an experiment's file.
 
     Args:
         name: of the experiment.
         config: the corpus section, with paths as they were given.
         corpus: what it reads.
+        lengths: of its documents.
         notes: what was found besides.
         base: folder of the experiment's file, which its paths are relative to.
     """
-    lengths = measure_lengths(corpus)
     reads = config.source not in WITHOUT_LABELS
     sections = [_head(name, reads), _corpus(config, corpus, notes, base)]
     if reads:
@@ -150,10 +136,8 @@ def _consensus(corpus: Corpus) -> Iterator[str]:
 
 
 def _retrieval(lengths: Lengths) -> Iterator[str]:
-    sizes, about = suggest_sizes(lengths.middle), "" if lengths.counted else "about "
+    sizes, about = suggest_sizes(lengths.middle), lengths.about
     yield f"# The middle document has {about}{lengths.middle} tokens, the longest {about}{lengths.longest}."
-    if lengths.middle < 1.5 * sizes[-1]:
-        yield "# That is hardly more than a chunk; `stitch = 8` in [corpus] would join every eight documents into one."
     yield "[retrieval]"
     yield _key("sizes", sizes, "in tokens of the embedder, which reads 256 at most")
     yield _key("k", [1, 3], "read this many chunks ...")

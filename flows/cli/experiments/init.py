@@ -27,8 +27,9 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
     FOLDER holds a corpus: two tables (CSV, JSON Lines or Parquet) of documents and questions, whatever their names and
     columns; or text files and a table of questions; or a published corpus. Columns are told apart by what is in them.
     """
-    from flows.cli.experiments.drafting import draft, facts, name_of
+    from flows.cli.experiments.drafting import SIZES, draft, facts, lengths_of, name_of
     from flows.cli.experiments.finding import find_corpus
+    from flows.planning.lengths import say_too_short
     from flows.session.experiment_schema import FILE, schema_text
 
     name = name_of(folder if folder.is_dir() else folder.parent)
@@ -37,15 +38,18 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
     table = file.with_name(f"{name}-documents.jsonl")
     found = find_corpus(folder, table)
     corpus, n_problems = _read(found)
+    lengths = lengths_of(corpus)
+    notes = (*found.notes, *filter(None, [say_too_short(SIZES[1], lengths)]))
     # The experiment comes last: whatever it names is there.
     texts = {table: found.documents} if found.documents else {}
-    texts |= {file.with_name(FILE): schema_text(), file: draft(name, found.config, corpus, found.notes, file.parent)}
+    drafted = draft(name, found.config, corpus, lengths, notes, file.parent)
+    texts |= {file.with_name(FILE): schema_text(), file: drafted}
     _refuse_to_overwrite(texts, force=force)
     for path, text in texts.items():
         _write(path, text)
         echo(f"Wrote {path}")
     echo(f"Found {facts(corpus)}.")
-    for note in found.notes:
+    for note in notes:
         echo(f"Note: {note}.")
     if n_problems:
         echo(f"Not all of it can be used as it is: `tercet check {file}` says what to correct.")
@@ -86,7 +90,8 @@ def _refuse_to_overwrite(paths: Iterable[Path], *, force: bool) -> None:
     from corpora.errors import InputError
 
     for path in paths:
-        if path.exists() and not force and not _is_our_schema(path):
+        is_there = path.exists() or path.is_symlink()  # a link that leads nowhere is somebody's too
+        if is_there and not force and not _is_our_schema(path):
             raise InputError(
                 f"{path} is there already", "a name that is free", "give another --out, or --force to replace the file"
             )
@@ -100,7 +105,7 @@ def _is_our_schema(path: Path) -> bool:
         return False
     try:
         return bool(json.loads(path.read_text(encoding="utf-8"))["title"] == TITLE)
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 

@@ -65,6 +65,29 @@ def test_a_sound_experiment_is_described_in_one_line(check):
     )
 
 
+def test_it_is_told_how_questions_are_split_where_the_table_does_not_say(check):
+    said = "the source gives no split for 4 questions, so"
+    assert [said in one for one in check().notes].count(True) == 1
+    notes = check(questions=[row | {"split": "held_out"} for row in QUESTIONS]).notes
+    assert not any("split" in one for one in notes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ("[4, 16, 32]", "so chunk sizes 16 and 32 leave them whole, and the size cannot matter there: use smaller "
+         "sizes, or set `stitch = 2` in [corpus], which joins every 2 documents into one."),
+        ("[16]", "so chunk size 16 leaves them whole"),
+        ("[4, 16]", ""),
+    ],
+)  # fmt: skip
+def test_sizes_that_leave_the_documents_whole_are_told(check, sizes, said):
+    text = SOUND.replace("[8, 16]", sizes).replace("[16]\n[[", "[32]\n[[")
+    notes = [one for one in check(text).notes if "whole" in one]
+    assert len(notes) == bool(said)
+    assert all("half of the documents have at most 7 tokens, " + said in one for one in notes)
+
+
 def test_a_rule_that_goes_by_the_store_is_not_refused_without_one(check):
     checked = check(SOUND + '[consensus]\nrule = "reviewed"\n')
     assert checked.mistakes == []
@@ -135,7 +158,7 @@ def test_an_embedder_of_the_hub_is_not_fetched(check):
     text = SOUND.replace("sizes = ", 'embedders = ["nobody/knows-this"]\nsizes = ')
     checked = check(text)
     assert checked.mistakes == []
-    assert checked.notes == ["nobody/knows-this is fetched from the hub at its first use; sizes were not checked."]
+    assert checked.notes[1:] == ["nobody/knows-this is fetched from the hub at its first use; sizes were not checked."]
 
 
 def test_a_file_that_does_not_parse_is_one_mistake(tmp_path):

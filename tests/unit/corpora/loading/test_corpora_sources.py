@@ -392,3 +392,32 @@ def test_another_selection_of_questions_keeps_the_rest_of_the_corpus(tmp_path):
 
 def test_every_published_format_has_what_reads_it():
     assert set(_FORMATS) == set(get_args(Format))
+
+
+# What is said of the split
+
+
+@pytest.mark.parametrize(
+    ("given", "split", "said"),
+    [
+        ("", "auto", "for 20 questions, so a hash of their documents' ids put {} into tune and {} into held-out, and "
+         "both are asked; to choose, add a column `split` with tune or held_out to the questions, or set `split` and"),
+        ("", "held_out", "for 20 questions, so a hash of their documents' ids put {} into tune and {} into held-out, "
+         "and only held-out ones are asked; to choose,"),
+        ("some", "auto", "for 19 questions of 20, so"),
+        ("all", "auto", ""),
+    ],
+)  # fmt: skip
+def test_a_split_that_the_source_does_not_give_is_told_in_one_sentence(tmp_path, given, split, said):
+    folder = write_tables(tmp_path)
+    rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    for row in {"": [], "some": rows[:1], "all": rows}[given]:
+        row["split"] = "held_out"
+    (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    config = CorpusConfig(source="tables", path=folder, name="mine", split=split, stitch=2)
+    line = load_corpus(config).split_line
+    sides = [hashed_split(f"d{number}", 0.5, 0) for number in range(20)]
+    counts = sides.count("tune"), sides.count("held_out")
+    assert line.startswith(f"mine: the source gives no split {said.format(*counts)}" if said else "")
+    assert bool(line) == bool(said)
+    assert line.count(".") == (1 if line else 0)

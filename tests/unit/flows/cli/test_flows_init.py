@@ -292,10 +292,26 @@ def test_truth_values_as_references_are_labels_by_their_names(tercet, folder, tm
 
 @pytest.mark.parametrize(
     ("middle", "sizes"),
-    [(5, [8, 16]), (12, [8, 16]), (106, [8, 16, 32, 64]), (302, [16, 32, 64, 128]), (9999, [32, 64, 128, 256])],
+    [(5, [8]), (12, [8]), (16, [8, 16]), (106, [8, 16, 32, 64]), (302, [16, 32, 64, 128]), (9999, [32, 64, 128, 256])],
 )
 def test_sizes_cut_the_middle_document(middle, sizes):
     assert suggest_sizes(middle) == sizes
+
+
+@pytest.mark.parametrize(
+    ("n_documents", "remedy"),
+    [(40, "set `stitch = 16` in [corpus], which joins every 16 documents into one"), (3, "use longer documents")],
+)
+def test_documents_too_short_for_any_comparison_are_told_with_what_to_do(tercet, folder, tmp_path, n_documents, remedy):
+    write_rows(folder / "documents.jsonl", [{"id": n, "text": f"Yard {n} is shut."} for n in range(n_documents)])
+    rows = [{"id": f"q{n}", "text": f"Is {n} shut?", "document_ids": n} for n in range(n_documents)]
+    write_rows(folder / "questions.jsonl", rows)
+    result = tercet("init", folder, "--out", "mine.toml")
+    note = "the documents are too short to compare chunk sizes, as half of them have at most about 6 tokens"
+    assert result.stdout.splitlines()[3:] == [f"Note: {note}: {remedy}.", "Next: tercet check mine.toml"]
+    text = (tmp_path / "mine.toml").read_text(encoding="utf-8")
+    assert text.count(f"# Note: {note}: {remedy}.") == 1
+    assert tomllib.loads(text)["retrieval"]["sizes"] == [8]
 
 
 def test_the_reader_is_one_that_is_here_or_the_smallest_that_is_any_good(tmp_path):
