@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
+from flows.planning.retrieval_plan import describe_retrieval
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.session.speeds import Speed
@@ -89,10 +90,12 @@ class Planned(NamedTuple):
     Attributes:
         readers: what each reader of this machine would be asked.
         notes: what was left out of the corpora, and what the embedders cannot read; one line each.
+        retrieval: what is computed where no reader is asked, in one line; empty otherwise.
     """
 
     readers: list[Plan]
     notes: list[str]
+    retrieval: str = ""
 
 
 def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool = False) -> Planned:
@@ -128,7 +131,8 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
         ]
     finally:
         session.readers.close()
-    return Planned(readers, notes)
+    alone = sweeps and not experiment.readers
+    return Planned(readers, notes, describe_retrieval(experiment, loaded[0], session) if alone else "")
 
 
 def _plan(

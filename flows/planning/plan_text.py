@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from corpora.errors import counted
+from corpora.errors import counted, listed
 from flows.planning.plan import Plan, Planned
 from flows.planning.quote import Quote, money, render_quotes
 from labeling.models.prices import Price, PriceTable
 
 ANSWER_TOKENS = 2  # about as many as a remote model writes for a bare label
-UNMEASURED = "speed not measured yet: add --measure (measure=True in Python)"
+MEASURE = "add --measure (measure=True in Python), which asks a few questions and keeps no answer"
 
 
 def render_plan(planned: Planned, quotes: Sequence[Quote], prices: PriceTable) -> str:
@@ -23,7 +23,8 @@ def render_plan(planned: Planned, quotes: Sequence[Quote], prices: PriceTable) -
         prices: the price table.
     """
     if not planned.readers and not quotes:
-        return "\n".join(["Nothing to ask: the experiment has no readers.", *planned.notes])
+        alone = planned.retrieval or "Nothing to ask: the experiment has no readers."
+        return "\n".join([alone, *planned.notes])
     lines = [_total(planned.readers, quotes), *(line for one in planned.readers for line in _lines(one))]
     lines += filter(None, [render_quotes(list(quotes)), _elsewhere(planned.readers, prices)])
     return "\n".join([*lines, *planned.notes])
@@ -34,16 +35,14 @@ def _total(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
     prompts = sum(ask.prompts for ask in asks) + sum(one.prompts for one in quotes)
     known = sum(ask.known for ask in asks) + sum(one.known for one in quotes)
     n_readers = len(plans) + len({one.reader.label for one in quotes})
-    return (
-        f"{_time(plans, quotes)} and {_cost(plans, quotes)}: {counted(n_readers, 'reader')}, at most "
-        f"{counted(prompts, 'prompt')}, {known:,} of them answered before"
-    )
+    asked = f"{counted(n_readers, 'reader')}, at most {counted(prompts, 'prompt')}, {known:,} of them answered before"
+    untimed = [one for one in plans if one.seconds is None]
+    if untimed:
+        return f"{_cost(plans, quotes)}: {asked}. The time is not known, {_no_speed(untimed)}."
+    return f"{_time(plans, quotes)} and {_cost(plans, quotes)}: {asked}"
 
 
 def _time(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
-    unknown = [one.reader for one in plans if one.seconds is None]
-    if unknown:
-        return f"time not known yet ({', '.join(unknown)}: {_no_speed(plans)})"
     times = [one.seconds or 0.0 for one in plans]
     early = [
         seconds * (one.looks[0] / one.questions if one.looks else 1) for one, seconds in zip(plans, times, strict=True)
@@ -55,9 +54,12 @@ def _time(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
     return " and ".join(parts)
 
 
-def _no_speed(plans: Sequence[Plan]) -> str:
-    measured = any(one.is_measured for one in plans if one.seconds is None)
-    return "no question could be timed, so num_ctx may be too small" if measured else UNMEASURED
+def _no_speed(untimed: Sequence[Plan]) -> str:
+    """Why no time can be given for some readers, and how to learn it."""
+    names = listed([one.reader for one in untimed], "and")
+    if any(one.is_measured for one in untimed):
+        return f"because no question of {names} could be timed: num_ctx may be too small"
+    return f"because the speed of {names} was never measured on this machine: {MEASURE}"
 
 
 def _cost(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
@@ -97,7 +99,7 @@ def _lines(one: Plan) -> Iterator[str]:
 
 def _reader_time(one: Plan) -> str:
     if one.seconds is None or one.speed is None:
-        return _no_speed([one]) if one.seconds is None else "nothing left to ask"
+        return "time not known" if one.seconds is None else "nothing left to ask"
     memory = f", {one.speed.memory / 1e6:,.0f} MB" if one.speed.memory else ""
     return (
         f"{duration(one.seconds)} of asking at {one.speed.tokens_per_second:,.0f} tokens a second{memory}, plus "

@@ -5,8 +5,7 @@ from __future__ import annotations
 from corpora.schema import Corpus
 from flows.session.experiment import Experiment
 from flows.session.session import Session
-from flows.stages.indexing import needs_vectors
-from flows.stages.retrieving import retrievers_by_embedder
+from flows.stages.indexing import needs_vectors, retrievers_by_embedder
 
 
 def stages_of_label(experiment: Experiment, corpus: Corpus) -> int:

@@ -153,6 +153,23 @@ def needs_vectors(retrievers: Sequence[Retriever], *, wants_oracle: bool) -> boo
     return set(retrievers) != {"bm25"} or wants_oracle
 
 
+def retrievers_by_embedder(
+    retrieval: RetrievalConfig, session: Session
+) -> dict[EmbedderConfig, list[Retriever]]:  # fmt: skip
+    """Each embedder's retrievers; BM25, which needs no vector, once for embedders that make the same chunks."""
+    found, counted = {}, set()
+    for config in retrieval.embedders:
+        # The semantic splitter's chunks depend on the vectors of sentences too, which are never pooled late.
+        embedder = session.embedder(config.model_copy(update={"late": False}))
+        counting = embedder.tokenizer.digest + (embedder.digest if "semantic" in retrieval.splitters else "")
+        twice = counting in counted
+        counted.add(counting)
+        mine = [one for one in dict.fromkeys(retrieval.retrievers) if not (twice and one == "bm25")]
+        if mine:
+            found[config] = mine
+    return found
+
+
 def rank(
     retrieval: RetrievalConfig, corpus: Corpus, chunks: pl.DataFrame, config: EmbedderConfig,
     retrievers: Sequence[Retriever], session: Session, wants_oracle: bool,

@@ -9,7 +9,16 @@ import polars as pl
 
 from corpora.schema import Corpus
 from flows.session.session import Session
-from flows.stages.indexing import Ranked, embed_all, in_words, kept_chunks, needs_vectors, rank, split
+from flows.stages.indexing import (
+    Ranked,
+    embed_all,
+    in_words,
+    kept_chunks,
+    needs_vectors,
+    rank,
+    retrievers_by_embedder,
+    split,
+)
 from flows.stages.runner import Runner
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import score_retrieval
@@ -83,23 +92,6 @@ def retrieve(
     }
     counting = {config.label: session.embedder(config).tokenizer.digest for config in retrieval.embedders}
     return Retrieved(tables, hits, pl.concat([one.oracle for one in ranked]), counting, _left_out(retrieval, each))
-
-
-def retrievers_by_embedder(
-    retrieval: RetrievalConfig, session: Session
-) -> dict[EmbedderConfig, list[Retriever]]:  # fmt: skip
-    """Each embedder's retrievers; BM25, which needs no vector, once for embedders that make the same chunks."""
-    found, counted = {}, set()
-    for config in retrieval.embedders:
-        # The semantic splitter's chunks depend on the vectors of sentences too, which are never pooled late.
-        embedder = session.embedder(config.model_copy(update={"late": False}))
-        counting = embedder.tokenizer.digest + (embedder.digest if "semantic" in retrieval.splitters else "")
-        twice = counting in counted
-        counted.add(counting)
-        mine = [one for one in dict.fromkeys(retrieval.retrievers) if not (twice and one == "bm25")]
-        if mine:
-            found[config] = mine
-    return found
 
 
 def _left_out(retrieval: RetrievalConfig, each: Mapping[EmbedderConfig, list[Retriever]]) -> list[str]:

@@ -43,11 +43,40 @@ def lines_of(experiment, session, kind="sweep", *, measures=False):
 
 def test_without_a_speed_the_tokens_are_given_and_nobody_is_asked(scripted):
     total, reader, label, *_ = lines_of(experiment_of("one"), scripted.session)
-    unknown = "speed not measured yet: add --measure (measure=True in Python)"
-    assert total.startswith(f"time not known yet (one: {unknown}) and 0.00 USD: 1 reader, ")
-    assert "add --measure" in reader
+    assert total.startswith("0.00 USD: 1 reader, at most ")
+    assert total.endswith(
+        ", 0 of them answered before. The time is not known, because the speed of one was never measured on this "
+        "machine: add --measure (measure=True in Python), which asks a few questions and keeps no answer."
+    )
+    assert reader == "one on this machine, 12 questions: time not known"
     assert "36 prompts (0 answered in the ledger), about " in label
     assert scripted.readers.opened == []
+
+
+def test_readers_without_a_speed_are_named_together(scripted):
+    experiment = experiment_of("one", "two", "three")
+    scripted.session.note_speed(experiment.readers[1], 100, 100.0)
+    total, *rest = lines_of(experiment, scripted.session)
+    assert "The time is not known, because the speed of one and three was never measured" in total
+    assert [line.endswith(": time not known") for line in rest if " on this machine, " in line] == [True, False, True]
+    assert sum("--measure" in line for line in [total, *rest]) == 1
+
+
+@pytest.mark.parametrize(
+    ("retrievers", "said"),
+    [
+        (["dense"], "chunked in 2 ways, embedded by all-minilm-l6-v2 and ranked for 12 questions, which is 2 settings"),
+        (["bm25"], "chunked in 2 ways and ranked for 12 questions, which is 2 settings under 1 cut. "),
+        (["dense", "bm25"], "which is 4 settings under 1 cut. The time is not known beforehand; "),
+    ],
+)
+def test_without_readers_it_is_told_what_is_computed(scripted, retrievers, said):
+    retrieval = {"sizes": [8, 16], "k": [1], "budgets": [], "retrievers": retrievers}
+    experiment = experiment_of(retrieval=retrieval)
+    (line,) = lines_of(experiment, scripted.session)
+    assert line.startswith("No reader is asked and nothing is paid: 36 documents ")
+    assert said in line
+    assert lines_of(experiment, scripted.session, "label") == ["Nothing to ask: the experiment has no readers."]
 
 
 def test_the_total_comes_first_at_the_speed_that_was_seen(scripted):
