@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 
 _ROWS_NAMED = 5  # of many rows with the same mistake
@@ -72,19 +73,46 @@ def one_line(
         passing: an error with which the parser says what is wrong; the caller knows how to put it.
 
     Raises:
-        InputError: the block raised anything but an interruption, an `InputError`, an `OSError` or what is passing.
+        InputError: the block raised anything but an interruption, an `InputError`, an `OSError` or what is passing; or
+            memory ran out.
     """
     try:
         yield
-    except (InputError, OSError, passing):
+    except (InputError, passing):
         raise
     except BaseException as error:
+        if is_out_of_memory(error):  # which says nothing about what is parsed
+            raise out_of_memory(f"{found}, because memory ran out", error) from error
+        if isinstance(error, OSError):
+            raise
         # A panic of a library in Rust, such as Polars, is no `Exception`; nor are interruptions, Prefect's among them.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         reason = next(iter(str(error).splitlines()), "")[:200]
         kind = type(error).__name__
         raise InputError(f"{found} ({kind}: {reason})" if reason else f"{found} ({kind})", expected, remedy) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left, as Python, the system or torch puts it."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "you tried to allocate" in str(error))
+
+
+def out_of_memory(found: str, error: BaseException) -> InputError:
+    """The error where memory ran out; it is never taken for damage of a file.
+
+    Args:
+        found: as in `InputError`; what the library says is added in brackets.
+        error: what was raised.
+    """
+    reason = next(iter(str(error).splitlines()), "")[:200]
+    return InputError(
+        f"{found} ({reason})" if reason else found,
+        "enough free memory",
+        "end other programs or ask for less, and run again: what was answered is kept",
+    )
 
 
 def shown(value: object) -> str:

@@ -25,7 +25,7 @@ import polars as pl
 from fsspec import get_filesystem_class
 from upath import UPath
 
-from corpora.errors import InputError
+from corpora.errors import InputError, is_out_of_memory
 
 _BLOCK = 1 << 20  # bytes read at a time
 
@@ -100,14 +100,38 @@ def open_store(text: str | Path) -> StorePath:
         found = f"the store {text} names the bucket {bucket!r}, which does not exist"
         raise InputError(found, "an existing bucket", "create the bucket, or correct the address") from error
     except Exception as error:  # each file system has its own errors
+        if is_out_of_memory(error):
+            raise
+        reason = next(iter(str(error).splitlines()), "")
         raise InputError(
-            f"the store {text} does not answer ({type(error).__name__}: {str(error).splitlines()[0]:.200})",
+            f"the store {text} does not answer ({type(error).__name__}: {reason:.200})",
             "an address that can be reached",
             "check the address, the network and the credentials",
         ) from error
     if is_file:
         raise InputError(f"the store {text} is a file", "a folder", "give another --store")
+    if isinstance(path, Path):
+        refuse_loop(path)
     return path
+
+
+def refuse_loop(path: Path) -> None:
+    """Refuse a path that leads nowhere because its links lead in a circle; it need not lead anywhere.
+
+    Raises:
+        InputError: as said.
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise circular_links(path) from error
+
+
+def circular_links(path: StorePath | str) -> InputError:
+    """The error for a path whose links lead round in a circle."""
+    found = f"the links in the path {path} lead in a circle"
+    return InputError(found, "a path that ends at a file or a folder", "correct the link, or give another path")
 
 
 def _refuse_address(text: str, path: UPath) -> None:
@@ -210,7 +234,7 @@ def _send(content: io.BytesIO, partial: StorePath, target: StorePath) -> None:
     except BaseException as error:
         with contextlib.suppress(Exception):
             remove(partial)
-        if isinstance(error, OSError) or not isinstance(error, Exception):
+        if isinstance(error, OSError | MemoryError) or not isinstance(error, Exception):
             raise
         raise OSError(f"{type(error).__name__}: {error}") from error
 

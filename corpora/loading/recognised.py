@@ -15,6 +15,7 @@ from corpora.sources.pubmedqa import EXPORTED as PUBMEDQA_COLUMNS
 from corpora.sources.pubmedqa import PARTS
 from corpora.sources.rows import FORMATS, find_table
 from corpora.sources.squad import EXPORTED as SQUAD_COLUMNS
+from corpora.storage import refuse_loop
 
 # The files by which a source is recognised.
 _FILES: dict[Source, tuple[str, ...]] = {
@@ -31,8 +32,9 @@ def guess_config(path: Path) -> CorpusConfig:
     """The corpus section for a bare path, recognised by the files that each source has.
 
     Raises:
-        InputError: the path holds nothing that a source can read.
+        InputError: the path holds nothing that a source can read, or its links lead in a circle.
     """
+    refuse_loop(path)
     if not path.exists():
         raise InputError(
             f"path {path} does not exist",

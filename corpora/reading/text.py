@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from corpora.errors import InputError
+from corpora.storage import refuse_loop
 
 # The mark of UTF-32 begins with that of UTF-16, so it comes first.
 _MARKS = {
@@ -40,10 +41,13 @@ def is_file(path: Path) -> bool:
     """Whether there is such a file.
 
     Raises:
-        InputError: the operating system does not accept the path, or does not let us look.
+        InputError: the operating system does not accept the path, or does not let us look, or links lead in a circle.
     """
     try:
-        return path.is_file()
+        if path.is_file():
+            return True
+        refuse_loop(path)
+        return False
     except OSError as error:
         found = f"cannot look for {str(path)!r:.120} ({error.strerror or error})"
         raise InputError(found, "a path that can be read", "check the path and its permissions") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import softmax
 
-from corpora.errors import InputError
+from corpora.errors import InputError, is_out_of_memory
 from labeling.specialist.look import Scores, Seen
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def open_encoder(folder: Path, n_labels: int, seed: int = 0) -> Encoder:
     try:
         model = CrossEncoder(str(folder), num_labels=n_labels, local_files_only=True, model_kwargs=_float32())
     except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise InputError(
             f"{folder} cannot be opened as an encoder ({str(error).splitlines()[0]:.200})",
             "the folder of an encoder such as BERT, with its tokenizer",

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from corpora.damage import Damage, DamageError, digest_in, read_sealed, set_aside, write_sealed
-from corpora.errors import InputError
+from corpora.errors import InputError, is_out_of_memory, out_of_memory
 from corpora.storage import StorePath, entries, files_in, parse_frame
 
 Vectors = npt.NDArray[np.float32]
@@ -116,6 +116,7 @@ def read_shard(shard: StorePath, columns: list[str] | None = None) -> pl.DataFra
 
     Raises:
         DamageError: it is not as it was written.
+        InputError: memory ran out, which says nothing about the shard.
         FileNotFoundError: there is no such shard any more.
     """
     content = read_sealed(shard, EFFECT)
@@ -123,6 +124,8 @@ def read_shard(shard: StorePath, columns: list[str] | None = None) -> pl.DataFra
     try:
         frame = parse_frame(content, columns=columns if is_sealed else None)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise out_of_memory(f"{shard} cannot be read, because memory ran out", error) from error
         raise DamageError(Damage(shard, "it is not a Parquet file", EFFECT)) from error
     if not is_sealed and not _is_plausible(frame):
         raise DamageError(Damage(shard, "it does not hold keys and vectors of unit length", EFFECT))

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Any
 
 import click
 
 from flows.cli.options import EXIT_INPUT
 from flows.cli.shell.endings import ended_as_by_ctrl_c, exit_code
+from flows.cli.shell.failures import explain
 from flows.cli.shell.usage import usage_in_one_line
 from flows.cli.terminal import echo, warnings_printed
-
-OF_THE_DISK = (
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM,
-    # A path that cannot be what it should.
-    errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
-)  # fmt: skip
 
 
 class Listing(click.Group):
@@ -67,12 +61,9 @@ class Commands(Listing):
         except KeyboardInterrupt as interrupt:
             echo("tercet: interrupted; the answers so far are kept. Run the command again to continue.", err=True)
             ctx.exit(exit_code(interrupt))
-        except OSError as error:
-            # A full or read-only disk that no stage could report better; anything else is a bug, shown as one.
-            if error.errno not in OF_THE_DISK:
+        except (OSError, RuntimeError, MemoryError) as error:
+            said = explain(error)
+            if said is None:  # a bug, or one of click's own
                 raise
-            echo(
-                f"tercet: {error.filename or 'file'}: {error.strerror or error}; fix that and run again.",
-                err=True,
-            )
+            echo(f"tercet: {said}", err=True)
             ctx.exit(EXIT_INPUT)

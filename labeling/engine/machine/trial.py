@@ -7,6 +7,7 @@ by its digest and by the version of the library.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -26,7 +27,7 @@ def prove_loadable(file: ModelFile) -> None:
     """Make sure that llama.cpp survives a model file; an error that it reports comes when the file is opened.
 
     Raises:
-        InputError: the trial was ended by a signal, or took too long.
+        InputError: the trial was ended by a signal, or took too long; where it was killed, memory may have run out.
     """
     key = f"{file.sha256}|llama-cpp-python {version('llama-cpp-python')}"
     memory = Memory(cache_folder(), "loadable")
@@ -38,6 +39,12 @@ def prove_loadable(file: ModelFile) -> None:
         raise _refused(file.path, f"does not finish loading within {SECONDS} seconds") from None
     if code == 0:
         memory.put(key, "yes")
+    elif code == -signal.SIGKILL:
+        raise InputError(
+            f"a process that tried to load the model file {file.path} was killed, as happens where memory runs out",
+            "enough free memory for the model",
+            "end other programs, or use a smaller model",
+        )
     elif code < 0:
         raise _refused(file.path, f"ends llama.cpp with signal {-code}")
     elif code != REFUSED:
@@ -69,7 +76,7 @@ def main(path: Path) -> int:
         with LlamaModel(path, num_ctx=256, threads=1, n_batch=32) as model:
             model.next_logprobs([range(min(8, model.n_vocab))], [0])
             _ = (model.chat_template, model.bos_text, model.eos_text, model.tokenize("a b", special=True, add_bos=True))
-    except (InputError, RuntimeError, UnicodeDecodeError):
+    except (InputError, RuntimeError, UnicodeDecodeError, MemoryError):
         return REFUSED
     return 0
 

@@ -1,6 +1,7 @@
 """Files as their formats are defined: every key and column once, byte order marks read, one line for the rest."""
 
 import codecs
+import errno
 import os
 import sys
 
@@ -249,7 +250,7 @@ class Termination(BaseException):
     """As Prefect raises it to end a run."""
 
 
-@pytest.mark.parametrize("error", [PanicException("index\nout of bounds"), MemoryError(), OverflowError("too large")])
+@pytest.mark.parametrize("error", [PanicException("index\nout of bounds"), OverflowError("too large")])
 def test_whatever_a_parser_raises_becomes_one_line(error):
     def parse():
         with one_line("the file cannot be read", "a file"):
@@ -257,6 +258,18 @@ def test_whatever_a_parser_raises_becomes_one_line(error):
 
     said = refusal(parse)
     assert said.startswith(f"the file cannot be read ({type(error).__name__}")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory")])
+def test_memory_that_runs_out_is_not_taken_for_a_fault_of_the_file(error):
+    def parse():
+        with one_line("the file cannot be read", "a file", "fetch it again"):
+            raise error
+
+    said = refusal(parse)
+    assert said.startswith("the file cannot be read, because memory ran out")
+    assert ": expected enough free memory; " in said
+    assert "fetch" not in said
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(2), Termination(), PermissionError(13, "denied")])

@@ -7,6 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
+from corpora.damage import DamageError
+from corpora.errors import InputError
 from retrieval.embedding import vector_cache
 from retrieval.embedding.vector_cache import VectorCache, damaged_vectors
 
@@ -157,3 +159,25 @@ def test_damaged_shards_are_listed_and_nothing_is_moved(tmp_path):
     flip(shard, 700)
     assert [damage.path for damage in damaged_vectors(tmp_path)] == [shard]
     assert list(damaged_vectors(tmp_path / "none")) == []
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_memory_that_runs_out_is_said_and_no_shard_is_taken_for_damaged(tmp_path, monkeypatch, is_older):
+    folder = tmp_path / "vectors"
+    if is_older:
+        of_the_version_before(folder)
+    else:
+        VectorCache(folder).write(KEYS, VECTORS)
+    shard = only_shard(folder)
+
+    def full(*_, **__):
+        raise MemoryError("Unable to allocate 3 TiB")
+
+    monkeypatch.setattr(vector_cache, "parse_frame", full)
+    for read in (lambda: VectorCache(folder).missing(KEYS), lambda: list(damaged_vectors(tmp_path))):
+        with pytest.raises(InputError, match=r"cannot be read, because memory ran out \(Unable") as refused:
+            read()
+        assert not isinstance(refused.value, DamageError)
+    monkeypatch.undo()
+    assert VectorCache(folder).missing(KEYS) == set()
+    assert shard.exists()

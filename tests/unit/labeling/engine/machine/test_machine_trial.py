@@ -69,10 +69,11 @@ def test_a_sound_file_is_tried_once(runs, tmp_path):
     ("code", "said"),
     [
         (-6, "ends llama.cpp with signal 6"),
+        (-9, "was killed, as happens where memory runs out: expected enough free memory"),
         (1, "ends llama.cpp with exit code 1"),
         (subprocess.TimeoutExpired("x", 600), "does not finish loading within 600 seconds"),
     ],
-    ids=["aborted", "a traceback", "a hang"],
+    ids=["aborted", "killed", "a traceback", "a hang"],
 )
 def test_a_file_that_ends_its_trial_is_refused_every_time(runs, tmp_path, code, said):
     runs.code = code
