@@ -15,6 +15,7 @@ from retrieval.tokens import EmbedderTokenizer
 CHARACTERS_A_TOKEN = 4.2  # of English prose, where there is no tokenizer to count
 SPECIAL = 2  # that most embedders add to a text, where there is no tokenizer to ask
 CUTS = 1.5  # a document of so many times a size is cut into chunks that are worth comparing
+FEWEST = 4  # documents that are left after joining, or there is nothing to retrieve from
 MOST_COUNTED = 1000  # documents, spread over the corpus
 
 
@@ -92,7 +93,7 @@ def say_too_short(least: int, lengths: Lengths) -> str:
 
 def _longer(size: int, lengths: Lengths, stitch: int) -> str:
     """How to make documents so long that a size cuts them."""
-    factor = min(math.ceil(CUTS * size / max(1, lengths.middle)), lengths.n_documents // 2)
+    factor = min(math.ceil(CUTS * size / max(1, lengths.middle)), lengths.n_documents // FEWEST)
     if factor < 2:  # nothing is left to join
         return "use longer documents"
     return f"set `stitch = {stitch * factor}` in [corpus], which joins every {stitch * factor} documents into one"

@@ -76,7 +76,7 @@ def test_it_is_told_how_questions_are_split_where_the_table_does_not_say(check):
     ("sizes", "said"),
     [
         ("[4, 16, 32]", "so chunk sizes 16 and 32 leave them whole, and the size cannot matter there: use smaller "
-         "sizes, or set `stitch = 2` in [corpus], which joins every 2 documents into one."),
+         "sizes, or use longer documents."),
         ("[16]", "so chunk size 16 leaves them whole"),
         ("[4, 16]", ""),
     ],

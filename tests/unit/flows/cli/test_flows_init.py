@@ -300,7 +300,7 @@ def test_sizes_cut_the_middle_document(middle, sizes):
 
 @pytest.mark.parametrize(
     ("n_documents", "remedy"),
-    [(40, "set `stitch = 16` in [corpus], which joins every 16 documents into one"), (3, "use longer documents")],
+    [(80, "set `stitch = 16` in [corpus], which joins every 16 documents into one"), (7, "use longer documents")],
 )
 def test_documents_too_short_for_any_comparison_are_told_with_what_to_do(tercet, folder, tmp_path, n_documents, remedy):
     write_rows(folder / "documents.jsonl", [{"id": n, "text": f"Yard {n} is shut."} for n in range(n_documents)])
