@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-from filelock import FileLock
 
 from corpora.damage import ASIDE, Damage
 from corpora.errors import InputError
 from corpora.storage import StorePath, files_in, sha256_text, written_whole
+from results.gold.held import held
 from results.gold.review.reviews import REVIEWS, check_reviewer
 
 FOLDER, SUFFIX, CHECK = "reviews", ".jsonl", "check"
@@ -139,7 +139,9 @@ def _salvage(file: StorePath) -> None:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    with FileLock(file.with_name(f".{file.name}.lock"), thread_local=False):
+    lock = file.with_name(f".{file.name}.lock")
+    busy = f"another process is writing labels to {file}", "a file of labels that no other process is writing"
+    with held(lock, *busy, "end that process, then give the label again", leaves=True):
         yield
 
 

@@ -6,12 +6,11 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
-from filelock import FileLock
 
 from corpora.errors import InputError, counted
 from corpora.storage import StorePath, require_folder
@@ -37,7 +36,9 @@ from flows.stages.runner import Runner
 from labeling.specialist.examples import Example
 from labeling.specialist.folder import SHOWN, SPECIALISTS, Specialist
 from results.advice.cards.specialist import Times, advise, findings
+from results.gold.held import held
 from results.gold.specialist.scores import CURVE, SPECIALIST, Scored, curve_point, score
+from results.store.run_folder import unwritable
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.passages import Passages
 
@@ -178,9 +179,14 @@ def _base(order: Order) -> _Base:
 def _work(store: Path, key: str) -> Iterator[Path]:
     """The folder of one training, for one process at a time; what is left of a killed one is gone on with."""
     folder = store / SPECIALISTS / ".training" / key
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{key}.lock")):
-        folder.mkdir(parents=True, exist_ok=True)  # the process before may have finished and removed it
+    with ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            busy = "another process is training this specialist", "a single process that trains it"
+            lock = folder.with_name(f"{key}.lock")
+            stack.enter_context(held(lock, *busy, "wait until that process has ended, then run again", leaves=False))
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise unwritable(folder, error) from error
         yield folder
         shutil.rmtree(folder)
-    folder.with_name(f"{key}.lock").unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """A specialist from a run's gold labels: trained, scored, kept, and then asked as any reader is."""
 
+import fcntl
 import json
 import shutil
 from dataclasses import replace
@@ -11,6 +12,7 @@ from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
 from flows.run import pipeline
+from flows.run.gold.specialist import training
 from flows.run.gold.specialist.learning import Order
 from flows.run.gold.specialist.selection import leaks, refuse_leaks
 from flows.run.gold.specialist.training import specialise
@@ -264,3 +266,16 @@ def test_a_check_looks_for_a_specialist_in_the_store(made, tercet, tmp_path):
     assert missing.exit_code == 2
     assert "no specialist 'permits'" in missing.output
     assert not (tmp_path / "other").exists()
+
+
+def test_a_training_that_another_process_is_at_is_said(store, monkeypatch):
+    monkeypatch.setattr("results.gold.held.SECONDS", 0.05)
+    monkeypatch.setattr(training, "key_of", lambda *_: "key")
+    folder = run(store, "clerk").folder
+    lock = store / "specialists" / ".training" / "key.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match=r"another process is training this specialist \(it holds the lock"):
+            train(store, folder)
+    assert not list_specialists(store)
