@@ -14,6 +14,7 @@ from flows.run.gold.finished_corpus import corpus_of_run, corpus_section
 from results.gold.export.card import Made
 from results.gold.export.items import Items, choose_readers, take_items
 from results.gold.export.labels import read_labels
+from results.gold.export.place import check_place
 from results.gold.export.write import Format, check_format, file_names, write_export
 from results.store.finished import check_format as check_tables
 from results.store.finished import read_manifest, read_tables
@@ -52,11 +53,12 @@ def export_run(folder: StorePath, target: Path, kind: Format, wanted: Wanted, *,
 
     Raises:
         InputError: not a finished run with a gold set, the corpus is not here or has changed, or the folder may not be
-            written.
+            written, as in a run or in a folder of a store.
     """
     check_format(kind, has_texts=wanted.with_texts)
-    made, items = take_run(folder, wanted)
     target = target.expanduser().resolve()
+    check_place(target)
+    made, items = take_run(folder, wanted)
     write_export(made, items, kind, target, replaces=replaces)
     return [f"Wrote {target}, as {kind}:", *map(_counted, items), *_distrust(made, items), *_next(kind, target, items)]
 

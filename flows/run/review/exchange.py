@@ -21,6 +21,7 @@ from results.gold.export.formats.label_studio import write_label_studio
 from results.gold.export.formats.spreadsheet import LABEL, NOTE, REVIEWER, write_rows
 from results.gold.export.items import Items
 from results.gold.export.labels import read_labels
+from results.gold.export.place import check_place
 from results.gold.review.reviews import REVIEWS, check_reviewer, counted_reviews
 from results.store.finished import read_manifest
 
@@ -43,8 +44,10 @@ def export_queue(opened: Opened, target: Path, kind: str, *, with_labels: bool =
         A line that says what was written.
 
     Raises:
-        InputError: there is nothing to review, or something is there already.
+        InputError: there is nothing to review, something is there already, or the place is in a run or in a folder of
+            a store.
     """
+    check_place(target)
     if opened.chosen.is_empty():
         raise InputError("an empty queue", "at least one question to review", "choose another --only, or a larger --n")
     order = opened.chosen.select("question_id")

@@ -14,9 +14,14 @@ from corpora.storage import sha256_file
 from flows.cli.gold.export import FORMATS
 from flows.cli.main import main
 from flows.run.gold.exporting import Wanted, export_run, take_run
+from flows.session.workspace import Workspace
+from labeling.specialist.folder import folder_of
 from results.gold.export import write
 from results.gold.export.folder import RECORD
+from results.gold.export.place import OWN_FOLDERS
+from results.gold.review.storage import reviews_folder
 from results.store.finished import SEAL, manifest_digest, read_manifest
+from results.store.replacing import MAKING
 from tests.doubles.labeled_run import ASKED, LABELS, TEXTS, label_run, write_corpus
 
 DOCUMENTS = {one: [{"document_id": name, "text": TEXTS[name]} for name in of] for one, _, of, *_ in ASKED}
@@ -137,6 +142,35 @@ def test_an_export_is_replaced_only_if_that_is_said_and_nothing_else_is_there(ma
     assert refused.exit_code == 2
     assert "holds notes.txt, which is not part of an export" in refused.output
     assert (out / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kept", ["ledger", "reviews/corpus", "specialists", "embeddings/new", "recorded", "{run}/out",
+                                  "{run}", "."])  # fmt: skip
+def test_nothing_is_exported_into_a_run_or_a_folder_of_a_store(made, tmp_path, kept):
+    target = made.parent / kept.format(run=made.name)
+    before = {one for one in made.parent.rglob("*") if ".lock" not in one.name}
+    (tmp_path / "link").symlink_to(target)
+    for place in (target, tmp_path / "link"):
+        refused = command(made, place, "--as", "csv", "--force")
+        assert refused.exit_code == 2, refused.output
+        assert re.search(r"(the folder (of the run|\S+ of the store)|is a store of runs).*: expected a place outside",
+                         refused.output)  # fmt: skip
+    assert {one for one in made.parent.rglob("*") if ".lock" not in one.name} == before
+
+
+def test_what_only_looks_like_a_store_may_be_exported_into(made, tmp_path):
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    assert command(made, tmp_path / "ledger" / "out", "--as", "csv").exit_code == 0
+    assert command(made, made.parent / "taken", "--as", "csv").exit_code == 0
+    shutil.rmtree(made.parent / "taken")
+
+
+def test_the_folders_of_a_store_are_all_known(tmp_path):
+    space = Workspace(tmp_path, recorded="0" * 64)
+    recorded, own = space.votes.parent, Workspace(tmp_path)
+    found = {one.name for one in (recorded, own.ledger, own.embeddings, own.samples)}
+    found |= {reviews_folder(tmp_path, "a").parent.name, folder_of(tmp_path, "0").parent.name, MAKING}
+    assert found == set(OWN_FOLDERS)
 
 
 def test_the_card_says_by_whom_and_how_well(made, tmp_path):

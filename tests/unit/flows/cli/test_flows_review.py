@@ -239,6 +239,14 @@ def test_what_is_there_is_not_written_over(tercet, run, exported):
     assert exported.read_bytes() == before
 
 
+@pytest.mark.parametrize(("kind", "name"), [("csv", "queue.csv"), ("argilla", "queue")])
+def test_a_queue_is_not_exported_into_the_run(tercet, run, kind, name):
+    result = tercet("review", run, "--export", run / name, "--as", kind)
+    assert result.exit_code == 2
+    assert f"{run / name} is in the folder of the run {run.name}: expected a place outside" in result.stderr
+    assert not (run / name).exists()
+
+
 def test_an_empty_queue_is_not_exported(run, tmp_path):
     opened = open_review(run)
     with pytest.raises(InputError, match="an empty queue"):
