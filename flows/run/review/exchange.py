@@ -145,15 +145,14 @@ def import_labels(
     made, each = take_run(folder, Wanted(data=data, base=base))
     asked = {str(row["question_id"]): shown for items in each for row, shown in items.shown()}
     labels = tuple(made.corpus["labels"])
-    given = read_labels(file, kind, asked, labels, reviewer=reviewer and check_reviewer(reviewer))
-    names = {name: check_reviewer(name) for name in given["reviewer"].unique(maintain_order=True)}
-    given = given.with_columns(pl.col("reviewer").replace(names))
+    known = store.reviewers()
+    given = read_labels(file, kind, asked, labels, reviewer=reviewer and check_reviewer(reviewer), known=known)
     digests = {question_id: shown.digest or "" for question_id, shown in asked.items()}
     before = counted_reviews(store.read(), digests, labels).reviews
     states, kept = _compare(given, before)
     store.append(kept)
-    new, changed, known, older = (states.count(one) for one in ("new", "changed", "known", "older"))
-    return Imported(new, changed, known, older, tuple(names.values()))
+    new, changed, same, older = (states.count(one) for one in ("new", "changed", "known", "older"))
+    return Imported(new, changed, same, older, tuple(given["reviewer"].unique(maintain_order=True)))
 
 
 def _compare(given: pl.DataFrame, before: pl.DataFrame) -> tuple[list[str], pl.DataFrame]:
