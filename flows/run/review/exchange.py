@@ -104,6 +104,7 @@ class Imported(NamedTuple):
         known: labels that their reviewer had given already.
         older: labels that were given before the last word of their reviewer, which stays.
         reviewers: who gave them.
+        readers: of the run that they are about.
     """
 
     new: int
@@ -111,17 +112,25 @@ class Imported(NamedTuple):
     known: int
     older: int
     reviewers: tuple[str, ...]
+    readers: tuple[str, ...]
+
+    @property
+    def total(self) -> int:
+        """How many labels the file holds."""
+        return self.new + self.changed + self.known + self.older
 
     @property
     def line(self) -> str:
         """The same as a sentence."""
+        if not self.total:
+            return "no labels in it yet."
         by = f" by {listed(self.reviewers)}" if self.reviewers else ""
         rest = [
             f"{self.known:,} known already" if self.known else "",
             f"{self.older:,} older than the last word of their reviewer, which stays" if self.older else "",
         ]
         parts = listed([one for one in (f"{self.new:,} new", f"{self.changed:,} changed", *rest) if one])
-        return f"{count(self.new + self.changed + self.known + self.older, 'label')}{by}: {parts}."
+        return f"{count(self.total, 'label')}{by}: {parts}."
 
 
 def import_labels(
@@ -152,7 +161,8 @@ def import_labels(
     states, kept = _compare(given, before)
     store.append(kept)
     new, changed, same, older = (states.count(one) for one in ("new", "changed", "known", "older"))
-    return Imported(new, changed, same, older, tuple(given["reviewer"].unique(maintain_order=True)))
+    by = tuple(given["reviewer"].unique(maintain_order=True))
+    return Imported(new, changed, same, older, by, tuple(one.reader for one in each))
 
 
 def _compare(given: pl.DataFrame, before: pl.DataFrame) -> tuple[list[str], pl.DataFrame]:

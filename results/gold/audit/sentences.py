@@ -65,8 +65,9 @@ def _accuracy(found: Accuracy, settled: Settling) -> str:
     if found.n_unsettled:
         causes = [f"{settled.skipped} skipped"] * bool(settled.skipped)
         causes += [f"{settled.by_none} without a label that most gave"] * bool(settled.by_none)
-        line += f" {_count(found.n_unsettled, 'question')} not settled ({', '.join(causes)}): wrong for the lower end, "
-        line += "right for the upper one."
+        are, they = ("is", "it counts") if found.n_unsettled == 1 else ("are", "they count")
+        line += f" {_count(found.n_unsettled, 'question')} {are} not settled ({', '.join(causes)}): {they} as wrong "
+        line += "for the lower end, and as right for the upper one."
     return line
 
 
@@ -93,7 +94,7 @@ def _promise(told: Promise) -> str:
         return f"Of the gold questions with a {least} ({kept}), {wished} are right, at {sure}."
     line = f"No threshold on P(unanimous) can be promised to keep questions that are right in {wished}, at {sure}"
     if told.needed is None:
-        return f"{line}: no part of the gold set looks so good in {_count(told.n, 'review')}."
+        return f"{line}: no part of the gold set looks that good in {_count(told.n, 'review')}."
     more = told.needed - told.n
     if told.needed >= told.total:
         return f"{line}, from {_count(told.n, 'review')}; a review of the whole gold set, {more:,} more, would tell."

@@ -42,7 +42,7 @@ from results.store.run_folder import unwritable
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.passages import Passages
 
-UNSCORED = "not scored: no held-out question has a human reference, and gold labels are the teacher's own."
+UNSCORED = "Not scored: no held-out question has a human reference, and the gold labels are the teacher's own."
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
