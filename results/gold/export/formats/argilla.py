@@ -12,6 +12,7 @@ from typing import Any
 from corpora.errors import InputError, shown
 from results.gold.export.formats.given import OTHER, Given, read_given, text_or_none
 from results.gold.export.items import Items
+from results.gold.export.reviewed import REVIEWS, SETTLED
 
 RECORDS, SETTINGS, DATASET = "records.json", ".argilla/settings.json", ".argilla/dataset.json"
 _LABEL, _NOTE = "label", "note"  # names of the questions to the annotator
@@ -86,6 +87,7 @@ def _record(reader: str, row: Mapping[str, Any], document: str, review_reason: s
         "document_ids": row["document_ids"], "votes": [vote or "" for vote in row["votes"]],
         "p_unanimous": row["p_unanimous"], "kept": str(row["kept"]).lower(), "reason": row["reason"],
         "reference": row["reference"], "evidence": json.dumps(row["evidence"]) if row["evidence"] else None,
+        **_reviews(row),
     }  # fmt: skip
     return {
         "id": row["question_id"],
@@ -97,6 +99,15 @@ def _record(reader: str, row: Mapping[str, Any], document: str, review_reason: s
         "status": "pending",
         "_server_id": None,
     }
+
+
+def _reviews(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What people said, as lists of one length: metadata is plain, and responses are for users of that server."""
+    if not row.get(REVIEWS):
+        return {}
+    lists = (("reviewers", "reviewer"), ("reviewer_labels", "label"), ("reviewer_notes", "note"))
+    told = {name: [one[of] or "" for one in row[REVIEWS]] for name, of in (*lists, ("reviewed_at", "reviewed_at"))}
+    return {**told, SETTLED: row[SETTLED]}
 
 
 def _suggestions(reader: str, votes: Sequence[str | None]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from corpora.reading.text import read_lines
 from results.gold.export.formats.given import OTHER, Given, moment, text_or_none
 from results.gold.export.formats.hub import SPLITS
 from results.gold.export.items import Items
+from results.gold.export.reviewed import REVIEWS, SETTLED
 from results.gold.shown import ShownQuestion
 
 REVIEWER, LABEL, NOTE = "reviewer", "reviewer_label", "reviewer_note"
@@ -67,10 +68,15 @@ def _cells(items: Items, row: Mapping[str, Any] | None, seen: ShownQuestion, rev
         **{f"vote_{number}": vote for number, vote in enumerate(votes, 1)},
         **{f"probability[{label}]": (row["probabilities"] or {}).get(label) for label in items.labels},
         "outside_mass": row["outside_mass"], "p_unanimous": row["p_unanimous"], "reference": row["reference"],
-        "annotators": _json(row["annotators"]), "split": row["split"], "tags": _json(row["tags"]),
+        "annotators": _json(row["annotators"]), **_reviews(row), "split": row["split"], "tags": _json(row["tags"]),
         "document_ids": _json(row["document_ids"]), "evidence": _json(row["evidence"]),
         "reader": items.reader, "text_digest": row["text_digest"],
     }  # fmt: skip
+
+
+def _reviews(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What people said, where it is taken along."""
+    return {REVIEWS: _json(row[REVIEWS]), SETTLED: row[SETTLED]} if REVIEWS in row else {}
 
 
 def _json(value: Any) -> str | None:

@@ -17,9 +17,11 @@ from results.gold.export.formats.label_studio import labeling_config, write_labe
 from results.gold.export.formats.spreadsheet import write_spreadsheet
 from results.gold.export.items import Items, item_schema
 from results.gold.export.labels import LabelsError, read_labels
+from results.gold.export.reviewed import with_reviews
 from results.gold.review.reviews import REVIEWS
 from results.gold.shown import show_question, text_digest
 from tests.doubles.labeled_run import ASKED, LABELS, TEXTS
+from tests.doubles.reviews import reviews_of
 
 SHOWN = {one: show_question(text, [TEXTS[name] for name in of]) for one, text, of, *_ in ASKED}
 WRITERS = {"label-studio": write_label_studio, "argilla": write_argilla, "csv": write_spreadsheet}
@@ -36,7 +38,9 @@ def items():
     ]  # fmt: skip
     schema = item_schema(LABELS)
     rows = [dict.fromkeys(schema) | row for row in rows]
-    return Items("a reader", LABELS, pl.DataFrame(rows, schema=schema), TEXTS)
+    found = Items("a reader", LABELS, pl.DataFrame(rows, schema=schema), TEXTS)
+    # What people said before travels along, and does not come back as said anew.
+    return with_reviews(found, reviews_of(("q/1", "eve", "no"), ("q/5", "eve", None)))
 
 
 @pytest.fixture
