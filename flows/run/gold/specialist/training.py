@@ -15,7 +15,7 @@ import polars as pl
 from corpora.errors import InputError, counted
 from corpora.storage import StorePath, require_folder
 from flows.run.gold.specialist.judging import HeldOut, hold_out, judged_by, seconds_a_question
-from flows.run.gold.specialist.keeping import keep, used_as
+from flows.run.gold.specialist.keeping import keep
 from flows.run.gold.specialist.learning import (
     Learnt,
     Order,
@@ -27,6 +27,7 @@ from flows.run.gold.specialist.learning import (
     sight_of,
     smaller_sets,
 )
+from flows.run.gold.specialist.naming import KEY, check_name, used_as
 from flows.run.gold.specialist.planning import plan_lines
 from flows.run.gold.specialist.selection import Selection, refuse_leaks, select
 from flows.run.gold.specialist.source import Source, read_source, teacher_seconds
@@ -74,12 +75,14 @@ def specialise(
         plans_only: whether to say what it would take, and no more.
 
     Raises:
-        InputError: something is wrong with the input, or nothing is left to learn from without a leak.
+        InputError: something is wrong with the input, nothing is left to learn from without a leak, or the name is that
+            of another specialist.
     """
     store = require_folder(session.workspace.root, "specialists")
     source = runner.run("read the run and its corpus", read_source, run, reader, base, session)
     selection = select(source)
     order = order._replace(name=_name(order, source))
+    check_name(store, order, source)
     start = _base(order)
     look = Passages(session.embedder(source.embedder), order.passage_size, order.n_passages)
     plan = runner.run("plan", plan_lines, order, source, selection, look, start.folder)
@@ -103,11 +106,13 @@ def _train(
             "at least two labels to tell apart",
             "label more tune questions, or choose another reader with --reader",
         )
+    key = key_of(order, base.digest, look, examples)
+    is_there = check_name(store, order, source, key)
     held = see(source.corpus, selection.held_out, look, runner, "look at what is held out")
-    with _work(store, key_of(order, base.digest, look, examples)) as work:
+    with _work(store, key) as work:
         started = time.perf_counter()
         learnt = learn(order, examples, base.folder, work, runner)
-        learnt.training["seconds"] = round(time.perf_counter() - started, 2)
+        learnt.training.update({"seconds": round(time.perf_counter() - started, 2), KEY: key})
         tables: dict[str, pl.DataFrame] = {}
         found = [_about(selection, source), UNSCORED]
         if len(selection.held_out):
@@ -119,7 +124,8 @@ def _train(
         sight = sight_of(order, source.embedder)
         specialist = keep(store, order, source, sight, look.digest, learnt, examples, tables, found, work)
     kept = f"Kept as {specialist.manifest.name} ({specialist.manifest.digest[:SHOWN]}) in {specialist.folder}"
-    return Specialised([*found, f"{kept}; use it with {used_as(specialist)}."], specialist)
+    again = ", in place of the same training, with new scores" if is_there else ""
+    return Specialised([*found, f"{kept}{again}; use it with {used_as(specialist)}."], specialist)
 
 
 def _score(
