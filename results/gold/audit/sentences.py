@@ -41,14 +41,15 @@ def audit_lines(
     found = gold_accuracy(audited, confidence)
     told = promise(audited, wished, confidence)
     lines = [
-        _accuracy(found, settled), _more(found, width),
+        accuracy_sentence(found, settled), _more(found, width),
         "P(unanimous) is not known of every question, so no threshold on it can be promised."
         if told is None else _promise(told), _agreement(settled, between),
     ]  # fmt: skip
     return [line for line in lines if line]
 
 
-def _accuracy(found: Accuracy, settled: Settling) -> str:
+def accuracy_sentence(found: Accuracy, settled: Settling) -> str:
+    """How often the gold set is right, with the interval and the reviews that it rests on."""
     gold = f"the {_count(found.total, 'question')} of the gold set"
     if not found.n:
         return f"Nobody has looked at the audit sample yet, so it is not known how many of {gold} are right."

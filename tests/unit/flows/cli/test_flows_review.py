@@ -147,6 +147,18 @@ def test_it_says_what_the_audit_sample_proves(tercet, run, exported):
     assert "in at least 60 %, at 95 %" in tercet("review", run, "--promise", "0.6").output
 
 
+def test_the_report_says_what_an_audit_found(tercet, run, exported):
+    assert "Audit of" not in tercet("report", run).output
+    fill_in(exported, "ann", lambda row: "yes" if row["review_reason"] == "audit" else None)
+    tercet("review", run, "--import", exported)
+    said = next(one for one in tercet("review", run).output.splitlines() if " of the gold set were looked at" in one)
+    *_, audit, report, _ = tercet("report", run).output.splitlines()
+    assert audit == f"Audit of one: {said}"
+    assert report.startswith("Report: ")
+    reviewed = finished_run(run.parent, 12, rule="reviewed")
+    assert "Audit of" not in tercet("report", reviewed).output
+
+
 def test_an_audit_of_what_people_chose_themselves_is_no_audit(tercet, run, exported):
     fill_in(exported, "ann")
     tercet("review", run, "--import", exported)
