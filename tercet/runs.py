@@ -120,8 +120,8 @@ class Run:
         from flows.run.gold.exporting import Wanted, export_run
 
         target = Path(folder).expanduser().resolve()
-        where = (Path(one) if one is not None else None for one in (data, base))
-        wanted = Wanted(readers, corpus, not references, *where, with_reviews=reviews)
+        own, start = (Path(one) if one is not None else None for one in (data, base))
+        wanted = Wanted(readers, corpus, not references, own, start, reviews)
         export_run(self.folder, target, as_, wanted, replaces=force)
         return target
 

@@ -27,7 +27,8 @@ def check_place(target: Path) -> None:
     resolved = target.expanduser().resolve()
     taken = next(_taken(resolved), None)
     if taken:
-        raise InputError(f"{target} {taken}", "a place outside of what Tercet keeps", "name another place")
+        expected = "a place outside of runs and of a store's own folders"
+        raise InputError(f"{target} {taken}", expected, "name another place")
 
 
 def _taken(target: Path) -> Iterator[str]:

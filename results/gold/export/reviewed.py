@@ -52,7 +52,7 @@ def reviews_line(items: Sequence[Items]) -> Iterator[str]:
     """
     told = pl.concat(_said(one) for one in items).unique(["question_id", "reviewer"])
     if len(told):
-        yield f"People's labels: {_counted(told)}, by {_by(told)}; --no-reviews leaves them and these names out."
+        yield f"People's labels: {_counted(told)}, by {_by(told)}; --no-reviews leaves them and the names out."
 
 
 def reviews_paragraph(items: Items) -> Iterator[str]:

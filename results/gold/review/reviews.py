@@ -64,13 +64,14 @@ def check_spelling(name: str, known: Iterable[str]) -> None:
         known: the names that there are; a name that is one of them is fine.
 
     Raises:
-        InputError: a name that differs from it in capitals or in the form of its letters alone is there.
+        InputError: a name that differs from it only in capitals or the form of letters is there.
     """
     names = list(known)
     same = [one for one in names if one != name and _folded(one) == _folded(name)]
     if same and name not in names:
         raise InputError(
-            f"the reviewer name {shown(name)}, which differs from {shown(same[0])} in the form of its letters alone",
+            f"the reviewer name {shown(name)}, which differs from {shown(same[0])} only in capitals or the form of "
+            "letters",
             "one spelling of each name",
             f"write {same[0]}, or choose another name if this is another person",
         )

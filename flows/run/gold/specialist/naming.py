@@ -55,8 +55,8 @@ def check_digest(store: Path, name: str, digest: str) -> None:
 
 
 def used_as(specialist: Specialist) -> str:
-    """The line of an experiment that makes it a reader."""
-    return f'[[readers]] model = "specialist:{specialist.manifest.digest[:SHOWN]}"'
+    """How an experiment makes it a reader."""
+    return f'model = "specialist:{specialist.manifest.digest[:SHOWN]}" under [[readers]]'
 
 
 def _difference(kept: Manifest, order: Order, source: Source, key: str) -> str:

@@ -153,7 +153,7 @@ def _given(place: str, data: Mapping[str, Any], who: str, label: str | None, not
 
 def _values(place: str, results: Sequence[Mapping[str, Any]], control: str, kind: str) -> list[Any]:
     """What was entered into a control."""
-    found = []
+    found: list[Any] = []
     for one in results:
         if one.get("from_name") == control:
             value = one.get("value")

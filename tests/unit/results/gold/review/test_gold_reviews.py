@@ -148,7 +148,7 @@ def test_other_people_have_a_file_of_their_name(name):
                                                ("\ufb01na", "fina"), ("con", "CON")])  # fmt: skip
 def test_two_names_never_share_a_file(folder, first, second):
     folder.append(reviews(("q1", first, "yes")))
-    with pytest.raises(InputError, match=f"'{second}', which differs from '{first}' in the form of its letters alone"):
+    with pytest.raises(InputError, match=f"'{second}', which differs from '{first}' only in capitals or the form"):
         folder.append(reviews(("q1", second, "no")))
     with pytest.raises(InputError, match="which differs from"):
         folder.append(reviews(("q1", "Bob", "no"), ("q2", "bob", "yes")))
