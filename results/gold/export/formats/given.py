@@ -58,7 +58,7 @@ def read_given(file: Path) -> Any:
 
 
 def text_or_none(place: str, name: str, value: Any) -> str | None:
-    """A text that says something; None for an empty one, and where there is none.
+    """A text that says something; None for an empty one, and where nothing is given.
 
     Args:
         place: where it is in the file, with which an error begins.
