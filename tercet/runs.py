@@ -93,6 +93,7 @@ class Run:
         readers: Sequence[str] = (),
         corpus: str | None = None,
         references: bool = False,
+        reviews: bool = True,
         force: bool = False,
         data: str | Path | None = None,
         base: str | Path | None = None,
@@ -105,6 +106,7 @@ class Run:
             readers: names; empty for all.
             corpus: which corpus of a run that has several; the first by default.
             references: refer to documents by ids and offsets, and leave their texts out.
+            reviews: take the labels that people gave along, with the names of the reviewers.
             force: replace an earlier export in that folder.
             data: folder of your own copies of published corpora; `$TERCET_DATA`, or the fetched ones, by default.
             base: folder that the paths of the corpus start from; for runs of older versions.
@@ -118,8 +120,9 @@ class Run:
         from flows.run.gold.exporting import Wanted, export_run
 
         target = Path(folder).expanduser().resolve()
-        where = (Path(one) if one is not None else None for one in (data, base))
-        export_run(self.folder, target, as_, Wanted(readers, corpus, not references, *where), replaces=force)
+        own, start = (Path(one) if one is not None else None for one in (data, base))
+        wanted = Wanted(readers, corpus, not references, own, start, reviews)
+        export_run(self.folder, target, as_, wanted, replaces=force)
         return target
 
     def show(self) -> None:

@@ -203,9 +203,11 @@ def plan(
 def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, opens: bool) -> None:
     """Say again what a finished run found.
 
-    RUN is the folder of the run, whose tables are used.
+    RUN is the folder of the run, whose tables are used. Where people have labelled its audit sample (`tercet review`),
+    it also says how often the gold sets are right.
     """
     from flows.run.pipeline import draw_figures, render_again
+    from flows.run.review.audited import audits_of_run
 
     shown = shown_of(prints=prints, is_json=is_json, opens=opens)
     if figures is not None:
@@ -214,7 +216,8 @@ def report(run: StorePath, figures: Path | None, prints: bool, is_json: bool, op
         echo(draw_figures(run, figures))
         return
     outcome = render_again(run)
-    show_ending(outcome, shown, None if opens else next_of(outcome.record, None, run, Given()))
+    next_step = None if opens else next_of(outcome.record, None, run, Given())
+    show_ending(outcome, shown, next_step, audits=() if is_json else tuple(audits_of_run(run)))
 
 
 @main.group()

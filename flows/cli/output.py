@@ -62,7 +62,9 @@ def shown_of(*, prints: bool, is_json: bool, opens: bool) -> Shown:
     return Shown(prints, is_json, opens)
 
 
-def show_ending(outcome: Outcome, shown: Shown, next_step: str | None, failed: tuple[str, ...] = ()) -> None:
+def show_ending(
+    outcome: Outcome, shown: Shown, next_step: str | None, failed: tuple[str, ...] = (), audits: tuple[str, ...] = ()
+) -> None:  # fmt: skip
     """Print the end of a command.
 
     Args:
@@ -70,6 +72,7 @@ def show_ending(outcome: Outcome, shown: Shown, next_step: str | None, failed: t
         shown: what is wanted.
         next_step: the command to try next, with a reason behind `#`.
         failed: what `--fail-if` found.
+        audits: how often the gold sets are right, by people's labels.
     """
     report = report_of(outcome.folder)
     if shown.json:
@@ -79,7 +82,7 @@ def show_ending(outcome: Outcome, shown: Shown, next_step: str | None, failed: t
     else:
         if shown.whole:
             echo(outcome.report)
-        for line in ending(outcome.record, str(report), next_step, failed):
+        for line in ending(outcome.record, str(report), next_step, failed, audits):
             echo(line)
     if shown.opens:
         open_report(report)
@@ -92,7 +95,9 @@ def json_of(record: BaseModel) -> str:
     return json.dumps(record.model_dump(mode="json"), indent=2)
 
 
-def ending(record: RunRecord, report: str, next_step: str | None, failed: tuple[str, ...]) -> list[str]:
+def ending(
+    record: RunRecord, report: str, next_step: str | None, failed: tuple[str, ...], audits: tuple[str, ...] = ()
+) -> list[str]:  # fmt: skip
     """The lines, ten at most.
 
     Args:
@@ -100,6 +105,7 @@ def ending(record: RunRecord, report: str, next_step: str | None, failed: tuple[
         report: file of the report.
         next_step: as in `show_ending`.
         failed: as in `show_ending`.
+        audits: as in `show_ending`.
     """
     distrust = [f"Beware: {one}" for one in record.distrust[:1]]
     if len(record.distrust) > 1:
@@ -108,6 +114,7 @@ def ending(record: RunRecord, report: str, next_step: str | None, failed: tuple[
         record.facts,
         *(f"{one.question} {one.sentence}" for one in record.answers),
         *distrust,
+        *([" ".join(audits)] if audits else []),
         *(f"Failed: {one}" for one in failed[:2]),
         f"Report: {report}",
     ]

@@ -151,7 +151,9 @@ def test_twenty_questions_by_keyboard_and_nothing_is_lost(run, tab, tercet, tmp_
         assert serious_in(page) == []
         process.terminate()
         assert process.wait(30) == 0
-        assert "stopped; reviewed so far: ann 20, bob 4, of 20; all of it is kept" in process.stdout.read()
+        said = process.stdout.read()
+        assert "Stopped. Reviewed so far, of 20: ann 20, bob 4. All of it is kept." in said
+        assert f"Next: tercet review {run}" in said
     assert tercet("review", run, "--n", N, "--with-labels", "--export", tmp_path / "told.csv").exit_code == 0
     with (tmp_path / "told.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -14,9 +14,12 @@ import polars as pl
 import pytest
 
 from flows.run.gold.exporting import Wanted, export_run, labels_from_file
+from results.gold.review.storage import ReviewFolder, reviews_folder
+from results.store.finished import read_manifest
 from tests.conftest import ROOT
 from tests.doubles.argilla_server import ArgillaServer
 from tests.doubles.labeled_run import ASKED, LABELS, TEXTS, label_run
+from tests.doubles.reviews import reviews_of
 
 NOTE = 'He wrote "no";\nand 🦜.'
 ANSWERS = {"q/1": ("no", NOTE), "q/3": ("not said", ""), "q/5": ("yes", "")}
@@ -33,8 +36,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of two readers, one of which has a name that no file can have."""
-    return label_run(tmp_path_factory.mktemp("labeled"), "sure", "org/sure too")
+    """A run of two readers, one of which has a name that no file can have, with somebody's label on a question."""
+    folder = label_run(tmp_path_factory.mktemp("labeled"), "sure", "org/sure too")
+    digests = dict(pl.read_parquet(folder / "gold.parquet").select("question_id", "text_digest").iter_rows())
+    said = reviews_of(("q/1", "eve", "no")).with_columns(text_digest=pl.lit(digests["q/1"]), note=pl.lit(NOTE))
+    ReviewFolder(reviews_folder(folder.parent, read_manifest(folder)["corpus"]["name"])).append(said)
+    return folder
 
 
 @pytest.fixture
@@ -100,6 +107,8 @@ def test_datasets_loads_every_reader_split_text_and_distribution(export, tmp_pat
         assert one["reference"] == reference
         assert list(one["probabilities"]) == list(LABELS)
         assert list(one["probabilities"].values()) == pytest.approx(chances)
+        said = {"reviewer": "eve", "label": "no", "note": NOTE, "reviewed_at": None}
+        assert one["reviews"] == ([said] if one["question_id"] == "q/1" else [])
     assert {one["label"] for one in gold} == {LABELS.index("yes")}
     assert {one["label"] for one in excluded} == {None}
 
@@ -167,6 +176,8 @@ def test_argilla_makes_the_dataset_and_its_answers_come_back(run, export, tmp_pa
     assert dataset.settings.questions["label"].labels == list(LABELS)
     texts = {one["external_id"]: one["fields"] for one in server.records}
     assert texts["q/1"] == {"question": ASKED[0][1], "document": TEXTS["a"]}
+    told = {one["external_id"]: one["metadata"] for one in server.records}
+    assert (told["q/1"]["reviewer_labels"], told["q/1"]["reviewer_notes"]) == (["no"], [NOTE])
     suggested = {one["external_id"]: one["suggestions"] for one in server.records}
     assert suggested["q/1"][0]["value"] == "yes"
     for asked, (label, note) in ANSWERS.items():

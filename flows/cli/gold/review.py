@@ -96,7 +96,11 @@ def review(
         raise click.UsageError("--with-labels is for --export FILE --as csv.")
     folder = named_run(run, store)
     if source is not None:
-        echo(f"From {source}: {import_labels(folder, source, kind, reviewer, data, base).line}")
+        brought = import_labels(folder, source, kind, reviewer, data, base)
+        echo(f"From {source}: {brought.line}")
+        if brought.total:
+            whose = choice["reader"] or (brought.readers[0] if len(brought.readers) > 1 else None)
+            _next(folder, {"reader": whose, "data": data, "base": base})
         return
     opened = open_review(folder, Choice(**choice), data, base)
     if target is not None:
@@ -109,9 +113,15 @@ def review(
         from flows.serving.review.server import serve_review
 
         serve_review(Desk(opened), port, echo)
+        _next(folder, choice | {"data": data, "base": base})
         return
     for line in status_lines(opened, _again(folder, choice | {"data": data, "base": base}), promise):
         echo(line)
+
+
+def _next(folder: StorePath, options: Mapping[str, Any]) -> None:
+    said = 'what these labels say about the gold set; with rule = "reviewed" in [consensus], a run goes by them'
+    echo(f"Next: tercet review {_again(folder, options)}  # {said}")
 
 
 def _again(folder: StorePath, options: Mapping[str, Any]) -> str:

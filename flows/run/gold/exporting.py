@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +14,12 @@ from corpora.storage import StorePath
 from flows.run.gold.finished_corpus import corpus_of_run, corpus_section
 from results.gold.export.card import Made
 from results.gold.export.items import Items, choose_readers, take_items
-from results.gold.export.labels import read_labels
+from results.gold.export.labels import KINDS, read_labels
+from results.gold.export.place import check_place
+from results.gold.export.reviewed import reviews_line, with_reviews
 from results.gold.export.write import Format, check_format, file_names, write_export
+from results.gold.review.reviews import REVIEWS, counted_reviews
+from results.gold.review.storage import ReviewFolder, reviews_folder
 from results.store.finished import check_format as check_tables
 from results.store.finished import read_manifest, read_tables
 
@@ -28,6 +33,7 @@ class Wanted(NamedTuple):
         with_texts: whether the texts of documents come along, or only their ids and offsets.
         data: folder of the user's own copies of published corpora; by default `$TERCET_DATA`.
         base: folder that the paths of the corpus start from; by default the one that the run recorded.
+        with_reviews: whether an export has people's labels too, with the names of the reviewers.
     """
 
     readers: Sequence[str] = ()
@@ -35,6 +41,7 @@ class Wanted(NamedTuple):
     with_texts: bool = True
     data: Path | None = None
     base: Path | None = None
+    with_reviews: bool = True
 
 
 def export_run(folder: StorePath, target: Path, kind: Format, wanted: Wanted, *, replaces: bool = False) -> list[str]:
@@ -52,13 +59,20 @@ def export_run(folder: StorePath, target: Path, kind: Format, wanted: Wanted, *,
 
     Raises:
         InputError: not a finished run with a gold set, the corpus is not here or has changed, or the folder may not be
-            written.
+            written, as in a run or in a folder of a store.
     """
     check_format(kind, has_texts=wanted.with_texts)
-    made, items = take_run(folder, wanted)
     target = target.expanduser().resolve()
+    check_place(target)
+    made, items = take_run(folder, wanted)
+    notes: list[str] = []
+    if wanted.with_reviews:
+        reviews, left_out = _reviews(folder, made, items)
+        items = [with_reviews(one, reviews) for one in items]
+        notes = [*reviews_line(items), *left_out]
     write_export(made, items, kind, target, replaces=replaces)
-    return [f"Wrote {target}, as {kind}:", *map(_counted, items), *_distrust(made, items), *_next(kind, target, items)]
+    said = [f"Wrote {target}, as {kind}:", *map(_counted, items), *notes, *_distrust(made, items)]
+    return said + _next(kind, target, items, None if made.at else folder)
 
 
 def labels_from_file(folder: StorePath, file: Path, kind: str, wanted: Wanted, *, reviewer: str = "") -> pl.DataFrame:
@@ -103,6 +117,19 @@ def take_run(folder: StorePath, wanted: Wanted) -> tuple[Made, list[Items]]:
     return made, [take_items(tables, one, described["labels"], texts, at.removeprefix("@")) for one in readers]
 
 
+def _reviews(folder: StorePath, made: Made, items: Sequence[Items]) -> tuple[pl.DataFrame, list[str]]:
+    """People's labels that count for the texts of a run, and what does not count, a sentence each."""
+    if not isinstance(folder, Path):  # labels are only ever kept on this machine
+        return pl.DataFrame(schema=REVIEWS), []
+    given = ReviewFolder(reviews_folder(folder.resolve().parent, made.corpus["name"])).read()
+    rows = pl.concat(one.rows.select("question_id", "text_digest") for one in items).unique("question_id")
+    known = rows.filter(pl.col("text_digest").is_not_null())
+    found = counted_reviews(given, dict(known.iter_rows()), made.corpus["labels"])
+    n = len(given.join(rows, on="question_id").filter(~pl.col("question_id").is_in(known["question_id"].to_list())))
+    unknown = f"{counted(n, 'label')} of people left out: without texts, nothing here says what they were given for."
+    return found.reviews, [*found.notes, *([unknown] if n else [])]
+
+
 def _counted(one: Items) -> str:
     n_kept = int(one.rows["kept"].sum())
     texts = "with texts" if one.texts is not None else "ids and offsets only"
@@ -125,10 +152,15 @@ def _distrust(made: Made, items: Sequence[Items]) -> list[str]:
     )
 
 
-def _next(kind: str, target: Path, items: Sequence[Items]) -> list[str]:
+def _next(kind: str, target: Path, items: Sequence[Items], reviewed: StorePath | None) -> list[str]:
+    """How to go on; the run comes along where people's labels can be brought back to it."""
     name = file_names([one.reader for one in items])[items[0].reader]
     loads = {
         "datasets": f"datasets.load_dataset({str(target)!r}, {name!r})",
         "argilla": f"argilla.Dataset.from_disk({str(target / name)!r})",
     }
-    return [f"Load it with {loads[kind]}."] if kind in loads else []
+    said = [f"Load it with {loads[kind]}."] if kind in loads else []
+    if kind in KINDS and isinstance(reviewed, Path):
+        back = f"tercet review {shlex.quote(str(reviewed))} --import FILE --as {kind}"
+        said.append(f"Next: {back}  # FILE is what people filled in")
+    return said

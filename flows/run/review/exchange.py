@@ -21,6 +21,7 @@ from results.gold.export.formats.label_studio import write_label_studio
 from results.gold.export.formats.spreadsheet import LABEL, NOTE, REVIEWER, write_rows
 from results.gold.export.items import Items
 from results.gold.export.labels import read_labels
+from results.gold.export.place import check_place
 from results.gold.review.reviews import REVIEWS, check_reviewer, counted_reviews
 from results.store.finished import read_manifest
 
@@ -43,8 +44,10 @@ def export_queue(opened: Opened, target: Path, kind: str, *, with_labels: bool =
         A line that says what was written.
 
     Raises:
-        InputError: there is nothing to review, or something is there already.
+        InputError: there is nothing to review, something is there already, or the place is in a run or in a folder of
+            a store.
     """
+    check_place(target)
     if opened.chosen.is_empty():
         raise InputError("an empty queue", "at least one question to review", "choose another --only, or a larger --n")
     order = opened.chosen.select("question_id")
@@ -101,6 +104,7 @@ class Imported(NamedTuple):
         known: labels that their reviewer had given already.
         older: labels that were given before the last word of their reviewer, which stays.
         reviewers: who gave them.
+        readers: of the run that they are about.
     """
 
     new: int
@@ -108,17 +112,25 @@ class Imported(NamedTuple):
     known: int
     older: int
     reviewers: tuple[str, ...]
+    readers: tuple[str, ...]
+
+    @property
+    def total(self) -> int:
+        """How many labels the file holds."""
+        return self.new + self.changed + self.known + self.older
 
     @property
     def line(self) -> str:
         """The same as a sentence."""
+        if not self.total:
+            return "no labels in it yet."
         by = f" by {listed(self.reviewers)}" if self.reviewers else ""
         rest = [
             f"{self.known:,} known already" if self.known else "",
             f"{self.older:,} older than the last word of their reviewer, which stays" if self.older else "",
         ]
         parts = listed([one for one in (f"{self.new:,} new", f"{self.changed:,} changed", *rest) if one])
-        return f"{count(self.new + self.changed + self.known + self.older, 'label')}{by}: {parts}."
+        return f"{count(self.total, 'label')}{by}: {parts}."
 
 
 def import_labels(
@@ -142,15 +154,15 @@ def import_labels(
     made, each = take_run(folder, Wanted(data=data, base=base))
     asked = {str(row["question_id"]): shown for items in each for row, shown in items.shown()}
     labels = tuple(made.corpus["labels"])
-    given = read_labels(file, kind, asked, labels, reviewer=reviewer and check_reviewer(reviewer))
-    names = {name: check_reviewer(name) for name in given["reviewer"].unique(maintain_order=True)}
-    given = given.with_columns(pl.col("reviewer").replace(names))
+    known = store.reviewers()
+    given = read_labels(file, kind, asked, labels, reviewer=reviewer and check_reviewer(reviewer), known=known)
     digests = {question_id: shown.digest or "" for question_id, shown in asked.items()}
     before = counted_reviews(store.read(), digests, labels).reviews
     states, kept = _compare(given, before)
     store.append(kept)
-    new, changed, known, older = (states.count(one) for one in ("new", "changed", "known", "older"))
-    return Imported(new, changed, known, older, tuple(names.values()))
+    new, changed, same, older = (states.count(one) for one in ("new", "changed", "known", "older"))
+    by = tuple(given["reviewer"].unique(maintain_order=True))
+    return Imported(new, changed, same, older, by, tuple(one.reader for one in each))
 
 
 def _compare(given: pl.DataFrame, before: pl.DataFrame) -> tuple[list[str], pl.DataFrame]:

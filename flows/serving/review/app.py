@@ -26,7 +26,6 @@ from corpora.errors import InputError
 from flows.serving.access import LOOPBACK, OWN_HOSTS, Access, is_secret
 from flows.serving.review.desk import Desk, next_place
 from flows.serving.review.pages import Pages
-from results.gold.review.reviews import check_reviewer
 
 ENTER = "/enter"
 MOST_BYTES = 1_000_000  # of a form
@@ -158,32 +157,32 @@ class _Site:
     async def begin(self, request: Request) -> Response:
         name = (await _form(request)).get("reviewer", "")
         try:
-            return RedirectResponse(_of(check_reviewer(name)), 303)
+            return RedirectResponse(_of(await run_in_threadpool(self._desk.reviewer, name)), 303)
         except InputError as error:
             return self.pages.start(await run_in_threadpool(self._desk.progress), name, str(error))
 
     async def go_on(self, request: Request) -> Response:
         """The first item that this reviewer has not decided on, or the last page."""
-        reviewer = check_reviewer(request.path_params["reviewer"])
+        reviewer = await run_in_threadpool(self._desk.reviewer, request.path_params["reviewer"])
         mine = (await run_in_threadpool(self._desk.decisions)).get(reviewer, {})
         place = next_place(mine, len(self._desk))
         return self.pages.done(reviewer, mine) if place is None else RedirectResponse(f"{_of(reviewer)}/{place}", 303)
 
     async def skipped(self, request: Request) -> Response:
         """The first item that this reviewer skipped."""
-        reviewer = check_reviewer(request.path_params["reviewer"])
+        reviewer = await run_in_threadpool(self._desk.reviewer, request.path_params["reviewer"])
         mine = (await run_in_threadpool(self._desk.decisions)).get(reviewer, {})
         places = [place for place, one in sorted(mine.items()) if one.label is None]
         return RedirectResponse(f"{_of(reviewer)}/{places[0]}" if places else _of(reviewer), 303)
 
     async def show(self, request: Request) -> Response:
-        reviewer, place = self._asked(request)
+        reviewer, place = await run_in_threadpool(self._asked, request)
         mine = (await run_in_threadpool(self._desk.decisions)).get(reviewer, {})
         return await run_in_threadpool(self.pages.item, reviewer, place, mine)
 
     async def keep(self, request: Request) -> Response:
         """Keep a label, and then show the next item."""
-        reviewer, place = self._asked(request)
+        reviewer, place = await run_in_threadpool(self._asked, request)
         form = await _form(request)
         if form.get("digest") != self._desk.digest(place):
             told = "The command was started anew with other questions. What you labelled before is kept."
@@ -207,7 +206,7 @@ class _Site:
         """The reviewer and the place that an address names.
 
         Raises:
-            InputError: the name is none, or there is no such item.
+            InputError: the name cannot be kept, or there is no such item.
         """
         given = request.path_params["place"]
         place = int(given) if re.fullmatch("[0-9]{1,9}", given) else 0
@@ -215,7 +214,7 @@ class _Site:
             raise InputError(
                 f"there is no item {given:.20}", f"an item from 1 to {len(self._desk)}", "open the first page"
             )
-        return check_reviewer(request.path_params["reviewer"]), place
+        return self._desk.reviewer(request.path_params["reviewer"]), place
 
 
 def _of(reviewer: str) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 
 from flows.run.review.highlights import Highlights
 from flows.run.review.opened import Opened
-from results.gold.review.reviews import REVIEWS, check_reviewer
+from results.gold.review.reviews import REVIEWS, check_reviewer, check_spelling
 from results.report.html.example_view import Segment, split_segments
 
 ORIGIN = "page"
@@ -126,6 +126,16 @@ class Desk:
         """How far each reviewer is, by name."""
         return [progress_of(name, mine) for name, mine in sorted(self.decisions().items())]
 
+    def reviewer(self, name: str) -> str:
+        """A reviewer's name as it is kept.
+
+        Raises:
+            InputError: it cannot be kept, or is that of somebody else in other letters.
+        """
+        kept = check_reviewer(name)
+        check_spelling(kept, self._opened.store.reviewers())
+        return kept
+
     def keep(self, reviewer: str, place: int, label: str | None, note: str) -> None:
         """Keep a reviewer's word; it is on disk when this returns.
 
@@ -136,7 +146,7 @@ class Desk:
             note: may be empty.
 
         Raises:
-            InputError: the name cannot be a file's, or the file cannot be written.
+            InputError: the name cannot be kept, or the file cannot be written.
         """
         row = self._rows[place - 1]
         word = {

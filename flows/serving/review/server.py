@@ -37,7 +37,7 @@ def serve_review(desk: Desk, port: int, say: Callable[[str], None]) -> None:
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
     reviewed = [f"{one.reviewer} {one.done}" for one in desk.progress()]
-    say(f"stopped; reviewed so far: {', '.join(reviewed) or 'nothing'}, of {len(desk)}; all of it is kept")
+    say(f"Stopped. Reviewed so far, of {len(desk)}: {', '.join(reviewed) or 'nothing'}. All of it is kept.")
 
 
 def told(door: Door, *, to_terminal: bool) -> list[str]:

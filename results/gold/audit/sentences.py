@@ -41,14 +41,15 @@ def audit_lines(
     found = gold_accuracy(audited, confidence)
     told = promise(audited, wished, confidence)
     lines = [
-        _accuracy(found, settled), _more(found, width),
+        accuracy_sentence(found, settled), _more(found, width),
         "P(unanimous) is not known of every question, so no threshold on it can be promised."
         if told is None else _promise(told), _agreement(settled, between),
     ]  # fmt: skip
     return [line for line in lines if line]
 
 
-def _accuracy(found: Accuracy, settled: Settling) -> str:
+def accuracy_sentence(found: Accuracy, settled: Settling) -> str:
+    """How often the gold set is right, with the interval and the reviews that it rests on."""
     gold = f"the {_count(found.total, 'question')} of the gold set"
     if not found.n:
         return f"Nobody has looked at the audit sample yet, so it is not known how many of {gold} are right."
@@ -65,8 +66,9 @@ def _accuracy(found: Accuracy, settled: Settling) -> str:
     if found.n_unsettled:
         causes = [f"{settled.skipped} skipped"] * bool(settled.skipped)
         causes += [f"{settled.by_none} without a label that most gave"] * bool(settled.by_none)
-        line += f" {_count(found.n_unsettled, 'question')} not settled ({', '.join(causes)}): wrong for the lower end, "
-        line += "right for the upper one."
+        are, they = ("is", "it counts") if found.n_unsettled == 1 else ("are", "they count")
+        line += f" {_count(found.n_unsettled, 'question')} {are} not settled ({', '.join(causes)}): {they} as wrong "
+        line += "for the lower end, and as right for the upper one."
     return line
 
 
@@ -93,7 +95,7 @@ def _promise(told: Promise) -> str:
         return f"Of the gold questions with a {least} ({kept}), {wished} are right, at {sure}."
     line = f"No threshold on P(unanimous) can be promised to keep questions that are right in {wished}, at {sure}"
     if told.needed is None:
-        return f"{line}: no part of the gold set looks so good in {_count(told.n, 'review')}."
+        return f"{line}: no part of the gold set looks that good in {_count(told.n, 'review')}."
     more = told.needed - told.n
     if told.needed >= told.total:
         return f"{line}, from {_count(told.n, 'review')}; a review of the whole gold set, {more:,} more, would tell."

@@ -14,6 +14,7 @@ from corpora.schema import LabelSet
 from corpora.storage import sha256_text
 from labeling.prompting.labeler import LabelerConfig, PromptWriter
 from results.gold.export.items import Items
+from results.gold.export.reviewed import has_reviews, reviews_paragraph
 
 LICENCE_HINT = "# license: choose one for your labels; the section Licence says what the texts are under"
 
@@ -53,7 +54,8 @@ def render_card(made: Made, items: Sequence[Items], files: Mapping[str, str], he
     parts += ["## Files", "\n".join(f"* `{name}`: {what}" for name, what in files.items())]
     for one in items:
         parts += [f"## {one.reader}", *_reader(made, one)]
-    parts += ["## Columns", _COLUMNS, "## Licence", _licence(made.corpus)]
+    columns = [_COLUMNS, *([_REVIEW_COLUMNS] if any(map(has_reviews, items)) else [])]
+    parts += ["## Columns", "\n".join(columns), "## Licence", _licence(made.corpus)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -74,7 +76,7 @@ def _about(made: Made) -> str:
     lines = [
         f"Made by Tercet {made.manifest.get('packages', {}).get('tercet', '')} from the run `{made.folder}`. Each "
         f"question was put three times to a language model (the *reader*) with its whole document. The rule "
-        f"`{consensus['rule']}` decides which questions are kept. The labels are the reader's, not those of people.",
+        f"`{consensus['rule']}` decides which questions are kept. These labels are the reader's, not those of people.",
         f"The corpus is `{corpus['name']}`: {corpus['documents']:,} documents, {corpus['questions']:,} questions, of "
         f"the split {corpus['split']}. The labels are {', '.join(corpus['labels'])}.",
         *([f"Its files: {_inputs(corpus)}."] if corpus["inputs"] else []),
@@ -93,6 +95,8 @@ def _reader(made: Made, items: Items) -> Iterator[str]:
     yield from _prompts(made, items)
     yield _coverage(made, items)
     yield _standing(made, items.reader)
+    if has_reviews(items):
+        yield from reviews_paragraph(items)
     yield _reasons(items)
 
 
@@ -208,3 +212,8 @@ _COLUMNS = """\
 * `reference`, `annotators`: the label that the corpus calls right, and those of its annotators, where it has any.
 * `split`, `tags`: of the question in the corpus.
 * `text_digest`: sha256 of the question and its documents."""
+_REVIEW_COLUMNS = """\
+* `reviews`: what people said of the question: for each `reviewer` the `label` (empty where it was skipped), the `note`
+  and the time, `reviewed_at`. In Argilla these are the metadata `reviewers`, `reviewer_labels`, `reviewer_notes` and
+  `reviewed_at`.
+* `settled_label`: the label that most reviewers gave; empty where no label has more reviewers than every other."""

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from corpora.errors import InputError
 from corpora.storage import remove
+from results.gold.held import held
 from results.store.replacing import exchange
+from results.store.run_folder import unwritable
 
 RECORD = "tercet-export.json"  # what an export is, and which files belong to it
 _FILLED = ".exporting"
@@ -31,25 +31,38 @@ def export_folder(target: Path, *, replaces: bool) -> Iterator[Path]:
         replaces: whether an earlier export in its place is replaced.
 
     Raises:
-        InputError: something is there already that may not be replaced.
+        InputError: something is there already that may not be replaced, another process is writing it, or no folder
+            can be made there.
         OSError: the folder cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = target.with_name(f".{target.name}.lock")
-    try:
-        with FileLock(lock):
-            _check(target, replaces=replaces)
-            for left in target.parent.glob(f".{glob.escape(target.name)}.*{_FILLED}"):
-                remove(left)
-            work = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{_FILLED}")
-            work.mkdir()
-            try:
-                yield work
-                _put(work, target)
-            finally:
-                remove(work)  # what is not finished; or what was replaced
-    finally:
-        lock.unlink(missing_ok=True)  # whoever waits for the lock makes the file anew
+    with _alone(target):
+        _check(target, replaces=replaces)
+        for left in target.parent.glob(f".{glob.escape(target.name)}.*{_FILLED}"):
+            remove(left)
+        work = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{_FILLED}")
+        work.mkdir()
+        try:
+            yield work
+            _put(work, target)
+        finally:
+            remove(work)  # what is not finished; or what was replaced
+
+
+@contextlib.contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Keep other exports out of a place for the time of the block."""
+    with contextlib.ExitStack() as stack:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            lock = held(
+                target.with_name(f".{target.name}.lock"), f"another process is writing {target}",
+                "a folder that no other process is writing", "wait until that process has ended, or name another "
+                "folder", leaves=False,
+            )  # fmt: skip
+            stack.enter_context(lock)
+        except OSError as error:
+            raise unwritable(target, error) from error
+        yield
 
 
 def write_record(work: Path, about: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -54,6 +54,32 @@ def check_reviewer(name: str) -> str:
             "choose another name",
         )
     return kept
+
+
+def check_spelling(name: str, known: Iterable[str]) -> None:
+    """Refuse a name that some systems cannot tell from another one: the two would be one file, or one person twice.
+
+    Args:
+        name: as `check_reviewer` gives it.
+        known: the names that there are; a name that is one of them is fine.
+
+    Raises:
+        InputError: a name that differs from it only in capitals or the form of letters is there.
+    """
+    names = list(known)
+    same = [one for one in names if one != name and _folded(one) == _folded(name)]
+    if same and name not in names:
+        raise InputError(
+            f"the reviewer name {shown(name)}, which differs from {shown(same[0])} only in capitals or the form of "
+            "letters",
+            "one spelling of each name",
+            f"write {same[0]}, or choose another name if this is another person",
+        )
+
+
+def _folded(name: str) -> str:
+    """What is left of a name without capitals and forms of letters, such as wide ones or ligatures."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 class Counted(NamedTuple):

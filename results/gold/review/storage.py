@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,16 +21,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-from filelock import FileLock
 
 from corpora.damage import ASIDE, Damage
 from corpora.errors import InputError
 from corpora.storage import StorePath, files_in, sha256_text, written_whole
-from results.gold.review.reviews import REVIEWS, check_reviewer
+from results.gold.held import held
+from results.gold.review.reviews import REVIEWS, check_reviewer, check_spelling
 
 FOLDER, SUFFIX, CHECK = "reviews", ".jsonl", "check"
 EFFECT = "the labels in it that are whole are kept, and the others are gone"
 LOG = logging.getLogger("tercet")
+_DEVICE = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
 
 
 def reviews_folder(store: StorePath, corpus: str) -> Path:
@@ -53,6 +55,17 @@ def reviews_folder(store: StorePath, corpus: str) -> Path:
     return store / FOLDER / name
 
 
+def file_name(reviewer: str) -> str:
+    """The name of a reviewer's file; some people are named like a device of Windows, where no file may be.
+
+    Args:
+        reviewer: as `check_reviewer` gives it.
+    """
+    first, dot, rest = reviewer.partition(".")
+    is_device = _DEVICE.fullmatch(unicodedata.normalize("NFKC", first).rstrip())
+    return f"{first}{'=' * bool(is_device)}{dot}{rest}{SUFFIX}"  # no name has a `=`
+
+
 class ReviewFolder:
     """People's labels on the questions of a corpus.
 
@@ -71,10 +84,14 @@ class ReviewFolder:
             reviews: frame of schema `REVIEWS`.
 
         Raises:
-            InputError: a reviewer's name cannot be a file's, or the folder cannot be written to.
+            InputError: a reviewer's name cannot be kept, or the folder cannot be written to.
         """
         names = {name: check_reviewer(name) for name in reviews["reviewer"].unique(maintain_order=True)}
-        files = {name: self.folder / f"{kept}{SUFFIX}" for name, kept in names.items()}
+        taken = self.reviewers()
+        for name in names.values():
+            check_spelling(name, taken)
+            taken.append(name)
+        files = {name: self.folder / file_name(kept) for name, kept in names.items()}
         with ExitStack() as held:
             for file in sorted(files.values()):  # all of them before anything is written, always in one order
                 try:
@@ -88,6 +105,10 @@ class ReviewFolder:
                     _append(file, b"".join(_encode(row) for row in mine.iter_rows(named=True)))
                 except OSError as error:
                     raise _unwritable(file, error) from error
+
+    def reviewers(self) -> list[str]:
+        """The names of those who gave labels."""
+        return self.read()["reviewer"].unique(maintain_order=True).to_list()
 
     def read(self) -> pl.DataFrame:
         """All labels, frame of schema `REVIEWS`, each reviewer's in the order in which they were given."""
@@ -139,7 +160,9 @@ def _salvage(file: StorePath) -> None:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    with FileLock(file.with_name(f".{file.name}.lock"), thread_local=False):
+    lock = file.with_name(f".{file.name}.lock")
+    busy = f"another process is writing labels to {file}", "a file of labels that no other process is writing"
+    with held(lock, *busy, "end that process, then give the label again", leaves=True):
         yield
 
 

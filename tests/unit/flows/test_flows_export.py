@@ -1,8 +1,10 @@
 """`tercet export`, on a run whose texts are hard to carry: what is in each format, and what is refused in one line."""
 
+import csv
 import json
 import re
 import shutil
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
@@ -13,10 +15,17 @@ from corpora.errors import InputError
 from corpora.storage import sha256_file
 from flows.cli.gold.export import FORMATS
 from flows.cli.main import main
-from flows.run.gold.exporting import Wanted, export_run, take_run
+from flows.run.gold.exporting import Wanted, export_run, labels_from_file, take_run
+from flows.session.workspace import Workspace
+from labeling.specialist.folder import folder_of
 from results.gold.export import write
 from results.gold.export.folder import RECORD
+from results.gold.export.labels import KINDS
+from results.gold.export.place import OWN_FOLDERS
+from results.gold.review.reviews import REVIEWS
+from results.gold.review.storage import ReviewFolder, reviews_folder
 from results.store.finished import SEAL, manifest_digest, read_manifest
+from results.store.replacing import MAKING
 from tests.doubles.labeled_run import ASKED, LABELS, TEXTS, label_run, write_corpus
 
 DOCUMENTS = {one: [{"document_id": name, "text": TEXTS[name]} for name in of] for one, _, of, *_ in ASKED}
@@ -137,6 +146,127 @@ def test_an_export_is_replaced_only_if_that_is_said_and_nothing_else_is_there(ma
     assert refused.exit_code == 2
     assert "holds notes.txt, which is not part of an export" in refused.output
     assert (out / "notes.txt").read_text() == "mine"
+
+
+SAID = {
+    "q/1": ([("ann", "yes", 'clear;\n"sure"'), ("bob", "yes", None)], "yes"),
+    "q/3": ([("ann", None, None)], None),
+    "q/4": ([("ann", "no", None), ("bob", "yes", None)], None),
+    "q/5": ([("bob", "no", None)], "no"),
+}
+
+
+@pytest.fixture
+def reviewed(project):
+    """The run with people's labels, one of them on another text."""
+    digests = dict(tercet.load(project).gold.select("question_id", "text_digest").iter_rows())
+    rows = [(one, *word) for one, (words, _) in SAID.items() for word in words] + [("q/2", "eve", "yes", None)]
+    at = datetime(2026, 11, 30, 8, tzinfo=UTC)
+    given = [
+        {**dict.fromkeys(REVIEWS), "question_id": one, "reviewer": name, "label": label, "note": note,
+         "text_digest": digests[one] if name != "eve" else "0" * 64, "reviewed_at": at}
+        for one, name, label, note in rows
+    ]  # fmt: skip
+    given = pl.DataFrame(given, schema=REVIEWS)
+    ReviewFolder(reviews_folder(project.parent, read_manifest(project)["corpus"]["name"])).append(given)
+    return project
+
+
+def told_of(question_id):
+    """What an export has of people's words on a question."""
+    words, settled = SAID.get(question_id, ([], None))
+    at = "2026-11-30T08:00:00+00:00"
+    said = [{"reviewer": name, "label": label, "note": note, "reviewed_at": at} for name, label, note in words]
+    return {"reviews": said, "settled_label": settled}
+
+
+def in_table(row):
+    return row["question_id"], {name: row[name] for name in ("reviews", "settled_label")}
+
+
+def in_csv(row):
+    assert row["reviewer"] == row["reviewer_label"] == row["reviewer_note"] == "", "for a new reviewer to fill in"
+    return row["question_id"], {"reviews": json.loads(row["reviews"]), "settled_label": row["settled_label"] or None}
+
+
+def in_task(task):
+    assert "annotations" not in task, "they would be put down to whoever imports the tasks"
+    return in_table(task["data"])
+
+
+def in_record(record):
+    names = ("reviewers", "reviewer_labels", "reviewer_notes", "reviewed_at")
+    lists = [[one or None for one in record["metadata"].get(name, ())] for name in names]
+    fields = ("reviewer", "label", "note", "reviewed_at")
+    said = [dict(zip(fields, words, strict=True)) for words in zip(*lists, strict=True)]
+    assert record["responses"] == {}
+    return record["id"], {"reviews": said, "settled_label": record["metadata"].get("settled_label")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "read"),
+    [
+        ("datasets", lambda out: [in_table(row) for file in sorted(out.rglob("*.parquet"))
+                                  for row in pl.read_parquet(file).iter_rows(named=True)]),
+        ("jsonl", lambda out: [in_table(row) for file in out.glob("*.jsonl") for row in rows(file)]),
+        ("csv", lambda out: [in_csv(row) for file in out.glob("*.csv")
+                             for row in csv.DictReader(file.open(encoding="utf-8-sig", newline=""))]),
+        ("label-studio", lambda out: map(in_task, json.loads((out / "sure.tasks.json").read_text("utf-8")))),
+        ("argilla", lambda out: map(in_record, json.loads((out / "sure" / "records.json").read_text("utf-8")))),
+    ],
+)  # fmt: skip
+def test_what_people_said_is_in_every_format_and_does_not_come_back_as_new(reviewed, tmp_path, kind, read):
+    ended = command(reviewed, tmp_path / "out", "--as", kind, "--reader", "sure")
+    assert "People's labels: 5 labels and 1 skipped question, by ann and bob; --no-reviews leaves them" in ended.output
+    assert "1 label does not count, as it is given for another text of the question." in ended.output
+    assert dict(read(tmp_path / "out")) == {one: told_of(one) for one, *_ in ASKED}
+    if kind in KINDS:
+        assert f"Next: tercet review {reviewed} --import FILE --as {kind}" in ended.output
+        file = {"label-studio": "sure.tasks.json", "argilla": "sure", "csv": ""}[kind]
+        assert labels_from_file(reviewed, tmp_path / "out" / file, kind, Wanted()).is_empty()
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "People's labels: 5 labels and 1 skipped question, by 2 reviewers, on 4 of 5 questions." in card
+    assert "They settled 1 kept question; the gold label is theirs in 1." in card
+    assert "* `settled_label`: the label that most reviewers gave" in card
+
+
+def test_what_people_said_can_be_left_out(reviewed, tmp_path):
+    ended = command(reviewed, tmp_path / "out", "--as", "jsonl", "--no-reviews")
+    assert "People's labels" not in ended.output
+    assert "reviews" not in rows(tmp_path / "out" / "sure.gold.jsonl")[0]
+    assert "reviews" not in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert not any("bob" in file.read_text("utf-8") for file in (tmp_path / "out").glob("sure.*"))
+    tercet.load(reviewed).export(tmp_path / "py", "jsonl", reviews=False)
+    assert "reviews" not in rows(tmp_path / "py" / "sure.gold.jsonl")[0]
+
+
+@pytest.mark.parametrize("kept", ["ledger", "reviews/corpus", "specialists", "embeddings/new", "recorded", "{run}/out",
+                                  "{run}", "."])  # fmt: skip
+def test_nothing_is_exported_into_a_run_or_a_folder_of_a_store(made, tmp_path, kept):
+    target = made.parent / kept.format(run=made.name)
+    before = {one for one in made.parent.rglob("*") if ".lock" not in one.name}
+    (tmp_path / "link").symlink_to(target)
+    for place in (target, tmp_path / "link"):
+        refused = command(made, place, "--as", "csv", "--force")
+        assert refused.exit_code == 2, refused.output
+        assert re.search(r"(the folder (of the run|\S+ of the store)|is a store of runs).*: expected a place outside",
+                         refused.output)  # fmt: skip
+    assert {one for one in made.parent.rglob("*") if ".lock" not in one.name} == before
+
+
+def test_what_only_looks_like_a_store_may_be_exported_into(made, tmp_path):
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    assert command(made, tmp_path / "ledger" / "out", "--as", "csv").exit_code == 0
+    assert command(made, made.parent / "taken", "--as", "csv").exit_code == 0
+    shutil.rmtree(made.parent / "taken")
+
+
+def test_the_folders_of_a_store_are_all_known(tmp_path):
+    space = Workspace(tmp_path, recorded="0" * 64)
+    recorded, own = space.votes.parent, Workspace(tmp_path)
+    found = {one.name for one in (recorded, own.ledger, own.embeddings, own.samples)}
+    found |= {reviews_folder(tmp_path, "a").parent.name, folder_of(tmp_path, "0").parent.name, MAKING}
+    assert found == set(OWN_FOLDERS)
 
 
 def test_the_card_says_by_whom_and_how_well(made, tmp_path):

@@ -13,12 +13,12 @@ import polars as pl
 
 from corpora.storage import require_folder, sha256_file, sha256_text, write_frame
 from flows.run.gold.specialist.learning import Learnt, Order, Sight
+from flows.run.gold.specialist.naming import check_digest
 from flows.run.gold.specialist.source import Source
 from labeling.specialist.examples import Example
 from labeling.specialist.folder import (
     MANIFEST,
     MODEL,
-    SHOWN,
     TRAINED_ON,
     Manifest,
     Specialist,
@@ -51,7 +51,8 @@ def keep(
         work: folder of this training, where the model is written first.
 
     Raises:
-        InputError: the disk is full or not writable.
+        InputError: the disk is full or not writable, or the name or the specialist is there already, with another
+            specialist or name.
     """
     try:
         model = work / MODEL
@@ -61,6 +62,7 @@ def keep(
         files = files_of(model)
         how = {**sight._asdict(), "embedder_digest": embedder_digest}
         digest = digest_of(order.kind, source.corpus.labels.labels, how, files)
+        check_digest(store, order.name, digest)
         manifest = Manifest(
             name=order.name, digest=digest, kind=order.kind, labels=source.corpus.labels.labels, files=files, **how,
             teaching=_teaching(source, examples, order.recipe.seed), training=learnt.training, findings=tuple(found),
@@ -111,8 +113,3 @@ def trained_on(source: Source, examples: Sequence[Example]) -> pl.DataFrame:
         for one in examples
     ]
     return pl.DataFrame(rows)
-
-
-def used_as(specialist: Specialist) -> str:
-    """The line of an experiment that makes it a reader."""
-    return f'[[readers]] model = "specialist:{specialist.manifest.digest[:SHOWN]}"'

@@ -34,8 +34,8 @@ def plan_lines(order: Order, source: Source, selection: Selection, look: Passage
     started, before = time.perf_counter(), look.n_embedded
     seen = look.look_at_all(list(pairs_of(source.corpus, some)))
     each = (time.perf_counter() - started) / len(some) if look.n_embedded > before else 0.0
-    looking = f"about {duration(each * (learnt + held_out - len(some)))}" if each else "known already"
-    parts = [f"Look at {counted(learnt, 'question')} to learn from and {held_out} to be scored on: {looking}."]
+    looking = f"about {duration(each * (learnt + held_out - len(some)))}" if each else "no time, vectors are there"
+    parts = [f"First look at {counted(learnt, 'question')} to learn from, and {held_out} to score it on: {looking}."]
     examples = examples_of(source, some, seen)
     shares = 1 + (sum(CURVE_SHARES) if order.draws_curve else 0)
     if base is None:

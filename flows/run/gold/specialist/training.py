@@ -6,17 +6,16 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
-from filelock import FileLock
 
 from corpora.errors import InputError, counted
 from corpora.storage import StorePath, require_folder
 from flows.run.gold.specialist.judging import HeldOut, hold_out, judged_by, seconds_a_question
-from flows.run.gold.specialist.keeping import keep, used_as
+from flows.run.gold.specialist.keeping import keep
 from flows.run.gold.specialist.learning import (
     Learnt,
     Order,
@@ -28,6 +27,7 @@ from flows.run.gold.specialist.learning import (
     sight_of,
     smaller_sets,
 )
+from flows.run.gold.specialist.naming import KEY, check_name, used_as
 from flows.run.gold.specialist.planning import plan_lines
 from flows.run.gold.specialist.selection import Selection, refuse_leaks, select
 from flows.run.gold.specialist.source import Source, read_source, teacher_seconds
@@ -37,11 +37,13 @@ from flows.stages.runner import Runner
 from labeling.specialist.examples import Example
 from labeling.specialist.folder import SHOWN, SPECIALISTS, Specialist
 from results.advice.cards.specialist import Times, advise, findings
+from results.gold.held import held
 from results.gold.specialist.scores import CURVE, SPECIALIST, Scored, curve_point, score
+from results.store.run_folder import unwritable
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.passages import Passages
 
-UNSCORED = "not scored: no held-out question has a human reference, and gold labels are the teacher's own."
+UNSCORED = "Not scored: no held-out question has a human reference, and the gold labels are the teacher's own."
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -73,12 +75,14 @@ def specialise(
         plans_only: whether to say what it would take, and no more.
 
     Raises:
-        InputError: something is wrong with the input, or nothing is left to learn from without a leak.
+        InputError: something is wrong with the input, nothing is left to learn from without a leak, or the name is that
+            of another specialist.
     """
     store = require_folder(session.workspace.root, "specialists")
     source = runner.run("read the run and its corpus", read_source, run, reader, base, session)
     selection = select(source)
     order = order._replace(name=_name(order, source))
+    check_name(store, order, source)
     start = _base(order)
     look = Passages(session.embedder(source.embedder), order.passage_size, order.n_passages)
     plan = runner.run("plan", plan_lines, order, source, selection, look, start.folder)
@@ -102,11 +106,13 @@ def _train(
             "at least two labels to tell apart",
             "label more tune questions, or choose another reader with --reader",
         )
+    key = key_of(order, base.digest, look, examples)
+    is_there = check_name(store, order, source, key)
     held = see(source.corpus, selection.held_out, look, runner, "look at what is held out")
-    with _work(store, key_of(order, base.digest, look, examples)) as work:
+    with _work(store, key) as work:
         started = time.perf_counter()
         learnt = learn(order, examples, base.folder, work, runner)
-        learnt.training["seconds"] = round(time.perf_counter() - started, 2)
+        learnt.training.update({"seconds": round(time.perf_counter() - started, 2), KEY: key})
         tables: dict[str, pl.DataFrame] = {}
         found = [_about(selection, source), UNSCORED]
         if len(selection.held_out):
@@ -118,7 +124,8 @@ def _train(
         sight = sight_of(order, source.embedder)
         specialist = keep(store, order, source, sight, look.digest, learnt, examples, tables, found, work)
     kept = f"Kept as {specialist.manifest.name} ({specialist.manifest.digest[:SHOWN]}) in {specialist.folder}"
-    return Specialised([*found, f"{kept}; use it with {used_as(specialist)}."], specialist)
+    again = ", in place of the same training, with new scores" if is_there else ""
+    return Specialised([*found, f"{kept}{again}; use it with {used_as(specialist)}."], specialist)
 
 
 def _score(
@@ -178,9 +185,14 @@ def _base(order: Order) -> _Base:
 def _work(store: Path, key: str) -> Iterator[Path]:
     """The folder of one training, for one process at a time; what is left of a killed one is gone on with."""
     folder = store / SPECIALISTS / ".training" / key
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{key}.lock")):
-        folder.mkdir(parents=True, exist_ok=True)  # the process before may have finished and removed it
+    with ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            busy = "another process is training this specialist", "a single process that trains it"
+            lock = folder.with_name(f"{key}.lock")
+            stack.enter_context(held(lock, *busy, "wait until that process has ended, then run again", leaves=False))
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise unwritable(folder, error) from error
         yield folder
         shutil.rmtree(folder)
-    folder.with_name(f"{key}.lock").unlink(missing_ok=True)

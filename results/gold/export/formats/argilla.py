@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from corpora.errors import InputError
+from corpora.errors import InputError, shown
 from results.gold.export.formats.given import OTHER, Given, read_given, text_or_none
 from results.gold.export.items import Items
+from results.gold.export.reviewed import REVIEWS, SETTLED
 
 RECORDS, SETTINGS, DATASET = "records.json", ".argilla/settings.json", ".argilla/dataset.json"
 _LABEL, _NOTE = "label", "note"  # names of the questions to the annotator
@@ -86,6 +87,7 @@ def _record(reader: str, row: Mapping[str, Any], document: str, review_reason: s
         "document_ids": row["document_ids"], "votes": [vote or "" for vote in row["votes"]],
         "p_unanimous": row["p_unanimous"], "kept": str(row["kept"]).lower(), "reason": row["reason"],
         "reference": row["reference"], "evidence": json.dumps(row["evidence"]) if row["evidence"] else None,
+        **_reviews(row),
     }  # fmt: skip
     return {
         "id": row["question_id"],
@@ -97,6 +99,15 @@ def _record(reader: str, row: Mapping[str, Any], document: str, review_reason: s
         "status": "pending",
         "_server_id": None,
     }
+
+
+def _reviews(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What people said, as lists of one length: metadata is plain, and responses are for users of that server."""
+    if not row.get(REVIEWS):
+        return {}
+    lists = (("reviewers", "reviewer"), ("reviewer_labels", "label"), ("reviewer_notes", "note"))
+    told = {name: [one[of] or "" for one in row[REVIEWS]] for name, of in (*lists, ("reviewed_at", "reviewed_at"))}
+    return {**told, SETTLED: row[SETTLED]}
 
 
 def _suggestions(reader: str, votes: Sequence[str | None]) -> dict[str, Any]:
@@ -128,14 +139,18 @@ def read_argilla(path: Path) -> Iterator[Given]:
 
 def _of_record(place: str, record: Mapping[str, Any]) -> Iterator[Given]:
     fields, told, responses = (_object(place, record, name) for name in ("fields", "metadata", "responses"))
-    labels, notes = _by_user(responses.get(_LABEL)), _by_user(responses.get(_NOTE))
+    labels, notes = (_by_user(place, name, responses.get(name)) for name in (_LABEL, _NOTE))
     is_pending = record.get("status") == "pending"
+
+    def text(name: str, holder: Mapping[str, Any]) -> str | None:
+        return text_or_none(place, name, holder.get(name))
+
     for user in {**labels, **notes}:
         label = None if is_pending else str(labels.get(user) or "")
         yield Given(
-            place, text_or_none(record.get("id")), user, label, text_or_none(notes.get(user)),
-            text_or_none(told.get("review_reason")) or OTHER, text_or_none(told.get("text_digest")),
-            text_or_none(fields.get("question")), text_or_none(fields.get("document")),
+            place, text("id", record), user, label, text_or_none(place, _NOTE, notes.get(user)),
+            text("review_reason", told) or OTHER, text("text_digest", told), text("question", fields),
+            text("document", fields),
         )  # fmt: skip
 
 
@@ -146,7 +161,12 @@ def _object(place: str, record: Mapping[str, Any], name: str) -> dict[str, Any]:
     return found or {}
 
 
-def _by_user(responses: Any) -> dict[str, Any]:
+def _by_user(place: str, name: str, responses: Any) -> dict[str, Any]:
     """The answers to one question by the id of the user who gave them."""
-    given = responses if isinstance(responses, list) else []
-    return {str(one.get("user_id") or ""): one.get("value") for one in given if isinstance(one, dict)}
+    given = [] if responses is None else responses
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise InputError(
+            f"{place}: the responses to `{name}` are {shown(responses)}", "a list of objects",
+            "write it with `dataset.to_disk`",
+        )  # fmt: skip
+    return {str(one.get("user_id") or ""): one.get("value") for one in given}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from corpora.errors import InputError
+from corpora.errors import InputError, shown
 from corpora.reading.strict_json import read_json
 
 OTHER = "other"  # why a question was reviewed that no queue asked for
@@ -57,9 +57,22 @@ def read_given(file: Path) -> Any:
     return found
 
 
-def text_or_none(value: Any) -> str | None:
-    """A text that says something; None for an empty one, and for what is no text."""
-    return value if isinstance(value, str) and value.strip() else None
+def text_or_none(place: str, name: str, value: Any) -> str | None:
+    """A text that says something; None for an empty one, and where nothing is given.
+
+    Args:
+        place: where it is in the file, with which an error begins.
+        name: of the field that holds it.
+        value: what the field holds.
+
+    Raises:
+        InputError: it is something else, which would be lost.
+    """
+    if value is not None and not isinstance(value, str):
+        raise InputError(
+            f"{place}: `{name}` is {shown(value)}", "a text, or nothing", "correct that field, or export again"
+        )
+    return value if value and value.strip() else None
 
 
 def moment(value: Any) -> datetime | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from corpora.errors import InputError
+from corpora.errors import InputError, shown
 from results.gold.export.formats.given import OTHER, Given, moment, read_given, text_or_none
 from results.gold.export.items import Items
 
@@ -122,10 +122,11 @@ def _of_task(place: str, task: Mapping[str, Any]) -> Iterator[Given]:
     for one in _objects(place, task, "annotations"):
         results = _objects(place, one, "result")
         is_skipped = bool(one.get("was_cancelled") or one.get("skipped"))
-        chosen = _values(results, _LABEL, "choices")
+        chosen = _values(place, results, _LABEL, "choices")
+        notes = [_written(place, value) for value in _values(place, results, _NOTE, "text")]
         yield _given(
             place, task["data"], _reviewer(one.get("completed_by")), None if is_skipped else _chosen(chosen),
-            " ".join(_values(results, _NOTE, "text")), one.get("updated_at") or one.get("created_at"),
+            " ".join(filter(None, notes)), one.get("updated_at") or one.get("created_at"),
         )  # fmt: skip
 
 
@@ -137,26 +138,42 @@ def _of_row(place: str, row: Mapping[str, Any]) -> Iterator[Given]:
     chosen = label.get("choices", []) if isinstance(label, dict) else label
     listed = chosen if isinstance(chosen, list) else [chosen] if chosen is not None else []
     at = row.get("updated_at") or row.get("created_at")
-    written = " ".join(map(str, note)) if isinstance(note, list) else note
-    yield _given(place, row, _reviewer(row.get("annotator")), _chosen(listed), written, at)
+    yield _given(place, row, _reviewer(row.get("annotator")), _chosen(listed), _written(place, note), at)
 
 
 def _given(place: str, data: Mapping[str, Any], who: str, label: str | None, note: Any, at: Any) -> Given:
+    def text(name: str) -> str | None:
+        return text_or_none(place, name, data.get(name))
+
     return Given(
-        place, text_or_none(data.get("question_id")), who, label, text_or_none(note),
-        text_or_none(data.get("review_reason")) or OTHER, text_or_none(data.get("text_digest")),
-        text_or_none(data.get(_QUESTION)), text_or_none(data.get(_DOCUMENT)), moment(at),
+        place, text("question_id"), who, label, text_or_none(place, _NOTE, note), text("review_reason") or OTHER,
+        text("text_digest"), text(_QUESTION), text(_DOCUMENT), moment(at),
     )  # fmt: skip
 
 
-def _values(results: Sequence[Mapping[str, Any]], control: str, kind: str) -> list[str]:
+def _values(place: str, results: Sequence[Mapping[str, Any]], control: str, kind: str) -> list[Any]:
     """What was entered into a control."""
-    found = [
-        one["value"].get(kind)
-        for one in results
-        if one.get("from_name") == control and isinstance(one.get("value"), dict)
-    ]
-    return [str(value) for one in found for value in (one if isinstance(one, list) else [one]) if value is not None]
+    found: list[Any] = []
+    for one in results:
+        if one.get("from_name") == control:
+            value = one.get("value")
+            if not isinstance(value, dict):
+                raise InputError(
+                    f"{place}: the value of `{control}` is {shown(value)}", f"an object with `{kind}`",
+                    "export the project again as JSON",
+                )  # fmt: skip
+            entered = value.get(kind)
+            found += entered if isinstance(entered, list) else [entered]
+    return [one for one in found if one is not None]
+
+
+def _written(place: str, note: Any, levels: int = 3) -> str | None:
+    """A note: a text, a list of texts, or an object with them, as Label Studio writes a field of several lines."""
+    if levels and isinstance(note, dict) and "text" in note:
+        return _written(place, note["text"], levels - 1)
+    if levels and isinstance(note, list):
+        return " ".join(filter(None, (_written(place, one, levels - 1) for one in note)))
+    return text_or_none(place, _NOTE, note)
 
 
 def _chosen(labels: Sequence[Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from corpora.reading.text import read_lines
 from results.gold.export.formats.given import OTHER, Given, moment, text_or_none
 from results.gold.export.formats.hub import SPLITS
 from results.gold.export.items import Items
+from results.gold.export.reviewed import REVIEWS, SETTLED
 from results.gold.shown import ShownQuestion
 
 REVIEWER, LABEL, NOTE = "reviewer", "reviewer_label", "reviewer_note"
 _NEEDED = ("question_id", "text_digest", LABEL)
+_MOST_NAMED = 12  # columns of a file that is refused
 
 
 def write_spreadsheet(
@@ -65,10 +68,15 @@ def _cells(items: Items, row: Mapping[str, Any] | None, seen: ShownQuestion, rev
         **{f"vote_{number}": vote for number, vote in enumerate(votes, 1)},
         **{f"probability[{label}]": (row["probabilities"] or {}).get(label) for label in items.labels},
         "outside_mass": row["outside_mass"], "p_unanimous": row["p_unanimous"], "reference": row["reference"],
-        "annotators": _json(row["annotators"]), "split": row["split"], "tags": _json(row["tags"]),
+        "annotators": _json(row["annotators"]), **_reviews(row), "split": row["split"], "tags": _json(row["tags"]),
         "document_ids": _json(row["document_ids"]), "evidence": _json(row["evidence"]),
         "reader": items.reader, "text_digest": row["text_digest"],
     }  # fmt: skip
+
+
+def _reviews(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What people said, where it is taken along."""
+    return {REVIEWS: _json(row[REVIEWS]), SETTLED: row[SETTLED]} if REVIEWS in row else {}
 
 
 def _json(value: Any) -> str | None:
@@ -88,29 +96,39 @@ def read_spreadsheet(path: Path) -> Iterator[Given]:
     if not files:
         raise InputError(f"there is no CSV file in {path}", "the CSV files of an export", "name their folder")
     for file in files:
-        for number, row in read_csv(file, _separator(file)):
-            if number == 1:
-                _check_columns(file, row)
+        between = _separator(file)
+        _check_columns(file, between)
+        for number, row in read_csv(file, between):
             if any((row.get(name) or "").strip() for name in (REVIEWER, LABEL, NOTE)):
                 yield _given(f"{file}, row {number}", row)
 
 
 def _given(place: str, row: Mapping[str, str]) -> Given:
+    def text(name: str) -> str | None:
+        return text_or_none(place, name, row.get(name))
+
     return Given(
-        place, text_or_none(row["question_id"]), (row.get(REVIEWER) or "").strip(), text_or_none(row[LABEL]),
-        text_or_none(row.get(NOTE)), text_or_none(row.get("review_reason")) or OTHER,
-        text_or_none(row["text_digest"]), text_or_none(row.get("question")), text_or_none(row.get("document")),
+        place, text("question_id"), (row.get(REVIEWER) or "").strip(), text(LABEL), text(NOTE),
+        text("review_reason") or OTHER, text("text_digest"), text("question"), text("document"),
         moment(row.get("reviewed_at")),
     )  # fmt: skip
 
 
-def _check_columns(file: Path, row: Mapping[str, str]) -> None:
-    missing = [name for name in _NEEDED if name not in row]
-    if missing:
+def _check_columns(file: Path, separator: str) -> None:
+    """Refuse a file without the columns that bring a label back, also where there is no row."""
+    header: list[str] = []
+    with suppress(csv.Error):  # which is said of the whole file
+        header = [one for one in next(filter(None, csv.reader(read_lines(file), delimiter=separator)), []) if one]
+    missing = [name for name in _NEEDED if name not in header]
+    if header and missing:
+        named = [repr(name) for name in header[:_MOST_NAMED]]
+        more = f" and {len(header) - _MOST_NAMED} more" if len(header) > _MOST_NAMED else ""
+        has = f"the column {named[0]}" if len(header) == 1 else f"the columns {', '.join(named)}{more}"
         raise InputError(
-            f"{file} has no column {missing[0]!r}", f"the columns {listed(list(_NEEDED), 'and')} of the export",
+            f"{file} has {has}, and no {listed(missing)}",
+            f"the columns {listed(list(_NEEDED), 'and')} of the export",
             "keep the columns of the export when you save it",
-        )  # fmt: skip
+        )
 
 
 def _separator(file: Path) -> str:

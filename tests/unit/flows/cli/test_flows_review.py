@@ -88,12 +88,11 @@ def test_a_run_by_its_name_in_the_store(tercet, run):
 
 def test_what_is_exported_comes_back_as_labels_and_says_how_many(tercet, run, exported):
     rows = fill_in(exported, "ann")
-    first = tercet("review", run, "--import", exported)
-    assert first.output == f"From {exported}: {len(rows)} labels by ann: {len(rows)} new and 0 changed.\n"
-    again = tercet("review", run, "--import", exported)
-    assert (
-        again.output == f"From {exported}: {len(rows)} labels by ann: 0 new, 0 changed and {len(rows)} known already.\n"
-    )
+    first, following = tercet("review", run, "--import", exported).output.splitlines()
+    assert first == f"From {exported}: {len(rows)} labels by ann: {len(rows)} new and 0 changed."
+    assert following.startswith(f"Next: tercet review {run}  # what these labels say about the gold set")
+    again = tercet("review", run, "--import", exported).output.splitlines()
+    assert again[0] == f"From {exported}: {len(rows)} labels by ann: 0 new, 0 changed and {len(rows)} known already."
     rows[0] |= {"reviewer_label": "maybe" if rows[0]["reviewer_label"] != "maybe" else "no"}
     fill_in(
         exported, "ann", lambda row: rows[0]["reviewer_label"] if row["question_id"] == rows[0]["question_id"] else None
@@ -148,6 +147,18 @@ def test_it_says_what_the_audit_sample_proves(tercet, run, exported):
     assert "in at least 60 %, at 95 %" in tercet("review", run, "--promise", "0.6").output
 
 
+def test_the_report_says_what_an_audit_found(tercet, run, exported):
+    assert "Audit of" not in tercet("report", run).output
+    fill_in(exported, "ann", lambda row: "yes" if row["review_reason"] == "audit" else None)
+    tercet("review", run, "--import", exported)
+    said = next(one for one in tercet("review", run).output.splitlines() if " of the gold set were looked at" in one)
+    *_, audit, report, _ = tercet("report", run).output.splitlines()
+    assert audit == f"Audit of one: {said}"
+    assert report.startswith("Report: ")
+    reviewed = finished_run(run.parent, 12, rule="reviewed")
+    assert "Audit of" not in tercet("report", reviewed).output
+
+
 def test_an_audit_of_what_people_chose_themselves_is_no_audit(tercet, run, exported):
     fill_in(exported, "ann")
     tercet("review", run, "--import", exported)
@@ -172,6 +183,10 @@ def test_a_file_with_one_wrong_row_brings_nothing(tercet, run, exported):
     assert not (run.parent / "reviews").exists()
 
 
+def test_a_file_that_nobody_filled_in_has_no_labels(tercet, run, exported):
+    assert tercet("review", run, "--import", exported).output == f"From {exported}: no labels in it yet.\n"
+
+
 def test_a_name_can_be_given_for_a_file_without_one(tercet, run, exported):
     fill_in(exported, "", lambda row: "yes")
     assert "labels by ann: " in tercet("review", run, "--import", exported, "--reviewer", "ann").output
@@ -191,6 +206,9 @@ def test_labels_outlive_the_run_and_count_for_those_of_other_readers(tercet, run
     assert unnamed.exit_code == 2
     assert "has 2 readers, each with a queue of its own" in unnamed.stderr
     assert "did you mean 'two'" in tercet("review", both, "--reader", "twe").stderr
+    for options, named in (((), "one"), (("--reader", "two"), "two")):
+        brought = tercet("review", both, "--import", exported, *options).output.splitlines()
+        assert brought[1].startswith(f"Next: tercet review {both} --reader {named}  #")
     two = tercet("review", both, "--reader", "two").output
     assert "scripted, two: 12 questions" in two
     assert said in two
@@ -237,6 +255,14 @@ def test_what_is_there_is_not_written_over(tercet, run, exported):
     assert result.exit_code == 2
     assert "exists already" in result.stderr
     assert exported.read_bytes() == before
+
+
+@pytest.mark.parametrize(("kind", "name"), [("csv", "queue.csv"), ("argilla", "queue")])
+def test_a_queue_is_not_exported_into_the_run(tercet, run, kind, name):
+    result = tercet("review", run, "--export", run / name, "--as", kind)
+    assert result.exit_code == 2
+    assert f"{run / name} is in the folder of the run {run.name}: expected a place outside" in result.stderr
+    assert not (run / name).exists()
 
 
 def test_an_empty_queue_is_not_exported(run, tmp_path):

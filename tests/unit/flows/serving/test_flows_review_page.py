@@ -227,6 +227,16 @@ def test_names_of_all_kinds_have_an_address(user, desk):
     assert list(desk.decisions()) == [name]
 
 
+def test_a_name_in_other_letters_is_asked_for_again(user, desk):
+    assert give(user, 1, "1", reviewer="ann", desk=desk).status_code == 200
+    page = user.post("/start", data={"reviewer": "ANN"})
+    assert page.status_code == 400
+    assert "which differs from &#39;ann&#39; only in capitals or the form of letters" in page.text
+    assert user.get("/by/ANN/1").status_code == user.get("/by/ANN").status_code == 400
+    assert give(user, 1, "2", reviewer="ANN", desk=desk).status_code == 400
+    assert list(desk.decisions()) == ["ann"]
+
+
 def test_the_password_is_printed_for_a_terminal_only(door):
     printed = " ".join(told(door, to_terminal=True))
     assert "http://127.0.0.1:4202/enter#the code" in printed

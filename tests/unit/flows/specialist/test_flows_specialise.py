@@ -1,5 +1,6 @@
 """A specialist from a run's gold labels: trained, scored, kept, and then asked as any reader is."""
 
+import fcntl
 import json
 import shutil
 from dataclasses import replace
@@ -11,11 +12,14 @@ from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
 from flows.run import pipeline
+from flows.run.gold.specialist import training
 from flows.run.gold.specialist.learning import Order
+from flows.run.gold.specialist.naming import check_digest
 from flows.run.gold.specialist.selection import leaks, refuse_leaks
 from flows.run.gold.specialist.training import specialise
 from flows.session.experiment import check_experiment, parse_experiment
 from flows.stages.runner import Runner
+from labeling.specialist.fine_tuning import Recipe
 from labeling.specialist.folder import find_specialist, list_specialists
 from tests.doubles.permits import reads_outcome, write_permits
 from tests.doubles.scripted import scripted_session
@@ -136,6 +140,7 @@ def test_it_is_found_by_run_and_by_digest(made):
 def test_training_again_gives_the_same_specialist(copied):
     store, specialist = copied
     again = train(store, store / specialist.manifest.teaching.run, name="permits")
+    assert ", in place of the same training, with new scores; use it with" in again.lines[-1]
     assert again.specialist.manifest.digest == specialist.manifest.digest
     assert len(list_specialists(store)) == 1
     assert not list((store / "specialists" / ".training").iterdir())
@@ -144,9 +149,47 @@ def test_training_again_gives_the_same_specialist(copied):
 @pytest.mark.slow
 def test_two_of_one_name_are_refused_with_their_digests(copied):
     store, specialist = copied
-    train(store, store / specialist.manifest.teaching.run, name="permits", n_passages=1)
+    other = train(store, store / specialist.manifest.teaching.run, name="other", n_passages=1).specialist
+    manifest = other.folder / "manifest.json"  # as an older version let it be named
+    manifest.write_text(manifest.read_text("utf-8").replace('"name": "other"', '"name": "permits"'), encoding="utf-8")
     with pytest.raises(InputError, match="is the name of 2 specialists"):
         find_specialist(store, "specialist:permits")
+
+
+@pytest.mark.parametrize(
+    ("order", "told"),
+    [
+        ({"n_passages": 1}, "trained with --passages 3, not 1"),
+        ({"recipe": Recipe(seed=7)}, "trained with --seed 0, not 7"),
+        ({"kind": "encoder"}, "trained with --kind linear, not encoder"),
+    ],
+)
+def test_the_name_of_another_specialist_is_refused_before_anything_is_trained(made, order, told):
+    store, trained = made
+    digest, run = trained.specialist.manifest.digest[:12], trained.specialist.manifest.teaching.run
+    with session_of(store) as session, pytest.raises(InputError) as refused:
+        specialise(store / run, Order(name="permits", **order), None, session, Runner(), plans_only=True)
+    assert f"the name 'permits' is that of the specialist {digest}, which was {told}: expected" in str(refused.value)
+    assert refused.value.remedy.endswith(f'or use that one with model = "specialist:{digest}" under [[readers]]')
+
+
+def test_a_specialist_has_one_name(made):
+    store, trained = made
+    with pytest.raises(InputError, match=r"has this very specialist as 'permits': .* --name permits to score it again"):
+        train(store, store / trained.specialist.manifest.teaching.run, name="other")
+    assert list_specialists(store) == [trained.specialist]
+
+
+def test_a_name_is_kept_for_its_labels_whatever_was_checked_before(made, monkeypatch):
+    store, trained = made
+    manifest = trained.specialist.manifest
+    for name, digest, told in (("permits", "0" * 64, "trained differently"), ("b", manifest.digest, "this very spec")):
+        with pytest.raises(InputError, match=told):
+            check_digest(store, name, digest)
+    check_digest(store, "permits", manifest.digest)
+    monkeypatch.setattr(training, "key_of", lambda *_: "another")
+    with pytest.raises(InputError, match="which was trained with other labels or settings"):
+        train(store, store / manifest.teaching.run, name="permits")
 
 
 def test_an_unknown_specialist_is_refused_with_the_nearest_name(made):
@@ -264,3 +307,16 @@ def test_a_check_looks_for_a_specialist_in_the_store(made, tercet, tmp_path):
     assert missing.exit_code == 2
     assert "no specialist 'permits'" in missing.output
     assert not (tmp_path / "other").exists()
+
+
+def test_a_training_that_another_process_is_at_is_said(store, monkeypatch):
+    monkeypatch.setattr("results.gold.held.SECONDS", 0.05)
+    monkeypatch.setattr(training, "key_of", lambda *_: "key")
+    folder = run(store, "clerk").folder
+    lock = store / "specialists" / ".training" / "key.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match=r"another process is training this specialist \(it holds the lock"):
+            train(store, folder)
+    assert not list_specialists(store)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,11 @@ from results.gold.export.formats.label_studio import labeling_config, write_labe
 from results.gold.export.formats.spreadsheet import write_spreadsheet
 from results.gold.export.items import Items, item_schema
 from results.gold.export.labels import LabelsError, read_labels
+from results.gold.export.reviewed import with_reviews
 from results.gold.review.reviews import REVIEWS
 from results.gold.shown import show_question, text_digest
 from tests.doubles.labeled_run import ASKED, LABELS, TEXTS
+from tests.doubles.reviews import reviews_of
 
 SHOWN = {one: show_question(text, [TEXTS[name] for name in of]) for one, text, of, *_ in ASKED}
 WRITERS = {"label-studio": write_label_studio, "argilla": write_argilla, "csv": write_spreadsheet}
@@ -35,18 +38,20 @@ def items():
     ]  # fmt: skip
     schema = item_schema(LABELS)
     rows = [dict.fromkeys(schema) | row for row in rows]
-    return Items("a reader", LABELS, pl.DataFrame(rows, schema=schema), TEXTS)
+    found = Items("a reader", LABELS, pl.DataFrame(rows, schema=schema), TEXTS)
+    # What people said before travels along, and does not come back as said anew.
+    return with_reviews(found, reviews_of(("q/1", "eve", "no"), ("q/5", "eve", None)))
 
 
 @pytest.fixture
 def review(items, tmp_path):
     """Write an export, let somebody fill it in, and read it back."""
 
-    def review(kind, answers, reasons=None, edit=lambda content: content, reviewer=""):
+    def review(kind, answers, reasons=None, edit=lambda content: content, reviewer="", known=()):
         folder = Path(tempfile.mkdtemp(dir=tmp_path))
         WRITERS[kind](items, "a", folder, reasons)
         file = FILL[kind](folder, answers, edit)
-        return read_labels(file, kind, SHOWN, LABELS, reviewer=reviewer)
+        return read_labels(file, kind, SHOWN, LABELS, reviewer=reviewer, known=known)
 
     return review
 
@@ -218,16 +223,17 @@ def test_two_labels_on_one_question_are_no_label(review):
         ("label-studio", '[{"question": 1}]', "neither `data` nor `annotation_id`"),
         ("label-studio", "[1]", "task 1 is not an object"),
         ("argilla", '[{"fields": 1}]', "not a list of Argilla's records"),
-        ("csv", "question_id,reviewer_label\n1,yes\n", "has no column 'text_digest'"),
-        ("csv", "a,b\n", ""),
+        ("csv", "question_id,reviewer_label\n1,yes\n", "'question_id', 'reviewer_label', and no text_digest"),
+        ("csv", "a;b\n", "has the columns 'a', 'b', and no question_id, text_digest or reviewer_label: expected the "
+                         "columns question_id, text_digest and reviewer_label of the export"),
+        ("csv", f"{','.join(f'c{n}' for n in range(14))}\n", "'c11' and 2 more, and no question_id"),
+        ("csv", "labels\n", "has the column 'labels', and no question_id"),
+        ("csv", "", "is empty"),
     ],
-)
+)  # fmt: skip
 def test_another_file_is_refused(tmp_path, kind, content, told):
     file = tmp_path / "file"
     file.write_text(content, encoding="utf-8")
-    if not told:
-        assert read_labels(file, kind, SHOWN, LABELS).is_empty()
-        return
     with pytest.raises(InputError, match=told):
         read_labels(file, kind, SHOWN, LABELS)
 
@@ -235,6 +241,95 @@ def test_another_file_is_refused(tmp_path, kind, content, told):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="there is no"):
         read_labels(tmp_path / "gone.csv", "csv", SHOWN, LABELS)
+
+
+@pytest.mark.parametrize("note", [{"text": ["a", "b"]}, [{"text": "a"}, "b"], "a b", {"text": "a b"}, ["a", None, "b"]])
+def test_a_note_is_read_in_every_form_that_label_studio_writes(items, tmp_path, note):
+    (task, *_) = fill_label_studio_min(items, tmp_path)
+    row = {**task["data"], "human_label": "yes", "human_note": note, "annotator": 7, "annotation_id": 3, "id": 1}
+    (tmp_path / "min.json").write_text(json.dumps([row]), encoding="utf-8")
+    assert read_labels(tmp_path / "min.json", "label-studio", SHOWN, LABELS)["note"].to_list() == ["a b"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "value", "told"),
+    [
+        ("label-studio", ("annotations", 0, "result", 1, "value", "text"), {"lost": "words"}, "`human_note` is"),
+        ("label-studio", ("annotations", 0, "result", 1, "value"), "words", "the value of `human_note` is 'words'"),
+        ("label-studio", ("data", "document"), ["a"], "`document` is ['a']: expected a text, or nothing"),
+        ("label-studio", ("data", "text_digest"), 7, "`text_digest` is 7"),
+        ("argilla", ("responses", "note", 0, "value"), {"lost": "words"}, "`note` is"),
+        ("argilla", ("responses", "note"), {"lost": "words"}, "the responses to `note` are"),
+        ("argilla", ("responses", "label", 0), "yes", "the responses to `label` are ['yes']"),
+        ("argilla", ("id",), 5, "`id` is 5"),
+    ],
+)
+def test_what_is_no_text_is_said_and_never_dropped(review, kind, place, value, told):
+    def edit(content):
+        (*way, last), at = place, content[0]
+        for step in way:
+            at = at[step]
+        at[last] = value
+        return content
+
+    with pytest.raises(InputError, match=re.escape(told)):
+        review(kind, {"q/1": ("yes", "sure")}, edit=edit)
+
+
+def doubled(**changes):
+    """Give the first row that was filled in once more, with changes; in Label Studio as another annotation."""
+
+    def edit(table):
+        first = next(row for row in table if row["reviewer_label"] or row["reviewer"])
+        return [*table, {**first, **changes}]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("label", "changes", "told"),
+    [
+        ("yes", {"reviewer_label": "no"}, "gave the labels 'yes' and 'no'"),
+        ("yes", {"reviewer_label": ""}, "gave the label 'yes' and skipped it"),
+        ("yes", {"reviewer_note": "on second thought"}, "wrote different notes"),
+    ],
+)
+def test_two_words_of_one_reviewer_on_one_question_are_refused_with_their_rows(review, label, changes, told):
+    with pytest.raises(LabelsError) as refused:
+        review("csv", {"q/1": (label, "sure"), "q/2": ("perhaps", None)}, edit=doubled(**changes))
+    unknown, twice = map(str, refused.value.problems)
+    assert "the label is 'perhaps'" in unknown
+    assert re.search(rf"a\.excluded\.csv, rows 1 and 6, question 'q/1': ann@here {told}: expected one word of", twice)
+
+
+@pytest.mark.parametrize("changes", [{}, {"reviewer_label": " YES"}, {"reviewer": "bo", "reviewer_label": "no"}])
+def test_the_same_word_twice_and_words_of_two_reviewers_are_taken(review, changes):
+    assert len(review("csv", {"q/1": ("yes", "sure")}, edit=doubled(**changes))) == 2
+
+
+@pytest.mark.parametrize(("skipped_at", "is_taken"), [("00", True), ("02", False)])
+def test_a_skip_counts_as_taken_back_only_by_a_later_label(review, skipped_at, is_taken):
+    def edit(tasks):
+        (first,) = tasks[0]["annotations"]
+        skip = {**first, "was_cancelled": True, "updated_at": f"2026-11-30T01:00:{skipped_at}Z"}
+        label = {**first, "updated_at": "2026-11-30T01:00:01Z"}
+        tasks[0]["annotations"] = [label, skip]
+        return tasks
+
+    if is_taken:
+        assert review("label-studio", {"q/1": ("yes", None)}, edit=edit)["label"].to_list() == [None, "yes"]
+    else:
+        with pytest.raises(LabelsError, match=r"task 1, question 'q/1': ann@here gave the label 'yes' and skipped it"):
+            review("label-studio", {"q/1": ("yes", None)}, edit=edit)
+
+
+def test_names_that_differ_in_letter_case_alone_are_refused(review):
+    answers = {"q/1": ("yes", None), "q/2": ("no", None)}
+    with pytest.raises(LabelsError, match=r"row 2: the reviewer name 'ANN@here', which differs from 'ann@here'"):
+        review("csv", answers, edit=changed("q/2", reviewer="ANN@here"))
+    with pytest.raises(LabelsError, match=r"row 1: the reviewer name 'ann@here', which differs from 'Ann@here'"):
+        review("csv", answers, known=["Ann@here"])
+    assert len(review("csv", answers, known=["Ann@here", "ann@here"])) == 2, "an older store may hold both"
 
 
 @pytest.mark.parametrize(

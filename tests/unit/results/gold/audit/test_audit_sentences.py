@@ -60,8 +60,8 @@ def test_disagreement_is_said():
     between = Agreement("kappa", 30, 0.9, Interval(0.71, 0.42, 0.9))
     told = lines([1] * 55 + [0] * 2 + [np.nan] * 3, settled=Settling(28, 25, 4, 2, 1), between=between)
     assert told[0].endswith(
-        "3 questions not settled (1 skipped, 2 without a label that most gave): wrong for the lower end, right for the "
-        "upper one."
+        "3 questions are not settled (1 skipped, 2 without a label that most gave): they count as wrong for the lower "
+        "end, and as right for the upper one."
     )
     assert told[-1] == (
         "Several people labelled 31 questions of the sample: on 25 all agree, on 4 most do, on 2 no label has more "

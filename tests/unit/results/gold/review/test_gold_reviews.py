@@ -1,5 +1,7 @@
 """People's labels: kept line by line, whatever is killed, and counted for the text that they were given for."""
 
+import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +12,7 @@ from upath import UPath
 from corpora.damage import set_aside
 from corpora.errors import InputError
 from results.gold.review.reviews import REVIEWS, check_reviewer, counted_reviews, latest
-from results.gold.review.storage import ReviewFolder, damaged_reviews, reviews_folder
+from results.gold.review.storage import ReviewFolder, damaged_reviews, file_name, reviews_folder
 
 START = datetime(2026, 11, 30, 8, tzinfo=UTC)
 
@@ -124,6 +126,44 @@ def test_names_of_people_are_taken(name):
 def test_names_that_are_no_file_names_are_refused(name):
     with pytest.raises(InputError, match="the reviewer name"):
         check_reviewer(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CON", "con", "Nul", "aux", "prn", "COM1", "lpt9", "com\u00b9", "con.ann", "\uff23\uff2f\uff2e", "Con .x"],
+)
+def test_a_person_named_like_a_device_has_a_file_that_is_none(folder, name):
+    folder.append(reviews(("q1", name, "yes")))
+    (file,) = folder.folder.glob("*.jsonl")
+    assert file.name.split(".")[0].endswith("=")
+    assert folder.read()["reviewer"].to_list() == [name]
+
+
+@pytest.mark.parametrize("name", ["ann", "Connie", "com10", "ann.con", "auxilia", "null"])
+def test_other_people_have_a_file_of_their_name(name):
+    assert file_name(name) == f"{name}.jsonl"
+
+
+@pytest.mark.parametrize(("first", "second"), [("ann", "Ann"), ("Fritz Wei\u00df", "FRITZ WEISS"), ("ann", "\uff41nn"),
+                                               ("\ufb01na", "fina"), ("con", "CON")])  # fmt: skip
+def test_two_names_never_share_a_file(folder, first, second):
+    folder.append(reviews(("q1", first, "yes")))
+    with pytest.raises(InputError, match=f"'{second}', which differs from '{first}' only in capitals or the form"):
+        folder.append(reviews(("q1", second, "no")))
+    with pytest.raises(InputError, match="which differs from"):
+        folder.append(reviews(("q1", "Bob", "no"), ("q2", "bob", "yes")))
+    assert folder.read().select("reviewer", "label").rows() == [(first, "yes")]
+
+
+def test_a_store_that_holds_both_spellings_is_read_and_written_as_before(folder):
+    folder.append(reviews(("q1", "ann", "yes")))
+    line = (folder.folder / "ann.jsonl").read_bytes()
+    told = json.loads(line) | {"reviewer": "Ann"}
+    told.pop("check")
+    check = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    (folder.folder / "Ann.jsonl").write_text(json.dumps(told | {"check": check}) + "\n", encoding="utf-8")
+    folder.append(reviews(("q2", "Ann", "no"), ("q2", "ann", "no")))
+    assert sorted(folder.read()["reviewer"]) == ["Ann", "Ann", "ann", "ann"]
 
 
 def test_one_name_in_two_spellings_of_unicode_is_one_reviewer(folder):
