@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,3 +63,15 @@ class ReadingConfig(BaseModel):
         if sizes and most <= 1.25 * sizes[-1]:
             sizes.pop()
         return [*sizes, most]
+
+
+def likely_questions(n_cells: int) -> int:
+    """About how many questions a sweep that reads until told takes.
+
+    Simulated sweeps of 2, 4 and 16 cells took 193, 305 and 501 questions at the median of six populations, by the
+    published `questions-needed`. Between and beyond them, the number is taken to grow with the logarithm.
+
+    Args:
+        n_cells: that are compared, at least 1.
+    """
+    return 10 * round((90 + 103 * math.log2(max(n_cells, 2))) / 10)

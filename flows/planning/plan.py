@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
-from flows.planning.retrieval_plan import describe_retrieval
+from flows.planning.retrieval_plan import describe_retrieval, n_cells
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.session.speeds import Speed
@@ -23,6 +23,7 @@ from labeling.engine.trie import build_trie
 from labeling.models.prices import PriceTable
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.vote import Prompt
+from results.config import likely_questions
 from retrieval.embedding.unknown_tokens import unread_warnings
 
 QUESTIONS_COUNTED = 50  # whose tokens are counted; those of the others are estimated by their length
@@ -62,6 +63,7 @@ class Plan(NamedTuple):
         prices: the price table.
         looks: number of questions at each look of a sweep that reads until its advice is told; empty for others.
         is_measured: whether the speed was measured for this plan.
+        likely: about how many questions simulated sweeps took until their advice was told; 0 for other runs.
     """
 
     reader: str
@@ -71,6 +73,7 @@ class Plan(NamedTuple):
     prices: PriceTable
     looks: Sequence[int] = ()
     is_measured: bool = False
+    likely: int = 0
 
     @property
     def seconds(self) -> float | None:
@@ -153,7 +156,8 @@ def _plan(
     if sweeps:
         asks.append(_on_chunks(experiment, first, reader, session, tokenize))
     looks = experiment.reading.looks(len(first.questions)) if sweeps and experiment.reading.stop == "told" else []
-    return Plan(reader.label, len(first.questions), asks, session.speed(reader), prices, looks, measures)
+    likely = likely_questions(n_cells(experiment.retrieval, session)) if looks else 0
+    return Plan(reader.label, len(first.questions), asks, session.speed(reader), prices, looks, measures, likely)
 
 
 def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, session: Session, tokenize: Tokenize) -> Ask:

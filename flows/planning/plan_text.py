@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from corpora.errors import counted, listed
@@ -44,14 +44,21 @@ def _total(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
 
 def _time(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
     times = [one.seconds or 0.0 for one in plans]
-    early = [
-        seconds * (one.looks[0] / one.questions if one.looks else 1) for one, seconds in zip(plans, times, strict=True)
-    ]
     parts = [duration(sum(times))] if plans else []
     if any(len(one.looks) > 1 for one in plans) and sum(times) >= 60:
-        parts = [f"{duration(sum(early))} if all are told at their first look, at most {duration(sum(times))}"]
+        early = _share(plans, times, lambda one: one.looks[0])
+        likely = _share(plans, times, lambda one: min(one.likely, one.looks[-1]))
+        expected = f"{duration(likely)} expected, " if likely < 0.95 * sum(times) else ""
+        parts = [f"{duration(early)} if all are told at their first look, {expected}at most {duration(sum(times))}"]
     parts += ["the time that providers take"] if quotes else []
     return " and ".join(parts)
+
+
+def _share(plans: Sequence[Plan], times: Sequence[float], read: Callable[[Plan], int]) -> float:
+    """Seconds until readers that read until told have read as many questions; all of the time of the others."""
+    return sum(
+        seconds * (read(one) / one.questions if one.looks else 1) for one, seconds in zip(plans, times, strict=True)
+    )
 
 
 def _no_speed(untimed: Sequence[Plan]) -> str:
@@ -91,10 +98,17 @@ def _lines(one: Plan) -> Iterator[str]:
         line += f", about {ask.tokens:,} tokens, {ask.shared:,} after prefix sharing"
         yield line + (f", at most {ask.written} written" if ask.written else "")
     if one.looks and one.seconds:
-        each = ", ".join(f"{n} ({duration(one.seconds * n / one.questions)})" for n in one.looks)
-        yield f"  until told: looks at {each} questions, each time at most, and less where settings are dropped"
+        yield f"  {_looks(one, one.seconds)}"
     if one.usd:
         yield f"  money: {money(one.usd)} at {one.prices.machine_usd_per_hour:g} USD an hour"
+
+
+def _looks(one: Plan, seconds: float) -> str:
+    each = ", ".join(f"{n} ({duration(seconds * n / one.questions)})" for n in one.looks)
+    return (
+        f"until told: looks at {each} questions, each time at most, and less where settings are dropped; half of the "
+        f"simulated sweeps with as many settings were told by about {one.likely}"
+    )
 
 
 def _reader_time(one: Plan) -> str:

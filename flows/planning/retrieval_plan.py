@@ -7,6 +7,13 @@ from corpora.schema import Corpus
 from flows.session.experiment import Experiment
 from flows.session.session import Session
 from flows.stages.indexing import needs_vectors, retrievers_by_embedder
+from retrieval.config import RetrievalConfig
+
+
+def n_cells(retrieval: RetrievalConfig, session: Session) -> int:
+    """How many cells a sweep compares: settings times cuts."""
+    retrievers = retrievers_by_embedder(retrieval, session).values()
+    return len(retrieval.chunkings()) * sum(map(len, retrievers)) * len(retrieval.cuts())
 
 
 def describe_retrieval(experiment: Experiment, corpus: Corpus, session: Session) -> str:
@@ -20,7 +27,7 @@ def describe_retrieval(experiment: Experiment, corpus: Corpus, session: Session)
     retrieval = experiment.retrieval
     each = retrievers_by_embedder(retrieval, session)
     ways, cuts = len(retrieval.chunkings()), len(retrieval.cuts())
-    settings = ways * sum(map(len, each.values()))
+    settings = n_cells(retrieval, session) // cuts
     embedders = [
         config.label
         for config, retrievers in each.items()

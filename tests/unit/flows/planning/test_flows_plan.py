@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from flows.planning import plan as planning
 from flows.planning.plan import plan
 from flows.planning.plan_text import duration
 from flows.planning.whole_plan import whole_plan
@@ -12,6 +13,7 @@ from flows.run import pipeline
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
+from results.config import likely_questions
 from tests.conftest import ROOT
 from tests.doubles.scripted import scripted_session
 
@@ -144,6 +146,22 @@ def test_a_plan_until_told_gives_the_time_of_the_first_and_of_the_last_look(scri
         f"{duration(planned.seconds / 4)} if all are told at their first look, at most {duration(planned.seconds)} and "
     )
     assert any(line.startswith("  until told: looks at 3 (about ") for line in rest)
+
+
+@pytest.mark.parametrize(("n_cells", "likely"), [(1, 190), (2, 190), (4, 300), (16, 500)])
+def test_simulations_say_how_many_questions_are_likely(n_cells, likely):
+    assert likely_questions(n_cells) == likely
+
+
+def test_a_plan_until_told_gives_the_time_that_is_expected_where_that_is_not_all(scripted, monkeypatch):
+    monkeypatch.setattr(planning, "likely_questions", lambda n_cells: 3 * n_cells)
+    experiment = experiment_of("one", reading={"stop": "told", "first_look": 3})
+    scripted.session.note_speed(experiment.readers[0], 10, 100.0)
+    (planned,) = plan(experiment, "sweep", scripted.session).readers
+    assert (planned.questions, planned.likely) == (12, 6), "two sizes under one cut"
+    total, *rest = lines_of(experiment, scripted.session)
+    assert f"first look, {duration(planned.seconds / 2)} expected, at most {duration(planned.seconds)} and " in total
+    assert any(line.endswith("simulated sweeps with as many settings were told by about 6") for line in rest)
 
 
 def test_a_comparison_takes_the_speed_that_was_seen(scripted):
