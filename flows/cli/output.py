@@ -186,11 +186,11 @@ def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given
         return report
     file, options = shlex.quote(str(experiment)), given.options
     if any(one.qualified is False for one in record.readers) and not any(one.qualified for one in record.readers):
-        return "tercet models list  # a larger reader may be better than a constant answer; a clearer prompt, too"
+        return "tercet models list  # a larger reader, or a clearer prompt, may beat a constant answer"
     if record.kind in ("label", "compare"):
         return f"tercet sweep {file}{options}  # which chunk size, judged against these gold sets"
     if not record.readers and record.retrieval and record.retrieval[0].told:
-        return "tercet models list  # with a [[readers]] section, it is also known what can be answered"
+        return "tercet models list  # a reader under [[readers]] shows what can be answered from what is found"
     again = f"tercet {record.kind} {file}{options}"
     if not experiment.is_file():
         return report  # bundled: there is nothing to change in it

@@ -42,10 +42,11 @@ MOST_NAME = 120  # characters of a run's name, which lists show on one line
 def show_verdict(finished: Finished) -> None:
     """Publish what a finished run says; called in its flow."""
     summary = summarise(read_manifest(finished.folder), finished.tables)
+    first = summary.answers[0]
     create_markdown_artifact(
         key=f"{slug(finished.folder.name)}-verdict",
         markdown=verdict_text(summary, report_place(finished.folder)),
-        description=literal(summary.answers[0].sentence),
+        description=f"**{literal(first.question)}** {literal(first.sentence)}",
     )
 
 
@@ -63,13 +64,15 @@ def show_details(finished: Finished) -> None:
 
 
 def verdict_text(summary: Summary, place: str) -> str:
-    """The answers in plain sentences, what to beware of, and where the report is.
+    """The other answers in plain sentences, what to beware of, and where the report is.
+
+    The first answer is the description: the UI shows that in lists, and above this text.
 
     Args:
         summary: of the run.
         place: of the report, in Markdown.
     """
-    answers = [f"## {one.question}\n\n{literal(one.sentence)}" for one in summary.answers]
+    answers = [f"## {one.question}\n\n{literal(one.sentence)}" for one in summary.answers[1:]]
     doubts = ["## Beware", "\n".join(f"* {literal(line)}" for line in summary.distrust)]
     return "\n\n".join([*answers, *(doubts if summary.distrust else ()), place, literal(summary.facts)])
 

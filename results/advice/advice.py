@@ -23,7 +23,8 @@ class Advice(NamedTuple):
         reader: the reader that it is for; None where it is for no single one.
         cut: the cut that it is about; None where it is about all cuts, or about none.
         recommended: the cell to use; None where the result cannot tell.
-        leader: the cell that scores highest; None where nothing could be scored.
+        leader: the cell that scores highest, the cheapest of several; None where nothing could be scored.
+        equal: all cells that score exactly as high, the leader included; empty where that was not looked at.
         level: the settings that are not shown to be worse than the leader, and the leader itself.
         score: what the cells were compared by.
         n_gold: the number of gold questions that it is based on, or what their weights are worth; None where it is
@@ -42,6 +43,7 @@ class Advice(NamedTuple):
     cut: Cut | None = None
     recommended: Cell | None = None
     leader: Cell | None = None
+    equal: tuple[Cell, ...] = ()
     level: tuple[Setting, ...] = ()
     score: str = "gold_accuracy"
     n_gold: float | None = None

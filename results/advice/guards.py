@@ -247,7 +247,7 @@ def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
 
     Args:
         advice: on cells, each with the cell that scores highest; those without a leader, or with too few questions for
-            one, are left out.
+            one, are left out, and so are those where cells of several sizes are equal.
     """
     return [
         f"The leading size is at the edge of the grid for {', '.join(places)}. It is the {which}."
@@ -264,6 +264,8 @@ def edge_sizes(advice: Sequence[Advice]) -> dict[str, list[str]]:
         if one.leader.cut.kind == "k":
             continue  # with a fixed k, larger chunks win by reading more: there is no end to it
         size, who = one.leader.setting.size, one.reader or "retrieval"
+        if any(cell.setting.size != size for cell in one.equal):
+            continue  # no size leads alone
         place = f"{who} with {say_cut(one.leader.cut)}"
         if size == max(one.sizes):
             budget = f", with a budget of {size * 2} or more" if one.leader.cut.amount < size * 2 else ""

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from results.advice.advice import Advice
 from results.advice.cards.sentences import Saying, open_line, use_line
-from results.advice.wording import basis_of, losses_line
+from results.advice.wording import basis_of, is_nothing, leaders, losses_line
 from results.config import ScoringConfig
 from results.settings import CUT, SETTING, cell_of, spoken_in
 from results.sweep.cells import COST_ORDER
@@ -52,8 +52,11 @@ def _recommend(rows: pl.DataFrame, saying: Saying, comparisons: pl.DataFrame, la
     nothing = Advice("", told=False, reader=reader, n_gold=basis.n_gold, sizes=sizes)
     if basis.is_unscored:
         return nothing._replace(line=open_line(rows, saying, None))
-    leader = cell_of(rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True))
-    nothing = nothing._replace(leader=leader)
+    best = leaders(rows, "gold_accuracy").sort(COST_ORDER)
+    equal = tuple(cell_of(row) for row in best.iter_rows(named=True))
+    nothing = nothing._replace(leader=equal[0], equal=equal)
+    if n_all > 1 and is_nothing(best["gold_accuracy"][0]):
+        return nothing._replace(line=open_line(rows, saying, None))
     within = rows.filter(pl.col("p_within") < 1 - config.confidence).sort(COST_ORDER)
     if within.is_empty() and n_all > 1:
         n_more = _more(rows, comparisons, config)

@@ -8,6 +8,7 @@ import polars as pl
 from corpora.schema import Corpus
 from results.advice.advice import Advice
 from results.advice.cards.sentences import ON_DOCUMENTS, ON_SPANS, Choice, Found, retrieval_line
+from results.advice.wording import DIGITS, is_nothing
 from results.config import ScoringConfig
 from results.readers.answers import question_facts
 from results.settings import CUT, SETTING, Spoken, cell_of, name_settings, spoken_in
@@ -47,7 +48,9 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig, spoken: Spoke
     documents = Weighted(*reversed(cluster_sums(values[:, 0, :], clusters)))
     tokens = dict(rows.group_by("setting").agg(pl.mean("n_context_tokens")).iter_rows())
     order = sorted(range(len(names)), key=lambda at: (tokens[names[at]], names[at]))
-    best = max(order, key=lambda at: means.estimates[at])
+    scores = [round(float(one), DIGITS) for one in means.estimates]
+    best = max(order, key=lambda at: scores[at])
+    equal = tuple(cells[names[at]] for at in order if scores[at] == scores[best])
     if config.answers == "drawn":
         p_values = shown_within_drawn(means, range(len(names)), config.margin)
     else:
@@ -58,10 +61,11 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig, spoken: Spoke
         return Found(cells[names[at]], float(means.estimates[at]), tokens[names[at]])
 
     only = len(names) == 1
-    chosen = found(best if only else within[0]) if only or within else None
-    choice = Choice(score, means.n, len(names), found(best), chosen, len(within))
+    is_told = only or (within and not is_nothing(scores[best]))
+    chosen = found(best if only else within[0]) if is_told else None
+    choice = Choice(score, means.n, len(names), found(best), equal, chosen, len(within))
     return Advice(
         retrieval_line(choice, spoken, config.margin), told=chosen is not None, cut=choice.best.cell.cut,
-        recommended=chosen.cell if chosen else None, leader=choice.best.cell, score=score,
+        recommended=chosen.cell if chosen else None, leader=choice.best.cell, equal=equal, score=score,
         sizes=tuple(rows["size"].unique().sort()),
     )  # fmt: skip

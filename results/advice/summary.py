@@ -46,7 +46,7 @@ class Summary(NamedTuple):
     Attributes:
         facts: corpus, documents, questions, readers, date and cost.
         answers: what was found.
-        distrust: why not to rely on it, a line for each cause; the gravest first.
+        distrust: why else not to rely on it, a line for each cause; the gravest first.
     """
 
     facts: str

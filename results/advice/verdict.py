@@ -10,7 +10,7 @@ import polars as pl
 from labeling.votes.consensus import Rule
 from results.advice.advice import Advice
 from results.advice.cards.sentences import Saying, open_line, use_line
-from results.advice.wording import basis_of, points
+from results.advice.wording import DIGITS, basis_of, is_nothing, leaders, points
 from results.config import ScoringConfig
 from results.settings import CUT, SETTING, Cell, cell_of, say_cut, setting_of, spoken_in
 from results.stats.clustered import detectable_difference, missed
@@ -61,7 +61,7 @@ def _reach(rows: pl.DataFrame, saying: Saying, pairs: pl.DataFrame, rule: Rule) 
     undecided = Advice("", told=False, reader=reader, cut=cut, n_gold=basis.n_gold)
     if basis.is_unscored:
         return undecided._replace(line=_open(rows, saying, cut, None, rule=rule))
-    ranked = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER)
+    ranked = rows.sort(-pl.col("gold_accuracy").round(DIGITS), *COST_ORDER)
     best = ranked.row(0, named=True)
     told_apart = {name for name, p_holm in _against_best(best["setting"], pairs) if p_holm < 1 - config.confidence}
     level = tuple(setting_of(row) for row in ranked.iter_rows(named=True) if row["setting"] not in told_apart)
@@ -69,11 +69,14 @@ def _reach(rows: pl.DataFrame, saying: Saying, pairs: pl.DataFrame, rule: Rule) 
     is_within = pl.col("p_within_cut") < 1 - config.confidence
     if is_best or len(rows) == 1:
         is_within |= pl.col("setting") == best["setting"]
+    if len(rows) > 1 and is_nothing(best["gold_accuracy"]):
+        is_within = pl.lit(value=False)
     affordable = rows.filter(is_within).sort(COST_ORDER)
     verdict = undecided._replace(
         told=is_best or (config.answers == "expected" and not affordable.is_empty()),
         recommended=None if affordable.is_empty() else cell_of(affordable.row(0, named=True)),
         leader=cell_of(best),
+        equal=tuple(cell_of(row) for row in leaders(ranked, "gold_accuracy").iter_rows(named=True)),
         level=level,
         detectable=_detectable(pairs, config) if config.answers == "drawn" else None,
         n_more=_more(rows, config) if affordable.is_empty() else None,

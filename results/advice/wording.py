@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from results.config import ScoringConfig
-from results.settings import CUT, SETTING
+from results.settings import CUT, SETTING, Cell, Spoken
 from results.stats.worst_case import fewest_documents
 
 NO_FIGURES = 10  # gold questions, or what their weights are worth; with fewer no sentence names an accuracy
 MOST_PARTS = 3  # of a list in a sentence; more are counted
 NO_WINNER = 30  # with fewer no sentence says which cell leads
+DIGITS = 9  # scores that are equal to so many are equal; what differs beyond is rounding
 
 
 def percent(share: float) -> str:
@@ -83,6 +84,49 @@ def too_few(n_gold: float, what_for: str) -> str:
 def listed(names: Sequence[str]) -> str:
     """As in `a, b and c`."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def all_of(n: int) -> str:
+    """As in `both settings` or `all 3 settings`."""
+    return "both settings" if n == 2 else f"all {n} settings"
+
+
+def capital(text: str) -> str:
+    """The same at the start of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def quoted(label: str) -> str:
+    """A label inside a sentence, in quotation marks where it has several words."""
+    return f'"{label}"' if " " in label else label
+
+
+def leaders(rows: pl.DataFrame, score: str) -> pl.DataFrame:
+    """The rows that score highest: several where they are exactly equal."""
+    rounded = pl.col(score).round(DIGITS)
+    return rows.filter(rounded == rounded.max())
+
+
+def is_nothing(score: float) -> bool:
+    """Whether a score is 0: if it is the highest, there is no leader, as nothing was found or right at all."""
+    return round(score, DIGITS) == 0
+
+
+def say_equal(cells: Sequence[Cell], n_all: int, spoken: Spoken) -> str:
+    """Cells that are equal, as in `all 4 settings`, `5 of 8 settings` or `64-token chunks and 128-token chunks`.
+
+    Args:
+        cells: the cells that are equal.
+        n_all: how many cells they were compared with, themselves included.
+        spoken: how settings are said.
+    """
+    if len(cells) == n_all > 1:
+        return all_of(n_all)
+    names = [spoken.setting(cell.setting) for cell in cells]
+    is_long = len(names) > MOST_PARTS or (len(names) > 1 and any("," in name for name in names))
+    if is_long or len({cell.cut for cell in cells}) > 1:
+        return f"{len(cells)} of {n_all} settings"
+    return listed(names)
 
 
 def shortened(parts: Sequence[str]) -> str:

@@ -82,7 +82,8 @@ def test_the_verdict_is_the_first_of_few_artifacts_and_says_its_answers_in_sente
     assert listed[0].endswith("-verdict")
     assert {key.rpartition("-")[2] for key in listed[1:]} == {"plot", "cost"}
     user.open_artifact(run, "-verdict")
-    user.page.get_by_role("heading", name="Which chunk size?").first.wait_for()
+    user.page.get_by_text("Which chunk size?").first.wait_for()
+    user.page.get_by_role("heading", name="Does retrieval find it?").first.wait_for()
     user.page.get_by_role("link", name="The whole report").first.wait_for()
     user.see("verdict")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from results.advice.cards.retrieval import chosen_row
+from results.advice.cards.retrieval import chosen_row, nothing_found
 from results.advice.cards.run import Run, recommended_row
 from results.advice.cards.sentences import Saying, open_line, use_line
-from results.advice.wording import count, listed
-from results.settings import SETTING
+from results.advice.wording import all_of, capital, count, leaders, listed, say_equal
+from results.settings import SETTING, cell_of, say_cut
 
 
 def answer_chunk_size(run: Run) -> str:
@@ -64,8 +64,7 @@ def _others(run: Run, first: Mapping[str, Any], others: list[dict[str, Any]]) ->
         said.append(f"with {one['reader']}: {run.the_cell(row)}" if row else "")
     open_ = [one for one in others if one["setting"] is None]
     said += [f"with {_names(open_)}: no winner yet"] if open_ else []
-    joined = "; ".join(filter(None, said))
-    return f"{joined[:1].upper()}{joined[1:]}."
+    return f"{capital('; '.join(filter(None, said)))}."
 
 
 def _names(entries: list[dict[str, Any]]) -> str:
@@ -76,9 +75,17 @@ def _pointer(run: Run) -> str:
     """What retrieval alone can tell where the reader cannot."""
     found = chosen_row(run)
     choice = run.choice()
-    if found is None or choice is None or choice["recommended"] is None or not _has_rivals(run):
+    if found is None or choice is None or choice["recommended"] is None or not _has_rivals(run) or nothing_found(run):
         return ""
-    return f"Retrieval alone can tell: {run.the_cell(found)}."
+    return f"By retrieval alone, {_use(run, found, choice)}."
+
+
+def _use(run: Run, found: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
+    """What retrieval alone advises, or that all settings are equal."""
+    rows = run.retrieved(choice)
+    if len(leaders(rows, choice["score"])) < len(rows):
+        return f"use {run.the_cell(found)}"
+    return f"{all_of(len(rows))} are equal; the cheapest is {run.the_cell(found)}"
 
 
 def _has_rivals(run: Run) -> bool:
@@ -92,6 +99,20 @@ def _by_retrieval(run: Run) -> str:
         return "Nothing was scored."
     if not _has_rivals(run):
         return f"Nothing to choose: {run.the_cell(found)}, was the only setting; no reader was asked."
-    if choice["recommended"] is None:
-        return f"No winner yet. Best so far, by retrieval alone: {run.the_cell(found)}. No reader was asked."
-    return f"By retrieval alone, use {run.the_cell(found)}. No reader was asked."
+    nothing = nothing_found(run)
+    if nothing:
+        return f"Nothing can be told: {nothing}. No reader was asked."
+    if choice["recommended"] is not None:
+        return f"By retrieval alone, {_use(run, found, choice)}. No reader was asked."
+    return f"No winner yet. {_best_so_far(run, found, choice)}. No reader was asked."
+
+
+def _best_so_far(run: Run, found: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
+    rows = run.retrieved(choice)
+    equal = [cell_of(row) for row in leaders(rows, choice["score"]).iter_rows(named=True)]
+    if len(equal) == 1:
+        return f"Best so far, by retrieval alone: {run.the_cell(found)}"
+    who, cut = say_equal(equal, len(rows), run.spoken), say_cut(equal[0].cut)
+    if len(equal) == len(rows):
+        return f"By retrieval alone, {who} are equal so far, {cut}"
+    return f"Best so far, by retrieval alone, and equal: {who}, {cut}"

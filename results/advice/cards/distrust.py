@@ -1,22 +1,25 @@
-"""What to distrust: one line for each cause, not one for each reader or cut."""
+"""What to distrust: one line for each cause, not one for each reader or cut; and nothing that an answer says already.
+
+Whether a reader is better than a constant answer is such an answer (`results.advice.cards.readers`), and so is that the
+first reader has too few gold questions to name a leader (`results.advice.cards.chunk_size`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import polars as pl
 
 from results.advice.advice import Advice
-from results.advice.cards.run import Run, leading_row
+from results.advice.cards.run import Run
 from results.advice.guards import edge_sizes, same_chunks, say_chunkings
-from results.advice.wording import MOST_PARTS, NO_FIGURES, NO_WINNER, count, count_gold, listed, percent, shortened
+from results.advice.wording import NO_FIGURES, NO_WINNER, count, count_gold, leaders, listed, percent, quoted, shortened
 from results.settings import cell_of
+from results.sweep.cells import COST_ORDER
 
 
 def find_distrust(run: Run) -> Iterator[str]:
     """The lines, the gravest first."""
-    yield from _unqualified(run)
     if run.reads:
         yield from _few_gold(run)
     yield from _one_label(run)
@@ -34,37 +37,13 @@ def is_at_edge(run: Run) -> bool:
     return run.sweeps and any(_edge(run))
 
 
-def _unqualified(run: Run) -> Iterator[str]:
-    """Readers that are not shown to beat always giving the majority label; once for all of them."""
-    failing = [row for row in run.readers if row["qualified"] is False]
-    if not failing:
-        return
-    labels = {row["majority_label"] for row in failing}
-    always = f"always answering {labels.pop()}" if len(labels) == 1 else "always giving the most common label"
-    words = {_better(row) for row in failing}
-    better = "not shown to be better" if len(words) > 1 else words.pop()
-    is_mixed = len({_better(row) for row in failing[:MOST_PARTS]}) > 1  # then each has its own word
-    each = [
-        f"{_whose(run, row['reader'])}{_better(row) + ', ' if is_mixed else ''}{percent(row['accuracy'])} against "
-        f"{percent(row['majority_share'])}, n = {row['n']:,}"
-        for row in failing
-    ]
-    n, n_all = len(failing), len(run.readers)
-    which = "these labels" if n == n_all else f"the labels of {n} of {n_all} readers"
-    yield f"Do not trust {which}: {better} than {always} ({shortened(each)})."
-
-
-def _better(row: Mapping[str, Any]) -> str:
-    return "not clearly better" if row["accuracy"] > row["majority_share"] else "no better"
-
-
 def _whose(run: Run, reader: str) -> str:
     return "" if len(run.readers) == 1 else f"{reader} "
 
 
 def _few_gold(run: Run) -> Iterator[str]:
     readers = run.tables["cells"]["reader"].unique(maintain_order=True)
-    few = {reader: n for reader in readers if (n := run.n_gold(reader)) < NO_WINNER}
+    few = {reader: n for reader in readers if (n := run.n_gold(reader)) < NO_WINNER and not _is_said(run, reader)}
     if not few:
         return
     so = "so only very large differences show" if any(few.values()) else "so nothing is shown"
@@ -72,11 +51,22 @@ def _few_gold(run: Run) -> Iterator[str]:
         (n,) = few.values()
         only = f"{'Only ' if n >= 0.5 else ''}{count_gold(n)}" if n else "no gold question"
         yield f"{only[:1].upper()}{only[1:]}, {so}."
+    elif len(few) == 1 and any(few.values()):
+        ((reader, n),) = few.items()
+        yield f"Only {count_gold(n)} with {reader}, {so}."
     elif any(few.values()):
         each = listed([f"{'under 1' if 0 < n < 0.5 else f'{n:.0f}'} with {reader}" for reader, n in few.items()])
         yield f"Few gold questions ({each}), {so}."
     else:
         yield f"No gold question with {listed(list(few))}, {so}."
+
+
+def _is_said(run: Run, reader: str) -> bool:
+    """Whether the answer on chunk sizes gives the number of its gold questions as the reason why there is no winner."""
+    if not run.recommendations:
+        return False
+    first, cells = run.recommendations[0], run.cells_of(reader)
+    return first["reader"] == reader and first["setting"] is None and not cells["n_too_long"].sum()
 
 
 def _one_label(run: Run) -> Iterator[str]:
@@ -86,7 +76,7 @@ def _one_label(run: Run) -> Iterator[str]:
     for (reader,), mine in kept.group_by(["reader"], maintain_order=True):
         if len(mine) > 1 and mine["label"].n_unique() == 1:
             whose = "" if len(run.readers) == 1 else f" of {reader}"
-            label = mine["label"][0]
+            label = quoted(mine["label"][0])
             yield f"All {len(mine)} gold questions{whose} are {label}: always answering {label} would be 100 % right."
 
 
@@ -143,17 +133,16 @@ def _edge(run: Run) -> Iterator[str]:
     """The leading size of the first reader, or of retrieval if no reader was asked, at the edge of what was tried."""
     if run.recommendations:
         first = run.recommendations[0]
-        cells, n_gold = run.cells_of(first["reader"]), first["n_gold"]
-        row = leading_row(cells)
-        reader = first["reader"]
+        reader, n_gold, score, cells = first["reader"], first["n_gold"], "gold_accuracy", run.cells_of(first["reader"])
     else:
         choice = run.choice()
-        cells, n_gold, reader = run.tables["retrieval_means"], None, None
-        rows = [one for one in cells.rows(named=True) if choice and one["setting"] == choice["best"]]
-        row = next((one for one in rows if choice and cell_of(one).cut.name == choice["cut"]), None)
-    if row is None:
+        if choice is None:
+            return
+        reader, n_gold, score, cells = None, None, choice["score"], run.retrieved(choice)
+    equal = [cell_of(row) for row in leaders(cells.drop_nulls(score), score).sort(COST_ORDER).iter_rows(named=True)]
+    if not equal:
         return
     sizes = tuple(sorted(set(cells["size"].to_list())))
-    one = Advice("", told=False, reader=reader, leader=cell_of(row), n_gold=n_gold, sizes=sizes)
+    one = Advice("", told=False, reader=reader, leader=equal[0], equal=tuple(equal), n_gold=n_gold, sizes=sizes)
     for tries in edge_sizes([one]):
         yield f"The leading size is the {tries}."

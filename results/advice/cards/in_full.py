@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import polars as pl
-
 from results.advice.cards.chunk_size import reader_line
 from results.advice.cards.run import Run, recommended_row
 from results.advice.cards.sentences import ON_SPANS, Choice, Found, retrieval_line
-from results.advice.wording import how_far, losses_line
+from results.advice.wording import how_far, leaders, losses_line
 from results.settings import cell_of
 
 
@@ -34,17 +32,15 @@ def _of_reader(run: Run, entry: Mapping[str, Any]) -> str:
 
 
 def _of_retrieval(run: Run, entry: Mapping[str, Any]) -> str:
-    rows = {
-        row["setting"]: row
-        for row in run.tables["retrieval_means"].filter(pl.col(entry["score"]).is_not_null()).rows(named=True)
-        if cell_of(row).cut.name == entry["cut"]
-    }
+    known = run.retrieved(entry)
+    rows = {row["setting"]: row for row in known.iter_rows(named=True)}
     best, chosen = rows.get(entry["best"]), rows.get(entry["recommended"] or "")
     if best is None:
         return ""
     n = best["n_spans" if entry["score"] == ON_SPANS else "n"]
     found = _found(best, entry["score"])
-    choice = Choice(entry["score"], n, len(rows), found, _found(chosen, entry["score"]) if chosen else None)
+    equal = tuple(cell_of(row) for row in leaders(known, entry["score"]).iter_rows(named=True))
+    choice = Choice(entry["score"], n, len(rows), found, equal, _found(chosen, entry["score"]) if chosen else None)
     return retrieval_line(choice, run.spoken, run.margin)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import polars as pl
 
 from results.advice.cards.run import Run
-from results.advice.wording import NO_FIGURES, count, listed, percent, points, right
+from results.advice.wording import MOST_PARTS, NO_FIGURES, count, is_nothing, listed, percent, points, quoted, right
 from results.comparing.comparison import better_of
 
+CORRECT = "unanimous_and_correct"  # all that it keeps matches the reference, so no figure of that says anything
 KEPT: Mapping[str, str] = {
     "unanimous": ", those on which its three votes agree",
-    "unanimous_and_correct": ", those on which its three votes agree and are right",
+    CORRECT: ", those on which its three votes agree and match the reference",
     "reviewed": ", those on which its three votes agree with what people say",
     "majority": ", those on which most of its votes agree",
     "confident": ", those on which three votes would agree often enough",
@@ -29,26 +30,38 @@ def answer_trust(run: Run) -> str:
     best, *others = run.readers
     line = _trust(best)
     qualified = [row["reader"] for row in others if row["qualified"]]
-    failing = [row["reader"] for row in others if row["qualified"] is False]
+    failing = [_against(row, best) for row in others if row["qualified"] is False]
     more = [f"So can {listed(qualified)}."] if qualified else []
     if failing:
-        more.append(f"{'It is not shown' if best['qualified'] else 'Nor is it shown'} for {listed(failing)}.")
+        n_more = len(failing) - MOST_PARTS
+        named = listed([*failing[:MOST_PARTS], *([f"{n_more} more"] if n_more > 0 else [])])
+        so = f", so do not trust {'its' if len(failing) == 1 else 'their'} labels" if best["qualified"] else ""
+        more.append(f"{'It is not shown' if best['qualified'] else 'Nor is it shown'} for {named}{so}.")
     return " ".join([line, *more])
+
+
+def _against(row: Mapping[str, Any], best: Mapping[str, Any]) -> str:
+    """A reader that is not shown to be better than a constant answer, with both accuracies."""
+    same = row["majority_label"] == best["majority_label"]
+    always = "" if same else f" for always answering {quoted(row['majority_label'])}"
+    against = f"{percent(row['accuracy'])} against {percent(row['majority_share'])}{always}"
+    return f"{row['reader']} ({against}, n = {row['n']:,})"
 
 
 def _trust(row: Mapping[str, Any]) -> str:
     if row["qualified"] is None or row["accuracy"] is None:
         return f"Unknown: the questions of {row['reader']} have no reference labels to check it against."
     gets = f"{row['reader']} gets {right(row, 'accuracy')} from whole documents"
-    always = f"always answering {row['majority_label']}"
+    always = f"always answering {quoted(row['majority_label'])}"
     share = percent(row["majority_share"])
     n = f"n = {row['n']:,}"
     if row["qualified"]:
         return f"Yes: {gets}, against {share} for {always} ({n})."
     if row["standing"] == "at chance":
-        return f"No: {gets}, against {share} for {always} ({n}); that is not shown to be better than chance."
-    though = "; that is only shown to be better than chance" if row["standing"] == "better than chance only" else ""
-    return f"Not shown: {gets}, against {share} for {always} ({n}){though}."
+        though = "; that is not shown to be better than chance"
+        return f"No, so do not trust its labels: {gets}, against {share} for {always} ({n}){though}."
+    though = "; it is only shown to be better than chance" if row["standing"] == "better than chance only" else ""
+    return f"Not shown, so do not trust its labels: {gets}, against {share} for {always} ({n}){though}."
 
 
 def answer_best_reader(run: Run) -> str:
@@ -71,19 +84,26 @@ def answer_best_reader(run: Run) -> str:
         than = f"{ranked[1]['reader']} ({percent(ranked[1]['accuracy'])})"
         others = f"than {than}" if len(ranked) == 2 else f"than the {len(beaten)} others; next is {than}"
         return f"{best}: {accuracy}, better {others}."
-    names = listed([row["reader"] for row, _ in rivals])
+    equal = [best, *(row["reader"] for row, _ in rivals if is_nothing(row["accuracy"] - ranked[0]["accuracy"]))]
+    names = listed([row["reader"] for row, _ in rivals if row["reader"] not in equal])
     missed = max((pair["detectable"] for _, pair in rivals if pair and pair["detectable"] is not None), default=None)
     blind = f"; a true difference under {points(round(missed, 2))} would probably be missed" if missed else ""
-    return f"No winner yet. {best} leads, {accuracy}, but is not shown to be better than {names}{blind}."
+    if is_nothing(ranked[0]["accuracy"]):
+        return "Nothing can be told: no reader gets any question right from whole documents."
+    if len(equal) == 1:
+        return f"No winner yet. {best} leads, {accuracy}, but is not shown to be better than {names}{blind}."
+    neither = "neither" if len(equal) == 2 else "none of them"
+    than = f"; {neither} is shown to be better than {names}" if names else ""
+    return f"No winner yet. {listed(equal)} are equal, {accuracy}{than}{blind}."
 
 
 def answer_gold(run: Run) -> str:
     """How many questions the gold sets keep, and how many of their labels match the reference."""
     best, *others = [_kept(run, row["reader"]) for row in run.readers]
     n_kept, n, n_known, n_right = best
-    matching = f"; {_share(n_right, n_known)} labels match the reference" if n_known else ""
-    rule = KEPT.get(run.manifest.get("config", {}).get("consensus", {}).get("rule", ""), "")
-    line = f"{run.readers[0]['reader']} keeps {n_kept:,} of {count(n, 'question')}{rule}{matching}."
+    rule = run.manifest.get("config", {}).get("consensus", {}).get("rule", "")
+    matching = f"; {_share(n_right, n_known)} labels match the reference" if n_known and rule != CORRECT else ""
+    line = f"{run.readers[0]['reader']} keeps {n_kept:,} of {count(n, 'question')}{KEPT.get(rule, '')}{matching}."
     kept = [one[0] for one in others]
     if not others:
         return line

@@ -90,7 +90,7 @@ class RunRecord(_Record):
     report: str | None = Field(None, description="file of the report")
     facts: str = Field(description="corpus, documents, questions, readers, date and cost")
     answers: tuple[AnswerRecord, ...] = Field(description="what was found")
-    distrust: tuple[str, ...] = Field(description="why not to rely on it, the gravest first")
+    distrust: tuple[str, ...] = Field(description="why not to rely on it, beside what the answers say")
     at_edge: bool = Field(description="whether the best size is at the edge of those that were tried")
     recommendations: tuple[RecommendationRecord, ...] = Field(description="for each reader, the headline first")
     retrieval: tuple[RetrievalRecord, ...] = Field(description="for each cut")

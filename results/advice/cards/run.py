@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from results.advice.wording import leaders
 from results.config import ScoringConfig
-from results.settings import CELL, Cell, Spoken, cell_of, spoken_in
+from results.settings import CELL, Cell, Spoken, cell_of, cuts_in, spoken_in
 
 
 class Run:
@@ -111,6 +112,12 @@ class Run:
         told = [one for one in [*here, *self.choices] if one["recommended"] is not None]
         return [*told, *here, *self.choices][0]
 
+    def retrieved(self, choice: Mapping[str, Any]) -> pl.DataFrame:
+        """What an entry on retrieval compares: the rows of its cut that have its score, those that read least first."""
+        rows = self.tables["retrieval_means"]
+        is_it = pl.Series([cut.name == choice["cut"] for cut in cuts_in(rows)], dtype=pl.Boolean)
+        return rows.filter(is_it, pl.col(choice["score"]).is_not_null()).sort("n_context_tokens", "setting")
+
 
 def recommended_row(entry: Mapping[str, Any], cells: pl.DataFrame) -> dict[str, Any] | None:
     """The row of the cell that an entry of the manifest recommends; None where it recommends none."""
@@ -123,6 +130,5 @@ def leading_row(cells: pl.DataFrame) -> dict[str, Any] | None:
     scored = cells.filter(pl.col("gold_accuracy").is_not_null(), pl.col("gold_n") > 0)
     if scored.is_empty():
         return None
-    return scored.sort(-pl.col("gold_accuracy"), "n_context_tokens", "size", "setting", "cut", "amount").row(
-        0, named=True
-    )
+    equal = leaders(scored, "gold_accuracy")
+    return equal.sort("n_context_tokens", "size", "setting", "cut", "amount").row(0, named=True)

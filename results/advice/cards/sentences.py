@@ -10,13 +10,17 @@ import polars as pl
 from results.advice.wording import (
     NO_FIGURES,
     NO_WINNER,
+    all_of,
     basis_of,
     count,
     from_to,
+    is_nothing,
+    leaders,
     needed,
     percent,
     points,
     right,
+    say_equal,
     too_few,
 )
 from results.config import ScoringConfig
@@ -71,6 +75,8 @@ def use_line(
     if n_tried == 1:
         only = f"{saying.the_cell(chosen)}, the only setting that was tried"
         return f"Nothing to choose{saying.whose}: {only}: {accuracy}."
+    if is_nothing(rows["gold_accuracy"].max()):  # type: ignore[arg-type]  # a number
+        return _none_right(saying)
     if n_within == n_tried and not is_best:
         alike = f"all are within {points(saying.config.margin)} of each other"
         which, least = _any_of(rows, chosen, saying)
@@ -140,10 +146,26 @@ def open_line(rows: pl.DataFrame, saying: Saying, n_more: float | None, *, more:
     if basis.n_gold < NO_WINNER:
         few = too_few(basis.n_gold, "to name a leader")
         return f"No winner yet{saying.whose}: {few}{f'; {more}' if more else ''}."
-    best = rows.sort(-pl.col("gold_accuracy"), *COST_ORDER).row(0, named=True)
-    accuracy = f"{percent(best['gold_accuracy'])}, {from_to(best['gold_accuracy_low'], best['gold_accuracy_high'])}"
+    equal = leaders(rows, "gold_accuracy").sort(COST_ORDER)
+    best = equal.row(0, named=True)
+    if is_nothing(best["gold_accuracy"]):
+        return _none_right(saying)
     more = more or f"no setting is shown to be within {points(saying.config.margin)} of the best"
+    found = percent(best["gold_accuracy"])
+    n_tried = len(rows) + saying.n_dropped
+    if len(equal) == n_tried > 1:
+        return f"No winner yet{saying.whose}: {all_of(n_tried)} are equal so far ({found}); {more}."
+    if len(equal) > 1:
+        cells = [cell_of(row) for row in equal.iter_rows(named=True)]
+        cuts = {say_cut(cell.cut) for cell in cells}
+        named = ", ".join([say_equal(cells, n_tried, saying.spoken), *(cuts if len(cuts) == 1 else ())])
+        return f"No winner yet{saying.whose}. Best so far, and equal: {named} ({found}); {more}."
+    accuracy = f"{found}, {from_to(best['gold_accuracy_low'], best['gold_accuracy_high'])}"
     return f"No winner yet{saying.whose}. Best so far: {saying.the_cell(best)} ({accuracy}); {more}."
+
+
+def _none_right(saying: Saying) -> str:
+    return f"Nothing can be told{saying.whose}: no setting gets any gold question right."
 
 
 class Found(NamedTuple):
@@ -167,7 +189,8 @@ class Choice(NamedTuple):
         score: what was compared: `ON_SPANS` or `ON_DOCUMENTS`.
         n: number of questions.
         n_settings: how many settings were compared.
-        best: the one that scores highest.
+        best: the one that scores highest, the cheapest of several.
+        equal: all that score exactly as high, itself included.
         chosen: the one to use; None where none is shown to be within the margin of the best.
         n_within: how many are shown to be; None where that is not known any more.
     """
@@ -176,6 +199,7 @@ class Choice(NamedTuple):
     n: float
     n_settings: int
     best: Found
+    equal: tuple[Cell, ...]
     chosen: Found | None
     n_within: int | None = None
 
@@ -192,17 +216,28 @@ def retrieval_line(choice: Choice, spoken: Spoken, margin: float) -> str:
     best_said, best_found = spoken.the_cell(best.cell), _found(choice.score, best.value)
     if choice.n_settings == 1:
         return f"Nothing to choose: {best_said}, the only setting that was tried: {best_found}, over {n}."
+    if is_nothing(best.value):
+        return f"Nothing can be told of retrieval, {say_cut(best.cell.cut)}: {found_nothing(choice.score)} ({n})."
+    named = best_said if len(choice.equal) == 1 else say_equal(choice.equal, choice.n_settings, spoken)
     if chosen is None:
-        so_far = f"Best so far: {best_said} ({best_found}, over {n})"
         none = f"no setting is shown to be within {points(margin)} of the best"
-        return f"No winner yet in retrieval, {say_cut(best.cell.cut)}. {so_far}; {none}."
+        not_yet = f"No winner yet in retrieval, {say_cut(best.cell.cut)}"
+        if len(choice.equal) == choice.n_settings:
+            return f"{not_yet}: {named} are equal so far ({best_found}, over {n}); {none}."
+        so_far = f"Best so far{', and equal' if len(choice.equal) > 1 else ''}: {named} ({best_found}, over {n})"
+        return f"{not_yet}. {so_far}; {none}."
     found = f"{_found(choice.score, chosen.value)}, {count(chosen.n_tokens, 'token')} read, over {n}"
-    leader = f" ({best_said}: {best_found})" if chosen.cell != best.cell else ""
+    leader = f" ({named}: {best_found})" if chosen.cell not in choice.equal else ""
     return f"Retrieve {spoken.the_cell(chosen.cell)}: {found}; {_retrieval_standing(choice, margin)}{leader}."
 
 
 def _retrieval_standing(choice: Choice, margin: float) -> str:
     within, near, n = choice.n_within, f"within {points(margin)} of", choice.n_settings
+    n_equal = len(choice.equal)
+    if n_equal == n:
+        return f"{all_of(n)} are equal, and it {reads_no_more(n)}"
+    if n_equal > 1 and choice.chosen and choice.chosen.cell in choice.equal:
+        return f"it is one of {n_equal} settings (of {n}) that lead and are equal, and {reads_no_more(n_equal)}"
     if within is None:
         stands = "leads, and is" if choice.chosen == choice.best else "reads the least of those"
         return f"of {n} settings, it {stands} shown to be {near} the best"
@@ -211,6 +246,16 @@ def _retrieval_standing(choice: Choice, margin: float) -> str:
     if within == 1:
         return f"only this one of {n} settings is shown to be {near} the best"
     return f"it reads the least of the {within} settings (of {n}) {near} the best"
+
+
+def reads_no_more(n_equal: int) -> str:
+    """That of some equal settings the one that is named is the cheapest, or one of these."""
+    return f"reads no more than the other{'' if n_equal == 2 else 's'}"
+
+
+def found_nothing(score: str) -> str:
+    """That every setting scores 0."""
+    return f"no setting finds {'any of the evidence' if score == ON_SPANS else 'the right document for any question'}"
 
 
 def _found(score: str, value: float) -> str:

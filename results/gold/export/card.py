@@ -150,7 +150,9 @@ def _coverage(made: Made, items: Items) -> str:
     consensus = made.tables[f"consensus{made.at}"]
     found = consensus.filter(pl.col("reader") == items.reader, pl.col("rule") == rule).to_dicts()
     n_known = len(kept) - kept["reference"].null_count()
-    if found and found[0]["accuracy"] is not None and n_known:
+    if rule == "unanimous_and_correct":
+        said.append("Accuracy: none is given, because the rule keeps only labels that match the reference.")
+    elif found and found[0]["accuracy"] is not None and n_known:
         row, confidence = found[0], made.manifest["config"]["scoring"]["confidence"]
         said.append(
             f"Accuracy: {row['accuracy']:.1%} of the {n_known:,} kept questions with a reference label have that label "

@@ -7,8 +7,11 @@ from typing import Any
 
 import polars as pl
 
+from results.advice.wording import DIGITS, is_nothing, listed
 from results.advice.wording import count as counted
-from results.report.model import Block, Definitions, Heading, Section, Sentences, Table
+from results.readers.slices import SLICES
+from results.report.model import Block, Cell, Definitions, Heading, Section, Sentences, Table
+from results.report.sections.intervals import Tested, beside_intervals
 from results.report.sections.source import Source
 from results.report.values import as_code, estimate, make_table
 
@@ -24,15 +27,16 @@ def compared_section(source: Source, pairs: pl.DataFrame) -> Section:
     """
     if pairs.is_empty():
         return Section("compared", "Readers compared", (Sentences((NOTHING,)),))
-    blocks: list[Block] = [*_pairs(pairs), Heading("Do they fail together?"), *_failures(pairs)]
+    notes = beside_intervals(source, pairs, Tested("pair", "pairs"))
+    blocks: list[Block] = [*_pairs(pairs, notes), Heading("Do they fail together?"), *_failures(pairs)]
     if source.has("own_gold"):
         blocks += [Heading("On which questions"), *_scores(source)]
     if source.has("best_on_slice"):
-        blocks += [Heading("Which reader is best on which group of questions"), *_best(source.tables["best_on_slice"])]
+        blocks += [Heading("Which reader is best on which group of questions"), *_best(source)]
     return Section("compared", "Readers compared", tuple(blocks))
 
 
-def _pairs(pairs: pl.DataFrame) -> list[Block]:
+def _pairs(pairs: pl.DataFrame, notes: tuple[str, ...]) -> list[Block]:
     text = (
         "The most probable labels on the same questions, with an exact sign-flip test by document (McNemar's where "
         "each question has a document of its own) and Holm's correction over the pairs."
@@ -57,7 +61,7 @@ def _pairs(pairs: pl.DataFrame) -> list[Block]:
         "pairs.parquet",
         is_open=True,
     )  # fmt: skip
-    return [Sentences((text,)), table, terms]
+    return [Sentences((text, *notes)), table, terms]
 
 
 def _failures(pairs: pl.DataFrame) -> list[Block]:
@@ -116,21 +120,38 @@ def _classes(classes: pl.DataFrame) -> Table:
     )  # fmt: skip
 
 
-def _best(best: pl.DataFrame) -> list[Block]:
+def _best(source: Source) -> list[Block]:
     text = "The leader must beat every other reader there, with Holm's correction over all groups and pairs."
     table = make_table(
         "Which reader is best on which group of questions",
         {"group": "text", "value": "text", "questions": "whole", "leads": "text", "accuracy of the leader": "share",
          "second": "text", "accuracy of the second": "share", "p (Holm)": "p", "finding": "text"},
         [
-            (row["slice"], row["value"], row["n"], row["best"], row["accuracy"], row["second"],
-             row["second_accuracy"], row["p_holm"], row["finding"])
-            for row in best.iter_rows(named=True)
+            (row["slice"], row["value"], row["n"], *_lead(source, row))
+            for row in source.tables["best_on_slice"].iter_rows(named=True)
         ],
         "best_on_slice.parquet",
         most=60,
     )  # fmt: skip
     return [Sentences((text,)), table]
+
+
+def _lead(source: Source, row: Mapping[str, Any]) -> tuple[Cell, ...]:
+    """Who leads on a group of questions, and who is second; all of them where they are equal, none if none is right."""
+    if is_nothing(row["accuracy"]):
+        return (None, row["accuracy"], None, None, row["p_holm"], "no reader is right")
+    if not is_nothing(row["accuracy"] - row["second_accuracy"]):
+        return tuple(row[name] for name in ("best", "accuracy", "second", "second_accuracy", "p_holm", "finding"))
+    return (listed(_equal(source, row)), row["accuracy"], None, None, row["p_holm"], "equal")
+
+
+def _equal(source: Source, row: Mapping[str, Any]) -> list[str]:
+    """The readers that are equal; the table itself names only two of them."""
+    slices = source.tables.get("slices", pl.DataFrame(schema=SLICES))
+    mine = slices.filter(pl.col("slice") == row["slice"], pl.col("value") == row["value"])
+    is_same = (mine["n"] == row["n"]).all() and {row["best"], row["second"]} <= set(mine["reader"])
+    equal = mine.filter((pl.col("accuracy") - row["accuracy"]).round(DIGITS) == 0)["reader"].to_list()
+    return equal if is_same and len(equal) > 1 else [row["best"], row["second"]]
 
 
 def corpora_section(source: Source) -> Section:
@@ -152,7 +173,8 @@ def corpora_section(source: Source) -> Section:
     )  # fmt: skip
     blocks: list[Block] = [Sentences((text,)), rows]
     if source.has("shifts"):
-        blocks.append(_shifts(source.tables["shifts"]))
+        notes = beside_intervals(source, source.tables["shifts"], Tested("change", "changes"))
+        blocks += [_shifts(source.tables["shifts"]), *([Sentences(notes)] if notes else [])]
     return Section("corpora", "On several corpora", tuple(blocks))
 
 

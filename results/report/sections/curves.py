@@ -10,6 +10,7 @@ import polars as pl
 from results.advice.wording import percent
 from results.report.model import Block, Definitions, Estimate, Heading, PlotRef, Section, Sentences, Table
 from results.report.plots.coverage_plots import CURVES_PLOT, RISK_PLOT
+from results.report.sections.intervals import Tested, beside_intervals
 from results.report.sections.source import Source
 from results.report.values import estimate, make_table
 
@@ -26,7 +27,7 @@ def curve_section(source: Source) -> Section:
     if source.has("risk_coverage"):
         blocks += [PlotRef(RISK_PLOT, "Accuracy of what is kept, by coverage", file=RISK_PLOT), _both(source)]
     blocks += [Heading("What unanimity is worth"), Sentences((LAW,))]
-    blocks += [_law(source.tables["unanimity"]), _gains(source.tables["unanimity"]), TERMS]
+    blocks += [_law(source.tables["unanimity"]), _gains(source.tables["unanimity"]), *_notes(source), TERMS]
     if source.has("vote_curves"):
         alt = "Unanimous coverage and accuracy over temperature, top_p and min_p"
         blocks += [PlotRef(CURVES_PLOT, alt, file=CURVES_PLOT), _sampling(source.tables["vote_curves"])]
@@ -40,6 +41,18 @@ LAW = (
     "vote. The gain over the most probable label is what waiting for agreement adds to simply taking the best answer."
 )
 TERMS = Definitions((("AURC", "the mean error over all coverages; lower is better"),))
+
+
+GAINS = (
+    Tested("reader", "readers", "gain_low", "gain_high"),
+    Tested("reader", "readers", "greedy_gain_low", "greedy_gain_high", "greedy_p_value", "greedy_p_holm"),
+)
+
+
+def _notes(source: Source) -> Iterator[Sentences]:
+    """Once, if either gain has an interval that excludes 0 where the test cannot tell."""
+    found = (beside_intervals(source, source.tables["unanimity"], gain) for gain in GAINS)
+    yield from [Sentences(lines) for lines in found if lines][:1]
 
 
 class Kept(NamedTuple):
@@ -78,7 +91,7 @@ def _sentences(source: Source) -> Iterator[str]:
         instead = f"in {by_rank} instead of {by_draw}" if by_rank != by_draw else f"in {by_rank}, just as now"
         yield (
             f"{row['reader']}: three votes agree on {percent(kept.coverage)} of the questions and are right in "
-            f"{by_draw} of these. Keeping the same share ({percent(kept.coverage)}) by probability instead would be "
+            f"{by_draw} of these. Keeping the same share ({percent(kept.coverage)}) by probability would be "
             f"right {instead}."
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from results.advice.cards.readers import CORRECT
 from results.advice.wording import count as counted
 from results.advice.wording import listed
 from results.report.model import Block, Definitions, Heading, Link, Note, Section, Sentences, Strong, Table, Words
@@ -132,8 +133,7 @@ def gold_sentences(source: Source) -> tuple[str, ...]:
 def _gold_sentence(source: Source, reader: str, gold: pl.DataFrame) -> str:
     kept = gold.filter("kept")
     is_one = len(kept) == 1
-    text = f"{reader}: of {counted(len(gold), 'question')}, {len(kept)} {'is' if is_one else 'are'} kept by the draw"
-    text += _worth(source, reader) + "."
+    text = f"{reader}: its drawn votes keep {len(kept)} of {counted(len(gold), 'question')}{_worth(source, reader)}."
     labels = kept["label"].unique().to_list()
     if len(labels) == 1:
         every = "It has" if is_one else "All of them have"
@@ -152,7 +152,7 @@ def _worth(source: Source, reader: str) -> str:
     expected = ladder.filter(pl.col("reader") == reader, pl.col("questions") == "gold") if len(ladder) else ladder
     on_average = f", {expected['n'][0]:.1f} on average over all draws" if len(expected) else ""
     weights = "scores count each question with the probability that it is kept, and these weights are worth"
-    return f"{on_average}; {weights} {counted(worth, 'equal one')}"
+    return f"{on_average}; {weights} {counted(worth, 'equally weighted question')}"
 
 
 def gold_section(source: Source) -> Section:
@@ -173,6 +173,11 @@ def gold_section(source: Source) -> Section:
     return Section("gold", "What the filter keeps", tuple(blocks))
 
 
+def by_construction(keeps: bool, rule: str) -> str:
+    """In place of the accuracy of what a rule keeps, where the rule keeps nothing but what is right; else empty."""
+    return "1 by construction" if keeps and rule == CORRECT else ""
+
+
 def _rules(consensus: pl.DataFrame) -> Table:
     return make_table(
         "What each consensus rule keeps",
@@ -180,7 +185,7 @@ def _rules(consensus: pl.DataFrame) -> Table:
          "accuracy of what is kept": "interval"},
         [
             (row["reader"], as_code(row["rule"]), row["kept"], row["n"], row["coverage"],
-             "1 by construction" if row["rule"] == "unanimous_and_correct" else estimate(row, "accuracy"))
+             by_construction(row["kept"] > 0, row["rule"]) or estimate(row, "accuracy"))
             for row in consensus.iter_rows(named=True)
         ],
         "consensus.parquet",
@@ -254,6 +259,7 @@ def _bias(bias: pl.DataFrame) -> Table:
 
 def slice_section(source: Source) -> Section:
     """Coverage and accuracy by group of questions, value by value with every reader."""
+    rule = source.manifest.get("config", {}).get("consensus", {}).get("rule", "")
     by_value = (pl.col("slice").rank("dense"), pl.col("index").rank().over("reader"), "index")
     table = make_table(
         "By group of questions",
@@ -261,7 +267,7 @@ def slice_section(source: Source) -> Section:
          "accuracy": "interval", "accuracy of what is kept": "interval"},
         [
             (row["slice"], row["value"], row["reader"], row["n"], row["coverage"], estimate(row, "accuracy"),
-             estimate(row, "kept_accuracy"))
+             by_construction(row["kept_accuracy"] is not None, rule) or estimate(row, "kept_accuracy"))
             for row in source.tables["slices"].with_row_index().sort(by_value).iter_rows(named=True)
         ],
         "slices.parquet",

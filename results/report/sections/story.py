@@ -8,14 +8,14 @@ from typing import Any
 
 import polars as pl
 
-from results.advice.wording import NO_FIGURES, count_gold, listed, percent, too_few
+from results.advice.wording import NO_FIGURES, count_gold, is_nothing, leaders, listed, percent, say_equal, too_few
 from results.advice.wording import count as counted
 from results.report.model import Block, Cell, Examples, Kind, PlotRef, Section, Sentences, Strong, Table
 from results.report.plots.ladder_plots import MOST_ROWS
 from results.report.sections.readers import gold_sentences
 from results.report.sections.source import Source, read_of, said_briefly
 from results.report.values import count, estimate, make_table
-from results.settings import CUT, cut_of, cuts_in
+from results.settings import CUT, cell_of, cut_of, cuts_in
 
 OPEN = "cannot tell"
 ARM_NAMES = {
@@ -183,7 +183,8 @@ def _losses(source: Source, row: Mapping[str, Any]) -> str:
         return f"{who}: none {answers} is wrong."
     if any(n is None for n in parts.values()):
         return f"{wrong}; not every arm was asked, so nothing says where they are lost."
-    named = listed([f"{_signed(n / row['n'])} by the {name}" for name, n in parts.items()])
+    (reader, n), *others = ((name, _signed(n / row["n"])) for name, n in parts.items())
+    named = listed([f"the {reader} loses {n}", *(f"the {name} {n}" for name, n in others)])
     return f"{wrong}: {named}."
 
 
@@ -279,18 +280,29 @@ def advice_section(source: Source, lines: Iterable[str]) -> Section:
     return Section("advice", "The advice in full", tuple(blocks))
 
 
+def _leads(source: Source, cells: pl.DataFrame) -> str | None:
+    """What scores highest of the cells of a reader and a cut, all that are equal; None where none is ever right."""
+    known = cells.drop_nulls("gold_accuracy")
+    equal = leaders(known, "gold_accuracy")
+    if equal.is_empty() or is_nothing(equal["gold_accuracy"][0]):
+        return None
+    said = say_equal([cell_of(row) for row in equal.iter_rows(named=True)], len(known), source.spoken)
+    return said if len(equal) == 1 else f"{said}, equal"
+
+
 def _verdicts(source: Source) -> Table:
     cells = {
-        (row["reader"], cut_of(row).name, row["setting"]): row
-        for row in source.tables["cells"].iter_rows(named=True)
-    }  # fmt: skip
+        (reader, cut_of(rows.row(0, named=True)).name): rows
+        for (reader, *_), rows in source.tables["cells"].group_by("reader", *CUT, maintain_order=True)
+    }
     rows = []
     for one in source.manifest["verdicts"]:
         reader = source.reader(one["reader"])
-        leader = cells.get((reader, one["cut"], one["best"]))
+        mine = cells.get((reader, one["cut"]), source.tables["cells"].clear())
+        leader = next((row for row in mine.iter_rows(named=True) if row["setting"] == one["best"]), None)
         rows.append(
             (reader, read_of(leader) if leader else one["cut"], source.setting(one["recommended"]) or OPEN,
-             source.setting(one["best"]) or None, estimate(leader, "gold_accuracy") if leader else None,
+             _leads(source, mine) if leader else None, estimate(leader, "gold_accuracy") if leader else None,
              len(one["not_worse"]), one["n_gold"], one.get("detectable"))
         )  # fmt: skip
     return make_table(

@@ -12,9 +12,10 @@ from results.advice.wording import listed
 from results.evidence.span_metrics import SPAN_SCORES
 from results.report.model import Block, Cell, Definitions, Kind, PlotRef, Section, Sentences, Table
 from results.report.plots.pareto_plots import LEVELS, frontier
+from results.report.sections.intervals import Tested, beside_intervals, better_is_not_best
 from results.report.sections.source import Source, read_of
 from results.report.values import as_code, count, estimate, make_table
-from results.settings import cell_of, cut_of, setting_of
+from results.settings import CUT, cell_of, cut_of, setting_of
 from retrieval.context import Cut
 
 MOST_PAIRS = 60  # rows in the Markdown report
@@ -192,9 +193,13 @@ def pair_section(source: Source) -> Section:
         most=MOST_PAIRS,
     )  # fmt: skip
     text = ON_EXPECTED_PAIRS if expected else ON_DRAWN_PAIRS
-    return Section("pairs", "Settings pair by pair", (Sentences((text,)), table))
+    tested = Tested("pair", "pairs of a reader and cut", groups=("reader", *CUT))
+    tested = tested._replace(stricter=WORST_CASE) if expected else tested
+    notes = (*beside_intervals(source, frame, tested), *better_is_not_best(source, frame))
+    return Section("pairs", "Settings pair by pair", (Sentences((text, *notes)), table))
 
 
+WORST_CASE = "The test adds one worst case to each pair, which an interval does not"
 ON_DRAWN_PAIRS = (
     "Difference in accuracy with its interval (Agresti and Min, over resampled documents and votes), and the p-value "
     "of an exact sign-flip test by document, with Holm's correction over the pairs of one reader and cut. Pairs with "
@@ -237,8 +242,14 @@ def interaction_section(source: Source) -> Section:
         "interactions.parquet",
     )  # fmt: skip
     plots = PlotRef("interaction", "Accuracy by chunk size of both readers")
+    slopes = Tested(
+        "difference", "differences", "difference_low", "difference_high", groups=("questions",),
+        stricter="The test is stricter than an interval",
+    )  # fmt: skip
+    notes = beside_intervals(source, source.tables["interactions"], slopes)
     found = tuple(_findings(source.tables["interactions"]))
     said = [Sentences(found, is_list=True)] if found else []
+    said += [Sentences(notes)] if notes else []
     return Section("sizes", "Do readers want different chunk sizes?", (*said, plots, table, terms))
 
 
@@ -319,4 +330,5 @@ def temperature_section(source: Source) -> Section:
         "temperatures.parquet",
         is_open=True,
     )  # fmt: skip
-    return Section("temperatures", "At other temperatures of the answer", (Sentences((text,)), table))
+    leads = Definitions((("leads", "scores highest; of several that are equal, the one that reads the least"),))
+    return Section("temperatures", "At other temperatures of the answer", (Sentences((text,)), table, leads))

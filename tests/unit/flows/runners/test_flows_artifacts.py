@@ -44,11 +44,14 @@ def test_a_finished_run_shows_verdict_main_plot_and_cost(made, monkeypatch, tmp_
     artifacts.show_details(finished)
     verdict, plot, cost = made
     assert [one["key"] for one in made] == ["demo-run-1-verdict", "demo-run-1-plot", "demo-run-1-cost"]
-    assert "## Which chunk size?\n\n64-token chunks: 76 % (43 to 93 %)." in verdict["markdown"]
+    shown = f"{verdict['description']}\n\n{verdict['markdown']}"  # as the page of an artifact shows it
+    assert shown.startswith(
+        "**Which chunk size?** 64-token chunks: 76 % (43 to 93 %).\n\n## Can the reader be trusted?"
+    )
+    assert all(shown.count(said) == 1 for said in ("76 %", "Yes, ", "Few questions.", "no cost")), "each thing once"
     assert "Yes, &lt;b>tiny&lt;/b> can." in verdict["markdown"]
     assert "## Beware\n\n* Few questions." in verdict["markdown"]
     assert "(http://127.0.0.1:9/demo-run-1/report.html)" in verdict["markdown"]
-    assert verdict["description"] == "64-token chunks: 76 % (43 to 93 %)."
     assert plot["markdown"].startswith("## Accuracy\n\n![Accuracy](data:image/png;base64,")
     assert "took 3 min 20 s and spent 0.0040 USD" in cost["markdown"]
     assert "| label | tiny | 20 | 17 | 9 s |" in cost["markdown"]

@@ -335,6 +335,7 @@ def test_a_best_size_at_the_edge_of_the_grid_names_the_next_ones(size, tries):
         best(16, sizes=(16, 32)),
         best(128, cut=("k", 1)),
         Advice("", told=False),
+        best(128)._replace(equal=(best(128).leader, best(64).leader)),
     ],
 )
 def test_other_best_sizes_are_not_at_the_edge(advice):

@@ -92,7 +92,8 @@ def test_the_line_says_where_the_recommended_cell_loses():
 
 
 def test_cannot_tell_says_how_many_questions_would():
-    (one,) = recommended(cells({"size": 64, "p_within": 0.06}, {"size": 128}), compared=pairs(0.04, 0.05, 0.06))
+    frame = cells({"size": 64, "p_within": 0.06}, {"size": 128, "gold_accuracy": 0.79})
+    (one,) = recommended(frame, compared=pairs(0.04, 0.05, 0.06))
     # (1.9600 + .8416)^2 * (.05 / .05)^2 = 7.849: 785 questions instead of 100.
     assert (one.setting, one.cut, one.n_more) == (None, None, 685)
     assert one.line == (
@@ -119,6 +120,13 @@ def test_one_cell_is_nothing_to_choose():
     (one,) = recommended(cells({"size": 64, "p_within": 0.0}))
     assert (one.setting, one.cut) == ("tokens(64)", "k=3")
     assert one.line.startswith("Nothing to choose with reader: the best 3 chunks of 64 tokens, the only setting")
+
+
+def test_where_no_answer_is_right_nothing_is_recommended():
+    wrong = {"gold_accuracy": 0.0, "p_within": 0.01}
+    (one,) = recommended(cells({"size": 64} | wrong, {"size": 128} | wrong))
+    assert one.setting is None
+    assert one.line == "Nothing can be told with reader: no setting gets any gold question right."
 
 
 def test_what_was_dropped_on_the_way_was_tried_too_and_settings_keep_their_names():

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
+import pytest
 
 from results.advice.advice import retrieval_entry
 from results.advice.retrieval_choice import choose_retrieval
@@ -58,7 +59,15 @@ def test_cannot_tell_where_no_setting_is_shown_near_the_best():
     (one,) = choices(even, odd)
     assert one.recommended is None
     assert one.best == name(32)  # of equal ones the one that reads less
-    assert one.line.startswith("No winner yet in retrieval, the best 3 chunks read. Best so far: ")
+    assert one.line == (
+        "No winner yet in retrieval, the best 3 chunks read: both settings are equal so far (nDCG 0.500, over 300 "
+        "questions); no setting is shown to be within 5 points of the best."
+    )
+    worse = rows_of(128, 0).with_columns(ndcg=pl.lit(0.49))
+    assert choices(even, odd, worse)[0].line.startswith(
+        "No winner yet in retrieval, the best 3 chunks read. Best so far, and equal: 32-token chunks and 64-token "
+        "chunks (nDCG 0.500, over 300 questions); "
+    )
 
 
 def test_one_document_shows_nothing():
@@ -79,3 +88,34 @@ def test_questions_without_evidence_are_left_out_of_span_recall():
     gaps = rows_of(32, 300, n_spans=90).with_columns(pl.col(SPAN_SCORES).head(100).append(pl.Series([None] * 200)))
     (one,) = choices(gaps)
     assert "90 % of the evidence" in one.line
+
+
+def test_equal_settings_share_the_lead_and_the_one_that_reads_least_is_chosen():
+    (one,) = choices(rows_of(32, 270), rows_of(64, 270), rows_of(128, 270))
+    assert (one.best, one.recommended) == (name(32), name(32))
+    assert one.line.endswith("all 3 settings are equal, and it reads no more than the others.")
+    (one,) = choices(rows_of(32, 100), rows_of(64, 270), rows_of(128, 270))
+    assert one.recommended == name(64)
+    assert one.line.endswith(
+        "it is one of 2 settings (of 3) that lead and are equal, and reads no more than the other."
+    )
+    (one,) = choices(rows_of(32, 269), rows_of(64, 270), rows_of(128, 270))
+    assert one.line.endswith("(64-token chunks and 128-token chunks: nDCG 0.900).")
+
+
+def test_scores_that_differ_only_by_rounding_are_equal():
+    thirds, halves = (rows_of(size, 0).with_columns(ndcg=pl.Series(scores * (N // 2)))
+                      for size, scores in ((64, [0.1, 0.2]), (32, [0.15, 0.15])))  # fmt: skip
+    assert np.mean(thirds["ndcg"].to_numpy()) != np.mean(halves["ndcg"].to_numpy()), "or this tests nothing"
+    (one,) = choices(thirds, halves)
+    assert one.best == name(32)
+
+
+@pytest.mark.parametrize(
+    ("spans", "nothing"), [(None, "the right document for any question"), (0, "any of the evidence")]
+)
+def test_where_nothing_is_found_nothing_is_recommended(spans, nothing):
+    (one,) = choices(rows_of(32, 0, spans), rows_of(64, 0, spans))
+    assert one.recommended is None
+    said = f"no setting finds {nothing} (300 questions)"
+    assert one.line == f"Nothing can be told of retrieval, the best 3 chunks read: {said}."

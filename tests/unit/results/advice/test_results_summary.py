@@ -10,6 +10,7 @@ import pytest
 from results.advice.cards.in_full import advice_in_full
 from results.advice.cards.run import Run
 from results.advice.summary import first_finding, record, summarise, summary_schema
+from results.comparing.comparison import PAIRS
 from results.store.finished import read_manifest, read_tables
 from results.store.listing import list_run
 from results.sweep.attribution import LADDER
@@ -126,9 +127,14 @@ def test_one_setting_leaves_nothing_to_choose():
 
 def test_retrieval_alone_is_pointed_at_where_the_reader_cannot_tell():
     cells = [cell(64), cell(128)]
-    said = sentence(SIZE, cells, [advice(64, told=False)], choices=[choice(64, 128)])
-    assert said.endswith("Retrieval alone can tell: 128-token chunks, 256 tokens read.")
-    assert "Retrieval alone" not in sentence(SIZE, cells, [advice(64, told=False)], choices=[choice(64)])
+    means = [found(64, 0.9), found(128, 0.8)]
+    said = sentence(SIZE, cells, [advice(64, told=False)], choices=[choice(64, 128)], means=means)
+    assert said.endswith("By retrieval alone, use 128-token chunks, 256 tokens read.")
+    said = sentence(SIZE, cells, [advice(64, told=False)], choices=[choice(64, 64)])
+    assert said.endswith(
+        "By retrieval alone, both settings are equal; the cheapest is 64-token chunks, 256 tokens read."
+    )
+    assert "retrieval alone" not in sentence(SIZE, cells, [advice(64, told=False)], choices=[choice(64)])
 
 
 def test_qualified_readers_come_first_and_told_before_untold():
@@ -151,18 +157,19 @@ def test_a_run_without_readers_answers_by_retrieval_alone():
     )
     assert sentence(FINDS, means=means, choices=[choice(64, 64)]) == (
         "It finds the right document for 98 % (93 to 103 %) of the questions, with 64-token chunks, 256 tokens read. "
-        "Of 2 settings it leads by nDCG, and is shown to be within 5 points of the best."
+        "Of 2 settings, this one leads by nDCG, and it is shown to be within 5 points of the best."
     )
     assert sentence(TRUST, means=means) == "No reader was asked, so only retrieval is judged."
 
 
 def test_evidence_comes_before_documents_and_what_is_told_before_what_is_not():
     means = [found(64, 1.0, 0.5, cut="k", amount=1), found(128, 0.9, 0.4), found(64, 0.8, 0.45)]
+    means.append(found(128, 0.9, 0.3, cut="k", amount=1))
     choices = [choice(64, cut="k=1", score="span_recall"), choice(64, 128, score="span_recall")]
     assert sentence(FINDS, means=means, choices=choices) == (
         "It finds 40 % (30 to 50 %) of the evidence, and the right document for 90 % of the questions, with 128-token "
-        "chunks, 256 tokens read. It reads less than 64-token chunks, which lead, and is shown to be within 5 points "
-        "of the best."
+        "chunks, 256 tokens read. This setting reads less than 64-token chunks, which lead, and it is shown to be "
+        "within 5 points of the best."
     )
     assert sentence(FINDS, means=means, choices=choices[:1]).endswith(
         "the best single chunk of 64 tokens. That setting leads, but none is shown to be within 5 points of the best."
@@ -170,6 +177,7 @@ def test_evidence_comes_before_documents_and_what_is_told_before_what_is_not():
 
 
 GETS = "reader gets 60 % right (50 to 70 %) from whole documents"
+SO = "so do not trust its labels"
 NO_CHANCE = "that is not shown to be better than chance"
 AGAINST = "against 50 % for always answering no (n = 20)"
 
@@ -178,11 +186,8 @@ AGAINST = "against 50 % for always answering no (n = 20)"
     ("told", "said"),
     [
         (reader(), f"Yes: {GETS}, {AGAINST}."),
-        (reader(qualified=False, standing="cannot tell"), f"Not shown: {GETS}, {AGAINST}."),
-        (
-            reader(qualified=False, standing="at chance"),
-            f"No: {GETS}, {AGAINST}; {NO_CHANCE}.",
-        ),
+        (reader(qualified=False, standing="cannot tell"), f"Not shown, {SO}: {GETS}, {AGAINST}."),
+        (reader(qualified=False, standing="at chance"), f"No, {SO}: {GETS}, {AGAINST}; {NO_CHANCE}."),
         (reader(qualified=None), "Unknown: the questions of reader have no reference labels to check it against."),
     ],
 )
@@ -190,29 +195,18 @@ def test_trust_is_the_accuracy_against_a_constant_answer(told, said):
     assert sentence(TRUST, readers=[told], kind="label", choices=[]) == said
 
 
-def test_labels_are_distrusted_once_for_all_readers():
-    (line,) = summarise(*run_of(readers=[reader(accuracy=0.4, qualified=False)], kind="label", choices=[])).distrust
-    assert line == "Do not trust these labels: no better than always answering no (40 % against 50 %, n = 20)."
+def test_that_labels_are_not_to_be_trusted_is_said_once_for_all_readers():
     several = [reader(name, 0.4, qualified=False) for name in "abcde"] + [reader("good")]
-    (line,) = summarise(*run_of(readers=several, kind="label", choices=[])).distrust
-    assert line.startswith(
-        "Do not trust the labels of 5 of 6 readers: no better than always answering no (a 40 % against"
+    summary = summarise(*run_of(readers=several, kind="label", choices=[]))
+    assert summary.answers[0].sentence.endswith(
+        "It is not shown for a (40 % against 50 %, n = 20), b (40 % against 50 %, n = 20), c (40 % against 50 %, n = "
+        "20) and 2 more, so do not trust their labels."
     )
-    assert line.endswith("; 2 more).")
-
-
-def test_a_reader_above_the_constant_answer_and_one_below_have_a_word_of_their_own():
-    two = [reader("a", 0.39, qualified=False, share=0.51), reader("b", 0.48, qualified=False, share=0.42)]
-    (line,) = summarise(*run_of(readers=two, kind="label", choices=[])).distrust
-    assert line == (
-        "Do not trust these labels: not shown to be better than always answering no (b not clearly better, 48 % "
-        "against 42 %, n = 20; a no better, 39 % against 51 %, n = 20)."
-    )
-    hidden = [reader(name, 0.48, qualified=False, share=0.42) for name in "bcd"] + two[:1]
-    (line,) = summarise(*run_of(readers=hidden, kind="label", choices=[])).distrust
-    assert "not shown to be better than always answering no (b 48 % against 42 %, n = 20; c 48 %" in line
-    (line,) = summarise(*run_of(readers=two[1:], kind="label", choices=[])).distrust
-    assert line.startswith("Do not trust these labels: not clearly better than always answering no (48 % against 42 %")
+    assert summary.distrust == (), "the answer says it"
+    many = "no significant difference"
+    two = [reader("a", qualified=False), reader("b", 0.39, qualified=False) | {"majority_label": many}]
+    said = sentence(TRUST, readers=two, kind="label", choices=[])
+    assert said.endswith(f'Nor is it shown for b (39 % against 50 % for always answering "{many}", n = 20).')
 
 
 def test_what_a_label_run_keeps_is_said_of_the_best_reader_and_the_others_in_short():
@@ -225,6 +219,94 @@ def test_what_a_label_run_keeps_is_said_of_the_best_reader_and_the_others_in_sho
     assert summary.answers[0].sentence.endswith("So can b and c.")
 
 
+TIES = (
+    # What the sizes 32, 64 and 128 score, what is advised, and what is said of it.
+    ((0.9, 0.9, 0.9), 32, "all 3 settings are equal; the cheapest is 32-token chunks, 256 tokens read.",
+     "All 3 settings are equal by nDCG; this one reads no more than the others."),
+    ((0.9, 0.9, 0.8), 32, "use 32-token chunks, 256 tokens read.",
+     "32-token chunks and 64-token chunks lead by nDCG, and are equal; this one reads no more than the other."),
+    ((0.88, 0.9, 0.9), 32, "use 32-token chunks, 256 tokens read.",
+     "This setting reads less than 64-token chunks and 128-token chunks, which lead by nDCG and are equal, and it is "
+     "shown to be within 5 points of the best."),
+    ((0.9, 0.9, 0.9), None, "By retrieval alone, all 3 settings are equal so far, 256 tokens read.",
+     "All 3 settings are equal by nDCG, but none is shown to be within 5 points of the best."),
+    ((0.9, 0.8, 0.9), None,
+     "Best so far, by retrieval alone, and equal: 32-token chunks and 128-token chunks, 256 tokens read.",
+     "32-token chunks and 128-token chunks lead by nDCG, and are equal, but none is shown to be within 5 points of the "
+     "best."),
+    ((0.0, 0.0, 0.0), 32,
+     "Nothing can be told: with 256 tokens read, no setting finds the right document for any question.",
+     "No: with 256 tokens read, no setting finds the right document for any question."),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("scores", "advised", "size", "finds"), TIES)
+def test_equal_settings_are_said_to_be_equal_and_none_of_them_leads(scores, advised, size, finds):
+    means = [found(one, score) for one, score in zip((32, 64, 128), scores, strict=True)]
+    leader = (32, 64, 128)[scores.index(max(scores))]
+    made = {"means": means, "choices": [choice(leader, advised)]}
+    assert sentence(SIZE, **made).endswith(f"{size} No reader was asked.")
+    assert sentence(FINDS, **made).endswith(finds)
+    if len(set(scores)) < 3 and scores[0] == max(scores):
+        assert not record(*run_of(**made)).at_edge, "no size leads alone"
+
+
+def test_no_evidence_found_by_any_setting_is_said_with_what_is_found_of_the_documents():
+    means = [found(64, 0.8, 0.0), found(128, 1.0, 0.0)]
+    made = {"means": means, "choices": [choice(64, 64, score="span_recall")]}
+    assert sentence(FINDS, **made) == (
+        "No: with 256 tokens read, no setting finds any of the evidence; the right document is found for every "
+        "question at best."
+    )
+    cells = [cell(64), cell(128)]
+    assert "alone" not in sentence(SIZE, cells, [advice(64, told=False)], **made)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "said"),
+    [
+        ((0.8, 0.8, 0.8), "No winner yet: all 3 settings are equal so far (80 %); about 170 more questions are "),
+        ((0.7, 0.8, 0.8), "Best so far, and equal: 64-token chunks and 128-token chunks, 256 tokens read (80 %); "),
+        ((0.0, 0.0, 0.0), "Nothing can be told: no setting gets any gold question right."),
+    ],
+)  # fmt: skip
+def test_equal_cells_of_a_reader_are_said_to_be_equal(accuracies, said):
+    cells = [cell(size, one) for size, one in zip((32, 64, 128), accuracies, strict=True)]
+    advices = [advice(64, told=False, n_more=166)]
+    assert said in sentence(SIZE, cells, advices, choices=[])
+    assert not record(*run_of(cells, advices, choices=[])).at_edge
+    if not any(accuracies):
+        told = [one | {"p_within": 0.01} for one in cells]
+        assert sentence(SIZE, told, [advice(32)], choices=[]) == said, "an older version advised the cheapest"
+
+
+def test_readers_that_are_equal_do_not_lead():
+    pair = dict.fromkeys(PAIRS, 0) | {"a": "a", "b": "b", "n": 20, "p_holm": 1.0, "detectable": 0.1, "finding": ""}
+
+    def said(*accuracies):
+        readers = [reader(name, one) for name, one in zip("ab", accuracies, strict=True)]
+        made = run_of(readers=readers, kind="compare", choices=[], pairs=pl.DataFrame([pair], schema=PAIRS))
+        return summarise(*made).answers[0].sentence
+
+    blind = "a true difference under 10 points would probably be missed"
+    assert said(0.6, 0.6) == f"No winner yet. a and b are equal, 60 % right (50 to 70 %) from whole documents; {blind}."
+    assert said(0.6, 0.5).startswith("No winner yet. a leads, 60 % right")
+    assert said(0.0, 0.0) == "Nothing can be told: no reader gets any question right from whole documents."
+
+
+def test_what_a_rule_keeps_by_construction_is_no_finding():
+    manifest, tables = run_of(readers=[reader("a")], kind="label", choices=[])
+
+    def said(rule):
+        manifest["config"]["consensus"] = {"rule": rule}
+        return summarise(manifest, tables).answers[-1].sentence
+
+    assert said("unanimous_and_correct") == (
+        "a keeps 2 of 3 questions, those on which its three votes agree and match the reference."
+    )
+    assert said("reviewed").endswith("agree with what people say; 1 of 2 labels match the reference.")
+
+
 def test_few_questions_one_label_and_the_edge_of_the_grid_are_a_line_each():
     cells = [cell(64, 0.9), cell(128, 0.8)]
     manifest, tables = run_of(cells, [advice(64, told=False)], readers=[reader()], choices=[])
@@ -235,26 +317,31 @@ def test_few_questions_one_label_and_the_edge_of_the_grid_are_a_line_each():
     few = [cell(64, n_gold=1.0), cell(128, n_gold=1.0)]
     gold = gold_of("reader", labels=["no"] * 3)
     summary = summarise(*run_of(few, [advice(64, told=False, n_gold=1)], readers=[reader()], choices=[], gold=gold))
-    assert summary.distrust == (
-        "Only 1 gold question, so only very large differences show.",
-        "All 3 gold questions are no: always answering no would be 100 % right.",
-    )
+    assert summary.distrust == ("All 3 gold questions are no: always answering no would be 100 % right.",)
+    assert summary.answers[0].sentence.startswith("Nothing can be told: 1 gold question cannot tell 2 settings apart")
 
 
 @pytest.mark.parametrize(
-    ("n_gold", "said"),
+    ("n_gold", "told", "said"),
     [
-        ((0,), "No gold question, so nothing is shown."),
-        ((0.4,), "Less than 1 gold question, so only very large differences show."),
-        ((0, 17), "Few gold questions (0 with a and 17 with b), so only very large differences show."),
-        ((0, 0), "No gold question with a and b, so nothing is shown."),
+        ((0,), True, ("No gold question, so nothing is shown.",)),
+        ((0.4,), True, ("Less than 1 gold question, so only very large differences show.",)),
+        ((17,), True, ("Only 17 gold questions, so only very large differences show.",)),
+        ((0, 17), True, ("Few gold questions (0 with a and 17 with b), so only very large differences show.",)),
+        ((0, 0), True, ("No gold question with a and b, so nothing is shown.",)),
+        ((17,), False, ()),
+        ((17, 12), False, ("Only 12 gold questions with b, so only very large differences show.",)),
+        ((17, 0), False, ("No gold question with b, so nothing is shown.",)),
+        ((17, 100), False, ()),
     ],
 )
-def test_few_gold_questions_are_counted_as_people_count(n_gold, said):
+def test_few_gold_questions_are_counted_where_no_answer_gives_them_as_its_reason(n_gold, told, said):
     names = "ab"[: len(n_gold)]
     cells = [cell(64, reader=name, n_gold=n) for name, n in zip(names, n_gold, strict=True)]
-    made = run_of(cells, [advice(64, told=False, name=name) for name in names], readers=[reader(one) for one in names])
-    assert summarise(*made).distrust[0] == said
+    cells += [one | {"size": 128, "gold_accuracy": 0.7} for one in cells]
+    advices = [advice(64, told=told, name=name) for name in names]
+    made = run_of(cells, advices, choices=[], readers=[reader(one) for one in names])
+    assert tuple(one for one in summarise(*made).distrust if "leading size" not in one) == said
 
 
 def test_the_facts_are_one_line():

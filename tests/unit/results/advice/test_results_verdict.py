@@ -49,7 +49,15 @@ def test_equal_cells_cannot_be_told_apart(sweep):
     verdict = only(sweep({32: flags, 64: flags, 128: flags}).verdicts())
     assert not verdict.decided
     assert set(verdict.not_worse) == {A, B, C}
-    assert verdict.line.startswith("No winner yet with reader, the best 3 chunks read. Best so far: ")
+    assert verdict.line.startswith("No winner yet with reader, the best 3 chunks read: all 3 settings are equal so far")
+
+
+def test_where_no_answer_is_right_nothing_is_recommended(sweep):
+    verdict = only(sweep({32: first(0, 200), 64: first(0, 200)}).verdicts())
+    assert (verdict.recommended, verdict.decided) == (None, False)
+    assert verdict.line == (
+        "Nothing can be told with reader, the best 3 chunks read: no setting gets any gold question right."
+    )
 
 
 def test_of_cells_that_are_shown_to_be_equal_the_cheapest_is_recommended(sweep):

@@ -4,17 +4,20 @@ import polars as pl
 import pytest
 
 from corpora.schema import LabelSet
-from results.comparing.comparison import compare_labelers
+from results.comparing.comparison import PAIRS, compare_labelers
 from results.config import ScoringConfig
+from results.readers.slices import BEST_ON_SLICE, SLICES
 from results.report.model import Code, Estimate, Strong
 from results.report.sections.build import build_report
+from results.report.sections.comparison import compared_section
 from results.report.sections.curves import curve_section
-from results.report.sections.readers import gold_sentences
+from results.report.sections.readers import gold_sentences, slice_section
 from results.report.sections.source import source_of
 from results.report.sections.sweep import MOST_PAIRS
 from results.report.text.report import render_report
 from tests.doubles.read_back import rows_of, section_of, tables_in
 
+PAIR = {"a": "a", "b": "b", "finding": "cannot tell"}
 MATRIX = "What to use, by reader and by how much is read"
 
 
@@ -157,10 +160,11 @@ def test_the_sizes_of_one_gold_set_are_reconciled_in_one_sentence(small_run):
     source = source_of(small_run.manifest, small_run.tables | {"cells": cells, "ladder": ladder})
     small, large = gold_sentences(source)
     assert small == (
-        "small: of 12 questions, 10 are kept by the draw, 7.4 on average over all draws; scores count each "
-        "question with the probability that it is kept, and these weights are worth 11 equal ones."
+        "small: its drawn votes keep 10 of 12 questions, 7.4 on average over all draws; scores count each "
+        "question with the probability that it is kept, and these weights are worth 11 equally weighted "
+        "questions."
     )
-    assert large == "large: of 12 questions, 10 are kept by the draw."
+    assert large == "large: its drawn votes keep 10 of 12 questions."
 
 
 def test_a_gold_set_with_one_label_is_said_to_be_one(small_run):
@@ -168,7 +172,7 @@ def test_a_gold_set_with_one_label_is_said_to_be_one(small_run):
     few = gold.with_columns(kept=pl.col("label") == "yes")
     one, some = (source_of(small_run.manifest, {"gold": frame}) for frame in (gold, few))
     assert gold_sentences(one)[0] == (
-        "small: of 12 questions, 1 is kept by the draw. It has the label yes, so always answering yes would be right "
+        "small: its drawn votes keep 1 of 12 questions. It has the label yes, so always answering yes would be right "
         "on every one."
     )
     assert "All of them have the label yes" in gold_sentences(some)[0]
@@ -271,7 +275,7 @@ def test_both_curves_stand_side_by_side_at_the_same_share(ballots, corpus_of, ta
     assert ranked > accuracy
     assert sentences(section)[0] == (
         f"reader †: three votes agree on {share} % of the questions and are right in {accuracy} % of these. Keeping "
-        f"the same share ({share} %) by probability instead would be right in {ranked} % instead of {accuracy} %."
+        f"the same share ({share} %) by probability would be right in {ranked} % instead of {accuracy} %."
     )
     title = "Accuracy of what is kept, by coverage: kept where three votes agree, or where they most probably would"
     rows = rows_of(section, title)
@@ -292,10 +296,90 @@ def test_where_all_are_equally_sure_no_share_can_be_chosen(ballots, corpus_of, t
     ("n_gold", "said"),
     [
         (9, "9 gold questions are too few to say where answers are lost."),
-        (10, "of the answers to 10 gold questions are wrong: 8 % by the reader,"),
+        (10, "of the answers to 10 gold questions are wrong: the reader loses 8 %, the chunking "),
     ],
 )
 def test_where_answers_are_lost_is_said_of_enough_questions(small_run, n_gold, said):
     cells = small_run.tables["cells"].with_columns(gold_n=pl.lit(n_gold))
     lines = sentences(section_of(build_report(small_run.manifest, small_run.tables | {"cells": cells}), "ladder"))
     assert [said in line for line in lines[:2]] == [True, True]
+
+
+def pairs_of(run, **columns):
+    """The sentences of the section on pairs, where all pairs have these values."""
+    frame = run.tables["comparisons"].with_columns(**{name: pl.lit(value) for name, value in columns.items()})
+    untold = [one | {"recommended": None} for one in run.manifest["verdicts"]]
+    found = build_report(run.manifest | {"verdicts": untold}, run.tables | {"comparisons": frame})
+    return sentences(section_of(found, "pairs"))[1:], len(frame)
+
+
+def test_that_an_interval_excludes_0_where_the_test_cannot_tell_is_explained_once(small_run):
+    assert pairs_of(small_run)[0] == []
+    n_pairs = len(small_run.tables["comparisons"].filter(pl.col("reader") == "small", pl.col("cut") == "budget"))
+    (said,), n = pairs_of(small_run, low=0.01, p_value=0.02)
+    assert said == (
+        f"{n} intervals exclude 0 where the test cannot tell. An interval looks at one pair alone; over all {n_pairs} "
+        "pairs of a reader and cut at once it is not enough."
+    )
+    (said,), _ = pairs_of(small_run, low=-0.2, high=-0.1, p_value=0.2)
+    assert said.endswith("The test is exact, and stricter than an interval.")
+    (said,), _ = pairs_of(small_run, low=0.01, p_holm=0.01)
+    assert said == (
+        "A setting that is shown to be better than another need not be within 5 points of the best of all, which the "
+        "advice asks for."
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "row"),
+    [
+        ((0.5, 0.4, 0.3), ["a", 0.5, "b", 0.4, 1.0, "cannot tell"]),
+        ((0.5, 0.5, 0.3), ["a and b", 0.5, None, None, 1.0, "equal"]),
+        ((0.5, 0.5, 0.5), ["a, b and c", 0.5, None, None, 1.0, "equal"]),
+        ((0.0, 0.0, 0.0), [None, 0.0, None, None, 1.0, "no reader is right"]),
+    ],
+)
+@pytest.mark.parametrize("has_slices", [True, False])
+def test_readers_that_are_equal_on_a_group_of_questions_do_not_lead_it(small_run, accuracies, row, has_slices):
+    of_group = {"slice": "question opener", "value": "is", "n": 10}
+    best = of_group | {"best": "a", "accuracy": accuracies[0], "second": "b", "second_accuracy": accuracies[1]}
+    best_on_slice = pl.DataFrame([best | {"p_holm": 1.0, "finding": "cannot tell"}], schema=BEST_ON_SLICE)
+    slices = pl.DataFrame(
+        [of_group | {"reader": name, "accuracy": one} for name, one in zip("abc", accuracies, strict=True)], SLICES
+    )
+    tables = {"best_on_slice": best_on_slice, **({"slices": slices} if has_slices else {})}
+    source = source_of(small_run.manifest, tables)
+    section = compared_section(source, pl.DataFrame([dict.fromkeys(PAIRS, 1) | PAIR], schema=PAIRS))
+    (found,) = rows_of(section, "Which reader is best on which group of questions")
+    if not has_slices and accuracies[2] == 0.5:
+        row = ["a and b", *row[1:]]  # all that the table tells
+    assert list(found.values())[3:] == row
+
+
+def test_settings_that_are_equal_under_a_cut_do_not_lead_it(small_run):
+    cells = small_run.tables["cells"]
+
+    def leads(accuracy):
+        tables = small_run.tables | {"cells": cells.with_columns(gold_accuracy=accuracy)}
+        rows = rows_of(section_of(build_report(small_run.manifest, tables), "advice"), "The advice by reader and cut")
+        return {row["leads"] for row in rows}
+
+    n = cells.filter(pl.col("reader") == "small", pl.col("cut") == "budget").height
+    assert leads(pl.lit(0.8)) == {f"all {n} settings, equal"}
+    assert leads(pl.lit(0.0)) == {None}
+    assert leads(pl.when(pl.col("size") == 64).then(0.8).otherwise(0.7)) == {f"2 of {n} settings, equal"}
+    one = (pl.col("size") == 64) & (pl.col("retriever") == "bm25")
+    assert leads(pl.when(one).then(0.8).otherwise(0.7)) == {"64-token chunks, bm25 retriever"}
+
+
+def test_what_a_rule_keeps_by_construction_has_no_accuracy(small_run):
+    group = {"reader": "a", "slice": "question opener", "value": "is", "n": 10, "kept_accuracy": 1.0}
+    slices = pl.DataFrame([group, group | {"value": "do", "kept_accuracy": None}], schema=SLICES)
+
+    def kept(rule):
+        manifest = small_run.manifest | {"config": {"consensus": {"rule": rule}}}
+        found = rows_of(slice_section(source_of(manifest, {"slices": slices})), "By group of questions")
+        return [row["accuracy of what is kept"] for row in found]
+
+    assert kept("unanimous") == [Estimate(1.0, None, None), Estimate(None, None, None)]
+    assert kept("unanimous_and_correct") == ["1 by construction", Estimate(None, None, None)]
