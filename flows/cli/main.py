@@ -133,6 +133,8 @@ def _execute(
         # Set before Prefect is imported: a server that it starts would otherwise send usage reports.
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         os.environ.setdefault("DO_NOT_TRACK", "1")
+        # Of the same server: beside other work, it takes longer than the 20 seconds that Prefect gives it.
+        os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
         from flows.serving.prefect_flows import execute_as_flow
 
         outcome = execute_as_flow(experiment, kind, workspace, ask_user, dask)
