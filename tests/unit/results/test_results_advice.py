@@ -18,7 +18,7 @@ def written(**advice):
 
 def test_a_verdict_names_settings_under_its_cut():
     cells = [Cell("reader", setting, CUT) for setting in (SMALL, LARGE)]
-    one = Advice("Use it.", False, "reader", CUT, cells[0], cells[1], (LARGE, SMALL), n_gold=9, detectable=0.5)
+    one = Advice("Use it.", False, "reader", CUT, cells[0], cells[1], level=(LARGE, SMALL), n_gold=9, detectable=0.5)
     assert written(verdicts=[one]) == (
         '{"verdicts": [{"reader": "reader", "cut": "budget=256", "n_gold": 9, "best": "tokens(size=64,overlap=0)", '
         '"not_worse": ["tokens(size=64,overlap=0)", "tokens(size=32,overlap=0)"], '
