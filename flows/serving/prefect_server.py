@@ -11,16 +11,14 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import uvicorn
 from prefect.server.api.server import create_app
-from prefect.server.database import provide_database_interface
-from prefect.server.events import triggers
+from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.settings import get_current_settings
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 from starlette.applications import Starlette
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -101,21 +99,25 @@ def guarded(prefect: ASGIApp, door: Door) -> ASGIApp:
     return TrustedHostMiddleware(app, allowed_hosts=OWN_HOSTS, www_redirect=False)
 
 
-@asynccontextmanager
-async def writing_session(begin_transaction: bool = False) -> AsyncIterator[AsyncSession]:
-    """Prefect's `automations_session`, whose transactions take SQLite's lock for writing when they begin.
+def lock_at_begin() -> None:
+    """Let Prefect's transactions take SQLite's lock for writing when they begin, and wait for it.
 
-    Prefect begins them as readers. SQLite lets no reader write once another connection has written, so events, and a
-    run's sign of life is one, were dropped after four attempts, each with a traceback in the log.
+    Prefect begins most of them as readers. SQLite lets no reader write once another connection has written: so the API
+    refused a form now and then (503), and events, such as a run's sign of life, were dropped after four attempts.
     """
-    database = provide_database_interface()
-    async with database.session_context(begin_transaction, with_for_update=begin_transaction) as session:
-        yield session
+    begin = AioSqliteConfiguration.begin_transaction
+
+    def begin_to_write(
+        self: AioSqliteConfiguration, session: AsyncSession, with_for_update: bool = True
+    ) -> AbstractAsyncContextManager[AsyncSessionTransaction]:
+        return begin(self, session, with_for_update=True)
+
+    AioSqliteConfiguration.begin_transaction = begin_to_write  # type: ignore[method-assign, assignment]  # Prefect is pinned
 
 
 def main() -> None:
     """Serve on the listening socket whose number is the first argument, until terminated."""
-    triggers.automations_session = writing_session  # type: ignore[attr-defined, assignment]  # Prefect is pinned
+    lock_at_begin()
     door = Door(os.environ[SERVER_CREDENTIAL], os.environ.pop(CODE), os.environ.pop(REPORTS_COOKIE))
     settings = get_current_settings().server
     config = uvicorn.Config(

@@ -58,7 +58,8 @@ def test_a_run_shows_its_progress_and_ends_with_verdict_plot_and_cost_all_on_loo
     shown = {key.rpartition("-")[2]: one for key, one in shown.items()}
     assert set(shown) == {"verdict", "plot", "cost"}, "and no card of a finished stage"
     assert [key for key, one in shown.items() if not one["task_run_id"]] == ["verdict"], "the page lists it first"
-    assert "## Which chunk size?" in shown["verdict"]["data"]
+    assert "**Which chunk size?**" in shown["verdict"]["description"]
+    assert "## Does retrieval find it?" in shown["verdict"]["data"]
     assert "data:image/png;base64," in shown["plot"]["data"]
     address = re.search(r"\]\((http\S+)\)", shown["verdict"]["data"])[1]
     with urllib.request.urlopen(urllib.request.Request(address, headers={"Cookie": served.cookie})) as report:
