@@ -68,3 +68,7 @@ class TaskRunner(Runner):
 
         as_task(report, "report")()
         show_verdict(finished)
+        # Whoever reads the log of the run finds its answers there, too.
+        for answer in finished.record.answers:
+            self.progress.say(f"{answer.question} {answer.sentence}")
+        self.progress.say(f"Report and tables: {finished.folder}")

@@ -60,6 +60,9 @@ def test_a_run_shows_its_progress_and_ends_with_verdict_plot_and_cost_all_on_loo
     assert [key for key, one in shown.items() if not one["task_run_id"]] == ["verdict"], "the page lists it first"
     assert "**Which chunk size?**" in shown["verdict"]["description"]
     assert "## Does retrieval find it?" in shown["verdict"]["data"]
+    log = served.log.read_text()
+    assert "Which chunk size? " in log
+    assert "Report and tables: " in log
     assert "data:image/png;base64," in shown["plot"]["data"]
     address = re.search(r"\]\((http\S+)\)", shown["verdict"]["data"])[1]
     with urllib.request.urlopen(urllib.request.Request(address, headers={"Cookie": served.cookie})) as report:
