@@ -40,7 +40,7 @@ def with_reviews(items: Items, reviews: pl.DataFrame) -> Items:
 
 
 def has_reviews(items: Items) -> bool:
-    """Whether people's labels are taken along, of which there may be none."""
+    """Whether people's labels are exported too; there may still be none of them."""
     return REVIEWS in items.rows.columns
 
 
