@@ -5,6 +5,10 @@
 The handbook: the demonstration's recorded votes, half of which are on tune questions; trained and scored by the code of
 `tercet specialise`. A published run whose votes are on held-out questions only is cross-fitted: its questions are cut
 into folds by document, and each fold is answered by a model that has learnt from the gold labels of the others.
+
+    python -m tests.benchmarks.specialist --tune-run runs/pubmedqa-tune-label-1a2b3c4d --data FOLDER --no-handbook
+
+A finished run of your own that labeled tune questions: trained and scored as `tercet specialise` does, in its store.
 """
 
 import itertools
@@ -63,6 +67,18 @@ def handbook(orders: Sequence[Order], store: Path) -> Iterator[str]:
         for order in orders:
             done = specialise(run, order, READER, session, Runner(Bars()))
             yield f"## The handbook, {order.kind}"
+            yield ""
+            yield from (f"* {line}" for line in done.lines[:-1])
+            yield ""
+
+
+def labeled_tune(run: Path, orders: Sequence[Order], data: Path | None) -> Iterator[str]:
+    """A finished run whose reader labeled tune questions, and a specialist of each kind in that run's store."""
+    with Session(Workspace(run.parent, EXPERIMENTS, data=data)) as session:
+        for order in orders:
+            name = f"{run.name.rpartition('-label-')[0]}-{order.kind}"
+            done = specialise(run, order._replace(name=name), READER, session, Runner(Bars()))
+            yield f"## {run.name}, {order.kind}"
             yield ""
             yield from (f"* {line}" for line in done.lines[:-1])
             yield ""
@@ -198,7 +214,13 @@ def _curve(
 
 
 def pages(
-    runs: Sequence[Path], orders: Sequence[Order], n_folds: int, data: Path | None, store: Path | None, skip: bool
+    runs: Sequence[Path],
+    tune_runs: Sequence[Path],
+    orders: Sequence[Order],
+    n_folds: int,
+    data: Path | None,
+    store: Path | None,
+    skip: bool,
 ) -> Iterator[str]:
     """All sections."""
     yield (
@@ -211,6 +233,8 @@ def pages(
         folder = store or Path(temporary)
         if not skip:
             yield from handbook(orders, folder / "handbook")
+        for run in tune_runs:
+            yield from labeled_tune(run, orders, data)
         for run, order in itertools.product(runs, orders):
             of_kind = n_folds if order.kind == "linear" else ENCODER_FOLDS
             yield from cross_fitted(read_published(run, data or Path()), order, of_kind, folder / "published")
@@ -218,6 +242,7 @@ def pages(
 
 @click.command()
 @click.argument("runs", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--tune-run", "tune_runs", multiple=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--data", type=click.Path(path_type=Path), envvar="TERCET_DATA", help="Folder of published corpora.")
 @click.option("--kinds", default="linear,encoder", show_default=True)
 @click.option("--folds", default=5, show_default=True)
@@ -228,8 +253,8 @@ def pages(
 @click.option("--no-handbook", is_flag=True)
 @save_option
 def main(
-    runs: tuple[Path, ...], data: Path | None, kinds: str, folds: int, epochs: int, passages: int, rate: float,
-    no_handbook: bool, store: Path | None, save: Path | None,
+    runs: tuple[Path, ...], tune_runs: tuple[Path, ...], data: Path | None, kinds: str, folds: int, epochs: int,
+    passages: int, rate: float, no_handbook: bool, store: Path | None, save: Path | None,
 ) -> None:  # fmt: skip
     """Train specialists on published gold labels and say what they learn."""
     recipe = Recipe(epochs=epochs, rate=rate)
@@ -239,8 +264,9 @@ def main(
     }
     orders = [every[kind] for kind in kinds.split(",")]
     changed = [f"--{name} {value}" for name, value in (("kinds", kinds), ("folds", folds), ("epochs", epochs))]
-    command = " ".join(["python -m tests.benchmarks.specialist", *map(str, runs), "--data FOLDER", *changed])
-    show("Specialists", command, pages(runs, orders, folds, data, store, no_handbook), save)
+    given = [*map(str, runs), *(f"--tune-run runs/{run.name}" for run in tune_runs), *["--no-handbook"] * no_handbook]
+    command = " ".join(["python -m tests.benchmarks.specialist", *given, "--data FOLDER", *changed])
+    show("Specialists", command, pages(runs, tune_runs, orders, folds, data, store, no_handbook), save)
 
 
 if __name__ == "__main__":
