@@ -24,11 +24,16 @@ BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)
 
 
 def render_short(published: Path = PUBLISHED) -> str:
-    """One line for each published run or measurement, for the README: what it found and where its report is."""
+    """For the README: a line for each published run that told something and each measurement, one for all other runs."""
     where = "results/published"
-    items = [
-        f"* [{folder.name}]({where}/{folder.name}/report.md): {_answers(folder)[0]}" for folder in _runs(published)
-    ]
+    told, open_ones = [], []
+    for folder in _runs(published):
+        link = f"[{folder.name}]({where}/{folder.name}/report.md)"
+        (told if _tells(folder) else open_ones).append((link, folder))
+    items = [f"* {link}: {_answers(folder)[0]}" for link, folder in told]
+    if open_ones:
+        links = ", ".join(link for link, _ in open_ones)
+        items.append(f"* No winner yet with a reader; each says how many more questions that takes: {links}.")
     short: dict[str, Callable[[Any], str]] = {
         VOTES: _votes_short,
         REMOTE: _remote_short,
