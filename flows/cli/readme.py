@@ -24,7 +24,7 @@ BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)
 
 
 def render_short(published: Path = PUBLISHED) -> str:
-    """For the README: a line for each published run that told something and each measurement, one for all other runs."""
+    """For the README: a line for each run that told something and each measurement, one for all others."""
     where = "results/published"
     told, open_ones = [], []
     for folder in _runs(published):
