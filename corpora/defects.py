@@ -38,7 +38,7 @@ class Defect(NamedTuple):
 
     Attributes:
         file: the file that it is in, or a name for the frame where its file is no longer known.
-        row: its row or line, or the id by which it is found there.
+        row: its row or line, or the id by which it is found there; empty for the file as a whole.
         kind: what was left out.
         id: the id of the document or question, or both ids of a judgement; empty where it cannot be read.
         reason: the field with what was found and expected.
@@ -53,6 +53,8 @@ class Defect(NamedTuple):
     @property
     def line(self) -> str:
         """The defect in one line."""
+        if not self.row:  # the file is what is left out
+            return " ".join(f"{self.file} {self.reason}".split())
         return " ".join(f"{self.file}, row {self.row}: {self.kind} {self.id!r}: {self.reason}".split())
 
 
@@ -88,9 +90,9 @@ class LeftOut:
             n_read = self.n_read.get(kind, n)
             if kind in ESSENTIAL and n > MOST_LEFT_OUT * n_read:
                 first = next(defect for defect in self.defects if defect.kind == kind)
+                said = f"{first.file}, row {first.row}, {first.reason}" if first.row else first.line
                 return InputError(
-                    f"{corpus}: {_share(kind, n, n_read)} cannot be used (the first: {first.file}, row {first.row}, "
-                    f"{first.reason})",
+                    f"{corpus}: {_share(kind, n, n_read)} cannot be used (the first: {said})",
                     f"at most {MOST_LEFT_OUT:.0%} to leave out",
                     "check that the files belong together, and correct the rows (`tercet corpora check` lists them)",
                 )
@@ -140,6 +142,10 @@ class Defects:
         # A table holds no lone surrogates, which JSON may have in an id.
         texts = [str(one).encode("utf-8", "backslashreplace").decode() for one in (error.row, name, error.reason)]
         self._found.append(Defect(error.where, texts[0], kind, *texts[1:]))
+
+    def identifiers(self, kind: Kind) -> set[str]:
+        """The ids of what was left out of one kind."""
+        return {defect.id for defect in self._found if defect.kind == kind}
 
     def made(self, kind: Kind, identifier: object, make: Callable[[], _Made]) -> Iterator[_Made]:
         """What `make` makes of a row; nothing where the row cannot be used.

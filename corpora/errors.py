@@ -40,6 +40,22 @@ class RowError(InputError):
         super().__init__(f"{where}, row {row}, field {field!r}: {found}", expected, remedy)
 
 
+class FileError(RowError):
+    """A file that cannot be used as a whole.
+
+    Args:
+        where: the file.
+        found: what was found, as a clause about the file ("is encrypted").
+        expected: as in `InputError`.
+        remedy: as in `InputError`.
+    """
+
+    def __init__(self, where: str, found: str, expected: str, remedy: str = "") -> None:
+        super().__init__(where, "", "file", found, expected, remedy)
+        self.reason = " ".join(f"{found} (expected {expected})".split())
+        InputError.__init__(self, f"{where} {found}", expected, remedy)
+
+
 def said_once(errors: Iterable[InputError]) -> list[InputError]:
     """The same errors in their order, with one for all rows of a file in which a field has the same mistake."""
     rows: dict[tuple[object, ...], list[InputError]] = {}

@@ -132,6 +132,7 @@ class Corpus:
         inputs: sha256 of every file that was read, by file name.
         tune: questions of the `tune` split, none of which is in `questions`; None if there is no such reserve.
         left_out: the defective rows of the source that are in neither frame.
+        notes: what a person should know about how the source was read, a sentence each.
         split_line: how questions were split that the source has in no split, in a sentence; empty if there are none.
     """
 
@@ -142,6 +143,7 @@ class Corpus:
     inputs: Mapping[str, str] = field(default_factory=dict)
     tune: pl.DataFrame | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
+    notes: tuple[str, ...] = ()
     split_line: str = ""
 
     @cached_property
@@ -153,6 +155,11 @@ class Corpus:
     def left_out_line(self) -> str:
         """What was left out, in a sentence; empty if nothing was."""
         return f"{self.name}: {self.left_out.line()} cannot be used, and are left out." if self.left_out.defects else ""
+
+    @property
+    def note_lines(self) -> list[str]:
+        """The notes, each with the name of the corpus."""
+        return [f"{self.name}: {note}." for note in self.notes]
 
     def with_questions(self, questions: pl.DataFrame) -> Corpus:
         """The same documents with another selection of questions."""

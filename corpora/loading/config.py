@@ -8,21 +8,22 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from corpora.defects import OnDefect
-from corpora.errors import InputError
+from corpora.errors import InputError, listed
 from corpora.published.registry import find_published, locate, published
 from corpora.sources.generator import GeneratorConfig
 from corpora.sources.tables import DocumentColumns, QuestionColumns
 
 TABLES = ("documents", "questions")
 Format = Literal["pubmedqa", "evidence_inference", "squad", "beir", "chroma"]  # published ones: a path is all they need
-Source = Literal["sample", Format, "tables", "generated"]
+Source = Literal["sample", Format, "tables", "folder", "generated"]
+OWN: tuple[Source, ...] = ("tables", "folder")  # the user's own, with questions in a table
 
 # The keys that only some sources read; `document_columns` also names the columns of distractors.
 _READ_BY: dict[str, tuple[str, ...]] = {
-    "path": (*get_args(Format), "tables"),
+    "path": (*get_args(Format), *OWN),
     "documents": ("tables",),
-    "questions": ("tables",),
-    "question_columns": ("tables",),
+    "questions": OWN,
+    "question_columns": OWN,
     "generator": ("generated",),
 }
 
@@ -40,12 +41,13 @@ class CorpusConfig(BaseModel):
     source: Source = Field(
         "sample",
         description="the bundled sample, PubMedQA, Evidence Inference, SQuAD-format JSON, a BEIR folder, Chroma's "
-        "chunking evaluation, your own tables, or the generator",
+        "chunking evaluation, your own tables, a folder of your own documents, or the generator",
     )
     path: Path | None = Field(
         None,
         description="pubmedqa: its folder or ori_pqal.json; squad: the .json file; tables: a folder with documents.* "
-        "and questions.*; other sources: their folder",
+        "and questions.*; folder: the folder of documents (.txt, .md, .html, .pdf, .docx), with all folders in it; "
+        "other sources: their folder",
     )
     published: str | None = Field(
         None,
@@ -54,10 +56,15 @@ class CorpusConfig(BaseModel):
         "are those that `tercet corpora fetch` fetched, or your own copy in the folder that --data names",
     )
     documents: Path | None = Field(None, description="tables: the file of documents (JSONL, CSV or Parquet)")
-    questions: Path | None = Field(None, description="tables: the file of questions (JSONL, CSV or Parquet)")
+    questions: Path | None = Field(
+        None,
+        description="tables, folder: the file of questions (JSONL, CSV or Parquet); by default questions.* in `path`",
+    )
     document_columns: DocumentColumns = Field(default_factory=DocumentColumns, description="tables: column names")
-    question_columns: QuestionColumns = Field(default_factory=QuestionColumns, description="tables: column names")
-    labels: tuple[str, ...] = Field(("yes", "no", "maybe"), description="tables: the allowed answers, 2 to 8")
+    question_columns: QuestionColumns = Field(
+        default_factory=QuestionColumns, description="tables, folder: column names of the questions"
+    )
+    labels: tuple[str, ...] = Field(("yes", "no", "maybe"), description="tables, folder: the allowed answers, 2 to 8")
     generator: GeneratorConfig = Field(default_factory=GeneratorConfig, description="generated: what to plant")
     stitch: int = Field(
         1, ge=1, description="how many documents to join into each long one, drawn by seed; 1 to join none"
@@ -81,7 +88,8 @@ class CorpusConfig(BaseModel):
     on_defect: OnDefect | None = Field(
         None,
         description="refuse: the first row that cannot be used stops the run; skip: such rows are left out, counted "
-        "and listed; by default published formats skip, and your own tables refuse",
+        "and listed; by default published formats skip, as does a folder with files that cannot be read, and your own "
+        "tables refuse",
     )
     seed: int = Field(0, description="seed of everything that is drawn: sample, split, joined documents, distractors")
 
@@ -145,10 +153,10 @@ def check_keys(config: CorpusConfig) -> None:
     """
     # Compared with the default because a web form sends every field, even those that nobody changed.
     default = CorpusConfig()
-    if config.source != "tables" and config.labels != default.labels:
+    if config.source not in OWN and config.labels != default.labels:
         raise InputError(
             f"`labels` is set for source {config.source!r}, which has its own labels",
-            "`labels` only with source 'tables'",
+            f"`labels` only with source {listed([repr(one) for one in OWN])}",
             "remove `labels`",
         )
     for key, sources in _READ_BY.items():

@@ -12,7 +12,9 @@ import polars as pl
 
 from corpora.defects import Defects, OnDefect
 from corpora.errors import InputError, RowError
-from corpora.loading.config import TABLES, CorpusConfig, Format, check_keys
+from corpora.loading.config import OWN, CorpusConfig, Format, check_keys
+from corpora.loading.folder import NoQuestionsError, documents_in, questions_file, read_corpus
+from corpora.loading.folder import places as folder_places
 from corpora.schema import Corpus, LabelSet
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
@@ -23,11 +25,12 @@ from corpora.sources.beir import read_beir
 from corpora.sources.bundled import read_sample
 from corpora.sources.chroma import read_chroma
 from corpora.sources.evidence_inference import read_evidence_inference
+from corpora.sources.folder.conversions import Conversions
 from corpora.sources.generator import generate_corpus
 from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.sources.rows import find_table
 from corpora.sources.squad import read_squad
-from corpora.sources.tables import TablePlaces, read_tables
+from corpora.sources.tables import TablePlaces, read_documents, read_tables
 from corpora.storage import StorePath, sha256_text
 
 _FORMATS: dict[Format, Callable[[Path, Defects], Corpus]] = {
@@ -39,17 +42,20 @@ _FORMATS: dict[Format, Callable[[Path, Defects], Corpus]] = {
 }
 
 
-def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
+def load_corpus(
+    config: CorpusConfig, pins: StorePath | None = None, conversions: Conversions | None = None
+) -> Corpus:  # fmt: skip
     """Read, check, split and sample a corpus: all documents stay, only questions are selected.
 
     Args:
         config: the corpus section.
         pins: a folder in which samples are recorded, so that a sample stays the same when its source grows.
+        conversions: converts the files of a folder; by default they are converted in memory.
 
     Raises:
         InputError: something is wrong with the input.
     """
-    corpus = validate(read_source(config), _places(config))
+    corpus = validate(read_source(config, conversions), _places(config))
     split = config.split
     if split == "auto":
         split = "all" if corpus.questions["split"].is_null().all() else "held_out"
@@ -74,7 +80,7 @@ def load_corpus(config: CorpusConfig, pins: StorePath | None = None) -> Corpus:
 def _how_to_split(config: CorpusConfig) -> str:
     """How a user says which question is in which split, and which of them are asked."""
     keys = "set `split` and `held_out_fraction` in [corpus]"
-    if config.source != "tables":
+    if config.source not in OWN:
         return keys
     return f"add a column `{config.question_columns.split}` with tune or held_out to the questions, or {keys}"
 
@@ -108,60 +114,115 @@ def _draw_digest(config: CorpusConfig) -> str:
     return sha256_text(json.dumps(drawn_from, sort_keys=True))[:12]
 
 
-def read_source(config: CorpusConfig) -> Corpus:
+def read_source(config: CorpusConfig, conversions: Conversions | None = None) -> Corpus:
     """Read a corpus as it is, without checking, splitting or sampling it.
+
+    Args:
+        config: the corpus section.
+        conversions: as in `load_corpus`.
 
     Raises:
         InputError: as in `check_keys`, or the source cannot be read.
     """
     check_keys(config)
     defects = Defects(_on_defect(config))
-    corpus = _read(config, defects)
+    files = Defects(config.on_defect or "skip")  # a folder holds what nobody has read for years
+    corpus = _read(config, defects, files, conversions)
     if defects.skips:
         corpus = leave_out_defective(corpus, defects)
-    return replace(corpus, left_out=defects.left_out(len(corpus.documents), len(corpus.questions)))
+    left_out = defects.left_out(len(corpus.documents), len(corpus.questions)).with_more(files.left_out(0, 0))
+    return replace(corpus, left_out=left_out)
 
 
-def list_problems(config: CorpusConfig) -> tuple[Corpus, Iterator[InputError]]:
+def documents_of(config: CorpusConfig, conversions: Conversions | None = None) -> pl.DataFrame:
+    """The documents of a corpus, whether it has questions or not; frame of schema `DOCUMENTS`.
+
+    Args:
+        config: the corpus section, with the paths of its files on this machine.
+        conversions: as in `load_corpus`.
+
+    Raises:
+        InputError: as in `read_source`, or most of a folder's files cannot be read.
+    """
+    check_keys(config)
+    if config.source == "folder":
+        corpus = documents_in(config, Defects(config.on_defect or "skip"), conversions)
+        lost = corpus.left_out.too_much(corpus.name)
+        if lost is not None:
+            raise lost
+        return corpus.documents
+    if config.source == "tables":
+        return read_documents(_table_file(config, "documents"), config.document_columns, Defects(_on_defect(config)))
+    return read_source(config).documents
+
+
+def list_problems(
+    config: CorpusConfig, conversions: Conversions | None = None
+) -> tuple[Corpus, Iterator[InputError]]:  # fmt: skip
     """The corpus, and everything for which `load_corpus` would refuse it, where that stops at the first.
+
+    Args:
+        config: the corpus section.
+        conversions: as in `load_corpus`.
 
     Raises:
         InputError: a file cannot be read at all.
     """
-    if _on_defect(config) == "skip":
-        corpus = read_source(config)
-        return corpus, find_problems(corpus, _places(config))
     check_keys(config)
-    defects = Defects("skip")
-    corpus = _read(config, defects)
+    if config.source == "folder" and (missing := _no_questions(config)):
+        files = Defects("skip")
+        corpus = documents_in(config, files, conversions)
+        lost = corpus.left_out.too_much(corpus.name)
+        return corpus, chain([lost] if lost else (), files.errors if config.on_defect == "refuse" else (), [missing])
+    if _on_defect(config) == "skip":
+        corpus = read_source(config, conversions)
+        return corpus, find_problems(corpus, _places(config))
+    defects, files = Defects("skip"), Defects("skip")
+    corpus = _read(config, defects, files, conversions)
+    corpus = replace(corpus, left_out=files.left_out(len(corpus.documents), len(corpus.questions)))
+    errors = [*defects.errors, *(files.errors if config.on_defect == "refuse" else ())]
     # Whether a question is sound cannot be told while its document is not read.
-    unread = [f"document {one.id!r}" for one in defects.left_out(0, 0).defects if one.kind == "document"]
+    unread = [f"document {one!r}" for one in defects.identifiers("document")]
     told = (one for one in find_problems(corpus, _places(config)) if not any(name in one.found for name in unread))
     # Nor can it be told that there is no document or question at all.
-    return corpus, chain(defects.errors, (one for one in told if isinstance(one, RowError) or not defects.errors))
+    return corpus, chain(errors, (one for one in told if isinstance(one, RowError) or not errors))
+
+
+def _no_questions(config: CorpusConfig) -> InputError | None:
+    """What is to be said of a folder that has no questions yet; None if it has."""
+    try:
+        questions_file(config)
+    except NoQuestionsError as error:
+        return error
+    return None
 
 
 def _places(config: CorpusConfig) -> TablePlaces | None:
     """How messages name the rows of the user's own tables."""
+    if config.source == "folder":
+        return folder_places(config)
     if config.source != "tables":
         return None
     return TablePlaces(*_table_files(config), config.document_columns, config.question_columns)
 
 
 def _on_defect(config: CorpusConfig) -> OnDefect:
+    """What is done with a row that cannot be used; with a file of a folder that cannot be read, see `_read`."""
     return config.on_defect or ("skip" if config.source in _FORMATS else "refuse")
 
 
-def _read(config: CorpusConfig, defects: Defects) -> Corpus:
+def _read(config: CorpusConfig, rows: Defects, files: Defects, conversions: Conversions | None) -> Corpus:
     if config.source == "sample":
         return read_sample()
     if config.source == "generated":
         return generate_corpus(config.generator)
+    if config.source == "folder":
+        return read_corpus(config, rows, files, conversions)
     if config.source != "tables":
-        return _FORMATS[config.source](_required(config.path, "path", config.source), defects)
+        return _FORMATS[config.source](_required(config.path, "path", config.source), rows)
     documents, questions = _table_files(config)
     columns = (config.document_columns, config.question_columns)
-    return read_tables(documents, questions, LabelSet(config.labels), *columns, defects)
+    return read_tables(documents, questions, LabelSet(config.labels), *columns, rows)
 
 
 def _required(path: Path | None, name: str, source: str) -> Path:
@@ -175,12 +236,14 @@ def _required(path: Path | None, name: str, source: str) -> Path:
 
 
 def _table_files(config: CorpusConfig) -> tuple[Path, Path]:
-    files = []
-    for stem, given in zip(TABLES, (config.documents, config.questions), strict=True):
-        file = given or (find_table(config.path, stem) if config.path else None)
-        if file is None:
-            raise InputError(
-                f"source 'tables' without {stem} (path {config.path})", f"a file of {stem}", f"set `path` or `{stem}`"
-            )
-        files.append(file)
-    return files[0], files[1]
+    return _table_file(config, "documents"), _table_file(config, "questions")
+
+
+def _table_file(config: CorpusConfig, stem: str) -> Path:
+    given: Path | None = getattr(config, stem)
+    file = given or (find_table(config.path, stem) if config.path else None)
+    if file is None:
+        raise InputError(
+            f"source 'tables' without {stem} (path {config.path})", f"a file of {stem}", f"set `path` or `{stem}`"
+        )
+    return file

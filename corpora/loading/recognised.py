@@ -9,8 +9,8 @@ import polars as pl
 
 from corpora.errors import InputError, one_line
 from corpora.loading.config import TABLES, CorpusConfig, Source
+from corpora.reading.exports import shards_in
 from corpora.reading.text import encoding_of, is_file
-from corpora.sources.exports import shards_in
 from corpora.sources.pubmedqa import EXPORTED as PUBMEDQA_COLUMNS
 from corpora.sources.pubmedqa import PARTS
 from corpora.sources.rows import FORMATS, find_table

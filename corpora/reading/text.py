@@ -19,6 +19,8 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_NUL = "begins with NUL bytes, like UTF-16 without a byte order mark"
+_WITH_MARK, _SAVE = "UTF-8, or UTF-16 with a byte order mark", "save the file as UTF-8"
 
 
 class Twins:
@@ -61,16 +63,36 @@ def encoding_of(file: Path) -> str:
     """
     with file.open("rb") as content:
         head = content.read(4)
+    encoding = _marked(head)
+    if encoding is None:
+        raise InputError(f"{file} {_NUL}", _WITH_MARK, _SAVE)
+    return encoding
+
+
+def decoded(content: bytes) -> tuple[str, str]:
+    """The text of a file's bytes without its byte order mark, and their encoding, as `encoding_of` gives it.
+
+    Raises:
+        InputError: the bytes are not text of that encoding; what was found is a clause about the file.
+    """
+    encoding = _marked(content[:4])
+    if encoding is None:
+        raise InputError(_NUL, _WITH_MARK, _SAVE)
+    try:
+        return content.decode(encoding), encoding
+    except UnicodeDecodeError as error:
+        name, line = encoding.removesuffix("-sig").upper(), content.count(b"\n", 0, error.start) + 1
+        reason = f"byte 0x{content[error.start]:02x}, {error.reason}"
+        expected = "UTF-8, or a byte order mark that names the encoding" if encoding == "utf-8" else f"{name} text"
+        raise InputError(f"is not {name} in line {line} ({reason})", expected, _SAVE) from error
+
+
+def _marked(head: bytes) -> str | None:
+    """The encoding of a file that begins so; None if it begins like UTF-16 without a mark."""
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
-    if b"\0" in head:
-        raise InputError(
-            f"{file} begins with NUL bytes, like UTF-16 without a byte order mark",
-            "UTF-8, or UTF-16 with a byte order mark",
-            "save the file as UTF-8",
-        )
-    return "utf-8"
+    return None if b"\0" in head else "utf-8"
 
 
 def read_lines(file: Path, newline: str = "") -> Iterator[str]:
@@ -129,4 +151,4 @@ def _undecodable(file: Path, encoding: str) -> InputError:
         before = content[: error.start].decode(name, "ignore")
         place = f"{file}, line {before.count(chr(10)) + 1}"
         reason = f"byte 0x{content[error.start]:02x}, {error.reason}"
-    return InputError(f"{place} is not {name.upper()} ({reason})", f"{name.upper()} text", "save the file as UTF-8")
+    return InputError(f"{place} is not {name.upper()} ({reason})", f"{name.upper()} text", _SAVE)

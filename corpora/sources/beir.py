@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from corpora.defects import Defects
 from corpora.errors import InputError, RowError, one_line
+from corpora.reading.exports import PARQUET, Row, exported_rows, shards_in, split_of
 from corpora.reading.strict_json import read_json_lines
 from corpora.reading.text import read_lines
 from corpora.schema import Corpus, Document, LabelSet, Question, Section, documents_frame, questions_frame
-from corpora.sources.exports import PARQUET, Row, exported_rows, shards_in, split_of
 from corpora.sources.fields import REMEDY, id_of, text_of
 from corpora.storage import sha256_file
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from corpora.defects import Defects
 from corpora.errors import InputError, RowError, counted, shown
+from corpora.reading.exports import Row, exported_rows, is_export, shards_in
 from corpora.reading.strict_json import json_name, read_json
 from corpora.schema import Corpus, Document, LabelSet, Question, Section, Split, documents_frame, questions_frame
-from corpora.sources.exports import Row, exported_rows, is_export, shards_in
 from corpora.sources.fields import REMEDY, id_of, of_kind, spelling_of, text_of
 from corpora.storage import sha256_file
 

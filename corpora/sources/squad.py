@@ -14,10 +14,10 @@ from typing import Any
 
 from corpora.defects import Defects
 from corpora.errors import InputError, RowError
+from corpora.reading.exports import Row, exported_rows, is_export, shards_in, split_of
 from corpora.reading.strict_json import read_json
 from corpora.reading.text import is_file
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
-from corpora.sources.exports import Row, exported_rows, is_export, shards_in, split_of
 from corpora.sources.fields import REMEDY, id_of, of_kind, span_of, text_of
 from corpora.storage import sha256_file
 

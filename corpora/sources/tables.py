@@ -81,14 +81,13 @@ def read_tables(
         RowError: a field is of the wrong kind, and nothing may be left out.
     """
     columns = question_columns or QuestionColumns()
-    _check_meanings(columns, labels)
+    _check_meanings(columns, labels)  # before anything is read
     defects = defects or Defects()
     read = read_documents(documents, document_columns or DocumentColumns(), defects)
-    asked = _Questions(questions, columns, labels, frozenset(read["document_id"]))
     return Corpus(
         name=documents.resolve().parent.name,
         documents=read,
-        questions=questions_frame(asked.read(defects)),
+        questions=read_questions(questions, columns, labels, frozenset(read["document_id"]), defects),
         labels=labels,
         inputs=_digests(documents, questions),
     )
@@ -109,20 +108,41 @@ def read_documents(file: Path, columns: DocumentColumns, defects: Defects | None
     return documents_frame(_documents(file, columns, defects or Defects()))
 
 
+def read_questions(
+    file: Path, columns: QuestionColumns, labels: LabelSet, documents: Container[str], defects: Defects
+) -> pl.DataFrame:  # fmt: skip
+    """The questions of a table; frame of schema `QUESTIONS`.
+
+    Args:
+        file: the table.
+        columns: its column names.
+        labels: the allowed answers.
+        documents: ids of the documents.
+        defects: what to do with a row that cannot be used.
+
+    Raises:
+        InputError: the file does not exist or cannot be read, or a value is mapped to a label that is not in the set.
+        RowError: a row is bad, and nothing may be left out.
+    """
+    _check_meanings(columns, labels)
+    return questions_frame(_Questions(file, columns, labels, documents).read(defects))
+
+
 class TablePlaces:
     """Where the rows of two tables are. The files are read again, once there is something to say of a row.
 
     Args:
-        documents: the file of documents.
+        documents: the file of documents; None if each is a file of its own.
         questions: the file of questions.
         document_columns: column names of the documents.
         question_columns: column names of the questions.
     """
 
     def __init__(
-        self, documents: Path, questions: Path, document_columns: DocumentColumns, question_columns: QuestionColumns
-    ) -> None:
-        self._files = {"document": documents, "question": questions}
+        self, documents: Path | None, questions: Path, document_columns: DocumentColumns,
+        question_columns: QuestionColumns,
+    ) -> None:  # fmt: skip
+        self._files = {"question": questions} | ({"document": documents} if documents else {})
         self._columns: dict[str, DocumentColumns | QuestionColumns] = {
             "document": document_columns, "question": question_columns
         }  # fmt: skip
@@ -136,6 +156,8 @@ class TablePlaces:
             identifier: its id.
             nth: how many rows before it have that id too.
         """
+        if kind not in self._files:
+            return None
         if kind not in self._rows:
             self._rows[kind] = self._read(kind)
         numbers = self._rows[kind].get(identifier, [])

@@ -121,6 +121,7 @@ class _Look:
         listing = self._try(partial(list_problems, located))
         if listing is None:
             return None
+        self.notes += filter(None, [listing[0].left_out_line, *listing[0].note_lines])
         problems = said_once(listing[1])
         self.mistakes += problems[:MOST_ROWS]
         n_more = len(problems) - MOST_ROWS

@@ -123,7 +123,7 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     loaded = [load_corpus(session.workspace.corpus(config), session.workspace.samples) for config in corpora]
     for corpus in loaded:
         check_consensus(experiment.consensus, corpus, session)
-    notes = [corpus.left_out_line for corpus in loaded if corpus.left_out_line]
+    notes = [line for corpus in loaded for line in (corpus.left_out_line, *corpus.note_lines) if line]
     if sweeps:
         for embedder, measured in measure_unread(experiment.retrieval, loaded[0], session).items():
             notes += unread_warnings(embedder, measured)

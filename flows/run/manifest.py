@@ -63,6 +63,7 @@ def describe(
         **(advice_entries(swept) if swept else manifest_entries((), (), (), {})),
         "warnings": [
             *filter(None, [session.workspace.recorded_line, *(one.left_out_line for one in (corpus, *others))]),
+            *(line for one in (corpus, *others) for line in one.note_lines),
             *filter(None, [one.split_line for one in (corpus, *others)]),
             *overlap_warnings(experiment, corpus, session),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),

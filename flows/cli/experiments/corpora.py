@@ -92,6 +92,8 @@ def check(path: Path, data: Path | None, limit: int) -> None:
         echo(f"left out: {defect.line}", err=True)
     if len(left_out.defects) > limit:
         echo(f"left out: {len(left_out.defects) - limit} more; raise --limit to see more of them.", err=True)
+    for note in corpus.note_lines:
+        echo(f"tercet: {note}", err=True)
     for problem in shown:
         echo(f"tercet: {problem}", err=True)
     more = len(said) - len(shown)
