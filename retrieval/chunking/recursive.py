@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Protocol
 
 from semantic_text_splitter import TextSplitter
 
@@ -15,6 +17,13 @@ _LONG = 20_000  # characters; longer texts are split in windows
 _BLANK_LINES = 100  # with more of them in a row, what follows is split separately
 _SHORTEST = 2_000  # characters in a window
 _CHARACTERS_A_TOKEN = 32  # in a window, per token of the size: a chunk fills about an eighth of it
+_SPACE = re.compile(r"\s+")
+
+
+class _Library(Protocol):
+    """A splitter of the library, for plain text or for Markdown."""
+
+    def chunk_indices(self, text: str) -> list[tuple[int, str]]: ...
 
 
 def recursive(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
@@ -37,27 +46,40 @@ def recursive(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) 
         Character slices (start, end), in order.
     """
     splitter = _splitter(tokenizer, room, overlap)
-    for part_start, part_end in _parts(text):
-        for start, end in _in_windows(text[part_start:part_end], room, splitter, tokenizer):
+    for part_start, part_end in without_long_gaps(text, 0, len(text)):
+        for start, end in in_windows(text[part_start:part_end], room, splitter, tokenizer):
             yield part_start + start, part_start + end
 
 
-def _parts(text: str) -> Iterator[Slice]:
-    """The text between runs of blank lines too long for the library; nearly always the whole text."""
-    start = 0
-    if text.count("\n") + text.count("\r") > _BLANK_LINES:
-        for space in re.finditer(r"\s+", text):
+def without_long_gaps(text: str, start: int, end: int) -> Iterator[Slice]:
+    """The stretch between runs of blank lines too long for the library; nearly always the whole stretch."""
+    if text.count("\n", start, end) + text.count("\r", start, end) > _BLANK_LINES:
+        for space in _SPACE.finditer(text, start, end):
             if space.group().count("\n") + space.group().count("\r") > _BLANK_LINES:
                 yield start, space.start()
                 start = space.end()
-    yield start, len(text)
+    yield start, end
 
 
-def _in_windows(text: str, room: int, splitter: TextSplitter, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
+def in_windows(
+    text: str, room: int, splitter: _Library, tokenizer: EmbedderTokenizer, whole: Sequence[Slice] = ()
+) -> Iterator[Slice]:
+    """The library's slices of a text, computed window by window.
+
+    Args:
+        text: any text.
+        room: maximum tokens per slice, not counting special tokens.
+        splitter: the library's.
+        tokenizer: the embedder's.
+        whole: stretches in which no window may start, because what follows would be read otherwise; in order.
+
+    Returns:
+        Character slices (start, end), in order.
+    """
     start = 0
     last: Slice | None = None
     while True:
-        found, is_rest = _window(text, start, room, splitter, tokenizer)
+        found, is_rest = _window(text, start, room, splitter, tokenizer, whole)
         if last is not None and found[0] != last:
             start, last = last[1], None  # this chunk would have come out differently: continue after it
             continue
@@ -69,7 +91,7 @@ def _in_windows(text: str, room: int, splitter: TextSplitter, tokenizer: Embedde
 
 
 def _window(
-    text: str, start: int, room: int, splitter: TextSplitter, tokenizer: EmbedderTokenizer
+    text: str, start: int, room: int, splitter: _Library, tokenizer: EmbedderTokenizer, whole: Sequence[Slice]
 ) -> tuple[list[Slice], bool]:
     """The next chunks of a text, at least two or all that are left, and whether they are all that are left."""
     width = max(_SHORTEST, _CHARACTERS_A_TOKEN * room)
@@ -79,13 +101,20 @@ def _window(
         # After the last chunk kept there is more text than fits into one, as there is in the whole text.
         if tokenizer.count(text[dropped:end]) > room:
             found = [one for one in _split(text, start, end, splitter) if one[0] < dropped]
+            while len(found) > 1 and _is_inside(found[-1][0], whole):
+                found.pop()
             if len(found) > 1:
                 return found, False
         width *= 2
     return _split(text, start, len(text), splitter), True
 
 
-def _split(text: str, start: int, end: int, splitter: TextSplitter) -> list[Slice]:
+def _is_inside(at: int, stretches: Sequence[Slice]) -> bool:
+    before = bisect_left(stretches, (at, 0)) - 1
+    return before >= 0 and at < stretches[before][1]
+
+
+def _split(text: str, start: int, end: int, splitter: _Library) -> list[Slice]:
     return [(start + at, start + at + len(chunk)) for at, chunk in splitter.chunk_indices(text[start:end])]
 
 

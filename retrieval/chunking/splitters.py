@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from corpora.errors import InputError
 from retrieval.chunking.blocks import Slice
+from retrieval.chunking.markdown import markdown
 from retrieval.chunking.recursive import recursive
 from retrieval.chunking.semantic import Embed, semantic_slices
 from retrieval.chunking.sentences import packed_sentences
@@ -19,7 +20,7 @@ from retrieval.tokens import EmbedderTokenizer
 
 __all__ = ["Chunking", "Embed", "Slice", "Splitter", "check_chunking", "split_text", "split_texts"]
 
-Splitter = Literal["tokens", "sentences", "recursive", "semantic"]
+Splitter = Literal["tokens", "sentences", "recursive", "semantic", "markdown"]
 
 
 class Chunking(NamedTuple):
@@ -98,5 +99,6 @@ def split_texts(
         "tokens": token_windows,
         "sentences": packed_sentences,
         "recursive": recursive,
+        "markdown": markdown,
     }[chunking.splitter]
     return [list(split(text, room, chunking.overlap, tokenizer)) for text in texts]

@@ -25,6 +25,8 @@ REMEMBERED = {
     "results.stats.looks._share": "a number",
     "results.report.html.furniture.furniture": "the page's own files, which do not change",
     "results.stats.resampling.student_quantile": "a number",
+    "retrieval.chunking.markdown._parser": "a parser, which keeps nothing of what it read",
+    "retrieval.chunking.markdown._splitter": "a copy of the tokenizer, which takes longer to make than to use",
     "retrieval.chunking.recursive._splitter": "a copy of the tokenizer, which takes longer to make than to use",
 }
 
