@@ -133,7 +133,31 @@ def retrieval_section(source: Source) -> Section:
     )
     table = make_table("Scores of what was retrieved", columns, rows, "retrieval_means.parquet")
     plots = PlotRef("retrieval_by_size", "Retrieval scores by chunk size")
-    return Section("retrieval", "Does retrieval find it?", (Sentences((text,)), plots, table))
+    several = _by_passages(source) if source.has("by_passages") else ()
+    return Section("retrieval", "Does retrieval find it?", (Sentences((text,)), plots, table, *several))
+
+
+def _by_passages(source: Source) -> tuple[Block, ...]:
+    """How often a question's passages are found together, by how many it needs."""
+    text = (
+        "Some questions need several passages: the marked evidence, with what overlaps taken as one passage, or the "
+        "gold documents of a question without any. Any is the share of questions for which at least one passage is "
+        "retrieved whole, all that for which every one is. Where the source marks several places that each give the "
+        "answer, read any."
+    )
+    table = make_table(
+        "Any and all of the passages, by how many a question needs",
+        {"chunks": "text", "read": "text", "passages": "text", "questions": "count", "any": "interval",
+         "all": "interval"},
+        [
+            (source.setting(row["setting"]), read_of(row), row["needed"], row["n"], estimate(row, "any_found"),
+             estimate(row, "all_found"))
+            for row in source.tables["by_passages"].iter_rows(named=True)
+        ],
+        "by_passages.parquet",
+        most=MOST_PAIRS,
+    )  # fmt: skip
+    return Sentences((text,)), table
 
 
 def cost_section(source: Source) -> Section:
