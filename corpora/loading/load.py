@@ -13,7 +13,7 @@ import polars as pl
 from corpora.defects import Defects, OnDefect
 from corpora.errors import InputError, RowError
 from corpora.loading.config import TABLES, CorpusConfig, Format, check_keys
-from corpora.schema import Corpus, LabelSet
+from corpora.schema import Corpus
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
 from corpora.shaping.selection import assign_split, describe_split, sample_questions
@@ -116,7 +116,7 @@ def read_source(config: CorpusConfig) -> Corpus:
     """
     check_keys(config)
     defects = Defects(_on_defect(config))
-    corpus = _read(config, defects)
+    corpus = _read_labelled(config, defects)
     if defects.skips:
         corpus = leave_out_defective(corpus, defects)
     return replace(corpus, left_out=defects.left_out(len(corpus.documents), len(corpus.questions)))
@@ -133,7 +133,7 @@ def list_problems(config: CorpusConfig) -> tuple[Corpus, Iterator[InputError]]:
         return corpus, find_problems(corpus, _places(config))
     check_keys(config)
     defects = Defects("skip")
-    corpus = _read(config, defects)
+    corpus = _read_labelled(config, defects)
     # Whether a question is sound cannot be told while its document is not read.
     unread = [f"document {one.id!r}" for one in defects.left_out(0, 0).defects if one.kind == "document"]
     told = (one for one in find_problems(corpus, _places(config)) if not any(name in one.found for name in unread))
@@ -152,16 +152,24 @@ def _on_defect(config: CorpusConfig) -> OnDefect:
     return config.on_defect or ("skip" if config.source in _FORMATS else "refuse")
 
 
+def _read_labelled(config: CorpusConfig, defects: Defects) -> Corpus:
+    """The corpus as its source has it, with the label that says that nothing is stated, if there is one."""
+    corpus = _read(config, defects)
+    return replace(corpus, labels=corpus.labels.with_label(config.not_stated), not_stated=config.not_stated)
+
+
 def _read(config: CorpusConfig, defects: Defects) -> Corpus:
     if config.source == "sample":
         return read_sample()
     if config.source == "generated":
         return generate_corpus(config.generator)
+    if config.source == "squad":
+        return read_squad(_required(config.path, "path", config.source), defects, config.not_stated)
     if config.source != "tables":
         return _FORMATS[config.source](_required(config.path, "path", config.source), defects)
     documents, questions = _table_files(config)
     columns = (config.document_columns, config.question_columns)
-    return read_tables(documents, questions, LabelSet(config.labels), *columns, defects)
+    return read_tables(documents, questions, config.label_set, *columns, defects)
 
 
 def _required(path: Path | None, name: str, source: str) -> Path:
