@@ -21,7 +21,7 @@ from results.advice.guards import counted_differently, edge_of_grid, find_warnin
 from results.advice.recommendation import recommend
 from results.advice.retrieval_choice import choose_retrieval
 from results.advice.verdict import reach_verdicts
-from results.sweep.abstention import score_abstention
+from results.sweep.behaviour.abstention import score_abstention
 from results.sweep.scoring import score_sweep
 from results.sweep.within import Race
 from retrieval.embedding.unknown_tokens import Unread, unread_warnings

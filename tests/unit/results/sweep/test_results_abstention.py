@@ -9,7 +9,7 @@ from labeling.votes.sampling import Sampling
 from labeling.votes.vote import votes_frame
 from results.config import ScoringConfig
 from results.readers.answers import ANSWERS
-from results.sweep.abstention import ABSTENTION, score_abstention
+from results.sweep.behaviour.abstention import ABSTENTION, score_abstention
 
 LABELS = LabelSet(("yes", "no", "not stated"))
 # The first three questions have no answer in their documents.
