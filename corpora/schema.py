@@ -115,6 +115,14 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def with_label(self, label: str | None) -> LabelSet:
+        """The same labels, and this one behind them unless it is among them; None for no other.
+
+        Raises:
+            InputError: as said.
+        """
+        return self if label is None or label in self.labels else LabelSet((*self.labels, label))
+
     def index(self, label: str) -> int:
         """Position of `label` in canonical order; raises ValueError if it is not in the set."""
         return self.labels.index(label)
@@ -134,6 +142,7 @@ class Corpus:
         left_out: the defective rows of the source that are in neither frame.
         notes: what a person should know about how the source was read, a sentence each.
         split_line: how questions were split that the source has in no split, in a sentence; empty if there are none.
+        not_stated: the label that says that the answer is not stated; None if there is none.
     """
 
     name: str
@@ -145,6 +154,7 @@ class Corpus:
     left_out: LeftOut = field(default_factory=LeftOut)
     notes: tuple[str, ...] = ()
     split_line: str = ""
+    not_stated: str | None = None
 
     @cached_property
     def texts(self) -> dict[str, str]:

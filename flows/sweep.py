@@ -21,6 +21,7 @@ from results.advice.guards import counted_differently, edge_of_grid, find_warnin
 from results.advice.recommendation import recommend
 from results.advice.retrieval_choice import choose_retrieval
 from results.advice.verdict import reach_verdicts
+from results.sweep.behaviour.abstention import score_abstention
 from results.sweep.scoring import score_sweep
 from results.sweep.within import Race
 from retrieval.embedding.unknown_tokens import Unread, unread_warnings
@@ -47,7 +48,8 @@ class Swept(NamedTuple):
 
     Attributes:
         tables: result frames by name: chunks, hits, retrieval, retrieval_means, index_recall, and with readers
-            answers, cells, baselines, classes, comparisons, ladder, interactions.
+            answers, cells, baselines, classes, comparisons, ladder, interactions; and abstention, where the corpus has
+            a label that says that the answer is not stated.
         verdicts: one a reader and cut, the headline first.
         recommendations: one a reader.
         choices: which setting retrieves best, one a cut.
@@ -129,6 +131,9 @@ def read(
         readers = [labeled.readers[reader.label] for reader in session.by_size(experiment.readers)]
         scored = runner.run("score answers", score_sweep, corpus, answers, readers, consensus, how, race)
         tables |= {"answers": answers, **scored._asdict()}
+        if corpus.not_stated:
+            named = (answers, readers, consensus, how, tables["retrieval"])
+            tables["abstention"] = runner.run("score abstention", score_abstention, corpus, *named)
         tried = tables["retrieval_means"]
         verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, how, consensus.rule, tried)
         recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, how, tried)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from corpora.defects import OnDefect
 from corpora.errors import InputError, listed
 from corpora.published.registry import find_published, locate, published
+from corpora.schema import LabelSet
 from corpora.sources.generator import GeneratorConfig
 from corpora.sources.tables import DocumentColumns, QuestionColumns
 
@@ -65,6 +66,13 @@ class CorpusConfig(BaseModel):
         default_factory=QuestionColumns, description="tables, folder: column names of the questions"
     )
     labels: tuple[str, ...] = Field(("yes", "no", "maybe"), description="tables, folder: the allowed answers, 2 to 8")
+    not_stated: str | None = Field(
+        None,
+        min_length=1,
+        exclude_if=lambda label: label is None,  # runs of a version without this key are the same runs
+        description="a label that readers may give where the text does not state the answer, such as 'not stated'; it "
+        "joins the labels of any source, and is the reference of SQuAD's impossible questions",
+    )
     generator: GeneratorConfig = Field(default_factory=GeneratorConfig, description="generated: what to plant")
     stitch: int = Field(
         1, ge=1, description="how many documents to join into each long one, drawn by seed; 1 to join none"
@@ -111,6 +119,16 @@ class CorpusConfig(BaseModel):
         if not self.published:
             return self
         return self.model_copy(update={"path": locate(self.published, data, digests=digests)})
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The label set as far as the section says: a published source may have other labels.
+
+        Raises:
+            InputError: the labels cannot be used.
+        """
+        labels = LabelSet(self.labels) if self.source in OWN else LabelSet()
+        return labels.with_label(self.not_stated)
 
     @model_validator(mode="before")
     @classmethod

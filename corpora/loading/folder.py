@@ -10,7 +10,7 @@ from corpora.defects import Defects
 from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.reading.text import is_file
-from corpora.schema import Corpus, LabelSet, questions_frame
+from corpora.schema import Corpus, questions_frame
 from corpora.sources.folder.conversions import Conversions
 from corpora.sources.folder.documents import read_folder, without_left_out
 from corpora.sources.rows import FORMATS, find_table
@@ -75,7 +75,7 @@ def documents_in(config: CorpusConfig, files: Defects, conversions: Conversions 
     questions = config.questions or find_table(folder, QUESTIONS)
     read = read_folder(folder, files, conversions or Conversions(), questions)
     name = folder.resolve().name or "folder"
-    labels = LabelSet(config.labels)
+    labels = config.label_set
     left_out = files.left_out(len(read.frame), 0)
     return Corpus(name, read.frame, questions_frame(()), labels, read.inputs, left_out=left_out, notes=read.notes)
 

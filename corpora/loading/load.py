@@ -15,7 +15,7 @@ from corpora.errors import InputError, RowError
 from corpora.loading.config import OWN, CorpusConfig, Format, check_keys
 from corpora.loading.folder import NoQuestionsError, documents_in, questions_file, read_corpus
 from corpora.loading.folder import places as folder_places
-from corpora.schema import Corpus, LabelSet
+from corpora.schema import Corpus
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
 from corpora.shaping.selection import assign_split, describe_split, sample_questions
@@ -127,7 +127,7 @@ def read_source(config: CorpusConfig, conversions: Conversions | None = None) ->
     check_keys(config)
     defects = Defects(_on_defect(config))
     files = Defects(config.on_defect or "skip")  # a folder holds what nobody has read for years
-    corpus = _read(config, defects, files, conversions)
+    corpus = _read_labelled(config, defects, files, conversions)
     if defects.skips:
         corpus = leave_out_defective(corpus, defects)
     left_out = defects.left_out(len(corpus.documents), len(corpus.questions)).with_more(files.left_out(0, 0))
@@ -178,7 +178,7 @@ def list_problems(
         corpus = read_source(config, conversions)
         return corpus, find_problems(corpus, _places(config))
     defects, files = Defects("skip"), Defects("skip")
-    corpus = _read(config, defects, files, conversions)
+    corpus = _read_labelled(config, defects, files, conversions)
     corpus = replace(corpus, left_out=files.left_out(len(corpus.documents), len(corpus.questions)))
     errors = [*defects.errors, *(files.errors if config.on_defect == "refuse" else ())]
     # Whether a question is sound cannot be told while its document is not read.
@@ -211,6 +211,12 @@ def _on_defect(config: CorpusConfig) -> OnDefect:
     return config.on_defect or ("skip" if config.source in _FORMATS else "refuse")
 
 
+def _read_labelled(config: CorpusConfig, rows: Defects, files: Defects, conversions: Conversions | None) -> Corpus:
+    """The corpus as its source has it, with the label that says that nothing is stated, if there is one."""
+    corpus = _read(config, rows, files, conversions)
+    return replace(corpus, labels=corpus.labels.with_label(config.not_stated), not_stated=config.not_stated)
+
+
 def _read(config: CorpusConfig, rows: Defects, files: Defects, conversions: Conversions | None) -> Corpus:
     if config.source == "sample":
         return read_sample()
@@ -218,11 +224,13 @@ def _read(config: CorpusConfig, rows: Defects, files: Defects, conversions: Conv
         return generate_corpus(config.generator)
     if config.source == "folder":
         return read_corpus(config, rows, files, conversions)
+    if config.source == "squad":
+        return read_squad(_required(config.path, "path", config.source), rows, config.not_stated)
     if config.source != "tables":
         return _FORMATS[config.source](_required(config.path, "path", config.source), rows)
     documents, questions = _table_files(config)
     columns = (config.document_columns, config.question_columns)
-    return read_tables(documents, questions, LabelSet(config.labels), *columns, rows)
+    return read_tables(documents, questions, config.label_set, *columns, rows)
 
 
 def _required(path: Path | None, name: str, source: str) -> Path:

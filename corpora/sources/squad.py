@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,15 +26,15 @@ IMPOSSIBLE = "impossible"
 EXPORTED = frozenset({"id", "context", "question", "answers"})  # the columns of an export that must be there
 
 
-def read_squad(path: Path, defects: Defects | None = None) -> Corpus:
+def read_squad(path: Path, defects: Defects | None = None, not_stated: str | None = None) -> Corpus:
     """Read a file in the format of SQuAD 1.1 or 2.0, or the same as the hub's `datasets` exports it.
 
     A document is the context of a paragraph; its id is the article's title (the file's name if it has none) and the
     number of the paragraph, counted through all articles of that title. A paragraph without questions stays, as a
     distractor. A question's evidence is the distinct places of its answers, in the order of the file; the
     `plausible_answers` of an unanswerable question do not count, nor does an empty answer to it. Such a question
-    carries the tag `impossible`; in an export it is one without answers. No question has a reference label, because the
-    answers are free text.
+    carries the tag `impossible`; in an export it is one without answers. Its reference label is `not_stated`. No other
+    question has a reference label, because the answers are free text.
 
     Where something may be left out, an answer that is not at its offset is, and the others stay; a question that loses
     all of its answers is left out too.
@@ -41,6 +42,7 @@ def read_squad(path: Path, defects: Defects | None = None) -> Corpus:
     Args:
         path: the JSON file; or a Parquet file, a folder of such files, or lines of JSON.
         defects: what to do with what cannot be used; by default the first such row is refused.
+        not_stated: the label that says that the answer is not stated; None if there is none.
 
     Raises:
         InputError: there is no such file, or it is not JSON of that format.
@@ -51,16 +53,18 @@ def read_squad(path: Path, defects: Defects | None = None) -> Corpus:
     files = [path] if is_file(path) else shards_in(path)
     if not files:
         raise InputError(f"no file {path}", "a JSON file in SQuAD's format", "give the file as `path`")
+    labels = LabelSet().with_label(not_stated)
     documents: list[Document] = []
     questions: list[Question] = []
     for document, asked in _contexts(files, defects):
         documents.append(document)
         for number, item in enumerate(asked, 1):
             make = partial(_question, files[0], document, number, item, defects)
-            questions += defects.made("question", item.get("id") if isinstance(item, dict) else "", make)
+            made = defects.made("question", item.get("id") if isinstance(item, dict) else "", make)
+            questions += (replace(one, reference=not_stated) if IMPOSSIBLE in one.tags else one for one in made)
     inputs = {file.name: sha256_file(file) for file in files}
     name = split_of(path) if path.suffix else path.name
-    return Corpus(name, documents_frame(documents), questions_frame(questions), LabelSet(), inputs)
+    return Corpus(name, documents_frame(documents), questions_frame(questions), labels, inputs)
 
 
 def _contexts(files: list[Path], defects: Defects) -> Iterator[tuple[Document, list[Any]]]:

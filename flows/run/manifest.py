@@ -108,6 +108,7 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
         "questions": len(corpus.questions),
         "split": " and ".join(sorted(corpus.questions["split"].unique())),
         "labels": list(corpus.labels),
+        **({"not_stated": corpus.not_stated} if corpus.not_stated else {}),
         "left_out": {
             kind: {"left_out": n, "read": corpus.left_out.n_read.get(kind, n)}
             for kind, n in corpus.left_out.counts.items()

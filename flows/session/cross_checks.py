@@ -88,7 +88,7 @@ def labels_of(corpus: CorpusConfig) -> LabelSet:
     Raises:
         InputError: the labels cannot be used.
     """
-    return LabelSet(corpus.labels) if corpus.source in OWN else LabelSet()
+    return corpus.label_set
 
 
 def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:

@@ -22,7 +22,7 @@ from flows.stages.indexing import (
 from flows.stages.runner import Runner
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import score_retrieval
-from results.sweep.retrieval_means import mean_retrieval
+from results.sweep.retrieval_means import mean_retrieval, retrieval_by_passages
 from retrieval.config import RetrievalConfig
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.ranking.retrievers import Retriever
@@ -32,7 +32,8 @@ class Retrieved(NamedTuple):
     """What retrieval leaves behind.
 
     Attributes:
-        tables: the frames chunks, hits, retrieval, retrieval_means and index_recall.
+        tables: the frames chunks, hits, retrieval, retrieval_means and index_recall; also by_passages, where a question
+            needs several passages.
         hits: the rankings of every setting, see `Ranked`.
         oracle: the same of the oracle.
         counting: digest of each embedder's tokenizer, by its name.
@@ -90,6 +91,8 @@ def retrieve(
         "retrieval_means": runner.run("average retrieval", mean_retrieval, corpus, scored, scoring),
         "index_recall": pl.concat([one.recalls for one in ranked]),
     }
+    by_passages = retrieval_by_passages(corpus, scored, scoring)
+    tables |= {"by_passages": by_passages} if len(by_passages) else {}
     counting = {config.label: session.embedder(config).tokenizer.digest for config in retrieval.embedders}
     return Retrieved(tables, hits, pl.concat([one.oracle for one in ranked]), counting, _left_out(retrieval, each))
 

@@ -14,6 +14,7 @@ import ir_measures
 import polars as pl
 
 from corpora.schema import Corpus
+from results.evidence.all_found import found_of
 from results.evidence.span_metrics import SPAN_SCORES, SpanScorer, first_of_same_text
 from results.settings import CUT, SETTING
 from retrieval.context import Cut, each_cut
@@ -37,13 +38,19 @@ class DocumentScorer:
 
     Args:
         corpus: gives the gold documents of every question that is scored.
+
+    Attributes:
+        n_documents: columns question_id and n_documents: how many distinct gold documents each question has.
     """
 
     def __init__(self, corpus: Corpus) -> None:
         self._question_ids = corpus.questions["question_id"].to_list()
         self._same = first_of_same_text(corpus.documents)
         gold = corpus.questions.select("question_id", "document_ids").iter_rows()
-        qrels = [ir_measures.Qrel(q, one, 1) for q, ids in gold for one in {self._same.get(d, d) for d in ids}]
+        distinct = [(q, {self._same.get(d, d) for d in ids}) for q, ids in gold]
+        qrels = [ir_measures.Qrel(q, one, 1) for q, ids in distinct for one in ids]
+        counts = {"question_id": [q for q, _ in distinct], "n_documents": [len(ids) for _, ids in distinct]}
+        self.n_documents = pl.DataFrame(counts, schema={"question_id": pl.String, "n_documents": pl.Int64})
         self._evaluator = ir_measures.evaluator(list(_MEASURES.values()), qrels)
 
     def scores(self, cut_hits: pl.DataFrame) -> pl.DataFrame:
@@ -89,14 +96,16 @@ def score_retrieval(
         tokenizer: the embedder's; spans are measured in its tokens.
 
     Returns:
-        Columns `SETTING`, `CUT`, question_id, `DOCUMENT_SCORES`, `SPAN_SCORES` (null where a question has no evidence)
-        and n_context_tokens.
+        Columns `SETTING`, `CUT`, question_id, `DOCUMENT_SCORES`, `SPAN_SCORES` (null where a question has no evidence),
+        `NEEDED`, `ALL_SCORES` and n_context_tokens.
     """
     documents, spans = DocumentScorer(corpus), SpanScorer(corpus, tokenizer)
     parts = []
     for values, cut, shown in (one for hits in rankings for one in each_cut(hits, SETTING, cuts)):
         tokens = shown.group_by("question_id").agg(n_context_tokens=pl.sum("n_tokens").cast(pl.Int64))
-        scores = documents.scores(shown).join(spans.scores(shown), on="question_id", how="left")
+        of_documents, (of_spans, passages) = documents.scores(shown), spans.scores_and_passages(shown)
+        scores = of_documents.join(of_spans, on="question_id", how="left")
+        scores = scores.join(found_of(of_documents, passages, documents.n_documents), on="question_id", how="left")
         scores = scores.join(tokens, on="question_id", how="left").with_columns(pl.col("n_context_tokens").fill_null(0))
         places = dict(zip((*SETTING, *CUT), (*values, *cut), strict=True))
         parts.append(scores.select(*(pl.lit(v).alias(k) for k, v in places.items()), pl.all()))

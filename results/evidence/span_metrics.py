@@ -21,14 +21,14 @@ both are retrieved.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from corpora.schema import Corpus, Question, Span, iter_questions
-from results.evidence.token_axis import Integers, Intervals, TokenAxis, count_shared, union
+from results.evidence.token_axis import Integers, Intervals, TokenAxis, apart, count_shared, union
 from retrieval.tokens import EmbedderTokenizer
 
 
@@ -54,6 +54,7 @@ def occurrences(passage: str, text: str) -> Iterator[int]:
 
 
 SPAN_SCORES = ("span_recall", "span_precision", "span_f1", "span_iou")
+PASSAGES = pl.Schema({"question_id": pl.String(), "n_passages": pl.Int64(), "n_found": pl.Int64()})
 # Shorter text recurs by chance and in other senses: names, numbers, "no", "there was no significant difference". Among
 # the 1,294 evidence spans of Chroma's corpora and of 150 articles of Evidence Inference, no shorter one has a copy. The
 # shortest that have one, of 6 to 11 tokens, are table cells and results that their text states twice.
@@ -86,7 +87,8 @@ class SpanScorer:
         self._passages = [self._passages_of(question) for question in asked]
         places = [(row, *place) for row, question in enumerate(asked) for place in self._distinct(question)]
         rows, starts, ends = np.array(places, np.int64).reshape(-1, 3).T
-        self._evidence = union(_in_lanes(rows, self._axis.locate(Intervals(starts, ends))))
+        located = _in_lanes(rows, self._axis.locate(Intervals(starts, ends)))
+        self._evidence, self._apart = union(located), apart(located)
         self._searched: set[tuple[int, str]] = set()
         self._copies = _Copies.none()
 
@@ -102,6 +104,10 @@ class SpanScorer:
         Raises:
             KeyError: a document is not in the corpus.
         """
+        return self.scores_and_passages(cut_hits)[0]
+
+    def scores_and_passages(self, cut_hits: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The same, and how many passages each question needs and finds whole; frame of schema `PASSAGES`."""
         hits = cut_hits.select("question_id", "document_id", "start", "end")
         hits = hits.filter(pl.col("question_id").is_in(list(self._rows)))
         self._axis.add(hits["document_id"].unique(maintain_order=True))
@@ -111,9 +117,18 @@ class SpanScorer:
         reached = count_shared(copies.tokens, read) > 0
         stood_for = Intervals(copies.stand_for.starts[reached], copies.stand_for.ends[reached])
         n_evidence = self._sum(self._evidence, self._evidence.ends - self._evidence.starts)
-        found = self._sum(self._evidence, count_shared(self._evidence, union(read, stood_for)))
+        covered = union(read, stood_for)
+        found = self._sum(self._evidence, count_shared(self._evidence, covered))
         right = count_shared(read, union(self._evidence, copies.tokens))
-        return self._frame(n_evidence, found, self._sum(read, read.ends - read.starts - right))
+        scores = self._frame(n_evidence, found, self._sum(read, read.ends - read.starts - right))
+        return scores, self._passages_frame(covered)
+
+    def _passages_frame(self, covered: Intervals) -> pl.DataFrame:
+        passages = self._apart
+        is_whole = count_shared(passages, covered) == passages.ends - passages.starts
+        needed, found = (self._sum(passages, counts) for counts in (np.ones(len(is_whole)), is_whole))
+        columns = {"question_id": list(self._rows), "n_passages": needed, "n_found": found}
+        return pl.DataFrame(columns, schema=PASSAGES)
 
     def _frame(self, n_evidence: Integers, found: Integers, wrong: Integers) -> pl.DataFrame:
         columns = {
@@ -125,7 +140,7 @@ class SpanScorer:
         schema = {"question_id": pl.String()} | {name: pl.Float64() for name in SPAN_SCORES}
         return pl.DataFrame({"question_id": list(self._rows), **columns}, schema=schema)
 
-    def _sum(self, intervals: Intervals, counts: Integers) -> Integers:
+    def _sum(self, intervals: Intervals, counts: npt.NDArray[Any]) -> Integers:
         """Counts of intervals, summed by the question whose lane they are in."""
         total = np.bincount(intervals.starts >> _LANE, counts, len(self._rows))
         return total.astype(np.int64)

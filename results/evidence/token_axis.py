@@ -33,6 +33,17 @@ def union(*parts: Intervals) -> Intervals:
     return Intervals(starts[opens], reach[closes])
 
 
+def apart(intervals: Intervals) -> Intervals:
+    """The intervals with those joined that share an integer; what only touches stays apart, and empty ones vanish.
+
+    Two passages can touch although they are apart: in documents that stand one after another on the axis.
+    """
+    filled = intervals.starts < intervals.ends
+    # At twice the scale, with each end one short, there is a gap where two intervals touch.
+    joined = union(Intervals(2 * intervals.starts[filled], 2 * intervals.ends[filled] - 1))
+    return Intervals(joined.starts // 2, (joined.ends + 1) // 2)
+
+
 def count_shared(intervals: Intervals, within: Intervals) -> Integers:
     """How many integers of each interval are in `within`, which is a `union`."""
     before = np.concatenate([[0], np.cumsum(within.ends - within.starts)]).astype(np.int64)

@@ -7,6 +7,7 @@ import polars as pl
 
 from corpora.schema import Corpus
 from results.config import ScoringConfig
+from results.evidence.all_found import ALL_SCORES, NEEDED
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.readers.answers import question_facts
 from results.settings import CUT, CUT_SCHEMA, SETTING, SETTING_SCHEMA, name_settings, with_interval
@@ -21,7 +22,18 @@ RETRIEVAL_MEANS = pl.Schema(
         "n": pl.Int64(),
         "n_spans": pl.Int64(),
         COST: pl.Float64(),
-        **with_interval(*DOCUMENT_SCORES, *SPAN_SCORES),
+        **with_interval(*DOCUMENT_SCORES, *SPAN_SCORES, *ALL_SCORES),
+    }
+)
+PASSAGES_NEEDED = ("1", "2", "3 or more")
+BY_PASSAGES = pl.Schema(
+    {
+        **SETTING_SCHEMA,
+        **CUT_SCHEMA,
+        "setting": pl.String(),
+        "needed": pl.String(),
+        "n": pl.Int64(),
+        **with_interval(*ALL_SCORES),
     }
 )
 
@@ -39,7 +51,9 @@ def mean_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfi
     places = retrieval.select(key).unique().sort(key)
     facts = question_facts(corpus).sort("question_id")
     means = places.join(retrieval.group_by(key).agg(pl.mean(COST)), on=key, how="left", maintain_order="left")
-    for scores, count in ((DOCUMENT_SCORES, "n"), (SPAN_SCORES, "n_spans")):
+    for scores, count in ((DOCUMENT_SCORES, "n"), (SPAN_SCORES, "n_spans"), (ALL_SCORES, "n")):
+        if scores[0] not in retrieval.columns:  # scores of an older version
+            continue
         known = retrieval.filter(pl.col(scores[0]).is_not_null())
         asked = facts.join(known, on="question_id", how="semi", maintain_order="left")
         means = means.with_columns(pl.lit(len(asked), dtype=pl.Int64()).alias(count))
@@ -49,6 +63,34 @@ def mean_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfi
     means = means.join(names, on=SETTING, how="left", maintain_order="left")
     missing = [pl.lit(None, kind).alias(name) for name, kind in RETRIEVAL_MEANS.items() if name not in means.columns]
     return means.with_columns(missing).select(RETRIEVAL_MEANS.names()).cast(RETRIEVAL_MEANS)
+
+
+def retrieval_by_passages(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfig) -> pl.DataFrame:
+    """How often any and all of its passages are found, by how many a question needs; schema `BY_PASSAGES`.
+
+    Args:
+        corpus: gives the clusters.
+        retrieval: as for `mean_retrieval`.
+        config: confidence, resamples, seed.
+
+    Returns:
+        A row for each place and number of passages that occurs; none where no question needs more than one.
+    """
+    parts = [pl.DataFrame(schema=BY_PASSAGES)]
+    if not (retrieval[NEEDED] > 1).any():
+        return parts[0]
+    key = [*SETTING, *CUT]
+    places, facts = retrieval.select(key).unique().sort(key), question_facts(corpus).sort("question_id")
+    named = places.join(name_settings(places), on=SETTING, how="left", maintain_order="left")
+    for number, needed in enumerate(PASSAGES_NEEDED, 1):
+        is_so = pl.col(NEEDED) >= number if number == len(PASSAGES_NEEDED) else pl.col(NEEDED) == number
+        known = retrieval.filter(is_so)
+        asked = facts.join(known, on="question_id", how="semi", maintain_order="left")
+        if len(asked):
+            found = named.with_columns(needed=pl.lit(needed), n=pl.lit(len(asked), dtype=pl.Int64()))
+            found = found.with_columns(*_columns(known, places, asked, ALL_SCORES, config))
+            parts.append(found.select(BY_PASSAGES.names()).cast(BY_PASSAGES))
+    return pl.concat(parts).sort(*key, "needed")
 
 
 def _columns(

@@ -13,6 +13,7 @@ from results.config import ScoringConfig
 from results.settings import CELL, CUT, SETTING, name_settings
 from results.sweep.arms import resample_arms
 from results.sweep.attribution import LADDER, climb
+from results.sweep.behaviour.temperatures import advise_by_temperature
 from results.sweep.cells import (
     BASELINES,
     CELLS,
@@ -27,7 +28,6 @@ from results.sweep.cells import (
 from results.sweep.interaction import INTERACTIONS, interact
 from results.sweep.judged import Judged, line_up
 from results.sweep.pairwise import COMPARISONS, compare_columns
-from results.sweep.temperatures import advise_by_temperature
 from results.sweep.within import Race
 
 

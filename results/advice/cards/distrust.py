@@ -26,6 +26,7 @@ def find_distrust(run: Run) -> Iterator[str]:
     if run.reads:
         yield from _failed(run)
         yield from _context_free(run)
+        yield from _invents(run)
     yield from _one_document(run)
     if run.sweeps:
         yield from _same_chunks(run)
@@ -107,6 +108,26 @@ def _context_free(run: Run) -> Iterator[str]:
     ]
     if each:
         yield f"What is retrieved may not matter: the document is not shown to help ({shortened(each)})."
+
+
+def _invents(run: Run) -> Iterator[str]:
+    """Chunks that make a reader answer where nothing is stated, more often than the largest ones do."""
+    frame = run.tables.get("abstention")
+    if frame is None:
+        return
+    shown = frame.filter(pl.col("false_more_low") > 0)
+    # By the gold labels where they say it, by the references where they do not.
+    for questions in ("gold", "all"):
+        mine = shown.filter(pl.col("questions") == questions)
+        worst = mine.sort("false_more", descending=True, maintain_order=True).unique("reader", maintain_order=True)
+        for row in worst.iter_rows(named=True):
+            who, false = _whose(run, row["reader"]) or "the reader ", row["false_answers"]
+            yield (
+                f"Small chunks make {who}invent: where nothing is stated, {percent(false)} of the answers are false "
+                f"with {run.the_cell(row)}, against {percent(false - row['false_more'])} with the largest chunks."
+            )
+        if len(worst):
+            return
 
 
 def _with_and_without(n_gold: float, whole: float, closed: float) -> str:

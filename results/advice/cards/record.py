@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -80,6 +80,22 @@ class ReaderRecord(_Record):
     n_kept: int = Field(description="questions in its gold set")
 
 
+class AbstentionRecord(_Record):
+    """What a reader answers in a cell where nothing is stated, and where it abstains."""
+
+    reader: str = Field(description="name of the reader")
+    questions: str = Field(description="gold: by its gold labels; all: by the reference labels")
+    cell: CellRecord | None = Field(description="the cell")
+    n_not_stated: float = Field(description="questions whose answer is not stated, or what their weights add up to")
+    false_answers: float | None = Field(description="share of them that it answers all the same")
+    false_answers_low: float | None = Field(description="lower end of its interval")
+    false_answers_high: float | None = Field(description="upper end of its interval")
+    n_shown: float = Field(description="questions whose answer is stated in what was retrieved")
+    abstained_shown: float | None = Field(description="share of them on which it abstains")
+    n_missed: float = Field(description="questions whose answer is stated, but not in what was retrieved")
+    abstained_missed: float | None = Field(description="share of them on which it abstains, as it should")
+
+
 class RunRecord(_Record):
     """What a run of Tercet found."""
 
@@ -95,6 +111,10 @@ class RunRecord(_Record):
     recommendations: tuple[RecommendationRecord, ...] = Field(description="for each reader, the headline first")
     retrieval: tuple[RetrievalRecord, ...] = Field(description="for each cut")
     readers: tuple[ReaderRecord, ...] = Field(description="qualified readers first, then the most accurate")
+    abstention: tuple[AbstentionRecord, ...] = Field(
+        (), exclude_if=lambda found: not found,
+        description="for each reader and cell; only where a label says that the answer is not stated",
+    )  # fmt: skip
     next: str | None = Field(None, description="a command to try next")
     failed: tuple[str, ...] = Field((), description="what --fail-if found; the exit code is 1 if there is anything")
 
@@ -119,6 +139,7 @@ def record_run(run: Run, answers: tuple[tuple[str, str, str], ...], distrust: tu
         recommendations=tuple(_recommendation(run, one) for one in run.recommendations),
         retrieval=tuple(_retrieval(run, one) for one in run.choices),
         readers=tuple(_reader(run, one) for one in run.readers),
+        abstention=tuple(_abstention(run)),
     )
 
 
@@ -152,6 +173,14 @@ def _retrieval(run: Run, entry: Mapping[str, Any]) -> RetrievalRecord:
         told=entry["recommended"] is not None, cell=_cell(run, row), score=entry["score"],
         value=found.get(entry["score"]), hit=found.get("hit"),
     )  # fmt: skip
+
+
+def _abstention(run: Run) -> Iterator[AbstentionRecord]:
+    if "abstention" not in run.tables:
+        return
+    names = [name for name in AbstentionRecord.model_fields if name != "cell"]
+    for row in run.tables["abstention"].filter(arm="retrieved").iter_rows(named=True):
+        yield AbstentionRecord(**{name: row[name] for name in names}, cell=_cell(run, row))
 
 
 def _reader(run: Run, row: Mapping[str, Any]) -> ReaderRecord:

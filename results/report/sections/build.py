@@ -20,6 +20,7 @@ from results.report.sections.readers import (
     reader_section,
     slice_section,
 )
+from results.report.sections.retrieved import abstention_section, retrieval_section
 from results.report.sections.session import made_section, warning_section
 from results.report.sections.source import Source, source_of
 from results.report.sections.story import (
@@ -36,7 +37,6 @@ from results.report.sections.sweep import (
     interaction_section,
     look_section,
     pair_section,
-    retrieval_section,
     temperature_section,
 )
 from results.report.values import Tables
@@ -46,7 +46,8 @@ Build = Callable[[Source], Section]
 STORY: tuple[tuple[str, Build], ...] = (("ladder", ladder_section), ("examples", example_section))
 OF_SWEEPS: tuple[tuple[str, Build], ...] = (
     ("cells", accuracy_section), ("looks", look_section), ("temperatures", temperature_section),
-    ("retrieval_means", retrieval_section), ("ladder", loss_section), ("cells", cost_section),
+    ("abstention", abstention_section), ("retrieval_means", retrieval_section), ("ladder", loss_section),
+    ("cells", cost_section),
     ("interactions", interaction_section), ("comparisons", pair_section), ("classes", class_section),
 )  # fmt: skip
 OF_READERS: tuple[tuple[str, Build], ...] = (

@@ -9,7 +9,6 @@ import polars as pl
 
 from results.advice.advice import recommended_cells
 from results.advice.wording import listed
-from results.evidence.span_metrics import SPAN_SCORES
 from results.report.model import Block, Cell, Definitions, Kind, PlotRef, Section, Sentences, Table
 from results.report.plots.pareto_plots import LEVELS, frontier
 from results.report.sections.intervals import Tested, beside_intervals, better_is_not_best
@@ -19,10 +18,6 @@ from results.settings import CUT, cell_of, cut_of, setting_of
 from retrieval.context import Cut
 
 MOST_PAIRS = 60  # rows in the Markdown report
-RETRIEVAL_NAMES = {
-    "hit": "hit", "recall": "recall", "precision": "precision", "reciprocal_rank": "MRR", "ndcg": "nDCG",
-    "span_recall": "span recall", "span_precision": "span precision", "span_f1": "span F1", "span_iou": "span IoU",
-}  # fmt: skip
 
 
 def are_expected(cells: pl.DataFrame) -> bool:
@@ -107,33 +102,6 @@ def _scores(row: Mapping[str, Any], is_expected: bool) -> tuple[Cell, ...]:
     greedy = (row.get("gold_greedy"),) if is_expected else ()
     macro = (row["gold_precision"], row["gold_recall"])
     return (estimate(row, "gold_accuracy"), *greedy, *macro, estimate(row, "gold_f1"), estimate(row, "all_accuracy"))
-
-
-def retrieval_section(source: Source) -> Section:
-    """What every setting retrieves under every cut, which is the same for all readers."""
-    means = source.tables["retrieval_means"]
-    known = [name for name in RETRIEVAL_NAMES if name in means.columns and means[name].null_count() < len(means)]
-    has_spans = any(name in SPAN_SCORES for name in known)
-    columns: dict[str, Kind] = {"chunks": "text", "read": "text", "questions": "count"}
-    columns |= {"with evidence": "whole"} if has_spans else {}
-    columns |= {"tokens read": "whole", **{RETRIEVAL_NAMES[name]: "interval" for name in known}}
-    rows = [
-        (source.setting(row["setting"]), read_of(row), row["n"], *([row["n_spans"]] if has_spans else []),
-         row["n_context_tokens"], *(estimate(row, name) for name in known))
-        for row in means.iter_rows(named=True)
-    ]  # fmt: skip
-    spans = (
-        "Span scores count tokens of the evidence, over the questions that have any."
-        if has_spans
-        else "This corpus marks no evidence, so there are no span scores."
-    )
-    text = (
-        "Over all questions, and the same for all readers: none of these scores depends on a reader. Hit, recall, "
-        f"precision, MRR and nDCG score the gold documents. {spans} Intervals are from a bootstrap over documents."
-    )
-    table = make_table("Scores of what was retrieved", columns, rows, "retrieval_means.parquet")
-    plots = PlotRef("retrieval_by_size", "Retrieval scores by chunk size")
-    return Section("retrieval", "Does retrieval find it?", (Sentences((text,)), plots, table))
 
 
 def cost_section(source: Source) -> Section:

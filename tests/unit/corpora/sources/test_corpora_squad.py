@@ -108,6 +108,13 @@ def test_no_question_has_a_reference_and_the_labels_are_the_default_ones(three_a
     assert tuple(three_articles.labels) == ("yes", "no", "maybe")
 
 
+def test_the_label_for_what_is_not_stated_is_the_reference_of_the_unanswerable_question(tmp_path):
+    file = write(tmp_path, article(paragraph(FERRY, qa("f1"), qa("f2", answers=(), is_impossible=True))))
+    corpus = load_corpus(CorpusConfig(source="squad", path=file, not_stated="not stated"))
+    assert corpus.labels.labels == ("yes", "no", "maybe", "not stated")
+    assert dict(corpus.questions.select("question_id", "reference").iter_rows()) == {"f1": None, "f2": "not stated"}
+
+
 def test_the_corpus_is_named_after_the_file_and_the_file_by_its_digest(tmp_path):
     file = write(tmp_path, article(paragraph(FERRY, qa())))
     corpus = read_squad(file)

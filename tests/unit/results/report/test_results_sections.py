@@ -15,6 +15,7 @@ from results.report.sections.readers import gold_sentences, slice_section
 from results.report.sections.source import source_of
 from results.report.sections.sweep import MOST_PAIRS
 from results.report.text.report import render_report
+from results.sweep.retrieval_means import BY_PASSAGES
 from tests.doubles.read_back import rows_of, section_of, tables_in
 
 PAIR = {"a": "a", "b": "b", "finding": "cannot tell"}
@@ -127,6 +128,18 @@ def test_without_evidence_there_are_no_span_scores(small_run):
     section = section_of(build_report(small_run.manifest, small_run.tables | {"retrieval_means": means}), "retrieval")
     assert "no span scores" in sentences(section)[0]
     assert not {"span recall", "with evidence"} & set(rows_of(section, "Scores of what was retrieved")[0])
+
+
+def test_all_and_any_passages_are_shown_where_some_question_needs_several(small_run):
+    means = small_run.tables["retrieval_means"]
+    title = "Any and all of the passages, by how many a question needs"
+    assert title not in str(section_of(build_report(small_run.manifest, small_run.tables), "retrieval"))
+    row = {name: means[name][0] for name in BY_PASSAGES if name in means.columns}
+    row |= {"needed": "2", "n": 7, "any_found": 0.75, "all_found": 0.25}
+    frame = pl.DataFrame([row], schema=BY_PASSAGES)
+    section = section_of(build_report(small_run.manifest, small_run.tables | {"by_passages": frame}), "retrieval")
+    (shown,) = rows_of(section, title)
+    assert (shown["passages"], shown["questions"], shown["any"].value, shown["all"].value) == ("2", 7, 0.75, 0.25)
 
 
 def test_a_run_without_readers_is_told_from_its_retrieval(small_run):

@@ -11,11 +11,11 @@ from results.stats.answer_metrics import resample_macro
 from results.stats.clustered import mcnemar_exact
 from results.stats.resampling import fixed_law, one_hot, share_interval
 from results.sweep.attribution import LADDER
+from results.sweep.behaviour.temperatures import TEMPERATURES
 from results.sweep.cells import BASELINES, CELLS, CLASSES
 from results.sweep.interaction import INTERACTIONS
 from results.sweep.pairwise import COMPARISONS
 from results.sweep.retrieval_means import RETRIEVAL_MEANS
-from results.sweep.temperatures import TEMPERATURES
 
 A, B, C = (f"tokens(size={size},overlap=0)" for size in (32, 64, 128))
 
