@@ -9,7 +9,7 @@ import polars as pl
 
 from corpora.errors import InputError, RowError, counted, did_you_mean
 from corpora.reading.text import Twins
-from corpora.schema import Corpus, Question, iter_questions
+from corpora.schema import QUESTIONS, Corpus, LabelSet, Question, iter_questions
 
 Kind = Literal["document", "question"]
 
@@ -49,6 +49,22 @@ def validate(corpus: Corpus, places: Places | None = None) -> Corpus:
             f"{first.remedy} {more}" if first.remedy else "",
         )
     raise first
+
+
+def validate_documents(name: str, documents: pl.DataFrame) -> pl.DataFrame:
+    """Return documents without any questions unchanged if they are sound.
+
+    Raises:
+        InputError: the first problem.
+    """
+    corpus = Corpus(name, documents, pl.DataFrame(schema=QUESTIONS), LabelSet())
+    # The documents come first, so that the missing questions are not reached unless all of them are sound.
+    first = next((one for kind, _, _, one in _problems(corpus, None) if kind == "document"), None)
+    if documents.is_empty():
+        first = InputError(f"{name}: no documents", "at least one document", "check the path")
+    if first is not None:
+        raise first
+    return documents
 
 
 def find_problems(corpus: Corpus, places: Places | None = None) -> Iterator[InputError]:

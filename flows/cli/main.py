@@ -35,6 +35,7 @@ from flows.cli.options import (
     until_told_option,
 )
 from flows.cli.output import Given, Shown, next_of, output_options, show_ending, shown_of
+from flows.cli.questions.draft import questions
 from flows.cli.shell.completion import ExperimentType, experiment_argument, run_argument
 from flows.cli.shell.groups import Commands
 from flows.cli.stores.batches import batches
@@ -337,5 +338,6 @@ main.add_command(runs)
 main.add_command(diff)
 main.add_command(batches)
 main.add_command(corpora)
+main.add_command(questions)
 main.add_command(store_commands)
 main.add_command(review)

@@ -15,7 +15,7 @@ from corpora.schema import LabelSet
 from labeling.engine.chat import ChatFrame
 from labeling.engine.llama import LlamaModel, Sampler
 from labeling.prompting.labeler import LabelerConfig, fingerprint
-from labeling.votes.parsing import MARKER, answer_grammar, label_grammar, parse_answer
+from labeling.votes.parsing import MARKER, label_grammar, parse_answer
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import Prompt, Vote, failed_vote
 
@@ -214,7 +214,7 @@ class GeneratingLabeler:
             repeat_penalty=config.repeat_penalty,
             num_predict=config.num_predict,
             stop=config.stop,
-            grammar=answer_grammar(labels) if config.grammar else "",
+            grammar=config.output_grammar(labels),
             repair=f"\n{MARKER}",
             repair_grammar=label_grammar(labels),
             # A token is at least one byte: under the grammar, a model may spell a label in other tokens than it reads.

@@ -17,6 +17,7 @@ from labeling.models.registry import find_model, is_path, is_specialist
 from labeling.prompting.pairs import PAIR, write_pair
 from labeling.prompting.prompts import PromptTemplate, load_prompt, rotations
 from labeling.prompting.remote_config import RemoteConfig
+from labeling.votes.parsing import answer_grammar
 from labeling.votes.sampling import Sampling
 from labeling.votes.vote import N_VOTES, Arm, Prompt, vote_seed
 
@@ -137,6 +138,10 @@ class LabelerConfig(BaseModel):
     def sampling(self) -> Sampling:
         """The sampling parameters."""
         return Sampling(self.temperature, self.top_k, self.top_p, self.min_p)
+
+    def output_grammar(self, labels: LabelSet) -> str:
+        """GBNF that an output of generate mode follows; empty for none."""
+        return answer_grammar(labels) if self.grammar else ""
 
     def as_reader(self) -> LabelerConfig:
         """The same reader as it answers from retrieved chunks: once, with its most probable label."""
@@ -268,4 +273,7 @@ def fingerprint(
     elif config.mode == "generate":
         fields = {"repeat_penalty", "num_predict", "stop", "grammar"}
         identity |= {"mode": "generate/1", **config.model_dump(mode="json", include=fields)}
+        grammar = config.output_grammar(labels)
+        if grammar != LabelerConfig.output_grammar(config, labels):  # a writer of questions has its own
+            identity["output"] = grammar
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""Commands on questions: drafting them from documents."""

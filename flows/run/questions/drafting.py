@@ -1,0 +1,190 @@
+"""Drafting questions: round by round, until as many are kept as are wanted or no more may be tried."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from corpora.errors import InputError
+from corpora.schema import Corpus, LabelSet, Span
+from flows.run.questions.asking import Asking
+from flows.run.questions.documents import Source
+from flows.run.questions.judging import DROPPED, KEPT, SURPLUS, Judged, Judging
+from flows.session.experiment import ReaderConfig
+from flows.session.session import Session
+from flows.stages.runner import Runner
+from labeling.drafting.drafts import Draft
+from labeling.drafting.kinds import KINDS, Kind
+from labeling.drafting.passages import ANSWERS, Answer, Attempt, Places
+from retrieval.chunking.sentences import find_sentences
+
+LABELS = LabelSet(ANSWERS)
+TRIES = 5  # times as many drafts as questions are wanted, at most
+LEAST_YIELD = 0.1  # a round never has more than ten times as many drafts as questions are still wanted
+
+
+class Wish(NamedTuple):
+    """What is to be drafted.
+
+    Attributes:
+        n: how many questions, half of them with each answer.
+        most: how many drafts at most; None for `TRIES` times as many.
+        kinds: the kinds of questions, in turn.
+        closed_book: the reader's probability of the drafted answer without any text, from which on a question counts
+            as answerable closed book.
+        seed: of the order of the documents.
+    """
+
+    n: int
+    most: int | None = None
+    kinds: Sequence[Kind] = KINDS
+    closed_book: float = 0.95
+    seed: int = 0
+
+    @property
+    def limit(self) -> int:
+        """How many drafts at most."""
+        return TRIES * self.n if self.most is None else self.most
+
+    @property
+    def quotas(self) -> dict[Answer, int]:
+        """How many questions of each answer are wanted."""
+        return {"yes": self.n - self.n // 2, "no": self.n // 2}
+
+
+class Drafted(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        source: the documents.
+        reader: the reader.
+        wish: what was wanted.
+        judged: every draft and what became of it, in order.
+        seconds: time by stage.
+    """
+
+    source: Source
+    reader: ReaderConfig
+    wish: Wish
+    judged: Sequence[Judged]
+    seconds: Mapping[str, float]
+
+    @property
+    def kept(self) -> list[Draft]:
+        """The questions that passed every filter."""
+        return [one.draft for one in self.judged if one.fate == KEPT]
+
+
+def check_reader(reader: ReaderConfig) -> None:
+    """Refuse a reader that cannot write on this machine.
+
+    Raises:
+        InputError: as said.
+    """
+    if reader.remote.is_remote:
+        raise InputError(
+            f"reader {reader.label!r} answers at {reader.remote.provider}",
+            "a reader on this machine, because drafting reads the probabilities of every choice and costs nothing here",
+            "name a model from `tercet models list`",
+        )
+    if not reader.gives_distributions:
+        raise InputError(
+            f"reader {reader.label!r} has mode = {reader.mode!r}",
+            "a reader in label mode, whose closed-book probabilities are known",
+            "name a model from `tercet models list`",
+        )
+
+
+def places_of(source: Source, wish: Wish) -> Places:
+    """The places of the documents, in the order in which questions are drafted from them."""
+    texts = dict(source.documents.select("document_id", "text").iter_rows())
+    return Places(texts, {one: find_sentences(text) for one, text in texts.items()}, wish.kinds, wish.seed)
+
+
+def draft_questions(source: Source, reader: ReaderConfig, wish: Wish, session: Session, runner: Runner) -> Drafted:
+    """Draft questions and keep those that pass every filter; what the ledger answers is not asked again.
+
+    Raises:
+        InputError: the reader cannot be asked, or no document has a sentence to ask about.
+    """
+    check_reader(reader)
+    corpus = Corpus(source.name, source.documents, source.documents.clear(), LABELS)
+    asking = Asking(corpus.texts, reader, LABELS, session, runner)
+    judging = Judging(corpus, reader, wish.closed_book, session, runner)
+    upcoming = {wanted: _attempts(places_of(source, wish), wanted, len(source.documents)) for wanted in ANSWERS}
+    judged: list[Judged] = []
+    while attempts := _next_round(upcoming, judged, wish):
+        full = {answer for answer, quota in wish.quotas.items() if _kept(judged)[answer] >= quota}
+        judged += _without_surplus(judging.judge(_drafts(attempts, asking), full), judged, wish)
+    if not judged:
+        raise InputError(
+            f"{source.name} has no sentence that a question can be about",
+            "documents with whole sentences",
+            "check that the documents hold running text",
+        )
+    return Drafted(source, reader, wish, judged, dict(runner.seconds))
+
+
+def first_round(source: Source, wish: Wish) -> list[Attempt]:
+    """The attempts of the first round."""
+    places = places_of(source, wish)
+    upcoming = {wanted: _attempts(places, wanted, len(source.documents)) for wanted in ANSWERS}
+    return _next_round(upcoming, [], wish)
+
+
+def _attempts(places: Places, wanted: Answer, n_documents: int) -> Iterator[Attempt]:
+    """The attempts with one answer; they end where none of the documents has a usable sentence."""
+    number, misses = 0, 0
+    while misses < n_documents:
+        attempt = places.attempt(wanted, number)
+        number, misses = number + 1, misses + 1 if attempt is None else 0
+        if attempt is not None:
+            yield attempt
+
+
+def _next_round(
+    upcoming: Mapping[Answer, Iterator[Attempt]], judged: Sequence[Judged], wish: Wish
+) -> list[Attempt]:  # fmt: skip
+    """As many attempts with each answer as the drafts so far say are needed; none once enough are kept or tried."""
+    tried = Counter(one.draft.attempt.wanted for one in judged)
+    kept = _kept(judged)
+    attempts: list[Attempt] = []
+    for wanted, quota in wish.quotas.items():
+        lacking, passed = quota - kept[wanted], (kept[wanted] + 1) / (tried[wanted] + 1)
+        # At most as many as were tried so far: the yield of a few drafts says little.
+        needed = lacking if not tried[wanted] else min(math.ceil(lacking / max(passed, LEAST_YIELD)), tried[wanted])
+        room = wish.limit - len(judged) - len(attempts)
+        attempts += [one for one, _ in zip(upcoming[wanted], range(max(0, min(needed, room))), strict=False)]
+    return attempts
+
+
+def _drafts(attempts: Sequence[Attempt], asking: Asking) -> list[Draft]:
+    chosen: dict[str, tuple[Span, ...]] = asking.choose(attempts)
+    return asking.write(attempts, chosen)
+
+
+def _without_surplus(new: Sequence[Judged], judged: Sequence[Judged], wish: Wish) -> Iterator[Judged]:
+    """The same drafts; beyond as many as are wanted with one answer, none is kept."""
+    kept = _kept(judged)
+    for one in new:
+        if one.fate == KEPT and one.draft.answer and kept[one.draft.answer] >= wish.quotas[one.draft.answer]:
+            yield Judged(one.draft, SURPLUS, "")
+            continue
+        kept[one.draft.answer] += one.fate == KEPT
+        yield one
+
+
+def _kept(judged: Sequence[Judged]) -> Counter[str | None]:
+    """How many questions are kept with each answer."""
+    return Counter(one.draft.answer for one in judged if one.fate == KEPT)
+
+
+def left_after(judged: Sequence[Judged]) -> list[tuple[str, str, int]]:
+    """How many drafts are left after each filter, with its name and what it asks for."""
+    dropped, left, rows = Counter(one.fate for one in judged), len(judged), []
+    for name, meaning in DROPPED.items():
+        left -= dropped[name]
+        rows.append((name, meaning, left))
+    return rows

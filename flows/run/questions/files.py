@@ -1,0 +1,134 @@
+"""The files that come of drafting: the questions as a table, every draft with its fate, and the yield for programs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from corpora.errors import InputError
+from corpora.schema import iter_documents
+from corpora.storage import written_whole
+from flows.run.questions.drafting import Drafted, left_after
+from flows.run.questions.judging import DROPPED, KEPT, Judged
+from labeling.drafting.drafts import DRAFTED, Draft
+
+
+class Places(NamedTuple):
+    """Where the files go; all begin with the name of the first.
+
+    Attributes:
+        questions: the table of questions.
+        drafts: every draft, and what became of it.
+        report: the yield.
+        documents: the documents as a table, where they are none yet.
+        experiment: an experiment on the questions.
+    """
+
+    questions: Path
+    drafts: Path
+    report: Path
+    documents: Path
+    experiment: Path
+
+
+def places_beside(questions: Path) -> Places:
+    """The places of the files beside a table of questions.
+
+    Raises:
+        InputError: the table cannot be written there.
+    """
+    if questions.suffix != ".jsonl":
+        raise InputError(f"--out {questions}", "a file that ends in .jsonl", "change its ending to .jsonl")
+    if not questions.parent.is_dir():
+        raise InputError(
+            f"no folder {questions.parent} to write {questions.name} in", "an existing folder", "make it first"
+        )
+    endings = ("drafts.jsonl", "report.json", "documents.jsonl", "toml")
+    return Places(questions, *(questions.with_suffix(f".{ending}") for ending in endings))
+
+
+def refuse_to_overwrite(places: Places) -> None:
+    """Refuse to replace what is there: somebody may have edited it.
+
+    Raises:
+        InputError: as said.
+    """
+    for path in places:
+        if path.exists() or path.is_symlink():
+            raise InputError(
+                f"{path} is there already", "names that are free", "give another --out, or --force to replace the files"
+            )
+
+
+def write_files(texts: Mapping[Path, str]) -> None:
+    """Write each file whole, in the order given: what names another file comes after it."""
+    for path, text in texts.items():
+        with written_whole(path) as file:
+            file.write(text.encode("utf-8"))
+
+
+def questions_text(drafted: Drafted) -> str:
+    """The questions that were kept, as a table that `source = "tables"` reads."""
+    return _lines(
+        {"id": one.id, "text": one.text, "document_ids": [one.attempt.document_id], "reference": one.answer,
+         "evidence": _evidence(one), "kind": one.kind, "origin": DRAFTED, "drafted_by": drafted.reader.label}
+        for one in drafted.kept
+    )  # fmt: skip
+
+
+def drafts_text(drafted: Drafted) -> str:
+    """Every draft and what became of it; its raw answers are in the ledger."""
+    return _lines(
+        {"id": one.draft.id, "text": one.draft.text, "document_id": one.draft.attempt.document_id,
+         "wanted": one.draft.attempt.wanted, "answer": one.draft.answer, "evidence": _evidence(one.draft),
+         "kind": one.draft.kind, "fate": one.fate, "reason": one.reason}
+        for one in drafted.judged
+    )  # fmt: skip
+
+
+def documents_text(drafted: Drafted) -> str:
+    """The documents as a table."""
+    return _lines({"id": one.id, "text": one.text} for one in iter_documents(drafted.source.documents))
+
+
+def report_text(drafted: Drafted, reader: Mapping[str, Any]) -> str:
+    """The yield for programs.
+
+    Args:
+        drafted: what came of it.
+        reader: what to say of the reader.
+    """
+    wish, judged = drafted.wish, drafted.judged
+    with_questions = Counter(one.attempt.document_id for one in drafted.kept)
+    told = {
+        "corpus": drafted.source.name, "reader": dict(reader),
+        "wish": {**wish._asdict(), "most": wish.limit, "kinds": list(wish.kinds)},
+        "drafted": len(judged), "kept": len(drafted.kept),
+        "filters": [{"filter": name, "asks": asks, "left": left} for name, asks, left in left_after(judged)],
+        "kinds": {kind: _fates(one for one in judged if one.draft.kind == kind) for kind in wish.kinds},
+        "answers": {answer: _fates(one for one in judged if one.draft.answer == answer) for answer in wish.quotas},
+        "reasons": dict(Counter(f"{one.fate}: {one.reason}" for one in judged if one.fate == "three votes")),
+        "documents": {"all": len(drafted.source.documents), "tried": _n_documents(judged),
+                      "with_questions": len(with_questions), "most_questions": max(with_questions.values(), default=0)},
+    }  # fmt: skip
+    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+
+
+def _fates(judged: Iterable[Judged]) -> dict[str, int]:
+    fates = Counter(one.fate for one in judged)
+    return {"drafted": sum(fates.values()), **{name: fates[name] for name in DROPPED}, KEPT: fates[KEPT]}
+
+
+def _n_documents(judged: Sequence[Judged]) -> int:
+    return len({one.draft.attempt.document_id for one in judged})
+
+
+def _evidence(draft: Draft) -> list[dict[str, Any]]:
+    return [{**span._asdict(), "quote": quote} for span, quote in zip(draft.evidence, draft.quotes, strict=True)]
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -1,0 +1,29 @@
+"""The reader that drafts, by the name that a user gives."""
+
+from __future__ import annotations
+
+from corpora.errors import InputError
+from flows.session.experiment import Experiment, ReaderConfig
+from labeling.models.registry import find_model, is_path, is_specialist
+
+
+def find_reader(name: str, experiment: Experiment | None, threads: int | None = None) -> ReaderConfig:
+    """A reader of the experiment, a model of the registry, or a model file.
+
+    Args:
+        name: its name.
+        experiment: where readers may have names of their own; None if there is none.
+        threads: CPU threads, in place of the reader's own.
+
+    Raises:
+        InputError: there is no such reader, or it does not read prompts.
+    """
+    known = {one.label: one for one in experiment.readers} if experiment else {}
+    reader = known.get(name)
+    if reader is None:
+        if is_specialist(name):
+            raise InputError(f"reader {name!r} is a specialist", "a model that writes text", "name another reader")
+        if not is_path(name) and find_model(name).kind != "reader":
+            raise InputError(f"model {name!r} embeds text", "a reader", "choose one from `tercet models list`")
+        reader = ReaderConfig(model=name)
+    return reader if threads is None else reader.model_copy(update={"threads": threads})

@@ -1,0 +1,110 @@
+"""Whether a drafted question is one sane question that stands alone: rules on its text, and no model's opinion."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from labeling.drafting.drafts import Draft
+from labeling.drafting.templates import one_line
+from labeling.drafting.writer import QUESTION_MARKS
+
+LENGTHS = (12, 250)  # characters of a question
+LEAST_LETTERS = 6
+FEW = 0.2  # a word that at most so many of the documents hold tells them apart
+FEW_DOCUMENTS = 5  # with fewer of them, every word tells them apart
+
+_SENTENCE_END = re.compile(r"[.!。\uff01।](?=\s+\S)|[!。\uff01।]\S")
+# These rules read English; a question in another language passes them.
+_POINTS_AT_TEXT = re.compile(
+    r"\b(?:(?:the|this|that|above|given|following)\s+(?:\w+\s+)?(?:passage|text|sentence|statement|paragraph|document"
+    r"|excerpt|article|context|section|author|study|quiz)|according\s+to|mentioned|stated|described\s+above)\b",
+    re.IGNORECASE,
+)
+_VERB = r"(?:is|are|was|were|do|does|did|has|have|had|can|could|may|might|must|will|would|shall|should)(?:n['\u2019]t)?"
+_POINTS_AT_NOTHING = re.compile(
+    rf"^(?:{_VERB})\s+(?:they|he|she|these|those|this|that|its|their|his|her"
+    r"|it(?!\s+(?:true|right|correct|possible|necessary|allowed|permitted|forbidden|required|safe|usual|compulsory)\b))"
+    r"\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w{3,}")
+
+
+def is_verbatim(draft: Draft, texts: Mapping[str, str]) -> bool:
+    """Whether each quote is in its document, letter by letter, where its offsets say."""
+    return bool(draft.evidence) and all(
+        quote and texts[span.document_id][span.start : span.end] == quote
+        for span, quote in zip(draft.evidence, draft.quotes, strict=True)
+    )
+
+
+def is_one_question(text: str) -> bool:
+    """Whether a text is one sentence of sane length on one line that ends with a question mark, in any script."""
+    low, high = LENGTHS
+    # A character of Chinese or Japanese says as much as three letters.
+    width = sum(3 if unicodedata.east_asian_width(one) == "W" else 1 for one in text)
+    letters = sum(3 if unicodedata.east_asian_width(one) == "W" else 1 for one in text if one.isalpha())
+    return (
+        text == one_line(text)
+        and low <= width <= high
+        and letters >= LEAST_LETTERS
+        and text[-1] in QUESTION_MARKS
+        and not any(one in QUESTION_MARKS for one in text[:-1])
+        and not _SENTENCE_END.search(_without_initials(text))
+    )
+
+
+def gives_answer_away(draft: Draft) -> bool:
+    """Whether a question repeats a quote, says its answer at its end, or offers both answers."""
+    asked = _plain(draft.text)
+    if any(_plain(quote) in asked for quote in draft.quotes):
+        return True
+    words = asked.split()
+    return words[-1:] == [draft.answer] or {"yes", "no"} <= set(words)
+
+
+class StandsAlone:
+    """Whether a question can be understood without its document.
+
+    It must not speak of a text that its reader does not see, nor open with a pronoun. It must also hold a word of its
+    document that few other documents hold, because otherwise nobody can tell which of them it is about.
+
+    Args:
+        texts: document text by document id.
+    """
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._words = {one: set(_words(text)) for one, text in texts.items()}
+        self._held_by = Counter(word for words in self._words.values() for word in words)
+        self._most = max(1, int(FEW * len(texts)))
+
+    def __call__(self, draft: Draft) -> bool:
+        """Whether this one does."""
+        if _POINTS_AT_TEXT.search(draft.text) or _POINTS_AT_NOTHING.search(draft.text):
+            return False
+        return len(self._words) < FEW_DOCUMENTS or any(
+            word in self._words[draft.attempt.document_id] and self._held_by[word] <= self._most
+            for word in _words(draft.text)
+        )
+
+
+def _words(text: str) -> Iterable[str]:
+    """Words of three letters or more; in scripts without spaces, pairs of neighbouring characters."""
+    for word in _WORD.findall(text.casefold()):
+        if any(unicodedata.east_asian_width(one) == "W" for one in word):
+            yield from (word[at : at + 2] for at in range(len(word) - 1))
+        else:
+            yield word
+
+
+def _plain(text: str) -> str:
+    """A text without case and signs."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _without_initials(text: str) -> str:
+    """A text in which the full stops of "J. Smith", "No. 4" and "e.g. this" do not look like ends of sentences."""
+    return re.sub(r"\b(\w{1,3})\.(?=\s)", r"\1", text)
