@@ -26,7 +26,8 @@ BLOCK = re.compile(r"(<!-- published: begin.*?-->\n).*?(<!-- published: end -->)
 def render_short(published: Path = PUBLISHED) -> str:
     """For the README: a line for each run that told something and each measurement, one for all others."""
     where = "results/published"
-    told, open_ones = [], []
+    told: list[tuple[str, Path]] = []
+    open_ones: list[tuple[str, Path]] = []
     for folder in _runs(published):
         link = f"[{folder.name}]({where}/{folder.name}/report.md)"
         (told if _tells(folder) else open_ones).append((link, folder))
