@@ -24,7 +24,7 @@ from results.store.replacing import begin, current, give_up, take_place
 PACKAGES = (
     *("tercet", "llama-cpp-python", "sentence-transformers", "torch", "faiss-cpu", "tokenizers", "numpy", "polars"),
     *("scikit-learn", "scipy", "ir-measures", "semantic-text-splitter", "sentencex"),
-    *("openvino", "onnxruntime", "bm25s"),
+    *("openvino", "onnxruntime"),
 )
 
 

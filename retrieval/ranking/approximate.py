@@ -48,7 +48,7 @@ class ApproximateIndex:
         self._graph.hnsw.efConstruction = parameters.ef_construction
         self._graph.hnsw.efSearch = parameters.ef_search
         with _one_thread():
-            self._graph.add(exact.vectors)
+            self._graph.add(exact.vectors[exact.by_key])
 
     def top(self, vectors: Vectors, depth: int) -> Ranking:
         """Rank what the graph finds for each question; scores are exact, ties among what is found are broken by id.
@@ -62,7 +62,7 @@ class ApproximateIndex:
         depth = min(depth, len(self._exact.chunks))
         _, found = self._graph.search(vectors, min(depth, len(self._exact.vectors)))
         short = (found < 0).any(axis=1)
-        ranking = self._exact.rank_found(vectors, np.maximum(found, 0), depth)
+        ranking = self._exact.rank_found(vectors, self._exact.by_key[np.maximum(found, 0)], depth)
         ranking.chunks[short], ranking.scores[short] = self._exact.top(vectors[short], depth)
         return ranking
 

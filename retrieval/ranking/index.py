@@ -38,23 +38,27 @@ class DenseIndex:
         vectors: shape (chunks, dimensions), unit length, float32.
 
     Attributes:
-        chunks: sorted by chunk_id; rankings number them in this order.
-        vectors: shape (entries, dimensions); one for each distinct vector.
+        chunks: chunking and chunk_id, sorted by chunk_id; rankings number the chunks in this order.
+        vectors: shape (entries, dimensions); one for each distinct vector, in the order of the given rows. Where all
+            are distinct, these are the given vectors themselves: they are copied neither here nor for FAISS.
+        by_key: shape (entries,); the entries in the order of their keys, which does not depend on that of the rows.
     """
 
     def __init__(self, chunks: pl.DataFrame, vectors: Vectors) -> None:
         order = chunks["chunk_id"].arg_sort().to_numpy()
-        self.chunks = chunks[order]
+        self.chunks = chunks.select("chunking", "chunk_id")[order]
         # Chunks that share a vector are one entry, so that they tie exactly and rounding never separates them.
         key = "embedding_key" if "embedding_key" in chunks.columns else "text_sha256"
-        entries = self.chunks[key].rank("dense").to_numpy().astype(np.int64) - 1
-        _, firsts, counts = np.unique(entries, return_index=True, return_counts=True)
-        self.vectors: Vectors = np.ascontiguousarray(vectors[order[firsts]], dtype=np.float32)
-        self._entries, self._counts = entries, counts
+        keys = chunks[key].rank("dense").to_numpy().astype(np.int64) - 1
+        _, firsts = np.unique(keys, return_index=True)
+        rows = np.sort(firsts)
+        distinct = vectors if len(rows) == len(vectors) else vectors[rows]
+        self.vectors: Vectors = np.ascontiguousarray(distinct, dtype=np.float32)
+        self.by_key: Integers = np.searchsorted(rows, firsts).astype(np.int64)
+        entries = self.by_key[keys[order]]
+        self._entries, self._counts = entries, np.bincount(entries, minlength=len(rows))
         self._members = np.argsort(entries, kind="stable")  # chunks by entry, and by id within
-        self._starts = np.cumsum(counts) - counts
-        self._index = faiss.IndexFlatIP(self.vectors.shape[1])
-        self._index.add(self.vectors)
+        self._starts = np.cumsum(self._counts) - self._counts
 
     def rank(self, question_ids: Sequence[str], vectors: Vectors, depth: int) -> pl.DataFrame:
         """Rank the chunks for each question once, deep enough for every cut that is made from it.
@@ -77,7 +81,7 @@ class DenseIndex:
         while len(waiting) and SHARE * width < len(self.vectors):
             unsettled = [waiting[:0]]
             for some in blocks(waiting, self._most_members(width, depth)):
-                _, found = self._index.search(vectors[some], width)
+                found = self._search(vectors[some], width)
                 (ranking.chunks[some], ranking.scores[some]), settled = self._settle(vectors[some], found, depth)
                 unsettled.append(some[~settled])
             waiting, width = np.concatenate(unsettled), 4 * width
@@ -106,6 +110,11 @@ class DenseIndex:
             scores = self._rescore(vectors[some], found[some])
             ranking.chunks[some], ranking.scores[some] = self._rank_scored(scores, found[some], depth)
         return ranking
+
+    def _search(self, vectors: Vectors, width: int) -> Integers:
+        """The entries that FAISS finds, as an exact index does, but without a copy of all vectors in one."""
+        _, found = faiss.knn(vectors, self.vectors, width, metric=faiss.METRIC_INNER_PRODUCT)
+        return np.asarray(found, dtype=np.int64)
 
     def _settle(self, vectors: Vectors, found: Integers, depth: int) -> tuple[Ranking, npt.NDArray[np.bool_]]:
         scores = self._rescore(vectors, found)

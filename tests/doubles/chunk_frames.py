@@ -1,5 +1,7 @@
 """Chunks and vectors for the tests of indexes, and the ranking by brute force."""
 
+import tracemalloc
+
 import numpy as np
 import polars as pl
 
@@ -39,3 +41,13 @@ def hits_of(hits, question_id):
     """Chunk ids and scores of one question, by rank."""
     mine = hits.filter(hits["question_id"] == question_id)
     return mine["chunk_id"].to_list(), mine["score"].to_list()
+
+
+def peak_bytes(work):
+    """The most memory that Python and NumPy held while something worked, beyond what they held before."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

@@ -2,13 +2,16 @@ import logging
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.ranking.bm25 import BM25Index, tokenize
-from retrieval.ranking.hits import ranking_hits
-from tests.doubles.chunk_frames import chunks, ids_of
+from retrieval.ranking import hits, postings
+from retrieval.ranking.bm25 import SHARE, BM25Index, tokenize
+from retrieval.ranking.hits import ranking_hits, top_chunks
+from retrieval.ranking.postings import Postings
+from tests.doubles.chunk_frames import chunks, ids_of, peak_bytes
 
 WORDS = st.sampled_from(["cat", "dog", "mouse", "Cat", "sat", "on", "the", "mat", ",", "-"])
 TEXTS = st.lists(WORDS, max_size=12).map(" ".join)
@@ -45,9 +48,9 @@ def test_scores_and_ranking_are_those_of_the_formula(texts, questions):
     ids = ids_of(len(texts))
     index = BM25Index(chunks(ids, texts))
     names = [f"q{number}" for number in range(len(questions))]
-    hits = ranking_hits(index.top(questions, 9), names, index.chunks)
+    found = ranking_hits(index.top(questions, 9), names, index.chunks)
     for name, question in zip(names, questions, strict=True):
-        mine = hits.filter(hits["question_id"] == name)
+        mine = found.filter(found["question_id"] == name)
         expected = sorted((-round(score, 6), one) for score, one in zip(lucene_bm25(texts, question), ids, strict=True))
         assert mine["chunk_id"].to_list() == [one for _, one in expected[:9]]
         np.testing.assert_allclose(mine["score"], [-negative for negative, _ in expected[:9]], atol=1e-12)
@@ -103,3 +106,61 @@ def test_nothing_is_printed_or_logged(capfd, caplog):
         BM25Index(chunks(["a", "b"], ["cat", "dog"])).top(["cat", ""], 2)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+def drawn_texts(n, seed):
+    """Texts of words that are as unevenly frequent as those of a language."""
+    random = np.random.default_rng(seed)
+    return [" ".join(f"w{word}" for word in random.zipf(1.3, random.integers(0, 12)) if word < 200) for _ in range(n)]
+
+
+@pytest.mark.parametrize("depth", [1, 3, 12])
+def test_a_ranking_that_leaves_chunks_unscored_is_that_of_all_scores_to_the_last_bit(depth, monkeypatch):
+    monkeypatch.setattr(postings, "TEXTS_A_BLOCK", 100)
+    questions = ["w1 w2 w1", "", "w150", "w199 w198 w197", *drawn_texts(60, 2)]
+    index = BM25Index(chunks(ids_of(450), drawn_texts(450, 1)))
+    pruned, complete = index.top(questions, depth), top_chunks(index.scores(questions), depth)
+    assert len(index.chunks) >= SHARE * depth
+    np.testing.assert_array_equal(pruned.chunks, complete.chunks)
+    np.testing.assert_array_equal(pruned.scores, complete.scores)
+
+
+def test_a_ranking_scores_few_chunks_in_full(monkeypatch):
+    scored = []
+    rank = BM25Index._rank
+    monkeypatch.setattr(
+        BM25Index, "_rank", lambda self, words, some, *a: scored.append(len(some)) or rank(self, words, some, *a)
+    )
+    index = BM25Index(chunks(ids_of(450), [f"the word w{number % 40}" for number in range(450)]))
+    assert index.top(["the word w7", "the w8"], 3).scores.shape == (2, 3)
+    assert scored == [12, 12]  # those that have the rare word
+
+
+def test_scores_are_those_of_bm25s_to_the_last_bit():
+    import bm25s  # it loads much of SciPy
+
+    texts, questions = drawn_texts(200, 3), drawn_texts(20, 4)
+    words = {word: number for number, word in enumerate(sorted({word for one in tokenize(texts) for word in one}))}
+    theirs = bm25s.BM25(k1=1.5, b=0.75, method="lucene", dtype="float64")
+    numbers = [[words[word] for word in one] for one in tokenize(texts)]
+    theirs.index((numbers, words), create_empty_token=False, show_progress=False)
+    known = [[words[word] for word in one if word in words] for one in tokenize(questions)]
+    expected = [theirs.get_scores_from_ids(one) if one else np.zeros(200) for one in known]
+    np.testing.assert_array_equal(BM25Index(chunks([f"{n:03}" for n in range(200)], texts)).scores(questions), expected)
+
+
+def test_memory_does_not_grow_with_the_questions(monkeypatch):
+    monkeypatch.setattr(hits, "BLOCK", 2 * 601)  # two questions that are scored in full
+    index, questions = BM25Index(chunks(ids_of(601), drawn_texts(601, 5))), drawn_texts(70, 6)
+    once, four_times = (peak_bytes(lambda some=some: index.top(some, 5)) for some in (questions, questions * 4))
+    result = 210 * 5 * 16  # bytes of the ranks and scores of the questions more
+    assert four_times - result < 1.1 * once
+
+
+def test_memory_of_the_index_grows_no_faster_than_the_texts_and_holds_no_lists_of_words(monkeypatch):
+    monkeypatch.setattr(postings, "TEXTS_A_BLOCK", 200)
+    texts = pl.Series(drawn_texts(1000, 7))
+    of_four = pl.concat([texts] * 4)
+    once, four_times = (peak_bytes(lambda some=some: Postings(some)) for some in (texts, of_four))
+    assert four_times < 4.4 * once
+    assert four_times < 40 * len(Postings(of_four).scores)  # bytes for each word of each chunk: a string alone has 50

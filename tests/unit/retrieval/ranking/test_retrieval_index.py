@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from retrieval.ranking import index as dense
 from retrieval.ranking.hits import DECIMALS, HITS
 from retrieval.ranking.index import DenseIndex
-from tests.doubles.chunk_frames import brute_force, chunks, hits_of, ids_of, unit_vectors
+from tests.doubles.chunk_frames import brute_force, chunks, hits_of, ids_of, peak_bytes, unit_vectors
 
 
 def ranked_ids(index, question, depth):
@@ -171,8 +171,8 @@ def test_only_the_questions_with_a_longer_tie_are_searched_wider(monkeypatch):
     vectors[300:, 1:] = unit_vectors(700, 7, 5) * np.float32(np.sqrt(1 - 0.1**2))
     index = DenseIndex(chunks(ids), vectors)
     asked = []
-    search = index._index.search
-    monkeypatch.setattr(index._index, "search", lambda x, k: asked.append((len(x), k)) or search(x, k))
+    search = index._search
+    monkeypatch.setattr(index, "_search", lambda x, k: asked.append((len(x), k)) or search(x, k))
     tied, clear = first_axis_question(), unit_vectors(1, 8, 6)[0]
     hits = index.rank(["clear", "tied"], np.stack([clear, tied]), 5)
     assert asked == [(2, 7), (1, 28), (1, 112), (1, 448)]
@@ -184,7 +184,7 @@ def test_searching_and_scoring_all_give_the_same(monkeypatch):
     frame, vectors, questions = chunks(ids_of(800)), unit_vectors(800, 16, 0), unit_vectors(40, 16, 1)
     names = [f"q{number}" for number in range(40)]
     index = DenseIndex(frame, vectors)
-    monkeypatch.setattr(index._index, "search", None)  # 16 of 800 are more than one in 32: all are scored
+    monkeypatch.setattr(index, "_search", None)  # 16 of 800 are more than one in 32: all are scored
     scored = index.rank(names, questions, 16)
     monkeypatch.undo()
     searched(monkeypatch)
@@ -212,3 +212,22 @@ def test_no_questions_give_no_hits():
     hits = DenseIndex(chunks(ids_of(20)), unit_vectors(20, 8, 0)).rank([], unit_vectors(0, 8, 0), 3)
     assert hits.schema == HITS
     assert hits.is_empty()
+
+
+def test_distinct_vectors_are_not_copied_and_shared_ones_are_held_once():
+    vectors = unit_vectors(90, 8, 0)
+    assert DenseIndex(chunks(ids_of(90)), vectors).vectors is vectors
+    index = DenseIndex(
+        chunks(ids_of(90), [f"text {number // 2}" for number in range(90)]), np.repeat(vectors[:45], 2, axis=0)
+    )
+    np.testing.assert_array_equal(index.vectors, vectors[:45])
+
+
+def test_memory_does_not_grow_with_the_questions(monkeypatch):
+    monkeypatch.setattr("retrieval.ranking.hits.BLOCK", 200)
+    searched(monkeypatch)
+    index, questions = DenseIndex(chunks(ids_of(400)), unit_vectors(400, 8, 0)), unit_vectors(400, 8, 1)
+    once, four_times = (peak_bytes(lambda n=n: index.top(questions[:n], 5)) for n in (100, 400))
+    result = 300 * 5 * 16  # bytes of the ranks and scores of the questions more
+    waiting = 300 * 8 * 3  # and of their numbers
+    assert four_times - result - waiting < 1.1 * once

@@ -1,0 +1,49 @@
+import pytest
+
+from tests.benchmarks.scale.__main__ import STAGES as NAMES
+from tests.benchmarks.scale.stages import STAGES, Given, measure
+from tests.benchmarks.scale.table import growth, render
+
+
+def figures(cpu, peak=2e9, **more):
+    return {"cpu": cpu, "seconds": cpu, "peak": peak, **more}
+
+
+FOUND = {
+    "1000": {"day": "2026-01-01", "questions": 50, "stages": {"load": figures(2.0), "score": figures(3.0)}},
+    "10000": {
+        "day": "2026-01-02",
+        "questions": 50,
+        "stages": {
+            "load": figures(20.0, 3.25e9),
+            "score": figures(3.0),
+            "labels": figures(0.3, votes=150, bytes_a_vote=40.4),
+        },
+    },
+}
+
+
+def test_growth_is_the_exponent_of_the_number_of_documents():
+    assert growth(FOUND, "load") == [pytest.approx(1.0)]
+    assert growth(FOUND, "score") == [pytest.approx(0.0)]
+    assert growth(FOUND, "labels") == [None]
+
+
+def test_the_page_has_a_row_for_each_stage_and_what_was_counted():
+    page = render(FOUND)
+    assert "| load | 2.0 | 2.00 | 20.0 | 3.25 | 1.00 |" in page
+    assert "| labels |  |  | 0.3 | 2.00 |  |" in page
+    assert "* 10,000 documents, 2026-01-02: 150 votes: 2.00 ms of CPU and 40 bytes a vote." in page
+
+
+def test_every_stage_is_run():
+    assert list(STAGES) == list(NAMES)
+
+
+def test_the_stages_that_need_no_model_work_on_what_the_ones_before_left(tmp_path):
+    given = Given(tmp_path, 30, 10, 0)
+    loaded, read = measure(STAGES["load"], given), measure(STAGES["read tables"], given)
+    assert (loaded["documents"], loaded["questions"], read["documents"]) == (30, 10, 30)
+    voted = measure(STAGES["labels"], given)
+    assert voted["votes"] == 30
+    assert voted["bytes_a_vote"] > 0
