@@ -16,7 +16,7 @@ from corpora.reading.folders import files_below, some_of
 from corpora.schema import Document, documents_frame, iter_questions, questions_frame
 from corpora.sources.folder.conversions import Conversions
 from corpora.sources.folder.converted import UTF_8, Converted
-from corpora.sources.folder.converters import ENDINGS
+from corpora.sources.folder.converters import ENDINGS, require_converters
 from corpora.storage import sha256_bytes, sha256_text
 
 MOST_BYTES = 200_000_000  # of one file, which is read as a whole
@@ -56,6 +56,7 @@ def read_folder(
     for name, reason in files.closed.items():
         error = FileError(name, f"cannot be listed ({reason})", "a folder that can be read", "check its permissions")
         defects.leave_out("document", name, error)
+    require_converters({file.suffix.lower() for file in files.found.values()})
     read = _Reading(conversions)
     documents = [one for name, file in files.found.items() for one in read.document(name, file, defects)]
     if not files.found:
