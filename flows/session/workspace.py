@@ -9,8 +9,11 @@ from typing import NamedTuple
 from corpora.loading.config import CorpusConfig
 from corpora.published.pinned import cache_folder
 from corpora.published.registry import data_folder
+from corpora.sources.folder.conversions import Conversions
 from corpora.storage import StorePath, is_folder, sha256_text
 from flows.session.experiment import Experiment
+
+CONVERTED = "converted"  # folder of a store
 
 
 class Workspace(NamedTuple):
@@ -70,6 +73,16 @@ class Workspace(NamedTuple):
     def embeddings(self) -> StorePath:
         """Folder of the embedding cache."""
         return self.root / "embeddings"
+
+    @property
+    def conversions(self) -> Conversions:
+        """What the files of folders were converted to."""
+        return Conversions(self.converted)
+
+    @property
+    def converted(self) -> StorePath:
+        """Folder of the texts that files were converted to."""
+        return self.root / CONVERTED
 
     @property
     def samples(self) -> StorePath:

@@ -14,7 +14,7 @@ from corpora.defects import Defects
 from corpora.errors import FileError, InputError, RowError, counted
 from corpora.reading.folders import files_below, some_of
 from corpora.schema import Document, documents_frame, iter_questions, questions_frame
-from corpora.sources.folder.conversions import Conversions
+from corpora.sources.folder.conversions import Conversions, StoreError
 from corpora.sources.folder.converted import UTF_8, Converted
 from corpora.sources.folder.converters import ENDINGS, require_converters
 from corpora.storage import sha256_bytes, sha256_text
@@ -133,6 +133,8 @@ def _content(name: str, file: Path) -> bytes:
 def _converted(name: str, content: bytes, conversions: Conversions) -> Converted:
     try:
         return conversions.convert(Path(name).suffix.lower(), content)
+    except StoreError:
+        raise
     except InputError as error:
         raise FileError(name, error.found, error.expected, error.remedy) from error
 

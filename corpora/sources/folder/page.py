@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import Any
 
 from bs4 import BeautifulSoup, Comment, Doctype, ProcessingInstruction
@@ -17,11 +18,16 @@ from corpora.sources.folder.converted import UTF_8, Converted, heading_sections
 NOT_TEXT = ("head", "script", "style", "template", "svg", "iframe", "object", "audio", "video", "canvas")
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 SIGNS = ("", "¶", "#", "§", "🔗", "↑", "\uf0c1")  # of links that only lead to their own heading or back from a footnote
+_LIKE_A_HEADING = re.compile(r"^([ \t]*)(#{1,6}(?:\s|$))", re.M)
 _LATIN = ("iso8859-1", "ascii")  # what pages call these is Windows-1252, as every browser reads them
 
 
 class _Converter(MarkdownConverter):
     """Keeps the words of links and images: an address is not what a reader of the page reads."""
+
+    def escape(self, text: str, parent_tags: Any) -> str:
+        """A sign that would make a heading of a line, such as that of a shell's prompt, is escaped; nothing else is."""
+        return _LIKE_A_HEADING.sub(r"\1\\\2", text)
 
     def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
         leads_nowhere = str(el.get("href", "")).startswith("#") or not el.get("href")
@@ -59,7 +65,7 @@ def read_markup(markup: str) -> Converted:
         for kind in (Comment, Doctype, ProcessingInstruction):
             for one in soup.find_all(string=lambda text, kind=kind: isinstance(text, kind)):
                 one.extract()
-        # Not escaped: what is compared and quoted are the words, not their spelling in Markdown.
+        # Hardly anything is escaped: what is compared and quoted are the words, not their spelling in Markdown.
         converter = _Converter(
             heading_style="ATX", bullets="-", escape_asterisks=False, escape_underscores=False, escape_misc=False
         )

@@ -43,7 +43,7 @@ def read_pdf(content: bytes) -> Converted:
 
 
 def _pages(content: bytes) -> Iterator[str]:
-    """The text of each page; empty where there is none."""
+    """The text of each page, perhaps an empty one."""
     with one_line("cannot be read as PDF", "a PDF that is whole"), _opened(content) as document:
         for page in document:
             text_page = page.get_textpage()
