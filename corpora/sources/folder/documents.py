@@ -20,6 +20,7 @@ from corpora.sources.folder.converters import ENDINGS, require_converters
 from corpora.storage import sha256_bytes, sha256_text
 
 MOST_BYTES = 200_000_000  # of one file, which is read as a whole
+EXPERIMENT = ("tercet.toml", "tercet.schema.json")  # as `tercet init` writes them
 AS_TEXT = " (text)"  # of a digest: of what a file became
 
 
@@ -52,7 +53,8 @@ def read_folder(
         InputError: there is no such folder, or no document in it, or a converter is not installed.
         FileError: a file cannot be read, and nothing may be left out.
     """
-    files = files_below(folder, ENDINGS, [questions] if questions else [])
+    beside = questions.parent.glob(f"{questions.stem}.*") if questions else ()  # what was drafted with them
+    files = files_below(folder, ENDINGS, [*beside, *(folder / name for name in EXPERIMENT)])
     for name, reason in files.closed.items():
         error = FileError(name, f"cannot be listed ({reason})", "a folder that can be read", "check its permissions")
         defects.leave_out("document", name, error)
