@@ -25,6 +25,7 @@ Kind = Literal[
     "tag",
 ]
 MOST_LEFT_OUT = 0.5  # a corpus that has lost more of its documents, say, is another corpus
+_FILES_NAMED = 5
 # Losing these changes what is measured; the other kinds are only more that is known of a document or question.
 ESSENTIAL: tuple[Kind, ...] = ("document", "question", "judgement", "evidence span", "annotation")
 LEFT_OUT = pl.Schema(
@@ -83,6 +84,12 @@ class LeftOut:
         """The counts in words: "1 of 4 judgements and 2 of 36 documents"."""
         parts = [_share(kind, n, self.n_read.get(kind, n)) for kind, n in self.counts.items()]
         return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+    def files_line(self) -> str:
+        """The first files that were left out, each with its reason, after a colon; empty where no file was."""
+        files = [one.line.partition(" (expected ")[0] for one in self.defects if not one.row]
+        more = len(files) - _FILES_NAMED
+        return f": {'; '.join([*files[:_FILES_NAMED], *([f'and {more:,} more'] if more > 0 else [])])}" if files else ""
 
     def too_much(self, corpus: str) -> InputError | None:
         """The error for a corpus that has lost too much to stand for its source; None if it has not."""

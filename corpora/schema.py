@@ -164,7 +164,9 @@ class Corpus:
     @property
     def left_out_line(self) -> str:
         """What was left out, in a sentence; empty if nothing was."""
-        return f"{self.name}: {self.left_out.line()} cannot be used, and are left out." if self.left_out.defects else ""
+        if not self.left_out.defects:
+            return ""
+        return f"{self.name}: {self.left_out.line()} cannot be used, and are left out{self.left_out.files_line()}."
 
     @property
     def note_lines(self) -> list[str]:

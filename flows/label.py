@@ -57,7 +57,7 @@ def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
     """Load the corpus of an experiment, and refuse a consensus rule that it lacks the labels for."""
     workspace = session.workspace
     config = workspace.corpus(experiment.corpus)
-    corpus = runner.run("load corpus", load_corpus, config, workspace.samples)
+    corpus = runner.run("load corpus", load_corpus, config, workspace.samples, workspace.conversions)
     check_consensus(experiment.consensus, corpus, session)
     return corpus
 

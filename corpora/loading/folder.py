@@ -24,7 +24,7 @@ class NoQuestionsError(InputError):
     """A folder of documents has no table of questions yet; its line says how to get one."""
 
     def __init__(self, folder: Path, file: Path | None) -> None:
-        target = file or folder / f"{QUESTIONS}.jsonl"
+        target = (file or folder / QUESTIONS).with_suffix(".jsonl")  # which is how they are drafted
         found = f"{file} is not there" if file else f"{folder} has no questions (no file {QUESTIONS}.*)"
         draft = f"tercet questions draft {shlex.quote(str(folder))} --reader NAME --n 200"
         super().__init__(

@@ -10,7 +10,9 @@ import polars as pl
 from corpora.errors import InputError, one_line
 from corpora.loading.config import TABLES, CorpusConfig, Source
 from corpora.reading.exports import shards_in
+from corpora.reading.folders import files_below
 from corpora.reading.text import encoding_of, is_file
+from corpora.sources.folder.converters import ENDINGS
 from corpora.sources.pubmedqa import EXPORTED as PUBMEDQA_COLUMNS
 from corpora.sources.pubmedqa import PARTS
 from corpora.sources.rows import FORMATS, find_table
@@ -60,10 +62,13 @@ def guess_config(path: Path) -> CorpusConfig:
             "documents.* and questions.* in one folder, or an experiment's .toml file that names both tables",
             "rename the two tables, or set `documents` and `questions` in a corpus section",
         )
+    if path.is_dir() and not find_table(path, "documents") and files_below(path, ENDINGS).found:
+        return CorpusConfig(source="folder", path=path, split="all")
     raise InputError(
         f"{path} holds no corpus that Tercet recognises",
         f"one of the files {', '.join(name for names in _FILES.values() for name in names)}, or documents.* and "
-        "questions.* (JSONL, CSV, Parquet), or a SQuAD-format .json, or an experiment's .toml file",
+        "questions.* (JSONL, CSV, Parquet), or a SQuAD-format .json, or an experiment's .toml file, or documents "
+        f"ending in {', '.join(ENDINGS)}",
         "give the path of the folder that holds the corpus",
     )
 

@@ -13,7 +13,12 @@ from corpora.storage import refuse_loop
 NO_ENDING = "without an ending"
 _NAMED = 3  # of what a note counts
 # What Tercet writes itself is no document: a store, if people run it in their own folder, and a finished run.
-_OF_TERCET = ({"ledger", "samples"}, {"manifest.json", "report.html"}, {"ledger", "embeddings"})
+_OF_TERCET = (
+    {"ledger", "samples"},
+    {"manifest.json", "report.html"},
+    {"ledger", "embeddings"},
+    {"converted", "embeddings"},
+)
 
 
 @dataclass

@@ -29,7 +29,8 @@ def first_asks(experiment: Experiment, session: Session, *, all_corpora: bool) -
     """The votes that the label flow asks of remote readers, on the first corpus or on all."""
     configs = [experiment.corpus, *(experiment.other_corpora if all_corpora else ())]
     for number, config in enumerate(configs):
-        corpus = load_corpus(session.workspace.corpus(config), session.workspace.samples)
+        space = session.workspace
+        corpus = load_corpus(space.corpus(config), space.samples, space.conversions)
         where = f" {corpus.name}" if number else ""
         tune, _ = experiment.tune_of(corpus)
         for reader in experiment.remote_readers:

@@ -12,6 +12,7 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.load import list_problems, load_corpus
 from corpora.reading.strict_toml import read_toml
 from corpora.schema import Corpus
+from corpora.sources.folder.conversions import Conversions
 from flows.planning.lengths import MOST_COUNTED, measure_lengths, say_too_long
 from flows.session.cross_checks import cross_mistakes
 from flows.session.experiment import Experiment, ReaderConfig, experiment_file
@@ -118,7 +119,8 @@ class _Look:
         located = self._try(partial(config.resolved(self._base).located, self._session.workspace.data))
         if located is None:
             return None
-        listing = self._try(partial(list_problems, located))
+        conversions = Conversions(self._session.workspace.converted, writes=False)
+        listing = self._try(partial(list_problems, located, conversions))
         if listing is None:
             return None
         self.notes += filter(None, [listing[0].left_out_line, *listing[0].note_lines])
@@ -131,7 +133,7 @@ class _Look:
             )
         if problems:
             return None
-        corpus = self._try(partial(load_corpus, located))
+        corpus = self._try(partial(load_corpus, located, None, conversions))
         if corpus is not None and "consensus" not in self._wrong:
             self._try(partial(check_rule, self._experiment.consensus, corpus.questions))
             if self._experiment.consensus.rule == "reviewed":

@@ -120,7 +120,8 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
         check_sizes(experiment.retrieval, session, embeds=embeds)
     prices = session.prices  # read first: a wrong price table is refused before anything is measured
     corpora = [experiment.corpus, *(experiment.other_corpora if kind in ("compare", "run") else ())]
-    loaded = [load_corpus(session.workspace.corpus(config), session.workspace.samples) for config in corpora]
+    space = session.workspace
+    loaded = [load_corpus(space.corpus(config), space.samples, space.conversions) for config in corpora]
     for corpus in loaded:
         check_consensus(experiment.consensus, corpus, session)
     notes = [line for corpus in loaded for line in (corpus.left_out_line, *corpus.note_lines) if line]

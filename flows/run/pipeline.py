@@ -79,7 +79,7 @@ def execute(
     workspace = session.workspace
     for config in (experiment.corpus, *(experiment.other_corpora if compares else ())):
         workspace.corpus(config, digests=False)  # refused before models are looked at, if it is not here
-    for folder in (workspace.ledger, workspace.embeddings, workspace.samples):
+    for folder in (workspace.ledger, workspace.embeddings, workspace.samples, workspace.converted):
         remove_leftovers(folder)
     runner.run("verify models", verify_models, experiment, session, sweeps)
     corpus = load(experiment, session, runner)

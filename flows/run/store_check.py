@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from corpora.damage import ASIDE, Damage
 from corpora.shaping.pins import damaged_pins
+from corpora.sources.folder.conversions import damaged_conversions
 from corpora.storage import StorePath
 from flows.session.kernel_choices import KernelChoices
 from flows.session.workspace import Workspace
@@ -38,6 +39,11 @@ def check_pins(workspace: Workspace) -> Iterator[Damage]:
     return damaged_pins(workspace.samples)
 
 
+def check_conversions(workspace: Workspace) -> Iterator[Damage]:
+    """The texts that files were converted to."""
+    return damaged_conversions(workspace.converted)
+
+
 def check_runs(workspace: Workspace) -> Iterator[Damage]:
     """The finished runs: their manifests and tables."""
     return damaged_runs(workspace.root)
@@ -64,7 +70,15 @@ def check_reviews(workspace: Workspace) -> Iterator[Damage]:
 
 
 # Each looks through one kind of files, and changes nothing.
-CHECKERS: tuple[Checker, ...] = (check_votes, check_vectors, check_pins, check_runs, check_kernels, check_reviews)
+CHECKERS: tuple[Checker, ...] = (
+    check_votes,
+    check_vectors,
+    check_pins,
+    check_conversions,
+    check_runs,
+    check_kernels,
+    check_reviews,
+)
 
 
 def find_damage(workspace: Workspace) -> Iterator[Damage]:

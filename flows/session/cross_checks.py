@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from corpora.errors import InputError
-from corpora.loading.config import OWN, check_keys, check_published
+from corpora.loading.config import check_keys, check_published
 from corpora.schema import LabelSet
 from labeling.prompting.labeler import SYSTEM, check_diversity, check_specialist
 from labeling.prompting.prompts import load_prompt

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corpora.loading.config import CorpusConfig
+from corpora.loading.folder import questions_file
 from corpora.published.pinned import cache_folder
 from corpora.published.registry import data_folder
+from corpora.sources.folder.conversions import Conversions
 from corpora.storage import StorePath, is_folder, sha256_text
 from flows.session.experiment import Experiment
+
+CONVERTED = "converted"  # folder of a store
 
 
 class Workspace(NamedTuple):
@@ -40,9 +44,13 @@ class Workspace(NamedTuple):
             digests: whether the files of a published corpus are read to verify them, as before they are used.
 
         Raises:
-            InputError: it names a published corpus that is not here, or a fetched file of it has changed.
+            InputError: it names a published corpus that is not here, or a fetched file of it has changed; or a folder
+                without questions.
         """
-        return config.resolved(self.base).located(self.data, digests=digests)
+        found = config.resolved(self.base).located(self.data, digests=digests)
+        if found.source == "folder":
+            questions_file(found)
+        return found
 
     @property
     def votes(self) -> StorePath:
@@ -70,6 +78,16 @@ class Workspace(NamedTuple):
     def embeddings(self) -> StorePath:
         """Folder of the embedding cache."""
         return self.root / "embeddings"
+
+    @property
+    def conversions(self) -> Conversions:
+        """What the files of folders were converted to."""
+        return Conversions(self.converted)
+
+    @property
+    def converted(self) -> StorePath:
+        """Folder of the texts that files were converted to."""
+        return self.root / CONVERTED
 
     @property
     def samples(self) -> StorePath:

@@ -14,12 +14,13 @@ from corpora.defects import Defects
 from corpora.errors import FileError, InputError, RowError, counted
 from corpora.reading.folders import files_below, some_of
 from corpora.schema import Document, documents_frame, iter_questions, questions_frame
-from corpora.sources.folder.conversions import Conversions
+from corpora.sources.folder.conversions import Conversions, StoreError
 from corpora.sources.folder.converted import UTF_8, Converted
-from corpora.sources.folder.converters import ENDINGS
+from corpora.sources.folder.converters import ENDINGS, require_converters
 from corpora.storage import sha256_bytes, sha256_text
 
 MOST_BYTES = 200_000_000  # of one file, which is read as a whole
+EXPERIMENT = ("tercet.toml", "tercet.schema.json")  # as `tercet init` writes them
 AS_TEXT = " (text)"  # of a digest: of what a file became
 
 
@@ -52,10 +53,12 @@ def read_folder(
         InputError: there is no such folder, or no document in it, or a converter is not installed.
         FileError: a file cannot be read, and nothing may be left out.
     """
-    files = files_below(folder, ENDINGS, [questions] if questions else [])
+    beside = questions.parent.glob(f"{questions.stem}.*") if questions else ()  # what was drafted with them
+    files = files_below(folder, ENDINGS, [*beside, *(folder / name for name in EXPERIMENT)])
     for name, reason in files.closed.items():
         error = FileError(name, f"cannot be listed ({reason})", "a folder that can be read", "check its permissions")
         defects.leave_out("document", name, error)
+    require_converters({file.suffix.lower() for file in files.found.values()})
     read = _Reading(conversions)
     documents = [one for name, file in files.found.items() for one in read.document(name, file, defects)]
     if not files.found:
@@ -132,6 +135,8 @@ def _content(name: str, file: Path) -> bytes:
 def _converted(name: str, content: bytes, conversions: Conversions) -> Converted:
     try:
         return conversions.convert(Path(name).suffix.lower(), content)
+    except StoreError:
+        raise
     except InputError as error:
         raise FileError(name, error.found, error.expected, error.remedy) from error
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from corpora.errors import counted
-from corpora.loading.config import CorpusConfig
+from corpora.loading.config import OWN, CorpusConfig
+from corpora.loading.folder import QUESTIONS
 from corpora.reading.strict_toml import as_toml
 from corpora.schema import Corpus
 from flows.planning.lengths import CUTS, Lengths, measure_lengths
@@ -93,7 +94,10 @@ def facts(corpus: Corpus) -> str:
     """What a corpus holds, in a few words."""
     n_references = len(corpus.questions) - corpus.questions["reference"].null_count()
     known = f"{n_references} with a reference label" if n_references else "none with a reference label"
-    return f"{counted(len(corpus.documents), 'document')}, {counted(len(corpus.questions), 'question')}, {known}"
+    documents = counted(len(corpus.documents), "document")
+    if corpus.questions.is_empty():
+        return f"{documents}, no questions yet"
+    return f"{documents}, {counted(len(corpus.questions), 'question')}, {known}"
 
 
 def _head(name: str, reads: bool) -> Iterator[str]:
@@ -115,7 +119,9 @@ def _corpus(config: CorpusConfig, corpus: Corpus, notes: tuple[str, ...], base: 
         path = getattr(config, key)
         if path is not None:
             yield f"{key} = {as_toml(Path(os.path.relpath(path, base)).as_posix())}"
-    if config.source == "tables":
+    if corpus.questions.is_empty():
+        yield _key("questions", f"{QUESTIONS}.jsonl", "not there yet: `tercet questions draft` writes it, or you do")
+    if config.source in OWN:
         yield _key("labels", list(config.labels), "the allowed answers, as the prompt lists them")
         for key in ("document_columns", "question_columns"):
             changed = [f"{name} = {as_toml(value)}" for name, value in _changed(getattr(config, key)).items()]
@@ -129,7 +135,7 @@ def _consensus(corpus: Corpus) -> Iterator[str]:
     has_references = corpus.questions["reference"].null_count() < len(corpus.questions)
     yield "# Which questions are kept: those on which three votes on the whole document agree."
     yield "[consensus]"
-    if has_references:
+    if has_references or corpus.questions.is_empty():  # drafted questions have a reference
         yield _key("rule", "unanimous_and_correct", 'and match the reference; "unanimous" does without references')
     else:
         yield _key("rule", "unanimous", '"unanimous_and_correct" needs reference labels')

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.errors import InputError, counted
+from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.recognised import guess_config
+from corpora.reading.folders import files_below
 from corpora.reading.text import read_text
-from corpora.sources.rows import FORMATS
+from corpora.sources.folder.converters import ENDINGS
+from corpora.sources.rows import FORMATS, find_table
 from flows.cli.experiments.columns import Column, Table, Tables, match, read_table
 
 TEXTS = (".txt", ".md")
 MOST_TABLES = 20
+DRAFTED_LABELS = ("yes", "no")  # of questions that a reader drafts
 
 
 class Found(NamedTuple):
@@ -48,6 +51,8 @@ def find_corpus(folder: Path, new_table: Path) -> Found:
         if not folder.is_dir():
             raise
         return _find_tables(folder, new_table)
+    if known.source == "folder":
+        return _find_tables(folder, new_table)
     if known.source != "tables":
         return Found(known.model_copy(update={"split": "auto"}))
     return _find_tables(known.path or folder, new_table)
@@ -61,26 +66,48 @@ def _find_tables(folder: Path, new_table: Path) -> Found:
     matched = match(tables)
     if matched is not None:
         return Found(_section(matched), (*matched.notes, *skipped))
-    texts = {one: read_text(one) for one in sorted(_files(folder)) if one.suffix.lower() in TEXTS}
-    for named in _names(folder, list(texts)):
+    files_of_documents = files_below(folder, ENDINGS).found if not find_table(folder, "documents") else {}
+    sizes = {name: file.stat().st_size for name, file in files_of_documents.items()}
+    matched = match([_table_of_texts(new_table, sizes), *tables])
+    if matched is not None and matched.documents == new_table:
+        return Found(_section(matched, folder), (*matched.notes, *skipped))
+    found = _find_named_texts(folder, new_table, tables)
+    if found is not None:
+        return found
+    if files_of_documents:
+        strangers = [f"{one.file.name} names no document of the folder, and is not used" for one in tables]
+        return Found(CorpusConfig(source="folder", path=folder, labels=DRAFTED_LABELS), (*strangers, *skipped))
+    raise _nothing(folder, tables)
+
+
+def _find_named_texts(folder: Path, new_table: Path, tables: list[Table]) -> Found | None:
+    """Text files whose names without their folder, or without their ending, are the ids that questions give."""
+    texts = {one: read_text(one) for one in sorted(_files(folder)) if one.suffix.lower() in TEXTS} if tables else {}
+    for named in _names(list(texts)):
         full = {name: texts[file] for name, file in named.items() if texts[file].strip()}
-        column = Column(len(full), sum(map(len, full.values())), set(), is_text=True)
-        ids = Column(len(full), 0, set(full), is_text=True)
-        matched = match([Table(new_table, len(full), {"id": ids, "text": column}), *tables])
+        matched = match([_table_of_texts(new_table, {name: len(text) for name, text in full.items()}), *tables])
         if matched is not None and matched.documents == new_table:
             rows = (json.dumps({"id": name, "text": text}, ensure_ascii=False) for name, text in full.items())
             n_empty = len(texts) - len(full)
             notes = [f"text files that are empty and left out: {n_empty}"] if n_empty else []
             return Found(_section(matched), (*matched.notes, *notes), "\n".join(rows) + "\n")
-    raise _nothing(folder, tables, len(texts))
+    return None
 
 
-def _section(matched: Tables) -> CorpusConfig:
+def _table_of_texts(file: Path, sizes: Mapping[str, int]) -> Table:
+    """What a table of documents would hold, given how long each is."""
+    text = Column(len(sizes), sum(sizes.values()), set(), is_text=True)
+    return Table(file, len(sizes), {"id": Column(len(sizes), 0, set(sizes), is_text=True), "text": text})
+
+
+def _section(matched: Tables, folder: Path | None = None) -> CorpusConfig:
+    """The section that reads two tables, or a folder of documents and a table of questions."""
     labels = {"labels": matched.labels} if matched.labels else {}
-    return CorpusConfig(
-        source="tables", documents=matched.documents, questions=matched.questions,
-        document_columns=matched.document_columns, question_columns=matched.question_columns, **labels,
-    )  # fmt: skip
+    asked = {"questions": matched.questions, "question_columns": matched.question_columns, **labels}
+    if folder is not None:
+        return CorpusConfig(source="folder", path=folder, **asked)
+    tables = {"documents": matched.documents, "document_columns": matched.document_columns}
+    return CorpusConfig(source="tables", **tables, **asked)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -94,24 +121,21 @@ def _files(folder: Path) -> Iterator[Path]:
             yield one
 
 
-def _names(folder: Path, files: list[Path]) -> Iterator[dict[str, Path]]:
+def _names(files: list[Path]) -> Iterator[dict[str, Path]]:
     """Ways in which questions may name the files; a way in which two have one name is none."""
-    for names in (
-        [one.stem for one in files],
-        [one.name for one in files],
-        [one.relative_to(folder).as_posix() for one in files],
-    ):
+    for names in ([one.stem for one in files], [one.name for one in files]):
         if files and len(set(names)) == len(files):
             yield dict(zip(names, files, strict=True))
 
 
-def _nothing(folder: Path, tables: list[Table], n_texts: int) -> InputError:
+def _nothing(folder: Path, tables: list[Table]) -> InputError:
     """What is missing in a folder without a corpus."""
     found = [f"{one.file.name} with {', '.join(one.columns)}" for one in tables]
-    found += [counted(n_texts, "text file")] if n_texts else []
-    expected = "a table of documents (or text files) and a table of questions with a column that names their documents"
+    expected = "documents in files, or a table of documents and a table of questions with a column that names them"
     if not found:
-        return InputError(f"{folder} holds no table and no text", expected, "give the folder that holds them")
+        return InputError(
+            f"{folder} holds no table and no document", expected, f"give a folder with files in {', '.join(ENDINGS)}"
+        )
     n_tables = len(tables)
     remedy = (
         "write a table of questions with the columns id, text and document_ids"

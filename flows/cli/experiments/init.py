@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,23 @@ if TYPE_CHECKING:
     from corpora.schema import Corpus
     from flows.cli.experiments.finding import Found
 
+IN_FOLDER = "tercet.toml"  # of documents in files, whose experiment lies with them
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write; by default FOLDER's name and .toml.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file to write; by default FOLDER's name and .toml, or FOLDER/tercet.toml for documents in files.",
+)
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 def init(folder: Path, out: Path | None, force: bool) -> None:
     """Look at a FOLDER and write an experiment on it, with comments.
 
-    FOLDER holds a corpus: two tables (CSV, JSON Lines or Parquet) of documents and questions, whatever their names and
-    columns; or text files and a table of questions; or a published corpus. Columns are told apart by what is in them.
+    FOLDER holds a corpus: documents in files (.txt, .md, .html, .pdf, .docx), with a table of questions or without; or
+    two tables (CSV, JSON Lines or Parquet) of documents and questions, whatever their names and columns; or a published
+    corpus. Columns are told apart by what is in them.
     """
     from flows.cli.experiments.drafting import SIZES, draft, facts, lengths_of, name_of
     from flows.cli.experiments.finding import find_corpus
@@ -37,9 +45,11 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
     _check_target(file)
     table = file.with_name(f"{name}-documents.jsonl")
     found = find_corpus(folder, table)
+    if out is None and found.config.source == "folder":
+        file = folder / IN_FOLDER
     corpus, n_problems = _read(found)
     lengths = lengths_of(corpus)
-    notes = (*found.notes, *filter(None, [say_too_short(SIZES[1], lengths)]))
+    notes = (*found.notes, *_notes(corpus), *filter(None, [say_too_short(SIZES[1], lengths)]))
     # The experiment comes last: whatever it names is there.
     texts = {table: found.documents} if found.documents else {}
     drafted = draft(name, found.config, corpus, lengths, notes, file.parent)
@@ -52,8 +62,29 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
     for note in notes:
         echo(f"Note: {note}.")
     if n_problems:
-        echo(f"Not all of it can be used as it is: `tercet check {file}` says what to correct.")
-    echo(f"Next: tercet check {file}")
+        echo(f"Not all of it can be used as it is: `tercet check {shlex.quote(str(file))}` says what to correct.")
+    echo(f"Next: {_next(folder, file, corpus)}")
+
+
+def _notes(corpus: Corpus) -> Iterator[str]:
+    """What was unusual in the files of a folder."""
+    if any(not one.row for one in corpus.left_out.defects):
+        yield f"{corpus.left_out.line()} cannot be used, and are left out{corpus.left_out.files_line()}"
+    yield from corpus.notes
+
+
+def _next(folder: Path, file: Path, corpus: Corpus) -> str:
+    """The command to go on with; without questions, the one that drafts them."""
+    from corpora.loading.folder import QUESTIONS
+    from flows.cli.experiments.drafting import suggest_reader
+
+    if not corpus.questions.is_empty():
+        return f"tercet check {shlex.quote(str(file))}"
+    reader, is_here = suggest_reader()
+    fetch = "" if is_here else f"tercet models fetch {reader.name} && "
+    target = shlex.quote(str(file.with_name(f"{QUESTIONS}.jsonl")))
+    draft = f"tercet questions draft {shlex.quote(str(folder))} --reader {reader.name} --n 200 --out {target}"
+    return f"{fetch}{draft} && tercet run {shlex.quote(str(file))}"
 
 
 def _check_target(file: Path) -> None:
@@ -71,6 +102,7 @@ def _read(found: Found) -> tuple[Corpus, int]:
     Raises:
         InputError: nothing of it can be used.
     """
+    from corpora.loading.folder import NoQuestionsError
     from corpora.loading.load import list_problems
 
     with tempfile.TemporaryDirectory() as folder:
@@ -81,9 +113,10 @@ def _read(found: Found) -> tuple[Corpus, int]:
             config = config.model_copy(update={"documents": written})
         corpus, problems = list_problems(config)
         listed = list(problems)
-    if corpus.documents.is_empty() or corpus.questions.is_empty():
+    missing = [one for one in listed if isinstance(one, NoQuestionsError)]  # which can be drafted
+    if corpus.documents.is_empty() or (corpus.questions.is_empty() and not missing):
         raise listed[0]
-    return corpus, len(listed)
+    return corpus, len(listed) - len(missing)
 
 
 def _refuse_to_overwrite(paths: Iterable[Path], *, force: bool) -> None:

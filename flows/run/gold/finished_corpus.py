@@ -14,8 +14,10 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
 from corpora.published.registry import data_folder
 from corpora.schema import Corpus
+from corpora.sources.folder.conversions import Conversions
 from corpora.storage import StorePath
 from flows.session.experiment import Experiment
+from flows.session.workspace import CONVERTED
 
 PATHS = ("path", "documents", "questions", "distractors")  # of a corpus section
 FOLDER = "experiment_folder"  # of a session in the manifest
@@ -59,7 +61,8 @@ def corpus_of_run(
         # Only documents are wanted; a sample would be pinned in the store.
         chosen = {"sample": None, **({"split": split} if split else {})}
         config = CorpusConfig.model_validate(section).model_copy(update=chosen)
-        corpus = load_corpus(config.resolved(start).located(data or data_folder()))
+        conversions = Conversions(folder.parent / CONVERTED, writes=False)
+        corpus = load_corpus(config.resolved(start).located(data or data_folder()), None, conversions)
     except ValidationError as error:
         raise InputError(
             f"{folder} describes its corpus in the way of another version", "a corpus section", "run it again"

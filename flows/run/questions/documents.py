@@ -9,17 +9,15 @@ import polars as pl
 
 from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
-from corpora.loading.load import read_source
+from corpora.loading.folder import folder_of
+from corpora.loading.load import documents_of, read_source
 from corpora.loading.recognised import guess_config
 from corpora.published.registry import data_folder, published
-from corpora.reading.text import is_file, read_text
-from corpora.schema import Document, documents_frame
+from corpora.reading.text import is_file
 from corpora.shaping.validate import validate_documents
 from corpora.sources.rows import FORMATS, find_table
 from corpora.sources.tables import read_documents
 from flows.session.experiment import EXPERIMENTS, Experiment, load_experiment
-
-TEXTS = (".txt", ".md")
 
 
 class Source(NamedTuple):
@@ -63,8 +61,6 @@ def _open(path: Path, data: Path | None) -> Source:
     table = _table_of(path)
     if table is not None:
         return _of_config(CorpusConfig(source="tables", documents=table))
-    if path.is_dir():
-        return _of_folder(path)
     return _of_config(guess_config(path))
 
 
@@ -79,6 +75,9 @@ def _table_of(path: Path) -> Path | None:
 
 def _of_config(config: CorpusConfig) -> Source:
     """The documents of a corpus section; a table of documents needs no table of questions beside it."""
+    if config.source == "folder":
+        folder = CorpusConfig(source="folder", path=config.path, on_defect=config.on_defect)
+        return Source(config.name or folder_of(folder).resolve().name, documents_of(folder), folder)
     if config.source != "tables":
         corpus = read_source(config)
         return Source(config.name or config.published or corpus.name, corpus.documents)
@@ -90,18 +89,3 @@ def _of_config(config: CorpusConfig) -> Source:
     name = config.name or file.resolve().parent.name
     table = CorpusConfig(source="tables", documents=file, document_columns=config.document_columns)
     return Source(name, read_documents(file, config.document_columns), table)
-
-
-def _of_folder(folder: Path) -> Source:
-    """A folder of a published format, or of text files, each of which is a document with its path as its id."""
-    try:
-        return _of_config(guess_config(folder))
-    except InputError:
-        files = sorted(one for one in folder.rglob("*") if one.suffix.lower() in TEXTS and one.is_file())
-        if not files:
-            raise
-    texts = {file.relative_to(folder).as_posix(): read_text(file) for file in files}
-    empty = [name for name, text in texts.items() if not text.strip()]
-    if empty:
-        raise InputError(f"{folder / empty[0]} is empty", "a file with text", "remove the file or fill it")
-    return Source(folder.resolve().name, documents_frame(Document(name, text) for name, text in texts.items()))

@@ -11,7 +11,7 @@ from results.gold.review.storage import FOLDER as REVIEWS
 from results.store.finished import MANIFEST
 from results.store.replacing import MAKING
 
-OWN_FOLDERS = ("ledger", "embeddings", "samples", "recorded", "specialists", REVIEWS, MAKING)  # of a store
+OWN_FOLDERS = ("ledger", "embeddings", "samples", "converted", "recorded", "specialists", REVIEWS, MAKING)  # of a store
 _OF_A_RUN = ("name", "kind", "tables", "sessions")  # entries of its manifest, in every version
 
 

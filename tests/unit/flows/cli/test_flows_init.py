@@ -1,6 +1,7 @@
 """`tercet init`: what it writes on a folder is an experiment that is sound and runs."""
 
 import json
+import shlex
 import tomllib
 
 import polars as pl
@@ -183,7 +184,7 @@ def test_the_first_line_names_a_schema_that_is_there(tercet, folder, tmp_path):
     assert "corpus" in schema["properties"]
 
 
-@pytest.mark.parametrize("named", ["yard-{n}", "yard-{n}.txt", "pages/yard-{n}.txt"])
+@pytest.mark.parametrize("named", ["yard-{n}", "yard-{n}.txt"])
 def test_text_files_become_a_table_of_documents(tercet, folder, tmp_path, named):
     (folder / "pages").mkdir()
     for name, text in TEXTS.items():
@@ -257,8 +258,8 @@ def test_mistakes_in_the_data_are_left_to_the_check(tercet, folder, tmp_path):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({}, "holds no table and no text"),
-        ({"a.txt": "Words."}, "holds 1 text file: expected a table of documents"),
+        ({}, "holds no table and no document"),
+        ({"documents.csv": "id,text\n1,x\n", "a.txt": "Words."}, "documents.csv with id, text: expected documents in"),
         ({"a.csv": "id,text\n1,x\n"}, "a.csv with id, text: expected"),
         ({"a.csv": "id,text\n1,x\n", "b.csv": "id,text\n7,y\n"}, "add the ids of the documents to the questions"),
         ({"a.csv": 'id,text\n1,"x\n'}, "a.csv, line"),
@@ -332,3 +333,54 @@ def test_names_of_folders_and_columns_do_not_break_the_file(tercet, tmp_path):
     write_rows(folder / "questions.jsonl", questions())
     assert tercet("init", folder, "--out", "mine.toml").exit_code == 0
     assert is_sound(tmp_path / "mine.toml", tmp_path).corpus.document_columns.text == 'the "text"'
+
+
+def write_pages(folder):
+    (folder / "pages").mkdir()
+    for name, text in TEXTS.items():
+        (folder / "pages" / f"{name}.md").write_text(f"# Yard\n\n{text}", encoding="utf-8")
+    (folder / "pages" / "old.txt").write_bytes(b"caf\xe9")
+    (folder / "map.png").write_bytes(b"")
+
+
+def test_documents_in_files_whose_questions_give_their_paths_are_read_as_they_are(tercet, folder, tmp_path):
+    write_pages(folder)
+    rows = [row | {"document_ids": f"pages/yard-{n}.md"} for n, row in enumerate(questions())]
+    write_rows(folder / "asked.csv", rows)
+    result = tercet("init", folder, "--out", "mine.toml")
+    assert result.exit_code == 0, result.output
+    assert "documents cannot be used, and are left out: pages/old.txt is not UTF-8 in line 1" in result.stdout
+    assert "1 file of other kinds not read: 1 .png" in result.stdout
+    assert result.stdout.splitlines()[-1] == "Next: tercet check mine.toml"
+    experiment = load_experiment(tmp_path / "mine.toml")
+    assert (experiment.corpus.source, list(tmp_path.glob("*.jsonl"))) == ("folder", [])
+    corpus = load_corpus(experiment.corpus.resolved(tmp_path))
+    assert corpus.texts["pages/yard-3.md"] == f"# Yard\n\n{TEXTS['yard-3']}"
+    assert len(corpus.documents) == len(TEXTS)
+
+
+def test_documents_in_files_without_questions_have_an_experiment_and_a_next_command(tercet, folder, tmp_path):
+    write_pages(folder)
+    result = tercet("init", folder)
+    assert result.exit_code == 0, result.output
+    file = folder / "tercet.toml"
+    assert f"Found {len(TEXTS)} documents, no questions yet." in result.stdout
+    table = folder / "questions.jsonl"
+    drafting = f"tercet questions draft {shlex.quote(str(folder))} --reader "
+    assert drafting in result.stdout.splitlines()[-1]
+    assert result.stdout.splitlines()[-1].endswith(
+        f"--out {shlex.quote(str(table))} && tercet run {shlex.quote(str(file))}"
+    )
+    for command in ("check", "label", "sweep", "run"):
+        refused = tercet(command, file)
+        assert refused.exit_code == 2
+        assert f"{table} is not there, and without questions" in refused.stderr
+        assert drafting in refused.stderr
+    rows = [row | {"document_ids": f"pages/yard-{n}.md"} for n, row in enumerate(questions())]
+    write_rows(table, rows)
+    checked = tercet("corpora", "check", file)
+    assert checked.exit_code == 0
+    assert checked.stdout.startswith(
+        f"{folder.name}: {len(TEXTS)} documents, 6 questions, no other problems; left out: 1 of"
+    )
+    assert tercet("corpora", "check", folder).exit_code == 0
