@@ -9,7 +9,7 @@ from corpora.schema import Corpus
 from corpora.storage import sha256_text
 from flows.compare import Compared
 from flows.label import Labeled
-from flows.planning.languages import sentence_languages
+from flows.planning.languages import embedder_notes, sentence_languages
 from flows.run.gold.specialist.overlap import overlap_warnings
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
@@ -69,6 +69,7 @@ def describe(
             *overlap_warnings(experiment, corpus, session),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),
+            *(embedder_notes(experiment.retrieval, corpus) if swept else []),
             *reviewed_corpus(experiment.consensus, corpus, session).notes,
         ],
     }

@@ -5,7 +5,8 @@ import pytest
 
 from corpora.loading.config import CorpusConfig
 from corpora.schema import Corpus, Document, LabelSet, documents_frame, questions_frame
-from flows.planning.languages import language_inputs, sentence_languages
+from flows.planning.languages import embedder_notes, language_inputs, sentence_languages
+from labeling.models.registry import registry
 from retrieval.config import RetrievalConfig
 from tests.unit.corpora.test_corpora_languages import SENTENCES
 
@@ -47,6 +48,18 @@ def test_a_config_without_the_key_is_the_config_of_old_runs():
     assert CorpusConfig(language="de").model_dump(mode="json")["language"] == "de"
     with pytest.raises(ValueError, match="language"):
         CorpusConfig(language="german")
+
+
+def test_an_embedder_for_english_is_named_where_most_documents_are_in_another_language():
+    retrieval = RetrievalConfig(embedders=("all-minilm-l6-v2", "multilingual-e5-small", "org/name"))
+    (note,) = embedder_notes(retrieval, corpus("de", "de", "en"))
+    assert note == (
+        "all-minilm-l6-v2: it was trained on English text, and most of c is in German. Consider a multilingual "
+        "embedder, such as multilingual-e5-small or paraphrase-multilingual-minilm-l12-v2 (`tercet models fetch` "
+        "fetches them)."
+    )
+    assert embedder_notes(retrieval, corpus("de", "en", "en")) == []
+    assert {"multilingual-e5-small", "paraphrase-multilingual-minilm-l12-v2"} <= set(registry())
 
 
 def test_languages_belong_to_documents_by_id():
