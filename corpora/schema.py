@@ -11,11 +11,13 @@ import polars as pl
 
 from corpora.defects import LeftOut
 from corpora.errors import InputError, counted
+from corpora.languages import Language, main_language, tell_languages
 
 Split = Literal["tune", "held_out"]
 # Every label is in every prompt and is scored in each of its spellings for every vote; nobody has checked that readers
 # tell more apart, and with more the questions of a label are too few for an interval.
 MOST_LABELS = 8
+MOST_TOLD = 200  # documents from which the main language of a corpus is told
 
 SPAN: pl.Struct = pl.Struct({"document_id": pl.String(), "start": pl.Int64(), "end": pl.Int64()})
 DOCUMENTS = pl.Schema(
@@ -143,6 +145,7 @@ class Corpus:
         notes: what a person should know about how the source was read, a sentence each.
         split_line: how questions were split that the source has in no split, in a sentence; empty if there are none.
         not_stated: the label that says that the answer is not stated; None if there is none.
+        language: of all documents, as the user says; auto: it is told for each.
     """
 
     name: str
@@ -155,11 +158,27 @@ class Corpus:
     notes: tuple[str, ...] = ()
     split_line: str = ""
     not_stated: str | None = None
+    language: Language = "auto"
 
     @cached_property
     def texts(self) -> dict[str, str]:
         """Document text by document id."""
         return dict(zip(self.documents["document_id"], self.documents["text"], strict=True))
+
+    @cached_property
+    def languages(self) -> dict[str, str]:
+        """The language of each document by its id: a code of `languages.NAMES`."""
+        texts = self.documents["text"].to_list()
+        told = tell_languages(texts) if self.language == "auto" else [self.language] * len(texts)
+        return dict(zip(self.documents["document_id"], told, strict=True))
+
+    @cached_property
+    def main_language(self) -> str:
+        """The language that most of the text is in, told from some of the documents, evenly spread."""
+        if self.language != "auto":
+            return self.language
+        some = self.documents["text"].gather_every(1 + len(self.documents) // MOST_TOLD).to_list()
+        return main_language(some, tell_languages(some))
 
     @property
     def left_out_line(self) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from corpora.defects import OnDefect
 from corpora.errors import InputError, listed
+from corpora.languages import Language
 from corpora.published.registry import find_published, locate, published
 from corpora.schema import LabelSet
 from corpora.sources.generator import GeneratorConfig
@@ -89,6 +90,11 @@ class CorpusConfig(BaseModel):
     )
     held_out_fraction: float = Field(
         0.5, gt=0, lt=1, description="share of the questions to hold out if the source has no split"
+    )
+    language: Language = Field(
+        "auto",
+        exclude_if=lambda language: language == "auto",  # runs of a version without this key are the same runs
+        description="the language of the documents, which says where sentences end; auto: told for each document",
     )
     sample: int | None = Field(
         None, ge=1, description="how many questions of the split to ask, drawn by seed; all by default"

@@ -72,7 +72,7 @@ def load_corpus(
     if config.sample is not None:
         pin = pins / f"{corpus.name}-{config.sample}-{_draw_digest(config)}.json" if pins else None
         questions = sample_questions(questions, config.sample, config.seed, pin)
-    selected = replace(corpus, name=name, questions=questions, tune=tune, split_line=drawn)
+    selected = replace(corpus, name=name, questions=questions, tune=tune, split_line=drawn, language=config.language)
     # Done last, so that the same questions are asked whether the documents are short or long.
     return lengthen(selected, config)
 
@@ -107,7 +107,7 @@ def lengthen(corpus: Corpus, config: CorpusConfig) -> Corpus:
 def _draw_digest(config: CorpusConfig) -> str:
     """Digest that names a pinned sample; it covers where the source is, not its content, which may grow."""
     # Nor does it cover what is made of the documents: short and long ones are asked the same questions.
-    made = {"stitch", "distractors", "n_distractors"}
+    made = {"stitch", "distractors", "n_distractors", "language"}
     left_out = {"name", "document_columns", "question_columns", "labels", "on_defect"} | made
     left_out |= {"path"} if config.published else set()  # it is the same corpus wherever its files are
     drawn_from = config.model_dump(mode="json", exclude=left_out)

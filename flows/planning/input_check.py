@@ -13,16 +13,19 @@ from corpora.loading.load import list_problems, load_corpus
 from corpora.reading.strict_toml import read_toml
 from corpora.schema import Corpus
 from corpora.sources.folder.conversions import Conversions
+from flows.planning.languages import embedder_notes
 from flows.planning.lengths import MOST_COUNTED, measure_lengths, say_too_long
 from flows.session.cross_checks import cross_mistakes
 from flows.session.experiment import Experiment, ReaderConfig, experiment_file
 from flows.session.mistakes import parse
 from flows.session.session import Session
-from flows.stages.indexing import check_questions, check_sizes, needs_vectors
+from flows.stages.indexing import check_questions, check_sizes, measure_unread, needs_vectors
 from labeling.models.registry import registry
 from labeling.votes.consensus import check_rule
+from retrieval.config import RetrievalConfig
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.hub import cached_folder, is_hub_id
+from retrieval.embedding.unknown_tokens import unread_warnings
 
 MOST_ROWS = 10  # problems of one corpus that are told
 _T = TypeVar("_T")
@@ -169,9 +172,18 @@ class _Look:
                 self._try(partial(check_sizes, of_size, self._session, embeds=embeds))
             if self._corpus is not None and embeds:
                 self._try(partial(check_questions, alone, self._corpus, self._session))
+            if self._corpus is not None:
+                self._measure_unread(alone, self._corpus)
             if self._corpus is not None and not is_measured:
                 self._compare_sizes(self._corpus, config)
                 is_measured = True
+
+    def _measure_unread(self, alone: RetrievalConfig, corpus: Corpus) -> None:
+        """Note what an embedder cannot read of the corpus; a mistake where that is most of it."""
+        measured = self._try(partial(measure_unread, alone, corpus, self._session)) or {}
+        for name, of_embedder in measured.items():
+            self.notes += unread_warnings(name, of_embedder)
+        self.notes += embedder_notes(alone, corpus)
 
     def _compare_sizes(self, corpus: Corpus, config: EmbedderConfig) -> None:
         """Note sizes that leave most documents whole, in the tokens of an embedder."""

@@ -9,6 +9,7 @@ from corpora.schema import Corpus
 from corpora.storage import sha256_text
 from flows.compare import Compared
 from flows.label import Labeled
+from flows.planning.languages import embedder_notes, sentence_languages
 from flows.run.gold.specialist.overlap import overlap_warnings
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
@@ -68,12 +69,15 @@ def describe(
             *overlap_warnings(experiment, corpus, session),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),
+            *(embedder_notes(experiment.retrieval, corpus) if swept else []),
             *reviewed_corpus(experiment.consensus, corpus, session).notes,
         ],
     }
     if session.workspace.recorded:
         manifest["recorded"] = session.workspace.recorded
     if swept:
+        languages = sentence_languages(experiment.retrieval, corpus)
+        manifest["corpus"] |= {"languages": languages} if languages else {}
         opened = {one.label: session.embedder(one) for one in experiment.retrieval.embedders}
         manifest["embedders"] = {
             name: {"weights": embedder.sha256, "with_all_that_changes_vectors": embedder.digest}

@@ -15,6 +15,7 @@ from corpora.storage import StorePath, remove_leftovers
 from flows.compare import compare
 from flows.label import Labeled, label, load
 from flows.planning.first_asks import submit_all
+from flows.planning.languages import language_inputs
 from flows.planning.quote import authorise
 from flows.run.gold.finished_corpus import experiment_folder
 from flows.run.manifest import all_inputs, describe, describe_session
@@ -131,6 +132,8 @@ def seal_run(
     # What may be spent changes nothing about the results.
     config = experiment.model_dump(mode="json", exclude={"max_cost"})
     inputs = all_inputs(made.labeled, made.compared)
+    if made.swept:
+        inputs |= language_inputs(experiment.retrieval, made.labeled.corpus)
     if session.workspace.recorded:  # another run than one that asks
         inputs["recorded votes"] = session.workspace.recorded
     if experiment.consensus.rule == "reviewed":  # with other labels of people the gold set is another one

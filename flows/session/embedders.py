@@ -59,6 +59,15 @@ def find_embedder(config: EmbedderConfig) -> tuple[Path, str]:
     return folder, weights_digest(folder)
 
 
+def with_prompts(config: EmbedderConfig) -> EmbedderConfig:
+    """The config with the prompts that the registry knows of its model, where the user gives none."""
+    model = registry().get(config.model)
+    if model is None or not (model.query_prompt or model.passage_prompt):
+        return config
+    known = {"query_prompt": model.query_prompt, "passage_prompt": model.passage_prompt}
+    return config.model_copy(update={name: text for name, text in known.items() if getattr(config, name) is None})
+
+
 def verify_weights(folder: Path, sha256: str) -> None:
     """Read the weights again before they are used; see `verify_again`.
 

@@ -15,7 +15,7 @@ from corpora.errors import InputError
 from corpora.published.pinned import cache_folder
 from corpora.schema import LabelSet
 from corpora.storage import files_in
-from flows.session.embedders import Embedders, find_embedder, verify_weights
+from flows.session.embedders import Embedders, find_embedder, verify_weights, with_prompts
 from flows.session.kernel_choices import KernelChoices, Repack
 from flows.session.providers import Providers
 from flows.session.speeds import Kernels, Speed, Speeds
@@ -47,7 +47,7 @@ def open_embedder(config: EmbedderConfig, workspace: Workspace) -> Embedder:
     # Conversions lie with the fetched models: one serves every store of this machine.
     folder, sha256 = find_embedder(config)
     verify = partial(verify_weights, folder, sha256)
-    return Embedder(config, folder, sha256, workspace.embeddings, cache_folder() / "converted", verify)
+    return Embedder(with_prompts(config), folder, sha256, workspace.embeddings, cache_folder() / "converted", verify)
 
 
 class Session:

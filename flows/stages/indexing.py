@@ -13,7 +13,7 @@ from flows.session.session import Session
 from flows.stages.runner import Runner
 from results.settings import CHUNKING, SETTING_SCHEMA
 from retrieval.chunking.chunks import CHUNKS, chunk_documents
-from retrieval.chunking.splitters import Chunking, check_chunking
+from retrieval.chunking.splitters import BY_SENTENCES, Chunking, check_chunking
 from retrieval.config import RetrievalConfig
 from retrieval.context import depth_for, shown_by_any
 from retrieval.embedding.embedder import Place
@@ -107,7 +107,8 @@ def split(corpus: Corpus, chunking: Chunking, config: EmbedderConfig, session: S
     """The chunks of one chunking: schema `CHUNKS` with texts, the chunking's parameters and the embedder's name."""
     embedder = session.embedder(config)
     embed_sentences = partial(embedder.embed, role="passage")
-    chunks = chunk_documents(corpus.documents, chunking, embedder.tokenizer, embed_sentences)
+    languages = corpus.languages if chunking.splitter in BY_SENTENCES else None
+    chunks = chunk_documents(corpus.documents, chunking, embedder.tokenizer, embed_sentences, languages)
     named = dict(zip((*CHUNKING, "embedder"), (*chunking, config.label), strict=True))
     return chunks.with_columns(pl.lit(value, SETTING_SCHEMA[name]).alias(name) for name, value in named.items())
 

@@ -51,6 +51,9 @@ class Model(BaseModel):
     bytes: int = 0
     mirror: Mirror | None = None
     ollama: tuple[str, ...] = ()
+    language: str = ""
+    query_prompt: str = ""
+    passage_prompt: str = ""
 
     @property
     def path(self) -> Path:

@@ -23,7 +23,7 @@ from results.store.replacing import begin, current, give_up, take_place
 # What can change a number.
 PACKAGES = (
     *("tercet", "llama-cpp-python", "sentence-transformers", "torch", "faiss-cpu", "tokenizers", "numpy", "polars"),
-    *("scikit-learn", "scipy", "ir-measures", "semantic-text-splitter", "sentencex"),
+    *("scikit-learn", "scipy", "ir-measures", "semantic-text-splitter", "sentencex", "py3langid"),
     *("openvino", "onnxruntime"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
@@ -30,8 +30,9 @@ _SHARD = 4_000_000
 
 
 def chunk_documents(
-    documents: pl.DataFrame, chunking: Chunking, tokenizer: EmbedderTokenizer, embed: Embed | None = None
-) -> pl.DataFrame:
+    documents: pl.DataFrame, chunking: Chunking, tokenizer: EmbedderTokenizer, embed: Embed | None = None,
+    languages: Mapping[str, str] | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """Split documents.
 
     Args:
@@ -39,6 +40,7 @@ def chunk_documents(
         chunking: how to split them.
         tokenizer: the embedder's.
         embed: embeds sentences, for the semantic splitter; called once for about four million characters.
+        languages: of each document by its id, for splitters that look for sentences; None for English.
 
     Returns:
         Frame of schema `CHUNKS` with an extra column `text`; `n_tokens` does not count special tokens.
@@ -49,7 +51,8 @@ def chunk_documents(
     """
     frames = []
     for shard in _shards(documents):
-        found = split_texts([text for _, text in shard], chunking, tokenizer, embed)
+        spoken = [languages[document_id] for document_id, _ in shard] if languages else None
+        found = split_texts([text for _, text in shard], chunking, tokenizer, embed, spoken)
         frames.append(_frame(shard, found, chunking, tokenizer))
     return pl.concat([_WITH_TEXT.to_frame(), *frames])
 

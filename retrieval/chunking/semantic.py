@@ -86,8 +86,9 @@ Embed = Callable[[Sequence[str]], Vectors]
 
 
 def semantic_slices(
-    texts: Sequence[str], room: int, overlap: int, tokenizer: EmbedderTokenizer, embed: Embed
-) -> list[list[Slice]]:
+    texts: Sequence[str], room: int, overlap: int, tokenizer: EmbedderTokenizer, embed: Embed,
+    languages: Sequence[str],
+) -> list[list[Slice]]:  # fmt: skip
     """Split texts where neighbouring sentences are least alike.
 
     The distance at a gap between two sentences is the cosine distance between the mean vectors of the three sentences
@@ -110,12 +111,13 @@ def semantic_slices(
         overlap: maximum tokens that a slice repeats from the one before.
         tokenizer: the embedder's.
         embed: embeds distinct texts of at most `room` tokens; called once, or not at all.
+        languages: of each text, see `find_sentences`.
 
     Returns:
         For each text, its character slices (start, end), in order.
     """
     cutter = _Cutter(room, overlap, tokenizer)
-    outlines = [list(cutter.runs(text)) for text in texts]
+    outlines = [list(cutter.runs(*one)) for one in zip(texts, languages, strict=True)]
     rows: dict[str, int] = {}  # row of each distinct sentence, where there is a choice to make
     for run in (run for runs in outlines for run in runs if run.fate == "cut"):
         for sentence in run.texts():
@@ -162,8 +164,8 @@ class _Cutter:
         """Maximum tokens of a piece that follows another."""
         return max(self.room - self.overlap, (self.room + 1) // 2)
 
-    def runs(self, text: str) -> Iterator[_Run]:
-        sentences = find_sentences(text)
+    def runs(self, text: str, language: str) -> Iterator[_Run]:
+        sentences = find_sentences(text, language)
         counts = count_all([text[start:end] for start, end in sentences], self.tokenizer)
         for fits, pairs in groupby(zip(sentences, counts, strict=True), lambda pair: pair[1] <= self.room):
             group = list(pairs)

@@ -11,13 +11,16 @@ from retrieval.chunking.blocks import Slice, blocks, count_all
 from retrieval.chunking.token_windows import token_windows
 from retrieval.tokens import EmbedderTokenizer
 
+ENGLISH = "en"
 # Where a non-ASCII space, such as a no-break space, separates an initial or an abbreviation from its full stop
 # ("vitamin D ."), sentencex panics, and a panic is not an Exception. It is shown a plain space instead, which is one
 # character too, so offsets stay the same.
 _SPACE_BEFORE_STOP, _UNUSUAL = re.compile(r"(?<!\s)\s+(?=\.)"), re.compile(r"[^\S\x00-\x7f]")
 
 
-def packed_sentences(text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer) -> Iterator[Slice]:
+def packed_sentences(
+    text: str, room: int, overlap: int, tokenizer: EmbedderTokenizer, language: str = ENGLISH
+) -> Iterator[Slice]:
     """Whole sentences, as many as fit; a sentence too long to fit on its own is cut into token windows.
 
     Args:
@@ -25,11 +28,12 @@ def packed_sentences(text: str, room: int, overlap: int, tokenizer: EmbedderToke
         room: maximum tokens per slice, not counting special tokens.
         overlap: maximum tokens of the whole sentences that are repeated.
         tokenizer: the embedder's.
+        language: see `find_sentences`.
 
     Returns:
         Character slices (start, end), in order.
     """
-    sentences = find_sentences(text)
+    sentences = find_sentences(text, language)
     counts = count_all([text[start:end] for start, end in sentences], tokenizer)
     first = 0
     while first < len(sentences):
@@ -66,18 +70,24 @@ def sentence_windows(
         yield start + inner_start, start + inner_end
 
 
-def find_sentences(text: str) -> list[Slice]:
-    """Sentences as slices without surrounding white space, none empty; a very long text is read in blocks."""
+def find_sentences(text: str, language: str = ENGLISH) -> list[Slice]:
+    """Sentences as slices without surrounding white space, none empty; a very long text is read in blocks.
+
+    Args:
+        text: any text.
+        language: an ISO 639-1 code. The stops of all scripts end a sentence in every language; what is an abbreviation,
+            an ordinal number or a quotation depends on the language.
+    """
     return [
         (block_start + start, block_start + end)
         for block_start, block_end in blocks(text)
-        for start, end in _sentences(text[block_start:block_end])
+        for start, end in _sentences(text[block_start:block_end], language)
     ]
 
 
-def _sentences(text: str) -> Iterator[Slice]:
+def _sentences(text: str, language: str) -> Iterator[Slice]:
     shown = _SPACE_BEFORE_STOP.sub(lambda found: _UNUSUAL.sub(" ", found[0]), text)
-    for boundary in sentencex.get_sentence_boundaries("en", shown):
+    for boundary in sentencex.get_sentence_boundaries(language, shown):
         start, end = boundary["start_index"], boundary["end_index"]
         piece = text[start:end]
         start += len(piece) - len(piece.lstrip())

@@ -14,11 +14,11 @@ from retrieval.chunking.blocks import Slice
 from retrieval.chunking.markdown import markdown
 from retrieval.chunking.recursive import recursive
 from retrieval.chunking.semantic import Embed, semantic_slices
-from retrieval.chunking.sentences import packed_sentences
+from retrieval.chunking.sentences import ENGLISH, packed_sentences
 from retrieval.chunking.token_windows import token_windows
 from retrieval.tokens import EmbedderTokenizer
 
-__all__ = ["Chunking", "Embed", "Slice", "Splitter", "check_chunking", "split_text", "split_texts"]
+__all__ = ["BY_SENTENCES", "Chunking", "Embed", "Slice", "Splitter", "check_chunking", "split_text", "split_texts"]
 
 Splitter = Literal["tokens", "sentences", "recursive", "semantic", "markdown"]
 
@@ -67,14 +67,18 @@ def check_chunking(chunking: Chunking, limit: int | None, n_special: int) -> Non
         )
 
 
+BY_SENTENCES: frozenset[Splitter] = frozenset(["sentences", "semantic"])  # where sentences end depends on the language
+
+
 def split_text(text: str, chunking: Chunking, tokenizer: EmbedderTokenizer, embed: Embed | None = None) -> list[Slice]:
     """Split one text, as `split_texts` does."""
     return split_texts([text], chunking, tokenizer, embed)[0]
 
 
 def split_texts(
-    texts: Sequence[str], chunking: Chunking, tokenizer: EmbedderTokenizer, embed: Embed | None = None
-) -> list[list[Slice]]:
+    texts: Sequence[str], chunking: Chunking, tokenizer: EmbedderTokenizer, embed: Embed | None = None,
+    languages: Sequence[str] | None = None,
+) -> list[list[Slice]]:  # fmt: skip
     """Split texts.
 
     Args:
@@ -82,6 +86,7 @@ def split_texts(
         chunking: how to split them.
         tokenizer: the embedder's.
         embed: embeds sentences, called once for all texts; only the semantic splitter needs it.
+        languages: of each text, for the splitters that look for sentences, see `find_sentences`; None for English.
 
     Returns:
         For each text, its character slices (start, end) in order, none empty, each of at most `size` tokens, special
@@ -91,13 +96,16 @@ def split_texts(
         ValueError: the semantic splitter was given no `embed`.
     """
     room = chunking.size - tokenizer.n_special
+    languages = languages or [ENGLISH] * len(texts)
     if chunking.splitter == "semantic":
         if embed is None:
             raise ValueError("the semantic splitter needs `embed`")
-        return semantic_slices(texts, room, chunking.overlap, tokenizer, embed)
+        return semantic_slices(texts, room, chunking.overlap, tokenizer, embed, languages)
+    if chunking.splitter == "sentences":
+        pairs = zip(texts, languages, strict=True)
+        return [list(packed_sentences(text, room, chunking.overlap, tokenizer, of_text)) for text, of_text in pairs]
     split: Callable[[str, int, int, EmbedderTokenizer], Iterator[Slice]] = {
         "tokens": token_windows,
-        "sentences": packed_sentences,
         "recursive": recursive,
         "markdown": markdown,
     }[chunking.splitter]

@@ -17,10 +17,7 @@ from retrieval.tokens import EmbedderTokenizer
 What = Literal["documents", "questions"]
 REFUSED = 0.5  # share of the characters; above it, most of what is embedded is the same token
 WARNED = 0.05
-MULTILINGUAL = (
-    'intfloat/multilingual-e5-small (with query_prompt = "query: " and passage_prompt = "passage: ") or '
-    "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
-)
+MULTILINGUAL = "multilingual-e5-small or paraphrase-multilingual-minilm-l12-v2 (`tercet models fetch` fetches them)"
 _TEXTS_AT_ONCE = 256
 _SCRIPTS = {"CJK": "Chinese characters", "HANGUL": "Korean", "HIRAGANA": "Japanese", "KATAKANA": "Japanese"}
 _MOST_SCRIPTS = 3  # named in a message

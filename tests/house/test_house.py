@@ -18,6 +18,7 @@ WIDER: dict[str, str] = {"results": "a folder for each layer of numbers, from th
 
 # What may be remembered for as long as the process lives, and why: values that nothing outside can change.
 REMEMBERED = {
+    "corpora.languages._identifier": "read from a file of a package",
     "corpora.published.registry.published": "read from files of the package",
     "labeling.models.families.presets": "read from a file of the package",
     "labeling.models.registry.registry": "read from files of the package, and of a folder that is part of the key",

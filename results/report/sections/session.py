@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from corpora.errors import listed
+from corpora.languages import NAMES
 from results.advice.wording import count as counted
 from results.report.model import Block, Code, Heading, Section, Sentences, Table, Words
 from results.report.sections.source import Source, legend_of
@@ -23,7 +25,8 @@ def warning_section(source: Source, distrust: Sequence[str]) -> Section:
 
 def made_section(source: Source) -> Section:
     """Corpus, versions, the sessions, digests and seeds."""
-    blocks: list[Block] = [Sentences((_made_of(source.manifest),))]
+    languages = _languages(source.manifest["corpus"].get("languages", {}))
+    blocks: list[Block] = [Sentences((_made_of(source.manifest), *([languages] if languages else [])))]
     for number, session in enumerate(source.manifest["sessions"], 1):
         blocks += _session(number, session)
     digests = list(_digests(source.manifest))
@@ -45,6 +48,14 @@ def _made_of(manifest: Mapping[str, Any]) -> Words:
         Code("manifest.json"),
         ". Votes and embeddings that a session found in the store cost it nothing.",
     )
+
+
+def _languages(languages: Mapping[str, int]) -> str:
+    """By which rules sentences were found, as in `German in 24 documents`; empty for English alone."""
+    if set(languages) <= {"en"}:
+        return ""
+    found = [f"{NAMES.get(code, code)} in {counted(n, 'document')}" for code, n in languages.items()]
+    return f"Where sentences end was told by the rules of {listed(found, 'and')}."
 
 
 def _session(number: int, session: Mapping[str, Any]) -> Iterator[Block]:

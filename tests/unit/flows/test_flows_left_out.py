@@ -7,6 +7,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from corpora.errors import InputError
+from flows.planning.input_check import check_input
 from flows.planning.plan import plan
 from flows.run import pipeline
 from flows.run.pipeline import execute, render_again
@@ -131,9 +132,23 @@ def test_an_embedder_that_does_not_know_the_language_is_refused_before_anything_
     text = "เรือ {name} ออกจากท่าเรือทางเหนือเวลา {hour} นาฬิกาและกลับก่อนเที่ยงทุกวันทำการ"
     experiment = experiment_on(write_beir(tmp_path / "thai", text=text), readers=[{"model": "clever"}])
     for run in (lambda: execute(experiment, "run", narrow, Runner()), lambda: plan(experiment, "run", narrow)):
-        with pytest.raises(InputError, match=r"does not know \d\d\.\d% .*Thai 100%.*intfloat/multilingual-e5-small"):
+        with pytest.raises(InputError, match=r"does not know \d\d\.\d% .*Thai 100%.*multilingual-e5-small"):
             run()
     assert scripted.readers.asked == []
+
+
+@pytest.mark.parametrize(("text", "is_refused"), [(THAI, True), (f"{BODY} {THAI}", False)])
+def test_check_says_what_the_embedder_cannot_read(narrow, tmp_path, text, is_refused):
+    folder = write_beir(tmp_path / "thai", text=text)
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        f"""readers = []\n[corpus]\nsource = "beir"\npath = "{folder}"\n[retrieval]\nsizes = [8]\nbudgets = [8]\n"""
+    )
+    checked = check_input(file, lambda *_: narrow)
+    said = [str(one) for one in checked.mistakes] if is_refused else checked.notes
+    (line,) = [one for one in said if "does not know" in one]
+    assert "choose a multilingual embedder" in line if is_refused else "Consider a multilingual embedder" in line
+    assert bool(checked.mistakes) == is_refused
 
 
 def test_text_that_is_partly_unknown_is_warned_about_and_its_share_is_in_the_report(narrow, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from corpora.errors import InputError
 from corpora.storage import sha256_file, sha256_text
-from flows.session.embedders import find_embedder, verify_weights, weights_digest
+from flows.session.embedders import find_embedder, verify_weights, weights_digest, with_prompts
 from retrieval.embedding.embedder_config import EmbedderConfig
 
 
@@ -34,6 +34,16 @@ def test_a_folder_without_weights_is_one_line(tmp_path):
 def test_what_is_no_embedder_is_one_line(name, told):
     with pytest.raises(InputError, match=told):
         find_embedder(EmbedderConfig(model=name))
+
+
+def test_prompts_of_the_registry_count_where_the_user_gives_none():
+    known = EmbedderConfig(model="multilingual-e5-small")
+    assert with_prompts(known) == known.model_copy(update={"query_prompt": "query: ", "passage_prompt": "passage: "})
+    assert with_prompts(known).model == known.label == "multilingual-e5-small"
+    mine = EmbedderConfig(model="multilingual-e5-small", query_prompt="")
+    assert (with_prompts(mine).query_prompt, with_prompts(mine).passage_prompt) == ("", "passage: ")
+    plain = EmbedderConfig()
+    assert with_prompts(plain) is plain
 
 
 @pytest.mark.parametrize("n_files", [1, 2])

@@ -81,8 +81,7 @@ def test_a_small_share_passes_a_larger_one_warns_and_more_than_half_is_refused(n
     assert str(error.value) == (
         "embedder 'minilm' does not know 51.0% of the text of the documents (Thai 100%), and sees one and the same "
         "token there: expected an embedder that knows at least 50% of the text; choose a multilingual embedder, such "
-        'as intfloat/multilingual-e5-small (with query_prompt = "query: " and passage_prompt = "passage: ") or '
-        "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2."
+        "as multilingual-e5-small or paraphrase-multilingual-minilm-l12-v2 (`tercet models fetch` fetches them)."
     )
 
 
@@ -94,4 +93,4 @@ def test_questions_alone_are_enough_to_refuse():
 def test_a_few_documents_that_are_all_unknown_are_warned_about_although_their_share_is_small():
     (line,) = unread_warnings("minilm", [unread(3, n_mostly=1)])
     assert "1 of 10 documents are mostly such text" in line
-    assert "intfloat/multilingual-e5-small" in line
+    assert "multilingual-e5-small" in line
