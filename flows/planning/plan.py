@@ -10,6 +10,7 @@ from typing import NamedTuple
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
 from flows.planning.retrieval_plan import describe_retrieval, n_cells
+from flows.session.cross_checks import check_choice_readers
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.session.speeds import Speed
@@ -123,6 +124,7 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     loaded = [load_corpus(session.workspace.corpus(config), session.workspace.samples) for config in corpora]
     for corpus in loaded:
         check_consensus(experiment.consensus, corpus, session)
+        check_choice_readers(experiment.readers, corpus)
     notes = [line for corpus in loaded for line in (corpus.left_out_line, *corpus.note_lines) if line]
     if sweeps:
         for embedder, measured in measure_unread(experiment.retrieval, loaded[0], session).items():
