@@ -19,6 +19,7 @@ from corpora.loading.table_places import TablePlaces
 from corpora.schema import Corpus
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
+from corpora.shaping.drawn_choices import draw_choices
 from corpora.shaping.selection import assign_split, describe_split, sample_questions
 from corpora.shaping.stitch import stitch
 from corpora.shaping.validate import find_problems, validate
@@ -215,7 +216,9 @@ def _on_defect(config: CorpusConfig) -> OnDefect:
 def _read_labelled(config: CorpusConfig, rows: Defects, files: Defects, conversions: Conversions | None) -> Corpus:
     """The corpus as its source has it, with the label that says that nothing is stated, if there is one."""
     corpus = _read(config, rows, files, conversions)
-    if corpus.labels.of_question and config.labels != CorpusConfig().labels:
+    if config.choices is not None:
+        corpus = draw_choices(corpus, config.choices, config.not_stated, rows)
+    elif corpus.labels.of_question and config.labels != CorpusConfig().labels:
         raise InputError(
             f"{corpus.name}: `labels` is set, and questions have choices of their own (column "
             f"{config.question_columns.choices!r})",
