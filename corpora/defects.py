@@ -15,6 +15,8 @@ OnDefect = Literal["refuse", "skip"]
 Kind = Literal[
     "document",
     "question",
+    "short-answer question",
+    "unanswerable question",
     "judgement",
     "gold document",
     "answer",

@@ -37,6 +37,7 @@ QUESTIONS = pl.Schema(
         "annotators": pl.List(pl.Struct({"name": pl.String(), "label": pl.String()})),
         "split": pl.String(),
         "tags": pl.List(pl.Struct({"name": pl.String(), "value": pl.String()})),
+        "choices": pl.List(pl.String()),
     }
 )
 
@@ -78,17 +79,23 @@ class Question:
     annotators: Mapping[str, str] = field(default_factory=dict)
     split: Split | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()  # answers of its own, in the order in which they are shown
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
     """The allowed answers, in their canonical order.
 
+    Attributes:
+        labels: the labels.
+        of_question: whether they are the places of choices that each question has of its own (`corpora.choices`).
+
     Raises:
         InputError: fewer than 2 or more than 8 labels, an empty label, or two labels that differ only in case.
     """
 
     labels: tuple[str, ...] = ("yes", "no", "maybe")
+    of_question: bool = False
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.labels) <= MOST_LABELS:
@@ -123,7 +130,7 @@ class LabelSet:
         Raises:
             InputError: as said.
         """
-        return self if label is None or label in self.labels else LabelSet((*self.labels, label))
+        return self if label is None or label in self.labels else replace(self, labels=(*self.labels, label))
 
     def index(self, label: str) -> int:
         """Position of `label` in canonical order; raises ValueError if it is not in the set."""
@@ -146,6 +153,7 @@ class Corpus:
         split_line: how questions were split that the source has in no split, in a sentence; empty if there are none.
         not_stated: the label that says that the answer is not stated; None if there is none.
         language: of all documents, as the user says; auto: it is told for each.
+        choices_made: where wrong choices come from that the source has not, in a sentence; empty if there are none.
     """
 
     name: str
@@ -159,6 +167,7 @@ class Corpus:
     split_line: str = ""
     not_stated: str | None = None
     language: Language = "auto"
+    choices_made: str = ""
 
     @cached_property
     def texts(self) -> dict[str, str]:
@@ -222,6 +231,7 @@ def questions_frame(questions: Iterable[Question]) -> pl.DataFrame:
             "annotators": [{"name": name, "label": label} for name, label in q.annotators.items()],
             "split": q.split,
             "tags": [{"name": name, "value": value} for name, value in q.tags.items()],
+            "choices": list(q.choices) or None,
         }
         for q in questions
     ]
@@ -244,4 +254,5 @@ def _question(row: Mapping[str, Any]) -> Question:
         annotators={a["name"]: a["label"] for a in row["annotators"] or ()},
         split=row["split"],
         tags={t["name"]: t["value"] for t in row["tags"] or ()},
+        choices=tuple(row.get("choices") or ()),  # a store of an older version has none
     )

@@ -9,6 +9,7 @@ import polars as pl
 
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus
+from flows.session.cross_checks import check_choice_readers
 from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import Asked, collect, document_prompts
@@ -59,6 +60,7 @@ def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
     config = workspace.corpus(experiment.corpus)
     corpus = runner.run("load corpus", load_corpus, config, workspace.samples, workspace.conversions)
     check_consensus(experiment.consensus, corpus, session)
+    check_choice_readers(experiment.readers, corpus)
     return corpus
 
 

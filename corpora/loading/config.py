@@ -7,11 +7,12 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from corpora.choices import places
 from corpora.defects import OnDefect
 from corpora.errors import InputError, listed
 from corpora.languages import Language
 from corpora.published.registry import find_published, locate, published
-from corpora.schema import LabelSet
+from corpora.schema import MOST_LABELS, LabelSet
 from corpora.sources.generator import GeneratorConfig
 from corpora.sources.tables import DocumentColumns, QuestionColumns
 
@@ -27,6 +28,7 @@ _READ_BY: dict[str, tuple[str, ...]] = {
     "questions": OWN,
     "question_columns": OWN,
     "generator": ("generated",),
+    "choices": ("squad",),
 }
 
 
@@ -73,6 +75,14 @@ class CorpusConfig(BaseModel):
         exclude_if=lambda label: label is None,  # runs of a version without this key are the same runs
         description="a label that readers may give where the text does not state the answer, such as 'not stated'; it "
         "joins the labels of any source, and is the reference of SQuAD's impossible questions",
+    )
+    choices: int | None = Field(
+        None,
+        ge=2,
+        le=MOST_LABELS,
+        exclude_if=lambda n: n is None,  # runs of a version without this key are the same runs
+        description="squad: make a choice of so many answers of every question: its own, and wrong ones that are drawn "
+        "from its document",
     )
     generator: GeneratorConfig = Field(default_factory=GeneratorConfig, description="generated: what to plant")
     stitch: int = Field(
@@ -133,6 +143,8 @@ class CorpusConfig(BaseModel):
         Raises:
             InputError: the labels cannot be used.
         """
+        if self.choices is not None:
+            return places(self.choices, self.not_stated)
         labels = LabelSet(self.labels) if self.source in OWN else LabelSet()
         return labels.with_label(self.not_stated)
 

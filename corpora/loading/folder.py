@@ -6,15 +6,17 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+from corpora.choices import labels_for
 from corpora.defects import Defects
 from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
+from corpora.loading.table_places import TablePlaces
 from corpora.reading.text import is_file
 from corpora.schema import Corpus, questions_frame
 from corpora.sources.folder.conversions import Conversions
 from corpora.sources.folder.documents import read_folder, without_left_out
 from corpora.sources.rows import FORMATS, find_table
-from corpora.sources.tables import TablePlaces, read_questions
+from corpora.sources.tables import read_questions
 from corpora.storage import sha256_file
 
 QUESTIONS = "questions"
@@ -95,10 +97,10 @@ def read_corpus(config: CorpusConfig, rows: Defects, files: Defects, conversions
     table = questions_file(config)  # looked for first: converting may take long
     corpus = documents_in(config, files, conversions)
     ids = frozenset(corpus.documents["document_id"])
-    asked = read_questions(table, config.question_columns, corpus.labels, ids, rows)
+    asked = read_questions(table, config.question_columns, corpus.labels, ids, rows, config.not_stated)
     kept = without_left_out(asked, files, str(table))
     inputs = {**corpus.inputs, table.name: sha256_file(table)}
-    return replace(corpus, questions=kept, inputs=inputs)
+    return replace(corpus, questions=kept, labels=labels_for(kept, corpus.labels, config.not_stated), inputs=inputs)
 
 
 def places(config: CorpusConfig) -> TablePlaces:

@@ -15,9 +15,11 @@ from corpora.errors import InputError, RowError
 from corpora.loading.config import OWN, CorpusConfig, Format, check_keys
 from corpora.loading.folder import NoQuestionsError, documents_in, questions_file, read_corpus
 from corpora.loading.folder import places as folder_places
+from corpora.loading.table_places import TablePlaces
 from corpora.schema import Corpus
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.distractors import add_distractors
+from corpora.shaping.drawn_choices import draw_choices
 from corpora.shaping.selection import assign_split, describe_split, sample_questions
 from corpora.shaping.stitch import stitch
 from corpora.shaping.validate import find_problems, validate
@@ -30,7 +32,7 @@ from corpora.sources.generator import generate_corpus
 from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.sources.rows import find_table
 from corpora.sources.squad import read_squad
-from corpora.sources.tables import TablePlaces, read_documents, read_tables
+from corpora.sources.tables import read_documents, read_tables
 from corpora.storage import StorePath, sha256_text
 
 _FORMATS: dict[Format, Callable[[Path, Defects], Corpus]] = {
@@ -214,6 +216,15 @@ def _on_defect(config: CorpusConfig) -> OnDefect:
 def _read_labelled(config: CorpusConfig, rows: Defects, files: Defects, conversions: Conversions | None) -> Corpus:
     """The corpus as its source has it, with the label that says that nothing is stated, if there is one."""
     corpus = _read(config, rows, files, conversions)
+    if config.choices is not None:
+        corpus = draw_choices(corpus, config.choices, config.not_stated, rows)
+    elif corpus.labels.of_question and config.labels != CorpusConfig().labels:
+        raise InputError(
+            f"{corpus.name}: `labels` is set, and questions have choices of their own (column "
+            f"{config.question_columns.choices!r})",
+            "one of the two",
+            "remove `labels`, or rename the column",
+        )
     return replace(corpus, labels=corpus.labels.with_label(config.not_stated), not_stated=config.not_stated)
 
 
@@ -230,7 +241,7 @@ def _read(config: CorpusConfig, rows: Defects, files: Defects, conversions: Conv
         return _FORMATS[config.source](_required(config.path, "path", config.source), rows)
     documents, questions = _table_files(config)
     columns = (config.document_columns, config.question_columns)
-    return read_tables(documents, questions, config.label_set, *columns, rows)
+    return read_tables(documents, questions, config.label_set, *columns, rows, config.not_stated)
 
 
 def _required(path: Path | None, name: str, source: str) -> Path:

@@ -65,7 +65,9 @@ def mistyped(content: dict[str, Any], model: BaseModel, where: str) -> Iterator[
 
 
 def as_toml(value: object) -> str:
-    """A text, a number or a list as TOML, which writes them as JSON does."""
+    """A text, a number or a list as TOML, which writes them as JSON does; an object is a table on one line."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{as_toml(str(key))} = {as_toml(one)}' for key, one in value.items())} }}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

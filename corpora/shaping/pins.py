@@ -10,8 +10,8 @@ import json
 import logging
 from collections.abc import Iterable, Iterator
 
-from corpora.damage import Damage, DamageError
 from corpora.errors import InputError
+from corpora.reading.damage import Damage, DamageError
 from corpora.storage import StorePath, files_in, sha256_text, written_whole
 
 IDS, DIGEST = "question_ids", "sha256"

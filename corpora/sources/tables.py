@@ -14,6 +14,7 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from corpora.choices import PLACES, check_choices, in_drawn_order, labels_for, places
 from corpora.defects import Defects
 from corpora.errors import InputError, RowError, shown
 from corpora.schema import Corpus, Document, LabelSet, Question, Span, documents_frame, questions_frame
@@ -22,7 +23,7 @@ from corpora.sources.rows import Row, read_rows
 from corpora.storage import sha256_file
 
 SPLITS = ("tune", "held_out")
-OPTIONAL = ("reference", "evidence", "split")
+OPTIONAL = ("reference", "evidence", "split", "choices")
 _SEPARATOR = r'^[^"\r\n]$'
 
 
@@ -53,6 +54,10 @@ class QuestionColumns(BaseModel):
     )
     evidence: str = Field("evidence", description="optional: (JSON) list of {document_id, start, end}, characters")
     split: str = Field("split", description="optional: tune or held_out")
+    choices: str = Field(
+        "choices",
+        description="optional: (JSON) list of 2 to 8 texts, the answers that this question has to choose from",
+    )
     tags: tuple[str, ...] = Field((), description="columns to keep as tags, for tables by slice")
     separator: str = Field(",", pattern=_SEPARATOR, description="CSV: the character between two fields")
 
@@ -64,6 +69,7 @@ def read_tables(
     document_columns: DocumentColumns | None = None,
     question_columns: QuestionColumns | None = None,
     defects: Defects | None = None,
+    not_stated: str | None = None,
 ) -> Corpus:
     """Read documents and questions from two files; each file's ending gives its format.
 
@@ -74,6 +80,10 @@ def read_tables(
         document_columns: column names of the documents.
         question_columns: column names of the questions.
         defects: what to do with a row that cannot be used; by default the first one is refused.
+        not_stated: the label that says that the answer is not stated; None if there is none.
+
+    Returns:
+        The corpus. If the first question has choices, every question must, and the labels are their places.
 
     Raises:
         InputError: a file is missing, of unknown format or does not parse, a column is missing, or a value is mapped to
@@ -81,14 +91,15 @@ def read_tables(
         RowError: a field is of the wrong kind, and nothing may be left out.
     """
     columns = question_columns or QuestionColumns()
-    _check_meanings(columns, labels)  # before anything is read
+    _check_meanings(columns, _labels_in(questions, columns, labels, not_stated))  # before anything is read
     defects = defects or Defects()
     read = read_documents(documents, document_columns or DocumentColumns(), defects)
+    asked = read_questions(questions, columns, labels, frozenset(read["document_id"]), defects, not_stated)
     return Corpus(
         name=documents.resolve().parent.name,
         documents=read,
-        questions=read_questions(questions, columns, labels, frozenset(read["document_id"]), defects),
-        labels=labels,
+        questions=asked,
+        labels=labels_for(asked, labels, not_stated),
         inputs=_digests(documents, questions),
     )
 
@@ -109,69 +120,35 @@ def read_documents(file: Path, columns: DocumentColumns, defects: Defects | None
 
 
 def read_questions(
-    file: Path, columns: QuestionColumns, labels: LabelSet, documents: Container[str], defects: Defects
+    file: Path, columns: QuestionColumns, labels: LabelSet, documents: Container[str], defects: Defects,
+    not_stated: str | None = None,
 ) -> pl.DataFrame:  # fmt: skip
-    """The questions of a table; frame of schema `QUESTIONS`.
+    """The questions of a table; frame of schema `QUESTIONS`. `labels_for` gives the label set that fits them.
 
     Args:
         file: the table.
         columns: its column names.
-        labels: the allowed answers.
+        labels: the allowed answers, where questions have no choices of their own.
         documents: ids of the documents.
         defects: what to do with a row that cannot be used.
+        not_stated: the label that says that the answer is not stated; None if there is none.
 
     Raises:
         InputError: the file does not exist or cannot be read, or a value is mapped to a label that is not in the set.
         RowError: a row is bad, and nothing may be left out.
     """
+    labels = _labels_in(file, columns, labels, not_stated)
     _check_meanings(columns, labels)
-    return questions_frame(_Questions(file, columns, labels, documents).read(defects))
+    return questions_frame(_Questions(file, columns, labels, documents, not_stated).read(defects))
 
 
-class TablePlaces:
-    """Where the rows of two tables are. The files are read again, once there is something to say of a row.
-
-    Args:
-        documents: the file of documents; None if each is a file of its own.
-        questions: the file of questions.
-        document_columns: column names of the documents.
-        question_columns: column names of the questions.
-    """
-
-    def __init__(
-        self, documents: Path | None, questions: Path, document_columns: DocumentColumns,
-        question_columns: QuestionColumns,
-    ) -> None:  # fmt: skip
-        self._files = {"question": questions} | ({"document": documents} if documents else {})
-        self._columns: dict[str, DocumentColumns | QuestionColumns] = {
-            "document": document_columns, "question": question_columns
-        }  # fmt: skip
-        self._rows: dict[str, dict[str, list[int]]] = {}
-
-    def place(self, kind: str, identifier: str, nth: int) -> tuple[str, int] | None:
-        """The file of a row, and its number there; None if the file does not have it.
-
-        Args:
-            kind: "document" or "question".
-            identifier: its id.
-            nth: how many rows before it have that id too.
-        """
-        if kind not in self._files:
-            return None
-        if kind not in self._rows:
-            self._rows[kind] = self._read(kind)
-        numbers = self._rows[kind].get(identifier, [])
-        return (str(self._files[kind]), numbers[nth]) if nth < len(numbers) else None
-
-    def column(self, kind: str, field: str) -> str:
-        """The column that holds a field."""
-        return str(getattr(self._columns[kind], field, field))
-
-    def _read(self, kind: str) -> dict[str, list[int]]:
-        columns, rows = self._columns[kind], dict[str, list[int]]()
-        for number, row in read_rows(self._files[kind], (columns.id,), separator=columns.separator):
-            rows.setdefault(str(row[columns.id]), []).append(number)
-        return rows
+def _labels_in(file: Path, columns: QuestionColumns, labels: LabelSet, not_stated: str | None) -> LabelSet:
+    """The labels that a table may use: all places if its first question has choices, otherwise those given."""
+    for _, row in read_rows(file, (), separator=columns.separator):
+        if row.get(columns.choices) not in (None, ""):
+            return places(len(PLACES) - (not_stated is not None), not_stated)
+        break
+    return labels
 
 
 def _check_meanings(columns: QuestionColumns, labels: LabelSet) -> None:
@@ -212,10 +189,15 @@ class _Questions:
         columns: its column names.
         labels: the allowed answers.
         documents: ids of the documents.
+        not_stated: the label that says that the answer is not stated; None if there is none.
     """
 
-    def __init__(self, file: Path, columns: QuestionColumns, labels: LabelSet, documents: Container[str]) -> None:
+    def __init__(
+        self, file: Path, columns: QuestionColumns, labels: LabelSet, documents: Container[str],
+        not_stated: str | None = None,
+    ) -> None:  # fmt: skip
         self._file, self._columns, self._labels, self._documents = file, columns, labels, documents
+        self._not_stated = not_stated
 
     def read(self, defects: Defects) -> Iterator[Question]:
         """The questions in the order of the file."""
@@ -229,15 +211,57 @@ class _Questions:
     def _question(self, number: int, row: Row) -> Question:
         columns = self._columns
         document_ids = self._document_ids(number, row[columns.document_ids])
+        question_id = _id(self._file, number, columns.id, row[columns.id])
+        choices, reference = self._choices(number, row.get(columns.choices)), row.get(columns.reference)
+        shown = in_drawn_order(question_id, choices)
         return Question(
-            id=_id(self._file, number, columns.id, row[columns.id]),
+            id=question_id,
             text=_text(self._file, number, columns.text, row[columns.text]),
             document_ids=document_ids,
-            reference=self._reference(number, row.get(columns.reference)),
+            reference=self._place(number, reference, choices, shown) if choices else self._reference(number, reference),
             evidence=self._evidence(number, row.get(columns.evidence), document_ids),
             split=self._split(number, row.get(columns.split)),
             tags=self._tags(number, row),
+            choices=shown,
         )
+
+    def _choices(self, number: int, value: object) -> tuple[str, ...]:
+        """The choices in the order of the file; none where questions have none."""
+        file, column = str(self._file), self._columns.choices
+        is_empty = value is None or value == ""
+        if not self._labels.of_question or is_empty:
+            if self._labels.of_question == is_empty:
+                found = "no choices, and the first question has some" if is_empty else "choices, and the first has none"
+                raise RowError(file, number, column, found, "choices for every question or for none", "fill them in")
+            return ()
+        listed = json_of(self._file, number, column, value) if isinstance(value, str) else value
+        if not isinstance(listed, list):
+            raise RowError(file, number, column, shown(value), "a list of texts", "write it as a (JSON) list")
+        texts = tuple(_text(self._file, number, column, spelling_of(one)) for one in listed)
+        try:
+            check_choices(texts, self._not_stated)
+        except InputError as error:
+            raise RowError(file, number, column, error.found, error.expected, error.remedy) from error
+        return texts
+
+    def _place(self, number: int, value: object, choices: tuple[str, ...], in_order: tuple[str, ...]) -> str | None:
+        """The place of the right choice, which is named by its text, or by the place that it has in the file."""
+        name = spelling_of(value)
+        if name is None or name == "":
+            return self._reference(number, value)
+        if name == self._not_stated:
+            return name
+        in_file = dict(zip(PLACES, choices, strict=False))
+        meant = in_file.get(self._columns.reference_values.get(name, name))
+        if name in choices and meant not in (None, name):
+            found = f"{name!r} is a choice, and also the place of the choice {meant!r:.60}"
+            raise RowError(str(self._file), number, self._columns.reference, found, "one meaning", "write its text")
+        right = name if name in choices else meant
+        if right is None:
+            expected = f"the text of a choice, or its place: {', '.join(in_file)}"
+            remedy = "correct it, or say in reference_values what it means, such as 0 = 'A'"
+            raise RowError(str(self._file), number, self._columns.reference, shown(value), expected, remedy)
+        return PLACES[in_order.index(right)]
 
     def _split(self, number: int, value: object) -> Literal["tune", "held_out"] | None:
         if value is None or value == "":

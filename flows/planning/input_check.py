@@ -15,7 +15,7 @@ from corpora.schema import Corpus
 from corpora.sources.folder.conversions import Conversions
 from flows.planning.languages import embedder_notes
 from flows.planning.lengths import MOST_COUNTED, measure_lengths, say_too_long
-from flows.session.cross_checks import cross_mistakes
+from flows.session.cross_checks import check_choice_readers, cross_mistakes
 from flows.session.experiment import Experiment, ReaderConfig, experiment_file
 from flows.session.mistakes import parse
 from flows.session.session import Session
@@ -103,7 +103,9 @@ class _Look:
         if self._corpus is None:
             return ""
         corpus, readers = self._corpus, [one.label for one in self._experiment.readers]
-        asked = f"labels {listed(list(corpus.labels), 'and')}; {counted(len(readers), 'reader')}: {', '.join(readers)}"
+        labels = f"labels {listed(list(corpus.labels), 'and')}"
+        labels += ", the places of each question's own choices" if corpus.labels.of_question else ""
+        asked = f"{labels}; {counted(len(readers), 'reader')}: {', '.join(readers)}"
         return (
             f"{file}: nothing is wrong. {counted(len(corpus.documents), 'document')}, "
             f"{counted(len(corpus.questions), 'question')}, {asked if readers else 'no readers'}; "
@@ -139,6 +141,7 @@ class _Look:
         corpus = self._try(partial(load_corpus, located, None, conversions))
         if corpus is not None and "consensus" not in self._wrong:
             self._try(partial(check_rule, self._experiment.consensus, corpus.questions))
+            self._try(partial(check_choice_readers, self._experiment.readers, corpus))
             if self._experiment.consensus.rule == "reviewed":
                 self.notes.append(
                     f"{corpus.name}: whether people have reviewed it is looked up in the store when it is run."

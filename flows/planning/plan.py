@@ -11,6 +11,7 @@ from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
 from flows.planning.languages import embedder_notes
 from flows.planning.retrieval_plan import describe_retrieval, n_cells
+from flows.session.cross_checks import check_choice_readers
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
 from flows.session.speeds import Speed
@@ -125,6 +126,7 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     loaded = [load_corpus(space.corpus(config), space.samples, space.conversions) for config in corpora]
     for corpus in loaded:
         check_consensus(experiment.consensus, corpus, session)
+        check_choice_readers(experiment.readers, corpus)
     notes = [line for corpus in loaded for line in (corpus.left_out_line, *corpus.note_lines) if line]
     if sweeps:
         for embedder, measured in measure_unread(experiment.retrieval, loaded[0], session).items():

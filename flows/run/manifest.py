@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from corpora.choices import describe_choices
 from corpora.schema import Corpus
 from corpora.storage import sha256_text
 from flows.compare import Compared
@@ -112,6 +113,7 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
         "questions": len(corpus.questions),
         "split": " and ".join(sorted(corpus.questions["split"].unique())),
         "labels": list(corpus.labels),
+        **({"choices": said} if (said := describe_choices(corpus.questions, corpus.choices_made)) else {}),
         **({"not_stated": corpus.not_stated} if corpus.not_stated else {}),
         "left_out": {
             kind: {"left_out": n, "read": corpus.left_out.n_read.get(kind, n)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from corpora.damage import ASIDE, Damage
+from corpora.reading.damage import ASIDE, Damage
 from corpora.shaping.pins import damaged_pins
 from corpora.sources.folder.conversions import damaged_conversions
 from corpora.storage import StorePath

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from corpora.errors import InputError
 from corpora.loading.config import check_keys, check_published
 from corpora.schema import LabelSet
+from labeling.models.registry import is_specialist
 from labeling.prompting.labeler import SYSTEM, check_diversity, check_specialist
 from labeling.prompting.prompts import load_prompt
 from labeling.remote.requests import check_remote
@@ -17,6 +18,7 @@ from retrieval.context import check_budgets
 
 if TYPE_CHECKING:
     from corpora.loading.config import CorpusConfig
+    from corpora.schema import Corpus
     from flows.session.experiment import Experiment, ReaderConfig
     from labeling.votes.consensus import ConsensusConfig
     from retrieval.config import RetrievalConfig
@@ -117,6 +119,30 @@ def check_mode(reader: ReaderConfig, consensus: ConsensusConfig) -> None:
             "a frame that shows the system message",
             f"put {SYSTEM} into the frame, or remove `system`",
         )
+
+
+def check_choice_readers(readers: Sequence[ReaderConfig], corpus: Corpus) -> None:
+    """Refuse readers that cannot answer questions with choices of their own.
+
+    Raises:
+        InputError: there is one, which the message names.
+    """
+    if not corpus.labels.of_question:
+        return
+    fewest = LabelSet(corpus.labels.labels[: int(str(corpus.questions["choices"].list.len().min()))])
+    for reader in readers:
+        who = f"reader {reader.label!r}: the questions of {corpus.name} have choices of their own"
+        if is_specialist(reader.model):
+            found = f"{who}, and a specialist has the labels that it was trained on"
+            raise InputError(found, "a model that reads prompts", "change `model`")
+        if reader.remote.is_remote and reader.gives_distributions:
+            found = f"{who}, and a provider gives the distribution of a first token, not of a whole choice"
+            raise InputError(found, "answers that are read from the text", 'set remote.logprobs = "off"')
+        if reader.remote.is_remote and reader.remote.api_first == "batch":
+            found = f"{who}, and the answers of a batch are read without them"
+            raise InputError(found, "a reader that is asked directly", 'set remote.api = "direct"')
+        if not corpus.not_stated:
+            check_diversity(reader, fewest)
 
 
 def _check_names(what: str, names: Sequence[str]) -> None:

@@ -86,6 +86,8 @@ class Experiment(BaseModel):
             return None, "off (calibration.per_label = 0)"
         if corpus.tune is None or corpus.tune.is_empty():
             return None, "no tune questions apart from those asked (split = 'held_out' leaves some)"
+        if corpus.labels.of_question and corpus.tune["choices"].list.len().n_unique() > 1:
+            return None, "off (questions have different numbers of choices, so places have no bias in common)"
         return corpus.with_questions(balanced_sample(corpus.tune, per_label, len(corpus.labels), self.corpus.seed)), ""
 
     def with_questions(self, n_questions: Mapping[str, int]) -> Experiment:

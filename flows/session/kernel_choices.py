@@ -6,8 +6,8 @@ import json
 import re
 from typing import Literal
 
-from corpora.damage import Damage
 from corpora.errors import InputError
+from corpora.reading.damage import Damage
 from corpora.storage import StorePath, forget_listings, written_whole
 
 Repack = Literal["on", "off"]

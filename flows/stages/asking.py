@@ -12,6 +12,7 @@ import polars as pl
 from corpora.schema import Corpus, LabelSet, Question, iter_questions
 from flows.session.session import Session
 from labeling.prompting.labeler import LabelerConfig, PromptWriter
+from labeling.votes.choices import at_their_places
 from labeling.votes.ledger import Ledger
 from labeling.votes.vote import KEY, VOTES, Failure, Labeler, Prompt, Vote, votes_frame
 from retrieval.context import assemble
@@ -153,17 +154,29 @@ def collect(
 ) -> pl.DataFrame:
     """The votes on these prompts; frame of schema `VOTES`, one row a distinct prompt, in a canonical order.
 
+    Where questions have choices of their own, labels are their places, as in `at_their_places`.
+
     Only the key of each prompt is held, so that a generator of prompts costs no memory.
     """
     ledger = session.ledger(config, labels)
     ledger.flush()
+    choices: dict[str, tuple[str, ...]] = {}
+
+    def keys() -> Iterator[tuple[str, str, int, int]]:
+        for prompt in prompts:
+            digest = prompt.hash
+            if prompt.choices:
+                choices[digest] = prompt.choices
+            yield digest, prompt.arm, prompt.vote, prompt.seed
+
     wanted = pl.DataFrame(
-        [(prompt.hash, prompt.arm, prompt.vote, prompt.seed) for prompt in prompts],
+        list(keys()),
         schema=pl.Schema({name: VOTES[name] for name in KEY[1:]}),
         orient="row",
     ).unique()
     known = pl.concat([ledger.votes(), votes_frame(not_kept)]).unique(KEY, keep="first", maintain_order=True)
-    return known.join(wanted, on=list(KEY[1:]), how="semi").sort("question_id", *KEY[1:])
+    votes = known.join(wanted, on=list(KEY[1:]), how="semi").sort("question_id", *KEY[1:])
+    return at_their_places(votes, choices, labels) if labels.of_question else votes
 
 
 def document_prompts(corpus: Corpus, reader: LabelerConfig) -> Iterator[list[Prompt]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from corpora.schema import LabelSet
@@ -209,7 +210,12 @@ class GeneratingLabeler:
         self._llama = llama
         self._chat = ChatFrame(config, llama)
         self._generator = Generator(llama)
-        self._decoding = Decoding(
+        self._of_labels = self._decoding(labels)
+        self.room = self._room(self._of_labels)
+
+    def _decoding(self, labels: LabelSet) -> Decoding:
+        config = self.config
+        return Decoding(
             sampling=config.sampling,
             repeat_penalty=config.repeat_penalty,
             num_predict=config.num_predict,
@@ -220,8 +226,10 @@ class GeneratingLabeler:
             # A token is at least one byte: under the grammar, a model may spell a label in other tokens than it reads.
             repair_predict=2 + max(len(label.encode()) for label in labels),
         )
-        n_repair = len(llama.tokenize(self._decoding.repair, special=False, add_bos=False))
-        self.room = config.num_predict + n_repair + self._decoding.repair_predict
+
+    def _room(self, decoding: Decoding) -> int:
+        n_repair = len(self._llama.tokenize(decoding.repair, special=False, add_bos=False))
+        return self.config.num_predict + n_repair + decoding.repair_predict
 
     @property
     def n_evaluated(self) -> int:
@@ -238,23 +246,27 @@ class GeneratingLabeler:
         A prompt that does not fit is never shortened: its vote is the failure `prompt_too_long`.
         """
         tokens = [self.tokenize(prompt) for prompt in prompts]
+        # All prompts are about one question, which may have choices of its own.
+        labels = prompts[0].labels(self.labels) if prompts else self.labels
+        decoding = self._of_labels if labels is self.labels else self._decoding(labels)
+        accepts = partial(_needs_no_repair, labels)
         votes: dict[int, Vote] = {}
-        for together in self._groups(tokens):
+        for together in self._groups(tokens, self._room(decoding)):
             chosen, seeds = [tokens[at] for at in together], [prompts[at].seed for at in together]
-            outputs = self._generator.generate(chosen, seeds, self._decoding, self._needs_no_repair)
+            outputs = self._generator.generate(chosen, seeds, decoding, accepts)
             for at, output in zip(together, outputs, strict=True):
-                votes[at] = self._vote(prompts[at], len(tokens[at]), output)
+                votes[at] = self._vote(prompts[at], labels, len(tokens[at]), output)
         return [
             votes.get(at) or failed_vote(self.fingerprint, prompt.key, "prompt_too_long", len(tokens[at]))
             for at, prompt in enumerate(prompts)
         ]
 
-    def _groups(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
+    def _groups(self, tokens: Sequence[Tokens], room: int) -> Iterator[list[int]]:
         """Indices of prompts that are generated together; a prompt that does not fit even alone is in no group."""
-        fitting = [at for at, one in enumerate(tokens) if self._generator.room_for([one], self.room)]
+        fitting = [at for at, one in enumerate(tokens) if self._generator.room_for([one], room)]
         group: list[int] = []
         for at in fitting:
-            if group and not self._generator.room_for([tokens[one] for one in (*group, at)], self.room):
+            if group and not self._generator.room_for([tokens[one] for one in (*group, at)], room):
                 yield group
                 group = []
             group.append(at)
@@ -264,15 +276,11 @@ class GeneratingLabeler:
         if group:
             yield group
 
-    def _needs_no_repair(self, text: str) -> bool:
-        parsed = parse_answer(text, self.labels, truncated=False)
-        return parsed.label is not None or parsed.problem == "refused"
-
-    def _vote(self, prompt: Prompt, n_prompt_tokens: int, output: Generated) -> Vote:
-        parsed = parse_answer(output.text, self.labels, truncated=output.truncated)
+    def _vote(self, prompt: Prompt, labels: LabelSet, n_prompt_tokens: int, output: Generated) -> Vote:
+        parsed = parse_answer(output.text, labels, truncated=output.truncated)
         label, parse = parsed.label, parsed.parse
         if output.repair is not None:
-            repaired = parse_answer(f"{MARKER}{output.repair}", self.labels, truncated=output.repair_truncated)
+            repaired = parse_answer(f"{MARKER}{output.repair}", labels, truncated=output.repair_truncated)
             label = repaired.label
         return replace(
             failed_vote(self.fingerprint, prompt.key, "off_label", n_prompt_tokens),
@@ -283,3 +291,8 @@ class GeneratingLabeler:
             problem=parsed.problem,
             n_generated=output.n_tokens,
         )
+
+
+def _needs_no_repair(labels: LabelSet, text: str) -> bool:
+    parsed = parse_answer(text, labels, truncated=False)
+    return parsed.label is not None or parsed.problem == "refused"

@@ -24,6 +24,8 @@ RESERVE = 64  # tokens of continuations that are evaluated together while other 
 
 def scoring_of(config: LabelerConfig, labels: LabelSet, vocabulary: Vocabulary) -> Scoring:
     """Which version of the scoring rule a reader's votes come from; see `scores_as_version_1`."""
+    if labels.of_question:  # the first version knew no choices
+        return "label/2"
     chat = ChatFrame(config, vocabulary)
     plain = partial(vocabulary.tokenize, special=False, add_bos=False)
     starts = {template.start for template in PromptWriter(config, labels).templates}
@@ -58,7 +60,7 @@ class LocalLabeler:
         self.fingerprint = fingerprint(config, labels, model_sha256, scoring or scoring_of(config, labels, llama))
         self._llama = llama
         self._chat = ChatFrame(config, llama)
-        self._readers: dict[str, LabelReader] = {}
+        self._readers: dict[str, LabelReader] = {}  # by the start of the answer
 
     @property
     def n_evaluated(self) -> int:
@@ -76,16 +78,19 @@ class LocalLabeler:
         its vote is the failure `prompt_too_long`.
         """
         tokens = [self.tokenize(prompt) for prompt in prompts]
-        readers = {ids: self._reader(prompt.start) for prompt, ids in zip(prompts, tokens, strict=True)}
+        readers = {ids: self._reader(prompt) for prompt, ids in zip(prompts, tokens, strict=True)}
         looks = self._look({ids: reader for ids, reader in readers.items() if len(ids) <= self.config.num_ctx})
         return [
             self._vote(prompt, len(ids), readers[ids], looks.get(ids))
             for prompt, ids in zip(prompts, tokens, strict=True)
         ]
 
-    def _reader(self, start: str) -> LabelReader:
+    def _reader(self, prompt: Prompt) -> LabelReader:
+        start, tokenize = prompt.start, partial(self._chat.continuation, prompt.start)
+        if prompt.choices:  # of this question alone
+            return build_label_reader(prompt.labels(self.labels), tokenize)
         if start not in self._readers:
-            self._readers[start] = build_label_reader(self.labels, partial(self._chat.continuation, start))
+            self._readers[start] = build_label_reader(self.labels, tokenize)
         return self._readers[start]
 
     def _look(self, readers: Mapping[Tokens, LabelReader]) -> dict[Tokens, Looks]:
@@ -124,7 +129,7 @@ class LocalLabeler:
             return replace(failed, failure="no_label_mass")
         return replace(
             failed,
-            label=self.labels.labels[draw(probabilities, self.config.sampling, prompt.seed)],
+            label=prompt.labels(self.labels).labels[draw(probabilities, self.config.sampling, prompt.seed)],
             failure=None,
             probabilities=tuple(map(float, probabilities)),
             outside_mass=max(0.0, 1.0 - total),

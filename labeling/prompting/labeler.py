@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from corpora.choices import options
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
 from labeling.models.families import family_preset
@@ -27,6 +28,11 @@ Scoring = Literal["label/1", "label/2"]  # versions of the rule by which label m
 PARAPHRASES: dict[Mode, tuple[str, ...]] = {
     "label": ("one_word", "according", "judge"),
     "generate": ("reasoned", "reasoned_evidence", "reasoned_both_sides"),
+}
+# The same for questions with choices of their own.
+CHOICE_PARAPHRASES: dict[Mode, tuple[str, ...]] = {
+    "label": ("choice_one", "choice_according", "choice_judge"),
+    "generate": ("choice_reasoned", "choice_reasoned_evidence", "choice_reasoned_both_sides"),
 }
 SYSTEM, MESSAGE = "{system}", "{message}"  # the two messages that a `frame` surrounds
 
@@ -216,7 +222,7 @@ class PromptWriter:
     def __init__(self, config: LabelerConfig, labels: LabelSet) -> None:
         self.config, self.labels = config, labels
         self._sees_a_pair = is_specialist(config.model)
-        known = PARAPHRASES[config.mode]
+        known = (CHOICE_PARAPHRASES if labels.of_question else PARAPHRASES)[config.mode]
         bundled = known if config.diversity == "paraphrase" else known[:1]
         names = () if self._sees_a_pair else config.prompts or bundled
         self.templates = [load_prompt(name) for name in names] or [PAIR]
@@ -234,14 +240,15 @@ class PromptWriter:
         seed = vote_seed(config.seed, question.id, vote)
         if self._sees_a_pair:
             return Prompt(question.id, arm, vote, seed, "", write_pair(question.text, context))
-        orders = rotations(self.labels, N_VOTES)
+        choices = options(question.choices, self.labels) if self.labels.of_question else ()
+        orders = rotations(choices or self.labels, N_VOTES)
         order = orders[vote] if config.diversity == "permute" else orders[0]
         template: PromptTemplate = self.templates[vote if config.diversity == "paraphrase" else 0]
-        message = template.fill(context, question.text, order)
+        message = template.fill(context, question.text, order, as_list=bool(choices))
         system = template.system if config.system is None else config.system
         # A generated answer begins with its reasoning, whatever start a label-mode prompt gives it.
         start = template.start if config.mode == "label" else ""
-        return Prompt(question.id, arm, vote, seed, system, message, start)
+        return Prompt(question.id, arm, vote, seed, system, message, start, choices)
 
 
 def fingerprint(
@@ -259,16 +266,18 @@ def fingerprint(
         scoring: label mode on this machine: which rule its votes come from. The engine knows, because it depends on the
             model's tokenizer; votes of an older rule that gives the same stay valid.
     """
+    # Choices are part of each prompt's own digest, and new questions with more of them change no vote.
+    answers = "the choices of each question" if labels.of_question else list(labels)
     identity: dict[str, Any] = {
         "model": model if isinstance(model, str) else dict(model),
-        "labels": list(labels),
+        "labels": answers,
         "template": config.template if config.frame is None else {"frame": config.frame},
         "sampling": config.sampling._asdict(),
         "mode": scoring,
     }
     if config.remote.is_remote:
         # `model` already says how it is asked; the other settings concern this machine's engine.
-        identity = {"model": identity["model"], "labels": list(labels), "sampling": config.sampling._asdict()}
+        identity = {"model": identity["model"], "labels": answers, "sampling": config.sampling._asdict()}
         identity["mode"] = f"remote {config.mode}/1"
     elif config.mode == "generate":
         fields = {"repeat_penalty", "num_predict", "stop", "grammar"}

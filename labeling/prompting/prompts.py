@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from corpora.errors import InputError, did_you_mean
 from corpora.reading.text import is_file, read_text
-from corpora.schema import LabelSet
 
 FOLDER = Path(__file__).with_name("prompts")
 SEPARATOR = re.compile(r"^===[ \t]*$", re.MULTILINE)
@@ -24,9 +23,17 @@ class PromptTemplate(NamedTuple):
     message: str
     start: str
 
-    def fill(self, context: str, question: str, options: Sequence[str]) -> str:
-        """The user message; what is filled in is never read as a placeholder."""
-        values = {"context": context, "question": question, "options": spell_options(options)}
+    def fill(self, context: str, question: str, options: Sequence[str], *, as_list: bool = False) -> str:
+        """The user message; what is filled in is never read as a placeholder.
+
+        Args:
+            context: what the reader sees.
+            question: the question.
+            options: what it may answer, in the order in which they are shown.
+            as_list: whether each option is on a line of its own, as choices are, which may be whole sentences.
+        """
+        spelt = list_options(options) if as_list else spell_options(options)
+        values = {"context": context, "question": question, "options": spelt}
         return re.sub(r"\{(\w+)\}", lambda match: values[match.group(1)], self.message)
 
 
@@ -71,7 +78,12 @@ def spell_options(options: Sequence[str]) -> str:
     return f"{', '.join(options[:-1])} or {options[-1]}"
 
 
-def rotations(labels: LabelSet, n: int) -> list[tuple[str, ...]]:
-    """The first `n` rotations of the label set: with three labels, each takes each place once."""
+def list_options(options: Sequence[str]) -> str:
+    """A line for each, behind a dash."""
+    return "\n".join(f"- {option}" for option in options)
+
+
+def rotations(labels: Iterable[str], n: int) -> list[tuple[str, ...]]:
+    """The first `n` rotations of the options: with three labels, each takes each place once."""
     order = tuple(labels)
     return [order[shift % len(order) :] + order[: shift % len(order)] for shift in range(n)]

@@ -140,7 +140,8 @@ class DirectLabeler:
             reply = self._provider.chat(body, f"{self.fingerprint}-{prompt.key.id}")
             self._pacer.learn(reply.headers)
             least = least_tokens(body)
-            vote = read_vote(self.config, self.labels, self.fingerprint, prompt.key, reply.body, least)
+            labels = prompt.labels(self.labels)
+            vote = read_vote(self.config, labels, self.fingerprint, prompt.key, reply.body, least)
         except ProviderError as error:
             # A call that broke off may have been billed: the limit holds only if it counts as billed.
             used = worst if error.sent else used
@@ -153,7 +154,7 @@ class DirectLabeler:
         else:
             # An answer that does not state its usage counts as the worst case.
             used = Usage(1, vote.n_prompt_tokens, vote.n_generated or 0) if vote.n_prompt_tokens else worst
-            self._count(used, n_overruled=int(is_overruled(self.config, self.labels, reply.body, vote)))
+            self._count(used, n_overruled=int(is_overruled(self.config, labels, reply.body, vote)))
             self._refuse_cut(vote, least)
             return vote
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from corpora.damage import Damage, DamageError
+from corpora.reading.damage import Damage, DamageError
 from corpora.storage import StorePath
 from labeling.votes.ledger import Ledger, journals_of
 from labeling.votes.storage.shards import read_shard, refuse_faults, shards_in

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple, Protocol
 
 import polars as pl
 
+from corpora.schema import LabelSet
 from labeling.votes.parsing import Parse, Problem
 
 Arm = Literal["closed_book", "random", "document", "oracle_chunk", "retrieved"]
@@ -79,6 +81,7 @@ class Prompt(NamedTuple):
         system: system message.
         message: user message, context and question filled in.
         start: how the answer starts; the label comes next.
+        choices: what may be answered, where the question has choices of its own; votes and distributions are in these.
     """
 
     question_id: str
@@ -88,11 +91,18 @@ class Prompt(NamedTuple):
     system: str
     message: str
     start: str = ""
+    choices: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
-        """Digest of what the model sees."""
-        return hashlib.sha256(f"{self.system}\x1e{self.message}\x1e{self.start}".encode()).hexdigest()[:32]
+        """Digest of what the model sees, and of what it may answer where that is the question's own."""
+        seen = f"{self.system}\x1e{self.message}\x1e{self.start}"
+        answers = f"\x1e{json.dumps(self.choices)}" if self.choices else ""
+        return hashlib.sha256(f"{seen}{answers}".encode()).hexdigest()[:32]
+
+    def labels(self, of_corpus: LabelSet) -> LabelSet:
+        """What may be answered: the question's own choices, or the labels of its corpus."""
+        return LabelSet(self.choices) if self.choices else of_corpus
 
     @property
     def key(self) -> VoteKey:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from corpora.choices import asked_text
 from corpora.schema import Corpus
 from results.settings import CELL, CELL_SCHEMA, Cell, cell_of, setting_of
 
@@ -198,7 +199,8 @@ def _example(
     chunks = _read(tables, cell, row)
     told = {name: row[name] for name in EXAMPLES if name in row}
     told |= {name: cell[name] for name in (*CELL, "setting")}
-    told |= {"question": question["text"][:MOST_OF_QUESTION], "n_question": len(question["text"])}
+    asked = asked_text(question["text"], question.get("choices"))
+    told |= {"question": asked[:MOST_OF_QUESTION], "n_question": len(asked)}
     told |= {"n_chunks": len(chunks), "n_evidence": len(question["evidence"] or ())}
     return told | {"documents": _documents(corpus, question, chunks[:MOST_CHUNKS], budget)}
 

@@ -18,6 +18,11 @@ NO_WINNER = 30  # with fewer no sentence says which cell leads
 DIGITS = 9  # scores that are equal to so many are equal; what differs beyond is rounding
 
 
+def constant_answer(label: str | None) -> str:
+    """What a reader is held against: always the same answer, or a choice at random where questions have their own."""
+    return "a choice at random" if label is None else f"always answering {quoted(label)}"
+
+
 def percent(share: float) -> str:
     """As in `76 %`; only what is exactly none or all is said to be 0 % or 100 %."""
     rounded = round(100 * share)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from corpora.choices import with_asked_texts
 from corpora.storage import sha256_text
 from retrieval.context import assemble
 
@@ -42,18 +43,19 @@ def text_digest(question: str, documents: Sequence[str]) -> str:
 
 
 def with_texts(frame: pl.DataFrame, questions: pl.DataFrame, texts: Mapping[str, str]) -> pl.DataFrame:
-    """A frame of questions with their text as `question`, the ids of their gold documents, and their digest.
+    """A frame of questions with text and choices as `question`, the ids of their gold documents, and their digest.
 
     Args:
         frame: has question_id.
         questions: columns question_id, text and document_ids, a row for each question of `frame`.
         texts: document text by document id.
     """
+    asked = with_asked_texts(questions)
     digests = [
         text_digest(text, [texts[one] for one in document_ids])
-        for text, document_ids in questions.select("text", "document_ids").iter_rows()
+        for text, document_ids in asked.select("text", "document_ids").iter_rows()
     ]
-    about = questions.select(
+    about = asked.select(
         "question_id", "document_ids", question="text", text_digest=pl.Series(digests, dtype=pl.String)
     )
     return frame.join(about, on="question_id", how="left", maintain_order="left")

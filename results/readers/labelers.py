@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import polars as pl
 
@@ -55,8 +56,9 @@ ATTRITION = pl.Schema(
 
 
 def summarise_labeler(
-    reader: str, votes: pl.DataFrame, facts: pl.DataFrame, labels: LabelSet, confidence: float
-) -> pl.DataFrame:
+    reader: str, votes: pl.DataFrame, facts: pl.DataFrame, labels: LabelSet, confidence: float,
+    n_options: Mapping[str, int] | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """One row of schema `LABELERS`: accuracy on whole documents, and the evidence against the two baselines.
 
     Columns that need correction over all readers (adjusted p-values, `qualified`, `standing`) are null until
@@ -68,9 +70,12 @@ def summarise_labeler(
         facts: columns question_id, reference, cluster.
         labels: the label set.
         confidence: of the interval.
+        n_options: how many answers each question has to choose from, by its id, where it has choices of its own.
     """
     known = facts.filter(pl.col("reference").is_not_null())
     judged = document_answers(votes, labels).join(known, on="question_id", how="inner").sort("question_id")
+    if n_options is not None:
+        judged = judged.with_columns(guess=1 / pl.col("question_id").replace_strict(n_options, return_dtype=pl.Float64))
     evidence = weigh(judged, confidence)
     n = len(judged)
     each = votes.join(known, on="question_id", how="inner")

@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from corpora.choices import PLACES
 from results.stats.answer_metrics import NO_ANSWER
 from results.stats.chance_agreement import above_chance, agreement_against_chance, p_above_chance
 from results.stats.clustered import cluster_sums, holm, sign_flip, wilson_clustered
@@ -25,7 +27,7 @@ class Evidence(NamedTuple):
     """What one reader's answers say about it and the two baselines, before correction.
 
     Attributes:
-        majority_label: the most frequent reference label of these questions.
+        majority_label: the most frequent reference label of these questions; None for a choice at random.
         majority_share: accuracy of always giving it.
         p_vs_majority: one-sided p-value of being more accurate than that.
         chance: accuracy of the reader's answers when shuffled.
@@ -33,7 +35,7 @@ class Evidence(NamedTuple):
         above_chance_high: upper bound of how much more accurate it is.
     """
 
-    majority_label: str
+    majority_label: str | None
     majority_share: float
     p_vs_majority: float
     chance: float
@@ -44,8 +46,13 @@ class Evidence(NamedTuple):
 def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
     """Test one reader's answers.
 
+    Where questions have choices of their own, what always gives the majority label is replaced by a choice at random:
+    the places of the right ones are drawn, so no place is more often right. Where the label that says that the answer
+    is not stated is right more often than a choice at random, that label is the constant answer.
+
     Args:
-        judged: columns label (null for no answer), reference (never null), cluster.
+        judged: columns label (null for no answer), reference (never null), cluster; and guess, how probable a choice at
+            random is right, where questions have choices of their own.
         confidence: of the bound.
 
     Returns:
@@ -53,23 +60,57 @@ def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
     """
     if judged.is_empty():
         return None
+    if "guess" in judged.columns and (guessed := _against_guessing(judged, confidence)) is not None:
+        return guessed
     # The majority label of these very questions is the hardest constant answer to beat: the test errs on the strict
     # side.
-    counts = judged.group_by("reference").len().sort(["len", "reference"], descending=[True, False])
+    constant = judged.filter(~pl.col("reference").is_in(PLACES)) if "guess" in judged.columns else judged
+    counts = constant.group_by("reference").len().sort(["len", "reference"], descending=[True, False])
     majority = counts["reference"][0]
     right, always = (judged["label"] == judged["reference"]).fill_null(value=False), judged["reference"] == majority
     gains = right.cast(pl.Float64).to_numpy() - always.cast(pl.Float64).to_numpy()
     sums, _ = cluster_sums(gains, judged["cluster"].to_list())
+    share = float(np.mean(always.to_numpy()))
+    return Evidence(majority, share, sign_flip(sums, "greater"), *_against_chance(judged, confidence))
+
+
+def _against_chance(judged: pl.DataFrame, confidence: float) -> tuple[float, float, float]:
+    """The last three fields of the evidence."""
     given, known = judged["label"].fill_null(NO_ANSWER).to_list(), judged["reference"].to_list()
+    right = (judged["label"] == judged["reference"]).fill_null(value=False)
     shuffled = agreement_against_chance(given, known)
     clusters = judged["cluster"].to_list()
     clustered = above_chance(given, known, clusters, confidence)
-    p_chance = p_above_chance(given, known, clusters)
     # A reader that gives one answer always agrees with its shuffled self: the interval of its accuracy is a bound too.
     accuracy = wilson_clustered(right.cast(pl.Float64).to_numpy(), clusters, confidence)
     above = max(clustered.high, accuracy.high - shuffled.expected)
-    share = float(np.mean(always.to_numpy()))
-    return Evidence(majority, share, sign_flip(sums, "greater"), shuffled.expected, p_chance, above)
+    return shuffled.expected, p_above_chance(given, known, clusters), above
+
+
+def _against_guessing(judged: pl.DataFrame, confidence: float) -> Evidence | None:
+    """The evidence against a choice at random; None where a constant answer is right more often."""
+    guess = judged["guess"].to_numpy()
+    constant = judged.filter(~pl.col("reference").is_in(PLACES))
+    share = float(guess.mean())
+    if len(constant) and float(constant["reference"].value_counts()["count"].max()) / len(judged) > share:  # type: ignore[arg-type]  # a number
+        return None
+    n_right = int((judged["label"] == judged["reference"]).sum())
+    return Evidence(None, share, p_by_guessing(n_right, guess), *_against_chance(judged, confidence))
+
+
+def p_by_guessing(n_right: int, guess: npt.NDArray[np.float64]) -> float:
+    """Probability that choices at random are right at least so often: exact, a sum of independent draws.
+
+    They are independent whatever the documents, because the places of the choices are drawn question by question.
+
+    Args:
+        n_right: how often the reader is right.
+        guess: shape (questions,): how probable a choice at random is right.
+    """
+    chances = np.ones(1)
+    for probability in guess:
+        chances = np.convolve(chances, [1 - probability, probability])
+    return float(min(1.0, chances[n_right:].sum()))
 
 
 def correct(labelers: pl.DataFrame, confidence: float) -> pl.DataFrame:

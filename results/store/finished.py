@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from corpora.damage import Damage
 from corpora.errors import InputError
+from corpora.reading.damage import Damage
 from corpora.storage import StorePath, entries, parse_frame, sha256_bytes, sha256_text
 from results.store.replacing import current
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from corpora.damage import Damage, DamageError, digest_in, read_sealed, set_aside, write_sealed
 from corpora.errors import InputError, is_out_of_memory, out_of_memory
+from corpora.reading.damage import Damage, DamageError, digest_in, read_sealed, set_aside, write_sealed
 from corpora.storage import StorePath, entries, files_in, parse_frame
 
 Vectors = npt.NDArray[np.float32]

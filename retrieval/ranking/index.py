@@ -54,7 +54,7 @@ class DenseIndex:
         rows = np.sort(firsts)
         distinct = vectors if len(rows) == len(vectors) else vectors[rows]
         self.vectors: Vectors = np.ascontiguousarray(distinct, dtype=np.float32)
-        self.by_key: Integers = np.searchsorted(rows, firsts).astype(np.int64)
+        self.by_key: Integers = np.asarray(np.searchsorted(rows, firsts), dtype=np.int64)
         entries = self.by_key[keys[order]]
         self._entries, self._counts = entries, np.bincount(entries, minlength=len(rows))
         self._members = np.argsort(entries, kind="stable")  # chunks by entry, and by id within

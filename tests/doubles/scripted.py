@@ -22,7 +22,7 @@ from retrieval.embedding.embedder_config import EmbedderConfig
 
 DIMENSIONS = 1024
 
-# The probability of each label, in the order of the label set, for a model and a prompt.
+# The probability of each label, in the order of the label set (or of the prompt's choices), for a model and a prompt.
 Script = Callable[[str, Prompt], Sequence[float]]
 
 
@@ -44,12 +44,12 @@ class ScriptedReader:
 
     def _vote(self, prompt: Prompt) -> Vote:
         probabilities = np.array(self._script(self.config.model, prompt), dtype=np.float64)
-        n_tokens = len(self.tokenize(prompt))
+        n_tokens, labels = len(self.tokenize(prompt)), prompt.labels(self.labels).labels
         self.n_evaluated += n_tokens
         key = prompt.key
         return Vote(
             self.fingerprint, key.prompt_hash, key.arm, key.vote, key.seed, key.question_id,
-            label=self.labels.labels[draw(probabilities, self.config.sampling, prompt.seed)], failure=None,
+            label=labels[draw(probabilities, self.config.sampling, prompt.seed)], failure=None,
             probabilities=tuple(map(float, probabilities)), outside_mass=max(0.0, 1.0 - float(probabilities.sum())),
             margin=top_two_margin(probabilities), n_prompt_tokens=n_tokens,
         )  # fmt: skip

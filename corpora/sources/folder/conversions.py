@@ -11,8 +11,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from corpora.damage import Damage, DamageError, read_sealed, write_sealed
 from corpora.errors import InputError, counted
+from corpora.reading.damage import Damage, DamageError, read_sealed, write_sealed
 from corpora.schema import Section
 from corpora.sources.folder.converted import Converted, refuse_without_text
 from corpora.sources.folder.converters import CONVERTERS

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from corpora.choices import PLACES
 from corpora.errors import InputError, listed
 from corpora.reading.strict_csv import SEPARATORS
 from corpora.reading.strict_json import parse_json
@@ -27,6 +28,7 @@ TEXTS = ("text", "body", "content", "contents", "document", "passage", "abstract
 ASKING = ("question", "query", "claim", "prompt")  # names that no column of a document has
 QUESTIONS = (*ASKING, "text", "title")  # a table with a question and a text has the passage in the text
 REFERENCES = ("reference", "label", "answer", "gold", "gold_label", "final_decision", "target", "verdict", "class")
+CHOICES = ("choices", "options")
 OWN = ("id", "_id", "qid", "question_id", "query_id")  # of questions, the ids of their own
 LINKS = ("document_ids", "document_id", "doc_ids", "doc_id", "docid", "doc_no", "docno", "document", "documents", "doc")
 # How much of a column must be ids, and different ones; the rest are mistakes, which `tercet check` lists. A column with
@@ -244,7 +246,13 @@ def _columns(link: Link) -> Tables | None:
     if text is None or question is None or not own:
         return None
     identifier = min(own, key=lambda name: (name == link.column, _rank(name, IDS)))
-    reference, labels, notes = _labels(link.questions, {question, link.column, identifier})
+    choices = _choices(link.questions)
+    if choices is None:
+        reference, labels, notes = _labels(link.questions, {question, link.column, identifier})
+        meanings: dict[str, str] = {}
+    else:
+        reference, meanings, notes = _right_choice(link.questions, choices, {question, link.column, identifier})
+        labels = ()
     is_list = link.questions.file.suffix.lower() == ".csv" and link.questions.columns[link.column].n_lists > 0
     return Tables(
         link.documents.file,
@@ -252,7 +260,8 @@ def _columns(link: Link) -> Tables | None:
         DocumentColumns(id=link.id, text=text, separator=link.documents.separator),
         QuestionColumns(
             id=identifier, text=question, document_ids=link.column, document_ids_as="list" if is_list else "id",
-            reference=reference or "reference", separator=link.questions.separator,
+            reference=reference or "reference", reference_values=meanings, choices=choices or "choices",
+            separator=link.questions.separator,
         ),
         labels,
         notes,
@@ -288,6 +297,36 @@ def _labels(table: Table, taken: set[str]) -> tuple[str | None, tuple[str, ...],
             continue
         return name, labels, tuple(notes)
     return None, (), tuple(notes)
+
+
+def _choices(table: Table) -> str | None:
+    """The column with the choices of each question, if there is one."""
+    for name in CHOICES:
+        column = table.columns.get(name)
+        if column is not None and column.n and column.n_lists == column.n >= MOSTLY * table.n_rows:
+            return name
+    return None
+
+
+def _right_choice(
+    table: Table, choices: str, taken: set[str]
+) -> tuple[str | None, dict[str, str], tuple[str, ...]]:  # fmt: skip
+    """The column that says which choice is right, what its values mean, and why one that has the name of one is not it.
+
+    It holds the texts of choices, the letters of their places, or their numbers, counted from 0.
+    """
+    known, notes = table.columns[choices].values, list[str]()
+    for name in REFERENCES:
+        column = table.columns.get(name)
+        if column is None or name in taken or not column.n:
+            continue
+        numbers = {str(at): place for at, place in enumerate(PLACES)}
+        if "0" in column.values and column.values <= set(numbers):
+            return name, {value: numbers[value] for value in sorted(column.values)}, tuple(notes)
+        if column.values <= {*known, *PLACES} or len(column.values & known) >= MOSTLY * len(column.values):
+            return name, {}, tuple(notes)
+        notes.append(f"column {name} holds neither choices of column {choices} nor their places, and is not used")
+    return None, {}, tuple(notes)
 
 
 def _rank(name: str, names: Sequence[str]) -> int:

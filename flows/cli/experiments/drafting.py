@@ -122,7 +122,10 @@ def _corpus(config: CorpusConfig, corpus: Corpus, notes: tuple[str, ...], base: 
     if corpus.questions.is_empty():
         yield _key("questions", f"{QUESTIONS}.jsonl", "not there yet: `tercet questions draft` writes it, or you do")
     if config.source in OWN:
-        yield _key("labels", list(config.labels), "the allowed answers, as the prompt lists them")
+        if corpus.labels.of_question:
+            yield f"# Each question is asked with its own answers, of the column {config.question_columns.choices!r}."
+        else:
+            yield _key("labels", list(config.labels), "the allowed answers, as the prompt lists them")
         for key in ("document_columns", "question_columns"):
             changed = [f"{name} = {as_toml(value)}" for name, value in _changed(getattr(config, key)).items()]
             if changed:

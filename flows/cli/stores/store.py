@@ -36,7 +36,7 @@ def check(store: StorePath, sets_aside: bool) -> None:
     plots and reports are made from these. A damaged vote is never used: a run stops where it finds one. The exit code
     is 2 if damage is left.
     """
-    from corpora.damage import set_aside
+    from corpora.reading.damage import set_aside
     from flows.run.store_check import find_damage
     from flows.session.workspace import Workspace
 

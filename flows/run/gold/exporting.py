@@ -142,14 +142,18 @@ def _distrust(made: Made, items: Sequence[Items]) -> list[str]:
     known = {one["reader"]: one for one in labelers.to_dicts()}
     unfit = [one.reader for one in items if known[one.reader]["qualified"] is False]
     lines = [
-        f"Beware: {listed(unfit, 'and')} {'is' if len(unfit) == 1 else 'are'} not shown to be better than always "
-        f"answering {known[unfit[0]]['majority_label']}, as the card says."
+        f"Beware: {listed(unfit, 'and')} {'is' if len(unfit) == 1 else 'are'} not shown to be better than "
+        f"{_constant(known[unfit[0]]['majority_label'])}, as the card says."
     ] if unfit else []  # fmt: skip
     others = [one["name"] for one in (made.manifest["corpus"], *made.manifest.get("other_corpora", ()))]
     left = [one for one in others if one != made.corpus["name"]]
     return lines + (
         [f"Not in it: the gold sets on {listed(left, 'and')} (--corpus NAME exports them)."] if left else []
     )
+
+
+def _constant(label: str | None) -> str:
+    return "a choice at random" if label is None else f"always answering {label}"
 
 
 def _next(kind: str, target: Path, items: Sequence[Items], reviewed: StorePath | None) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from corpora.damage import Damage, DamageError
+from corpora.reading.damage import Damage, DamageError
 from corpora.storage import StorePath
 from labeling.votes.storage.entries import Entries, decode, encode
 from labeling.votes.vote import Vote

@@ -10,7 +10,7 @@ from typing import NamedTuple, get_args
 
 import polars as pl
 
-from corpora.damage import Damage, DamageError, digest_in, read_sealed, seal, write_sealed
+from corpora.reading.damage import Damage, DamageError, digest_in, read_sealed, seal, write_sealed
 from corpora.schema import LabelSet
 from corpora.storage import StorePath, files_in
 from labeling.votes.vote import VOTES, Arm, Failure, Vote, votes_frame
@@ -118,7 +118,7 @@ def find_fault(votes: pl.DataFrame, fingerprint: str, labels: LabelSet | None) -
         ("labeler", [fingerprint]),
         ("arm", get_args(Arm)),
         ("failure", [*get_args(Failure), None]),
-        ("label", None if labels is None else [*labels, None]),
+        ("label", None if labels is None or labels.of_question else [*labels, None]),
     ):
         strange = [] if allowed is None else [one for one in votes[name].unique().to_list() if one not in allowed]
         if strange:

@@ -8,7 +8,17 @@ from typing import Any
 import polars as pl
 
 from results.advice.cards.run import Run
-from results.advice.wording import MOST_PARTS, NO_FIGURES, count, is_nothing, listed, percent, points, quoted, right
+from results.advice.wording import (
+    MOST_PARTS,
+    NO_FIGURES,
+    constant_answer,
+    count,
+    is_nothing,
+    listed,
+    percent,
+    points,
+    right,
+)
 from results.comparing.comparison import better_of
 
 CORRECT = "unanimous_and_correct"  # all that it keeps matches the reference, so no figure of that says anything
@@ -43,7 +53,7 @@ def answer_trust(run: Run) -> str:
 def _against(row: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     """A reader that is not shown to be better than a constant answer, with both accuracies."""
     same = row["majority_label"] == best["majority_label"]
-    always = "" if same else f" for always answering {quoted(row['majority_label'])}"
+    always = "" if same else f" for {constant_answer(row['majority_label'])}"
     against = f"{percent(row['accuracy'])} against {percent(row['majority_share'])}{always}"
     return f"{row['reader']} ({against}, n = {row['n']:,})"
 
@@ -52,7 +62,7 @@ def _trust(row: Mapping[str, Any]) -> str:
     if row["qualified"] is None or row["accuracy"] is None:
         return f"Unknown: the questions of {row['reader']} have no reference labels to check it against."
     gets = f"{row['reader']} gets {right(row, 'accuracy')} from whole documents"
-    always = f"always answering {quoted(row['majority_label'])}"
+    always = constant_answer(row["majority_label"])
     share = percent(row["majority_share"])
     n = f"n = {row['n']:,}"
     if row["qualified"]:

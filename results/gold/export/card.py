@@ -169,12 +169,13 @@ def _standing(made: Made, reader: str) -> str:
     if row["accuracy"] is None or row["standing"] is None:
         return "No reference labels are known, so nothing shows that this reader is better than a constant answer."
     against = (
-        f"{row['accuracy']:.1%} right from whole documents, against {row['majority_share']:.1%} for always answering "
-        f"{row['majority_label']}"
+        f"{row['accuracy']:.1%} right from whole documents, against {row['majority_share']:.1%} for "
+        f"{'a choice at random' if row['majority_label'] is None else 'always answering ' + row['majority_label']}"
     )
+    than = "a choice at random" if row["majority_label"] is None else "the majority label"
     if row["qualified"]:
-        return f"The reader is shown to be better than the majority label: {against}."
-    return f"**Do not trust these labels.** The reader is not shown to be better than the majority label: {against}."
+        return f"The reader is shown to be better than {than}: {against}."
+    return f"**Do not trust these labels.** The reader is not shown to be better than {than}: {against}."
 
 
 def _reasons(items: Items) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from corpora.choices import with_asked_texts
 from corpora.errors import InputError, did_you_mean, listed
 from corpora.schema import QUESTIONS
 from labeling.votes.vote_law import distributions
@@ -116,7 +117,7 @@ def take_items(
     at = f"@{corpus}" if corpus else ""
     gold = _of(reader, tables[f"gold{at}"])
     law = _of(reader, tables[f"vote_law{at}"]) if f"vote_law{at}" in tables else None
-    questions = tables[f"questions{at}"].rename({"text": "question"}).drop("reference")
+    questions = with_asked_texts(tables[f"questions{at}"]).rename({"text": "question"}).drop("reference")
     told = gold.select(
         "question_id", "votes", "label", "kept", "reason", "reference",
         *(name for name in ("p_unanimous", "text_digest") if name in gold.columns),

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from corpora.damage import ASIDE, Damage
 from corpora.errors import InputError
+from corpora.reading.damage import ASIDE, Damage
 from corpora.storage import StorePath, files_in, sha256_text, written_whole
 from results.gold.held import held
 from results.gold.review.reviews import REVIEWS, check_reviewer, check_spelling

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from corpora.choices import with_asked_texts
 from results.report.plots.placing import ARMS, cut_words
 from results.settings import CUT, SETTING, cut_of, setting_of, spoken_in
 
@@ -68,7 +69,7 @@ def list_questions(tables: Mapping[str, pl.DataFrame], most_bytes: int) -> Quest
     told = _told(tables)
     kinds = _kinds(tables)
     shown, n_bytes = [], 0
-    for row in tables["questions"].iter_rows(named=True):
+    for row in with_asked_texts(tables["questions"]).iter_rows(named=True):
         question = _shown(row, kinds.get(row["question_id"], set()), told.get(row["question_id"], []))
         n_bytes += sum(len(part.encode()) for part in (question.question_id, question.text, question.answers)) + 200
         if n_bytes > most_bytes:

@@ -42,6 +42,7 @@ class Curves(NamedTuple):
     ranked: pl.DataFrame
     agreed: pl.DataFrame
     majority: float | None
+    constant: str = MAJORITY
 
 
 def plot_coverage(
@@ -64,6 +65,7 @@ def plot_coverage(
             thinned(rows).drop_nulls("accuracy"),
             _agreed(vote_curves, str(reader)),
             _majority(labelers, str(reader)),
+            _constant(labelers, str(reader)),
         )
         for (reader,), rows in visible_frame(curve).group_by("reader", maintain_order=True)
     ]
@@ -98,6 +100,13 @@ def _majority(labelers: pl.DataFrame, reader: str) -> float | None:
     return shares[0] if shares else None
 
 
+def _constant(labelers: pl.DataFrame, reader: str) -> str:
+    """What the rule stands for: where questions have choices of their own, no label is the majority's."""
+    mine = visible_frame(labelers).filter(pl.col("reader") == reader)
+    known = "majority_label" not in mine.columns or mine["majority_label"].drop_nulls().len()
+    return MAJORITY if known or mine["majority_share"].is_null().all() else "a choice at random"
+
+
 def _told(one: Curves) -> str:
     """The accuracy of all questions and of the surest half, and that of the reader's own unanimous set."""
     every = one.ranked.sort("coverage").row(-1, named=True)
@@ -106,7 +115,7 @@ def _told(one: Curves) -> str:
     sentence = f"{one.reader}: ranked by probability, {' and '.join(told)}"
     for row in one.agreed.filter(pl.col("is_own")).iter_rows(named=True):
         sentence += f"; where three votes agree, {_right(row)} of {percent(row['coverage'])}"
-    return sentence + ("." if one.majority is None else f"; {MAJORITY} {percent(one.majority)}.")
+    return sentence + ("." if one.majority is None else f"; {one.constant} {percent(one.majority)}.")
 
 
 def _right(row: Mapping[str, Any]) -> str:
@@ -140,7 +149,7 @@ def _coverage_layers(one: Curves, y: Spec, width: float) -> list[Spec]:
     ]
     entries = [(RANKED, one.ranked.sort("coverage")["accuracy"][-1], STROKE | blue)]
     entries += [(DRAWN, row["accuracy"], red | {"shape": "square"}) for row in one.agreed.head(1).rows(named=True)]
-    entries += [(f"{MAJORITY} {percent(row['accuracy'])}", row["accuracy"], STROKE) for row in majority]
+    entries += [(f"{one.constant} {percent(row['accuracy'])}", row["accuracy"], STROKE) for row in majority]
     return layers + names_at_right(entries, y | {"field": "at"}, (width, NAME_ROOM), HEIGHT)
 
 

@@ -27,7 +27,9 @@ def reader_section(source: Source) -> Section:
     rows = source.tables["labelers"].rows(named=True)
     failing = [row for row in rows if row["qualified"] is False]
     notes = [Note(_not_qualified(failing))] if failing else []
-    blocks: list[Block] = [*notes, _labelers(rows), READER_TERMS]
+    choices = source.manifest["corpus"].get("choices")
+    said = f"{choices} What a reader is held against is a choice at random." if choices else ""
+    blocks: list[Block] = [*notes, *([Sentences((said,))] if said else []), _labelers(rows), READER_TERMS]
     if source.has("diversity"):
         blocks += [Heading("How much the three votes can differ"), *_diversity(source)]
     return Section("readers", "Can the reader be trusted?", tuple(blocks))
@@ -76,9 +78,14 @@ def _not_qualified(rows: list[dict[str, Any]]) -> Words:
     at_chance = "".join(_at_chance(row) for row in rows if row["standing"] == "at chance")
     return (
         Strong("Not qualified:"),
-        f" {each} {'is' if is_one else 'are'} not shown to be right more often than always giving the majority label. "
+        f" {each} {'is' if is_one else 'are'} not shown to be right more often than {_than(rows)}. "
         f"{whose} weak evidence.{at_chance}",
     )
+
+
+def _than(rows: list[dict[str, Any]]) -> str:
+    is_chosen = all(row["majority_label"] is None for row in rows)
+    return "a choice at random" if is_chosen else "always giving the majority label"
 
 
 def _at_chance(row: Mapping[str, Any]) -> str:

@@ -30,7 +30,9 @@ def accuracy_section(source: Source) -> Section:
     cells = source.tables["cells"]
     is_expected = are_expected(cells)
     plots = PlotRef("accuracy_by_size", "Accuracy by chunk size")
-    blocks: list[Block] = [plots, _accuracy_terms(is_expected)]
+    choices = source.manifest["corpus"].get("choices")
+    said = [Sentences((choices,))] if choices else []
+    blocks: list[Block] = [*said, plots, _accuracy_terms(is_expected)]
     chosen = [{**one, "reader": source.reader(one["reader"])} for one in source.manifest.get("recommendations", [])]
     recommended = recommended_cells(chosen, cells)
     for (reader,), mine in cells.group_by("reader", maintain_order=True):
@@ -123,6 +125,11 @@ def cost_section(source: Source) -> Section:
 def class_section(source: Source) -> Section:
     """Scores by label."""
     text = "Scored against the gold labels. A mean over labels can hide that one of them is never given."
+    if source.manifest["corpus"].get("choices"):
+        text = (
+            "Scored against the gold labels, which are places of choices here: a place that is given too often is one "
+            "that the reader prefers, and precision, recall and F1 say no more than that."
+        )
     table = make_table(
         "Scores of each label in each cell",
         {"chunks": "text", "reader": "text", "read": "text", "label": "text", "precision": "share", "recall": "share",

@@ -69,6 +69,9 @@ def read_source(folder: StorePath, reader: str | None, base: Path | None, sessio
     teacher = _reader(manifest, reader, folder)
     tables = read_tables(folder, manifest)
     corpus = corpus_of_run(folder, manifest, data=session.workspace.data, base=base, split="all")
+    if corpus.labels.of_question:
+        found = f"the questions of {folder} have choices of their own, and a specialist gives the labels of a corpus"
+        raise InputError(found, "a run on a corpus with one label set for all questions", "give another run")
     config = manifest["config"]
 
     def of_teacher(name: str) -> pl.DataFrame:

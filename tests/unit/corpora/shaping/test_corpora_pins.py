@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from corpora.damage import DamageError
+from corpora.reading.damage import DamageError
 from corpora.shaping.pins import damaged_pins, read_pin, write_pin
 
 IDS = [f"q-{number:03d}" for number in range(20)]

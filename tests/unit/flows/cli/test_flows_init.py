@@ -217,6 +217,25 @@ def test_a_published_corpus_is_recognised(tercet, folder, tmp_path):
     is_sound(tmp_path / "mine.toml", tmp_path)
 
 
+@pytest.mark.parametrize("answer", ["text", "number", "letter"])
+def test_choices_of_each_question_are_found_with_what_says_which_is_right(tercet, folder, tmp_path, answer):
+    write_rows(folder / "documents.jsonl", [{"id": name, "text": text} for name, text in TEXTS.items()])
+    right = {"text": ("Monday", "Sunday"), "number": (0, 1), "letter": ("A", "B")}[answer]
+    rows = [
+        {"id": one, "question": question, "document_id": document, "options": ["Monday", "Sunday", f"Day {at}"],
+         "answer": right[at % 2]}
+        for at, (one, question, document, _) in enumerate(ASKED)
+    ]  # fmt: skip
+    write_rows(folder / "asked.jsonl", rows)
+    assert tercet("init", folder, "--out", tmp_path / "mine.toml").exit_code == 0
+    text = (tmp_path / "mine.toml").read_text(encoding="utf-8")
+    assert "# Each question is asked with its own answers, of the column 'options'." in text
+    assert "labels =" not in text
+    corpus = load_corpus(is_sound(tmp_path / "mine.toml", tmp_path).corpus.resolved(tmp_path))
+    meant = [row["choices"]["ABC".index(row["reference"])] for row in corpus.questions.iter_rows(named=True)]
+    assert meant == ["Monday", "Sunday"] * 3
+
+
 def test_a_corpus_without_labels_is_for_retrieval_alone(tercet, folder, tmp_path):
     write_rows(folder / "corpus.jsonl", [{"_id": name, "title": "", "text": text} for name, text in TEXTS.items()])
     write_rows(folder / "queries.jsonl", [{"_id": f"q{n}", "text": f"Which gate {n}?"} for n in range(3)])

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from corpora.damage import set_aside
 from corpora.errors import InputError
+from corpora.reading.damage import set_aside
 from corpora.schema import LabelSet
 from flows.run.store_check import find_damage
 from flows.session.experiment import ReaderConfig

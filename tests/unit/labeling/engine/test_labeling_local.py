@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from corpora.choices import places
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
+from labeling.engine.generate_mode import GeneratingLabeler
 from labeling.engine.label_mode import LocalLabeler
 from labeling.engine.llama import LlamaModel
 from labeling.engine.trie import build_trie
@@ -273,3 +275,34 @@ def test_a_template_that_does_not_render_is_refused_in_one_line(smollm2, monkeyp
     with pytest.raises(InputError, match=r"chat template of .* does not render") as refused:
         labeler_of(smollm2, template="chat")
     assert "\n" not in str(refused.value)
+
+
+# Choices of a question
+
+HARBOURS = ("Port Sallow", "Port Sallow harbour", "the old mill")
+
+
+def choosing(llama, choices=HARBOURS, mode="label", **settings):
+    """The votes of a reader on a question with choices, and its prompts."""
+    labels, question = places(3), Question("c", "Where did the boats land?", ("d1",), choices=choices)
+    config = LabelerConfig(model="smollm2-135m", mode=mode, num_predict=24, **settings)
+    labeler = (LocalLabeler if mode == "label" else GeneratingLabeler)(config, labels, llama, "0" * 64)
+    prompts = PromptWriter(config, labels).votes(question, "document", "The boats landed at Port Sallow harbour.")
+    return labeler.ask(prompts), prompts
+
+
+def test_choices_are_scored_whole_though_one_begins_the_other(smollm2):
+    (vote, *_), (prompt, *_) = choosing(smollm2)
+    labels = LabelSet(HARBOURS)
+    labeler = labeler_of(smollm2, labels)
+    alone = labeler.ask([prompt._replace(choices=())])[0]
+    assert vote.label in HARBOURS
+    assert vote.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+    assert sum(vote.probabilities) + vote.outside_mass == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_the_grammar_of_an_answer_is_that_of_the_questions_own_choices(smollm2):
+    votes, _ = choosing(smollm2, mode="generate")
+    assert {vote.label for vote in votes} <= set(HARBOURS)
+    assert all(vote.text.rstrip().endswith(vote.label) for vote in votes if vote.parse == "strict")

@@ -6,9 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from corpora.choices import places
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
-from labeling.prompting.labeler import PARAPHRASES, LabelerConfig, PromptWriter, check_diversity, fingerprint
+from labeling.prompting.labeler import (
+    CHOICE_PARAPHRASES,
+    PARAPHRASES,
+    LabelerConfig,
+    PromptWriter,
+    check_diversity,
+    fingerprint,
+)
 from labeling.prompting.prompts import FOLDER, load_prompt
 from labeling.votes.sampling import Sampling, sampled_distribution
 from labeling.votes.vote import vote_seed
@@ -397,3 +405,42 @@ def test_the_hash_covers_all_that_the_model_sees_and_nothing_else():
     assert prompt._replace(question_id="q2", arm="random", vote=2, seed=5).hash == prompt.hash
     # Text cannot move over the border between two parts without a trace.
     assert prompt._replace(system="ab", message="c").hash != prompt._replace(system="a", message="bc").hash
+
+
+# Choices of a question
+
+
+def choose(*choices, labels=None, **settings):
+    question = Question("q1", "Which?", ("d1",), choices=choices)
+    return PromptWriter(LabelerConfig(**settings), labels or places(3)).votes(question, "document", "It floats.")
+
+
+def test_choices_are_listed_as_they_are_and_permuted_as_labels_are():
+    prompts = choose("a boat, or two", "{context}", "no\u2014none", diversity="permute")
+    shown = [prompt.message.partition("Possible answers:\n")[2].splitlines()[:3] for prompt in prompts]
+    assert shown[0] == ["- a boat, or two", "- {context}", "- no\u2014none"]
+    assert shown[1] == ["- {context}", "- no\u2014none", "- a boat, or two"]
+    assert {prompt.choices for prompt in prompts} == {("a boat, or two", "{context}", "no\u2014none")}
+
+
+@pytest.mark.parametrize("mode", ["label", "generate"])
+def test_choices_have_prompts_of_their_own(mode):
+    names = {one.name for one in PromptWriter(LabelerConfig(mode=mode, diversity="paraphrase"), places(3)).templates}
+    assert names == set(CHOICE_PARAPHRASES[mode])
+    assert len({prompt.message for prompt in choose("a", "b", mode=mode, diversity="paraphrase")}) == 3
+
+
+def test_a_prompt_is_known_by_what_may_be_answered_too():
+    # Both are shown as the same two lines.
+    hashes = {choose("x", "y\n- z")[0].hash, choose("x\n- y", "z")[0].hash}
+    assert len(hashes) == 2
+    plain = votes_of()[0]
+    assert plain.hash == plain._replace(choices=()).hash
+
+
+def test_what_is_not_stated_is_the_last_option_and_more_choices_elsewhere_change_no_reader():
+    assert choose("x", "y", labels=places(2, "unknown"))[0].choices == ("x", "y", "unknown")
+    config = LabelerConfig()
+    assert (
+        fingerprint(config, places(3), SHA) == fingerprint(config, places(5), SHA) != fingerprint(config, LABELS, SHA)
+    )

@@ -4,11 +4,11 @@ from hypothesis import strategies as st
 
 from corpora.errors import InputError
 from corpora.schema import LabelSet
-from labeling.prompting.labeler import PARAPHRASES
+from labeling.prompting.labeler import CHOICE_PARAPHRASES, PARAPHRASES
 from labeling.prompting.prompts import FOLDER, PromptTemplate, load_prompt, rotations, spell_options
 
 BUNDLED = sorted(file.stem for file in FOLDER.glob("*.txt"))
-REASONED = ["reasoned", "reasoned_both_sides", "reasoned_evidence"]
+REASONED = [name for name in BUNDLED if "reasoned" in name]
 BARE = PromptTemplate("bare", "system", "[{context}] [{question}] [{options}]", "")
 GOOD_MESSAGE = "{context}\n{question}\n{options}"
 
@@ -47,9 +47,11 @@ def test_other_braces_of_a_template_stay_as_they_are():
 
 
 def test_three_phrasings_are_bundled_for_each_mode():
-    assert sorted(PARAPHRASES["generate"]) == REASONED
+    assert sorted((*PARAPHRASES["generate"], *CHOICE_PARAPHRASES["generate"])) == REASONED
     assert sorted(PARAPHRASES["label"]) == ["according", "judge", "one_word"]
-    assert sorted((*PARAPHRASES["label"], *PARAPHRASES["generate"])) == BUNDLED
+    each = [names[mode] for names in (PARAPHRASES, CHOICE_PARAPHRASES) for mode in ("label", "generate")]
+    assert sorted(name for names in each for name in names) == BUNDLED
+    assert {len(names) for names in each} == {3}
 
 
 @pytest.mark.parametrize("name", BUNDLED)

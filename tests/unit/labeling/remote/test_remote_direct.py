@@ -132,3 +132,13 @@ def test_votes_that_overrule_a_distribution_are_counted():
     assert labeler.n_overruled == 2
     assert [bool(vote.probabilities) for vote in kept] == [False, True, False]
     assert kept[0].label == kept[2].label == "yes"
+
+
+def test_the_choices_of_a_question_are_read_from_the_text():
+    choices = ("Port Sallow", "Port Sallow harbour", "the old mill")
+    asked = [prompts(6)[0]._replace(choices=choices)]
+    for content, chosen in (
+        ("Port Sallow harbour", choices[1]), ("Answer: port sallow.", choices[0]), ("The mill", None), ("yes", None)
+    ):  # fmt: skip
+        _, (vote,), _ = ask(Script(answer(content)), asked, logprobs="off")
+        assert (vote.label, vote.failure) == (chosen, None if chosen else "off_label")

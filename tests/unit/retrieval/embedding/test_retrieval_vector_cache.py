@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from corpora.damage import DamageError
 from corpora.errors import InputError
+from corpora.reading.damage import DamageError
 from retrieval.embedding import vector_cache
 from retrieval.embedding.vector_cache import VectorCache, damaged_vectors
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora.damage import DamageError, set_aside
 from corpora.errors import InputError
+from corpora.reading.damage import DamageError, set_aside
 from corpora.storage import store_path
 from labeling.votes import ledger as ledgers
 from labeling.votes.ledger import Ledger

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from corpora.damage import DamageError, digest_in, set_aside
+from corpora.reading.damage import DamageError, digest_in, set_aside
 from corpora.schema import LabelSet
 from labeling.votes.ledger import Ledger
 from labeling.votes.ledger_check import damaged_votes

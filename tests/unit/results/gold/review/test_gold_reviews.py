@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from corpora.damage import set_aside
 from corpora.errors import InputError
+from corpora.reading.damage import set_aside
 from results.gold.review.reviews import REVIEWS, check_reviewer, counted_reviews, latest
 from results.gold.review.storage import ReviewFolder, damaged_reviews, file_name, reviews_folder
 
