@@ -34,7 +34,8 @@ def some_cast(cast_of, reader, n=12, sampling=Sampling(), with_references=True):
 
 
 def labelers(names=NAMES, shares=(0.5, 0.5, 0.625)):
-    rows = [{"reader": name, "majority_share": share} for name, share in zip(names, shares, strict=True)]
+    pairs = zip(names, shares, strict=True)
+    rows = [{"reader": name, "majority_label": "yes", "majority_share": share} for name, share in pairs]
     return pl.DataFrame(rows, schema=LABELERS)
 
 
@@ -126,6 +127,12 @@ def test_every_temperature_is_a_point_with_its_interval_and_the_readers_own_is_a
     assert counted(plots["risk"].svg, "rule") == len(rows) + len(NAMES)  # and the majority share of each
     named = 3 * 3  # marks of the names at the right
     assert counted(plots["risk"].svg, "symbol") == len(rows) + len(NAMES) + named
+
+
+def test_where_no_label_is_the_majoritys_the_rule_is_a_choice_at_random(frames):
+    without = labelers().with_columns(majority_label=pl.lit(None, dtype=pl.String))
+    (plot,) = plot_coverage(frames["risk"], None, without, {})
+    assert (joined(plot.narrow).count(MAJORITY), joined(plot.narrow).count("a choice at random")) == (0, 6)
 
 
 def test_the_majority_shares_are_rules_with_their_numbers(frames):
