@@ -139,3 +139,12 @@ def test_labels_and_choices_exclude_each_other(tmp_path):
     with pytest.raises(InputError, match="remove `labels`, or rename the column"):
         load_corpus(config)
     assert load_corpus(CorpusConfig(source="tables", path=tmp_path)).labels == places(2)
+
+
+def test_questions_on_a_folder_of_documents_have_choices_too(tmp_path):
+    (tmp_path / "barn.txt").write_text("The barn is red.", encoding="utf-8")
+    row = {"id": "q", "text": "Which?", "document_ids": "barn.txt", "choices": [BLUE, RED], "reference": RED}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    corpus = load_corpus(CorpusConfig(source="folder", path=tmp_path, not_stated="not stated"))
+    assert corpus.labels == places(2, "not stated")
+    assert meant(corpus) == [RED]

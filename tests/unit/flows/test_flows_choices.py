@@ -10,10 +10,12 @@ from corpora.errors import InputError
 from flows.planning.input_check import check_input
 from flows.planning.plan import plan
 from flows.run import pipeline
+from flows.run.gold.specialist.source import read_source
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
 from results.advice.summary import record
+from results.gold.export.items import take_items
 from results.report.html.question_list import list_questions
 from results.report.text.report import render_report
 from results.store.finished import read_manifest, read_tables
@@ -134,6 +136,22 @@ def test_the_report_says_what_labels_are_and_shows_the_choices(made):
     assert all(colour in shown for colour in COLOURS)
     calibrated = tables["calibration"].filter(pl.col("reader") == "clever")["note"].item()
     assert calibrated
+
+
+def test_what_is_taken_away_has_the_choices_in_its_questions_and_the_digest_of_both(made):
+    folder, _, manifest, tables = made
+    rows = (json.loads(line) for line in (folder / "documents.jsonl").read_text(encoding="utf-8").splitlines())
+    items = take_items(tables, "clever", manifest["corpus"]["labels"], {row["id"]: row["text"] for row in rows})
+    row = items.rows.filter(question_id="q1").row(0, named=True)
+    assert f"\n{row['label']}: green" in row["question"]
+    assert row["probabilities"][row["label"]] == pytest.approx(0.97)
+
+
+def test_a_specialist_cannot_learn_places(made):
+    folder, _, _, _ = made
+    (run,) = (folder / "runs").glob("colours-run-*")
+    with scripted_session(folder / "runs", reads).session as session, pytest.raises(InputError, match="of their own"):
+        read_source(run, "clever", folder, session)
 
 
 def test_nothing_is_asked_again_when_another_question_has_more_choices(made, tmp_path):
