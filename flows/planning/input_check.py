@@ -165,6 +165,8 @@ class _Look:
         retrieval = self._experiment.retrieval
         embeds = needs_vectors(retrieval.retrievers, wants_oracle=self._experiment.wants_oracle)
         is_measured = False
+        if self._corpus is not None:
+            self.notes += embedder_notes(retrieval, self._corpus)
         for config in retrieval.embedders:
             if _is_elsewhere(config):
                 self.notes.append(f"{config.model} is fetched from the hub at its first use; sizes were not checked.")
@@ -188,7 +190,6 @@ class _Look:
         measured = self._try(partial(measure_unread, alone, corpus, self._session)) or {}
         for name, of_embedder in measured.items():
             self.notes += unread_warnings(name, of_embedder)
-        self.notes += embedder_notes(alone, corpus)
 
     def _compare_sizes(self, corpus: Corpus, config: EmbedderConfig) -> None:
         """Note sizes that leave most documents whole, in the tokens of an embedder."""

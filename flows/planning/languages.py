@@ -37,16 +37,17 @@ def language_inputs(retrieval: RetrievalConfig, corpus: Corpus) -> dict[str, str
 
 
 def embedder_notes(retrieval: RetrievalConfig, corpus: Corpus) -> list[str]:
-    """One line for each embedder that was trained on another language than that of most of the documents."""
-    language, notes = corpus.main_language, []
-    for config in retrieval.embedders:
-        known = registry().get(config.model)
+    """One line for each embedding model that was trained on another language than that of most of the documents."""
+    language, trained = corpus.main_language, {}
+    for model in dict.fromkeys(config.model for config in retrieval.embedders):
+        known = registry().get(model)
         if known and known.language and known.language != language:
-            notes.append(
-                f"{config.label}: it was trained on {NAMES[known.language]} text, and most of {corpus.name} is in "
-                f"{NAMES[language]}. Consider a multilingual embedder, such as {MULTILINGUAL}."
-            )
-    return notes
+            trained[model] = NAMES[known.language]
+    return [
+        f"{model}: it was trained on {its_own} text, and most of {corpus.name} is in {NAMES[language]}. Consider a "
+        f"multilingual embedder, such as {MULTILINGUAL}."
+        for model, its_own in trained.items()
+    ]
 
 
 def prompt_notes(readers: Sequence[LabelerConfig], corpus: Corpus) -> list[str]:
