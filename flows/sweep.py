@@ -17,7 +17,14 @@ from flows.stages.reading import Asking, Contexts, build_contexts
 from flows.stages.retrieving import Retrieved, retrieve
 from flows.stages.runner import Runner
 from results.advice.advice import Advice
-from results.advice.guards import counted_differently, edge_of_grid, find_warnings, heavy_documents, one_document
+from results.advice.guards import (
+    counted_differently,
+    edge_of_grid,
+    find_warnings,
+    heavy_documents,
+    lost_headings,
+    one_document,
+)
 from results.advice.recommendation import recommend
 from results.advice.retrieval_choice import choose_retrieval
 from results.advice.verdict import reach_verdicts
@@ -139,6 +146,7 @@ def read(
         recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, how, tried)
         warnings += heavy_documents(corpus, readers, consensus, how)
     warnings += [*find_warnings(tables), *counted_differently(prepared.retrieved.counting)]
+    warnings += lost_headings(tables["heading_paths"]) if "heading_paths" in tables else []
     warnings += [line for name, of_embedder in prepared.unread.items() for line in unread_warnings(name, of_embedder)]
     warnings += [*edge_of_grid([*recommended, *prepared.choices]), *prepared.retrieved.left_out]
     return Swept(tables, verdicts, recommended, prepared.choices, warnings, asked, prepared.unread)

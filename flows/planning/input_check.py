@@ -13,7 +13,7 @@ from corpora.loading.load import list_problems, load_corpus
 from corpora.reading.strict_toml import read_toml
 from corpora.schema import Corpus
 from corpora.sources.folder.conversions import Conversions
-from flows.planning.languages import embedder_notes
+from flows.planning.languages import embedder_notes, prompt_notes
 from flows.planning.lengths import MOST_COUNTED, measure_lengths, say_too_long
 from flows.session.cross_checks import check_choice_readers, cross_mistakes
 from flows.session.experiment import Experiment, ReaderConfig, experiment_file
@@ -146,6 +146,8 @@ class _Look:
                 self.notes.append(
                     f"{corpus.name}: whether people have reviewed it is looked up in the store when it is run."
                 )
+        if corpus is not None and "readers" not in self._wrong:
+            self.notes += self._try(partial(prompt_notes, self._experiment.readers, corpus)) or []
         if corpus is not None and corpus.split_line:
             self.notes.append(corpus.split_line)
         return corpus
@@ -163,6 +165,8 @@ class _Look:
         retrieval = self._experiment.retrieval
         embeds = needs_vectors(retrieval.retrievers, wants_oracle=self._experiment.wants_oracle)
         is_measured = False
+        if self._corpus is not None:
+            self.notes += embedder_notes(retrieval, self._corpus)
         for config in retrieval.embedders:
             if _is_elsewhere(config):
                 self.notes.append(f"{config.model} is fetched from the hub at its first use; sizes were not checked.")
@@ -186,7 +190,6 @@ class _Look:
         measured = self._try(partial(measure_unread, alone, corpus, self._session)) or {}
         for name, of_embedder in measured.items():
             self.notes += unread_warnings(name, of_embedder)
-        self.notes += embedder_notes(alone, corpus)
 
     def _compare_sizes(self, corpus: Corpus, config: EmbedderConfig) -> None:
         """Note sizes that leave most documents whole, in the tokens of an embedder."""

@@ -1,14 +1,18 @@
-"""What the language of the documents means for a run: rules for sentences, and embedders that know it."""
+"""What the language of the documents means for a run: rules for sentences, embedders that know it, prompts in it."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 
-from corpora.languages import NAMES
+from corpora.errors import listed
+from corpora.languages import NAMES, tell_language
 from corpora.schema import Corpus
 from corpora.storage import sha256_text
-from labeling.models.registry import registry
+from labeling.models.registry import is_specialist, registry
+from labeling.prompting.labeler import PARAPHRASES, TRANSLATED, LabelerConfig, PromptWriter
+from labeling.prompting.prompts import PromptTemplate
 from retrieval.chunking.splitters import BY_SENTENCES
 from retrieval.config import RetrievalConfig
 from retrieval.embedding.unknown_tokens import MULTILINGUAL
@@ -33,13 +37,45 @@ def language_inputs(retrieval: RetrievalConfig, corpus: Corpus) -> dict[str, str
 
 
 def embedder_notes(retrieval: RetrievalConfig, corpus: Corpus) -> list[str]:
-    """One line for each embedder that was trained on another language than that of most of the documents."""
-    language, notes = corpus.main_language, []
-    for config in retrieval.embedders:
-        known = registry().get(config.model)
+    """One line for each embedding model that was trained on another language than that of most of the documents."""
+    language, trained = corpus.main_language, {}
+    for model in dict.fromkeys(config.model for config in retrieval.embedders):
+        known = registry().get(model)
         if known and known.language and known.language != language:
-            notes.append(
-                f"{config.label}: it was trained on {NAMES[known.language]} text, and most of {corpus.name} is in "
-                f"{NAMES[language]}. Consider a multilingual embedder, such as {MULTILINGUAL}."
-            )
-    return notes
+            trained[model] = NAMES[known.language]
+    return [
+        f"{model}: it was trained on {its_own} text, and most of {corpus.name} is in {NAMES[language]}. Consider a "
+        f"multilingual embedder, such as {MULTILINGUAL}."
+        for model, its_own in trained.items()
+    ]
+
+
+def prompt_notes(readers: Sequence[LabelerConfig], corpus: Corpus) -> list[str]:
+    """One line if readers are asked in another language than that of most of the documents, and how to ask in it."""
+    language, asked = corpus.main_language, []
+    for reader in readers:
+        if is_specialist(reader.model):
+            continue
+        told = {prompt_language(one) for one in PromptWriter(reader, corpus.labels).templates} - {None}
+        if told and language not in told:
+            asked.append((reader, min(one for one in told if one)))
+    if not asked:
+        return []
+    names = [f"{reader.label} in {NAMES[code]}" for reader, code in asked]
+    shows_labels = not corpus.labels.of_question and all(reader.mode == "label" for reader, _ in asked)
+    if language in TRANSLATED and shows_labels:
+        bundled = [f"{name}_{language}" for name in PARAPHRASES["label"]]
+        remedy = f"Prompts in {NAMES[language]} are bundled: {listed(bundled, 'and')}; name one, or all, in `prompts`."
+    else:
+        remedy = f"A prompt file in {NAMES[language]} can be named in `prompts`."
+    return [
+        f"{corpus.name}: most of the text is in {NAMES[language]}, and the prompts of the readers are not "
+        f"({listed(names, 'and')}). {remedy}"
+    ]
+
+
+def prompt_language(template: PromptTemplate) -> str | None:
+    """The language of a prompt; None if it cannot be told."""
+    if template.name.endswith(".txt"):
+        return tell_language(template.words)
+    return next((code for code in TRANSLATED if template.name.endswith(f"_{code}")), "en")

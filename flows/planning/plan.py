@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
-from flows.planning.languages import embedder_notes
+from flows.planning.languages import embedder_notes, prompt_notes
 from flows.planning.retrieval_plan import describe_retrieval, n_cells
 from flows.session.cross_checks import check_choice_readers
 from flows.session.experiment import Experiment, Kind, ReaderConfig
@@ -94,7 +94,8 @@ class Planned(NamedTuple):
 
     Attributes:
         readers: what each reader of this machine would be asked.
-        notes: what was left out of the corpora, and what the embedders cannot read; one line each.
+        notes: what was left out of the corpora, what the embedders cannot read, and languages that do not fit; one line
+            each.
         retrieval: what is computed where no reader is asked, in one line; empty otherwise.
     """
 
@@ -128,6 +129,7 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
         check_consensus(experiment.consensus, corpus, session)
         check_choice_readers(experiment.readers, corpus)
     notes = [line for corpus in loaded for line in (corpus.left_out_line, *corpus.note_lines) if line]
+    notes += [note for corpus in loaded for note in prompt_notes(experiment.readers, corpus)]
     if sweeps:
         for embedder, measured in measure_unread(experiment.retrieval, loaded[0], session).items():
             notes += unread_warnings(embedder, measured)

@@ -10,7 +10,7 @@ from corpora.schema import Corpus
 from corpora.storage import sha256_text
 from flows.compare import Compared
 from flows.label import Labeled
-from flows.planning.languages import embedder_notes, sentence_languages
+from flows.planning.languages import embedder_notes, prompt_notes, sentence_languages
 from flows.run.gold.specialist.overlap import overlap_warnings
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
@@ -67,6 +67,7 @@ def describe(
             *filter(None, [session.workspace.recorded_line, *(one.left_out_line for one in (corpus, *others))]),
             *(line for one in (corpus, *others) for line in one.note_lines),
             *filter(None, [one.split_line for one in (corpus, *others)]),
+            *(note for one in (corpus, *others) for note in prompt_notes(experiment.readers, one)),
             *overlap_warnings(experiment, corpus, session),
             *(labeler_warnings(labeled.tables) if labeled.readers else []),
             *(swept.warnings if swept else []),

@@ -27,7 +27,8 @@ class Embedders:
         self._opened: dict[EmbedderConfig, Embedder] = {}
 
     def open(self, config: EmbedderConfig) -> Embedder:
-        """An embedder."""
+        """An embedder; headings before chunks change what is embedded, and not the embedder."""
+        config = config.model_copy(update={"headings": False}) if config.headings else config
         if config not in self._opened:
             self._opened[config] = self._open_one(config)
         return self._opened[config]

@@ -9,10 +9,12 @@ from typing import NamedTuple
 import polars as pl
 
 from corpora.schema import Corpus
+from corpora.storage import sha256_text
 from flows.session.session import Session
 from flows.stages.runner import Runner
 from results.settings import CHUNKING, SETTING_SCHEMA
 from retrieval.chunking.chunks import CHUNKS, chunk_documents
+from retrieval.chunking.heading_paths import add_heading_paths
 from retrieval.chunking.splitters import BY_SENTENCES, Chunking, check_chunking
 from retrieval.config import RetrievalConfig
 from retrieval.context import depth_for, shown_by_any
@@ -104,12 +106,18 @@ def in_words(chunking: Chunking) -> str:
 
 
 def split(corpus: Corpus, chunking: Chunking, config: EmbedderConfig, session: Session) -> pl.DataFrame:
-    """The chunks of one chunking: schema `CHUNKS` with texts, the chunking's parameters and the embedder's name."""
+    """The chunks of one chunking: schema `CHUNKS` with texts, the chunking's parameters and the embedder's name.
+
+    Where headings are put before chunks for embedding, they have the columns `HEADED` too.
+    """
     embedder = session.embedder(config)
     embed_sentences = partial(embedder.embed, role="passage")
     languages = corpus.languages if chunking.splitter in BY_SENTENCES else None
     chunks = chunk_documents(corpus.documents, chunking, embedder.tokenizer, embed_sentences, languages)
     named = dict(zip((*CHUNKING, "embedder"), (*chunking, config.label), strict=True))
+    if config.headings:
+        count = partial(embedder.count, role="passage")
+        chunks = add_heading_paths(corpus.documents, chunks, count, embedder.window)
     return chunks.with_columns(pl.lit(value, SETTING_SCHEMA[name]).alias(name) for name, value in named.items())
 
 
@@ -131,7 +139,7 @@ def embed_all(
         late = ((len(one), (config, one, of_shard[(at,)])) for at, one in enumerate(shards))
         runner.each(f"embed documents: {config.label}", len(documents), embed_late, session, late)
         return
-    texts = pl.concat([chunks["text"] for chunks in chunked]).unique()
+    texts = pl.concat([chunks["embedded" if config.headings else "text"] for chunks in chunked]).unique()
     ordered = sorted(texts.to_list(), key=lambda text: (-len(text), text))
     parts = [ordered[at : at + TEXTS_A_SHARD] for at in range(0, len(ordered), TEXTS_A_SHARD)]
     calls = ((len(part), (config, part, "passage")) for part in parts)
@@ -190,8 +198,13 @@ def rank(
     places = [Place(*place) for place in chunks.select("document_id", "start", "end").iter_rows()]
     texts, vectors, of_questions = corpus.questions["text"].to_list(), None, None
     if needs_vectors(retrievers, wants_oracle=wants_oracle):
-        vectors, of_questions = embedder.embed_chunks(corpus.texts, places), embedder.embed(texts, "query")
-    keyed = chunks.with_columns(embedding_key=pl.Series(embedder.chunk_keys(corpus.texts, places)))
+        of_questions = embedder.embed(texts, "query")
+        if config.headings:
+            vectors = embedder.embed(chunks["embedded"].to_list(), "passage")
+        else:
+            vectors = embedder.embed_chunks(corpus.texts, places)
+    headed = [sha256_text(text) for text in chunks["embedded"]] if config.headings else None
+    keyed = chunks.with_columns(embedding_key=pl.Series(headed or embedder.chunk_keys(corpus.texts, places)))
     questions = Questions(corpus.questions["question_id"].to_list(), texts, of_questions)
     cuts = retrieval.cuts()
     depth = depth_for(cuts, chunks)

@@ -23,6 +23,7 @@ from flows.stages.runner import Runner
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import score_retrieval
 from results.sweep.retrieval_means import mean_retrieval, retrieval_by_passages
+from retrieval.chunking.heading_paths import recorded_paths
 from retrieval.config import RetrievalConfig
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.ranking.retrievers import Retriever
@@ -33,7 +34,7 @@ class Retrieved(NamedTuple):
 
     Attributes:
         tables: the frames chunks, hits, retrieval, retrieval_means and index_recall; also by_passages, where a question
-            needs several passages.
+            needs several passages, and heading_paths, where headings are put before chunks.
         hits: the rankings of every setting, see `Ranked`.
         oracle: the same of the oracle.
         counting: digest of each embedder's tokenizer, by its name.
@@ -63,7 +64,7 @@ def retrieve(
     """
     each = retrievers_by_embedder(retrieval, session)
     ranked: list[Ranked] = []
-    chunked, scores = [], []
+    chunked, scores, headed = [], [], []
     for config, retrievers in each.items():
         of_embedder = f", {config.label}" if len(each) > 1 else ""
         names = [in_words(chunking) + of_embedder for chunking in retrieval.chunkings()]
@@ -82,6 +83,7 @@ def retrieve(
             runner.run(f"score retrieval{of_embedder}", score_retrieval, corpus, rankings, retrieval.cuts(), tokenizer)
         )
         chunked += [kept_chunks(one) for one in chunks]
+        headed += [recorded_paths(one) for one in chunks if config.headings]
         ranked += found
     hits, scored = pl.concat([one.hits for one in ranked]), pl.concat(scores)
     tables = {
@@ -93,6 +95,8 @@ def retrieve(
     }
     by_passages = retrieval_by_passages(corpus, scored, scoring)
     tables |= {"by_passages": by_passages} if len(by_passages) else {}
+    if headed:
+        tables["heading_paths"] = pl.concat(headed)
     counting = {config.label: session.embedder(config).tokenizer.digest for config in retrieval.embedders}
     return Retrieved(tables, hits, pl.concat([one.oracle for one in ranked]), counting, _left_out(retrieval, each))
 

@@ -34,6 +34,8 @@ CHOICE_PARAPHRASES: dict[Mode, tuple[str, ...]] = {
     "label": ("choice_one", "choice_according", "choice_judge"),
     "generate": ("choice_reasoned", "choice_reasoned_evidence", "choice_reasoned_both_sides"),
 }
+# Languages in which the prompts of label mode are bundled beside English: `one_word_de` is `one_word` in German.
+TRANSLATED = ("de", "es", "fr")
 SYSTEM, MESSAGE = "{system}", "{message}"  # the two messages that a `frame` surrounds
 
 

@@ -13,6 +13,8 @@ from corpora.reading.text import is_file, read_text
 FOLDER = Path(__file__).with_name("prompts")
 SEPARATOR = re.compile(r"^===[ \t]*$", re.MULTILINE)
 FIELDS = ("context", "question", "options")
+# A field; {options:oder} says which word stands before the last of the options, {options:} that none does.
+_FIELD = re.compile(r"\{(?:(?P<name>\w+)|options:(?P<word>[^{}\n]*))\}")
 
 
 class PromptTemplate(NamedTuple):
@@ -32,9 +34,21 @@ class PromptTemplate(NamedTuple):
             options: what it may answer, in the order in which they are shown.
             as_list: whether each option is on a line of its own, as choices are, which may be whole sentences.
         """
-        spelt = list_options(options) if as_list else spell_options(options)
-        values = {"context": context, "question": question, "options": spelt}
-        return re.sub(r"\{(\w+)\}", lambda match: values[match.group(1)], self.message)
+        values = {"context": context, "question": question, "options": spell_options(options)}
+        if as_list:
+            values["options"] = list_options(options)
+
+        def filled(found: re.Match[str]) -> str:
+            if found["name"] or as_list:
+                return values[found["name"] or "options"]
+            return spell_options(options, found["word"].strip())
+
+        return _FIELD.sub(filled, self.message)
+
+    @property
+    def words(self) -> str:
+        """Its own text, without what is filled in."""
+        return _FIELD.sub("", f"{self.system}\n{self.message}\n{self.start}")
 
 
 def load_prompt(name: str) -> PromptTemplate:
@@ -56,8 +70,7 @@ def load_prompt(name: str) -> PromptTemplate:
             "correct the file",
         )
     system, message, start = (part.strip("\n") for part in parts)
-    found = re.findall(r"\{(\w+)\}", message)
-    misplaced = re.findall(r"\{(\w+)\}", system + start)
+    found, misplaced = _fields(message), _fields(system + start)
     if misplaced:
         raise InputError(
             f"prompt {path} has the placeholders {misplaced} outside the user message",
@@ -73,9 +86,13 @@ def load_prompt(name: str) -> PromptTemplate:
     return PromptTemplate(name, system, message, start)
 
 
-def spell_options(options: Sequence[str]) -> str:
-    """`yes, no or maybe`."""
-    return f"{', '.join(options[:-1])} or {options[-1]}"
+def _fields(text: str) -> list[str]:
+    return [found["name"] or "options" for found in _FIELD.finditer(text)]
+
+
+def spell_options(options: Sequence[str], word: str = "or") -> str:
+    """`yes, no or maybe`, with another word in another language; without a word, `yes, no, maybe`."""
+    return f"{', '.join(options[:-1])} {word} {options[-1]}" if word else ", ".join(options)
 
 
 def list_options(options: Sequence[str]) -> str:

@@ -13,10 +13,12 @@ Parse = Literal["strict", "lenient", "repaired"]
 MARKER = "Answer:"
 _OPENING = r"(?:[\s:*_\"'`(\[]|[-\u2013\u2014]\s)*"
 _MARKER = re.compile(rf"\b(?:final\s+)?answer\b{_OPENING}(?:is\b)?{_OPENING}", re.IGNORECASE)
-_DECORATION = " \t\r\n*_\"'`.,;:!()[]{}<>#"
+# What may follow a label in other scripts; the escapes are the full-width forms of , . ! ? : ; and of brackets.
+_STOPS = "。、」』】।॥،؛؟။»”\uff0c\uff0e\uff01\uff1f\uff1a\uff1b\uff09"
+_DECORATION = " \t\r\n*_\"'`.,;:!()[]{}<>#「『【«„“¿¡\uff08" + _STOPS
 _LIST_SIGN = re.compile(r"^[-\u2013\u2014\u2022]\s+")
 # What may follow a label that stands alone, and does not begin a phrase such as "no idea".
-_ENDS = r"\s*(?:$|[\n.,;:!)\]}\"'`\u2013\u2014]|[-*_](?!\w))"
+_ENDS = r"\s*(?:$|[\n.,;:!)\]}\"'`\u2013\u2014“" + _STOPS + r"]|[-*_](?!\w))"
 # An output that begins like this is a refusal; later on, the same words may be about the text.
 _REFUSAL = re.compile(
     r"^\W*(?:(?:sorry|unfortunately|i\s+apologi[sz]e)\b[^.]{0,40})?"

@@ -242,6 +242,25 @@ def _unsure_gold(baselines: pl.DataFrame) -> list[str]:
     ]
 
 
+def lost_headings(paths: pl.DataFrame) -> list[str]:
+    """Where headings before chunks do less than they seem to, because there are none or the embedder reads no more.
+
+    Args:
+        paths: columns embedder, chunking, heading_path and n_left_out, one row a chunk.
+    """
+    lines = []
+    for (embedder,), mine in paths.group_by("embedder", maintain_order=True):
+        if (mine["heading_path"] == "").all() and not mine["n_left_out"].any():
+            lines.append(f"{embedder}: no chunk has a heading over it, so its chunks are embedded as they are.")
+        for (chunking,), some in mine.filter(pl.col("n_left_out") > 0).group_by("chunking", maintain_order=True):
+            n_all = len(mine.filter(pl.col("chunking") == chunking))
+            lines.append(
+                f"{embedder}, {chunking}: outer headings are left out before {len(some)} of {count(n_all, 'chunk')}, "
+                "which would be longer than the embedder reads. Smaller chunks leave room for them."
+            )
+    return lines
+
+
 def edge_of_grid(advice: Sequence[Advice]) -> list[str]:
     """Best sizes at the edge of those that were tried, with the next sizes to try.
 

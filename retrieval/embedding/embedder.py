@@ -130,6 +130,11 @@ class Embedder:
         """
         self._counts({text: text for text in texts}, role)
 
+    def count(self, texts: Sequence[str], role: Role) -> list[int]:
+        """Tokens of each text as this embedder reads it, with its prompt and the special tokens."""
+        prompted = [self.prompts[role] + text for text in texts]
+        return [n + self.tokenizer.n_special for n in self.tokenizer.count_all(prompted)]
+
     def embed_chunks(
         self, documents: Mapping[str, str], places: Sequence[Place], progress: Progress | None = None
     ) -> Vectors:
@@ -261,10 +266,10 @@ class Embedder:
 
     def _counts(self, texts: Mapping[str, str], role: Role) -> dict[str, int]:
         """Tokens of each text with its prompt and the special tokens; rejects texts that would be cut short."""
-        prompted = [self.prompts[role] + text for text in texts.values()]
-        counts = [n + self.tokenizer.n_special for n in self.tokenizer.count_all(prompted)]
+        counts = self.count(list(texts.values()), role)
         longest = max(counts, default=0)
         if longest > self.window:
+            prompted = [self.prompts[role] + text for text in texts.values()]
             raise InputError(
                 f"a text of {longest} tokens ({prompted[counts.index(longest)]!r:.50})",
                 f"at most {self.window} tokens, where this embedder stops reading (prompt and special tokens included)",

@@ -56,8 +56,21 @@ class EmbedderConfig(BaseModel):
         False, description="late chunking: read the whole document once, then pool the tokens of each chunk"
     )
 
+    headings: bool = Field(
+        False,
+        exclude_if=lambda headings: not headings,  # runs of a version without this key are the same runs
+        description="put the headings that stand over a chunk before it for embedding, as in `Part > Chapter`; readers "
+        "and BM25 see the chunk alone",
+    )
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.late and self.headings:
+            raise InputError(
+                "an embedder with both `late` and `headings`",
+                "one of them (late chunking reads the whole document, headings included)",
+                "make two embedders of it, or remove one of the two keys",
+            )
         if self.backend == "onnx" and self.precision == "bfloat16":
             raise InputError(
                 "embedder backend 'onnx' with precision 'bfloat16'",
@@ -77,7 +90,7 @@ class EmbedderConfig(BaseModel):
                   if one != plain[field].default]  # fmt: skip
         if (self.query_prompt, self.passage_prompt) != (None, None):
             parts.append("prompts-" + sha256_text(f"{self.query_prompt!r}{self.passage_prompt!r}")[:4])
-        return "-".join([*parts, "late"] if self.late else parts)
+        return "-".join([*parts, *(name for name in ("late", "headings") if getattr(self, name))])
 
 
 def check_installed(config: EmbedderConfig) -> None:

@@ -14,7 +14,10 @@ HOUSE = Checkout(ROOT)
 
 MOST_ENTRIES = 11  # what a reader takes in at a glance; a folder without Python holds as much data as there is
 # May hold more: why.
-WIDER: dict[str, str] = {"results": "a folder for each layer of numbers, from their settings to the report"}
+WIDER: dict[str, str] = {
+    "corpora": "records and words that all sources share, beside the folders that make a corpus of them",
+    "results": "a folder for each layer of numbers, from their settings to the report",
+}
 
 # What may be remembered for as long as the process lives, and why: values that nothing outside can change.
 REMEMBERED = {

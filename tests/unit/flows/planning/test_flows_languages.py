@@ -51,7 +51,9 @@ def test_a_config_without_the_key_is_the_config_of_old_runs():
 
 
 def test_an_embedder_for_english_is_named_where_most_documents_are_in_another_language():
-    retrieval = RetrievalConfig(embedders=("all-minilm-l6-v2", "multilingual-e5-small", "org/name"))
+    retrieval = RetrievalConfig(
+        embedders=("all-minilm-l6-v2", "multilingual-e5-small", {"model": "all-minilm-l6-v2", "late": True})
+    )
     (note,) = embedder_notes(retrieval, corpus("de", "de", "en"))
     assert note == (
         "all-minilm-l6-v2: it was trained on English text, and most of c is in German. Consider a multilingual "

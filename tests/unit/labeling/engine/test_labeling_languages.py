@@ -19,7 +19,7 @@ LANGUAGES = {
     "French": ("oui", "non", "peut-être"),
     "Spanish": ("sí", "no", "quizás"),
     "Russian": ("да", "нет"),
-    "Greek": ("ναι", "όχι"),  # noqa: RUF001  (Greek letters are meant)
+    "Greek": ("ναι", "όχι"),
     "Arabic": ("نعم", "لا"),
     "Hebrew": ("כן", "לא"),
     "Hindi": ("हाँ", "नहीं"),

@@ -3,12 +3,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpora.errors import InputError
+from corpora.languages import tell_language
 from corpora.schema import LabelSet
-from labeling.prompting.labeler import CHOICE_PARAPHRASES, PARAPHRASES
+from labeling.prompting.labeler import CHOICE_PARAPHRASES, PARAPHRASES, TRANSLATED
 from labeling.prompting.prompts import FOLDER, PromptTemplate, load_prompt, rotations, spell_options
 
 BUNDLED = sorted(file.stem for file in FOLDER.glob("*.txt"))
 REASONED = [name for name in BUNDLED if "reasoned" in name]
+IN_LANGUAGES = [f"{name}_{code}" for code in TRANSLATED for name in PARAPHRASES["label"]]
+STARTS = {"de": "Antwort:", "es": "Respuesta:", "fr": "Réponse :"}
+WORDS = {"de": "oder", "es": "o", "fr": "ou"}
 BARE = PromptTemplate("bare", "system", "[{context}] [{question}] [{options}]", "")
 GOOD_MESSAGE = "{context}\n{question}\n{options}"
 
@@ -50,7 +54,7 @@ def test_three_phrasings_are_bundled_for_each_mode():
     assert sorted((*PARAPHRASES["generate"], *CHOICE_PARAPHRASES["generate"])) == REASONED
     assert sorted(PARAPHRASES["label"]) == ["according", "judge", "one_word"]
     each = [names[mode] for names in (PARAPHRASES, CHOICE_PARAPHRASES) for mode in ("label", "generate")]
-    assert sorted(name for names in each for name in names) == BUNDLED
+    assert sorted([*(name for names in each for name in names), *IN_LANGUAGES]) == BUNDLED
     assert {len(names) for names in each} == {3}
 
 
@@ -60,8 +64,9 @@ def test_every_bundled_prompt_shows_context_question_and_options(name):
     filled = template.fill("THE CONTEXT", "THE QUESTION", ("alpha", "beta", "gamma"))
     assert template.name == name
     assert template.system
-    assert template.start == ("" if name in REASONED else "Answer:")
-    for part in ("THE CONTEXT", "THE QUESTION", "alpha, beta or gamma"):
+    code = name[-2:] if name in IN_LANGUAGES else "en"
+    assert template.start == ("" if name in REASONED else STARTS.get(code, "Answer:"))
+    for part in ("THE CONTEXT", "THE QUESTION", f"alpha, beta {WORDS.get(code, 'or')} gamma"):
         assert filled.count(part) == 1
     assert "{" not in filled
 
@@ -122,6 +127,25 @@ def test_a_prompt_file_that_is_not_utf_8_is_refused_in_one_line(prompt_file):
     with pytest.raises(InputError) as refused:
         load_prompt(path)
     assert path in str(refused.value)
+
+
+def test_a_prompt_says_which_word_stands_before_the_last_option(prompt_file):
+    message = "{context}\n{question}\n{options:又は} / {options_} {options:"
+    with pytest.raises(InputError, match="options_"):
+        load_prompt(prompt_file(f"S.\n===\n{message}\n===\n"))
+    options = ("はい", "いいえ", "不明")
+    for written, said in (("{options:又は}", "はい, いいえ 又は 不明"), ("{options: и }", "はい, いいえ и 不明"),
+                          ("{options:}", "はい, いいえ, 不明"), ("{options}", "はい, いいえ or 不明")):  # fmt: skip
+        template = load_prompt(prompt_file(f"S.\n===\n{{context}} {{question}} {written}。\n===\n答え:\n"))
+        assert template.fill("文", "問", options) == f"文 問 {said}。"
+        assert template.words == "S.\n  。\n答え:"
+    with pytest.raises(InputError, match="exactly once"):
+        load_prompt(prompt_file("S.\n===\n{context} {question} {options} {options:oder}\n===\n"))
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_bundled_prompt_is_in_the_language_that_its_name_says(name):
+    assert tell_language(load_prompt(name).words) == (name[-2:] if name in IN_LANGUAGES else "en")
 
 
 def test_options_are_spelt_as_in_a_sentence():

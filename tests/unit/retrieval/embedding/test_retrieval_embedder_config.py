@@ -14,6 +14,7 @@ from retrieval.embedding.embedder_config import EmbedderConfig, check_installed
         ({"model": "models/mine"}, "mine"),
         ({"backend": "torch", "precision": "bfloat16", "late": True}, "all-minilm-l6-v2-torch-bfloat16-late"),
         ({"name": "ours", "late": True}, "ours"),
+        ({"precision": "bfloat16", "headings": True}, "all-minilm-l6-v2-bfloat16-headings"),
     ],
 )
 def test_the_label_is_the_model_and_what_differs(given, label):
@@ -25,6 +26,13 @@ def test_configs_with_other_prompts_have_other_labels():
     labels = {EmbedderConfig(**given).label for given in prompts}
     assert len(labels) == 4
     assert all(label.startswith("all-minilm-l6-v2") for label in labels)
+
+
+def test_headings_are_no_key_of_a_config_without_them():
+    assert "headings" not in EmbedderConfig().model_dump(mode="json")
+    assert EmbedderConfig(headings=True).model_dump(mode="json")["headings"] is True
+    with pytest.raises(InputError, match="both `late` and `headings`: expected one of them"):
+        EmbedderConfig(late=True, headings=True)
 
 
 def test_onnx_in_bfloat16_is_refused():
