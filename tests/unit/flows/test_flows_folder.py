@@ -72,7 +72,7 @@ def test_a_run_on_a_folder_pins_files_and_texts_and_says_what_it_did_not_read(fo
     with scripted_session(tmp_path / "runs", lambda *_: (0.4, 0.3, 0.3)).session as session:
         assert any(one.startswith(left_out) for one in plan(experiment, "sweep", session).notes)
         outcome = execute(experiment, "sweep", session, Runner())
-        converted = sorted((tmp_path / "runs" / "converted").iterdir())
+        converted = sorted((tmp_path / "runs" / "converted").glob("*.json"))
         assert len(converted) == 3
         again = execute(experiment, "sweep", session, Runner())
         assert list(find_damage(session.workspace)) == []
