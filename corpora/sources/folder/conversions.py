@@ -54,6 +54,11 @@ class Conversions:
         self._changed: dict[tuple[str, str], set[str]] = {}  # files, by the converter before and the one now
         self._files: dict[str, list[StorePath]] | None = None  # by the beginning of the original's digest
 
+    @property
+    def store(self) -> StorePath | None:
+        """Where a store keeps what was converted; None where nothing is written."""
+        return self._folder if self._writes else None
+
     def convert(self, ending: str, content: bytes) -> Converted:
         """The text of a file.
 

@@ -17,6 +17,7 @@ from corpora.schema import Document, documents_frame, iter_questions, questions_
 from corpora.sources.folder.conversions import Conversions, StoreError
 from corpora.sources.folder.converted import UTF_8, Converted
 from corpora.sources.folder.converters import ENDINGS, require_converters
+from corpora.sources.folder.seen import say_changes
 from corpora.storage import sha256_bytes, sha256_text
 
 MOST_BYTES = 200_000_000  # of one file, which is read as a whole
@@ -63,6 +64,8 @@ def read_folder(
     documents = [one for name, file in files.found.items() for one in read.document(name, file, defects)]
     if not files.found:
         raise InputError(f"{folder} holds no document", f"files ending in {', '.join(ENDINGS)}", "check the path")
+    if conversions.store is not None:
+        say_changes(conversions.store, folder, read.inputs)
     notes = (*files.notes(), *read.notes(), *conversions.notes())
     return FolderDocuments(documents_frame(documents), read.inputs, notes)
 

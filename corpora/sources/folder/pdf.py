@@ -58,7 +58,7 @@ def _opened(content: bytes) -> pypdfium2.PdfDocument:
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == FPDF_ERR_PASSWORD:
             raise InputError("is encrypted", "a PDF without a password", "save a copy without its password") from error
-        raise InputError(f"is damaged ({error})", "a PDF that is whole", "save it anew") from error
+        raise InputError(f"is damaged ({str(error).rstrip('.')})", "a PDF that is whole", "save it anew") from error
 
 
 def _clean(text: str) -> str:

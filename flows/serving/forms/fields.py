@@ -144,7 +144,8 @@ CorpusSource = Annotated[
     Source,
     Field(
         title="Corpus",
-        description="sample: the bundled handbook; generated: artificial documents; the others read the files at Path.",
+        description="sample: the bundled handbook; generated: artificial documents; folder: the documents in a folder, "
+        "with a table questions.* in it; the others read the files at Path.",
     ),
 ]
 CorpusPath = Annotated[

@@ -16,6 +16,7 @@ from labeling.prompting.labeler import LabelerConfig, PromptWriter
 from results.gold.export.items import Items
 from results.gold.export.reviewed import has_reviews, reviews_paragraph
 
+MOST_FILES = 20  # of a corpus that are named
 LICENCE_HINT = "# license: choose one for your labels; the section Licence says what the texts are under"
 
 
@@ -87,7 +88,9 @@ def _about(made: Made) -> str:
 
 
 def _inputs(corpus: Mapping[str, Any]) -> str:
-    return ", ".join(f"`{file}` (sha256 `{digest}`)" for file, digest in corpus["inputs"].items())
+    named = [f"`{file}` (sha256 `{digest}`)" for file, digest in corpus["inputs"].items()]
+    more = len(named) - MOST_FILES
+    return ", ".join(named[:MOST_FILES]) + (f", and {more:,} more in the manifest of the run" if more > 0 else "")
 
 
 def _reader(made: Made, items: Items) -> Iterator[str]:

@@ -8,6 +8,7 @@ from corpora.errors import FileError, InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.load import documents_of, list_problems, load_corpus
 from corpora.schema import iter_documents
+from corpora.sources.folder.conversions import Conversions
 
 MARKDOWN = "# Boats\nOne.\n## Oars\r\nTwo.\n"
 
@@ -146,6 +147,20 @@ def test_too_large_a_file_is_left_out(folder, monkeypatch):
     monkeypatch.setattr("corpora.sources.folder.documents.MOST_BYTES", 10)
     corpus, _ = list_problems(config(folder))
     assert [one.reason for one in corpus.left_out.defects] == ["has 27 bytes (expected at most 10)"]
+
+
+def test_files_that_changed_since_the_store_read_them_are_named_once(folder, tmp_path, caplog):
+    def read():
+        caplog.clear()
+        documents_of(config(folder), Conversions(tmp_path / "converted"))
+        return [one.getMessage() for one in caplog.records]
+
+    assert read() == read() == []
+    write(folder, a_md="# Other", new_txt="New.")
+    (folder / "b.txt").unlink()
+    changed = "1 file changed (a.md), 1 file new (new.txt), 1 file gone (b.txt). This is another run."
+    assert read() == [f"{folder} since this store last read it: {changed}"]
+    assert read() == []
 
 
 @pytest.mark.parametrize(

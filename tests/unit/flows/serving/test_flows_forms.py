@@ -167,6 +167,11 @@ def test_another_corpus_leaves_the_columns_of_the_one_that_is_served():
     assert made.corpus.split == "auto"
 
 
+def test_a_folder_of_documents_is_a_corpus_too():
+    made = experiment_of(label_form(source="folder", path="/data/docs", questions=0), DEMO)
+    assert (made.corpus.source, made.corpus.path, made.corpus.questions) == ("folder", Path("/data/docs"), None)
+
+
 TABLES = CorpusConfig(source="tables", name="mine", documents=Path("/a/docs.csv"), questions=Path("/a/asked.csv"))
 
 
