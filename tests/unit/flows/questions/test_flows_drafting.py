@@ -1,7 +1,6 @@
 """Drafting end to end on a scripted reader: every filter, resuming, balance, wrong input and the files."""
 
 import json
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -20,53 +19,15 @@ from flows.run.questions.readers import find_reader
 from flows.run.questions.summary import summary
 from flows.session.experiment import ReaderConfig
 from flows.stages.runner import Runner
+from tests.doubles.drafting import HALLS, answers, documents, good, told, write_documents
 from tests.doubles.scripted import scripted_session
 
-HALLS = ("alder", "birch", "cedar", "damson", "elm", "fir")
-ROOMS = ("attic", "bakery", "cellar", "dairy", "engine", "forge", "garden", "harness", "ink", "jewel", "kiln", "larder")
 READER = ReaderConfig(model="scripted", name="scripted")
-
-
-def documents() -> dict[str, str]:
-    """Each hall has a room for each name; which hours are its own is planted, and no two halls share them."""
-    return {
-        f"{hall}-hall": f"{hall.title()} Hall: rules\n\n" + " ".join(
-            f"The {room} of {hall.title()} Hall is not open to guests before {10 + at + nth} minutes past six."
-            for at, room in enumerate(ROOMS)
-        )
-        for nth, hall in enumerate(HALLS)
-    }  # fmt: skip
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    rows = [json.dumps({"id": name, "text": text}) for name, text in documents().items()]
-    (tmp_path / "documents.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return tmp_path
-
-
-def told(message: str) -> re.Match:
-    """The sentence that a prompt for writing ends with."""
-    return list(re.finditer(r"The (\w+) of (\w+) Hall is not open to guests before (\d+)", message))[-1]
-
-
-def good(prompt) -> tuple[str, str]:
-    """A question on the number that the prompt's sentence names, which is another one where the answer is to be no."""
-    room, hall, minutes = told(prompt.message).groups()
-    wanted = "yes" if "right answer is yes" in prompt.message else "no"
-    return f"Must guests wait for the {room} of {hall} Hall until {minutes} past six?", wanted
-
-
-def answers(_, prompt):
-    """Chooses the second sentence; votes for what the document says; knows nothing closed book."""
-    if prompt.start == "Sentence":
-        return (0.1, 0.6, 0.1, 0.1, 0.05, 0.05)
-    asked = re.search(r"for the (\w+) of (\w+) Hall until (\d+)", prompt.message)
-    if prompt.arm == "closed_book" or asked is None:
-        return (0.5, 0.5)
-    room, hall, minutes = asked.groups()
-    is_so = f"The {room} of {hall} Hall is not open to guests before {minutes} " in prompt.message
-    return (1.0, 0.0) if is_so else (0.0, 1.0)
+    return write_documents(tmp_path)
 
 
 def drafted(folder: Path, writes=good, script=answers, reader=READER, **wish):
@@ -226,7 +187,7 @@ def test_a_plan_asks_nothing(folder):
 def test_documents_come_from_tables_folders_and_experiments(folder, tmp_path):
     table = open_source(folder / "documents.jsonl")
     assert table.documents.equals(open_source(folder).documents)
-    assert table.table is not None
+    assert table.own is not None
     (folder / "some.toml").write_text('[corpus]\nname = "halls"\nsource = "tables"\ndocuments = "documents.jsonl"\n')
     assert open_source(folder / "some.toml").name == "halls"  # no table of questions is needed
     texts = tmp_path / "texts"
