@@ -121,6 +121,7 @@ def _experiment(drafted: Drafted, places: Places) -> str:
     """An experiment on the questions, as `tercet init` writes it."""
     from corpora.loading.config import CorpusConfig
     from corpora.loading.load import read_source
+    from corpora.schema import DRAFTED_BY
     from corpora.sources.tables import QuestionColumns
     from flows.cli.experiments.drafting import draft as experiment_text
     from flows.cli.experiments.drafting import lengths_of, name_of
@@ -129,7 +130,7 @@ def _experiment(drafted: Drafted, places: Places) -> str:
     own = drafted.source.own or CorpusConfig(source="tables", documents=places.documents)
     config = own.model_copy(
         update={"questions": places.questions, "labels": tuple(LABELS),
-                "question_columns": QuestionColumns(tags=("kind", "drafted_by"))}
+                "question_columns": QuestionColumns(tags=("kind", DRAFTED_BY))}
     )  # fmt: skip
     corpus = read_source(config)
     notes = (f"{drafted.reader.label} drafted the questions, and nobody has checked them",)

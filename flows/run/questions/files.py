@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpora.errors import InputError
-from corpora.schema import iter_documents
+from corpora.schema import DRAFTED, DRAFTED_BY, iter_documents
 from corpora.sources.rows import find_table
 from corpora.storage import written_whole
 from flows.run.questions.drafting import Drafted, left_after
 from flows.run.questions.judging import DROPPED, KEPT, Judged
-from labeling.drafting.drafts import DRAFTED, Draft
+from labeling.drafting.drafts import Draft
 
 
 class Places(NamedTuple):
@@ -80,7 +80,7 @@ def questions_text(drafted: Drafted) -> str:
     """The questions that were kept, as a table that `source = "tables"` reads."""
     return _lines(
         {"id": one.id, "text": one.text, "document_ids": [one.attempt.document_id], "reference": one.answer,
-         "evidence": _evidence(one), "kind": one.kind, "origin": DRAFTED, "drafted_by": drafted.reader.label}
+         "evidence": _evidence(one), "kind": one.kind, "origin": DRAFTED, DRAFTED_BY: drafted.reader.label}
         for one in drafted.kept
     )  # fmt: skip
 
