@@ -38,8 +38,12 @@ QUESTIONS = pl.Schema(
         "split": pl.String(),
         "tags": pl.List(pl.Struct({"name": pl.String(), "value": pl.String()})),
         "choices": pl.List(pl.String()),
+        "origin": pl.String(),
     }
 )
+# Where a question is from, if a reader drafted it: nobody has checked it, or people gave the same answer or another.
+DRAFTED, ACCEPTED, REJECTED = "drafted", "accepted", "rejected"
+DRAFTED_BY = "drafted_by"  # the tag that names the reader
 
 
 class Section(NamedTuple):
@@ -80,6 +84,7 @@ class Question:
     split: Split | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     choices: tuple[str, ...] = ()  # answers of its own, in the order in which they are shown
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +237,7 @@ def questions_frame(questions: Iterable[Question]) -> pl.DataFrame:
             "split": q.split,
             "tags": [{"name": name, "value": value} for name, value in q.tags.items()],
             "choices": list(q.choices) or None,
+            "origin": q.origin,
         }
         for q in questions
     ]
@@ -255,4 +261,5 @@ def _question(row: Mapping[str, Any]) -> Question:
         split=row["split"],
         tags={t["name"]: t["value"] for t in row["tags"] or ()},
         choices=tuple(row.get("choices") or ()),  # a store of an older version has none
+        origin=row.get("origin"),  # tables of older runs have none
     )

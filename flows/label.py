@@ -14,7 +14,7 @@ from flows.session.experiment import Experiment, ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import Asked, collect, document_prompts
 from flows.stages.remote_asking import ask_all
-from flows.stages.reviewed import check_consensus, reviewed_corpus
+from flows.stages.reviewed import check_consensus, reviewed_corpus, with_accepted
 from flows.stages.runner import Runner
 from labeling.votes.consensus import NOT_REVIEWED, ReaderVotes, Reviewed, build_gold
 from labeling.votes.vote import Prompt
@@ -61,7 +61,7 @@ def load(experiment: Experiment, session: Session, runner: Runner) -> Corpus:
     corpus = runner.run("load corpus", load_corpus, config, workspace.samples, workspace.conversions)
     check_consensus(experiment.consensus, corpus, session)
     check_choice_readers(experiment.readers, corpus)
-    return corpus
+    return with_accepted(corpus, session)
 
 
 def label(experiment: Experiment, corpus: Corpus, session: Session, runner: Runner) -> Labeled:

@@ -24,6 +24,7 @@ from corpora.storage import sha256_file
 
 SPLITS = ("tune", "held_out")
 OPTIONAL = ("reference", "evidence", "split", "choices")
+ORIGIN = "origin"  # the column in which `tercet questions draft` marks what it wrote
 _SEPARATOR = r'^[^"\r\n]$'
 
 
@@ -223,6 +224,7 @@ class _Questions:
             split=self._split(number, row.get(columns.split)),
             tags=self._tags(number, row),
             choices=shown,
+            origin=spelling_of(row.get(ORIGIN)) or None,
         )
 
     def _choices(self, number: int, value: object) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import polars as pl
 
 from corpora.errors import InputError
-from corpora.schema import Corpus
-from corpora.storage import sha256_text
+from corpora.schema import ACCEPTED, DRAFTED, REJECTED, Corpus
+from corpora.storage import is_folder, sha256_text
 from flows.session.session import Session
 from labeling.votes.consensus import NOT_REVIEWED, ConsensusConfig, Reviewed, check_rule
 from results.gold.review.reviews import counted_reviews
@@ -38,6 +38,23 @@ def reviewed_corpus(config: ConsensusConfig, corpus: Corpus, session: Session) -
     """People's labels on the questions of a corpus; none where the consensus rule does not go by them."""
     if config.rule != "reviewed":
         return ReviewedCorpus(NOT_REVIEWED, [])
+    return _settled(corpus, session)
+
+
+def with_accepted(corpus: Corpus, session: Session) -> Corpus:
+    """The corpus with its drafted questions marked as accepted or rejected, as far as people settled on an answer."""
+    drafted = pl.col("origin") == DRAFTED
+    if corpus.questions.filter(drafted).is_empty() or not is_folder(session.workspace.root):
+        return corpus
+    settled = dict(_settled(corpus, session).labels)
+    given = pl.col("question_id").replace_strict(settled, default=None, return_dtype=pl.String())
+    mark = pl.when(given == pl.col("reference")).then(pl.lit(ACCEPTED)).when(given.is_not_null()).then(pl.lit(REJECTED))
+    marked = pl.when(drafted).then(mark.otherwise(pl.lit(DRAFTED))).otherwise(pl.col("origin"))
+    return corpus.with_questions(corpus.questions.with_columns(origin=marked))
+
+
+def _settled(corpus: Corpus, session: Session) -> ReviewedCorpus:
+    """People's labels on the questions of a corpus."""
     reviews = session.reviews(corpus.name)
     asked = corpus.questions.filter(pl.col("question_id").is_in(reviews["question_id"].unique().to_list()))
     shown = with_texts(asked.select("question_id"), asked, corpus.texts)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from corpora.schema import Question, Span
+from corpora.schema import DRAFTED, Question, Span
 from labeling.drafting.kinds import Kind
 from labeling.drafting.passages import Answer, Attempt
-
-DRAFTED = "drafted"
 
 
 class Draft(NamedTuple):
@@ -45,5 +43,11 @@ class Draft(NamedTuple):
     def question(self) -> Question:
         """As a question of a corpus, with the drafted answer as its reference."""
         return Question(
-            self.id, self.text, (self.attempt.document_id,), self.answer, self.evidence, tags={"kind": self.kind}
+            self.id,
+            self.text,
+            (self.attempt.document_id,),
+            self.answer,
+            self.evidence,
+            tags={"kind": self.kind},
+            origin=DRAFTED,
         )

@@ -16,7 +16,7 @@ LENGTHS = (12, 400)  # characters of a sentence that a question can be about
 _ENDS = tuple(".!?…。\uff01\uff1f।॥؟\u06d4።")
 _CLOSING = "\"'”\u2019»)]\uff09」』"
 _DIGIT = re.compile(r"\d")
-# English only: in another language, any sentence may be the one that says what is not so.
+# English only: in other languages no sentence is of this kind, and the next kind takes its turn.
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|unless|except|cannot|\w+n['\u2019]t)\b", re.IGNORECASE
 )

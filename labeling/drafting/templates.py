@@ -66,7 +66,7 @@ def with_another_number(sentence: str) -> tuple[str, str]:
         other = (value + 3) % 24
     else:
         other = value - 9 if YEARS[0] <= value <= YEARS[1] else value + max(1, value // 2)
-    number = str(other).zfill(len(digits) if digits.startswith("0") else 0) + rest
+    number = str(other).zfill(len(digits) if digits.startswith("0") or rest.startswith(":") else 0) + rest
     return f"{sentence[: found.start()]}{number}{sentence[found.end() :]}", number
 
 

@@ -107,4 +107,4 @@ def _plain(text: str) -> str:
 
 def _without_initials(text: str) -> str:
     """A text in which the full stops of "J. Smith", "No. 4" and "e.g. this" do not look like ends of sentences."""
-    return re.sub(r"\b(\w{1,3})\.(?=\s)", r"\1", text)
+    return re.sub(r"\b([A-Z]\w{0,2}|[ei]\.[ge]|[ap]\.m|vs)\.(?=\s)", r"\1", text)

@@ -102,6 +102,7 @@ EXAMPLES = pl.Schema(
         "n_question": pl.Int64(),
         "gold": pl.String(),
         "reference": pl.String(),
+        "origin": pl.String(),
         "answer": pl.String(),
         "failure": pl.String(),
         "closed_book": pl.String(),
@@ -201,6 +202,7 @@ def _example(
     told |= {name: cell[name] for name in (*CELL, "setting")}
     asked = asked_text(question["text"], question.get("choices"))
     told |= {"question": asked[:MOST_OF_QUESTION], "n_question": len(asked)}
+    told |= {"origin": question.get("origin")}
     told |= {"n_chunks": len(chunks), "n_evidence": len(question["evidence"] or ())}
     return told | {"documents": _documents(corpus, question, chunks[:MOST_CHUNKS], budget)}
 

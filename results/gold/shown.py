@@ -43,11 +43,11 @@ def text_digest(question: str, documents: Sequence[str]) -> str:
 
 
 def with_texts(frame: pl.DataFrame, questions: pl.DataFrame, texts: Mapping[str, str]) -> pl.DataFrame:
-    """A frame of questions with text and choices as `question`, the ids of their gold documents, and their digest.
+    """A frame of questions with text and choices as `question`, ids of gold documents, digest and origin.
 
     Args:
         frame: has question_id.
-        questions: columns question_id, text and document_ids, a row for each question of `frame`.
+        questions: columns question_id, text, document_ids and origin, a row for each question of `frame`.
         texts: document text by document id.
     """
     asked = with_asked_texts(questions)
@@ -56,6 +56,6 @@ def with_texts(frame: pl.DataFrame, questions: pl.DataFrame, texts: Mapping[str,
         for text, document_ids in asked.select("text", "document_ids").iter_rows()
     ]
     about = asked.select(
-        "question_id", "document_ids", question="text", text_digest=pl.Series(digests, dtype=pl.String)
+        "question_id", "document_ids", question="text", text_digest=pl.Series(digests, dtype=pl.String), origin="origin"
     )
     return frame.join(about, on="question_id", how="left", maintain_order="left")

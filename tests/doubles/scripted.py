@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +15,10 @@ from corpora.storage import sha256_text
 from flows.session.session import Session
 from flows.session.speeds import Speeds
 from flows.session.workspace import Workspace
+from labeling.drafting.writer import WriterConfig
 from labeling.prompting.labeler import LabelerConfig, fingerprint
 from labeling.votes.sampling import draw, top_two_margin
-from labeling.votes.vote import Prompt, Vote
+from labeling.votes.vote import Prompt, Vote, failed_vote
 from retrieval.embedding.embedder import Embedder
 from retrieval.embedding.embedder_config import EmbedderConfig
 
@@ -24,13 +26,17 @@ DIMENSIONS = 1024
 
 # The probability of each label, in the order of the label set (or of the prompt's choices), for a model and a prompt.
 Script = Callable[[str, Prompt], Sequence[float]]
+# What a writer of questions writes for a prompt: a question and its answer, as in "Is it so?" and "yes".
+Writes = Callable[[Prompt], tuple[str, str]]
 
 
 class ScriptedReader:
     """A reader whose label probabilities come from a script; it draws its votes from them as a local one does."""
 
-    def __init__(self, config: LabelerConfig, labels: LabelSet, script: Script) -> None:
-        self.config, self.labels, self._script = config, labels, script
+    def __init__(
+        self, config: LabelerConfig, labels: LabelSet, script: Script, writes: Writes | None = None
+    ) -> None:  # fmt: skip
+        self.config, self.labels, self._script, self._writes = config, labels, script, writes
         self.fingerprint = fingerprint(config, labels, sha256_text(config.model))
         self.n_evaluated = 0
         self.asked: list[Prompt] = []
@@ -40,7 +46,15 @@ class ScriptedReader:
 
     def ask(self, prompts: list[Prompt]) -> list[Vote]:
         self.asked += prompts
-        return [self._vote(prompt) for prompt in prompts]
+        write = isinstance(self.config, WriterConfig)
+        return [self._written(prompt) if write else self._vote(prompt) for prompt in prompts]
+
+    def _written(self, prompt: Prompt) -> Vote:
+        question, answer = self._writes(prompt)
+        n_tokens = len(self.tokenize(prompt))
+        self.n_evaluated += n_tokens
+        empty = failed_vote(self.fingerprint, prompt.key, "off_label", n_tokens)
+        return replace(empty, label=answer, failure=None, text=f" {question}\nAnswer: {answer}", parse="strict")
 
     def _vote(self, prompt: Prompt) -> Vote:
         probabilities = np.array(self._script(self.config.model, prompt), dtype=np.float64)
@@ -65,10 +79,11 @@ class ScriptedReaders:
     Args:
         script: what each of them answers.
         sizes: bytes of each model; the order of `by_size`.
+        writes: what each of them writes, where it drafts questions.
     """
 
-    def __init__(self, script: Script, sizes: dict[str, int] | None = None) -> None:
-        self._script, self._sizes = script, sizes or {}
+    def __init__(self, script: Script, sizes: dict[str, int] | None = None, writes: Writes | None = None) -> None:
+        self._script, self._sizes, self._writes = script, sizes or {}, writes
         self.opened: list[ScriptedReader] = []
         self.n_closed = 0
 
@@ -99,7 +114,7 @@ class ScriptedReaders:
         return _words
 
     def open(self, config: LabelerConfig, labels: LabelSet) -> ScriptedReader:
-        reader = ScriptedReader(config, labels, self._script)
+        reader = ScriptedReader(config, labels, self._script, self._writes)
         self.opened.append(reader)
         return reader
 
@@ -147,7 +162,9 @@ class Scripted(NamedTuple):
     readers: ScriptedReaders
 
 
-def scripted_session(store: Path, script: Script, sizes: dict[str, int] | None = None, base: Path = Path()) -> Scripted:
+def scripted_session(
+    store: Path, script: Script, sizes: dict[str, int] | None = None, base: Path = Path(), writes: Writes | None = None
+) -> Scripted:
     """A session that needs no model; open one anew for a second start of the process."""
-    readers = ScriptedReaders(script, sizes)
+    readers = ScriptedReaders(script, sizes, writes)
     return Scripted(Session(Workspace(store, base), readers, open_word_embedder, Speeds(store)), readers)

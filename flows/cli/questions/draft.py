@@ -33,7 +33,9 @@ def questions() -> None:
 @click.option("--n", type=WholeNumber(min=2), default=200, show_default=True, help="How many questions to keep.")
 @click.option("--most", type=WholeNumber(min=2), help="How many drafts to try; five times as many by default.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The table of questions to write, a .jsonl file."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The table of questions to write, a .jsonl file; by default questions.jsonl in CORPUS, if that is a folder.",
 )
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="May be given again; all by default.")
 @click.option(
@@ -51,7 +53,7 @@ def questions() -> None:
 @threads_option
 @quiet_option
 def draft(
-    corpus: Path, reader: str, out: Path, kinds: tuple[str, ...], store: StorePath, data: Path | None,
+    corpus: Path, reader: str, out: Path | None, kinds: tuple[str, ...], store: StorePath, data: Path | None,
     threads: int | None, *, dry_run: bool, force: bool, quiet: bool, **wished: Any,
 ) -> None:  # fmt: skip
     """Draft yes/no questions on the documents of CORPUS, and keep those that pass every filter.
@@ -63,7 +65,7 @@ def draft(
     """
     from flows.run.questions.documents import open_source
     from flows.run.questions.drafting import Wish, draft_questions
-    from flows.run.questions.files import places_beside, refuse_to_overwrite
+    from flows.run.questions.files import default_place, places_beside, refuse_to_overwrite
     from flows.run.questions.planning import plan_drafting
     from flows.run.questions.readers import find_reader
     from flows.session.session import Session
@@ -71,7 +73,7 @@ def draft(
     from flows.stages.progress import Bars, Quiet
     from flows.stages.runner import Runner
 
-    places = places_beside(out)
+    places = places_beside(out or default_place(corpus))
     if not force and not dry_run:
         refuse_to_overwrite(places)
     source = open_source(corpus, data)
@@ -86,17 +88,17 @@ def draft(
             echo(plan.text, err=True)
         drafted = draft_questions(source, asked, wish, session, Runner(Quiet() if quiet else Bars()))
         about = {"name": asked.label, "model": asked.model, "sha256": session.readers.sha256(asked.model)}
-    _finish(drafted, about, places, corpus)
+    _finish(drafted, about, places)
 
 
-def _finish(drafted: Drafted, about: dict[str, str], places: Places, corpus: Path) -> None:
+def _finish(drafted: Drafted, about: dict[str, str], places: Places) -> None:
     """Write the files, and say what is in them."""
-    from flows.run.questions.files import documents_text, drafts_text, questions_text, report_text, write_files
+    from flows.run.questions.files import documents_text, questions_text, report_text, write_files
     from flows.run.questions.summary import summary
 
-    texts = {places.drafts: drafts_text(drafted), places.report: report_text(drafted, about)}
+    texts = {places.report: report_text(drafted, about)}
     if drafted.kept:
-        if drafted.source.table is None:
+        if drafted.source.own is None:
             texts[places.documents] = documents_text(drafted)
         texts[places.questions] = questions_text(drafted)
     write_files(texts)
@@ -108,7 +110,7 @@ def _finish(drafted: Drafted, about: dict[str, str], places: Places, corpus: Pat
     for path in texts:
         echo(f"Wrote {path}")
     if not drafted.kept:
-        echo(f"tercet: no draft passed every filter; {places.drafts} says what became of each.", err=True)
+        echo(f"tercet: no draft passed every filter; {places.report} says what became of each.", err=True)
         sys.exit(EXIT_FAILED)
     file = shlex.quote(str(places.experiment))
     echo(f"Nobody has checked these questions: look through {places.questions}, then run them and review the run.")
@@ -119,15 +121,16 @@ def _experiment(drafted: Drafted, places: Places) -> str:
     """An experiment on the questions, as `tercet init` writes it."""
     from corpora.loading.config import CorpusConfig
     from corpora.loading.load import read_source
+    from corpora.schema import DRAFTED_BY
     from corpora.sources.tables import QuestionColumns
     from flows.cli.experiments.drafting import draft as experiment_text
     from flows.cli.experiments.drafting import lengths_of, name_of
     from flows.run.questions.drafting import LABELS
 
-    table = drafted.source.table or CorpusConfig(source="tables", documents=places.documents)
-    config = table.model_copy(
+    own = drafted.source.own or CorpusConfig(source="tables", documents=places.documents)
+    config = own.model_copy(
         update={"questions": places.questions, "labels": tuple(LABELS),
-                "question_columns": QuestionColumns(tags=("kind", "drafted_by"))}
+                "question_columns": QuestionColumns(tags=("kind", DRAFTED_BY))}
     )  # fmt: skip
     corpus = read_source(config)
     notes = (f"{drafted.reader.label} drafted the questions, and nobody has checked them",)

@@ -1,4 +1,4 @@
-"""The files that come of drafting: the questions as a table, every draft with its fate, and the yield for programs."""
+"""The files that come of drafting: the questions as a table, and for programs the yield and every draft's fate."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpora.errors import InputError
-from corpora.schema import iter_documents
+from corpora.schema import DRAFTED, DRAFTED_BY, iter_documents
+from corpora.sources.rows import find_table
 from corpora.storage import written_whole
 from flows.run.questions.drafting import Drafted, left_after
 from flows.run.questions.judging import DROPPED, KEPT, Judged
-from labeling.drafting.drafts import DRAFTED, Draft
+from labeling.drafting.drafts import Draft
 
 
 class Places(NamedTuple):
@@ -21,17 +22,22 @@ class Places(NamedTuple):
 
     Attributes:
         questions: the table of questions.
-        drafts: every draft, and what became of it.
-        report: the yield.
+        report: the yield, and what became of every draft.
         documents: the documents as a table, where they are none yet.
         experiment: an experiment on the questions.
     """
 
     questions: Path
-    drafts: Path
     report: Path
     documents: Path
     experiment: Path
+
+
+def default_place(corpus: Path) -> Path:
+    """Where the table of questions goes: where a folder's questions are looked for, or into the current folder."""
+    if not corpus.is_dir():
+        return Path(f"{corpus.stem}-questions.jsonl")
+    return corpus / ("drafted.jsonl" if find_table(corpus, "questions") else "questions.jsonl")
 
 
 def places_beside(questions: Path) -> Places:
@@ -46,7 +52,7 @@ def places_beside(questions: Path) -> Places:
         raise InputError(
             f"no folder {questions.parent} to write {questions.name} in", "an existing folder", "make it first"
         )
-    endings = ("drafts.jsonl", "report.json", "documents.jsonl", "toml")
+    endings = ("report.json", "documents.jsonl", "toml")
     return Places(questions, *(questions.with_suffix(f".{ending}") for ending in endings))
 
 
@@ -74,18 +80,8 @@ def questions_text(drafted: Drafted) -> str:
     """The questions that were kept, as a table that `source = "tables"` reads."""
     return _lines(
         {"id": one.id, "text": one.text, "document_ids": [one.attempt.document_id], "reference": one.answer,
-         "evidence": _evidence(one), "kind": one.kind, "origin": DRAFTED, "drafted_by": drafted.reader.label}
+         "evidence": _evidence(one), "kind": one.kind, "origin": DRAFTED, DRAFTED_BY: drafted.reader.label}
         for one in drafted.kept
-    )  # fmt: skip
-
-
-def drafts_text(drafted: Drafted) -> str:
-    """Every draft and what became of it; its raw answers are in the ledger."""
-    return _lines(
-        {"id": one.draft.id, "text": one.draft.text, "document_id": one.draft.attempt.document_id,
-         "wanted": one.draft.attempt.wanted, "answer": one.draft.answer, "evidence": _evidence(one.draft),
-         "kind": one.draft.kind, "fate": one.fate, "reason": one.reason}
-        for one in drafted.judged
     )  # fmt: skip
 
 
@@ -95,7 +91,7 @@ def documents_text(drafted: Drafted) -> str:
 
 
 def report_text(drafted: Drafted, reader: Mapping[str, Any]) -> str:
-    """The yield for programs.
+    """The yield, and what became of every draft, as JSON.
 
     Args:
         drafted: what came of it.
@@ -113,8 +109,17 @@ def report_text(drafted: Drafted, reader: Mapping[str, Any]) -> str:
         "reasons": dict(Counter(f"{one.fate}: {one.reason}" for one in judged if one.fate == "three votes")),
         "documents": {"all": len(drafted.source.documents), "tried": _n_documents(judged),
                       "with_questions": len(with_questions), "most_questions": max(with_questions.values(), default=0)},
+        "drafts": [_fate(one) for one in judged],
     }  # fmt: skip
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+
+
+def _fate(one: Judged) -> dict[str, Any]:
+    """A draft and what became of it; the raw answers are in the ledger."""
+    draft = one.draft
+    return {"id": draft.id, "text": draft.text, "document_id": draft.attempt.document_id,
+            "wanted": draft.attempt.wanted, "answer": draft.answer, "evidence": _evidence(draft),
+            "kind": draft.kind, "fate": one.fate, "reason": one.reason}  # fmt: skip
 
 
 def _fates(judged: Iterable[Judged]) -> dict[str, int]:

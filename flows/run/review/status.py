@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from corpora.schema import LabelSet
+from corpora.schema import ACCEPTED, DRAFTED, REJECTED, LabelSet
 from flows.run.review.opened import CONFIDENCE, Choice, Opened
 from results.advice.wording import count, listed, percent, points
 from results.gold.audit.sample import line_up_audit
@@ -30,7 +30,7 @@ def status_lines(opened: Opened, run: str, wished: float) -> list[str]:
         wished: share of right questions that a threshold on P(unanimous) should promise.
     """
     counted = opened.reviews()
-    lines = [*_queue_lines(opened), *_progress_line(counted)]
+    lines = [*_queue_lines(opened), *_drafted_line(opened, counted), *_progress_line(counted)]
     if not counted.reviews.is_empty():
         lines += [*_agreement_lines(opened, counted.reviews), *_audit_lines(opened, counted.reviews, wished)]
     if len(opened.chosen):
@@ -58,6 +58,20 @@ def _queue_lines(opened: Opened) -> Iterator[str]:
     ]
     sample = f" {_sample_sentence(opened)}" if audit else ""
     yield f"To review, in this order: {listed([one for one in parts if one])}.{sample}"
+
+
+def _drafted_line(opened: Opened, counted: Counted) -> Iterator[str]:
+    """How many of the questions a reader drafted, and what people have said of them so far."""
+    rows = opened.items.rows.filter(pl.col("origin").is_in([DRAFTED, ACCEPTED, REJECTED]))
+    if rows.is_empty():
+        return
+    settled = settled_labels(counted.reviews).select("question_id", given="label")
+    given = rows.join(settled, on="question_id", how="left")
+    accepted, all_given = int((given["given"] == given["reference"]).sum()), int(given["given"].is_not_null().sum())
+    yield (
+        f"A reader drafted {count(len(rows), 'question')}: {accepted:,} accepted, {all_given - accepted:,} given "
+        f"another answer, {len(rows) - all_given:,} not checked. The next run of the experiment marks them so."
+    )
 
 
 def _left_out(opened: Opened) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from corpora.schema import ACCEPTED, DRAFTED, REJECTED
 from flows.run.review.highlights import Highlights
 from flows.run.review.opened import Opened
 from results.gold.review.reviews import REVIEWS, check_reviewer, check_spelling
@@ -41,6 +42,7 @@ class ShownItem(NamedTuple):
         documents: its gold documents.
         highlighted: what is highlighted, as a sentence; empty where nothing is.
         row: of the queue: votes, label, reference, reason.
+        is_drafted: whether a reader drafted the question.
     """
 
     place: int
@@ -49,6 +51,7 @@ class ShownItem(NamedTuple):
     documents: list[ShownText]
     highlighted: str
     row: Mapping[str, Any]
+    is_drafted: bool = False
 
     @property
     def is_marked(self) -> bool:
@@ -110,7 +113,8 @@ class Desk:
             )
             for one in question["document_ids"]
         ]
-        return ShownItem(place, self.digest(place), question["question"], documents, marked.sentence, row)
+        drafted = question["origin"] in (DRAFTED, ACCEPTED, REJECTED)
+        return ShownItem(place, self.digest(place), question["question"], documents, marked.sentence, row, drafted)
 
     def decisions(self) -> dict[str, dict[int, Decision]]:
         """The last words of every reviewer, by place; also those that were given elsewhere meanwhile."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from results.advice.advice import Advice
+from results.advice.cards.origins import say_drafted
 from results.advice.cards.run import Run
 from results.advice.guards import edge_sizes, same_chunks, say_chunkings
 from results.advice.wording import NO_FIGURES, NO_WINNER, count, count_gold, leaders, listed, percent, quoted, shortened
@@ -20,6 +21,7 @@ from results.sweep.cells import COST_ORDER
 
 def find_distrust(run: Run) -> Iterator[str]:
     """The lines, the gravest first."""
+    yield from say_drafted(run)
     if run.reads:
         yield from _few_gold(run)
     yield from _one_label(run)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from results.advice.cards.distrust import is_at_edge
+from results.advice.cards.origins import n_unaccepted
 from results.advice.cards.run import Run, leading_row, recommended_row
 from results.settings import CUT, SETTING, cell_of
 
@@ -115,6 +116,9 @@ class RunRecord(_Record):
         (), exclude_if=lambda found: not found,
         description="for each reader and cell; only where a label says that the answer is not stated",
     )  # fmt: skip
+    drafted: int = Field(
+        0, exclude_if=lambda n: n == 0, description="questions that a reader drafted and nobody has accepted"
+    )  # fmt: skip
     next: str | None = Field(None, description="a command to try next")
     failed: tuple[str, ...] = Field((), description="what --fail-if found; the exit code is 1 if there is anything")
 
@@ -140,6 +144,7 @@ def record_run(run: Run, answers: tuple[tuple[str, str, str], ...], distrust: tu
         retrieval=tuple(_retrieval(run, one) for one in run.choices),
         readers=tuple(_reader(run, one) for one in run.readers),
         abstention=tuple(_abstention(run)),
+        drafted=n_unaccepted(run),
     )
 
 

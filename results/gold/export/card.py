@@ -217,6 +217,7 @@ _COLUMNS = """\
 * `p_unanimous`: the probability that three votes agree.
 * `reference`, `annotators`: the label that the corpus calls right, and those of its annotators, where it has any.
 * `split`, `tags`: of the question in the corpus.
+* `origin`: `drafted` if a reader wrote the question and nobody has checked it, `accepted` or `rejected` if people did.
 * `text_digest`: sha256 of the question and its documents."""
 _REVIEW_COLUMNS = """\
 * `reviews`: what people said of the question: for each `reviewer` the `label` (empty where it was skipped), the `note`

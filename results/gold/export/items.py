@@ -93,6 +93,7 @@ def item_schema(labels: Sequence[str]) -> pl.Schema:
             "annotators": QUESTIONS["annotators"],
             "split": pl.String(),
             "tags": QUESTIONS["tags"],
+            "origin": pl.String(),  # drafted by a reader, accepted or rejected by people; null for the others
             "text_digest": pl.String(),
         }
     )

@@ -84,6 +84,8 @@ def list_questions(tables: Mapping[str, pl.DataFrame], most_bytes: int) -> Quest
 def _shown(row: Mapping[str, Any], kinds: set[str], told: Sequence[str]) -> ShownQuestion:
     found = [kind for kind in KINDS if kind in kinds]
     reference = f"Reference label: {row['reference'] or 'none'}"
+    if row.get("origin"):  # tables of older runs have none
+        reference += f"; origin: {row['origin']}"
     return ShownQuestion(
         row["question_id"], " ".join(row["text"].split()), found, ", ".join(KINDS[kind] for kind in found),
         "\n".join([reference, *told]),

@@ -69,7 +69,7 @@ def settings(labels: Sequence[str]) -> dict[str, Any]:
             {"name": "document", "title": "Document", "required": True, "type": "text", "settings": plain},
         ],
         "vectors": [],
-        "metadata": [_metadata(name) for name in ("reader", "review_reason", "split")],
+        "metadata": [_metadata(name) for name in ("reader", "review_reason", "split", "origin")],
         "allow_extra_metadata": True,
         "distribution": {"strategy": "overlap", "min_submitted": 1},
         "mapping": None,
@@ -83,7 +83,8 @@ def _metadata(name: str) -> dict[str, Any]:
 
 def _record(reader: str, row: Mapping[str, Any], document: str, review_reason: str) -> dict[str, Any]:
     told = {
-        "reader": reader, "review_reason": review_reason, "split": row["split"], "text_digest": row["text_digest"],
+        "reader": reader, "review_reason": review_reason, "split": row["split"], "origin": row["origin"],
+        "text_digest": row["text_digest"],
         "document_ids": row["document_ids"], "votes": [vote or "" for vote in row["votes"]],
         "p_unanimous": row["p_unanimous"], "kept": str(row["kept"]).lower(), "reason": row["reason"],
         "reference": row["reference"], "evidence": json.dumps(row["evidence"]) if row["evidence"] else None,

@@ -69,6 +69,7 @@ def _cells(items: Items, row: Mapping[str, Any] | None, seen: ShownQuestion, rev
         **{f"probability[{label}]": (row["probabilities"] or {}).get(label) for label in items.labels},
         "outside_mass": row["outside_mass"], "p_unanimous": row["p_unanimous"], "reference": row["reference"],
         "annotators": _json(row["annotators"]), **_reviews(row), "split": row["split"], "tags": _json(row["tags"]),
+        "origin": row["origin"],
         "document_ids": _json(row["document_ids"]), "evidence": _json(row["evidence"]),
         "reader": items.reader, "text_digest": row["text_digest"],
     }  # fmt: skip

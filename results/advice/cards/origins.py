@@ -1,0 +1,52 @@
+"""Which questions of a run a reader drafted, and what people said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from corpora.schema import ACCEPTED, DRAFTED, DRAFTED_BY, REJECTED
+from results.advice.cards.run import Run
+from results.advice.wording import count, listed
+
+
+def say_drafted(run: Run) -> Iterator[str]:
+    """A line where a reader drafted questions that nobody has accepted; tables of older runs know no origin."""
+    questions = run.tables.get("questions")
+    if questions is None or "origin" not in questions.columns:
+        return
+    drafted, accepted, rejected = (questions.filter(pl.col("origin") == one) for one in (DRAFTED, ACCEPTED, REJECTED))
+    if drafted.is_empty() and rejected.is_empty():
+        return
+    told = [_unchecked(drafted, len(questions), run)] if len(drafted) else []
+    if len(accepted):
+        told.append(f"People have accepted {count(len(accepted), 'drafted question')}.")
+    if len(rejected):
+        them = "it" if len(rejected) == 1 else "them"
+        told.append(f"People gave {count(len(rejected), 'drafted question')} another answer: take {them} out.")
+    yield " ".join(told)
+
+
+def n_unaccepted(run: Run) -> int:
+    """How many questions a reader drafted that nobody has accepted."""
+    questions = run.tables.get("questions")
+    if questions is None or "origin" not in questions.columns:
+        return 0
+    return int(questions["origin"].is_in([DRAFTED, REJECTED]).sum())
+
+
+def drafters(questions: pl.DataFrame) -> list[str]:
+    """The readers that drafted questions, as far as their tags say."""
+    tags = questions.select(pl.col("tags").explode()).unnest("tags").filter(name=DRAFTED_BY)
+    return sorted(set(tags["value"]))
+
+
+def _unchecked(drafted: pl.DataFrame, n: int, run: Run) -> str:
+    names = listed(drafters(drafted)) or "a reader"
+    which = f"All {count(n, 'question')} were" if len(drafted) == n else (
+        f"{len(drafted):,} of {count(n, 'question')} {'was' if len(drafted) == 1 else 'were'}"
+    )  # fmt: skip
+    which = "The only question was" if len(drafted) == n == 1 else which
+    how = "review the run (tercet review RUN)" if "gold" in run.tables else "read them before you rely on this"
+    return f"{which} drafted by {names}, and nobody has checked {'it' if len(drafted) == 1 else 'them'}: {how}."

@@ -1,0 +1,226 @@
+"""Drafting end to end on a scripted reader: every filter, resuming, balance, wrong input and the files."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from corpora.errors import InputError
+from corpora.loading.config import CorpusConfig
+from corpora.loading.load import load_corpus
+from flows.cli.questions import draft as command
+from flows.run.questions.documents import open_source
+from flows.run.questions.drafting import Wish, check_reader, draft_questions
+from flows.run.questions.files import places_beside, questions_text, report_text
+from flows.run.questions.judging import DROPPED
+from flows.run.questions.planning import plan_drafting
+from flows.run.questions.readers import find_reader
+from flows.run.questions.summary import summary
+from flows.session.experiment import ReaderConfig
+from flows.stages.runner import Runner
+from tests.doubles.drafting import HALLS, answers, documents, good, told, write_documents
+from tests.doubles.scripted import scripted_session
+
+READER = ReaderConfig(model="scripted", name="scripted")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_documents(tmp_path)
+
+
+def drafted(folder: Path, writes=good, script=answers, reader=READER, **wish):
+    session, readers = scripted_session(folder / "store", script, writes=writes)
+    with session:
+        made = draft_questions(
+            open_source(folder), reader, Wish(**{"n": 12, "kinds": ("number",)} | wish), session, Runner()
+        )
+    return made, readers
+
+
+def fates(made) -> Counter:
+    return Counter(one.fate for one in made.judged)
+
+
+def test_sound_drafts_are_kept_balanced_and_spread(folder):
+    made, _ = drafted(folder)
+    assert fates(made) == {"kept": 12}
+    assert Counter(one.answer for one in made.kept) == {"yes": 6, "no": 6}
+    assert Counter(one.attempt.document_id for one in made.kept) == {f"{hall}-hall": 2 for hall in HALLS}
+    texts = documents()
+    for one in made.kept:
+        assert all(texts[span.document_id][span.start : span.end] == quote
+                   for span, quote in zip(one.evidence, one.quotes, strict=True))  # fmt: skip
+
+
+@pytest.mark.parametrize(("fate", "question"), [
+    ("one question", "The {room} of {hall} Hall is shut until {minutes} past six."),
+    ("no giveaway", "Is it so: The {room} of {hall} Hall is not open to guests before {minutes} minutes past six?"),
+    ("stands alone", "According to the text, is the {room} of {hall} Hall shut until {minutes}?"),
+    ("stands alone", "Is the {room} of the place shut until late in the day for guests?"),
+    ("no duplicate", "Is {hall} Hall a place where nobody but the members may ever be?"),
+])  # fmt: skip
+def test_each_rule_on_the_text_drops_what_it_is_for(folder, fate, question):
+    def bad(prompt):
+        room, hall, minutes = told(prompt.message).groups()
+        return question.format(room=room, hall=hall, minutes=minutes), good(prompt)[1]
+
+    def writes(prompt):  # every document but one is written about as it should be
+        return bad(prompt) if "Birch Hall: rules" in prompt.message else good(prompt)
+
+    made, _ = drafted(folder, writes, n=24, most=48)
+    of_birch = [one for one in made.judged if one.draft.attempt.document_id == "birch-hall"]
+    assert fate in {one.fate for one in of_birch}
+    assert of_birch
+    others = {one.fate for one in made.judged if one not in of_birch}
+    assert others <= {"kept", "surplus", "no duplicate"}  # a hall has fewer rooms than drafts
+
+
+def test_what_is_no_question_with_an_answer_is_dropped(folder):
+    made, _ = drafted(folder, lambda prompt: ("", "yes"), most=12)
+    assert fates(made) == {"written": 12}
+    assert made.kept == []
+
+
+def test_what_the_reader_knows_closed_book_is_dropped(folder):
+    def knows(model, prompt):
+        return (0.97, 0.03) if prompt.arm == "closed_book" else answers(model, prompt)
+
+    made, readers = drafted(folder, script=knows, most=12)
+    assert {one.fate for one in made.judged if one.draft.answer == "yes"} == {"not closed book"}
+    assert {one.fate for one in made.judged if one.draft.answer == "no"} == {"kept"}
+    voted = [prompt for prompt in readers.asked if prompt.arm == "document" and prompt.start == "Answer:"]
+    assert len(voted) == 3 * 6  # nobody votes on what is dropped
+    assert drafted(folder, script=knows, most=12, closed_book=0.98)[0].kept[0].answer == "yes"
+
+
+@pytest.mark.parametrize("why", ["wrong", "split"])
+def test_what_three_votes_do_not_confirm_is_dropped(folder, why):
+    def votes(model, prompt):
+        if prompt.start == "Sentence" or prompt.arm == "closed_book" or "of Elm Hall until" not in prompt.message:
+            return answers(model, prompt)
+        right = answers(model, prompt)
+        return right[::-1] if why == "wrong" else ((1.0, 0.0), (0.0, 1.0), (1.0, 0.0))[prompt.vote]
+
+    made, _ = drafted(folder, script=votes, n=12, most=12)
+    dropped = {one.draft.attempt.document_id for one in made.judged if one.fate == "three votes"}
+    assert dropped == {"elm-hall"}
+    assert fates(made)["kept"] == 10
+    assert {one.reason for one in made.judged if one.fate == "three votes"} == {
+        "unanimous but wrong" if why == "wrong" else "votes differ"
+    }
+
+
+def test_the_answer_that_the_reader_gave_counts_and_more_is_drafted_of_what_lacks(folder):
+    """A reader that writes true statements alone: whatever is wanted, the answer is yes."""
+
+    def writes(prompt):
+        room, hall, minutes = told(prompt.message).groups()
+        return f"Must guests wait for the {room} of {hall} Hall until {minutes} past six?", "yes"
+
+    made, _ = drafted(folder, writes, n=8, most=30, kinds=("negation",))
+    assert Counter(one.answer for one in made.kept) == {"yes": 4}
+    assert len(made.judged) == 30
+    assert fates(made)["surplus"] > 0
+
+
+def test_what_was_answered_is_not_asked_again(folder):
+    first, readers = drafted(folder)
+    again, repeated = drafted(folder)
+    assert again.judged == first.judged
+    assert readers.asked
+    assert not repeated.asked
+    more, added = drafted(folder, n=16)
+    assert {one.id for one in first.kept} & {one.id for one in more.kept}
+    assert len({prompt.key for prompt in added.asked} & {prompt.key for prompt in readers.asked}) == 0
+
+
+def test_a_drafting_that_was_stopped_goes_on(folder):
+    asked = 0
+
+    def stops(prompt):
+        nonlocal asked
+        asked += 1
+        if asked == 7:
+            raise KeyboardInterrupt
+        return good(prompt)
+
+    with pytest.raises(KeyboardInterrupt):
+        drafted(folder, stops)
+    made, readers = drafted(folder)
+    assert fates(made) == {"kept": 12}
+    assert sum(prompt.start == "Question:" for prompt in readers.asked) == 12 - 6
+    assert not [prompt for prompt in readers.asked if prompt.start == "Sentence"]
+
+
+def test_the_table_is_read_as_a_corpus_with_exact_evidence(folder):
+    made, _ = drafted(folder)
+    (folder / "questions.jsonl").write_text(questions_text(made), encoding="utf-8")
+    corpus = load_corpus(CorpusConfig(source="tables", path=folder, labels=("yes", "no")))
+    assert corpus.questions["question_id"].to_list() == [one.id for one in made.kept]
+    spans = [(row["document_id"], row["start"], row["end"]) for rows in corpus.questions["evidence"] for row in rows]
+    assert spans == [tuple(span) for one in made.kept for span in one.evidence]
+
+
+def test_the_report_adds_up(folder):
+    made, _ = drafted(folder, n=9, most=20)
+    told_of = json.loads(report_text(made, {"name": "scripted"}))
+    assert [one["filter"] for one in told_of["filters"]] == list(DROPPED)
+    assert told_of["filters"][-1]["left"] == told_of["kept"] == len(made.kept) == 9
+    assert sum(one["drafted"] for one in told_of["kinds"].values()) == told_of["drafted"] == len(made.judged)
+    assert told_of["answers"]["yes"]["kept"] == 5
+    assert told_of["documents"]["all"] == 6
+    lines = list(summary(made))
+    assert lines[0] == f"{len(made.judged)} drafts by scripted, 9 questions kept"
+    assert "5 yes and 4 no" in lines[-1]
+
+
+def test_a_plan_asks_nothing(folder):
+    session, readers = scripted_session(folder / "store", answers, writes=good)
+    with session:
+        plan = plan_drafting(open_source(folder), READER, Wish(12), session)
+    assert "12 drafts to begin with, at most 60, from 6 documents" in plan.text
+    assert not readers.asked
+
+
+def test_documents_come_from_tables_folders_and_experiments(folder, tmp_path):
+    table = open_source(folder / "documents.jsonl")
+    assert table.documents.equals(open_source(folder).documents)
+    assert table.own is not None
+    (folder / "some.toml").write_text('[corpus]\nname = "halls"\nsource = "tables"\ndocuments = "documents.jsonl"\n')
+    assert open_source(folder / "some.toml").name == "halls"  # no table of questions is needed
+    texts = tmp_path / "texts"
+    (texts / "deep").mkdir(parents=True)
+    (texts / "a.txt").write_text("One text.")
+    (texts / "deep" / "b.md").write_text("Another text.")
+    assert open_source(texts).documents["document_id"].to_list() == ["a.txt", "deep/b.md"]
+    assert len(open_source(Path("demo")).documents) == 36
+
+
+def test_wrong_input_is_said_in_three_parts(folder, tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        open_source(tmp_path / "nothing")
+    with pytest.raises(InputError, match="ends in"):
+        places_beside(tmp_path / "questions.csv")
+    with pytest.raises(InputError, match="no folder"):
+        places_beside(tmp_path / "none" / "questions.jsonl")
+    with pytest.raises(InputError, match="reader on this machine"):
+        check_reader(ReaderConfig(model="x", remote={"provider": "groq"}))
+    with pytest.raises(InputError, match="not in the registry"):
+        find_reader("qwen", None)
+    with pytest.raises(InputError, match="embeds text"):
+        find_reader("all-minilm-l6-v2", None)
+    (tmp_path / "t.jsonl").write_text('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n')
+    with pytest.raises(InputError, match="'a'"):
+        open_source(tmp_path / "t.jsonl")
+    (tmp_path / "t.jsonl").write_text('{"id": "a", "text": "Heading"}\n')
+    (folder / "documents.jsonl").write_text('{"id": "a", "text": "?"}\n')
+    with pytest.raises(InputError, match="no sentence"):
+        drafted(folder)
+
+
+def test_kinds_of_the_command_are_those_of_the_drafting():
+    from labeling.drafting.kinds import KINDS
+
+    assert command.KINDS == KINDS

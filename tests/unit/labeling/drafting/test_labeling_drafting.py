@@ -1,0 +1,171 @@
+"""Where questions are drafted from, with which prompts, and which drafts pass the rules on their text."""
+
+from collections import Counter
+
+import pytest
+
+from corpora.schema import LabelSet, Span
+from labeling.drafting.drafts import Draft
+from labeling.drafting.duplicates import Seen
+from labeling.drafting.kinds import KINDS, usable
+from labeling.drafting.passages import ANSWERS, MOST_CHARACTERS, WINDOW, Attempt, Passage, Places
+from labeling.drafting.templates import choosing_prompt, with_another_number, writing_prompt
+from labeling.drafting.wording import StandsAlone, gives_answer_away, is_one_question, is_verbatim
+from labeling.drafting.writer import WriterConfig, writer_of, written_question
+from labeling.prompting.labeler import LabelerConfig, fingerprint
+from retrieval.chunking.sentences import find_sentences
+
+TEXTS = {
+    f"hall-{name}": f"Hall {name}: rules\n\n"
+    + " ".join(f"The {name} room number {at} is not open before {at + 5} o'clock." for at in range(20))
+    for name in ("alder", "birch", "cedar", "damson", "elm", "fir")
+}
+SENTENCES = {name: find_sentences(text) for name, text in TEXTS.items()}
+LABELS = LabelSet(ANSWERS)
+
+
+def draft(text: str, quote: str = "The alder room is not open before six.", answer: str = "yes") -> Draft:
+    document = f"Hall alder. {quote}"
+    passage = Passage(document, (Span("hall-alder", 12, 12 + len(quote)),))
+    attempt = Attempt("yes-0", "fact", "yes", "hall-alder", "Hall alder", (passage,))
+    return Draft(attempt, passage.choices, (quote,), text, answer)
+
+
+def attempts(n: int, kinds=KINDS, texts=TEXTS, sentences=SENTENCES) -> list[Attempt]:
+    places = Places(texts, sentences, kinds)
+    return [one for number in range(n) for wanted in ANSWERS if (one := places.attempt(wanted, number))]
+
+
+def test_documents_kinds_and_answers_are_covered_evenly():
+    drawn = attempts(24)  # six documents, four times each for each answer
+    assert set(Counter((one.document_id, one.wanted) for one in drawn).values()) == {4}
+    assert set(Counter((one.kind, one.wanted) for one in drawn).values()) == {6}
+    assert len(set(Counter((one.document_id, one.kind) for one in drawn).values())) == 1
+
+
+def test_places_in_a_document_are_spread_and_fixed_by_the_seed():
+    starts = sorted(
+        one.passages[0].choices[0].start for one in attempts(48, ("fact",)) if one.document_id == "hall-elm"
+    )
+    length = len(TEXTS["hall-elm"])
+    assert max(b - a for a, b in zip([0, *starts], [*starts, length], strict=True)) < length / 4
+    assert attempts(8) == attempts(8)
+    assert [one.document_id for one in attempts(6)] != [
+        Places(TEXTS, SENTENCES, seed=1).attempt(wanted, n).document_id for n in range(6) for wanted in ANSWERS
+    ]
+
+
+def test_passages_are_whole_sentences_within_bounds():
+    for one in attempts(24):
+        for passage in one.passages:
+            assert passage.text in TEXTS[one.document_id]
+            assert len(passage.text) <= MOST_CHARACTERS
+            assert 1 <= len(passage.choices) <= WINDOW
+            assert all((span.start, span.end) in SENTENCES[one.document_id] for span in passage.choices)
+    pairs = [one for one in attempts(24) if one.kind == "apart"]
+    assert all(
+        len(one.passages) == 2 and not set(one.passages[0].choices) & set(one.passages[1].choices) for one in pairs
+    )
+    assert pairs
+
+
+def test_a_kind_that_a_document_has_no_sentence_for_gives_way():
+    texts = {"a": "Just one plain sentence stands here."}
+    places = Places(texts, {"a": find_sentences(texts["a"])})
+    assert [places.attempt("yes", n).kind for n in range(4)] == ["fact"] * 4
+    assert Places({"a": "Heading"}, {"a": [(0, 7)]}).attempt("yes", 0) is None
+
+
+def test_usable_sentences_by_kind():
+    sentences = ["A heading without a stop", "No boat runs on Sundays.", "It holds 12 kilograms.", "Sh."]
+    assert [usable(kind, sentences) for kind in KINDS] == [[1, 2], [2], [1], [1, 2]]
+    assert usable("fact", ["ห้องสมุดเปิดทุกวัน", "ปิดวันอาทิตย์เท่านั้น"]) == [0, 1]  # Thai has no full stop
+
+
+def test_prompts_show_the_sentence_and_nothing_is_read_as_a_placeholder():
+    text = "{sentence} The {title} room costs 40 pence. It opens at nine."
+    one = attempts(1, ("fact",), {"a": text}, {"a": find_sentences(text)})[0]
+    asked = choosing_prompt(one, {"a": text})
+    assert "1. {sentence} The {title} room costs 40 pence." in asked.message
+    assert asked.message.endswith("1 or 2.")
+    written = writing_prompt(one, ["The {title} room costs 40 pence."])
+    assert written.message.endswith("Sentence: The {title} room costs 40 pence.")
+    assert written.start == "Question:"
+
+
+@pytest.mark.parametrize(("sentence", "changed"), [
+    ("It costs 40 pence.", "It costs 60 pence."), ("Open until 22:15.", "Open until 01:15."),
+    ("Built in 1998.", "Built in 1989."), ("At 4.3 metres.", "At 6.3 metres."), ("Room 1 of 1.", "Room 1 of 2."),
+])  # fmt: skip
+def test_another_number_takes_the_place_of_the_last_one(sentence, changed):
+    assert with_another_number(sentence)[0] == changed
+    assert with_another_number(sentence)[1] in changed
+
+
+def test_a_writer_has_its_own_grammar_and_fingerprint():
+    reader = LabelerConfig(model="m", temperature=0.7, num_ctx=2048)
+    writer = writer_of(reader)
+    assert isinstance(writer, WriterConfig)
+    assert writer.num_ctx == 2048
+    assert writer.sampling.is_greedy
+    generates = LabelerConfig(**{**writer.model_dump(), "mode": "generate"})
+    assert fingerprint(writer, LABELS, "0" * 64) != fingerprint(generates, LABELS, "0" * 64)
+    assert written_question(" Is it so?\nAnswer: yes", None) == "Is it so?"
+    assert written_question(" Is it so and", "truncated") is None
+    assert written_question("Answer: yes", None) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["Is the alder room open at six?", "开放时间是几点到几点吗\uff1f", "هل القاعة مفتوحة؟"]
+)
+def test_one_question_in_any_script(text):
+    assert is_one_question(text)
+
+
+@pytest.mark.parametrize("text", [
+    "The alder room is open.", "Is it?", "Is it open? Is it closed?", "It opens at six. Is that early?",
+    "Is the alder room\nopen at six?", "Is the " + "very " * 60 + "big room open?", "1 + 1 = 234567890?",
+])  # fmt: skip
+def test_what_is_not_one_question(text):
+    assert not is_one_question(text)
+
+
+def test_a_question_may_hold_initials_and_decimals():
+    assert is_one_question("Does Dr. J. Smith of No. 4 charge 4.50 pounds?")
+
+
+def test_what_gives_the_answer_away():
+    assert gives_answer_away(draft("Is it true that the Alder room is not open before six?"))
+    assert gives_answer_away(draft("Is the alder room open at six, yes or no?"))
+    assert gives_answer_away(draft("May one enter the alder room at five: no?", answer="no"))
+    assert not gives_answer_away(draft("Is there no way into the alder room at five?", answer="no"))
+
+
+def test_a_question_stands_alone():
+    stands = StandsAlone(TEXTS)
+    assert stands(draft("Is the alder room open at five?"))
+    assert stands(draft("Is it true that the alder room opens late?"))
+    for text in (
+        "Does the passage say that the alder room is open?", "Is it open in the alder hall?",
+        "According to the rules, is the alder room open?", "Is the room open before six o'clock?",
+    ):  # fmt: skip
+        assert not stands(draft(text)), text
+    assert StandsAlone({"hall-alder": "One."})(draft("Is the room open before six o'clock?"))  # nothing to tell apart
+
+
+def test_a_quote_that_is_not_at_its_place_is_found():
+    one = draft("?")
+    assert is_verbatim(one, {"hall-alder": one.attempt.passages[0].text})
+    assert not is_verbatim(one, {"hall-alder": "X" + one.attempt.passages[0].text})
+    assert not is_verbatim(one._replace(evidence=(), quotes=()), {})
+
+
+def test_duplicates_are_found_and_other_numbers_are_other_questions():
+    seen = Seen()
+    assert not seen.repeats("Is the glasshouse of Carrow House held at 11 degrees?")
+    assert seen.repeats("is the Glasshouse of Carrow House, held at 11 degrees")
+    assert seen.repeats("Is the big glasshouse of Carrow House held at 11 degrees?")
+    assert not seen.repeats("Is the glasshouse of Carrow House held at 20 degrees?")
+    assert not seen.repeats("Is the boiler of Lantern House lit in March?")
+    assert not seen.repeats("图书馆星期天开门吗\uff1f")
+    assert seen.repeats("图书馆星期天开门吗?")
