@@ -2,6 +2,7 @@
 # make test   sets up what is missing and runs the tests that every change must pass
 # make test-slow  runs the others: real servers, the browser, kills, planted truth in full
 # make check  ruff, mypy strict, import-linter, and the site of docs/
+# make bench  measures the published figures anew, side by side with other tools, and fails if a ratio has fallen
 # make docs   builds the site of docs/ into site/; a dead link fails
 PYTHON ?= python3
 VENV := .venv
@@ -62,11 +63,19 @@ check: $(READY) docs
 docs: $(READY)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . site
 
+# Measures every figure anew below build/, compares the ratios with the published ones, and publishes the new figures if
+# none has fallen by more than a tenth; else it ends with exit code 1 and names the ratio. Other tools are installed into
+# environments of their own the first time. For an hour, on a machine with nothing else to do.
+BENCH := build/bench
 bench: $(READY)
-	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --save results/published/votes
-	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --memory --save results/published/memory
-	$(BIN)/python -m tests.benchmarks.remote --save results/published/remote
-	$(BIN)/python -m tests.benchmarks.sweep --save results/published/sweep
+	rm -rf $(BENCH) && mkdir -p $(BENCH)
+	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --save $(BENCH)/votes
+	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --memory --save $(BENCH)/memory
+	$(BIN)/python -m tests.benchmarks.remote --save $(BENCH)/remote
+	$(BIN)/python -m tests.benchmarks.sweep --save $(BENCH)/sweep
+	$(BIN)/python -m tests.benchmarks.peers --data $(DATA)/evidence_inference --grid '4 cells' --grid '36 cells' --rounds 2 --save $(BENCH)/peers
+	$(BIN)/python -m tests.benchmarks.scale --save $(BENCH)/scale
+	$(BIN)/python -m tests.benchmarks.gate $(BENCH) results/published
 
 published: $(READY)
 	$(BIN)/python -m flows.run.published

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -44,6 +45,16 @@ def depth_for(cuts: Sequence[Cut], chunks: pl.DataFrame) -> int:
     smallest_first = np.sort(chunks["n_tokens"].to_numpy()).cumsum()
     fits = [int(np.searchsorted(smallest_first, cut.amount, side="right")) for cut in cuts if cut.kind == "budget"]
     return max([cut.amount for cut in cuts if cut.kind == "k"] + fits)
+
+
+def usual_depth(cuts: Sequence[Cut], chunks: pl.DataFrame) -> int:
+    """How deep nearly all rankings must go for every cut to be made from them: `depth_for` may be many times deeper.
+
+    It holds twice as many chunks of mean length as the largest budget does.
+    """
+    most_tokens = max((cut.amount for cut in cuts if cut.kind == "budget"), default=0)
+    most_chunks = max((cut.amount for cut in cuts if cut.kind == "k"), default=0)
+    return max(most_chunks, math.ceil(2 * most_tokens / float(chunks["n_tokens"].to_numpy().mean())), 1)
 
 
 def check_budgets(cuts: Sequence[Cut], largest_size: int) -> None:

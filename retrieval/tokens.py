@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,6 +66,8 @@ class EmbedderTokenizer:
         digest: identifies it.
         n_special: tokens that it adds to each text, such as [CLS] and [SEP].
         unknown_id: id of the token that stands for whatever is not in the vocabulary; None if it has no such token.
+        reads_words_alone: whether each word has the same tokens wherever it stands, so that a slice cut between words
+            need not be tokenized to know how many it has.
 
     Raises:
         InputError: the folder has no `tokenizer.json`, or that file is damaged.
@@ -85,6 +88,7 @@ class EmbedderTokenizer:
         named = getattr(self.raw.model, "unk_token", None)
         ids = [self.raw.token_to_id(token) for token in (named, *_UNKNOWN) if token]
         self.unknown_id: int | None = next((one for one in ids if one is not None), None)
+        self.reads_words_alone = _reads_words_alone(self.raw)
 
     def count_unknown(self, texts: Sequence[str]) -> list[tuple[int, int]]:
         """Number of tokens in each text, not counting special tokens, and how many of them are the unknown token."""
@@ -109,6 +113,14 @@ class EmbedderTokenizer:
         encoded = self.raw.encode(text, add_special_tokens=False)
         offsets = encoded.offsets
         return TokenSpans([start for start, _ in offsets], [end for _, end in offsets], list(encoded.word_ids))
+
+
+def _reads_words_alone(tokenizer: Tokenizer) -> bool:
+    """True for BERT's steps alone: others mark a text's first word, or make the blank before a word part of it."""
+    steps = json.loads(tokenizer.to_str())
+    kinds = [(steps[part] or {}).get("type") for part in ("normalizer", "pre_tokenizer", "model")]
+    takes_blanks = any(token["lstrip"] or token["rstrip"] or token["single_word"] for token in steps["added_tokens"])
+    return kinds == ["BertNormalizer", "BertPreTokenizer", "WordPiece"] and not takes_blanks
 
 
 def no_fast_tokenizer(folder: Path) -> InputError:

@@ -22,6 +22,7 @@ from retrieval.embedding.embedder import Place
 from retrieval.embedding.embedder_config import EmbedderConfig, Role
 from retrieval.embedding.unknown_tokens import Unread, What, count_unread, refuse_unread
 from retrieval.oracle import rank_oracle
+from retrieval.ranking.deepening import rank_for_cuts
 from retrieval.ranking.hits import HITS
 from retrieval.ranking.retrievers import Questions, Rankers, Retriever
 
@@ -211,10 +212,8 @@ def rank(
     facts = chunks.select("chunk_id", *CHUNKING, "embedder", *PLACE)
     rankers, hits, recalls = Rankers(keyed, vectors), [], [pl.DataFrame(schema=INDEX_RECALL)]
     for retriever in retrievers:
-        for block in questions.blocks(QUESTIONS_A_BLOCK):
-            found = rankers.rank(retriever, block, depth)
-            named = found.hits.with_columns(retriever=pl.lit(retriever))
-            hits.append(shown_by_any(named.join(facts, on="chunk_id", how="left", maintain_order="left"), cuts))
+        for found in rank_for_cuts(rankers, retriever, questions, facts, cuts, QUESTIONS_A_BLOCK):
+            hits.append(found.hits.with_columns(retriever=pl.lit(retriever)))
             if found.recall_against_exact is not None:
                 one = chunks.select(*CHUNKING, "embedder").head(1).with_columns(retriever=pl.lit(retriever))
                 recalls.append(one.join(pl.DataFrame({"recall": found.recall_against_exact}), how="cross"))

@@ -44,7 +44,9 @@ def token_windows(text: str, room: int, overlap: int, tokenizer: EmbedderTokeniz
         if last < n_tokens:
             last = _word_start(places.opens, last, shown)
         # A slice that cuts a word may have more tokens than it had in the text: drop new tokens, then repeated ones.
-        while tokenizer.count(text[places.starts[first] : places.ends[last - 1]]) > room:
+        cuts_no_word = places.opens[first] and (last == n_tokens or places.opens[last])
+        is_sure = cuts_no_word and tokenizer.reads_words_alone
+        while not is_sure and tokenizer.count(text[places.starts[first] : places.ends[last - 1]]) > room:
             if last > shown + 1:
                 last -= 1
             elif first < shown:

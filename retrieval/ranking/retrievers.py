@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -44,6 +44,12 @@ class Questions(NamedTuple):
         for start, end in pairwise(ends):
             vectors = None if self.vectors is None else self.vectors[start:end]
             yield Questions(self.ids[start:end], self.texts[start:end], vectors)
+
+    def only(self, ids: Collection[str]) -> Questions:
+        """Those of the questions that have these ids."""
+        at = [place for place, one in enumerate(self.ids) if one in ids]
+        vectors = None if self.vectors is None else self.vectors[at]
+        return Questions([self.ids[place] for place in at], [self.texts[place] for place in at], vectors)
 
 
 class Ranked(NamedTuple):

@@ -23,21 +23,21 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, LabelSet
 from corpora.sources.generator import GeneratorConfig
-from flows.stages.indexing import split
+from flows.stages.indexing import QUESTIONS_A_BLOCK, split
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import score_retrieval
 from results.sweep.retrieval_means import mean_retrieval
 from retrieval.chunking.splitters import Chunking
-from retrieval.context import Cut, depth_for, shown_by_any
+from retrieval.context import Cut, depth_for
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.unknown_tokens import count_unread
+from retrieval.ranking.deepening import rank_for_cuts
 from retrieval.ranking.retrievers import Questions, Rankers
 
 WORDS = 200  # PubMedQA's abstracts have 200 on average
 CHUNKING = Chunking("tokens", 64, 0)
 CUTS = [Cut("k", 1), Cut("k", 3), Cut("k", 5), Cut("budget", 256)]
 DIMENSIONS = 384  # of all-MiniLM-L6-v2
-QUESTIONS_A_BLOCK = 2048  # as in flows.stages.indexing
 SAMPLES = 5
 
 
@@ -123,15 +123,20 @@ def _rank(
         "chunk_id", "splitter", "size", "overlap", "embedder", "document_id", "start", "end", "n_tokens"
     )
     yield {}
-    depth, rankers, hits = depth_for(CUTS, chunks), Rankers(chunks, vectors), []
-    rankers.rank(retriever, Questions(questions.ids[:1], questions.texts[:1], None if asked is None else asked[:1]), 1)
+    rankers = Rankers(chunks, vectors)
+    one = Questions(questions.ids[:1], questions.texts[:1], None if asked is None else asked[:1])
+    rankers.rank(retriever, one, 1)  # builds the index
     indexed = time.process_time()
-    for block in questions.blocks(QUESTIONS_A_BLOCK):
-        found = rankers.rank(retriever, block, depth).hits.with_columns(retriever=pl.lit(retriever))
-        hits.append(shown_by_any(found.join(facts, on="chunk_id", how="left", maintain_order="left"), CUTS))
+    shown = rank_for_cuts(rankers, retriever, questions, facts, CUTS, QUESTIONS_A_BLOCK)
+    hits = [some.hits.with_columns(retriever=pl.lit(retriever)) for some in shown]
     ranked = pl.concat(hits)
     ranked.write_parquet(given.folder / f"{retriever}.parquet")
-    yield {"chunks": len(chunks), "depth": depth, "hits": len(ranked), "ranking_cpu": time.process_time() - indexed}
+    yield {
+        "chunks": len(chunks),
+        "depth": depth_for(CUTS, chunks),
+        "hits": len(ranked),
+        "ranking_cpu": time.process_time() - indexed,
+    }
 
 
 def score(given: Given) -> Iterator[Figures]:

@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from tokenizers import Tokenizer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from corpora.errors import InputError
 from retrieval.tokens import EmbedderTokenizer
@@ -93,3 +95,39 @@ def test_a_damaged_tokenizer_is_refused_in_one_line(tmp_path, content):
 def test_the_real_tokenizer_counts_beyond_256(minilm):
     assert minilm.count("cat " * 1000) == 1000
     assert minilm.n_special == 2
+
+
+# Letters with marks that the normalizer drops or keeps, Hangul and Chinese signs that it takes apart, and controls.
+MARKED = ["e\u0301", "\u0301", "\u093e", "한", "\u1112", "\u11ab", "猫", "\u200d", "\u00ad", "\u3000", "\n", "\x00"]
+SIGNS = st.sampled_from([*"aéEsßİ0,.-'\" ", *MARKED, "[SEP]", "cat", "nationing", "👩"])
+
+
+@settings(max_examples=120, deadline=None)
+@given(text=st.lists(SIGNS, max_size=14).map("".join), data=st.data())
+def test_a_slice_between_words_has_the_tokens_that_it_has_in_the_text(tiny, text, data):
+    assert tiny.reads_words_alone
+    spans = tiny.spans(text)
+    n = len(spans.words)
+    opens = [at for at in range(n) if at == 0 or spans.words[at] != spans.words[at - 1]]
+    if not opens:
+        return
+    first = data.draw(st.sampled_from(opens))
+    last = data.draw(st.sampled_from([*(at for at in opens if at > first), n]))
+    assert tiny.count(text[spans.starts[first] : spans.ends[last - 1]]) == last - first
+
+
+def test_other_tokenizers_are_not_trusted_to_read_words_alone(tiny_folder, tmp_path):
+    def reads_words_alone(change):
+        tokenizer = Tokenizer.from_file(str(tiny_folder / "tokenizer.json"))
+        change(tokenizer)
+        tokenizer.save(str(tmp_path / "tokenizer.json"))
+        return EmbedderTokenizer(tmp_path).reads_words_alone
+
+    assert reads_words_alone(lambda tokenizer: None)
+    for change in (
+        lambda tokenizer: setattr(tokenizer, "pre_tokenizer", pre_tokenizers.Metaspace()),
+        lambda tokenizer: setattr(tokenizer, "normalizer", normalizers.NFKC()),
+        lambda tokenizer: setattr(tokenizer, "model", models.BPE()),
+        lambda tokenizer: tokenizer.add_tokens([AddedToken("<mark>", lstrip=True)]),
+    ):
+        assert not reads_words_alone(change)

@@ -1,0 +1,110 @@
+"""Holds newly measured ratios to the published ones, and publishes them if none has fallen.
+
+    python -m tests.benchmarks.gate build/bench results/published
+
+Every ratio says how much better Tercet does than something else measured beside it, so less is worse. A ratio that has
+fallen by more than a tenth is named, and nothing is published.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+SLACK = 0.1
+Ratios = dict[str, float]
+
+
+class Fallen(NamedTuple):
+    """A ratio that is lower than it may be; None if it was not measured at all."""
+
+    name: str
+    published: float
+    found: float | None
+
+    @property
+    def line(self) -> str:
+        """What was found, what was expected, what to do."""
+        least = f"at least {self.published * (1 - SLACK):.2f}"
+        if self.found is None:
+            return f"{self.name} was not measured: expected {least}; measure it, or take it out of what is published."
+        return (
+            f"{self.name} fell from {self.published:.2f} to {self.found:.2f}: expected {least}; "
+            "mend what became slower, or publish it as it is with --accept."
+        )
+
+
+def ratios_of_sweep(figures: Mapping[str, Any]) -> Ratios:
+    """How many times faster each way to embed is than torch in float32."""
+    return {f"sweep, {arm}: speed": one["ratio"] for arm, one in figures["arms"].items() if arm != "torch float32"}
+
+
+def ratios_of_votes(figures: Mapping[str, Any]) -> Ratios:
+    """How many times longer three votes take as three passes of chat completion, or as three calls of it."""
+    passes = figures["chat completion, 3 passes"]["seconds"]
+    ratios = {"votes, resample: three passes beside it": passes / figures["label mode, 3 votes, resample"]["seconds"]}
+    for diversity in ("permute", "paraphrase"):
+        calls = figures[f"chat completion, 3 calls, {diversity}"]["seconds"]
+        mine = figures[f"label mode, 3 votes, {diversity}"]["seconds"]
+        ratios[f"votes, {diversity}: three calls beside it"] = calls / mine
+    return ratios
+
+
+def ratios_of_peers(figures: Mapping[str, Any]) -> Ratios:
+    """How many times Tercet's time and memory each peer needs."""
+    return {f"peers, {grid}, {name}": ratio for grid, one in figures.items() for name, ratio in one["ratios"].items()}
+
+
+READ: Mapping[str, Callable[[Mapping[str, Any]], Ratios]] = {
+    "sweep": ratios_of_sweep,
+    "votes": ratios_of_votes,
+    "peers": ratios_of_peers,
+}
+
+
+def read_ratios(folder: Path) -> Ratios:
+    """All ratios of the figures in a folder; files that are not there have none."""
+    ratios: Ratios = {}
+    for name, read in READ.items():
+        file = folder / f"{name}.json"
+        if file.exists():
+            ratios |= read(json.loads(file.read_text(encoding="utf-8")))
+    return ratios
+
+
+def fallen(published: Ratios, found: Ratios) -> list[Fallen]:
+    """The published ratios that were not measured, or came out lower by more than a tenth."""
+    return [
+        Fallen(name, ratio, found.get(name))
+        for name, ratio in published.items()
+        if name not in found or found[name] < ratio * (1 - SLACK)
+    ]
+
+
+@click.command()
+@click.argument("measured", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("published", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--accept", is_flag=True, help="Publish what was measured, whatever has fallen.")
+def main(measured: Path, published: Path, accept: bool) -> None:
+    """Compare, and publish what was measured if nothing has fallen; exit code 1 if something has."""
+    before, now = read_ratios(published), read_ratios(measured)
+    for name, ratio in now.items():
+        was = f" (published: {before[name]:.2f})" if name in before else ""
+        click.echo(f"{name}: {ratio:.2f}{was}")
+    low = fallen(before, now)
+    for one in low:
+        click.echo(one.line, err=True)
+    if low and not accept:
+        sys.exit(1)
+    for file in measured.iterdir():
+        shutil.copyfile(file, published / file.name)
+
+
+if __name__ == "__main__":
+    main()

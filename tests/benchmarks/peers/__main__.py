@@ -1,0 +1,135 @@
+"""Tercet beside other tools for the same question, as whole processes, from cold caches.
+
+    python -m tests.benchmarks.peers --data FOLDER --save results/published/peers
+    python -m tests.benchmarks.peers --data FOLDER --grid '36 cells' --save results/published/peers
+
+All embed the same articles and questions with the same weights, and score the same evidence. Sizes are in each tool's
+own tokens. Only ratios are published: they say how many times the time and the memory of Tercet a peer needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from tests.benchmarks.peers.given import GRIDS, Grid, choose, experiment_of, write_all
+from tests.benchmarks.peers.table import render
+from tests.benchmarks.peers.tools import HERE, PEERS, environment, python_of
+from tests.benchmarks.processes import Took, take
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tercet-bench"
+OURS = "Tercet"
+
+
+def measure(grid: Grid, corpus: Path, model: Path, cache: Path, rounds: int) -> dict[str, list[Took]]:
+    """Every tool on one grid, in turns, so that a busy machine slows all of them alike."""
+    took: dict[str, list[Took]] = {OURS: [], **{peer.name: [] for peer in PEERS}}
+    for _ in range(rounds):
+        with TemporaryDirectory() as name:
+            folder = Path(name) / "given"
+            shutil.copytree(corpus, folder)
+            (folder / "peers.toml").write_text(experiment_of(grid), encoding="utf-8")
+            sweep = [sys.executable, "-m", "flows.cli", "sweep", str(folder / "peers.toml"), "--quiet"]
+            took[OURS].append(take([*sweep, "--store", str(folder / "store")]))
+            for peer in PEERS:
+                command = [str(python_of(peer, cache)), str(HERE / peer.script), str(folder), str(model)]
+                cells = json.dumps(grid.cells)
+                took[peer.name].append(take([*command, cells], folder, environment(cache)))
+            _say(grid, took)
+    return took
+
+
+def _say(grid: Grid, took: dict[str, list[Took]]) -> None:
+    for name, rounds in took.items():
+        last = rounds[-1]
+        click.echo(f"{grid.name}, {name}: {last.cpu:.1f} s of CPU, {last.seconds:.1f} s, {last.peak / 1e9:.2f} GB")
+
+
+def bare_model(grid: Grid, corpus: Path) -> float:
+    """CPU seconds of the model alone on what Tercet embeds for a grid, tokenizing included: nothing can be faster."""
+    import polars as pl
+
+    from flows.session.session import open_embedder
+    from flows.session.workspace import Workspace
+    from retrieval.chunking.chunks import chunk_documents
+    from retrieval.chunking.splitters import Chunking
+    from retrieval.embedding.embedder_config import EmbedderConfig
+
+    documents = pl.read_ndjson(corpus / "documents.jsonl").select("text", document_id="id")
+    questions = pl.read_ndjson(corpus / "questions.jsonl")["text"].unique()
+    with TemporaryDirectory() as store:
+        embedder = open_embedder(EmbedderConfig(), Workspace(Path(store)))
+        frames = [chunk_documents(documents, Chunking(*cell), embedder.tokenizer) for cell in grid.cells]  # type: ignore[arg-type]
+        texts = pl.concat([frame["text"] for frame in frames]).unique()
+        ordered = sorted([*texts, *questions], key=len, reverse=True)
+        embedder.embed_once(["to load the model"], "passage")
+        started = time.process_time()
+        for at in range(0, len(ordered), 64):
+            embedder.embed_once(ordered[at : at + 64], "passage")
+        return time.process_time() - started
+
+
+def summed_up(took: dict[str, list[Took]], floor: float) -> dict[str, Any]:
+    """Ratios to Tercet; of several rounds the least of each tool, as others on the machine can only add."""
+    ours = _least(took[OURS])
+    peers = {name: _least(rounds) for name, rounds in took.items() if name != OURS}
+    ratios = {
+        f"{name}: {what}": getattr(theirs, field) / getattr(ours, field)
+        for name, theirs in peers.items()
+        for what, field in (("CPU time", "cpu"), ("time", "seconds"), ("memory", "peak"))
+    }
+    return {"day": f"{datetime.now(UTC):%Y-%m-%d}", "ratios": ratios, "bare_model_share": floor / ours.cpu}
+
+
+def _least(rounds: list[Took]) -> Took:
+    return Took(*(min(column) for column in zip(*rounds, strict=True)))
+
+
+@click.command()
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--grid", "names", type=click.Choice([grid.name for grid in GRIDS]), multiple=True, default=["4 cells"])
+@click.option("--documents", default=48, show_default=True, help="Articles of Evidence Inference.")
+@click.option("--questions", default=300, show_default=True)
+@click.option("--rounds", default=1, show_default=True, help="In turns; the least of each tool counts.")
+@click.option("--cache", type=click.Path(path_type=Path), default=CACHE, show_default=True)
+@click.option("--save", type=click.Path(path_type=Path), help="Write PATH.json and PATH.md; other grids in it stay.")
+def main(
+    data: Path, names: tuple[str, ...], documents: int, questions: int, rounds: int, cache: Path, save: Path | None
+) -> None:
+    """Measure, print ratios, and save."""
+    file = save.with_suffix(".json") if save else None
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else {}
+    with TemporaryDirectory() as folder:
+        given = Path(folder)
+        model = _prepare(data, given, documents, questions)
+        for grid in (one for one in GRIDS if one.name in names):
+            took = measure(grid, given, model, cache, rounds)
+            found[grid.name] = summed_up(took, bare_model(grid, given))
+    found = {grid.name: found[grid.name] for grid in GRIDS if grid.name in found}
+    text = render(found)
+    click.echo(text)
+    if file and save:
+        file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        save.with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+def _prepare(data: Path, given: Path, documents: int, questions: int) -> Path:
+    """Write what every tool reads; returns the folder of the embedder."""
+    from corpora.sources.evidence_inference import read_evidence_inference
+    from labeling.models.registry import resolve_model
+
+    write_all(choose(read_evidence_inference(data), documents, questions), given)
+    return resolve_model("all-minilm-l6-v2").path.parent
+
+
+if __name__ == "__main__":
+    main()

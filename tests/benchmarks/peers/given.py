@@ -1,0 +1,112 @@
+"""The same articles, questions and evidence for every tool, in the form that each of them reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from corpora.schema import Corpus, iter_questions
+from corpora.shaping.selection import sample_questions
+
+K = 5
+
+
+class Grid(NamedTuple):
+    """Which cells are compared; a size counts whatever tokens a tool counts in.
+
+    Attributes:
+        name: as in `4 cells`.
+        splitters: of Tercet; a peer uses its own splitter of the same kind.
+        sizes: in tokens.
+        overlaps: in tokens.
+    """
+
+    name: str
+    splitters: tuple[str, ...]
+    sizes: tuple[int, ...]
+    overlaps: tuple[int, ...]
+
+    @property
+    def cells(self) -> list[tuple[str, int, int]]:
+        """Splitter, size and overlap of each cell."""
+        return list(product(self.splitters, self.sizes, self.overlaps))
+
+
+GRIDS = (
+    Grid("4 cells", ("tokens", "recursive"), (128, 256), (0,)),
+    Grid("36 cells", ("tokens", "recursive", "sentences"), (32, 64, 96, 128, 192, 256), (0, 16)),
+)
+
+
+def choose(corpus: Corpus, n_documents: int, n_questions: int) -> Corpus:
+    """The documents with the most questions that have evidence in them, and some of those questions, drawn by hash.
+
+    Where there are too few questions, some are asked again in a second wording.
+    """
+    asked = corpus.questions.filter(pl.col("evidence").list.len() > 0, pl.col("document_ids").list.len() == 1)
+    about = asked.with_columns(document_id=pl.col("document_ids").list.first())
+    counts = about.group_by("document_id").len().sort("len", "document_id", descending=[True, False])
+    drawn = counts["document_id"].head(n_documents).to_list()
+    questions = about.filter(pl.col("document_id").is_in(drawn)).drop("document_id")
+    documents = corpus.documents.filter(pl.col("document_id").is_in(drawn))
+    if len(questions) < n_questions:
+        again = sample_questions(questions, n_questions - len(questions), 1).with_columns(
+            question_id=pl.col("question_id") + "-again", text=pl.lit("According to the article: ") + pl.col("text")
+        )
+        questions = pl.concat([questions, again])
+    return Corpus(corpus.name, documents, sample_questions(questions, n_questions, 0), corpus.labels)
+
+
+def write_all(corpus: Corpus, folder: Path) -> None:
+    """Write the corpus in every form: tables, text files with YAML (JSON is YAML), and text files with JSON lines."""
+    texts = corpus.texts
+    documents = folder / "documents"
+    documents.mkdir()
+    for document_id, text in texts.items():
+        (documents / f"{document_id}.txt").write_text(text, encoding="utf-8")
+    rows: Sequence[dict[str, object]] = [
+        {"id": document_id, "text": text} for document_id, text in texts.items()
+    ]  # fmt: skip
+    _lines(folder / "documents.jsonl", rows)
+    questions = list(iter_questions(corpus.questions))
+    _lines(
+        folder / "questions.jsonl",
+        [
+            {
+                "id": one.id, "text": one.text, "document_ids": one.document_ids[0],
+                "evidence": [span._asdict() for span in one.evidence],
+            }
+            for one in questions
+        ],
+    )  # fmt: skip
+    quotes = {one.id: [texts[span.document_id][span.start : span.end] for span in one.evidence] for one in questions}
+    chunklab = [{"id": one.id, "query": one.text, "gold_snippets": quotes[one.id]} for one in questions]
+    (folder / "chunklab.yaml").write_text(json.dumps({"questions": chunklab}), encoding="utf-8")
+    _lines(
+        folder / "context_grid.jsonl",
+        [
+            {
+                "id": one.id, "question": one.text,
+                "anchors": [{"source_id": f"{one.document_ids[0]}.txt", "quote": quote} for quote in quotes[one.id]],
+            }
+            for one in questions
+        ],
+    )  # fmt: skip
+
+
+def experiment_of(grid: Grid) -> str:
+    """Tercet's experiment: the cells of a grid, exact FAISS, no reader."""
+    return (
+        'name = "peers"\nreaders = []\n[corpus]\nsource = "tables"\npath = "."\nsplit = "all"\n[retrieval]\n'
+        f"splitters = {json.dumps(grid.splitters)}\nsizes = {list(grid.sizes)}\noverlaps = {list(grid.overlaps)}\n"
+        f'retrievers = ["dense"]\nk = [{K}]\nbudgets = []\n'
+    )
+
+
+def _lines(file: Path, rows: Sequence[dict[str, object]]) -> None:
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
