@@ -36,6 +36,7 @@ from flows.cli.options import (
 )
 from flows.cli.output import Given, Shown, next_of, output_options, show_ending, shown_of
 from flows.cli.questions.draft import questions
+from flows.cli.questions.first import draft_first, plan_first
 from flows.cli.shell.completion import ExperimentType, experiment_argument, run_argument
 from flows.cli.shell.groups import Commands
 from flows.cli.stores.batches import batches
@@ -129,7 +130,10 @@ def _execute(
     guards.check()
     experiment = load_experiment(path).with_settings(**settings)
     earlier = guards.earlier()  # read now: the run may replace it
-    workspace = workspace_of(experiment, store, experiment_file(path).resolve().parent, data)
+    file = experiment_file(path).resolve()
+    workspace = workspace_of(experiment, store, file.parent, data)
+    if experiment.drafting:
+        draft_first(experiment, file, workspace, quiet=quiet)
     if prefect or dask:
         # Set before Prefect is imported: a server that it starts would otherwise send usage reports.
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -189,7 +193,12 @@ def plan(
     if until_told and kind not in READING:
         raise click.UsageError(f"--until-told is for {listed(READING)}, which read chunks: leave it out.")
     loaded = load_experiment(experiment).with_settings(until_told=until_told, **settings)
-    workspace = workspace_of(loaded, store, experiment_file(experiment).resolve().parent, data)
+    file = experiment_file(experiment).resolve()
+    workspace = workspace_of(loaded, store, file.parent, data)
+    first = plan_first(loaded, file, workspace) if loaded.drafting else ""
+    if first:
+        echo(first)
+        return
     with Session(workspace, LocalReaders(reads_again=measure)) as session:
         echo(whole_plan(loaded, kind, session, measures=measure).text)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from corpora.errors import InputError, counted, listed, said_once
 from corpora.loading.config import CorpusConfig
+from corpora.loading.folder import NoQuestionsError
 from corpora.loading.load import list_problems, load_corpus
 from corpora.reading.strict_toml import read_toml
 from corpora.schema import Corpus
@@ -130,15 +131,21 @@ class _Look:
             return None
         self.notes += filter(None, [listing[0].left_out_line, *listing[0].note_lines])
         problems = said_once(listing[1])
+        if self._experiment.drafting and any(isinstance(one, NoQuestionsError) for one in problems):
+            self.notes.append(f"{listing[0].name}: there are no questions yet; a run drafts them first.")
+            self.mistakes += [one for one in problems if not isinstance(one, NoQuestionsError)]
+            return listing[0]
+        return self._sound(listing[0].name, problems, partial(load_corpus, located, None, conversions))
+
+    def _sound(self, name: str, problems: list[InputError], load: Callable[[], Corpus]) -> Corpus | None:
+        """The corpus, if it has no problems, with what is worth knowing of it."""
         self.mistakes += problems[:MOST_ROWS]
         n_more = len(problems) - MOST_ROWS
         if n_more > 0:
-            self.notes.append(
-                f"{listing[0].name}: {counted(n_more, 'more problem')}; `tercet corpora check` lists all."
-            )
+            self.notes.append(f"{name}: {counted(n_more, 'more problem')}; `tercet corpora check` lists all.")
         if problems:
             return None
-        corpus = self._try(partial(load_corpus, located, None, conversions))
+        corpus = self._try(load)
         if corpus is not None and "consensus" not in self._wrong:
             self._try(partial(check_rule, self._experiment.consensus, corpus.questions))
             self._try(partial(check_choice_readers, self._experiment.readers, corpus))

@@ -59,6 +59,7 @@ def _checks(experiment: Experiment) -> Iterator[CrossCheck]:
     for key, corpus in corpora:
         yield CrossCheck(keys({key}), partial(check_published, corpus))
         yield CrossCheck(keys({key}), partial(check_keys, corpus))
+    yield CrossCheck(keys({"drafting", "corpus", "readers"}), partial(_check_drafting, experiment))
     names = {
         "readers": [reader.label for reader in experiment.readers],
         "corpora": [corpus.name or corpus.published or corpus.source for _, corpus in corpora],
@@ -143,6 +144,19 @@ def check_choice_readers(readers: Sequence[ReaderConfig], corpus: Corpus) -> Non
             raise InputError(found, "a reader that is asked directly", 'set remote.api = "direct"')
         if not corpus.not_stated:
             check_diversity(reader, fewest)
+
+
+def _check_drafting(experiment: Experiment) -> None:
+    if experiment.drafting is None:
+        return
+    if experiment.corpus.source != "folder":
+        raise InputError(
+            f"[drafting] is set for source {experiment.corpus.source!r}",
+            "[drafting] only with source 'folder'",
+            "remove it, and draft questions with `tercet questions draft`",
+        )
+    if experiment.drafting.reader is None and not experiment.readers:
+        raise InputError("[drafting] names no reader, and there are none", "a reader that drafts", "set its `reader`")
 
 
 def _check_names(what: str, names: Sequence[str]) -> None:

@@ -40,6 +40,15 @@ class ReaderConfig(LabelerConfig):
         return corpus.with_questions(sample_questions(corpus.questions, self.questions, seed))
 
 
+class DraftingConfig(BaseModel):
+    """Questions that a reader drafts before the first run, where a folder of documents has none yet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reader: str | None = Field(None, description="who drafts: a reader of the experiment, or a model; the first reader")
+    n: int = Field(60, ge=2, description="how many questions, half of them with the answer yes")
+
+
 class Experiment(BaseModel):
     """Everything that a run depends on."""
 
@@ -61,6 +70,10 @@ class Experiment(BaseModel):
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="chunkings and cuts")
     scoring: ScoringConfig = Field(default_factory=ScoringConfig, description="intervals, tests, margin")
     reading: ReadingConfig = Field(default_factory=ReadingConfig, description="how many questions a sweep reads")
+    # Not part of a run: what it drafted is a file like any other, with its own digest.
+    drafting: DraftingConfig | None = Field(
+        None, exclude=True, description="folder: draft questions before the first run, if there are none"
+    )
     max_cost: float | None = Field(
         None, ge=0, allow_inf_nan=False,
         description="US dollars that one run may spend on remote readers; if empty, you are asked first",

@@ -15,7 +15,7 @@ from corpora.loading.folder import QUESTIONS
 from corpora.reading.strict_toml import as_toml
 from corpora.schema import Corpus
 from flows.planning.lengths import CUTS, Lengths, measure_lengths
-from flows.session.experiment import ReaderConfig
+from flows.session.experiment import DraftingConfig, ReaderConfig
 from flows.session.experiment_schema import FILE
 from labeling.models.registry import Model, registry
 from retrieval.embedding.embedder_config import EmbedderConfig
@@ -87,6 +87,8 @@ def draft(
     sections.append(_retrieval(lengths))
     if reads:
         sections.append(_reader(lengths))
+    if corpus.questions.is_empty():
+        sections.append(_drafting())
     return "\n".join("\n".join(section) + "\n" for section in sections)
 
 
@@ -120,7 +122,7 @@ def _corpus(config: CorpusConfig, corpus: Corpus, notes: tuple[str, ...], base: 
         if path is not None:
             yield f"{key} = {as_toml(Path(os.path.relpath(path, base)).as_posix())}"
     if corpus.questions.is_empty():
-        yield _key("questions", f"{QUESTIONS}.jsonl", "not there yet: `tercet questions draft` writes it, or you do")
+        yield _key("questions", f"{QUESTIONS}.jsonl", "not there yet: a run drafts it first, as [drafting] says")
     if config.source in OWN:
         if corpus.labels.of_question:
             yield f"# Each question is asked with its own answers, of the column {config.question_columns.choices!r}."
@@ -163,6 +165,13 @@ def _reader(lengths: Lengths) -> Iterator[str]:
     if needed > default:
         size = min(MOST_CONTEXT, 1 << (needed - 1).bit_length())
         yield _key("num_ctx", size, "tokens: the longest document must fit; more takes more memory")
+
+
+def _drafting() -> Iterator[str]:
+    yield "# The first run drafts questions with the first reader, into the table that [corpus] names. To write that"
+    yield "# table yourself, remove this section and `question_columns`."
+    yield "[drafting]"
+    yield _key("n", int(DraftingConfig.model_fields["n"].default), "how many to keep; half of them have the answer yes")
 
 
 def _key(key: str, value: object, comment: str) -> str:

@@ -63,7 +63,7 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
         echo(f"Note: {note}.")
     if n_problems:
         echo(f"Not all of it can be used as it is: `tercet check {shlex.quote(str(file))}` says what to correct.")
-    echo(f"Next: {_next(folder, file, corpus)}")
+    echo(f"Next: {_next(file, corpus)}")
 
 
 def _notes(corpus: Corpus) -> Iterator[str]:
@@ -73,18 +73,15 @@ def _notes(corpus: Corpus) -> Iterator[str]:
     yield from corpus.notes
 
 
-def _next(folder: Path, file: Path, corpus: Corpus) -> str:
-    """The command to go on with; without questions, the one that drafts them."""
-    from corpora.loading.folder import QUESTIONS
+def _next(file: Path, corpus: Corpus) -> str:
+    """The command to go on with; without questions, the one that drafts them first."""
     from flows.cli.experiments.drafting import suggest_reader
 
     if not corpus.questions.is_empty():
         return f"tercet check {shlex.quote(str(file))}"
     reader, is_here = suggest_reader()
     fetch = "" if is_here else f"tercet models fetch {reader.name} && "
-    target = shlex.quote(str(file.with_name(f"{QUESTIONS}.jsonl")))
-    draft = f"tercet questions draft {shlex.quote(str(folder))} --reader {reader.name} --n 200 --out {target}"
-    return f"{fetch}{draft} && tercet run {shlex.quote(str(file))}"
+    return f"{fetch}tercet run {shlex.quote(str(file))}  # drafts questions first, as `tercet plan` says"
 
 
 def _check_target(file: Path) -> None:

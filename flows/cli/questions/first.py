@@ -1,0 +1,80 @@
+"""Questions that a run drafts first, because its folder of documents has none yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from flows.run.questions.missing import Missing
+    from flows.session.experiment import Experiment
+    from flows.session.session import Session
+    from flows.session.workspace import Workspace
+
+
+def draft_first(experiment: Experiment, file: Path, workspace: Workspace, *, quiet: bool) -> None:
+    """Draft the questions that an experiment's folder lacks, if it says `[drafting]`; then it is run as any other.
+
+    Raises:
+        InputError: as `missing_questions` and `draft_questions`, or no draft passed every filter.
+    """
+    from flows.run.questions.missing import missing_questions
+    from flows.session.session import Session
+
+    missing = missing_questions(experiment, file, workspace.data, workspace.conversions)
+    if missing is None:
+        return
+    echo(f"{missing.source.name} has no questions yet: {missing.reader.label} drafts {missing.wish.n}.", err=True)
+    with Session(workspace) as session:
+        _draft(missing, session, quiet=quiet)
+
+
+def plan_first(experiment: Experiment, file: Path, workspace: Workspace) -> str:
+    """What a run would draft first, and why no more can be planned; empty if it drafts nothing.
+
+    Raises:
+        InputError: as `missing_questions` and `plan_drafting`.
+    """
+    from flows.run.questions.missing import missing_questions
+    from flows.run.questions.planning import plan_drafting
+    from flows.session.session import Session
+
+    missing = missing_questions(experiment, file, workspace.data, workspace.conversions)
+    if missing is None:
+        return ""
+    with Session(workspace) as session:
+        text = plan_drafting(missing.source, missing.reader, missing.wish, session).text
+    return f"Questions are drafted first: {text}\nThe rest can be planned when they are there."
+
+
+def _draft(missing: Missing, session: Session, *, quiet: bool) -> None:
+    from corpora.errors import InputError
+    from flows.run.questions.drafting import draft_questions
+    from flows.run.questions.files import questions_text, refuse_to_overwrite, report_text, write_files
+    from flows.run.questions.planning import plan_drafting
+    from flows.run.questions.summary import summary
+    from flows.stages.progress import Bars, Quiet
+    from flows.stages.runner import Runner
+
+    source, reader, wish, places = missing
+    refuse_to_overwrite(places._replace(experiment=places.questions, documents=places.questions))
+    if not quiet:
+        echo(plan_drafting(source, reader, wish, session).text, err=True)
+    drafted = draft_questions(source, reader, wish, session, Runner(Quiet() if quiet else Bars()))
+    about = {"name": reader.label, "model": reader.model, "sha256": session.readers.sha256(reader.model)}
+    texts = {places.report: report_text(drafted, about)}
+    if drafted.kept:
+        texts[places.questions] = questions_text(drafted)
+    write_files(texts)
+    if not drafted.kept:
+        raise InputError(
+            f"none of {len(drafted.judged)} drafts passed every filter ({places.report} says what became of each)",
+            "questions that a run can ask",
+            "name a larger reader in [drafting], or write questions",
+        )
+    if not quiet:
+        for line in summary(drafted):
+            echo(line, err=True)
+    echo(f"Nobody has checked the questions in {places.questions} yet.", err=True)

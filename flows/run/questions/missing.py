@@ -1,0 +1,62 @@
+"""Questions that a run drafts first, because its folder of documents has none yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from corpora.loading.config import CorpusConfig
+from corpora.loading.folder import QUESTIONS, NoQuestionsError, folder_of, questions_file
+from corpora.sources.folder.conversions import Conversions
+from flows.run.questions.documents import Source, open_source
+from flows.run.questions.drafting import Wish
+from flows.run.questions.files import Places, places_beside
+from flows.run.questions.readers import find_reader
+from flows.session.experiment import Experiment, ReaderConfig
+
+
+class Missing(NamedTuple):
+    """What is to be drafted.
+
+    Attributes:
+        source: the documents.
+        reader: who drafts.
+        wish: how many questions.
+        places: where they go.
+    """
+
+    source: Source
+    reader: ReaderConfig
+    wish: Wish
+    places: Places
+
+
+def missing_questions(
+    experiment: Experiment, file: Path, data: Path | None, conversions: Conversions
+) -> Missing | None:  # fmt: skip
+    """What is to be drafted before a run; None if the experiment does not say so, or its questions are there.
+
+    Args:
+        experiment: as loaded.
+        file: where it was loaded from.
+        data: folder of the user's own copies of published corpora.
+        conversions: as in `load_corpus`.
+
+    Raises:
+        InputError: the documents cannot be read, there is no such reader, or the table cannot be written.
+    """
+    drafting = experiment.drafting
+    corpus = experiment.corpus.resolved(file.parent)
+    if drafting is None or _has_questions(corpus):
+        return None
+    reader = find_reader(drafting.reader or experiment.readers[0].label, experiment)
+    table = corpus.questions or folder_of(corpus) / f"{QUESTIONS}.jsonl"
+    return Missing(open_source(file, data, conversions), reader, Wish(drafting.n), places_beside(table))
+
+
+def _has_questions(corpus: CorpusConfig) -> bool:
+    try:
+        questions_file(corpus)
+    except NoQuestionsError:
+        return False
+    return True
