@@ -25,6 +25,7 @@ from flows.run.until_told import first_look, read_until_told, reads_in_looks
 from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, measure_unread, needs_vectors
+from flows.stages.precision import Settled, settle_precision
 from flows.stages.reviewed import reviewed_corpus
 from flows.stages.runner import Finished, Runner
 from flows.sweep import Swept, sweep
@@ -37,6 +38,7 @@ from results.report.plots.plot import Plot
 from results.report.text.report import render_report
 from results.store.finished import REPORT, check_format, read_manifest, read_tables
 from results.store.run_folder import RunFolder
+from retrieval.config import RetrievalConfig
 from retrieval.embedding.unknown_tokens import Unread
 
 
@@ -86,8 +88,10 @@ def execute(
     corpus = load(experiment, session, runner)
     retrieval = experiment.retrieval
     unread = runner.run("count unknown tokens", measure_unread, retrieval, corpus, session) if sweeps else {}
-    if sweeps and needs_vectors(retrieval.retrievers, wants_oracle=experiment.wants_oracle):
+    embeds = needs_vectors(retrieval.retrievers, wants_oracle=experiment.wants_oracle)
+    if sweeps and embeds:
         check_questions(retrieval, corpus, session)
+    settled = settle(retrieval, corpus, session, runner) if sweeps and embeds else {}
     if experiment.remote_readers:
         # A sweep that stops once it is told is held to its limit look by look; without one, all of it is confirmed.
         first = first_look(experiment, corpus) if reads_in_looks(experiment, sweeps=sweeps) else experiment
@@ -101,7 +105,7 @@ def execute(
     compared = compare(experiment, labeled, session, runner, probe=probe) if compares else None
     session.readers.close()
     made = Made(labeled, swept, compared)
-    finished = seal_run(experiment, kind, session, made, describe_session(started, runner, *made))
+    finished = seal_run(experiment, kind, session, made, describe_session(started, runner, *made), settled)
     runner.show(finished)
     return Outcome(finished.folder, finished.report, finished.line, finished.record)
 
@@ -125,7 +129,8 @@ def label_and_sweep(
 
 
 def seal_run(
-    experiment: Experiment, kind: Kind, session: Session, made: Made, worked: dict[str, Any]
+    experiment: Experiment, kind: Kind, session: Session, made: Made, worked: dict[str, Any],
+    settled: Mapping[str, Settled],
 ) -> Finished:  # fmt: skip
     """Write the run folder: tables, plots and reports, and the manifest last."""
     tables = run_tables(experiment, made, session)
@@ -146,6 +151,8 @@ def seal_run(
     folder = experiment_folder(experiment, session.workspace.base, run.path)
     worked |= {"experiment_folder": folder} if folder else {}
     described = describe(experiment, kind, session, *made)
+    if settled:
+        described["precision"] = {name: one.described() for name, one in settled.items()}
     with run.held():
         run.begin()
         for name, frame in tables.items():
@@ -165,6 +172,16 @@ def report_files(
     """Both reports and the files that belong to them, by file name."""
     documents = render_documents(manifest, tables, plots)
     return documents | {HTML_REPORT: render_html(manifest, tables, plots), REPORT: render_report(manifest, tables)}
+
+
+def settle(retrieval: RetrievalConfig, corpus: Corpus, session: Session, runner: Runner) -> dict[str, Settled]:
+    """The precision of the embedders that leave it open, each chosen and said."""
+    if all(one.precision != "auto" for one in retrieval.embedders):
+        return {}
+    settled = runner.run("choose the embedder's precision", settle_precision, retrieval, corpus, session)
+    for name, one in settled.items():
+        runner.progress.say(f"{name} runs in {one.used}.")
+    return settled
 
 
 def check_readers(experiment: Experiment, kind: Kind) -> None:

@@ -10,7 +10,7 @@ from corpora.storage import sha256_text
 from labeling.models.registry import file_digest, find_model, registry, resolve_model, verify_again
 from labeling.specialist.look import Look, Sight
 from retrieval.embedding.embedder import Embedder
-from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder_config import Arithmetic, EmbedderConfig
 from retrieval.embedding.hub import hub_folder, is_hub_id
 from retrieval.passages import Passages
 
@@ -25,9 +25,24 @@ class Embedders:
     def __init__(self, open_one: Callable[[EmbedderConfig], Embedder]) -> None:
         self._open_one = open_one
         self._opened: dict[EmbedderConfig, Embedder] = {}
+        self._settled: dict[EmbedderConfig, Arithmetic] = {}
+
+    def settle(self, config: EmbedderConfig, precision: Arithmetic) -> None:
+        """Say in which precision an embedder runs that leaves it open."""
+        self._settled[config] = precision
+
+    def settled(self, config: EmbedderConfig) -> EmbedderConfig:
+        """The config with the precision in which it runs, under its own name; as it is if nothing was settled."""
+        if config not in self._settled:
+            return config
+        return config.model_copy(update={"precision": self._settled[config], "name": config.label})
 
     def open(self, config: EmbedderConfig) -> Embedder:
-        """An embedder; headings before chunks change what is embedded, and not the embedder."""
+        """An embedder, in the precision that was settled for it.
+
+        Headings before chunks change what is embedded, and not the embedder.
+        """
+        config = self.settled(config)
         config = config.model_copy(update={"headings": False}) if config.headings else config
         if config not in self._opened:
             self._opened[config] = self._open_one(config)

@@ -32,7 +32,7 @@ from labeling.votes.ledger import FLUSH_SECONDS, Ledger
 from labeling.votes.vote import Labeler
 from results.gold.review.storage import ReviewFolder, reviews_folder
 from retrieval.embedding.embedder import Embedder
-from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.embedder_config import Arithmetic, EmbedderConfig
 
 Reader = TypeVar("Reader", bound=LabelerConfig)
 OpenEmbedder = Callable[[EmbedderConfig, Workspace], Embedder]
@@ -217,6 +217,14 @@ class Session:
             InputError: as `open_embedder`.
         """
         return self._embedders.open(config)
+
+    def settle(self, config: EmbedderConfig, precision: Arithmetic) -> None:
+        """Say in which precision an embedder runs that leaves it open (`auto`)."""
+        self._embedders.settle(config, precision)
+
+    def settled(self, config: EmbedderConfig) -> EmbedderConfig:
+        """An embedder's config as other processes need it, with the precision in which it runs here."""
+        return self._embedders.settled(config)
 
     def begin_spending(self, limit: float | None) -> None:
         """Count what is spent from nothing, with a limit in US dollars; None for no limit."""

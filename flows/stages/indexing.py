@@ -129,6 +129,7 @@ def embed_all(
 
     With late chunking each document is read once, for the chunks of all chunkings.
     """
+    config = session.settled(config)
     questions = corpus.questions["text"].unique().sort().to_list()
     runner.each("embed questions", len(questions), embed, session, [(len(questions), (config, questions, "query"))])
     if config.late:
@@ -140,11 +141,17 @@ def embed_all(
         late = ((len(one), (config, one, of_shard[(at,)])) for at, one in enumerate(shards))
         runner.each(f"embed documents: {config.label}", len(documents), embed_late, session, late)
         return
-    texts = pl.concat([chunks["embedded" if config.headings else "text"] for chunks in chunked]).unique()
-    ordered = sorted(texts.to_list(), key=lambda text: (-len(text), text))
-    parts = [ordered[at : at + TEXTS_A_SHARD] for at in range(0, len(ordered), TEXTS_A_SHARD)]
+    embedded = "embedded" if config.headings else "text"
+    texts = pl.concat([chunks.select(text=embedded) for chunks in chunked]).unique()
+    ordered = texts.sort(pl.col("text").str.len_chars(), "text", descending=[True, False])["text"]
+    parts = (ordered[at : at + TEXTS_A_SHARD].to_list() for at in range(0, len(ordered), TEXTS_A_SHARD))
     calls = ((len(part), (config, part, "passage")) for part in parts)
     runner.each(f"embed distinct texts: {config.label}", len(ordered), embed, session, calls)
+
+
+def rest(session: Session, config: EmbedderConfig) -> None:
+    """Free an embedder's model, which nothing needs while chunks are ranked: all vectors are in the cache."""
+    session.embedder(config).rest()
 
 
 def embed(session: Session, config: EmbedderConfig, texts: list[str], role: Role) -> None:

@@ -16,6 +16,7 @@ from flows.stages.indexing import (
     kept_chunks,
     needs_vectors,
     rank,
+    rest,
     retrievers_by_embedder,
     split,
 )
@@ -74,6 +75,7 @@ def retrieve(
         ]
         if needs_vectors(retrievers, wants_oracle=wants_oracle):
             embed_all(corpus, chunks, config, session, runner)
+            rest(session, config)
         found = [
             runner.run(f"rank: {name}", rank, retrieval, corpus, one, config, retrievers, session, wants_oracle)
             for name, one in zip(names, chunks, strict=True)

@@ -14,11 +14,12 @@ from corpora.storage import StorePath, require_folder, sha256_text
 from retrieval.embedding.embedder_config import EmbedderConfig, Role, check_installed
 from retrieval.embedding.late_chunking import OVERLAP, Place, place_key, pool_documents, read_document
 from retrieval.embedding.model_folder import check_late, fingerprint, prompt_of, window_of
+from retrieval.embedding.running.graph import cpus
 from retrieval.embedding.vector_cache import VectorCache, Vectors
 from retrieval.tokens import EmbedderTokenizer, minibatches
 
 if TYPE_CHECKING:
-    from retrieval.embedding.encoder import Encoder
+    from retrieval.embedding.running.plain_encoder import TextEncoder
 
 __all__ = ["Embedder", "Place", "Progress", "Vectors"]
 
@@ -27,7 +28,8 @@ Computed = Iterator[tuple[list[str], Vectors]]
 Item = TypeVar("Item", str, Place)
 
 _SHARD = 4096  # about this many vectors are computed between two writes to the cache
-_BATCH_TOKENS = 8192  # per forward pass, padding included
+_BATCH_TOKENS = 8192  # at most, per forward pass, padding included
+_BATCH_TOKENS_A_CPU = 1024  # a processor that has as much to do is busy; more would only take memory
 
 
 class Embedder:
@@ -60,6 +62,7 @@ class Embedder:
         for role in self.prompts:
             self._check_room(role)
         self.n_embedded = 0
+        self._is_openvino = config.backend == "openvino"
         self._before_loading = before_loading
         self._converted = converted or require_folder(cache, "models to convert") / "converted"
         model = fingerprint(folder, config, sha256)
@@ -195,15 +198,21 @@ class Embedder:
         compute: Callable[[dict[str, Item]], Computed],
         progress: Progress | None,
     ) -> Vectors:
-        """Vectors in the order of their keys, from the cache or computed."""
-        distinct = dict(zip(keys, items, strict=True))
-        known = cache.read(set(distinct))
-        if progress and known:
-            progress(len(known))
-        lacking = {key: item for key, item in distinct.items() if key not in known}
+        """Vectors in the order of their keys, from the cache or computed; at most a shard of them is held twice."""
+        row = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        lacking = dict(zip(keys, items, strict=True))
+        found: Vectors | None = None
+        for some, vectors in cache.each(set(row)):
+            found = _put(found, vectors, [row[key] for key in some], len(row))
+            for key in some:
+                del lacking[key]
+        if progress and len(lacking) < len(row):
+            progress(len(row) - len(lacking))
         for some, vectors in self._kept(compute(lacking), cache, progress):
-            known.update(zip(some, vectors, strict=True))
-        return np.stack([known[key] for key in keys])
+            found = _put(found, vectors, [row[key] for key in some], len(row))
+        if found is None:
+            raise ValueError("no text to embed")
+        return found if len(row) == len(keys) else found[[row[key] for key in keys]]
 
     def _kept(self, computed: Computed, cache: VectorCache, progress: Progress | None = None) -> Computed:
         """The same vectors in shards, each written before it is passed on."""
@@ -236,7 +245,7 @@ class Embedder:
         counts = self._counts(texts, role)
         # Sorted by length, so that a batch holds little padding, then by digest, so that batches are repeatable.
         order = sorted(texts, key=lambda key: (-counts[key], key))
-        for batch in minibatches(order, counts.__getitem__, _BATCH_TOKENS):
+        for batch in minibatches(order, counts.__getitem__, self._batch_tokens):
             yield batch, self._encoder.encode([texts[key] for key in batch], self.prompts[role])
 
     def _pool(self, documents: Mapping[str, str], places: Mapping[str, Place]) -> Computed:
@@ -255,12 +264,21 @@ class Embedder:
         if order:
             encoder = self._encoder
             counts_prompt = encoder.pools_prompt(self.prompts["passage"])
-            pooled = pool_documents(read, encoder.encode_tokens, counts_prompt, _BATCH_TOKENS)
+            pooled = pool_documents(read, encoder.encode_tokens, counts_prompt, self._batch_tokens)
             for text, means in zip(order, pooled, strict=True):
                 yield keys[text], encoder.finish(means)
 
+    def rest(self) -> None:
+        """Free the model; it is loaded again if another vector is needed."""
+        self.__dict__.pop("_encoder", None)
+
+    @property
+    def _batch_tokens(self) -> int:
+        """Tokens of a forward pass: OpenVINO, which only runs on the CPU, holds as much as the processors need."""
+        return min(_BATCH_TOKENS, max(2, cpus()) * _BATCH_TOKENS_A_CPU) if self._is_openvino else _BATCH_TOKENS
+
     @cached_property
-    def _encoder(self) -> Encoder:
+    def _encoder(self) -> TextEncoder:
         self._before_loading()
         return _load(self.config, self.folder, self.sha256, self._converted)
 
@@ -289,12 +307,20 @@ class Embedder:
             )
 
 
+def _put(found: Vectors | None, vectors: Vectors, rows: list[int], n_rows: int) -> Vectors:
+    """Put vectors into their rows of all that are wanted."""
+    if found is None:
+        found = np.empty((n_rows, vectors.shape[1]), np.float32)
+    found[rows] = vectors
+    return found
+
+
 def _texts_at(documents: Mapping[str, str], places: Sequence[Place]) -> list[str]:
     return [documents[place.document_id][place.start : place.end] for place in places]
 
 
-def _load(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> Encoder:
-    # Imported here: torch takes seconds to import, and cached texts need no model.
-    from retrieval.embedding.backends import load_encoder
+def _load(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> TextEncoder:
+    # Imported here: cached texts need no model.
+    from retrieval.embedding.running.opening import open_model
 
-    return load_encoder(config, folder, weights, converted)
+    return open_model(config, folder, weights, converted)

@@ -8,12 +8,18 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from corpora.errors import InputError
+from corpora.errors import InputError, listed
 from corpora.storage import sha256_text
 
 Backend = Literal["torch", "onnx", "openvino"]
-Precision = Literal["float32", "bfloat16"]
+Arithmetic = Literal["float32", "bfloat16", "int8"]
+Precision = Literal["float32", "bfloat16", "int8", "auto"]
 Role = Literal["query", "passage"]
+_ARITHMETIC: dict[Backend, tuple[Precision, ...]] = {
+    "torch": ("float32", "bfloat16"),
+    "onnx": ("float32",),
+    "openvino": ("float32", "bfloat16", "int8", "auto"),
+}
 _PACKAGES: dict[Backend, tuple[str, ...]] = {
     "torch": (),
     "onnx": ("onnxruntime", "onnx"),  # torch's exporter needs the second
@@ -44,7 +50,10 @@ class EmbedderConfig(BaseModel):
         description="what runs the model: openvino or onnx (ONNX Runtime), fast on a CPU; or torch, for a GPU",
     )
     precision: Precision = Field(
-        "float32", description="precision of the model's arithmetic; bfloat16 is faster and slightly less exact"
+        "float32",
+        description="precision of the model's arithmetic; bfloat16 is faster and slightly less exact, int8 is for "
+        "processors without bfloat16; auto: the first of these that the processor has, if a sample of the corpus is "
+        "ranked alike, else float32",
     )
     query_prompt: str | None = Field(
         None, description="text put before every question; empty: none; left out: the prompt in the model's own files"
@@ -71,13 +80,20 @@ class EmbedderConfig(BaseModel):
                 "one of them (late chunking reads the whole document, headings included)",
                 "make two embedders of it, or remove one of the two keys",
             )
-        if self.backend == "onnx" and self.precision == "bfloat16":
+        able = _ARITHMETIC[self.backend]
+        if self.precision not in able:
+            others = [backend for backend, precisions in _ARITHMETIC.items() if self.precision in precisions]
             raise InputError(
-                "embedder backend 'onnx' with precision 'bfloat16'",
-                "precision 'float32', the only one in which ONNX Runtime computes on a CPU",
-                "choose float32, or the backend openvino or torch",
+                f"embedder backend {self.backend!r} with precision {self.precision!r}",
+                f"a precision that this backend offers: {listed(able, 'or')}",
+                f"choose one of these, or the backend {listed(others, 'or')}",
             )
         return self
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The precision in which the model runs; float32 for `auto` until a corpus has settled it."""
+        return "float32" if self.precision == "auto" else self.precision
 
     @property
     def label(self) -> str:

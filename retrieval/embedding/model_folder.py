@@ -117,7 +117,7 @@ def fingerprint(folder: Path, config: EmbedderConfig, weights: str) -> str:
     if config.backend == "onnx":
         files.append(folder / ONNX_FILE)
     told = {file.relative_to(folder).as_posix(): sha256_file(file) for file in files if file.is_file()}
-    return sha256_text(json.dumps([weights, told, config.backend, config.precision]))
+    return sha256_text(json.dumps([weights, told, config.backend, config.arithmetic]))
 
 
 def check_late(folder: Path) -> None:

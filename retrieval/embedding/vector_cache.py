@@ -41,17 +41,19 @@ class VectorCache:
 
     def read(self, keys: set[str]) -> dict[str, Vectors]:
         """The vectors that are in the cache, by key; each of shape (dimensions,)."""
+        return {key: vector for some, vectors in self.each(keys) for key, vector in zip(some, vectors, strict=True)}
+
+    def each(self, keys: set[str]) -> Iterator[tuple[list[str], Vectors]]:
+        """The keys that are in the cache and their vectors, of shape (keys, dimensions), shard by shard."""
         self._look()
         wanted: dict[str, list[str]] = {}
         for key in keys & self._where.keys():
             wanted.setdefault(self._where[key], []).append(key)
-        found: dict[str, Vectors] = {}
         for name, of_shard in wanted.items():
             frame = self._shard(self._shards[name])
             if frame is not None:
                 some = frame.filter(pl.col("key").is_in(of_shard))
-                found.update(zip(some["key"], some["vector"].to_numpy(), strict=True))
-        return found
+                yield some["key"].to_list(), some["vector"].to_numpy()
 
     def missing(self, keys: Iterable[str]) -> set[str]:
         """The keys that have no vector yet; no shard is read twice."""

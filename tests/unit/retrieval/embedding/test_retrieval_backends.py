@@ -7,12 +7,14 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models
 
 import retrieval.embedding.embedder
 from corpora.errors import InputError
-from retrieval.embedding import backends
 from retrieval.embedding.embedder import Embedder, Place
 from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.running import converted as conversions
+from retrieval.embedding.running import plain_encoder
 
 TEXTS = [
     "Aspirin lowers the risk of stroke in patients with atrial fibrillation.",
@@ -27,7 +29,9 @@ OTHERS = [
     ("onnx", "float32", "onnxruntime"),
     ("openvino", "float32", "openvino"),
     ("openvino", "bfloat16", "openvino"),
+    ("openvino", "int8", "openvino"),
 ]
+LOWEST = {"float32": 0.999999, "bfloat16": 0.999, "int8": 0.99}  # cosine
 
 
 def embedder_on(folder, cache, backend="torch", precision="float32", **other):
@@ -70,8 +74,8 @@ def test_every_backend_and_precision_gives_about_the_vectors_of_torch(
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     cosines = (vectors * reference).sum(axis=1)
-    assert cosines.min() >= (0.999 if precision == "bfloat16" else 0.999999)
-    if backend == "torch":  # OpenVINO keeps to float32 where the processor has no bfloat16
+    assert cosines.min() >= LOWEST[precision]
+    if precision == "int8" or backend == "torch":  # OpenVINO keeps to float32 where the processor has no bfloat16
         assert np.abs(vectors - reference).max() > 1e-4
 
 
@@ -124,20 +128,52 @@ def test_a_damaged_conversion_is_made_again(tmp_path, caplog, damage):
         (folder / "model.xml").write_bytes(b"graph")
         (folder / "model.bin").write_bytes(bytes(range(256)))
 
-    kept = backends._keep(tmp_path / "model-openvino", convert)
-    assert backends._keep(kept, convert) == kept
+    kept = conversions.keep(tmp_path / "model-openvino", convert)
+    assert conversions.keep(kept, convert) == kept
     assert len(made) == 1
     if damage == "flipped":
         (kept / "model.bin").write_bytes(bytes([1, *range(1, 256)]))
     elif damage == "cut short":
         (kept / "model.bin").write_bytes(bytes(range(255)))
     else:
-        (kept / backends.DIGESTS).unlink()
-    assert backends._keep(kept, convert) == kept
+        (kept / conversions.DIGESTS).unlink()
+    assert conversions.keep(kept, convert) == kept
     assert len(made) == 2
     assert (kept / "model.bin").read_bytes() == bytes(range(256))
     assert [one.name for one in tmp_path.iterdir()] == ["model-openvino"]
     assert [line for line in caplog.messages if "converted again" in line and str(kept) in line]
+
+
+WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+from retrieval.embedding.embedder import Embedder
+from retrieval.embedding.embedder_config import EmbedderConfig
+embedder = Embedder(EmbedderConfig(), Path(sys.argv[1]), "c" * 64, Path(sys.argv[2]))
+embedder.embed(["A text that is in no cache."], "passage")
+sys.exit("torch" in sys.modules or "sentence_transformers" in sys.modules)
+"""
+
+
+@pytest.mark.model
+def test_a_converted_model_runs_without_torch(embedder_folder, cache):
+    embedder_on(embedder_folder, cache, "openvino").embed(["To convert it."], "passage")
+    command = [sys.executable, "-c", WITHOUT_TORCH, embedder_folder, cache]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_a_model_that_differs_from_its_graph_keeps_sentence_transformers(tmp_path, monkeypatch):
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    monkeypatch.setattr(
+        plain_encoder, "load_graph", lambda *_: lambda given: np.ones((*given["input_ids"].shape, 2), np.float32)
+    )
+    plain = plain_encoder.Plain("mean", 0)
+    half = np.float32(np.sqrt(0.5))
+    plain_encoder.write_plain(tmp_path, tokenizer, plain, 99, lambda texts: np.full((len(texts), 2), half))
+    assert (tmp_path / plain_encoder.PLAIN).is_file()
+    (tmp_path / plain_encoder.PLAIN).unlink()
+    plain_encoder.write_plain(tmp_path, tokenizer, plain, 99, lambda texts: np.full((len(texts), 2), half + 1e-4))
+    assert not (tmp_path / plain_encoder.PLAIN).exists()
 
 
 @pytest.mark.model

@@ -7,15 +7,8 @@ that we use. So only the transformer itself is converted; the rest (tokenizing, 
 from __future__ import annotations
 
 import importlib
-import json
-import logging
-import os
-import shutil
-import sys
 import threading
-import uuid
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +17,28 @@ import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+from tokenizers import Tokenizer
 from transformers.utils import logging as transformers_logging
 
 from corpora.errors import InputError
-from corpora.storage import sha256_file, sha256_text
-from retrieval.embedding.embedder_config import EmbedderConfig, Precision
-from retrieval.embedding.encoder import Encoder
-from retrieval.embedding.model_folder import ONNX_FILE
-from retrieval.embedding.signal_stack import signal_stack_kept
-
-Inputs = dict[str, npt.NDArray[np.int64]]
-Run = Callable[[Inputs], npt.NDArray[np.float32]]
-
-DIGESTS = "digests.json"  # beside the files of a converted model: their sha256, by name
-LOG = logging.getLogger("tercet")
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.model_folder import ONNX_FILE, window_of
+from retrieval.embedding.running import graph
+from retrieval.embedding.running.converted import keep
+from retrieval.embedding.running.encoder import Encoder
+from retrieval.embedding.running.graph import Inputs, Run
+from retrieval.embedding.running.plain_encoder import Plain, TextEncoder, open_plain, write_plain
+from retrieval.tokens import EmbedderTokenizer
 
 
-def load_encoder(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> Encoder:
+def load_encoder(config: EmbedderConfig, folder: Path, kept: Path) -> TextEncoder:
     """Load a model from its local folder; the network is never used.
 
     Args:
         config: gives backend and precision.
         folder: the model's folder.
-        weights: digest of its weights.
-        converted: folder for converted models, each under a name that identifies its content.
+        kept: the folder of the converted model, whose name identifies its content; it may not be there yet.
 
     Raises:
         InputError: the folder's files do not make up a model, or the backend cannot run this kind of model.
@@ -67,16 +58,18 @@ def load_encoder(config: EmbedderConfig, folder: Path, weights: str, converted: 
             "a sentence-transformers model that needs no code of its own",
             "choose another embedder",
         ) from error
-    if config.backend == "torch" and config.precision == "float32":
+    if config.backend == "torch" and config.arithmetic == "float32":
         return Encoder(model)
     body = _transformer(model, config)
     if config.backend == "torch":
         body.model = _Autocast(body.model)
         return Encoder(model)
-    named = sha256_text(weights + sha256_file(folder / "config.json"))[:16]
-    kept = converted / f"{named}-{config.backend}"
     if config.backend == "openvino":
-        run = _openvino(body.model, kept, config.precision)
+        tokenizer = EmbedderTokenizer(folder).raw
+        keep(kept, lambda target: _convert(model, target, tokenizer, window_of(folder)))
+        if plain := open_plain(kept, tokenizer, config.arithmetic):
+            return plain
+        run = graph.load_graph(kept, config.arithmetic)
     else:
         run = _onnx(body.model, kept, folder)
     body.model = _Elsewhere(body.model.config, run)
@@ -88,7 +81,7 @@ def _transformer(model: SentenceTransformer, config: EmbedderConfig) -> Any:  # 
     text = {"method": "forward", "method_output_name": "last_hidden_state"}
     if not isinstance(body, Transformer) or dict(body.modality_config.get("text", {})) != text:
         raise InputError(
-            f"embedder {config.model!r} on {config.backend} in {config.precision}",
+            f"embedder {config.model!r} on {config.backend} in {config.arithmetic}",
             "a model that starts with a plain text transformer",
             "use the backend torch with float32",
         )
@@ -134,26 +127,28 @@ class _Elsewhere(torch.nn.Module):
         return {"last_hidden_state": torch.from_numpy(hidden)}
 
 
-def _openvino(model: torch.nn.Module, converted: Path, precision: Precision) -> Run:
-    # OpenVINO reports its use over the network unless this package is missing; then it falls back on a stub.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None marks it as missing
-    openvino = importlib.import_module("openvino")  # optional, and without types
+def _convert(model: SentenceTransformer, target: Path, tokenizer: Tokenizer, window: int) -> None:
+    """Save a model's transformer as a graph, and say beside it if that is all there is to the model."""
+    package = graph.openvino()
+    transformer: Any = model[0].model
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # the tracer warns about every branch on a shape
+        made = package.convert_model(_LastHidden(transformer), example_input=_example())
+    package.save_model(made, target / graph.GRAPH, compress_to_fp16=False)
+    plain = _plain(model)
+    if plain:
+        write_plain(target, tokenizer, plain, window, lambda texts: Encoder(model).encode(texts, ""))
 
-    def convert(target: Path) -> None:
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # the tracer warns about every branch on a shape
-            graph = openvino.convert_model(_LastHidden(model), example_input=_example())
-        openvino.save_model(graph, target / "model.xml", compress_to_fp16=False)
 
-    file = _keep(converted.with_name(f"{converted.name}-{openvino.__version__.split('-')[0]}"), convert) / "model.xml"
-    # The hint is given in both cases: without it, the plugin uses bfloat16 where the processor supports it.
-    options = {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
-        "INFERENCE_NUM_THREADS": _cpus(),
-    }
-    with signal_stack_kept():
-        request = openvino.Core().compile_model(file, "CPU", options).create_infer_request()
-    return lambda inputs: np.asarray(request.infer(inputs)[0], dtype=np.float32)
+def _plain(model: SentenceTransformer) -> Plain | None:
+    """What there is to a model besides its transformer; None if that is more than a pooling that we do ourselves."""
+    _, *rest = model
+    if [type(one) for one in rest] not in ([Pooling], [Pooling, Normalize]):
+        return None
+    pooling: Any = rest[0]
+    if pooling.pooling_mode not in ("mean", "cls") or not pooling.include_prompt:
+        return None
+    return Plain(pooling.pooling_mode, int(getattr(model.tokenizer, "pad_token_id", None) or 0))
 
 
 def _onnx(model: torch.nn.Module, converted: Path, folder: Path) -> Run:
@@ -174,10 +169,10 @@ def _onnx(model: torch.nn.Module, converted: Path, folder: Path) -> Run:
     # The authors' own file, where there is one, is what other users of the model run.
     file = folder / ONNX_FILE
     if not file.is_file():
-        file = _keep(converted, convert) / "model.onnx"
+        file = keep(converted, convert) / "model.onnx"
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = _cpus()
+    options.intra_op_num_threads = graph.cpus()
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     wanted = [one.name for one in session.get_inputs()]
     given = [one.name for one in session.get_outputs()]
@@ -191,56 +186,8 @@ def _onnx(model: torch.nn.Module, converted: Path, folder: Path) -> Run:
     return run
 
 
-def _keep(target: Path, convert: Callable[[Path], None]) -> Path:
-    """The folder of a converted model, made once for all processes; its name identifies its content.
-
-    It lists the digests of its files; where one differs, the model is converted again.
-    """
-    if _is_intact(target):
-        return target
-    if target.is_dir():
-        LOG.warning("%s is damaged, or of an older version: the embedder is converted again.", target)
-    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
-    try:
-        partial.mkdir(parents=True)
-        convert(partial)
-        (partial / DIGESTS).write_text(json.dumps(_digests(partial)), encoding="utf-8")
-        if not _is_intact(target):
-            shutil.rmtree(target, ignore_errors=True)
-            partial.rename(target)
-    except OSError as error:
-        # Another process may have been first: its folder will do.
-        if not _is_intact(target):
-            raise InputError(
-                f"cannot save the converted embedder in {target.parent} ({error})",
-                "a writable folder with free space",
-                "free some space and run again, or use the backend torch",
-            ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return target
-
-
-def _is_intact(folder: Path) -> bool:
-    """Whether a converted model is as it was saved; an older version listed no digests."""
-    try:
-        listed = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return bool(listed == _digests(folder))
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    return {file.name: sha256_file(file) for file in sorted(folder.iterdir()) if file.name != DIGESTS}
-
-
 def _example() -> dict[str, torch.Tensor]:
     """Two texts of different length, so that tracing sees a mask that hides something."""
     mask = torch.ones(2, 8, dtype=torch.long)
     mask[1, 5:] = 0
     return {"input_ids": torch.ones(2, 8, dtype=torch.long), "attention_mask": mask}
-
-
-def _cpus() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,40 @@
+"""Opens the model of an embedder: without torch where it is converted already and that is enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.model_folder import fingerprint
+from retrieval.embedding.running import graph
+from retrieval.embedding.running.plain_encoder import TextEncoder, open_plain
+from retrieval.tokens import EmbedderTokenizer
+
+
+def open_model(config: EmbedderConfig, folder: Path, weights: str, converted: Path) -> TextEncoder:
+    """Load a model from its local folder; the network is never used.
+
+    Args:
+        config: gives backend and precision.
+        folder: the model's folder.
+        weights: digest of its weights.
+        converted: folder for converted models, each under a name that identifies its content.
+
+    Raises:
+        InputError: the folder's files do not make up a model, or the backend cannot run this kind of model.
+    """
+    kept = converted / _name(config, folder, weights)
+    if config.backend == "openvino":
+        plain = open_plain(kept, EmbedderTokenizer(folder).raw, config.arithmetic)
+        if plain:
+            return plain
+    # Imported here: torch takes seconds to import.
+    from retrieval.embedding.running.backends import load_encoder
+
+    return load_encoder(config, folder, kept)
+
+
+def _name(config: EmbedderConfig, folder: Path, weights: str) -> str:
+    """A name that says what was converted and for what; one graph serves every precision."""
+    model = fingerprint(folder, config.model_copy(update={"precision": "float32"}), weights)
+    return f"{model[:16]}-{config.backend}" + (f"-{graph.version()}" if config.backend == "openvino" else "")
