@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -14,7 +14,7 @@ from flows.session.session import Session
 from flows.stages.answering import answer_all
 from flows.stages.asking import Asked
 from flows.stages.reading import Asking, Contexts, build_contexts
-from flows.stages.retrieving import Retrieved, retrieve
+from flows.stages.retrieval.retrieving import Retrieved, retrieve
 from flows.stages.runner import Runner
 from results.advice.advice import Advice
 from results.advice.guards import (
@@ -63,6 +63,7 @@ class Swept(NamedTuple):
         warnings: why the sweep may tell less than it seems to.
         asked: the cost of each shard, by reader.
         unread: how much each embedder cannot read, by its name.
+        timings: how long each embedder's retrievers took.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -72,6 +73,7 @@ class Swept(NamedTuple):
     warnings: list[str]
     asked: Mapping[str, list[Asked]]
     unread: Mapping[str, Sequence[Unread]]
+    timings: Sequence[Mapping[str, Any]] = ()
 
 
 def sweep(
@@ -149,4 +151,5 @@ def read(
     warnings += lost_headings(tables["heading_paths"]) if "heading_paths" in tables else []
     warnings += [line for name, of_embedder in prepared.unread.items() for line in unread_warnings(name, of_embedder)]
     warnings += [*edge_of_grid([*recommended, *prepared.choices]), *prepared.retrieved.left_out]
-    return Swept(tables, verdicts, recommended, prepared.choices, warnings, asked, prepared.unread)
+    timings = prepared.retrieved.timings
+    return Swept(tables, verdicts, recommended, prepared.choices, warnings, asked, prepared.unread, timings)

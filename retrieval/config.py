@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import PurePath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from retrieval.chunking.splitters import Chunking, Splitter
 from retrieval.context import Cut
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.ranking.retrievers import Retriever
 
+NO_RERANKER = "none"
 Control = Literal["closed_book", "random", "oracle_chunk"]
 
 
@@ -38,6 +40,13 @@ class RetrievalConfig(BaseModel):
         min_length=1,
         description="dense: exact FAISS; bm25; hybrid: both, fused by reciprocal rank; approximate: HNSW",
     )
+    rerankers: tuple[str, ...] = Field(
+        (NO_RERANKER,),
+        min_length=1,
+        description="cross-encoders that put the best chunks of each ranking into a new order: the path of a "
+        "sentence-transformers folder, or a hub id like `org/name`; none: the ranking as it is",
+    )
+    rerank_depth: int = Field(50, ge=2, description="how many of the best chunks a reranker reads with each question")
     k: tuple[int, ...] = Field((1, 3, 5), description="how many chunks the reader sees")
     budgets: tuple[int, ...] = Field((256,), description="token budgets: the reader sees as many chunks as fit")
     controls: tuple[Control, ...] = Field(
@@ -53,6 +62,19 @@ class RetrievalConfig(BaseModel):
             return given
         return [{"model": one} if isinstance(one, str) else one for one in given]
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the rerankers where there are none: what is made of this names a run, and older ones had none."""
+        made: dict[str, Any] = dump(self)
+        if not self.reranks:
+            del made["rerankers"], made["rerank_depth"]
+        return made
+
+    @property
+    def reranks(self) -> bool:
+        """Whether any ranking gets a new order."""
+        return set(self.rerankers) != {NO_RERANKER}
+
     def chunkings(self) -> list[Chunking]:
         """Every splitter, size and overlap, without repeats."""
         return list(dict.fromkeys(Chunking(*one) for one in product(self.splitters, self.sizes, self.overlaps)))
@@ -60,3 +82,8 @@ class RetrievalConfig(BaseModel):
     def cuts(self) -> list[Cut]:
         """Every k and every budget, without repeats."""
         return list(dict.fromkeys([Cut("k", k) for k in self.k] + [Cut("budget", tokens) for tokens in self.budgets]))
+
+
+def reranker_label(model: str) -> str:
+    """A reranker's name in reports and tables: the last part of its path or hub id."""
+    return PurePath(model).name

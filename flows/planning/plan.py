@@ -10,7 +10,7 @@ from typing import NamedTuple
 from corpora.loading.load import load_corpus
 from corpora.schema import Corpus, iter_questions
 from flows.planning.languages import embedder_notes, prompt_notes
-from flows.planning.retrieval_plan import describe_retrieval, n_cells
+from flows.planning.retrieval_plan import describe_retrieval, n_cells, plan_rerankers
 from flows.session.cross_checks import check_choice_readers
 from flows.session.experiment import Experiment, Kind, ReaderConfig
 from flows.session.session import Session
@@ -134,6 +134,7 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
         for embedder, measured in measure_unread(experiment.retrieval, loaded[0], session).items():
             notes += unread_warnings(embedder, measured)
         notes += embedder_notes(experiment.retrieval, loaded[0])
+        notes += plan_rerankers(experiment, loaded[0], session, measures=measures)
     try:
         local = [reader for reader in experiment.readers if not reader.remote.is_remote]
         readers = [

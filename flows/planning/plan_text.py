@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from corpora.errors import counted, listed
+from flows.planning.durations import duration
 from flows.planning.plan import Plan, Planned
 from flows.planning.quote import Quote, money, render_quotes
 from labeling.models.prices import Price, PriceTable
@@ -75,18 +76,6 @@ def _cost(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
     unpriced = {one.reader.label for one in quotes if one.price is None and not one.is_free}
     known = money(here + there)
     return f"{known} plus an unknown cost for {', '.join(sorted(unpriced))}" if unpriced else known
-
-
-def duration(seconds: float) -> str:
-    """About how long, in the unit that fits."""
-    minutes = round(seconds / 60)
-    if seconds < 1:
-        return "no time"
-    if minutes < 1:
-        return "less than a minute"
-    if minutes < 120:
-        return f"about {counted(minutes, 'minute')}"
-    return f"about {minutes // 60} h {minutes % 60} min"
 
 
 def _lines(one: Plan) -> Iterator[str]:

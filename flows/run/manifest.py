@@ -25,6 +25,7 @@ from results.advice.guards import labeler_warnings
 from results.advice.without_sweep import best_reader, kept_gold
 from results.settings import names_in
 from results.store.run_folder import machine
+from retrieval.config import NO_RERANKER
 
 
 def all_inputs(labeled: Labeled, compared: Compared | None) -> dict[str, str]:
@@ -85,6 +86,12 @@ def describe(
             name: {"weights": embedder.sha256, "with_all_that_changes_vectors": embedder.digest}
             for name, embedder in opened.items()
         }
+        opened_rerankers = [session.reranker(one) for one in experiment.retrieval.rerankers if one != NO_RERANKER]
+        if opened_rerankers:
+            manifest["rerankers"] = {
+                one.name: {"weights": one.sha256, "with_all_that_changes_scores": one.digest}
+                for one in opened_rerankers
+            }
         manifest["unknown_tokens"] = {
             name: {one.what: one.described() for one in of_embedder} for name, of_embedder in swept.unread.items()
         }
@@ -136,6 +143,7 @@ def describe_session(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "asked": {stage: [_asked(name, shards) for name, shards in of.items()] for stage, of in asked.items()},
         "speeds": compared.speeds if compared else [],
+        **({"rankings": list(swept.timings)} if swept and swept.timings else {}),
         "seconds": {name: round(seconds, 2) for name, seconds in runner.seconds.items()},
         "machine": machine(),
     }

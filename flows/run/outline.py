@@ -6,6 +6,7 @@ from corpora.schema import Corpus
 from flows.session.experiment import Experiment
 from flows.session.session import Session
 from flows.stages.indexing import needs_vectors, retrievers_by_embedder
+from retrieval.config import NO_RERANKER
 
 
 def stages_of_label(experiment: Experiment, corpus: Corpus) -> int:
@@ -23,7 +24,10 @@ def stages_of_retrieval(experiment: Experiment, session: Session) -> int:
     each = retrievers_by_embedder(retrieval, session).values()
     embeds = [2 * needs_vectors(retrievers, wants_oracle=experiment.wants_oracle) for retrievers in each]
     chunks_and_ranks, scores = 2 * len(retrieval.chunkings()), 1
-    return sum(chunks_and_ranks + of_embedder + scores for of_embedder in embeds) + averages + bool(experiment.readers)
+    n_rerankers = sum(one != NO_RERANKER for one in retrieval.rerankers)
+    reranks = n_rerankers * len(retrieval.chunkings()) * sum(map(len, each))
+    of_embedders = sum(chunks_and_ranks + of_embedder + scores for of_embedder in embeds)
+    return of_embedders + reranks + averages + bool(experiment.readers)
 
 
 def stages_of_reading(experiment: Experiment) -> int:

@@ -25,7 +25,7 @@ from flows.run.until_told import first_look, read_until_told, reads_in_looks
 from flows.session.experiment import Experiment, Kind
 from flows.session.session import Session
 from flows.stages.indexing import check_questions, check_sizes, measure_unread, needs_vectors
-from flows.stages.precision import Settled, settle_precision
+from flows.stages.retrieval.precision import Settled, settle_precision
 from flows.stages.reviewed import reviewed_corpus
 from flows.stages.runner import Finished, Runner
 from flows.sweep import Swept, sweep
@@ -38,7 +38,7 @@ from results.report.plots.plot import Plot
 from results.report.text.report import render_report
 from results.store.finished import REPORT, check_format, read_manifest, read_tables
 from results.store.run_folder import RunFolder
-from retrieval.config import RetrievalConfig
+from retrieval.config import NO_RERANKER, RetrievalConfig
 from retrieval.embedding.unknown_tokens import Unread
 
 
@@ -208,6 +208,9 @@ def verify_models(experiment: Experiment, session: Session, sweeps: bool) -> Non
     if sweeps:
         embeds = needs_vectors(experiment.retrieval.retrievers, wants_oracle=experiment.wants_oracle)
         check_sizes(experiment.retrieval, session, embeds=embeds)
+        for model in experiment.retrieval.rerankers:
+            if model != NO_RERANKER:
+                session.reranker(model)
 
 
 def render_again(folder: StorePath) -> Outcome:

@@ -14,6 +14,7 @@ from labeling.prompting.labeler import SYSTEM, check_diversity, check_specialist
 from labeling.prompting.prompts import load_prompt
 from labeling.remote.requests import check_remote
 from labeling.votes.consensus import BY_DISTRIBUTION
+from retrieval.config import reranker_label
 from retrieval.context import check_budgets
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from retrieval.config import RetrievalConfig
 
 # Lists in which a value counts once, however often it is given.
-_SETS = ("splitters", "sizes", "overlaps", "retrievers", "k", "budgets", "controls")
+_SETS = ("splitters", "sizes", "overlaps", "retrievers", "rerankers", "k", "budgets", "controls")
 
 
 class CrossCheck(NamedTuple):
@@ -64,11 +65,13 @@ def _checks(experiment: Experiment) -> Iterator[CrossCheck]:
         "readers": [reader.label for reader in experiment.readers],
         "corpora": [corpus.name or corpus.published or corpus.source for _, corpus in corpora],
         "embedders": [embedder.label for embedder in retrieval.embedders],
+        "rerankers": [reranker_label(one) for one in dict.fromkeys(retrieval.rerankers)],
     }
     for what, needed in (
         ("readers", {"readers"}),
         ("corpora", {"corpus", "other_corpora"}),
         ("embedders", {"retrieval"}),
+        ("rerankers", {"retrieval"}),
     ):
         yield CrossCheck(keys(needed), partial(_check_names, what, names[what]))
     for key, corpus in corpora:
@@ -163,7 +166,9 @@ def _check_names(what: str, names: Sequence[str]) -> None:
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
         raise InputError(
-            f"two {what} are called {min(doubled)!r}", "a different name for each", "set `name` on one of them"
+            f"two {what} are called {min(doubled)!r}",
+            "a different name for each",
+            "rename the folder of one of them" if what == "rerankers" else "set `name` on one of them",
         )
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from corpora.errors import InputError
 from corpora.storage import sha256_text
+from flows.session.workspace import Workspace
 from labeling.models.registry import file_digest, find_model, registry, resolve_model, verify_again
 from labeling.specialist.look import Look, Sight
+from retrieval.config import reranker_label
 from retrieval.embedding.embedder import Embedder
 from retrieval.embedding.embedder_config import Arithmetic, EmbedderConfig
 from retrieval.embedding.hub import hub_folder, is_hub_id
 from retrieval.passages import Passages
+from retrieval.reranking.reranker import Reranker
 
 
 class Embedders:
@@ -52,6 +56,25 @@ class Embedders:
         """What a specialist sees with: an embedder, and the passages that it finds."""
         embedder = self.open(EmbedderConfig.model_validate(sight.embedder))
         return Passages(embedder, sight.passage_size, sight.n_passages)
+
+
+def find_reranker(name: str, workspace: Workspace) -> Reranker:
+    """A cross-encoder by folder or hub id; the hub is asked only for what is not here yet.
+
+    Raises:
+        InputError: there is no such folder or model, or it is no cross-encoder.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if not is_hub_id(name):
+            raise InputError(
+                f"no folder {name!r}, which retrieval.rerankers names",
+                "the folder of a cross-encoder, a hub id like org/name, or none",
+                "check the path",
+            )
+        folder = hub_folder(name, onnx=False, what="reranker")
+    sha256 = weights_digest(folder)
+    return Reranker(reranker_label(name), folder, sha256, workspace.embeddings, partial(verify_weights, folder, sha256))
 
 
 def find_embedder(config: EmbedderConfig) -> tuple[Path, str]:

@@ -15,7 +15,7 @@ from corpora.errors import InputError
 from corpora.published.pinned import cache_folder
 from corpora.schema import LabelSet
 from corpora.storage import files_in
-from flows.session.embedders import Embedders, find_embedder, verify_weights, with_prompts
+from flows.session.embedders import Embedders, find_embedder, find_reranker, verify_weights, with_prompts
 from flows.session.kernel_choices import KernelChoices, Repack
 from flows.session.providers import Providers
 from flows.session.speeds import Kernels, Speed, Speeds
@@ -33,9 +33,11 @@ from labeling.votes.vote import Labeler
 from results.gold.review.storage import ReviewFolder, reviews_folder
 from retrieval.embedding.embedder import Embedder
 from retrieval.embedding.embedder_config import Arithmetic, EmbedderConfig
+from retrieval.reranking.reranker import Reranker
 
 Reader = TypeVar("Reader", bound=LabelerConfig)
 OpenEmbedder = Callable[[EmbedderConfig, Workspace], Embedder]
+OpenReranker = Callable[[str, Workspace], Reranker]
 
 
 def open_embedder(config: EmbedderConfig, workspace: Workspace) -> Embedder:
@@ -58,14 +60,17 @@ class Session:
         readers: opens the readers of this machine; llama.cpp by default. Specialists of the store need none.
         open_embedder: opens an embedder with the store's cache.
         speeds: what is known of the readers' speed; what this machine's cache folder remembers by default.
+        open_reranker: opens a reranker with the store's cache.
     """
 
     def __init__(
         self, workspace: Workspace, readers: Readers | None = None, open_embedder: OpenEmbedder = open_embedder,
-        speeds: Speeds | None = None,
+        speeds: Speeds | None = None, open_reranker: OpenReranker = find_reranker,
     ) -> None:  # fmt: skip
         self.workspace = workspace
         self._embedders = Embedders(lambda config: open_embedder(config, workspace))
+        self._open_reranker = open_reranker
+        self._rerankers: dict[str, Reranker] = {}
         self.readers: Readers = ReadersAndSpecialists(readers or LocalReaders(), workspace.root, self._embedders.look)
         self._kernels = KernelChoices(workspace.votes)
         self._speeds = speeds or Speeds()
@@ -217,6 +222,24 @@ class Session:
             InputError: as `open_embedder`.
         """
         return self._embedders.open(config)
+
+    def reranker(self, model: str) -> Reranker:
+        """A reranker, opened once.
+
+        Raises:
+            InputError: as `find_reranker`.
+        """
+        if model not in self._rerankers:
+            self._rerankers[model] = self._open_reranker(model, self.workspace)
+        return self._rerankers[model]
+
+    def pair_speed(self, model: str) -> float | None:
+        """How many pairs a second a reranker scored on this machine when it was last used; None if nobody knows."""
+        return self._speeds.find_pairs(self.reranker(model).digest)
+
+    def note_pairs(self, model: str, n_pairs: int, seconds: float, *, afresh: bool = False) -> None:
+        """Remember how fast a reranker is; arguments as in `Speeds.note_pairs`."""
+        self._speeds.note_pairs(self.reranker(model).digest, n_pairs, seconds, afresh=afresh)
 
     def settle(self, config: EmbedderConfig, precision: Arithmetic) -> None:
         """Say in which precision an embedder runs that leaves it open (`auto`)."""

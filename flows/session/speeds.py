@@ -39,6 +39,7 @@ class Speeds:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._memory = Memory(folder or cache_folder(), "speeds")
+        self._pairs = Memory(folder or cache_folder(), "pair_speeds")
         self._asked: dict[str, tuple[int, float]] = {}
 
     def find(self, sha256: str, config: LabelerConfig, kernels: Kernels | None) -> Speed | None:
@@ -71,6 +72,25 @@ class Speeds:
         self._asked[key] = tokens, took = before[0] + evaluated, before[1] + seconds
         if tokens and (afresh or took >= LONG_ENOUGH):
             self._memory.put(key, json.dumps([round(tokens / took, 1), memory]))
+
+    def find_pairs(self, digest: str) -> float | None:
+        """Pairs a second of a reranker, as last seen; None if none were."""
+        with suppress(TypeError, ValueError):
+            seen = float(self._pairs.get(f"{digest}|{cpu_name()}") or 0)
+            return seen if seen > 0 else None
+        return None
+
+    def note_pairs(self, digest: str, n_pairs: int, seconds: float, *, afresh: bool = False) -> None:
+        """Remember how fast a reranker scores, once it has scored for long enough to tell or nothing is known.
+
+        Args:
+            digest: of the reranker.
+            n_pairs: how many pairs it has scored now.
+            seconds: how long that took.
+            afresh: whether this is a measurement.
+        """
+        if n_pairs and seconds > 0 and (afresh or seconds >= LONG_ENOUGH or self.find_pairs(digest) is None):
+            self._pairs.put(f"{digest}|{cpu_name()}", f"{n_pairs / seconds:.1f}")
 
 
 def _key(sha256: str, config: LabelerConfig, kernels: Kernels) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from results.settings import CHUNKING, SETTING_SCHEMA
 from retrieval.chunking.chunks import CHUNKS, chunk_documents
 from retrieval.chunking.heading_paths import add_heading_paths
 from retrieval.chunking.splitters import BY_SENTENCES, Chunking, check_chunking
-from retrieval.config import RetrievalConfig
+from retrieval.config import NO_RERANKER, RetrievalConfig
 from retrieval.context import depth_for, shown_by_any
 from retrieval.embedding.embedder import Place
 from retrieval.embedding.embedder_config import EmbedderConfig, Role
@@ -34,6 +35,24 @@ PLACE = ("document_id", "start", "end", "n_tokens")  # what a ranking knows of e
 INDEX_RECALL = pl.Schema({**SETTING_SCHEMA, "recall": pl.Float64()})
 
 
+class Timing(NamedTuple):
+    """How long one way to find chunks took.
+
+    Attributes:
+        retriever: its name, with the reranker's where there is one.
+        questions: how many were ranked for.
+        seconds: wall-clock time of all of them; None if it is not known.
+        pairs: questions and chunks that a reranker reads together.
+        pairs_per_second: how fast it does; None without a reranker, or if nothing was scored on this machine.
+    """
+
+    retriever: str
+    questions: int
+    seconds: float | None
+    pairs: int = 0
+    pairs_per_second: float | None = None
+
+
 class Ranked(NamedTuple):
     """The rankings of one chunking under one embedder.
 
@@ -41,11 +60,15 @@ class Ranked(NamedTuple):
         hits: schema `HITS` with `SETTING` and the columns `PLACE`.
         oracle: the same columns for the gold documents' chunks, in the oracle's order; retriever is null.
         recalls: columns `SETTING` and recall, of each approximate ranking against the exact one, one row a question.
+        candidates: what rerankers read, by retriever: columns as `hits`, as deep as they need; none without rerankers.
+        timings: how long each retriever took.
     """
 
     hits: pl.DataFrame
     oracle: pl.DataFrame
     recalls: pl.DataFrame
+    candidates: Mapping[str, pl.DataFrame]
+    timings: list[Timing]
 
 
 def check_sizes(retrieval: RetrievalConfig, session: Session, *, embeds: bool) -> None:
@@ -218,17 +241,30 @@ def rank(
     depth = depth_for(cuts, chunks)
     facts = chunks.select("chunk_id", *CHUNKING, "embedder", *PLACE)
     rankers, hits, recalls = Rankers(keyed, vectors), [], [pl.DataFrame(schema=INDEX_RECALL)]
+    candidates: dict[str, pl.DataFrame] = {}
+    timings = []
     for retriever in retrievers:
+        started = time.perf_counter()
         for found in rank_for_cuts(rankers, retriever, questions, facts, cuts, QUESTIONS_A_BLOCK):
             hits.append(found.hits.with_columns(retriever=pl.lit(retriever)))
             if found.recall_against_exact is not None:
                 one = chunks.select(*CHUNKING, "embedder").head(1).with_columns(retriever=pl.lit(retriever))
                 recalls.append(one.join(pl.DataFrame({"recall": found.recall_against_exact}), how="cross"))
+        timings.append(Timing(retriever, len(texts), time.perf_counter() - started))
+        if retrieval.reranks:
+            # Ranked once more where a reranker reads deeper: how deep one looks can change what is approximate.
+            deep = [rankers.rank(retriever, one, max(depth, retrieval.rerank_depth)).hits
+                    for one in questions.blocks(QUESTIONS_A_BLOCK)]  # fmt: skip
+            named = pl.concat(deep).with_columns(retriever=pl.lit(retriever))
+            candidates[retriever] = named.join(facts, on="chunk_id", how="left", maintain_order="left")
     oracle = pl.DataFrame(schema=HITS)
     if wants_oracle and vectors is not None and of_questions is not None:
         oracle = rank_oracle(corpus.questions, chunks, vectors, of_questions, depth)
     oracle = shown_by_any(oracle.join(facts, on="chunk_id", how="left"), cuts)
-    return Ranked(pl.concat(hits), oracle, pl.concat(recalls))
+    kept = pl.concat(hits)
+    if NO_RERANKER not in retrieval.rerankers:
+        kept, timings = kept.clear(), []
+    return Ranked(kept, oracle, pl.concat(recalls), candidates, timings)
 
 
 def kept_chunks(chunks: pl.DataFrame) -> pl.DataFrame:

@@ -18,12 +18,13 @@ def is_hub_id(name: str) -> bool:
     return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?", name) is not None
 
 
-def hub_folder(name: str, onnx: bool) -> Path:
+def hub_folder(name: str, onnx: bool, what: str = "embedder") -> Path:
     """Folder of a hub model; the network is used only for what the local hub cache lacks.
 
     Args:
         name: `org/name` or `org/name@revision`.
         onnx: fetch the authors' ONNX file too, if they publish one.
+        what: what the model is for.
 
     Raises:
         InputError: the model is neither in the cache nor to be had from the hub, or has no safetensors weights.
@@ -38,15 +39,15 @@ def hub_folder(name: str, onnx: bool) -> Path:
         folder = _snapshot(name, onnx, local=False)
     except (HTTPError, OSError, ValueError) as error:
         raise InputError(
-            f"embedder {name!r} is not in the hub cache, and the hub did not provide it ({type(error).__name__})",
+            f"{what} {name!r} is not in the hub cache, and the hub did not provide it ({type(error).__name__})",
             "a hub that can be reached and has this model",
             "check the id and the network (set HF_TOKEN for a gated model), or give the path of a model folder",
         ) from error
     if not any(folder.glob("*.safetensors")):
         raise InputError(
-            f"embedder {name!r} has no safetensors weights",
+            f"{what} {name!r} has no safetensors weights",
             "a sentence-transformers model with such weights",
-            "choose another embedder, or save this one with sentence-transformers and give its folder",
+            f"choose another {what}, or save this one with sentence-transformers and give its folder",
         )
     if not (folder / "tokenizer.json").is_file():
         raise no_fast_tokenizer(folder)

@@ -39,6 +39,7 @@ LONGEST_FUNCTION = 60
 # Run, not imported: why.
 ENTRY_POINTS = {
     "flows.cli.__main__": "python -m flows.cli",
+    "retrieval.embedding.running.convert": "a process that embedding starts",
     "flows.cli.main": "the command itself",
     "flows.cli.readme": "make readme",
     "flows.serving.prefect_server": "the process that tercet serve starts",

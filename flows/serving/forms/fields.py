@@ -57,6 +57,14 @@ Retrievers = Annotated[
         description="dense: exact FAISS; bm25: by words; hybrid: both, fused by reciprocal rank; approximate: HNSW.",
     ),
 ]
+Rerankers = Annotated[
+    list[str],
+    Field(
+        min_length=1,
+        title="Rerankers",
+        description="Cross-encoders that order the best chunks anew: hub ids or folders. none: the ranking as it is.",
+    ),
+]
 Controls = Annotated[
     list[Control],
     Field(

@@ -17,7 +17,7 @@ from retrieval.embedding.embedder_config import EmbedderConfig
 
 CONSENSUS = ("rule", "min_probability", "min_unanimous")  # what a form shows of the consensus rule
 _OF_SETTINGS = ("sizes", "budgets", "k")  # lists of the retrieval section
-_OF_ADVANCED = ("overlaps", "splitters", "retrievers", "controls")
+_OF_ADVANCED = ("overlaps", "splitters", "retrievers", "rerankers", "controls")
 _FEWEST_READERS: dict[FormKind, int] = {"label": 1, "sweep": 0, "compare": 2}
 
 

@@ -92,6 +92,7 @@ class _Chunking(Section):
     overlaps: fields.Overlaps = [0]
     splitters: fields.Splitters = ["tokens"]
     retrievers: fields.Retrievers = ["dense"]
+    rerankers: fields.Rerankers = ["none"]
     controls: fields.Controls = ["closed_book", "random", "oracle_chunk"]
     margin: fields.Margin = 0.1
     rule: fields.GoldRule = "unanimous_and_correct"

@@ -10,8 +10,9 @@ from results.advice.cards.run import Run
 from results.advice.summary import Answer, summarise
 from results.report.model import Report, Section
 from results.report.sections.comparison import compared_section, corpora_section, remote_section, speed_section
-from results.report.sections.corpus import left_out_frames, left_out_section, precision_section, unknown_section
+from results.report.sections.corpus import left_out_frames, left_out_section, unknown_section
 from results.report.sections.curves import curve_section
+from results.report.sections.embedding import precision_section, retriever_section, speed_of_retrieval
 from results.report.sections.readers import (
     annotator_section,
     calibration_section,
@@ -113,6 +114,8 @@ def _evidence(source: Source, tables: Tables, distrust: Sequence[str]) -> Iterat
         yield left_out_section(source)
     if source.manifest.get("unknown_tokens"):
         yield unknown_section(source)
+    if speed_of_retrieval(source):
+        yield retriever_section(source)
     if source.manifest.get("precision"):
         yield precision_section(source)
     yield made_section(source)

@@ -1,8 +1,6 @@
-"""The sections on the corpus: what was left out of it, what the embedders cannot read, and how exactly they compute."""
+"""The sections on the corpus: what was left out of it, and what the embedders cannot read of it."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import polars as pl
 
@@ -12,7 +10,6 @@ from results.report.sections.source import Source
 from results.report.values import Tables, make_table
 
 LEFT_OUT, LEFT_OUT_FILE = "left_out", "left_out.md"
-UNTRIED: Mapping[str, None] = {"k": None, "overlap": None, "largest_change": None}
 MOST_ROWS = 20  # in the Markdown report; the others are in a file of their own
 MOST_PLACES = 5  # rows that are named of each defect
 INTRODUCTION = (
@@ -117,30 +114,3 @@ def unknown_section(source: Source) -> Section:
         "manifest.json",
     )  # fmt: skip
     return Section("unknown", "What the embedders cannot read", (Sentences((text,)), table, terms))
-
-
-def precision_section(source: Source) -> Section:
-    """In which precision the embedders ran that left it open, and how far their rankings agree with float32."""
-    text = (
-        "These embedders left their precision open. A faster one is used if it ranks a sample of this corpus as "
-        "float32 does."
-    )
-    terms = Definitions(
-        (
-            ("overlap", "mean share of a question's best chunks that float32 has among its best too"),
-            ("largest change", "of the score (cosine) of any question and chunk"),
-        )
-    )
-    table = make_table(
-        "The precision of the embedders",
-        {"embedder": "text", "runs in": "text", "tried": "text", "best chunks": "whole", "overlap": "share",
-         "largest change": "p", "questions": "whole", "chunks": "whole"},
-        [
-            (embedder, settled["used"], name, one["k"], one["overlap"], one["largest_change"], settled["questions"],
-             settled["chunks"])
-            for embedder, settled in source.manifest["precision"].items()
-            for name, one in (settled["tried"] or {"nothing: this processor has no faster one": UNTRIED}).items()
-        ],
-        "manifest.json",
-    )  # fmt: skip
-    return Section("precision", "How exactly the embedders compute", (Sentences((text,)), table, terms))

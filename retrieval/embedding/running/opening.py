@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.model_folder import fingerprint
 from retrieval.embedding.running import graph
+from retrieval.embedding.running.converted import is_intact
 from retrieval.embedding.running.plain_encoder import TextEncoder, open_plain
 from retrieval.tokens import EmbedderTokenizer
 
@@ -25,6 +29,8 @@ def open_model(config: EmbedderConfig, folder: Path, weights: str, converted: Pa
     """
     kept = converted / _name(config, folder, weights)
     if config.backend == "openvino":
+        if not is_intact(kept):
+            convert_elsewhere(config, folder, kept)
         plain = open_plain(kept, EmbedderTokenizer(folder).raw, config.arithmetic)
         if plain:
             return plain
@@ -32,6 +38,14 @@ def open_model(config: EmbedderConfig, folder: Path, weights: str, converted: Pa
     from retrieval.embedding.running.backends import load_encoder
 
     return load_encoder(config, folder, kept)
+
+
+def convert_elsewhere(config: EmbedderConfig, folder: Path, kept: Path) -> None:
+    """Convert a model in a process of its own; if that fails, it is converted here, and the error is said."""
+    module = "retrieval.embedding.running.convert"
+    command = [sys.executable, "-m", module, str(folder), str(kept), config.model_dump_json()]
+    with suppress(OSError):
+        subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)  # noqa: S603  # ours
 
 
 def _name(config: EmbedderConfig, folder: Path, weights: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
-from flows.stages import precision as stage
+from flows.stages.retrieval import precision as stage
 from flows.stages.runner import Runner
 from results.store.finished import read_manifest
 from tests.doubles.scripted import WordEncoder, scripted_session

@@ -14,7 +14,7 @@ from corpora.errors import InputError
 from retrieval.embedding.embedder import Embedder, Place
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.embedding.running import converted as conversions
-from retrieval.embedding.running import plain_encoder
+from retrieval.embedding.running import opening, plain_encoder
 
 TEXTS = [
     "Aspirin lowers the risk of stroke in patients with atrial fibrillation.",
@@ -185,6 +185,7 @@ def test_a_conversion_that_fails_leaves_nothing_behind(embedder_folder, tmp_path
         raise OSError("No space left on device")
 
     monkeypatch.setattr("openvino.save_model", fill_the_disk)
+    monkeypatch.setattr(opening, "convert_elsewhere", lambda *_: None)
     with pytest.raises(InputError, match="No space left"):
         embedder.embed(TEXTS[:1], "passage")
     assert list((tmp_path / "converted").iterdir()) == []

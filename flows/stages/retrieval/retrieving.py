@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -11,6 +11,7 @@ from corpora.schema import Corpus
 from flows.session.session import Session
 from flows.stages.indexing import (
     Ranked,
+    Timing,
     embed_all,
     in_words,
     kept_chunks,
@@ -20,6 +21,7 @@ from flows.stages.indexing import (
     retrievers_by_embedder,
     split,
 )
+from flows.stages.retrieval.reranking import Named, check_pairs, rerank_all
 from flows.stages.runner import Runner
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import score_retrieval
@@ -40,6 +42,7 @@ class Retrieved(NamedTuple):
         oracle: the same of the oracle.
         counting: digest of each embedder's tokenizer, by its name.
         left_out: what would have been ranked twice, a line each.
+        timings: how long each embedder's retrievers took over all chunkings, as JSON types.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -47,6 +50,21 @@ class Retrieved(NamedTuple):
     oracle: pl.DataFrame
     counting: Mapping[str, str]
     left_out: list[str]
+    timings: list[dict[str, Any]]
+
+
+def added_up(timings: Sequence[tuple[str, Timing]]) -> list[dict[str, Any]]:
+    """The timings of all chunkings together, by embedder and retriever, as JSON types; in the order given."""
+    found: dict[tuple[str, str], Timing] = {}
+    for embedder, one in timings:
+        key = embedder, one.retriever
+        before = found.get(key, Timing(one.retriever, 0, 0.0))
+        unknown = before.seconds is None or one.seconds is None
+        seconds = None if unknown else round((before.seconds or 0.0) + (one.seconds or 0.0), 4)
+        found[key] = one._replace(
+            questions=before.questions + one.questions, seconds=seconds, pairs=before.pairs + one.pairs
+        )
+    return [{"embedder": embedder, **one._asdict()} for (embedder, _), one in found.items()]
 
 
 def retrieve(
@@ -66,6 +84,7 @@ def retrieve(
     each = retrievers_by_embedder(retrieval, session)
     ranked: list[Ranked] = []
     chunked, scores, headed = [], [], []
+    timings: list[tuple[str, Timing]] = []
     for config, retrievers in each.items():
         of_embedder = f", {config.label}" if len(each) > 1 else ""
         names = [in_words(chunking) + of_embedder for chunking in retrieval.chunkings()]
@@ -73,6 +92,8 @@ def retrieve(
             runner.run(f"chunk: {name}", split, corpus, chunking, config, session)
             for name, chunking in zip(names, retrieval.chunkings(), strict=True)
         ]
+        if retrieval.reranks:
+            check_pairs(retrieval, corpus, chunks, session)
         if needs_vectors(retrievers, wants_oracle=wants_oracle):
             embed_all(corpus, chunks, config, session, runner)
             rest(session, config)
@@ -80,6 +101,12 @@ def retrieve(
             runner.run(f"rank: {name}", rank, retrieval, corpus, one, config, retrievers, session, wants_oracle)
             for name, one in zip(names, chunks, strict=True)
         ]
+        if retrieval.reranks:
+            found = [
+                rerank_all(retrieval, corpus, Named(name, one), rankings, session, runner)
+                for name, one, rankings in zip(names, chunks, found, strict=True)
+            ]
+        timings += [(config.label, one) for of_chunking in found for one in of_chunking.timings]
         rankings, tokenizer = [one.hits for one in found], session.embedder(config).tokenizer
         scores.append(
             runner.run(f"score retrieval{of_embedder}", score_retrieval, corpus, rankings, retrieval.cuts(), tokenizer)
@@ -100,7 +127,9 @@ def retrieve(
     if headed:
         tables["heading_paths"] = pl.concat(headed)
     counting = {config.label: session.embedder(config).tokenizer.digest for config in retrieval.embedders}
-    return Retrieved(tables, hits, pl.concat([one.oracle for one in ranked]), counting, _left_out(retrieval, each))
+    return Retrieved(
+        tables, hits, pl.concat([one.oracle for one in ranked]), counting, _left_out(retrieval, each), added_up(timings)
+    )
 
 
 def _left_out(retrieval: RetrievalConfig, each: Mapping[EmbedderConfig, list[Retriever]]) -> list[str]:
