@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from corpora.errors import counted, listed
-from flows.planning.durations import duration
 from flows.planning.plan import Plan, Planned
-from flows.planning.quote import Quote, money, render_quotes
+from flows.planning.quote import Quote, duration, money, render_quotes
 from labeling.models.prices import Price, PriceTable
 
 ANSWER_TOKENS = 2  # about as many as a remote model writes for a bare label

@@ -231,3 +231,15 @@ def _lines(one: Quote) -> Iterator[str]:
 def money(usd: float) -> str:
     """An amount in US dollars, with more digits if it is small, to tell it from zero."""
     return f"{usd:.2f} USD" if usd >= 1 or usd == 0 else f"{usd:.4f} USD"
+
+
+def duration(seconds: float) -> str:
+    """About how long, in the unit that fits."""
+    minutes = round(seconds / 60)
+    if seconds < 1:
+        return "no time"
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 120:
+        return f"about {counted(minutes, 'minute')}"
+    return f"about {minutes // 60} h {minutes % 60} min"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from corpora.errors import counted, listed
 from corpora.schema import Corpus
-from flows.planning.durations import duration
+from flows.planning.quote import duration
 from flows.session.experiment import Experiment
 from flows.session.session import Session
 from flows.stages.indexing import needs_vectors, retrievers_by_embedder

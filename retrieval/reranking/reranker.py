@@ -56,7 +56,7 @@ class Reranker:
         self.n_scored, self.seconds = 0, 0.0
 
     def check(self, questions: Iterable[str], chunks: Iterable[str]) -> None:
-        """Refuse questions and chunks of which the longest two together would be cut short.
+        """Refuse questions and chunks if the longest two together would be cut short.
 
         Raises:
             InputError: as said.

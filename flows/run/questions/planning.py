@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from corpora.errors import counted
 from corpora.schema import Question
-from flows.planning.plan_text import duration
+from flows.planning.quote import duration
 from flows.run.questions.documents import Source
 from flows.run.questions.drafting import LABELS, Wish, check_reader, first_round
 from flows.session.experiment import ReaderConfig

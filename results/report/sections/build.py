@@ -12,7 +12,6 @@ from results.report.model import Report, Section
 from results.report.sections.comparison import compared_section, corpora_section, remote_section, speed_section
 from results.report.sections.corpus import left_out_frames, left_out_section, unknown_section
 from results.report.sections.curves import curve_section
-from results.report.sections.embedding import precision_section, retriever_section, speed_of_retrieval
 from results.report.sections.readers import (
     annotator_section,
     calibration_section,
@@ -22,7 +21,13 @@ from results.report.sections.readers import (
     slice_section,
 )
 from results.report.sections.retrieved import abstention_section, retrieval_section
-from results.report.sections.session import made_section, warning_section
+from results.report.sections.session import (
+    made_section,
+    precision_section,
+    retriever_section,
+    speed_of_retrieval,
+    warning_section,
+)
 from results.report.sections.source import Source, source_of
 from results.report.sections.story import (
     advice_section,

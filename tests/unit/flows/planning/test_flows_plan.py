@@ -8,7 +8,7 @@ import pytest
 
 from flows.planning import plan as planning
 from flows.planning.plan import plan
-from flows.planning.plan_text import duration
+from flows.planning.quote import duration
 from flows.planning.whole_plan import whole_plan
 from flows.run import pipeline
 from flows.run.pipeline import execute
