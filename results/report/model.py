@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from results.advice.summary import Answer
 
-Kind = Literal["text", "share", "count", "whole", "tenth", "p", "interval", "yes"]
+Kind = Literal["text", "share", "count", "whole", "tenth", "p", "three", "interval", "yes"]
 
 
 class Code(NamedTuple):

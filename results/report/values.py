@@ -65,6 +65,7 @@ _NUMBERS: Mapping[Kind, Callable[[float], str]] = {
     "whole": lambda value: f"{value:.0f}",
     "tenth": lambda value: f"{value:.1f}",
     "p": p_value,
+    "three": three,
     "interval": share,
     "yes": str,
 }

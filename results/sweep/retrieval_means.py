@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
+from scipy.stats import kendalltau
 
 from corpora.schema import Corpus
 from results.config import ScoringConfig
 from results.evidence.all_found import ALL_SCORES, NEEDED
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.readers.answers import question_facts
-from results.settings import CUT, CUT_SCHEMA, SETTING, SETTING_SCHEMA, name_settings, with_interval
+from results.settings import CHUNKING, CUT, CUT_SCHEMA, SETTING, SETTING_SCHEMA, name_settings, with_interval
 from results.stats.resampling import fixed_law, percentile, resample_means, share_of
 
 COST = "n_context_tokens"
@@ -36,6 +39,18 @@ BY_PASSAGES = pl.Schema(
         **with_interval(*ALL_SCORES),
     }
 )
+SAME_ORDER = pl.Schema(
+    {
+        "a": pl.String(),
+        "b": pl.String(),
+        "retriever": pl.String(),
+        **CUT_SCHEMA,
+        "score": pl.String(),
+        "n_chunkings": pl.Int64(),
+        "kendall_tau": pl.Float64(),
+    }
+)
+FEWEST_ORDERED = 3  # chunkings: two have only two orders
 
 
 def mean_retrieval(corpus: Corpus, retrieval: pl.DataFrame, config: ScoringConfig) -> pl.DataFrame:
@@ -116,3 +131,23 @@ def _columns(
         for end, position in (("", 0), ("_low", 1), ("_high", 2)):
             found.append(pl.Series(score + end, [interval[position] for interval in intervals], dtype=pl.Float64()))
     return found
+
+
+def agree_on_settings(means: pl.DataFrame) -> pl.DataFrame:
+    """How far two embedders order the chunkings alike, for each retriever and cut that both have; `SAME_ORDER`.
+
+    By Kendall's tau-b: 1 if they order them alike, 0 if they have nothing to do with each other. A fast embedder that
+    orders as a slow one does can look through many sizes before the slow one compares the best.
+
+    Args:
+        means: schema `RETRIEVAL_MEANS`.
+    """
+    score = "ndcg" if means["span_recall"].is_null().all() else "span_recall"
+    key = [*CHUNKING, "retriever", *CUT]
+    one = means.select(*key, a="embedder", of_a=score).drop_nulls("of_a")
+    pairs = one.join(one.rename({"a": "b", "of_a": "of_b"}), on=key).filter(pl.col("a") < pl.col("b"))
+    rows = []
+    for values, of_pair in pairs.group_by("a", "b", "retriever", *CUT, maintain_order=True):
+        tau = kendalltau(of_pair["of_a"], of_pair["of_b"]).statistic if len(of_pair) >= FEWEST_ORDERED else math.nan
+        rows.append((*values, score, len(of_pair), None if math.isnan(tau) else float(tau)))
+    return pl.DataFrame(rows, schema=SAME_ORDER, orient="row").sort("a", "b", "retriever", *CUT)

@@ -13,7 +13,7 @@ from corpora.errors import InputError
 from corpora.storage import StorePath, require_folder, sha256_text
 from retrieval.embedding.embedder_config import EmbedderConfig, Role, check_installed
 from retrieval.embedding.late_chunking import OVERLAP, Place, place_key, pool_documents, read_document
-from retrieval.embedding.model_folder import check_late, fingerprint, prompt_of, window_of
+from retrieval.embedding.model_folder import NO_LIMIT, check_late, fingerprint, is_static, prompt_of, window_of
 from retrieval.embedding.running.graph import cpus
 from retrieval.embedding.vector_cache import VectorCache, Vectors
 from retrieval.tokens import EmbedderTokenizer, minibatches
@@ -54,6 +54,13 @@ class Embedder:
         check_installed(config)
         if config.late:
             check_late(folder)
+        self.is_static = is_static(folder)
+        if self.is_static and config.arithmetic != "float32":
+            raise InputError(
+                f"static embedder {config.label!r} with precision {config.precision!r}",
+                "precision 'float32', as such a model has no arithmetic to speed up",
+                "leave `precision` out",
+            )
         self.config, self.folder, self.sha256 = config, folder, sha256
         self.tokenizer = EmbedderTokenizer(folder)
         self.window = window_of(folder)
@@ -77,10 +84,10 @@ class Embedder:
     def limit(self) -> int | None:
         """Maximum tokens of a chunk, special tokens included, with room set aside for the prompt.
 
-        None if there is no limit: with late chunking, a chunk may be longer than the model's window, because its tokens
-        are then read in several windows.
+        None if there is no limit: with a static embedder, or with late chunking, where a chunk may be longer than the
+        model's window, because its tokens are then read in several windows.
         """
-        return None if self.config.late else self._room("passage")
+        return None if self.config.late or self.window >= NO_LIMIT else self._room("passage")
 
     def embed(self, texts: Sequence[str], role: Role, progress: Progress | None = None) -> Vectors:
         """Embed texts, each on its own.

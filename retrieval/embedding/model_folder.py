@@ -12,7 +12,7 @@ from corpora.storage import sha256_file, sha256_text
 from retrieval.embedding.embedder_config import EmbedderConfig, Role
 
 ONNX_FILE = Path("onnx/model.onnx")
-_NO_LIMIT = 10**9
+NO_LIMIT = 10**9  # tokens: what a model states that has no limit, and more than any text has
 # Models that number their positions from the padding token's id on, and so read fewer tokens than they have positions.
 _COUNT_FROM_PADDING = frozenset(
     [
@@ -45,6 +45,8 @@ def window_of(folder: Path) -> int:
     Raises:
         InputError: no file in the folder says so, or a limit is not a whole number.
     """
+    if is_static(folder):
+        return NO_LIMIT
     limits = [limit for file in sorted(folder.glob("sentence_*_config.json")) for limit in _own_limits(file)]
     tokenizer = folder / "tokenizer_config.json"
     limits += [_limit(tokenizer, _read(tokenizer), "model_max_length"), _positions(folder / "config.json")]
@@ -74,7 +76,7 @@ def _limit(file: Path, said: dict[str, Any], name: str) -> int | None:
     if not is_whole:
         raise InputError(f"{file} has {name} = {shown(limit)}", "a whole number of tokens", "correct it there")
     # A tokenizer without a limit of its own says 10**30; a model with relative positions says nothing, or -1.
-    return int(limit) if 0 < limit < _NO_LIMIT else None
+    return int(limit) if 0 < limit < NO_LIMIT else None
 
 
 def _positions(file: Path) -> int | None:
@@ -97,6 +99,12 @@ def prompt_of(folder: Path, config: EmbedderConfig, role: Role) -> str:
         if key in prompts:
             return str(prompts[key] or "")
     return ""
+
+
+def is_static(folder: Path) -> bool:
+    """Whether the model is a table of token vectors whose mean is the text's, and nothing else."""
+    types = [str(module.get("type", "")).rsplit(".", 1)[-1] for module in _modules(folder)]
+    return types in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
 
 
 def fingerprint(folder: Path, config: EmbedderConfig, weights: str) -> str:

@@ -78,6 +78,8 @@ def settle_precision(retrieval: RetrievalConfig, corpus: Corpus, session: Sessio
 
 def _settle(config: EmbedderConfig, sizes: Iterable[int], corpus: Corpus, session: Session) -> Settled:
     exact = session.embedder(config)  # in float32 until it is settled
+    if exact.is_static:
+        return Settled("float32", {}, 0, 0)
     sample = draw_sample(corpus, sorted(sizes), exact)
     tried: dict[Arithmetic, Agreement] = {}
     for precision in faster_precisions():

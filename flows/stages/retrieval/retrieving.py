@@ -25,7 +25,7 @@ from flows.stages.retrieval.reranking import Named, check_pairs, rerank_all
 from flows.stages.runner import Runner
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import score_retrieval
-from results.sweep.retrieval_means import mean_retrieval, retrieval_by_passages
+from results.sweep.retrieval_means import agree_on_settings, mean_retrieval, retrieval_by_passages
 from retrieval.chunking.heading_paths import recorded_paths
 from retrieval.config import RetrievalConfig
 from retrieval.embedding.embedder_config import EmbedderConfig
@@ -126,6 +126,8 @@ def retrieve(
     tables |= {"by_passages": by_passages} if len(by_passages) else {}
     if headed:
         tables["heading_paths"] = pl.concat(headed)
+    if len(retrieval.embedders) > 1:
+        tables["same_order"] = agree_on_settings(tables["retrieval_means"])
     counting = {config.label: session.embedder(config).tokenizer.digest for config in retrieval.embedders}
     return Retrieved(
         tables, hits, pl.concat([one.oracle for one in ranked]), counting, _left_out(retrieval, each), added_up(timings)

@@ -23,6 +23,7 @@ from results.report.sections.readers import (
 from results.report.sections.retrieved import abstention_section, retrieval_section
 from results.report.sections.session import (
     made_section,
+    order_section,
     precision_section,
     retriever_section,
     speed_of_retrieval,
@@ -121,6 +122,8 @@ def _evidence(source: Source, tables: Tables, distrust: Sequence[str]) -> Iterat
         yield unknown_section(source)
     if speed_of_retrieval(source):
         yield retriever_section(source)
+    if source.has("same_order"):
+        yield order_section(source)
     if source.manifest.get("precision"):
         yield precision_section(source)
     yield made_section(source)

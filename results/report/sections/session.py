@@ -11,7 +11,9 @@ from results.advice.wording import count as counted
 from results.report.model import Block, Code, Definitions, Heading, Section, Sentences, Table, Words
 from results.report.sections.source import Source, legend_of
 from results.report.values import make_table
+from results.settings import cut_of, say_cut
 
+_SAID: Mapping[str, str] = {"ndcg": "nDCG", "span_recall": "recall of the evidence"}
 UNTRIED: Mapping[str, None] = {"k": None, "overlap": None, "largest_change": None}
 
 
@@ -143,7 +145,7 @@ def precision_section(source: Source) -> Section:
     table = make_table(
         "The precision of the embedders",
         {"embedder": "text", "runs in": "text", "tried": "text", "best chunks": "whole", "overlap": "share",
-         "largest change": "p", "questions": "whole", "chunks": "whole"},
+         "largest change": "three", "questions": "whole", "chunks": "whole"},
         [
             (embedder, settled["used"], name, one["k"], one["overlap"], one["largest_change"], settled["questions"],
              settled["chunks"])
@@ -197,3 +199,24 @@ def _timed(source: Source) -> dict[tuple[str, str], dict[str, float]]:
     """The timings of the last session that ranked, by embedder and retriever."""
     sessions = [one["rankings"] for one in source.manifest["sessions"] if one.get("rankings")]
     return {(one["embedder"], one["retriever"]): one for one in (sessions[-1] if sessions else ())}
+
+
+def order_section(source: Source) -> Section:
+    """Whether embedders order the chunkings alike."""
+    text = (
+        "Where two embedders order the chunkings alike, the faster one can look through many sizes first, and the "
+        "other one compares the best of them."
+    )
+    terms = Definitions((("Kendall's tau", "1: the same order; 0: no relation; -1: the reverse order"),))
+    table = make_table(
+        "Do the embedders order the chunkings alike?",
+        {"embedder": "text", "other embedder": "text", "retriever": "text", "cut": "text", "by": "text",
+         "chunkings": "whole", "Kendall's tau": "three"},
+        [
+            (row["a"], row["b"], row["retriever"], say_cut(cut_of(row)), _SAID.get(row["score"], row["score"]),
+             row["n_chunkings"], row["kendall_tau"])
+            for row in source.tables["same_order"].iter_rows(named=True)
+        ],
+        "same_order.parquet",
+    )  # fmt: skip
+    return Section("same-order", "Which sizes each embedder prefers", (Sentences((text,)), table, terms))

@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from retrieval.embedding.embedder_config import EmbedderConfig
-from retrieval.embedding.model_folder import fingerprint
+from retrieval.embedding.model_folder import fingerprint, is_static
 from retrieval.embedding.running import graph
 from retrieval.embedding.running.converted import is_intact
 from retrieval.embedding.running.plain_encoder import TextEncoder, open_plain
+from retrieval.embedding.running.static import open_static
 from retrieval.tokens import EmbedderTokenizer
 
 
@@ -27,6 +28,8 @@ def open_model(config: EmbedderConfig, folder: Path, weights: str, converted: Pa
     Raises:
         InputError: the folder's files do not make up a model, or the backend cannot run this kind of model.
     """
+    if is_static(folder):
+        return open_static(folder, EmbedderTokenizer(folder).raw)
     kept = converted / _name(config, folder, weights)
     if config.backend == "openvino":
         if not is_intact(kept):

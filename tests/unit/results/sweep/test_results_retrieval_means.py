@@ -7,7 +7,7 @@ from scipy.stats import t as student
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import DOCUMENT_SCORES, SPAN_SCORES
 from results.stats.resampling import share_interval
-from results.sweep.retrieval_means import RETRIEVAL_MEANS, mean_retrieval
+from results.sweep.retrieval_means import RETRIEVAL_MEANS, agree_on_settings, mean_retrieval
 from tests.doubles.judged_by_hand import questions_by_hand
 
 N = 60
@@ -106,3 +106,21 @@ def test_without_evidence_there_are_no_span_scores():
 def test_one_document_says_nothing_about_any_mean():
     (row,) = means(rows_of(64, np.linspace(0.2, 0.8, 5)), per_document=5, n=5).iter_rows(named=True)
     assert (row["ndcg"], row["ndcg_low"], row["ndcg_high"]) == (pytest.approx(0.5), 0, 1)
+
+
+def test_embedders_that_order_the_sizes_alike_are_said_to():
+    frames = []
+    for embedder, scores in (("a", [0.1, 0.2, 0.3, 0.4]), ("b", [0.5, 0.6, 0.7, 0.8]), ("c", [0.4, 0.3, 0.2, 0.1])):
+        for size, score in zip((16, 32, 64, 128), scores, strict=True):
+            frames.append({"splitter": "tokens", "size": size, "overlap": 0, "embedder": embedder,
+                           "retriever": "dense", "cut": "k", "amount": 1, "ndcg": score})  # fmt: skip
+    means = pl.DataFrame(frames).with_columns(
+        pl.lit(None, kind).alias(name) for name, kind in RETRIEVAL_MEANS.items() if name not in frames[0]
+    )
+    found = agree_on_settings(means)
+    assert found.select("a", "b", "n_chunkings", "kendall_tau").rows() == [
+        ("a", "b", 4, 1.0), ("a", "c", 4, -1.0), ("b", "c", 4, -1.0),
+    ]  # fmt: skip
+    assert found["score"].unique().to_list() == ["ndcg"]
+    two = agree_on_settings(means.filter(pl.col("size") < 64))
+    assert two["kendall_tau"].to_list() == [None] * 3
