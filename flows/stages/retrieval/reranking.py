@@ -27,7 +27,7 @@ class Named(NamedTuple):
 
 
 def check_pairs(retrieval: RetrievalConfig, corpus: Corpus, chunked: Sequence[pl.DataFrame], session: Session) -> None:
-    """Refuse chunks that a reranker would cut short beside the longest question, before anything is embedded.
+    """Refuse chunks that a reranker would cut short beside the longest question, before they are embedded.
 
     Raises:
         InputError: as said.

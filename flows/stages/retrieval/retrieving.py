@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -12,6 +14,7 @@ from flows.session.session import Session
 from flows.stages.indexing import (
     Ranked,
     Timing,
+    embed,
     embed_all,
     in_words,
     kept_chunks,
@@ -67,6 +70,29 @@ def added_up(timings: Sequence[tuple[str, Timing]]) -> list[dict[str, Any]]:
     return [{"embedder": embedder, **one._asdict()} for (embedder, _), one in found.items()]
 
 
+@contextmanager
+def questions_ahead(
+    retrieval: RetrievalConfig, corpus: Corpus, config: EmbedderConfig, session: Session, runner: Runner
+) -> Iterator[None]:
+    """Load the model and embed the questions in a thread, while documents are split in this one.
+
+    The stage that embeds the questions then finds them in the cache. Whatever goes wrong is raised at the end of the
+    block, unless something else has. Not where splitting needs the same model, or where workers embed.
+
+    Raises:
+        InputError: as `Embedder.fill`.
+    """
+    if "semantic" in retrieval.splitters or runner.n_workers > 1:
+        yield
+        return
+    settled = session.settled(config)
+    session.embedder(settled)
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(embed, session, settled, corpus.questions["text"].unique().sort().to_list(), "query")
+        yield
+        done.result()
+
+
 def retrieve(
     retrieval: RetrievalConfig, corpus: Corpus, scoring: ScoringConfig, session: Session, runner: Runner,
     *, wants_oracle: bool,
@@ -88,13 +114,15 @@ def retrieve(
     for config, retrievers in each.items():
         of_embedder = f", {config.label}" if len(each) > 1 else ""
         names = [in_words(chunking) + of_embedder for chunking in retrieval.chunkings()]
-        chunks = [
-            runner.run(f"chunk: {name}", split, corpus, chunking, config, session)
-            for name, chunking in zip(names, retrieval.chunkings(), strict=True)
-        ]
+        embeds = needs_vectors(retrievers, wants_oracle=wants_oracle)
+        with questions_ahead(retrieval, corpus, config, session, runner) if embeds else nullcontext():
+            chunks = [
+                runner.run(f"chunk: {name}", split, corpus, chunking, config, session)
+                for name, chunking in zip(names, retrieval.chunkings(), strict=True)
+            ]
         if retrieval.reranks:
             check_pairs(retrieval, corpus, chunks, session)
-        if needs_vectors(retrievers, wants_oracle=wants_oracle):
+        if embeds:
             embed_all(corpus, chunks, config, session, runner)
             rest(session, config)
         found = [
