@@ -12,7 +12,9 @@ import click
 
 from flows.cli.experiments.check import check as check_experiment
 from flows.cli.experiments.corpora import corpora
+from flows.cli.experiments.first import draft_first, plan_first
 from flows.cli.experiments.init import init
+from flows.cli.experiments.questions import questions
 from flows.cli.experiments.schema import schema
 from flows.cli.gold.export import export
 from flows.cli.gold.review import review
@@ -35,8 +37,6 @@ from flows.cli.options import (
     until_told_option,
 )
 from flows.cli.output import Given, Shown, next_of, output_options, show_ending, shown_of
-from flows.cli.questions.draft import questions
-from flows.cli.questions.first import draft_first, plan_first
 from flows.cli.shell.completion import ExperimentType, experiment_argument, run_argument
 from flows.cli.shell.groups import Commands
 from flows.cli.stores.batches import batches

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from corpora.schema import Span
+from labeling.drafting.kinds import Kind
 from labeling.drafting.passages import ANSWERS, WINDOW, Attempt
 from labeling.prompting.prompts import SEPARATOR, spell_options
 from labeling.votes.vote import Prompt
@@ -53,6 +54,11 @@ def writing_prompt(attempt: Attempt, quotes: Sequence[str]) -> Prompt:
     }  # fmt: skip
     message = _filled(messages[ANSWERS.index(attempt.wanted)], values)
     return Prompt(attempt.id, "document", 0, 0, system, message, start)
+
+
+def example_questions(kind: Kind) -> list[str]:
+    """The questions that the prompt of a kind has as its examples."""
+    return re.findall(r"^Question: (.+)$", "\n".join(_parts(kind)[1:-1]), re.MULTILINE)
 
 
 def with_another_number(sentence: str) -> tuple[str, str]:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from labeling.drafting.drafts import Draft
-from labeling.drafting.templates import one_line
+from labeling.drafting.templates import example_questions, one_line
 from labeling.drafting.writer import QUESTION_MARKS
 
 LENGTHS = (12, 250)  # characters of a question
 LEAST_LETTERS = 6
+RUN = 5  # words
 FEW = 0.2  # a word that at most so many of the documents hold tells them apart
 FEW_DOCUMENTS = 5  # with fewer of them, every word tells them apart
 
@@ -64,6 +65,18 @@ def gives_answer_away(draft: Draft) -> bool:
         return True
     words = asked.split()
     return words[-1:] == [draft.answer] or {"yes", "no"} <= set(words)
+
+
+def repeats_example(draft: Draft, text: str) -> bool:
+    """Whether a question holds a name or five words in a row of an example in its prompt that its document lacks."""
+    asked, known = _plain(draft.text), _plain(text)
+    examples = example_questions(draft.kind)
+    copied = {name.casefold() for one in examples for name in re.findall(r"(?<=\w )[A-Z]\w+", one)} - set(known.split())
+    if copied & set(asked.split()):
+        return True
+    words = [_plain(one).split() for one in examples]
+    runs = {" ".join(one[at : at + RUN]) for one in words for at in range(len(one) - RUN + 1)}
+    return any(run in asked and run not in known for run in runs)
 
 
 class StandsAlone:

@@ -207,8 +207,9 @@ def _said(found: tuple[float, float, float]) -> str:
 @click.command()
 @click.argument("reports", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--checks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Somebody's own reading.")
+@click.option("--store", type=click.Path(file_okay=False, path_type=Path), help="Keep the vectors of chunks here.")
 @save_option
-def main(reports: tuple[Path, ...], checks: Path | None, save: Path | None) -> None:
+def main(reports: tuple[Path, ...], checks: Path | None, store: Path | None, save: Path | None) -> None:
     """Report what REPORTS of draftings on the handbook are worth."""
     read = [json.loads(one.read_text(encoding="utf-8")) for one in reports]
 
@@ -219,7 +220,7 @@ def main(reports: tuple[Path, ...], checks: Path | None, save: Path | None) -> N
         yield ""
         yield "## Do they rank chunk sizes as hand-written questions do?"
         yield ""
-        with TemporaryDirectory() as store, Session(Workspace(Path(store))) as session:
+        with TemporaryDirectory() as scratch, Session(Workspace(store or Path(scratch))) as session:
             yield from compared(read, session)
         if checks:
             yield ""

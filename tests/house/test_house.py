@@ -23,6 +23,7 @@ WIDER: dict[str, str] = {
 REMEMBERED = {
     "corpora.languages._identifier": "read from a file of a package",
     "corpora.published.registry.published": "read from files of the package",
+    "labeling.drafting.templates._parts": "read from files of the package",
     "labeling.models.families.presets": "read from a file of the package",
     "labeling.models.registry.registry": "read from files of the package, and of a folder that is part of the key",
     "results.report.html.page.environment": "templates of the package, compiled once",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from corpora.errors import InputError
+from corpora.languages import tell_languages
 from corpora.schema import Corpus, LabelSet, Span
 from flows.run.questions.asking import Asking
 from flows.run.questions.documents import Source
@@ -100,7 +101,11 @@ def check_reader(reader: ReaderConfig) -> None:
 def places_of(source: Source, wish: Wish) -> Places:
     """The places of the documents, in the order in which questions are drafted from them."""
     texts = dict(source.documents.select("document_id", "text").iter_rows())
-    return Places(texts, {one: find_sentences(text) for one, text in texts.items()}, wish.kinds, wish.seed)
+    languages = tell_languages(list(texts.values()))
+    sentences = {
+        one: find_sentences(text, language) for (one, text), language in zip(texts.items(), languages, strict=True)
+    }
+    return Places(texts, sentences, wish.kinds, wish.seed)
 
 
 def draft_questions(source: Source, reader: ReaderConfig, wish: Wish, session: Session, runner: Runner) -> Drafted:

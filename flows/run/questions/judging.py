@@ -17,7 +17,7 @@ from flows.stages.shards import ask_in_shards
 from labeling.drafting.drafts import Draft
 from labeling.drafting.duplicates import Seen
 from labeling.drafting.passages import Answer
-from labeling.drafting.wording import StandsAlone, gives_answer_away, is_one_question, is_verbatim
+from labeling.drafting.wording import StandsAlone, gives_answer_away, is_one_question, is_verbatim, repeats_example
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import ConsensusConfig, build_gold
 from labeling.votes.vote import Prompt
@@ -29,6 +29,7 @@ DROPPED: Mapping[str, str] = MappingProxyType(
         "verbatim": "the quote is in the document, letter by letter",
         "one question": "one sentence of sane length that ends with a question mark",
         "no giveaway": "it neither repeats the quote nor says its answer",
+        "own words": "it repeats no example of its prompt",
         "stands alone": "it needs no text to be understood, and names what it is about",
         "no duplicate": "no earlier draft asks the same",
         "not closed book": "the reader is not sure of the answer without the document",
@@ -74,6 +75,7 @@ class Judging:
             ("verbatim", lambda one: is_verbatim(one, corpus.texts)),
             ("one question", lambda one: is_one_question(one.text)),
             ("no giveaway", lambda one: not gives_answer_away(one)),
+            ("own words", lambda one: not repeats_example(one, corpus.texts[one.attempt.document_id])),
             ("stands alone", stands_alone),
             ("no duplicate", lambda one: not self._seen.repeats(one.text)),
         )

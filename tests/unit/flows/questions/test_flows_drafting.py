@@ -9,7 +9,7 @@ import pytest
 from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
-from flows.cli.questions import draft as command
+from flows.cli.experiments import questions as command
 from flows.run.questions.documents import open_source
 from flows.run.questions.drafting import Wish, check_reader, draft_questions
 from flows.run.questions.files import places_beside, questions_text, report_text

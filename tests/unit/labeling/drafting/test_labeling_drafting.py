@@ -10,7 +10,7 @@ from labeling.drafting.duplicates import Seen
 from labeling.drafting.kinds import KINDS, usable
 from labeling.drafting.passages import ANSWERS, MOST_CHARACTERS, WINDOW, Attempt, Passage, Places
 from labeling.drafting.templates import choosing_prompt, with_another_number, writing_prompt
-from labeling.drafting.wording import StandsAlone, gives_answer_away, is_one_question, is_verbatim
+from labeling.drafting.wording import StandsAlone, gives_answer_away, is_one_question, is_verbatim, repeats_example
 from labeling.drafting.writer import WriterConfig, writer_of, written_question
 from labeling.prompting.labeler import LabelerConfig, fingerprint
 from retrieval.chunking.sentences import find_sentences
@@ -139,6 +139,14 @@ def test_what_gives_the_answer_away():
     assert gives_answer_away(draft("Is the alder room open at six, yes or no?"))
     assert gives_answer_away(draft("May one enter the alder room at five: no?", answer="no"))
     assert not gives_answer_away(draft("Is there no way into the alder room at five?", answer="no"))
+
+
+def test_what_is_copied_from_an_example_of_the_prompt_is_found():
+    text = "The alder room is not open before six. The porter has the keys."
+    assert repeats_example(draft("Does the kitchen of Alder Hall have the keys of the lockers?"), text)
+    assert repeats_example(draft("Is the alder room of Carrow House open?"), text)
+    assert not repeats_example(draft("Is the alder room of Carrow House open?"), text + " Carrow House is near.")
+    assert not repeats_example(draft("Does the porter of the alder room have the keys?"), text)
 
 
 def test_a_question_stands_alone():

@@ -76,10 +76,11 @@ def draft(
     places = places_beside(out or default_place(corpus))
     if not force and not dry_run:
         refuse_to_overwrite(places)
-    source = open_source(corpus, data)
+    workspace = Workspace(store, data=data)
+    source = open_source(corpus, data, workspace.conversions)
     asked = find_reader(reader, source.experiment, threads)
     wish = Wish(**wished | ({"kinds": kinds} if kinds else {}))
-    with Session(Workspace(store, data=data)) as session:
+    with Session(workspace) as session:
         plan = plan_drafting(source, asked, wish, session)
         if dry_run:
             echo(plan.text)

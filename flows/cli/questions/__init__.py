@@ -1,1 +1,0 @@
-"""Commands on questions: drafting them from documents."""
