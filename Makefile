@@ -20,8 +20,9 @@ test test-slow bench: export TERCET_DATA := $(wildcard $(abspath $(DATA)))
 
 # Two tests at a time, and a file's tests one after the other: they share servers and runs. Files in their order, so that
 # what takes long comes before many short ones. Idle threads do not spin. A process that dies ends the run, and its test is
-# named: with a new one in its place, pytest-xdist never ends.
-PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
+# named: with a new one in its place, pytest-xdist never ends. What Python compiles is kept, whatever the environment says:
+# the tests start hundreds of processes, each of which would compile the same modules again.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 .PHONY: setup models demo test test-slow test-models export-libraries check docs bench published readme clean
 
