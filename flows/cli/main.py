@@ -12,9 +12,9 @@ import click
 
 from flows.cli.experiments.check import check as check_experiment
 from flows.cli.experiments.corpora import corpora
-from flows.cli.experiments.first import draft_first, plan_first
 from flows.cli.experiments.init import init
 from flows.cli.experiments.questions import questions
+from flows.cli.experiments.questions_first import draft_first, plan_first
 from flows.cli.experiments.schema import schema
 from flows.cli.gold.export import export
 from flows.cli.gold.review import review

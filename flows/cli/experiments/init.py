@@ -35,8 +35,8 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
     two tables (CSV, JSON Lines or Parquet) of documents and questions, whatever their names and columns; or a published
     corpus. Columns are told apart by what is in them.
     """
-    from flows.cli.experiments.drafting import SIZES, draft, facts, lengths_of, name_of
     from flows.cli.experiments.finding import find_corpus
+    from flows.cli.experiments.writing import SIZES, draft, facts, lengths_of, name_of
     from flows.planning.lengths import say_too_short
     from flows.session.experiment_schema import FILE, schema_text
 
@@ -75,7 +75,7 @@ def _notes(corpus: Corpus) -> Iterator[str]:
 
 def _next(file: Path, corpus: Corpus) -> str:
     """The command to go on with; without questions, the one that drafts them first."""
-    from flows.cli.experiments.drafting import suggest_reader
+    from flows.cli.experiments.writing import suggest_reader
 
     if not corpus.questions.is_empty():
         return f"tercet check {shlex.quote(str(file))}"

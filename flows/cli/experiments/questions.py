@@ -124,8 +124,8 @@ def _experiment(drafted: Drafted, places: Places) -> str:
     from corpora.loading.load import read_source
     from corpora.schema import DRAFTED_BY
     from corpora.sources.tables import QuestionColumns
-    from flows.cli.experiments.drafting import draft as experiment_text
-    from flows.cli.experiments.drafting import lengths_of, name_of
+    from flows.cli.experiments.writing import draft as experiment_text
+    from flows.cli.experiments.writing import lengths_of, name_of
     from flows.run.questions.drafting import LABELS
 
     own = drafted.source.own or CorpusConfig(source="tables", documents=places.documents)

@@ -9,7 +9,7 @@ import pytest
 
 from corpora.loading.load import load_corpus
 from flows.cli.experiments import columns
-from flows.cli.experiments.drafting import suggest_reader, suggest_sizes
+from flows.cli.experiments.writing import suggest_reader, suggest_sizes
 from flows.planning.input_check import check_input
 from flows.run import pipeline
 from flows.run.pipeline import execute
