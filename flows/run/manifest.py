@@ -81,22 +81,28 @@ def describe(
     if swept:
         languages = sentence_languages(experiment.retrieval, corpus)
         manifest["corpus"] |= {"languages": languages} if languages else {}
-        opened = {one.label: session.embedder(one) for one in experiment.retrieval.embedders}
-        manifest["embedders"] = {
-            name: {"weights": embedder.sha256, "with_all_that_changes_vectors": embedder.digest}
-            for name, embedder in opened.items()
-        }
-        opened_rerankers = [session.reranker(one) for one in experiment.retrieval.rerankers if one != NO_RERANKER]
-        if opened_rerankers:
-            manifest["rerankers"] = {
-                one.name: {"weights": one.sha256, "with_all_that_changes_scores": one.digest}
-                for one in opened_rerankers
-            }
-        manifest["unknown_tokens"] = {
-            name: {one.what: one.described() for one in of_embedder} for name, of_embedder in swept.unread.items()
-        }
+        manifest |= describe_retrieval_models(experiment, swept, session)
     manifest["headline"] = headline(experiment, labeled, swept, compared).line
     return manifest
+
+
+def describe_retrieval_models(experiment: Experiment, swept: Swept, session: Session) -> dict[str, Any]:
+    """The embedders and rerankers by their digests, and what the embedders could not read."""
+    embedders = [(one.label, session.embedder(one)) for one in experiment.retrieval.embedders]
+    rerankers = [session.reranker(one) for one in experiment.retrieval.rerankers if one != NO_RERANKER]
+    told: dict[str, Any] = {
+        "embedders": {
+            name: {"weights": one.sha256, "with_all_that_changes_vectors": one.digest} for name, one in embedders
+        }
+    }
+    if rerankers:
+        told["rerankers"] = {
+            one.name: {"weights": one.sha256, "with_all_that_changes_scores": one.digest} for one in rerankers
+        }
+    told["unknown_tokens"] = {
+        name: {one.what: one.described() for one in of_embedder} for name, of_embedder in swept.unread.items()
+    }
+    return told
 
 
 def advice_entries(swept: Swept) -> dict[str, Any]:

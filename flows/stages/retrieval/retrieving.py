@@ -108,43 +108,15 @@ def retrieve(
         wants_oracle: whether the chunks of the gold documents are ranked too.
     """
     each = retrievers_by_embedder(retrieval, session)
-    ranked: list[Ranked] = []
-    chunked, scores, headed = [], [], []
-    timings: list[tuple[str, Timing]] = []
-    for config, retrievers in each.items():
-        of_embedder = f", {config.label}" if len(each) > 1 else ""
-        names = [in_words(chunking) + of_embedder for chunking in retrieval.chunkings()]
-        embeds = needs_vectors(retrievers, wants_oracle=wants_oracle)
-        with questions_ahead(retrieval, corpus, config, session, runner) if embeds else nullcontext():
-            chunks = [
-                runner.run(f"chunk: {name}", split, corpus, chunking, config, session)
-                for name, chunking in zip(names, retrieval.chunkings(), strict=True)
-            ]
-        if retrieval.reranks:
-            check_pairs(retrieval, corpus, chunks, session)
-        if embeds:
-            embed_all(corpus, chunks, config, session, runner)
-            rest(session, config)
-        found = [
-            runner.run(f"rank: {name}", rank, retrieval, corpus, one, config, retrievers, session, wants_oracle)
-            for name, one in zip(names, chunks, strict=True)
-        ]
-        if retrieval.reranks:
-            found = [
-                rerank_all(retrieval, corpus, Named(name, one), rankings, session, runner)
-                for name, one, rankings in zip(names, chunks, found, strict=True)
-            ]
-        timings += [(config.label, one) for of_chunking in found for one in of_chunking.timings]
-        rankings, tokenizer = [one.hits for one in found], session.embedder(config).tokenizer
-        scores.append(
-            runner.run(f"score retrieval{of_embedder}", score_retrieval, corpus, rankings, retrieval.cuts(), tokenizer)
-        )
-        chunked += [kept_chunks(one) for one in chunks]
-        headed += [recorded_paths(one) for one in chunks if config.headings]
-        ranked += found
-    hits, scored = pl.concat([one.hits for one in ranked]), pl.concat(scores)
+    of_embedders = [
+        _of_embedder(retrieval, corpus, config, retrievers, session, runner,
+                     said=f", {config.label}" if len(each) > 1 else "", wants_oracle=wants_oracle)
+        for config, retrievers in each.items()
+    ]  # fmt: skip
+    ranked = [found for one in of_embedders for found in one.found]
+    hits, scored = pl.concat([one.hits for one in ranked]), pl.concat([one.scored for one in of_embedders])
     tables = {
-        "chunks": pl.concat(chunked),
+        "chunks": pl.concat([chunks for one in of_embedders for chunks in one.chunks]),
         "hits": hits.select("embedder", "retriever", "chunking", "question_id", "rank", "chunk_id", "score"),
         "retrieval": scored,
         "retrieval_means": runner.run("average retrieval", mean_retrieval, corpus, scored, scoring),
@@ -152,14 +124,66 @@ def retrieve(
     }
     by_passages = retrieval_by_passages(corpus, scored, scoring)
     tables |= {"by_passages": by_passages} if len(by_passages) else {}
+    headed = [paths for one in of_embedders for paths in one.headed]
     if headed:
         tables["heading_paths"] = pl.concat(headed)
     if len(retrieval.embedders) > 1:
         tables["same_order"] = agree_on_settings(tables["retrieval_means"])
     counting = {config.label: session.embedder(config).tokenizer.digest for config in retrieval.embedders}
+    timings = [(one.label, timing) for one in of_embedders for found in one.found for timing in found.timings]
     return Retrieved(
         tables, hits, pl.concat([one.oracle for one in ranked]), counting, _left_out(retrieval, each), added_up(timings)
     )
+
+
+class _OfEmbedder(NamedTuple):
+    """What came of all chunkings of one embedder.
+
+    Attributes:
+        label: the embedder's name.
+        chunks: by chunking, as they are kept.
+        headed: by chunking, the headings that were put before chunks; empty if none were.
+        found: by chunking, the rankings.
+        scored: each question's scores.
+    """
+
+    label: str
+    chunks: list[pl.DataFrame]
+    headed: list[pl.DataFrame]
+    found: list[Ranked]
+    scored: pl.DataFrame
+
+
+def _of_embedder(
+    retrieval: RetrievalConfig, corpus: Corpus, config: EmbedderConfig, retrievers: list[Retriever], session: Session,
+    runner: Runner, *, said: str, wants_oracle: bool,
+) -> _OfEmbedder:  # fmt: skip
+    """Split, embed, rank and score with one embedder; `said` names it after the names of its stages."""
+    names = [in_words(chunking) + said for chunking in retrieval.chunkings()]
+    embeds = needs_vectors(retrievers, wants_oracle=wants_oracle)
+    with questions_ahead(retrieval, corpus, config, session, runner) if embeds else nullcontext():
+        chunks = [
+            runner.run(f"chunk: {name}", split, corpus, chunking, config, session)
+            for name, chunking in zip(names, retrieval.chunkings(), strict=True)
+        ]
+    if retrieval.reranks:
+        check_pairs(retrieval, corpus, chunks, session)
+    if embeds:
+        embed_all(corpus, chunks, config, session, runner)
+        rest(session, config)
+    found = [
+        runner.run(f"rank: {name}", rank, retrieval, corpus, one, config, retrievers, session, wants_oracle)
+        for name, one in zip(names, chunks, strict=True)
+    ]
+    if retrieval.reranks:
+        found = [
+            rerank_all(retrieval, corpus, Named(name, one), rankings, session, runner)
+            for name, one, rankings in zip(names, chunks, found, strict=True)
+        ]
+    rankings, tokenizer = [one.hits for one in found], session.embedder(config).tokenizer
+    scored = runner.run(f"score retrieval{said}", score_retrieval, corpus, rankings, retrieval.cuts(), tokenizer)
+    headed = [recorded_paths(one) for one in chunks if config.headings]
+    return _OfEmbedder(config.label, [kept_chunks(one) for one in chunks], headed, found, scored)
 
 
 def _left_out(retrieval: RetrievalConfig, each: Mapping[EmbedderConfig, list[Retriever]]) -> list[str]:
