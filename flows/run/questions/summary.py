@@ -23,7 +23,7 @@ def summary(drafted: Drafted) -> Iterator[str]:
     answers, kinds = Counter(str(one.answer) for one in kept), Counter(str(one.kind) for one in kept)
     yield (
         f"Answers: {_told(answers, drafted.wish.quotas)}. Kinds: {_told(kinds, drafted.wish.kinds)}. "
-        f"{len(documents)} of {counted(len(drafted.source.documents), 'document')} have a question, at most "
+        f"Questions on {len(documents)} of {counted(len(drafted.source.documents), 'document')}, at most "
         f"{max(documents.values())} each."
     )
     if len(kept) < drafted.wish.n:
