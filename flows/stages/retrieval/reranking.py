@@ -62,8 +62,14 @@ def rerank_all(
             ordered = reorder(candidates, session.reranker(model).scores(pairs), retrieval.rerank_depth)
             name = pl.lit(f"{retriever}+{reranker_label(model)}").alias("retriever")
             hits.append(shown_by_any(ordered.with_columns(name), retrieval.cuts()).select(ranked.hits.columns))
-        session.reranker(model).rest()
     return ranked._replace(hits=pl.concat(hits), timings=timings, candidates={})
+
+
+def rest_rerankers(retrieval: RetrievalConfig, session: Session) -> None:
+    """Free the models of all rerankers, once every chunking has its order."""
+    for model in retrieval.rerankers:
+        if model != NO_RERANKER:
+            session.reranker(model).rest()
 
 
 def _score(

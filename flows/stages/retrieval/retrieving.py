@@ -24,7 +24,7 @@ from flows.stages.indexing import (
     retrievers_by_embedder,
     split,
 )
-from flows.stages.retrieval.reranking import Named, check_pairs, rerank_all
+from flows.stages.retrieval.reranking import Named, check_pairs, rerank_all, rest_rerankers
 from flows.stages.runner import Runner
 from results.config import ScoringConfig
 from results.evidence.retrieval_metrics import score_retrieval
@@ -113,6 +113,7 @@ def retrieve(
                      said=f", {config.label}" if len(each) > 1 else "", wants_oracle=wants_oracle)
         for config, retrievers in each.items()
     ]  # fmt: skip
+    rest_rerankers(retrieval, session)
     ranked = [found for one in of_embedders for found in one.found]
     hits, scored = pl.concat([one.hits for one in ranked]), pl.concat([one.scored for one in of_embedders])
     tables = {
@@ -171,15 +172,14 @@ def _of_embedder(
     if embeds:
         embed_all(corpus, chunks, config, session, runner)
         rest(session, config)
-    found = [
-        runner.run(f"rank: {name}", rank, retrieval, corpus, one, config, retrievers, session, wants_oracle)
-        for name, one in zip(names, chunks, strict=True)
-    ]
-    if retrieval.reranks:
-        found = [
-            rerank_all(retrieval, corpus, Named(name, one), rankings, session, runner)
-            for name, one, rankings in zip(names, chunks, found, strict=True)
-        ]
+    found = []
+    for name, one in zip(names, chunks, strict=True):  # one after the other: candidates for rerankers take room
+        ranked = runner.run(
+            f"rank: {name}", rank, retrieval, corpus, one, config, retrievers, session, wants_oracle
+        )  # fmt: skip
+        if retrieval.reranks:
+            ranked = rerank_all(retrieval, corpus, Named(name, one), ranked, session, runner)
+        found.append(ranked)
     rankings, tokenizer = [one.hits for one in found], session.embedder(config).tokenizer
     scored = runner.run(f"score retrieval{said}", score_retrieval, corpus, rankings, retrieval.cuts(), tokenizer)
     headed = [recorded_paths(one) for one in chunks if config.headings]
