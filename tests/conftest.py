@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -28,6 +29,12 @@ os.environ.pop("PREFECT_API_URL", None)
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name long bytes by their argument: what is packed differs from second to second, and every worker must agree."""
     return argname if isinstance(val, bytes) and len(val) > 16 else None
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: Python need not look through it each time that it looks for what is free."""
+    gc.collect()
+    gc.freeze()
 
 
 def needs_model(name: str) -> None:

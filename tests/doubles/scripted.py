@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -132,8 +133,13 @@ class WordEncoder:
     def _vector(text: str) -> np.ndarray:
         vector = np.full(DIMENSIONS, 1e-6)
         for word in re.findall(r"\w{4,}", text.lower()):
-            vector[int.from_bytes(hashlib.sha256(word.encode()).digest()[:2]) % DIMENSIONS] += 1
+            vector[_dimension(word)] += 1
         return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+@cache
+def _dimension(word: str) -> int:
+    return int.from_bytes(hashlib.sha256(word.encode()).digest()[:2]) % DIMENSIONS
 
 
 class WordEmbedder(Embedder):

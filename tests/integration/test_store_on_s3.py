@@ -78,7 +78,7 @@ def test_a_run_that_was_killed_ends_there_with_the_tables_of_one_in_a_folder(buc
     needs_model("smollm2-135m")
     needs_model("all-minilm-l6-v2")
     s3, environment = bucket
-    experiment = write_experiment(tmp_path / "small.toml", questions=6, corpus=SHORT_TEXTS)
+    experiment = write_experiment(tmp_path / "small.toml", questions=4, corpus=SHORT_TEXTS)
     finish("run", experiment, "--store", tmp_path / "runs", "--quiet", environment=environment)
     process = tercet("run", experiment, "--store", STORE, environment=environment | {"TERCET_FLUSH_SECONDS": "0"})
     deadline = time.monotonic() + 180

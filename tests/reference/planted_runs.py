@@ -26,6 +26,7 @@ N_REPLICATES = 500
 N_OF_UNANIMITY = 1500
 SEED = 1
 CONFIDENCE = 0.95
+WORTH_PROCESSES = 0.2  # a process of its own takes seconds to import everything
 LAYOUTS = {
     "alone": Layout("one question a document", (1,) * 200, topic=0.0),
     "clustered": Layout("two or three questions a document", (2, 3) * 40, topic=0.3),
@@ -53,7 +54,9 @@ Found = Mapping[str, pl.DataFrame]
 
 
 def run_layouts(share: float = 1.0) -> dict[str, Found]:
-    """The tables of a share of the replicates of each layout, two layouts at a time."""
+    """The tables of a share of the replicates of each layout, two layouts at a time where there are many."""
+    if share < WORTH_PROCESSES:
+        return {layout: run_layout(share, layout) for layout in LAYOUTS}
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         return dict(zip(LAYOUTS, pool.map(partial(run_layout, share), LAYOUTS), strict=True))
 
