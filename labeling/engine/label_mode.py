@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -14,6 +14,7 @@ from labeling.engine.chat import ChatFrame
 from labeling.engine.label_reader import LabelReader, build_label_reader, scores_as_version_1
 from labeling.engine.llama import LlamaModel
 from labeling.engine.shared_prefixes import Looks, SharedPrefixes, Tokens
+from labeling.engine.trie import shared_start
 from labeling.engine.vocabulary import Vocabulary
 from labeling.prompting.labeler import LabelerConfig, PromptWriter, Scoring, fingerprint
 from labeling.votes.sampling import draw, top_two_margin
@@ -31,6 +32,17 @@ def scoring_of(config: LabelerConfig, labels: LabelSet, vocabulary: Vocabulary) 
     starts = {template.start for template in PromptWriter(config, labels).templates}
     same = [scores_as_version_1(labels, partial(chat.continuation, start), plain) for start in sorted(starts)]
     return "label/1" if all(same) else "label/2"
+
+
+def tokens_of_document(prompt: Prompt, tokenize: Callable[[Prompt], Tokens]) -> int:
+    """How many tokens of a prompt every question on its document begins with; 0 where it does not show one whole.
+
+    The token that the question begins in is not one of them, so this follows from the prompt alone.
+    """
+    if not prompt.n_before:
+        return 0
+    before = prompt._replace(message=prompt.message[: prompt.n_before], start="")
+    return shared_start(tokenize(prompt), tokenize(before))
 
 
 class LocalLabeler:
@@ -78,8 +90,10 @@ class LocalLabeler:
         its vote is the failure `prompt_too_long`.
         """
         tokens = [self.tokenize(prompt) for prompt in prompts]
+        document = min(tokens_of_document(prompt, self.tokenize) for prompt in prompts)
         readers = {ids: self._reader(prompt) for prompt, ids in zip(prompts, tokens, strict=True)}
-        looks = self._look({ids: reader for ids, reader in readers.items() if len(ids) <= self.config.num_ctx})
+        fitting = {ids: reader for ids, reader in readers.items() if len(ids) <= self.config.num_ctx}
+        looks = self._look(fitting, document)
         return [
             self._vote(prompt, len(ids), readers[ids], looks.get(ids))
             for prompt, ids in zip(prompts, tokens, strict=True)
@@ -93,7 +107,7 @@ class LocalLabeler:
             self._readers[start] = build_label_reader(self.labels, tokenize)
         return self._readers[start]
 
-    def _look(self, readers: Mapping[Tokens, LabelReader]) -> dict[Tokens, Looks]:
+    def _look(self, readers: Mapping[Tokens, LabelReader], document: int) -> dict[Tokens, Looks]:
         """The looks after each prompt; a prompt that has no room for what must follow it is left out."""
         if not readers:
             return {}
@@ -112,7 +126,7 @@ class LocalLabeler:
             return asked
 
         reserve = min(RESERVE, max(sum(map(len, reader.branches.values())) for reader in columns))
-        found = SharedPrefixes(self._llama, reserve).look(prompts, wanted, further)
+        found = SharedPrefixes(self._llama, reserve).look(prompts, wanted, further, document)
         return {
             prompt: {one: row[columns[readers[prompt]]] for one, row in looks.items()}
             for prompt, looks in zip(prompts, found, strict=True)

@@ -138,6 +138,19 @@ def test_many_questions_are_counted_by_their_length(scripted):
     assert each[1] == pytest.approx(each[0], rel=0.1)
 
 
+def test_a_document_counts_once_for_all_questions_that_are_still_to_be_asked_on_it(scripted, monkeypatch):
+    def shared(questions):
+        corpus = {"source": "sample", "sample": questions}
+        (reader,) = plan(experiment_of("one", corpus=corpus), "label", scripted.session).readers
+        return reader.asks[0]
+
+    # All 192 questions are on 36 documents; the readers' tokens are words.
+    counted = shared(192)
+    assert counted.shared == counted.left < counted.tokens / 6
+    monkeypatch.setattr(planning, "QUESTIONS_COUNTED", 192)
+    assert counted.shared == pytest.approx(shared(192).shared, rel=0.1)
+
+
 def test_a_plan_until_told_gives_the_time_of_the_first_and_of_the_last_look(scripted):
     experiment = experiment_of("one", reading={"stop": "told", "first_look": 3})
     scripted.session.note_speed(experiment.readers[0], 10, 100.0)
