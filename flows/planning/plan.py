@@ -20,7 +20,7 @@ from flows.stages.indexing import check_sizes, measure_unread, needs_vectors
 from flows.stages.measure import measure
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from flows.stages.reviewed import check_consensus
-from labeling.engine.label_mode import tokens_of_document
+from labeling.engine.label_mode import tokenize_all, tokens_of_document
 from labeling.engine.local_readers import Tokenize
 from labeling.engine.trie import build_trie
 from labeling.models.prices import PriceTable
@@ -219,8 +219,8 @@ def _counter(
     """
 
     def count(group: list[Prompt]) -> _Counted:
-        sequences = [tokenize(prompt) for prompt in group]
-        repeated = min(tokens_of_document(prompt, tokenize) for prompt in group)
+        of_each = tokenize_all(group, tokenize)
+        sequences, repeated = list(of_each.values()), tokens_of_document(of_each, tokenize)
         if reader.mode == "generate":  # there, whole batches are
             repeated = repeated // reader.n_batch * reader.n_batch
         shared = build_trie(sequences).count_tokens()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -34,15 +34,35 @@ def scoring_of(config: LabelerConfig, labels: LabelSet, vocabulary: Vocabulary) 
     return "label/1" if all(same) else "label/2"
 
 
-def tokens_of_document(prompt: Prompt, tokenize: Callable[[Prompt], Tokens]) -> int:
-    """How many tokens of a prompt every question on its document begins with; 0 where it does not show one whole.
+def tokens_of_document(prompts: Mapping[Prompt, Tokens], tokenize: Callable[[Prompt], Tokens]) -> int:
+    """How many tokens at the start of a question's prompts show its document, whatever is asked about it.
 
-    The token that the question begins in is not one of them, so this follows from the prompt alone.
+    It follows from these prompts alone: the token that the question begins in is not one of them.
+
+    Args:
+        prompts: all prompts of the question, with their tokens.
+        tokenize: gives the tokens of a prompt.
+
+    Returns:
+        0 where a prompt does not show the whole document before the question.
     """
-    if not prompt.n_before:
-        return 0
-    before = prompt._replace(message=prompt.message[: prompt.n_before], start="")
-    return shared_start(tokenize(prompt), tokenize(before))
+    known: dict[tuple[str, str], Tokens] = {}
+    found = []
+    for prompt, tokens in prompts.items():
+        before = prompt.system, prompt.message[: prompt.n_before]
+        if prompt.n_before and before not in known:
+            known[before] = tokenize(prompt._replace(message=before[1], start=""))
+        found.append(shared_start(tokens, known[before]) if prompt.n_before else 0)
+    return min(found)
+
+
+def tokenize_all(prompts: Sequence[Prompt], tokenize: Callable[[Prompt], Tokens]) -> dict[Prompt, Tokens]:
+    """The tokens of each prompt; those that differ only in their draw are tokenized once."""
+    known: dict[tuple[str, str, str], Tokens] = {}
+    for prompt in prompts:
+        text = (prompt.system, prompt.message, prompt.start)
+        known[text] = known.get(text) or tokenize(prompt)
+    return {prompt: known[prompt.system, prompt.message, prompt.start] for prompt in prompts}
 
 
 class LocalLabeler:
@@ -89,8 +109,8 @@ class LocalLabeler:
         A prompt that does not fit in the context, with those continuations behind it that matter, is never shortened:
         its vote is the failure `prompt_too_long`.
         """
-        tokens = [self.tokenize(prompt) for prompt in prompts]
-        document = min(tokens_of_document(prompt, self.tokenize) for prompt in prompts)
+        of_each = tokenize_all(prompts, self.tokenize)
+        tokens, document = [of_each[prompt] for prompt in prompts], tokens_of_document(of_each, self.tokenize)
         readers = {ids: self._reader(prompt) for prompt, ids in zip(prompts, tokens, strict=True)}
         fitting = {ids: reader for ids, reader in readers.items() if len(ids) <= self.config.num_ctx}
         looks = self._look(fitting, document)

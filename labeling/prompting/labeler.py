@@ -250,9 +250,8 @@ class PromptWriter:
         system = template.system if config.system is None else config.system
         # A generated answer begins with its reasoning, whatever start a label-mode prompt gives it.
         start = template.start if config.mode == "label" else ""
-        before = template.before_question(context, order, as_list=bool(choices))
-        n_before = len(before) if arm == "document" else 0
-        return Prompt(question.id, arm, vote, seed, system, message, start, choices, n_before)
+        before = template.before_question(context, order, as_list=bool(choices)) if arm == "document" else ""
+        return Prompt(question.id, arm, vote, seed, system, message, start, choices, len(before))
 
 
 def fingerprint(

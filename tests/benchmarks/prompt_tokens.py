@@ -93,6 +93,10 @@ class Measure:
         self._template, self._labels = PromptWriter(reader, corpus.labels).templates[0], tuple(corpus.labels)
         self.tokens = lru_cache(maxsize=64)(tokenize)
 
+    def document(self, prompt: Prompt) -> int:
+        """How many tokens at its start show the document."""
+        return tokens_of_document({prompt: self.tokens(prompt)}, self.tokens)
+
     def new(self, prompt: Prompt, question: str, n_known: int) -> Parts:
         """The parts of a prompt behind its first `n_known` tokens, which are in the cache."""
         ids = self.tokens(prompt)
@@ -110,7 +114,7 @@ def on_documents(corpus: Corpus, reader: ReaderConfig, measure: Measure) -> tupl
     for group in document_prompts(corpus, reader):
         document = group[0].message[: group[0].n_before]
         n_documents += document != before
-        known = tokens_of_document(group[0], measure.tokens) if document == before else 0
+        known = measure.document(group[0]) if document == before else 0
         before, text = document, texts[group[0].question_id]
         for counts, n_known in ((alone, 0), (once, known)):
             add(counts, group, group, [], n_known, text, measure)

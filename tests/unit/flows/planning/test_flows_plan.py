@@ -1,8 +1,6 @@
 """What a plan says before anything is asked, on scripted readers."""
 
 import statistics
-import subprocess
-import sys
 
 import pytest
 
@@ -101,13 +99,6 @@ def test_measuring_asks_a_few_questions_and_keeps_no_vote(scripted):
     assert len(scripted.readers.asked) == 12, "three votes on four questions"
     assert plan(experiment, "sweep", scripted.session).readers[0].speed, "the next plan knows it"
     assert len(scripted.readers.asked) == 12
-
-
-def test_a_plan_loads_no_statistics():
-    # They take as long to load as the plan itself.
-    loaded = "import sys, flows.planning.whole_plan; print(*{'scipy', 'sklearn', 'altair', 'prefect'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == []
 
 
 def test_one_of_a_kind_is_said_in_the_singular(scripted):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from corpora.schema import LabelSet, Question
 from labeling.engine.generate_mode import Decoding, Generator
-from labeling.engine.label_mode import LocalLabeler, tokens_of_document
+from labeling.engine.label_mode import LocalLabeler, tokenize_all, tokens_of_document
 from labeling.engine.llama import LlamaModel
 from labeling.engine.shared_prefixes import DEPTH, MAX_FORKS, SharedPrefixes, no_further
 from labeling.prompting.labeler import LabelerConfig, PromptWriter
@@ -167,6 +167,6 @@ def test_the_document_ends_where_the_question_begins():
     writer = PromptWriter(config, LabelSet())
     prompt, *_ = writer.votes(Question("q", "Is it so?", ("d",)), "document", "A text.")
     shown = f"{prompt.system}\n\nContext:\nA text.\n\nQuestion: "
-    assert tokens_of_document(prompt, labeler.tokenize) == len(shown)
+    assert tokens_of_document(tokenize_all([prompt], labeler.tokenize), labeler.tokenize) == len(shown)
     of_chunks = writer.single(Question("q", "Is it so?", ("d",)), "retrieved", "A text.")
-    assert tokens_of_document(of_chunks, labeler.tokenize) == 0
+    assert tokens_of_document(tokenize_all([prompt, of_chunks], labeler.tokenize), labeler.tokenize) == 0

@@ -5,7 +5,7 @@ from corpora.choices import places
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
 from labeling.engine.generate_mode import GeneratingLabeler
-from labeling.engine.label_mode import LocalLabeler, tokens_of_document
+from labeling.engine.label_mode import LocalLabeler, tokenize_all, tokens_of_document
 from labeling.engine.llama import LlamaModel
 from labeling.engine.trie import build_trie
 from labeling.prompting.labeler import LabelerConfig, PromptWriter
@@ -71,7 +71,7 @@ def test_questions_on_one_document_get_bit_for_bit_what_each_gets_alone(smollm2_
         for name, prompts in {"a": a, "longer": longer, "b again": b, "b": b}.items():
             before = model.n_evaluated
             together[name] = labeler.ask(prompts), model.n_evaluated - before
-        document = tokens_of_document(b[0], labeler.tokenize)
+        document = tokens_of_document(tokenize_all(b, labeler.tokenize), labeler.tokenize)
         assert document > 64
         for name, prompts in {"longer": longer, "b": b}.items():
             model.clear()
