@@ -24,6 +24,7 @@ from labeling.engine.label_mode import tokenize_all, tokens_of_document
 from labeling.engine.local_readers import Tokenize
 from labeling.engine.trie import build_trie
 from labeling.models.prices import PriceTable
+from labeling.models.registry import is_specialist
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.vote import Prompt
 from results.config import likely_questions
@@ -98,11 +99,13 @@ class Planned(NamedTuple):
         notes: what was left out of the corpora, what the embedders cannot read, and languages that do not fit; one line
             each.
         retrieval: what is computed where no reader is asked, in one line; empty otherwise.
+        device: what the readers of this machine run on, in one line; empty where llama.cpp runs none.
     """
 
     readers: list[Plan]
     notes: list[str]
     retrieval: str = ""
+    device: str = ""
 
 
 def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool = False) -> Planned:
@@ -144,7 +147,8 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     finally:
         session.readers.close()
     alone = sweeps and not experiment.readers
-    return Planned(readers, notes, describe_retrieval(experiment, loaded[0], session) if alone else "")
+    device = "" if all(is_specialist(reader.model) for reader in local) else session.readers.device()
+    return Planned(readers, notes, describe_retrieval(experiment, loaded[0], session) if alone else "", device)
 
 
 def _plan(

@@ -41,15 +41,17 @@ class LlamaModel(Vocabulary):
         threads: CPU threads; None for one per core.
         n_batch: most tokens evaluated in one call.
         repack: whether llama.cpp rearranges the weights for this CPU; see `labeling.engine.kernels`.
+        n_gpu_layers: how many layers lie on a GPU; -1 for all of them.
 
     Raises:
         InputError: the file is not a complete GGUF file, or `num_ctx` does not fit in memory.
     """
 
     def __init__(
-        self, path: Path, num_ctx: int = 4096, threads: int | None = None, n_batch: int = 512, *, repack: bool = True
-    ) -> None:
-        self._repack = repack
+        self, path: Path, num_ctx: int = 4096, threads: int | None = None, n_batch: int = 512, *, repack: bool = True,
+        n_gpu_layers: int = -1,
+    ) -> None:  # fmt: skip
+        self._repack, self._n_gpu_layers = repack, n_gpu_layers
         super().__init__(path)
         self.num_ctx, self.n_batch = num_ctx, min(n_batch, num_ctx)
         self._context: Any = None
@@ -62,11 +64,11 @@ class LlamaModel(Vocabulary):
     def _model_params(self) -> Any:
         params = super()._model_params()
         params.vocab_only = False
-        params.n_gpu_layers = -1  # all layers on a GPU where this build has one; ignored on a CPU build
+        params.n_gpu_layers = self._n_gpu_layers  # ignored by a build without a GPU
         params.use_extra_bufts = self._repack
         return params
 
-    def _open_context(self, threads: int) -> None:
+    def _context_params(self, threads: int) -> Any:
         params = self._llama.llama_context_default_params()
         params.n_ctx = self.num_ctx
         params.n_batch = params.n_ubatch = self.n_batch
@@ -75,7 +77,10 @@ class LlamaModel(Vocabulary):
         params.n_outputs_max = params.n_seq_max  # rows of logits kept; llama.cpp wants one per sequence
         params.kv_unified = True
         params.no_perf = True
-        self._context = self._llama.llama_init_from_model(self._model, params)
+        return params
+
+    def _open_context(self, threads: int) -> None:
+        self._context = self._llama.llama_init_from_model(self._model, self._context_params(threads))
         if not self._context:
             super().close()
             raise InputError(

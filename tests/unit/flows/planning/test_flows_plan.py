@@ -101,6 +101,12 @@ def test_measuring_asks_a_few_questions_and_keeps_no_vote(scripted):
     assert len(scripted.readers.asked) == 12
 
 
+def test_what_readers_run_on_is_said_once(scripted):
+    lines = lines_of(experiment_of("one", "two"), scripted.session)
+    assert lines.count("Readers run on a script.") == 1
+    assert "Readers run" not in "".join(lines_of(experiment_of(), scripted.session))
+
+
 def test_one_of_a_kind_is_said_in_the_singular(scripted):
     alone = {
         "corpus": {"source": "sample", "sample": 1},
