@@ -8,7 +8,7 @@
     run.show()                   # the first screen of its report
 
 What stands in `__all__` is the public interface, and is kept stable; the packages below it are not. Importing this
-module loads nothing else: each name is imported where it is first used.
+module loads nothing heavy: each name is imported where it is first used.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ HOMES = {
 }
 
 check_packages()
+importlib.import_module("corpora")  # says how OpenMP waits, before a notebook loads torch or llama.cpp by itself
 
 
 def imported(name: str) -> Any:

@@ -20,9 +20,11 @@ from flows.stages.indexing import check_sizes, measure_unread, needs_vectors
 from flows.stages.measure import measure
 from flows.stages.reading import DOCUMENTS_MEASURED, reading_lengths, whole_document_prompts
 from flows.stages.reviewed import check_consensus
+from labeling.engine.label_mode import tokenize_all, tokens_of_document
 from labeling.engine.local_readers import Tokenize
 from labeling.engine.trie import build_trie
 from labeling.models.prices import PriceTable
+from labeling.models.registry import is_specialist
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.vote import Prompt
 from results.config import likely_questions
@@ -97,11 +99,13 @@ class Planned(NamedTuple):
         notes: what was left out of the corpora, what the embedders cannot read, and languages that do not fit; one line
             each.
         retrieval: what is computed where no reader is asked, in one line; empty otherwise.
+        device: what the readers of this machine run on, in one line; empty where llama.cpp runs none.
     """
 
     readers: list[Plan]
     notes: list[str]
     retrieval: str = ""
+    device: str = ""
 
 
 def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool = False) -> Planned:
@@ -143,7 +147,8 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     finally:
         session.readers.close()
     alone = sweeps and not experiment.readers
-    return Planned(readers, notes, describe_retrieval(experiment, loaded[0], session) if alone else "")
+    device = "" if all(is_specialist(reader.model) for reader in local) else session.readers.device()
+    return Planned(readers, notes, describe_retrieval(experiment, loaded[0], session) if alone else "", device)
 
 
 def _plan(
@@ -174,35 +179,71 @@ def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, session: Ses
     tokens_of = _counter(corpus, reader, tokenize)
     prompts = known = 0
     tokens = shared = left = 0.0
+    before = asked = None  # the question before, and the last one before that is still to be asked
     ledger.look()
     for group in document_prompts(corpus, reader):
-        full, evaluated = tokens_of(group)
+        counted = tokens_of(group)
         missing = len(ledger.missing(group, looks=False))
         prompts, known = prompts + len(group), known + len(group) - missing
-        tokens, shared = tokens + full, shared + evaluated
-        left += evaluated if missing else 0
+        tokens, shared = tokens + counted.full, shared + counted.behind(before)
+        if missing:
+            left, asked = left + counted.behind(asked), counted
+        before = counted
     written = (prompts - known) * _written(reader)
     return Ask(stage, prompts, known, round(tokens), round(shared), round(left), written)
 
 
+class _Counted(NamedTuple):
+    """The tokens of a question's prompts.
+
+    Attributes:
+        document: what the prompts begin with, where they show a whole document.
+        full: their tokens, each prompt in full.
+        shared: the same, what they have in common counted once.
+        repeated: tokens that are in the cache already where the question before was on the same document.
+    """
+
+    document: str
+    full: float
+    shared: float
+    repeated: float
+
+    def behind(self, before: _Counted | None) -> float:
+        """The tokens to evaluate right after another question."""
+        same = before is not None and before.document == self.document != ""
+        return self.shared - self.repeated if same else self.shared
+
+
 def _counter(
     corpus: Corpus, reader: ReaderConfig, tokenize: Tokenize
-) -> Callable[[list[Prompt]], tuple[float, float]]:  # fmt: skip
-    """Gives the tokens of a question's prompts, in full and after prefix sharing.
+) -> Callable[[list[Prompt]], _Counted]:  # fmt: skip
+    """Gives the tokens of a question's prompts.
 
     They are counted where there are few questions, otherwise worked out from the length of the prompts.
     """
 
-    def count(group: list[Prompt]) -> tuple[float, float]:
-        sequences = [tokenize(prompt) for prompt in group]
-        return sum(map(len, sequences)), build_trie(sequences).count_tokens()
+    def count(group: list[Prompt]) -> _Counted:
+        of_each = tokenize_all(group, tokenize)
+        sequences, repeated = list(of_each.values()), tokens_of_document(of_each, tokenize)
+        if reader.mode == "generate":  # there, whole batches are
+            repeated = repeated // reader.n_batch * reader.n_batch
+        shared = build_trie(sequences).count_tokens()
+        return _Counted(group[0].message[: group[0].n_before], sum(map(len, sequences)), shared, repeated)
 
     if len(corpus.questions) <= QUESTIONS_COUNTED:
         return count
     some = corpus.with_questions(corpus.questions.gather_every(len(corpus.questions) // QUESTIONS_COUNTED))
-    measured = [(_length(group), *count(group)) for group in islice(document_prompts(some, reader), QUESTIONS_COUNTED)]
-    length, full, shared = (sum(each) for each in zip(*measured, strict=True))
-    return lambda group: (_length(group) * full / length, _length(group) * shared / length)
+    groups = list(islice(document_prompts(some, reader), QUESTIONS_COUNTED))
+    measured, length = [count(group) for group in groups], sum(map(_length, groups))
+
+    def estimate(group: list[Prompt]) -> _Counted:
+        share = _length(group) / length
+        full, shared, repeated = (
+            share * sum(each) for each in zip(*((one.full, one.shared, one.repeated) for one in measured), strict=True)
+        )
+        return _Counted(group[0].message[: group[0].n_before], full, shared, repeated)
+
+    return estimate
 
 
 def _length(group: list[Prompt]) -> int:

@@ -26,7 +26,7 @@ def render_plan(planned: Planned, quotes: Sequence[Quote], prices: PriceTable) -
         alone = planned.retrieval or "Nothing to ask: the experiment has no readers."
         return "\n".join([alone, *planned.notes])
     lines = [_total(planned.readers, quotes), *(line for one in planned.readers for line in _lines(one))]
-    lines += filter(None, [render_quotes(list(quotes)), _elsewhere(planned.readers, prices)])
+    lines += filter(None, [planned.device, render_quotes(list(quotes)), _elsewhere(planned.readers, prices)])
     return "\n".join([*lines, *planned.notes])
 
 

@@ -180,11 +180,20 @@ def collect(
 
 
 def document_prompts(corpus: Corpus, reader: LabelerConfig) -> Iterator[list[Prompt]]:
-    """The three prompts of each question, its gold documents as context; written one question at a time."""
+    """The three prompts of each question, its gold documents as context; written one question at a time.
+
+    Questions on the same documents follow each other, so that what their prompts share is evaluated once.
+    """
     writer = PromptWriter(reader, corpus.labels)
 
     def context(question: Question) -> str:
         return assemble([corpus.texts[document_id] for document_id in question.document_ids])
 
-    for question in iter_questions(corpus.questions):
+    for question in iter_questions(by_document(corpus.questions)):
         yield writer.votes(question, "document", context(question))
+
+
+def by_document(questions: pl.DataFrame) -> pl.DataFrame:
+    """Frame of schema `QUESTIONS` in its order, but those on the same documents follow the first of them."""
+    placed = questions.select(pl.int_range(pl.len()).alias("place"), on=pl.col("document_ids").list.join("\x1f"))
+    return questions[placed.select(pl.col("place").sort_by(pl.col("place").min().over("on"), "place")).to_series()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from corpora.schema import LabelSet
@@ -69,7 +69,7 @@ def measure(config: LabelerConfig, labels: LabelSet, groups: Iterable[list[Promp
     session.readers.close()
     labeler = session.labeler(config, labels)
     warm, questions, seconds, evaluated = False, 0, 0.0, 0
-    for group in itertools.islice(groups, 50):
+    for group in itertools.islice(_apart(groups), 50):
         tokens, started = labeler.n_evaluated, time.perf_counter()
         labeler.ask(group)
         took, done = time.perf_counter() - started, labeler.n_evaluated - tokens
@@ -98,9 +98,19 @@ def time_questions(
     return _at(seen, config, groups, session)
 
 
+def _apart(groups: Iterable[list[Prompt]]) -> Iterator[list[Prompt]]:
+    """One question of each document: a further one is cheap, because the document is evaluated once."""
+    before = None
+    for group in groups:
+        document = group[0].message[: group[0].n_before]
+        if not document or document != before:
+            yield group
+        before = document
+
+
 def _at(seen: Speed, config: LabelerConfig, groups: Iterable[list[Prompt]], session: Session) -> Timed:
     tokenize = session.readers.tokenizer(config)
-    asked = ([tokenize(prompt) for prompt in group] for group in itertools.islice(groups, 50))
+    asked = ([tokenize(prompt) for prompt in group] for group in itertools.islice(_apart(groups), 50))
     fitting = (one for one in asked if max(map(len, one)) <= config.num_ctx)
     tokens = [build_trie(one).count_tokens() for one in itertools.islice(fitting, QUESTIONS_MEASURED)]
     seconds = sum(tokens) / seen.tokens_per_second

@@ -89,7 +89,7 @@ class Generator:
     """Generates text with an open model.
 
     Args:
-        llama: the model; its KV cache is cleared for every question.
+        llama: the model; of its KV cache, only what a question's prompts begin with is kept.
     """
 
     def __init__(self, llama: LlamaModel) -> None:
@@ -113,9 +113,9 @@ class Generator:
             accepts: whether a text needs no repair.
         """
         llama = self._llama
-        llama.clear()
         shared = _shared(prompts)
-        llama.evaluate(prompts[0][:shared], 0, 0)
+        kept = llama.restart(prompts[0][:shared])
+        llama.evaluate(prompts[0][kept:shared], kept, 0)
         streams = []
         with self._samplers(decoding, decoding.grammar, seeds) as samplers:
             for number, (prompt, sampler) in enumerate(zip(prompts, samplers, strict=True), 1):

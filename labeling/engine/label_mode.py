@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -14,6 +14,7 @@ from labeling.engine.chat import ChatFrame
 from labeling.engine.label_reader import LabelReader, build_label_reader, scores_as_version_1
 from labeling.engine.llama import LlamaModel
 from labeling.engine.shared_prefixes import Looks, SharedPrefixes, Tokens
+from labeling.engine.trie import shared_start
 from labeling.engine.vocabulary import Vocabulary
 from labeling.prompting.labeler import LabelerConfig, PromptWriter, Scoring, fingerprint
 from labeling.votes.sampling import draw, top_two_margin
@@ -31,6 +32,37 @@ def scoring_of(config: LabelerConfig, labels: LabelSet, vocabulary: Vocabulary) 
     starts = {template.start for template in PromptWriter(config, labels).templates}
     same = [scores_as_version_1(labels, partial(chat.continuation, start), plain) for start in sorted(starts)]
     return "label/1" if all(same) else "label/2"
+
+
+def tokens_of_document(prompts: Mapping[Prompt, Tokens], tokenize: Callable[[Prompt], Tokens]) -> int:
+    """How many tokens at the start of a question's prompts show its document, whatever is asked about it.
+
+    It follows from these prompts alone: the token that the question begins in is not one of them.
+
+    Args:
+        prompts: all prompts of the question, with their tokens.
+        tokenize: gives the tokens of a prompt.
+
+    Returns:
+        0 where a prompt does not show the whole document before the question.
+    """
+    known: dict[tuple[str, str], Tokens] = {}
+    found = []
+    for prompt, tokens in prompts.items():
+        before = prompt.system, prompt.message[: prompt.n_before]
+        if prompt.n_before and before not in known:
+            known[before] = tokenize(prompt._replace(message=before[1], start=""))
+        found.append(shared_start(tokens, known[before]) if prompt.n_before else 0)
+    return min(found)
+
+
+def tokenize_all(prompts: Sequence[Prompt], tokenize: Callable[[Prompt], Tokens]) -> dict[Prompt, Tokens]:
+    """The tokens of each prompt; those that differ only in their draw are tokenized once."""
+    known: dict[tuple[str, str, str], Tokens] = {}
+    for prompt in prompts:
+        text = (prompt.system, prompt.message, prompt.start)
+        known[text] = known.get(text) or tokenize(prompt)
+    return {prompt: known[prompt.system, prompt.message, prompt.start] for prompt in prompts}
 
 
 class LocalLabeler:
@@ -77,9 +109,11 @@ class LocalLabeler:
         A prompt that does not fit in the context, with those continuations behind it that matter, is never shortened:
         its vote is the failure `prompt_too_long`.
         """
-        tokens = [self.tokenize(prompt) for prompt in prompts]
+        of_each = tokenize_all(prompts, self.tokenize)
+        tokens, document = [of_each[prompt] for prompt in prompts], tokens_of_document(of_each, self.tokenize)
         readers = {ids: self._reader(prompt) for prompt, ids in zip(prompts, tokens, strict=True)}
-        looks = self._look({ids: reader for ids, reader in readers.items() if len(ids) <= self.config.num_ctx})
+        fitting = {ids: reader for ids, reader in readers.items() if len(ids) <= self.config.num_ctx}
+        looks = self._look(fitting, document)
         return [
             self._vote(prompt, len(ids), readers[ids], looks.get(ids))
             for prompt, ids in zip(prompts, tokens, strict=True)
@@ -93,7 +127,7 @@ class LocalLabeler:
             self._readers[start] = build_label_reader(self.labels, tokenize)
         return self._readers[start]
 
-    def _look(self, readers: Mapping[Tokens, LabelReader]) -> dict[Tokens, Looks]:
+    def _look(self, readers: Mapping[Tokens, LabelReader], document: int) -> dict[Tokens, Looks]:
         """The looks after each prompt; a prompt that has no room for what must follow it is left out."""
         if not readers:
             return {}
@@ -112,7 +146,7 @@ class LocalLabeler:
             return asked
 
         reserve = min(RESERVE, max(sum(map(len, reader.branches.values())) for reader in columns))
-        found = SharedPrefixes(self._llama, reserve).look(prompts, wanted, further)
+        found = SharedPrefixes(self._llama, reserve).look(prompts, wanted, further, document)
         return {
             prompt: {one: row[columns[readers[prompt]]] for one, row in looks.items()}
             for prompt, looks in zip(prompts, found, strict=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from corpora.errors import InputError
 from labeling.engine.shared_prefixes import DEPTH, MAX_FORKS, Logprobs, SharedPrefixes, no_further
+from labeling.engine.trie import shared_start
 from labeling.engine.vocabulary import Vocabulary
 from labeling.votes.sampling import Sampling
 
@@ -40,15 +41,17 @@ class LlamaModel(Vocabulary):
         threads: CPU threads; None for one per core.
         n_batch: most tokens evaluated in one call.
         repack: whether llama.cpp rearranges the weights for this CPU; see `labeling.engine.kernels`.
+        n_gpu_layers: how many layers lie on a GPU; -1 for all of them.
 
     Raises:
         InputError: the file is not a complete GGUF file, or `num_ctx` does not fit in memory.
     """
 
     def __init__(
-        self, path: Path, num_ctx: int = 4096, threads: int | None = None, n_batch: int = 512, *, repack: bool = True
-    ) -> None:
-        self._repack = repack
+        self, path: Path, num_ctx: int = 4096, threads: int | None = None, n_batch: int = 512, *, repack: bool = True,
+        n_gpu_layers: int = -1,
+    ) -> None:  # fmt: skip
+        self._repack, self._n_gpu_layers = repack, n_gpu_layers
         super().__init__(path)
         self.num_ctx, self.n_batch = num_ctx, min(n_batch, num_ctx)
         self._context: Any = None
@@ -56,15 +59,16 @@ class LlamaModel(Vocabulary):
         self._memory = self._llama.llama_get_memory(self._context)
         self._batch = self._llama.llama_batch_init(self.n_batch, 0, MAX_FORKS + DEPTH)
         self.n_evaluated = 0
+        self._start: tuple[int, ...] = ()  # what sequence 0 began with after the last restart
 
     def _model_params(self) -> Any:
         params = super()._model_params()
         params.vocab_only = False
-        params.n_gpu_layers = -1  # all layers on a GPU where this build has one; ignored on a CPU build
+        params.n_gpu_layers = self._n_gpu_layers  # ignored by a build without a GPU
         params.use_extra_bufts = self._repack
         return params
 
-    def _open_context(self, threads: int) -> None:
+    def _context_params(self, threads: int) -> Any:
         params = self._llama.llama_context_default_params()
         params.n_ctx = self.num_ctx
         params.n_batch = params.n_ubatch = self.n_batch
@@ -73,7 +77,10 @@ class LlamaModel(Vocabulary):
         params.n_outputs_max = params.n_seq_max  # rows of logits kept; llama.cpp wants one per sequence
         params.kv_unified = True
         params.no_perf = True
-        self._context = self._llama.llama_init_from_model(self._model, params)
+        return params
+
+    def _open_context(self, threads: int) -> None:
+        self._context = self._llama.llama_init_from_model(self._model, self._context_params(threads))
         if not self._context:
             super().close()
             raise InputError(
@@ -93,6 +100,37 @@ class LlamaModel(Vocabulary):
     def clear(self) -> None:
         """Empty the KV cache."""
         self._llama.llama_memory_clear(self._memory, False)
+        self._start = ()
+
+    def restart(self, tokens: Sequence[int], *, is_read: bool = False) -> int:
+        """Empty the KV cache, but for those calls on sequence 0 that these tokens would repeat.
+
+        A call gives the same numbers only if it holds the same tokens behind the same tokens. Therefore whole calls are
+        kept: full batches, and a shorter last one where all the tokens are the same.
+
+        Args:
+            tokens: what sequence 0 will begin with, evaluated from where this leaves off in calls of `n_batch`.
+            is_read: whether the token after the last one is read, so that the last call is made in any case.
+
+        Returns:
+            How many of the tokens are in the cache already.
+        """
+        kept = self._repeated(tuple(tokens), is_read=is_read)
+        if kept:
+            self._llama.llama_memory_seq_keep(self._memory, 0)
+            self._llama.llama_memory_seq_rm(self._memory, 0, kept, -1)
+        else:
+            self.clear()
+        self._start = tuple(tokens)
+        return kept
+
+    def _repeated(self, tokens: tuple[int, ...], *, is_read: bool) -> int:
+        # Fewer tokens than there should be are in the cache where a call before has failed.
+        there = self._start[: self._llama.llama_memory_seq_pos_max(self._memory, 0) + 1]
+        if tokens == there == self._start and not is_read:
+            return len(tokens)
+        same = min(shared_start(tokens, there), len(tokens) - is_read)
+        return same // self.n_batch * self.n_batch
 
     def copy_sequence(self, source: int, target: int) -> None:
         """Let another sequence share everything evaluated for `source`; copies no data."""

@@ -13,9 +13,10 @@ from labeling.engine.chat import ChatFrame
 from labeling.engine.generate_mode import GeneratingLabeler
 from labeling.engine.label_mode import LocalLabeler, scoring_of
 from labeling.engine.llama import LlamaModel
+from labeling.engine.machine.device import device_line
 from labeling.engine.machine.kernels import KernelChoice, Kernels
 from labeling.engine.machine.trial import prove_loadable
-from labeling.engine.vocabulary import Vocabulary
+from labeling.engine.vocabulary import Vocabulary, load_library
 from labeling.models.registry import ModelFile, resolve_model, verify_again
 from labeling.prompting.labeler import LabelerConfig, Scoring
 from labeling.votes.vote import Labeler, Prompt
@@ -66,6 +67,10 @@ class Readers(Protocol):
         """
         ...
 
+    def device(self) -> str:
+        """What the readers run on, in a sentence; empty where none is run."""
+        ...
+
     def tokenizer(self, config: LabelerConfig) -> Tokenize:
         """The token ids of a prompt as a reader's model sees it, without loading its weights.
 
@@ -90,7 +95,7 @@ class Readers(Protocol):
 
 
 class _Loaded(NamedTuple):
-    key: tuple[Path, int, int | None, int, bool]
+    key: tuple[Path, int, int | None, int, bool, int]
     model: LlamaModel
     before: int  # resident bytes of the process
 
@@ -149,6 +154,10 @@ class LocalReaders:
             self._added = max(0, psutil.Process().memory_info().rss - self._loaded.before)
         return self._added
 
+    def device(self) -> str:
+        """What llama.cpp runs on; the library is loaded for it."""
+        return device_line(offloads=bool(load_library().llama_supports_gpu_offload()))
+
     def tokenizer(self, config: LabelerConfig) -> Tokenize:
         """The token ids of a prompt; the model's vocabulary stays open until `close`."""
         return ChatFrame(config, self._vocabulary(config)).tokenize
@@ -193,11 +202,12 @@ class LocalReaders:
         if self._loaded is None or self._loaded.key[0] != file.path:
             self.close()  # before a measurement, which loads a model
         choice = self._kernels.choose(file, config)
-        key = (file.path, config.num_ctx, config.threads, config.n_batch, choice.repack)
+        how = (config.num_ctx, config.threads, config.n_batch)
+        key = (file.path, *how, choice.repack, config.n_gpu_layers)
         if self._loaded is None or self._loaded.key != key:
             self.close()
             before = psutil.Process().memory_info().rss
-            model = LlamaModel(file.path, config.num_ctx, config.threads, config.n_batch, repack=choice.repack)
+            model = LlamaModel(file.path, *how, repack=choice.repack, n_gpu_layers=config.n_gpu_layers)
             self._loaded = _Loaded(key, model, before)
         self._chosen[config.model] = choice
         return self._loaded.model

@@ -59,6 +59,10 @@ class RecordedReaders:
         """Nothing is loaded."""
         return 0
 
+    def device(self) -> str:
+        """Empty: no reader is run."""
+        return ""
+
     def tokenizer(self, config: LabelerConfig) -> NoReturn:
         """Refuse: no model is here whose tokens could be counted."""
         self._refuse(config)

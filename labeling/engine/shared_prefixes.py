@@ -2,6 +2,7 @@
 
 The order of evaluation is canonical: it follows from the token sequences, and from what the model says about each
 prompt alone, so a question's numbers do not depend on the order of its cells, on the shard or on other questions.
+What the question before left in the cache is used only where this one would repeat the same calls, bit for bit.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from labeling.engine.trie import TrieNode, build_trie
+from labeling.engine.trie import TrieNode, build_trie, shared_start, split_root
 
 if TYPE_CHECKING:
     from labeling.engine.llama import LlamaModel
@@ -53,7 +54,7 @@ class SharedPrefixes:
     """Evaluates the prompts of one question as a trie.
 
     Args:
-        llama: the open model; its KV cache is cleared.
+        llama: the open model; of its KV cache, only what the prompts begin with is kept.
         reserve: tokens kept free in the cache for the continuations of a prompt.
     """
 
@@ -61,7 +62,9 @@ class SharedPrefixes:
         self._llama, self._reserve = llama, reserve
         self._free = list(range(MAX_FORKS + DEPTH - 1, -1, -1))
 
-    def look(self, prompts: Sequence[Sequence[int]], wanted: Sequence[int], further: Further) -> list[Looks]:
+    def look(
+        self, prompts: Sequence[Sequence[int]], wanted: Sequence[int], further: Further, document: int = 0
+    ) -> list[Looks]:
         """Log-probabilities of the `wanted` tokens after each prompt, and after the continuations asked for.
 
         Args:
@@ -69,14 +72,17 @@ class SharedPrefixes:
             wanted: token ids to read.
             further: called with each prompt's looks until it asks for nothing more; what it asks for is evaluated in
                 one call where it fits in a batch.
+            document: how many tokens at the start of all prompts show the document, which other questions share: they
+                are evaluated in calls of their own.
 
         Returns:
             For each prompt its looks, natural logarithms over the whole vocabulary at temperature 1.
         """
         columns = np.asarray(wanted, dtype=np.int64)
         looks: list[Looks] = [{} for _ in prompts]
-        self._llama.clear()
-        for read in self._visit(build_trie(prompts), self._free.pop(), 0, self._llama.num_ctx):
+        root = split_root(build_trie(prompts), document)
+        kept = self._llama.restart(root.tokens, is_read=bool(root.reads))
+        for read in self._visit(root, self._free.pop(), 0, self._llama.num_ctx, kept):
             for number in read.node.reads:
                 looks[number][()] = read.row[columns]
                 while asked := further(number, looks[number]):
@@ -84,10 +90,10 @@ class SharedPrefixes:
                         looks[number][continuation] = row[columns]
         return looks
 
-    def _visit(self, node: TrieNode, sequence: int, position: int, room: int) -> Iterator[Read]:
-        """Evaluate a subtree depth first; leaves that share a parent go into one call."""
-        if node.tokens:
-            yield from self._decode([(node, sequence)], position)
+    def _visit(self, node: TrieNode, sequence: int, position: int, room: int, kept: int = 0) -> Iterator[Read]:
+        """Evaluate a subtree depth first, without its first `kept` tokens; leaves of one parent go into one call."""
+        if len(node.tokens) > kept:
+            yield from self._decode([(node, sequence)], position, kept)
         position, room = position + len(node.tokens), room - len(node.tokens)
         for leaves in self._packed([child for child in node.children if child.is_leaf], room - self._reserve):
             forks = [(leaf, self._fork(sequence)) for leaf in leaves]
@@ -120,12 +126,15 @@ class SharedPrefixes:
         if pack:
             yield pack
 
-    def _decode(self, forks: Sequence[tuple[TrieNode, int]], position: int) -> Iterator[Read]:
-        """Evaluate the stretches of `forks`, all starting at `position`, and read those that end a prompt."""
+    def _decode(self, forks: Sequence[tuple[TrieNode, int]], position: int, kept: int = 0) -> Iterator[Read]:
+        """Evaluate the stretches of `forks`, all starting at `position`, and read those that end a prompt.
+
+        The first `kept` tokens of a stretch are in the cache already.
+        """
         pending: list[tuple[int, TrieNode, int]] = []
         used = 0
         for node, sequence in forks:
-            for offset, token in enumerate(node.tokens):
+            for offset, token in enumerate(node.tokens[kept:], kept):
                 if used == self._llama.n_batch:
                     yield from self._flush(used, pending, position)
                     pending, used = [], 0
@@ -160,7 +169,7 @@ class SharedPrefixes:
         paths: list[Tokens] = []
         n_tokens = 0
         for leaf in leaves:
-            n_tokens += len(leaf) - max((_shared(leaf, path) for path in paths), default=0)
+            n_tokens += len(leaf) - max((shared_start(leaf, path) for path in paths), default=0)
             if paths and (n_tokens > min(room, self._reserve) or len(paths) == len(self._free)):
                 break
             paths.append(leaf)
@@ -191,8 +200,3 @@ class SharedPrefixes:
 def _begins(one: Tokens, other: Tokens) -> bool:
     """Whether a sequence begins another, longer one."""
     return len(one) < len(other) and other[: len(one)] == one
-
-
-def _shared(one: Tokens, other: Tokens) -> int:
-    """Number of tokens that two sequences begin with together."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

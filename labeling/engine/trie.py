@@ -7,7 +7,7 @@ on the order of its cells, on the shard, on resuming a run or on the other quest
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,18 @@ def build_trie(prompts: Sequence[Sequence[int]]) -> TrieNode:
         raise ValueError("a trie needs at least one prompt, and every prompt at least one token")
     ordered = sorted(range(len(prompts)), key=lambda index: (tuple(prompts[index]), index))
     return _node(prompts, ordered, 0)
+
+
+def split_root(root: TrieNode, at: int) -> TrieNode:
+    """The same trie, its root cut after `at` tokens where it is longer than that."""
+    if not 0 < at < len(root.tokens):
+        return root
+    return TrieNode(root.tokens[:at], (), (replace(root, tokens=root.tokens[at:]),))
+
+
+def shared_start(one: Sequence[int], other: Sequence[int]) -> int:
+    """Number of tokens that two sequences begin with together."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _node(prompts: Sequence[Sequence[int]], ordered: Sequence[int], start: int) -> TrieNode:

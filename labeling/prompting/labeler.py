@@ -95,6 +95,9 @@ class LabelerConfig(BaseModel):
         "auto",
         description="whether llama.cpp rearranges the weights for this CPU; auto: measured, and the store keeps to it",
     )
+    n_gpu_layers: int = Field(
+        -1, ge=-1, description="layers of the model on the GPU, where llama.cpp can use one; -1 for all of them"
+    )
     remote: RemoteConfig = Field(
         default_factory=RemoteConfig, description="a provider or server that answers instead of this machine"
     )
@@ -250,7 +253,8 @@ class PromptWriter:
         system = template.system if config.system is None else config.system
         # A generated answer begins with its reasoning, whatever start a label-mode prompt gives it.
         start = template.start if config.mode == "label" else ""
-        return Prompt(question.id, arm, vote, seed, system, message, start, choices)
+        before = template.before_question(context, order, as_list=bool(choices)) if arm == "document" else ""
+        return Prompt(question.id, arm, vote, seed, system, message, start, choices, len(before))
 
 
 def fingerprint(
@@ -258,8 +262,8 @@ def fingerprint(
 ) -> str:
     """Digest of everything about a reader that changes its votes, except the prompt, which has its own digest.
 
-    Threads, batch size and `repack` are left out: their effect is measured and reported, and is not part of the
-    identity. A store keeps to one way of `repack`.
+    Threads, batch size, `repack` and the layers on a GPU are left out: they round differently, which is measured and
+    reported, and is not part of the identity. A store keeps to one way of `repack`.
 
     Args:
         config: the reader.

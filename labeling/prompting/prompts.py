@@ -50,6 +50,12 @@ class PromptTemplate(NamedTuple):
         """Its own text, without what is filled in."""
         return _FIELD.sub("", f"{self.system}\n{self.message}\n{self.start}")
 
+    def before_question(self, context: str, options: Sequence[str], *, as_list: bool = False) -> str:
+        """What of the message comes before the question, arguments as for `fill`; empty where the context does not."""
+        before = self.message.partition("{question}")[0]
+        shown = self._replace(message=before).fill(context, "", options, as_list=as_list)
+        return shown if "{context}" in before else ""
+
 
 def load_prompt(name: str) -> PromptTemplate:
     """Load a bundled prompt by name, or a prompt file by path.

@@ -68,6 +68,10 @@ class ReadersAndSpecialists:
         """Resident bytes that the loaded model has added."""
         return self._open.memory if self._open else self._others.memory()
 
+    def device(self) -> str:
+        """What readers other than specialists run on."""
+        return self._others.device()
+
     def tokenizer(self, config: LabelerConfig) -> Tokenize:
         """The token ids of a prompt; nothing is loaded for it."""
         if not is_specialist(config.model):

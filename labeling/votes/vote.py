@@ -82,6 +82,8 @@ class Prompt(NamedTuple):
         message: user message, context and question filled in.
         start: how the answer starts; the label comes next.
         choices: what may be answered, where the question has choices of its own; votes and distributions are in these.
+        n_before: characters of the message that come before the question, where they show its whole document: all
+            questions on the document begin with them. 0 for other prompts.
     """
 
     question_id: str
@@ -92,6 +94,7 @@ class Prompt(NamedTuple):
     message: str
     start: str = ""
     choices: tuple[str, ...] = ()
+    n_before: int = 0
 
     @property
     def hash(self) -> str:

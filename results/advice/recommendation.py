@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import polars as pl
-from scipy.stats import norm
+import scipy
 
 from results.advice.advice import Advice
 from results.advice.cards.sentences import Saying, open_line, use_line
@@ -88,6 +88,6 @@ def more_questions(comparisons: pl.DataFrame, n_cells: int, n_gold: float, confi
     error = comparisons["standard_error"].median()
     if not isinstance(error, float) or not math.isfinite(error) or config.margin == 0:
         return None
-    reach = float(norm.ppf(1 - (1 - config.confidence) / n_cells) + norm.ppf(POWER)) * error
+    reach = float(scipy.stats.norm.ppf(1 - (1 - config.confidence) / n_cells) + scipy.stats.norm.ppf(POWER)) * error
     needed = math.ceil(n_gold * (reach / config.margin) ** 2)
     return int(needed - n_gold) if needed > n_gold else None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
-from scipy.stats import t as student
+import scipy
 
 from results.stats.answer_metrics import NO_ANSWER
 from results.stats.chance_agreement import above_chance
@@ -123,8 +123,8 @@ def _shift(
     if not math.isfinite(error) or error == 0:  # one document, or one answer everywhere: nothing to judge by
         return row | {"low": -2.0, "high": 2.0, "p_value": 1.0}
     freedom = error**4 / sum(e**4 / (of.n_clusters - 1) for e, of in zip(errors, (of_first, of_other), strict=True))
-    reach = float(student.ppf((1 + confidence) / 2, freedom)) * error
-    p_value = 2 * float(student.sf(abs(difference) / error, freedom))
+    reach = float(scipy.stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    p_value = 2 * float(scipy.stats.t.sf(abs(difference) / error, freedom))
     return row | {"low": difference - reach, "high": difference + reach, "p_value": p_value}
 
 

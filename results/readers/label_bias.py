@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.stats import f as fisher
+import scipy
 
 from corpora.schema import LabelSet
 from labeling.votes.calibration import calibrate, fit_prior
@@ -115,7 +115,7 @@ def p_of_bias(tune: Cast) -> float:
     covariance = np.sum([np.atleast_2d(np.cov(one.T)) / len(one) for one in of_class], axis=0) / len(of_class) ** 2
     statistic = float(away @ np.linalg.pinv(covariance) @ away)
     scale = (freedom - n_free + 1) / (n_free * freedom)
-    return float(fisher.sf(statistic * scale, n_free, freedom - n_free + 1))
+    return float(scipy.stats.f.sf(statistic * scale, n_free, freedom - n_free + 1))
 
 
 def correct_calibration(calibration: pl.DataFrame) -> pl.DataFrame:

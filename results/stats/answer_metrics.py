@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 
 from corpora.schema import LabelSet
 from results.stats.clustered import Interval
@@ -54,9 +53,17 @@ class Macro(NamedTuple):
     f1: Interval
 
 
+def load_metrics() -> Any:
+    """scikit-learn's metrics, loaded where something is scored; without them, a report takes half the time."""
+    from sklearn import metrics
+
+    return metrics
+
+
 def kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
     """Cohen's kappa of two columns of labels; None where both hold one and the same label: it is undefined."""
-    return None if len({*a, *b}) == 1 else float(cohen_kappa_score(a, b))
+    metrics = load_metrics()
+    return None if len({*a, *b}) == 1 else float(metrics.cohen_kappa_score(a, b))
 
 
 def score_answers(right: Sequence[str], answered: Sequence[str | None], labels: LabelSet) -> AnswerScores:
@@ -70,7 +77,7 @@ def score_answers(right: Sequence[str], answered: Sequence[str | None], labels: 
         return AnswerScores(0, nan, nan, nan, nan)
     present = [label for label in labels if label in set(right)]
     given = [label if label is not None else NO_ANSWER for label in answered]
-    precision, recall, f1, _ = precision_recall_fscore_support(
+    precision, recall, f1, _ = load_metrics().precision_recall_fscore_support(
         list(right), given, labels=present, average="macro", zero_division=0.0
     )
     accuracy = sum(a == b for a, b in zip(right, given, strict=True)) / len(right)
@@ -82,7 +89,7 @@ def score_classes(right: Sequence[str], answered: Sequence[str | None], labels: 
     if not right:
         return pl.DataFrame([(label, 0.0, 0.0, 0.0, 0, 0) for label in labels], schema=PER_CLASS, orient="row")
     given = [label if label is not None else NO_ANSWER for label in answered]
-    precision, recall, f1, support = precision_recall_fscore_support(
+    precision, recall, f1, support = load_metrics().precision_recall_fscore_support(
         list(right), given, labels=list(labels), average=None, zero_division=0.0
     )
     n_answered = [given.count(label) for label in labels]

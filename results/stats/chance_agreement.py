@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import random_table
+import scipy
 
 from results.stats.clustered import Comparison, linearised
 
@@ -76,7 +76,7 @@ def _agreements(
     if min(len(in_a), len(in_b)) == 1:
         # Only one table is possible; SciPy 1.17's sampler goes wrong on such margins, and on labels that nobody gave.
         return np.full(n_shuffles, sum(min(in_a[label], in_b[label]) for label in both))
-    tables = random_table(list(in_a.values()), list(in_b.values())).rvs(n_shuffles, random_state=rng)
+    tables = scipy.stats.random_table(list(in_a.values()), list(in_b.values())).rvs(n_shuffles, random_state=rng)
     rows, columns = ([list(margin).index(label) for label in both] for margin in (in_a, in_b))
     agreements: npt.NDArray[np.int64] = tables[:, rows, columns].sum(axis=-1)
     return agreements

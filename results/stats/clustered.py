@@ -12,9 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
-from scipy.stats import binom, binomtest, norm
-from scipy.stats import t as student
+import scipy
 
 Scores = npt.NDArray[np.float64]
 
@@ -95,7 +93,7 @@ def compare_paired(a: Scores, b: Scores, clusters: Sequence[str], confidence: fl
     n_documents = effective_number(sizes)
     if n_documents < 2:
         return Comparison(float((a - b).mean()), -1.0, 1.0, float("inf"), sign_flip(sums) if len(sums) > 1 else 1.0)
-    reach = float(student.ppf((1 + confidence) / 2, n_documents - 1)) * standard_error
+    reach = float(scipy.stats.t.ppf((1 + confidence) / 2, n_documents - 1)) * standard_error
     low, high = max(-1.0, centre - reach), min(1.0, centre + reach)
     return Comparison(float((a - b).mean()), low, high, standard_error, sign_flip(sums))
 
@@ -118,7 +116,7 @@ def sign_flip(sums: Scores, alternative: Literal["two-sided", "greater"] = "two-
 
     for size, count in zip(sizes, counts, strict=True):
         of_size = np.zeros(size * count + 1)
-        of_size[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        of_size[::size] = scipy.stats.binom.pmf(np.arange(count + 1), count, 0.5)
         chances = convolve(chances, of_size)
     total = int(moved.sum())
     values = 2 * np.arange(total + 1) - total
@@ -154,9 +152,9 @@ def kept_accuracy(kept: Scores, right: Scores, clusters: Sequence[str], confiden
     found = found._replace(difference=_ratio(right, kept))
     if not np.isfinite(found.standard_error):
         return found._replace(low=0.0)
-    reach = float(student.ppf((1 + confidence) / 2, n_documents - 1)) * found.standard_error
+    reach = float(scipy.stats.t.ppf((1 + confidence) / 2, n_documents - 1)) * found.standard_error
     reach /= centre * (1 - centre)
-    low, high = (float(expit(logit(centre) + side * reach)) for side in (-1, 1))
+    low, high = (float(scipy.special.expit(scipy.special.logit(centre) + side * reach)) for side in (-1, 1))
     return _around(found._replace(low=low, high=high))
 
 
@@ -243,8 +241,8 @@ def linearised(
         return Comparison(estimate, -1.0, 1.0, float("inf"), 1.0)
     n_all = n_real + n_added
     error = float(np.sqrt((sums**2).sum() * n_all / (n_all - 1)) / sizes.sum())
-    reach = float(student.ppf((1 + confidence) / 2, n_real - 1)) * error
-    p_value = 2 * float(student.sf(abs(estimate) / error, n_real - 1)) if error > 0 else float(estimate == 0)
+    reach = float(scipy.stats.t.ppf((1 + confidence) / 2, n_real - 1)) * error
+    p_value = 2 * float(scipy.stats.t.sf(abs(estimate) / error, n_real - 1)) if error > 0 else float(estimate == 0)
     # Few clusters that happen to be alike prove no more than that all of them have the same sign.
     p_value = max(p_value, 2.0 ** (1 - n_real))
     return Comparison(estimate, max(-1.0, estimate - reach), min(1.0, estimate + reach), error, p_value)
@@ -256,7 +254,7 @@ def mcnemar_exact(a: Sequence[bool], b: Sequence[bool]) -> float:
     only_b = sum(y and not x for x, y in zip(a, b, strict=True))
     if only_a + only_b == 0:
         return 1.0
-    return float(binomtest(only_a, only_a + only_b).pvalue)
+    return float(scipy.stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -279,7 +277,7 @@ def wilson(n_right: int, n: int, confidence: float = 0.95) -> Interval:
 
 def _score_interval(share: float, n: float, confidence: float) -> Interval:
     """Wilson 1927, in closed form: a curve needs one at every question, and SciPy's takes a third of a millisecond."""
-    spread = float(norm.ppf((1 + confidence) / 2)) ** 2 / n
+    spread = float(scipy.stats.norm.ppf((1 + confidence) / 2)) ** 2 / n
     centre = (share + spread / 2) / (1 + spread)
     reach = float(np.sqrt(share * (1 - share) * spread + spread**2 / 4)) / (1 + spread)
     return Interval(share, max(0.0, centre - reach), min(1.0, centre + reach))
@@ -320,7 +318,7 @@ def detectable_difference(standard_error: float, n_comparisons: int, confidence:
     (z_(1 - alpha/2m) + z_power) * SE, after Miller 2024, equation 9, with alpha divided by the number of comparisons.
     """
     alpha = (1 - confidence) / n_comparisons
-    return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * standard_error)
+    return float((scipy.stats.norm.ppf(1 - alpha / 2) + scipy.stats.norm.ppf(power)) * standard_error)
 
 
 def missed(detectable: float | None) -> str:

@@ -7,9 +7,7 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtr
-from scipy.stats import norm
+import scipy
 
 from results.stats.resampling import Array
 
@@ -42,7 +40,7 @@ def _share(sizes: tuple[int, ...], level: float) -> float:
     if len(sizes) < 2:
         return 1.0
     low = 1 / len(sizes)  # Bonferroni's, which is always safe
-    return float(brentq(lambda share: crossing(sizes, level * share) - level, low, 1.0, xtol=1e-6))
+    return float(scipy.optimize.brentq(lambda share: crossing(sizes, level * share) - level, low, 1.0, xtol=1e-6))
 
 
 def crossing(sizes: Sequence[int], nominal: float) -> float:
@@ -53,7 +51,7 @@ def crossing(sizes: Sequence[int], nominal: float) -> float:
             nothing in common with it, which is safe.
         nominal: level of each look.
     """
-    edge = float(norm.isf(nominal))
+    edge = float(scipy.stats.norm.isf(nominal))
     apart = list(sizes[:1])
     for size in sizes[1:]:
         apart += [size] if size >= _APART * apart[-1] else []
@@ -66,7 +64,7 @@ def crossing(sizes: Sequence[int], nominal: float) -> float:
     density: Array = _normal(z)
     crossed = nominal * (1 + len(sizes) - len(apart))
     for number, (kept, spread) in enumerate(steps):
-        crossed += float((density * widths) @ ndtr((kept * z - edge) / spread))
+        crossed += float((density * widths) @ scipy.special.ndtr((kept * z - edge) / spread))
         if number + 1 < len(steps):
             density = _normal((z[:, None] - kept * z[None, :]) / spread) / spread @ (density * widths)
     return crossed

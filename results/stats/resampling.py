@@ -17,9 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
-from scipy.stats import norm
-from scipy.stats import t as student
+import scipy
 
 from results.stats.clustered import Interval, cluster_sums, effective_number
 
@@ -222,7 +220,7 @@ def expected_interval(estimate: float, error: float, n: float, n_clusters: float
     added = 0.5 * (1 - centre) ** 2 + 0.5 * centre**2
     widened = ((error * n) ** 2 * n_clusters / (n_clusters - 1) + added) ** 0.5 / (n + 1)
     reach = student_quantile((1 + confidence) / 2, n_clusters - 1) * widened / (centre * (1 - centre))
-    low, high = (float(expit(logit(centre) + side * reach)) for side in (-1, 1))
+    low, high = (float(scipy.special.expit(scipy.special.logit(centre) + side * reach)) for side in (-1, 1))
     return Interval(estimate, min(low, estimate), max(high, estimate))
 
 
@@ -300,7 +298,7 @@ def with_half_questions(estimates: Array, errors: Array, n: float, n_clusters: f
 @cache
 def student_quantile(probability: float, degrees: float) -> float:
     """Quantile of Student's distribution; every cell asks for the same few."""
-    return float(student.ppf(probability, degrees))
+    return float(scipy.stats.t.ppf(probability, degrees))
 
 
 def percentile(resampled: Resampled, column: int, confidence: float) -> Interval:
@@ -317,7 +315,7 @@ def percentile(resampled: Resampled, column: int, confidence: float) -> Interval
         return Interval(float(resampled.estimates[column]), 0.0, 1.0)
     reach = student_quantile((1 + confidence) / 2, n - 1) * (n / (n - 1)) ** 0.5
     estimate, draws = float(resampled.estimates[column]), resampled.draws[:, column]
-    low, high = (float(end) for end in np.nanquantile(draws, norm.cdf([-reach, reach])))
+    low, high = (float(end) for end in np.nanquantile(draws, scipy.stats.norm.cdf([-reach, reach])))
     if n < FEW:
         wider = expected_interval(estimate, float(np.nanstd(draws, ddof=1)), n, n, confidence)
         low, high = min(low, wider.low), max(high, wider.high)

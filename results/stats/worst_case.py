@@ -21,8 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.stats import exponnorm, norm
+import scipy
 
 from results.stats.clustered import effective_number
 from results.stats.exponential_sums import above_zero
@@ -194,14 +193,14 @@ def documents_needed(gaps: Array, worst: float, margin: float, level: float, pow
 
     def above(factor: float) -> float:
         size = n * factor
-        mean = -size * margin + float(norm.ppf(power)) * spread * size**0.5
+        mean = -size * margin + float(scipy.stats.norm.ppf(power)) * spread * size**0.5
         scale = (size * squares) ** 0.5
-        return float(exponnorm.sf(0.0, worst / scale, loc=mean, scale=scale)) - level
+        return float(scipy.stats.exponnorm.sf(0.0, worst / scale, loc=mean, scale=scale)) - level
 
     if above(MOST) > 0:
         return None
     low = 1 / n
-    return low if above(low) <= 0 else float(brentq(above, low, MOST, xtol=1e-3))
+    return low if above(low) <= 0 else float(scipy.optimize.brentq(above, low, MOST, xtol=1e-3))
 
 
 def fewest_documents(n_settings: int, margin: float, alpha: float, share: float = 1.0) -> float:

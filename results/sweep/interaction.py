@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import t as student
+import scipy
 
 from results.config import ScoringConfig
 from results.settings import CUT, CUT_SCHEMA, SETTING, with_interval
@@ -100,7 +100,7 @@ def _contrast(means: Resampled, columns: Sequence[int], config: ScoringConfig) -
         error = float(means.draws[:, column].std(ddof=1)) * ((degrees + 1) / degrees) ** 0.5
         found |= interval_columns(name, Interval(estimate, estimate - reach * error, estimate + reach * error))
     if error > 0:
-        found["p_value"] = 2 * float(student.sf(abs(estimate) / error, degrees))
+        found["p_value"] = 2 * float(scipy.stats.t.sf(abs(estimate) / error, degrees))
     return found
 
 

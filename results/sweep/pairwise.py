@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import t as student
+import scipy
 
 from results.settings import CUT_SCHEMA
 from results.stats.clustered import cluster_sums, holm, mcnemar_exact, sign_flip
@@ -136,7 +136,7 @@ def shown_within_drawn(means: Resampled, columns: Sequence[int], margin: float) 
     # Rows are the columns that are tried, columns all others.
     leads = estimates[None, :] - estimates[:, None]
     centres, errors = with_half_questions(leads, difference_errors(draws), means.n, means.n_clusters)
-    p_values = student.cdf((centres - margin) / errors, means.n_clusters - 1)
+    p_values = scipy.stats.t.cdf((centres - margin) / errors, means.n_clusters - 1)
     np.fill_diagonal(p_values, 0.0)
     return holm(p_values.max(axis=1).tolist())
 

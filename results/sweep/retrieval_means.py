@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import polars as pl
-from scipy.stats import kendalltau
+import scipy
 
 from corpora.schema import Corpus
 from results.config import ScoringConfig
@@ -148,6 +148,10 @@ def agree_on_settings(means: pl.DataFrame) -> pl.DataFrame:
     pairs = one.join(one.rename({"a": "b", "of_a": "of_b"}), on=key).filter(pl.col("a") < pl.col("b"))
     rows = []
     for values, of_pair in pairs.group_by("a", "b", "retriever", *CUT, maintain_order=True):
-        tau = kendalltau(of_pair["of_a"], of_pair["of_b"]).statistic if len(of_pair) >= FEWEST_ORDERED else math.nan
+        tau = (
+            scipy.stats.kendalltau(of_pair["of_a"], of_pair["of_b"]).statistic
+            if len(of_pair) >= FEWEST_ORDERED
+            else math.nan
+        )
         rows.append((*values, score, len(of_pair), None if math.isnan(tau) else float(tau)))
     return pl.DataFrame(rows, schema=SAME_ORDER, orient="row").sort("a", "b", "retriever", *CUT)

@@ -100,10 +100,11 @@ def open_chat(path: Path, config: LabelerConfig) -> Chat:
     return Chat(llama)
 
 
-def by_label(labeler: LocalLabeler) -> Asks:
-    """Ask through a labeler, which clears its cache before every question."""
+def by_label(labeler: LocalLabeler, llama: LlamaModel) -> Asks:
+    """Ask through a labeler, with nothing in its cache."""
 
     def ask(prompts: list[Prompt]) -> int:
+        llama.clear()
         before = labeler.n_evaluated
         if any(vote.failure == "prompt_too_long" for vote in labeler.ask(prompts)):
             raise InputError(f"a prompt on {prompts[0].question_id} is too long", "one that fits", "raise num_ctx")
@@ -115,7 +116,7 @@ def by_label(labeler: LocalLabeler) -> Asks:
 def build_arms(config: LabelerConfig, labels: LabelSet, llama: LlamaModel, chat: Chat, sha256: str) -> list[Arm]:
     """All arms on two open copies of one model; the others are compared with the first."""
     configs = {name: config.model_copy(update={"diversity": name}) for name in DIVERSITIES}
-    label = {name: by_label(LocalLabeler(one, labels, llama, sha256)) for name, one in configs.items()}
+    label = {name: by_label(LocalLabeler(one, labels, llama, sha256), llama) for name, one in configs.items()}
     writers = {name: PromptWriter(one, labels) for name, one in configs.items()}
 
     def single(question: Question, context: str) -> list[Prompt]:

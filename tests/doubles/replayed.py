@@ -47,6 +47,9 @@ class ReplayedReaders:
     def kernels(self, model: str) -> None:
         return None
 
+    def device(self) -> str:
+        return "Readers run on a script."
+
     def memory(self) -> int:
         return 0
 

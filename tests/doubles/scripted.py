@@ -108,6 +108,9 @@ class ScriptedReaders:
     def kernels(self, model: str) -> None:
         return None
 
+    def device(self) -> str:
+        return "Readers run on a script."
+
     def memory(self) -> int:
         return 0
 

@@ -71,6 +71,7 @@ def measure(path: Path, config: LabelerConfig, *, repack: bool) -> float:
     with LlamaModel(path, n_ctx, config.threads, N_TOKENS, repack=repack) as model:
         tokens = [at % model.n_vocab for at in range(1000, 1000 + N_TOKENS)]
         model.next_logprobs([tokens], [0])
+        model.clear()
         started = time.perf_counter()
         model.next_logprobs([tokens], [0])
         return N_TOKENS / (time.perf_counter() - started)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import hypergeom
+import scipy
 
 Ends = tuple[float, float]
 _ROUNDING = 1e-9  # a share times a number of questions may miss a whole number by this
@@ -58,7 +58,7 @@ def fewest_right(n_right: int, n: int, total: int, alpha: float) -> int:
     low, high = n_right, total - n + n_right  # the sample itself is known
     while low < high:
         middle = (low + high) // 2
-        if hypergeom.sf(n_right - 1, total, middle, n) > alpha:
+        if scipy.stats.hypergeom.sf(n_right - 1, total, middle, n) > alpha:
             high = middle
         else:
             low = middle + 1
@@ -77,4 +77,4 @@ def p_below(n_wrong: int, n: int, total: int, wished: float) -> float:
     too_many = total - math.ceil(wished * total - _ROUNDING) + 1
     if n == 0 or n_wrong >= too_many:
         return 1.0
-    return float(hypergeom.cdf(n_wrong, total, too_many, n))
+    return float(scipy.stats.hypergeom.cdf(n_wrong, total, too_many, n))

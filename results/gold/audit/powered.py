@@ -29,8 +29,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student
+import scipy
 
 from results.gold.audit.exact import Ends, ExactLimits
 from results.stats.resampling import Array
@@ -74,7 +73,7 @@ def power(right: Array, said: Array, mean_said: Array, confidence: float) -> Pow
     slope = np.linalg.lstsq(centred, around, rcond=None)[0]
     unexplained = float(((around - centred @ slope) ** 2).sum()) * (n - 1) / (n - 1 - columns)
     quantile = (1 + confidence) / 2
-    caution = float(student.ppf(quantile, rarer - columns) / norm.ppf(quantile)) ** 2
+    caution = float(scipy.stats.t.ppf(quantile, rarer - columns) / scipy.stats.norm.ppf(quantile)) ** 2
     left = (unexplained + IMAGINED) / float((around**2).sum()) * caution
     if left >= 1:
         return plain

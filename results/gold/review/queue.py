@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 import polars as pl
-from scipy.stats import norm
+import scipy
 
 from labeling.votes.vote import N_VOTES
 
@@ -139,6 +139,6 @@ def audit_size(width: float, n_kept: int, confidence: float = 0.95) -> int:
     """
     if not n_kept:
         return 0
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(scipy.stats.norm.ppf((1 + confidence) / 2))
     endless = max(1.0, z**2 * (1 / max(width, 1e-6) ** 2 - 1))
     return min(n_kept, math.ceil(endless / (1 + (endless - 1) / n_kept) - 1e-9))

@@ -31,6 +31,9 @@ def first_seen(statement, **env):
     [
         "import retrieval.ranking.index",
         "import labeling.engine.vocabulary as v; v.load_library()",
+        "import tercet; import llama_cpp",
+        pytest.param("import labeling.engine.machine.trial; import llama_cpp", marks=pytest.mark.slow),
+        pytest.param("import flows.serving.prefect_flows; import torch", marks=pytest.mark.slow),
         pytest.param("import flows.runners.workers", marks=pytest.mark.slow),
         pytest.param("import results.stats; import sklearn", marks=pytest.mark.slow),
         pytest.param("from flows.cli.main import main; import llama_cpp", marks=pytest.mark.slow),

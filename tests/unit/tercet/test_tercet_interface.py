@@ -20,7 +20,9 @@ def test_importing_it_loads_no_library(python):
     done = python("-c", "import tercet, sys; dir(tercet); print(*sys.modules)")
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "tercet" in loaded
-    assert loaded & {*LIBRARIES, "flows", "corpora"} == set()
+    assert loaded & {*LIBRARIES, "flows"} == set()
+    # Of the package below, only what says how OpenMP waits: a notebook may load torch next.
+    assert [name for name in done.stdout.split() if name.startswith("corpora")] == ["corpora"]
 
 
 def test_an_error_can_be_caught_without_any_library(python):

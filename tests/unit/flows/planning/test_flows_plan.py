@@ -1,8 +1,6 @@
 """What a plan says before anything is asked, on scripted readers."""
 
 import statistics
-import subprocess
-import sys
 
 import pytest
 
@@ -103,11 +101,10 @@ def test_measuring_asks_a_few_questions_and_keeps_no_vote(scripted):
     assert len(scripted.readers.asked) == 12
 
 
-def test_a_plan_loads_no_statistics():
-    # They take as long to load as the plan itself.
-    loaded = "import sys, flows.planning.whole_plan; print(*{'scipy', 'sklearn', 'altair', 'prefect'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == []
+def test_what_readers_run_on_is_said_once(scripted):
+    lines = lines_of(experiment_of("one", "two"), scripted.session)
+    assert lines.count("Readers run on a script.") == 1
+    assert "Readers run" not in "".join(lines_of(experiment_of(), scripted.session))
 
 
 def test_one_of_a_kind_is_said_in_the_singular(scripted):
@@ -136,6 +133,19 @@ def test_many_questions_are_counted_by_their_length(scripted):
     each = [one.asks[0].tokens / one.questions for one in planned]
     assert planned[1].questions > 55
     assert each[1] == pytest.approx(each[0], rel=0.1)
+
+
+def test_a_document_counts_once_for_all_questions_that_are_still_to_be_asked_on_it(scripted, monkeypatch):
+    def shared(questions):
+        corpus = {"source": "sample", "sample": questions}
+        (reader,) = plan(experiment_of("one", corpus=corpus), "label", scripted.session).readers
+        return reader.asks[0]
+
+    # All 192 questions are on 36 documents; the readers' tokens are words.
+    counted = shared(192)
+    assert counted.shared == counted.left < counted.tokens / 6
+    monkeypatch.setattr(planning, "QUESTIONS_COUNTED", 192)
+    assert counted.shared == pytest.approx(shared(192).shared, rel=0.1)
 
 
 def test_a_plan_until_told_gives_the_time_of_the_first_and_of_the_last_look(scripted):

@@ -58,6 +58,7 @@ def test_the_order_of_the_prompts_does_not_change_one_bit(smollm2, text_tokens, 
 
 
 def test_the_same_prompt_twice_is_evaluated_once(smollm2, text_tokens, wanted):
+    smollm2.clear()
     before = smollm2.n_evaluated
     logprobs = smollm2.next_logprobs([text_tokens[:30]] * 3, wanted)
     assert smollm2.n_evaluated - before == 30
@@ -66,6 +67,7 @@ def test_the_same_prompt_twice_is_evaluated_once(smollm2, text_tokens, wanted):
 
 def test_what_is_evaluated_is_what_the_trie_counts(smollm2, text_tokens, wanted):
     prompts = [text_tokens[:40] + text_tokens[start : start + 7] for start in range(41, 61, 5)]
+    smollm2.clear()
     before = smollm2.n_evaluated
     smollm2.next_logprobs(prompts, wanted)
     assert smollm2.n_evaluated - before == build_trie(prompts).count_tokens() < sum(map(len, prompts))

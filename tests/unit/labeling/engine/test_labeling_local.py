@@ -5,7 +5,7 @@ from corpora.choices import places
 from corpora.errors import InputError
 from corpora.schema import LabelSet, Question
 from labeling.engine.generate_mode import GeneratingLabeler
-from labeling.engine.label_mode import LocalLabeler
+from labeling.engine.label_mode import LocalLabeler, tokenize_all, tokens_of_document
 from labeling.engine.llama import LlamaModel
 from labeling.engine.trie import build_trie
 from labeling.prompting.labeler import LabelerConfig, PromptWriter
@@ -60,6 +60,28 @@ def test_another_question_asked_before_does_not_change_one_bit(permuting, smollm
         assert labeler_of(fresh, diversity="permute").ask(b) == after_a
 
 
+@pytest.mark.slow
+def test_questions_on_one_document_get_bit_for_bit_what_each_gets_alone(smollm2_path):
+    log = " ".join(f"On day {day} the crew saw {day * 3} boats." for day in range(8))
+    with LlamaModel(smollm2_path, num_ctx=512, threads=1, n_batch=64) as model:
+        labeler = labeler_of(model, diversity="permute")
+        a, b = (prompts_of(labeler, question, log) for question in (QUESTION_A, QUESTION_B))
+        longer = prompts_of(labeler, QUESTION_A, f"{log} {TREES}")
+        together = {}
+        for name, prompts in {"a": a, "longer": longer, "b again": b, "b": b}.items():
+            before = model.n_evaluated
+            together[name] = labeler.ask(prompts), model.n_evaluated - before
+        document = tokens_of_document(tokenize_all(b, labeler.tokenize), labeler.tokenize)
+        assert document > 64
+        for name, prompts in {"longer": longer, "b": b}.items():
+            model.clear()
+            before = model.n_evaluated
+            votes = labeler.ask(prompts)
+            assert together[name][0] == votes
+            saved = model.n_evaluated - before - together[name][1]
+            assert saved == (document if name == "b" else document // 64 * 64)
+
+
 def test_the_order_of_the_prompts_does_not_change_one_bit(permuting):
     prompts = prompts_of(permuting, QUESTION_A, BOATS)
     votes = permuting.ask(prompts)
@@ -67,9 +89,10 @@ def test_the_order_of_the_prompts_does_not_change_one_bit(permuting):
     assert permuting.ask([prompts[1], prompts[2], prompts[0]]) == [votes[1], votes[2], votes[0]]
 
 
-def test_only_what_the_prompts_do_not_share_is_evaluated_again(permuting):
+def test_only_what_the_prompts_do_not_share_is_evaluated_again(permuting, smollm2):
     prompts = prompts_of(permuting, QUESTION_A, BOATS)
     tokens = [permuting.tokenize(prompt) for prompt in prompts]
+    smollm2.clear()
     before = permuting.n_evaluated
     permuting.ask(prompts)
     further = permuting.n_evaluated - before - build_trie(tokens).count_tokens()
@@ -80,6 +103,7 @@ def test_only_what_the_prompts_do_not_share_is_evaluated_again(permuting):
 def test_resampled_votes_cost_one_prompt_and_share_its_distribution(smollm2):
     labeler = labeler_of(smollm2)
     prompts = prompts_of(labeler, QUESTION_A, BOATS)
+    smollm2.clear()
     before = labeler.n_evaluated
     votes = labeler.ask(prompts)
     assert len(labeler.tokenize(prompts[0])) == votes[0].n_prompt_tokens

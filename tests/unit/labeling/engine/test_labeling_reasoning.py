@@ -223,6 +223,7 @@ def test_what_was_generated_is_counted_with_the_repair(labeler, smollm2):
 
     generating = labeler(num_predict=8)
     for text, n_written in (("Answer: no", n_tokens("Answer: no")), ("x y " * 20, 8)):
+        smollm2.clear()
         before = generating.n_evaluated
         (vote,) = forced(generating, text).ask(prompts_of(generating)[:1])
         n_repair = vote.n_generated - n_written
