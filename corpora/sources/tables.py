@@ -92,7 +92,8 @@ def read_tables(
         RowError: a field is of the wrong kind, and nothing may be left out.
     """
     columns = question_columns or QuestionColumns()
-    _check_meanings(columns, _labels_in(questions, columns, labels, not_stated))  # before anything is read
+    if columns.reference_values:  # a mistake of the experiment is told before any of the files
+        _check_meanings(columns, _labels_in(questions, columns, labels, not_stated))
     defects = defects or Defects()
     read = read_documents(documents, document_columns or DocumentColumns(), defects)
     asked = read_questions(questions, columns, labels, frozenset(read["document_id"]), defects, not_stated)

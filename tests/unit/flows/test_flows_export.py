@@ -264,7 +264,7 @@ def test_what_only_looks_like_a_store_may_be_exported_into(made, tmp_path):
 def test_the_folders_of_a_store_are_all_known(tmp_path):
     space = Workspace(tmp_path, recorded="0" * 64)
     recorded, own = space.votes.parent, Workspace(tmp_path)
-    found = {one.name for one in (recorded, own.ledger, own.embeddings, own.samples)}
+    found = {one.name for one in (recorded, own.ledger, own.embeddings, own.samples, own.converted)}
     found |= {reviews_folder(tmp_path, "a").parent.name, folder_of(tmp_path, "0").parent.name, MAKING}
     assert found == set(OWN_FOLDERS)
 

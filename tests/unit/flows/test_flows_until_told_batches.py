@@ -33,7 +33,7 @@ def double(monkeypatch):
         monkeypatch.setenv("GROQ_API_KEY", "key")
         monkeypatch.setenv("GROQ_BASE_URL", served.url)
         # What is sealed does not matter here: the flows' own results take the place of the folder.
-        monkeypatch.setattr(pipeline, "seal_run", lambda _, __, ___, made, ____: Mock(folder=made))
+        monkeypatch.setattr(pipeline, "seal_run", lambda _, __, ___, made, *____: Mock(folder=made))
         yield served
 
 

@@ -183,7 +183,7 @@ def test_what_a_run_of_an_older_version_found_is_listed_in_the_words_of_today(te
             "file.txt is a file: expected the folder of a run; name the folder that holds the file.",
         ),
         (["run", "demo", "--store", "a\nb"], "the path 'a\\nb' holds a control character"),
-        (["init", "."], "holds 1 text file: expected a table of documents"),
+        (["init", "."], "file.txt has no text"),
     ],
 )
 def test_wrong_input_is_one_line(arguments, said, tercet, tmp_path):
