@@ -71,10 +71,23 @@ def options(choices: Sequence[str], labels: LabelSet) -> tuple[str, ...]:
     return (*choices, *(label for label in labels if label not in PLACES))
 
 
-def count_options(questions: pl.DataFrame, labels: LabelSet) -> dict[str, int]:
-    """How many answers each question has to choose from, by its id."""
-    extra = sum(label not in PLACES for label in labels)
-    return {one: len(choices) + extra for one, choices in questions.select("question_id", "choices").iter_rows()}
+def answers_without_reading(questions: pl.DataFrame) -> pl.DataFrame:
+    """What somebody could answer who reads nothing; frame of question_id, `guess` and `constant`.
+
+    `guess` is how probable a choice at random is right: 0 where the right answer is that it is not stated, which is no
+    choice. `constant` is the right answer if all questions may be answered so; null otherwise.
+    """
+    asked = questions.select("question_id", "choices", "reference")
+    each = [set(choices) for choices in asked["choices"]]
+    shared = set.intersection(*each) if each else set()
+    rows = []
+    for question_id, choices, reference in asked.iter_rows():
+        is_place = reference in PLACES
+        right = choices[PLACES.index(reference)] if is_place else reference
+        rows.append((question_id, is_place / len(choices), right if right in shared or not is_place else None))
+    return pl.DataFrame(
+        rows, schema={"question_id": pl.String(), "guess": pl.Float64(), "constant": pl.String()}, orient="row"
+    )
 
 
 def label_of(option: int, n_options: int, labels: LabelSet) -> int:

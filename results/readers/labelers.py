@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import polars as pl
 
@@ -57,7 +56,7 @@ ATTRITION = pl.Schema(
 
 def summarise_labeler(
     reader: str, votes: pl.DataFrame, facts: pl.DataFrame, labels: LabelSet, confidence: float,
-    n_options: Mapping[str, int] | None = None,
+    unread: pl.DataFrame | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """One row of schema `LABELERS`: accuracy on whole documents, and the evidence against the two baselines.
 
@@ -70,12 +69,12 @@ def summarise_labeler(
         facts: columns question_id, reference, cluster.
         labels: the label set.
         confidence: of the interval.
-        n_options: how many answers each question has to choose from, by its id, where it has choices of its own.
+        unread: as from `answers_without_reading`, where questions have choices of their own.
     """
     known = facts.filter(pl.col("reference").is_not_null())
     judged = document_answers(votes, labels).join(known, on="question_id", how="inner").sort("question_id")
-    if n_options is not None:
-        judged = judged.with_columns(guess=1 / pl.col("question_id").replace_strict(n_options, return_dtype=pl.Float64))
+    if unread is not None:
+        judged = judged.join(unread, on="question_id", how="left", maintain_order="left")
     evidence = weigh(judged, confidence)
     n = len(judged)
     each = votes.join(known, on="question_id", how="inner")

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from corpora.choices import count_options
+from corpora.choices import answers_without_reading
 from corpora.schema import Corpus, LabelSet
 from labeling.votes.consensus import ConsensusConfig, ReaderVotes
 from results.readers.annotators import compare_with_annotators, has_annotators
@@ -90,7 +90,7 @@ def labeling_tables(
     labels, facts, slices = corpus.labels, question_facts(corpus), slice_questions(corpus)
     tune_facts = question_facts(corpus.with_questions(corpus.tune)) if corpus.tune is not None else None
     shares = label_shares(tune_facts, labels) if tune_facts is not None else None
-    n_options = count_options(corpus.questions, labels) if labels.of_question else None
+    unread = answers_without_reading(corpus.questions) if labels.of_question else None
     parts: dict[str, list[pl.DataFrame]] = {}
     casts = []
     for reader in readers:
@@ -103,7 +103,7 @@ def labeling_tables(
         calibrated = score_calibration(cast, tune, shares, labels, confidence, no_tune)
         answers = document_answers(reader.votes, labels).join(mine, on="question_id", maintain_order="left")
         found = {
-            "labelers": summarise_labeler(reader.name, reader.votes, mine, labels, confidence, n_options),
+            "labelers": summarise_labeler(reader.name, reader.votes, mine, labels, confidence, unread),
             "consensus": compare_rules(
                 reader.name, reader.votes, mine, labels, consensus, confidence, reader.sampling, reader.reviewed
             ),

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from corpora.choices import PLACES
 from results.stats.answer_metrics import NO_ANSWER
 from results.stats.chance_agreement import above_chance, agreement_against_chance, p_above_chance
 from results.stats.clustered import cluster_sums, holm, sign_flip, wilson_clustered
@@ -47,12 +46,12 @@ def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
     """Test one reader's answers.
 
     Where questions have choices of their own, what always gives the majority label is replaced by a choice at random:
-    the places of the right ones are drawn, so no place is more often right. Where the label that says that the answer
-    is not stated is right more often than a choice at random, that label is the constant answer.
+    the places of the right ones are drawn, so no place is more often right. An answer that all questions may be given,
+    such as that it is not stated, is the constant answer where it is right more often than a choice at random.
 
     Args:
-        judged: columns label (null for no answer), reference (never null), cluster; and guess, how probable a choice at
-            random is right, where questions have choices of their own.
+        judged: columns label (null for no answer), reference (never null), cluster; and guess and constant, as from
+            `answers_without_reading`, where questions have choices of their own.
         confidence: of the bound.
 
     Returns:
@@ -64,10 +63,10 @@ def weigh(judged: pl.DataFrame, confidence: float) -> Evidence | None:
         return guessed
     # The majority label of these very questions is the hardest constant answer to beat: the test errs on the strict
     # side.
-    constant = judged.filter(~pl.col("reference").is_in(PLACES)) if "guess" in judged.columns else judged
-    counts = constant.group_by("reference").len().sort(["len", "reference"], descending=[True, False])
-    majority = counts["reference"][0]
-    right, always = (judged["label"] == judged["reference"]).fill_null(value=False), judged["reference"] == majority
+    known = judged["constant"] if "constant" in judged.columns else judged["reference"]
+    counts = known.drop_nulls().value_counts().sort(["count", known.name], descending=[True, False])
+    majority = counts[known.name][0]
+    right, always = (judged["label"] == judged["reference"]).fill_null(value=False), known.eq_missing(majority)
     gains = right.cast(pl.Float64).to_numpy() - always.cast(pl.Float64).to_numpy()
     sums, _ = cluster_sums(gains, judged["cluster"].to_list())
     share = float(np.mean(always.to_numpy()))
@@ -90,9 +89,9 @@ def _against_chance(judged: pl.DataFrame, confidence: float) -> tuple[float, flo
 def _against_guessing(judged: pl.DataFrame, confidence: float) -> Evidence | None:
     """The evidence against a choice at random; None where a constant answer is right more often."""
     guess = judged["guess"].to_numpy()
-    constant = judged.filter(~pl.col("reference").is_in(PLACES))
+    constant = judged["constant"].drop_nulls()
     share = float(guess.mean())
-    if len(constant) and float(constant["reference"].value_counts()["count"].max()) / len(judged) > share:  # type: ignore[arg-type]  # a number
+    if len(constant) and float(constant.value_counts()["count"].max()) / len(judged) > share:  # type: ignore[arg-type]  # a number
         return None
     n_right = int((judged["label"] == judged["reference"]).sum())
     return Evidence(None, share, p_by_guessing(n_right, guess), *_against_chance(judged, confidence))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from corpora.choices import (
     PLACES,
+    answers_without_reading,
     asked_text,
-    count_options,
     in_drawn_order,
     label_of,
     options,
@@ -59,7 +59,16 @@ def test_people_see_the_choices_behind_their_places_and_older_frames_stay_as_the
     assert with_asked_texts(older).equals(older)
     assert [one.choices for one in iter_questions(older)] == [()]
     assert "choices" in QUESTIONS
-    assert count_options(frame, places(2, "unknown")) == {"q": 3}
+
+
+def test_who_reads_nothing_draws_among_the_choices_or_gives_one_answer_that_all_questions_have():
+    asked = [
+        Question("a", "Which?", ("d",), "A", choices=("yes", "x")),
+        Question("b", "Which?", ("d",), "B", choices=("yes", "y", "z")),
+        Question("c", "Which?", ("d",), "not stated", choices=("w", "yes")),
+    ]
+    found = answers_without_reading(questions_frame(asked)).rows()
+    assert found == [("a", 1 / 2, "yes"), ("b", 1 / 3, None), ("c", 0.0, "not stated")]
 
 
 # Tables

@@ -52,6 +52,25 @@ def test_better_than_the_majority_label_is_the_one_sided_exact_mcnemar_test():
     assert found.p_vs_majority == pytest.approx((4 + 1) / 2**4)
 
 
+def test_choices_at_random_are_drawn_among_choices_alone_and_one_answer_that_all_have_is_a_constant():
+    # Two choices each, and "not stated" is never right: who always gives the first is right half the time by chance.
+    n = 60
+    frame = judged(["A"] * n, ["A", "B"] * (n // 2)).with_columns(guess=0.5, constant=pl.lit(None, pl.String))
+    found = weigh(frame, 0.95)
+    assert (found.majority_label, found.majority_share) == (None, 0.5)
+    assert found.p_vs_majority == pytest.approx(binom.sf(n // 2 - 1, n, 0.5))
+    # All questions have the choices yes and no, and yes is right in 54 of 60: who always says so shows nothing.
+    places = ["A", "B"] * 27 + ["A"] * 6
+    says_yes = places[:54] + ["B"] * 6
+    constant = pl.Series("constant", ["yes"] * 54 + ["no"] * 6)
+    always = weigh(judged(says_yes, places).with_columns(constant, guess=0.5), 0.95)
+    assert (always.majority_label, always.majority_share) == ("yes", pytest.approx(0.9))
+    assert always.p_vs_majority == 1.0
+    # Chances that differ: the number of right ones is a sum of unequal draws, here by hand.
+    few = judged(["A"] * 2, ["A"] * 2).with_columns(guess=pl.Series([1 / 2, 1 / 3]), constant=pl.lit(None, pl.String))
+    assert weigh(few, 0.95).p_vs_majority == pytest.approx(1 / 6)
+
+
 answered = st.lists(
     st.tuples(st.sampled_from(LABELS), st.sampled_from([*LABELS, None]), st.integers(0, 5)), min_size=1, max_size=20
 )
