@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -112,6 +112,8 @@ class LabelReader:
 def build_label_reader(labels: LabelSet, tokenize: Tokenize) -> LabelReader:
     """Work out the token sequences of each label under a model's tokenizer.
 
+    A spelling that two labels share, as two Turkish words may in capitals, counts only for a label that is written so.
+
     Args:
         labels: the label set.
         tokenize: the tokens in which a text continues the prompt.
@@ -119,16 +121,18 @@ def build_label_reader(labels: LabelSet, tokenize: Tokenize) -> LabelReader:
     Raises:
         InputError: the model writes two labels in the same tokens.
     """
-    sequences = tuple(tuple(sorted({_tokens(text, tokenize) for text in spellings(label)})) for label in labels)
-    for number, label in enumerate(labels):
-        for other_number, other in enumerate(labels):
-            if number < other_number and set(sequences[number]) & set(sequences[other_number]):
-                raise InputError(
-                    f"the model has the same tokens for the labels {label!r} and {other!r}",
-                    "labels that the model can tell apart",
-                    "rename the labels, or use a model whose vocabulary covers their script",
-                )
-    return LabelReader(sequences)
+    as_written = [{_tokens(space + label, tokenize) for space in ("", " ")} for label in labels]
+    for (label, mine), (other, others) in combinations(zip(labels, as_written, strict=True), 2):
+        if mine & others:
+            raise InputError(
+                f"the model has the same tokens for the labels {label!r} and {other!r}",
+                "labels that the model can tell apart",
+                "rename the labels, or use a model whose vocabulary covers their script",
+            )
+    each = [{_tokens(text, tokenize) for text in spellings(label)} for label in labels]
+    shared = {one for mine, others in combinations(each, 2) for one in mine & others}
+    sequences = (tuple(sorted((mine - shared) | own)) for mine, own in zip(each, as_written, strict=True))
+    return LabelReader(tuple(sequences))
 
 
 def spellings(label: str) -> tuple[str, ...]:

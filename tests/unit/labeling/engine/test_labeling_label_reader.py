@@ -167,6 +167,15 @@ def test_two_labels_in_the_same_tokens_are_refused_in_one_line():
     assert "\n" not in str(refused.value)
 
 
+def test_a_spelling_that_two_labels_share_counts_for_the_one_that_is_written_so():
+    labels = LabelSet(("sinir", "s\u0131n\u0131r"))
+    nerve, border = build_label_reader(labels, lambda text: [ord(one) for one in text]).sequences
+    texts = ["".join(map(chr, one)) for one in (*nerve, *border)]
+    assert len(texts) == len(set(texts))
+    assert "SINIR" not in texts
+    assert {"sinir", " Sinir", "s\u0131n\u0131r", " S\u0131n\u0131r"} <= set(texts)
+
+
 def test_the_reader_does_not_depend_on_the_order_of_the_labels(words):
     one = build_label_reader(NO_DIFFERENCE, words)
     two = build_label_reader(LabelSet(("no difference", "no", "yes")), words)
