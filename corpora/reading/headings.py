@@ -13,7 +13,10 @@ from markdown_it.token import Token
 _BLOCKS = MarkdownIt("commonmark").disable("inline")  # only titles are parsed within their line
 _INLINE = MarkdownIt("commonmark")
 _LINE_END = re.compile(r"\r\n|\r|\n")  # as CommonMark has them; `str.splitlines` knows more
-_FRONT_MATTER = re.compile(r"---[ \t]*(?:\r\n|\r|\n)(?:.*?(?:\r\n|\r|\n))??(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)", re.S)
+# A blank line after the first `---` makes that a rule, as pandoc reads it too.
+_FRONT_MATTER = re.compile(
+    r"---[ \t]*(?:\r\n|\r|\n)(?![ \t]*[\r\n])(?:.*?(?:\r\n|\r|\n))??(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)", re.S
+)
 
 
 class Heading(NamedTuple):

@@ -16,6 +16,11 @@ def test_headings_are_those_of_commonmark():
     assert [TEXT[one.start : one.end][:5] for one in headings(TEXT)] == ["# A *", "## B\n", "Set\n="]
 
 
+def test_a_text_that_begins_with_a_rule_has_no_front_matter():
+    assert [one.title for one in headings("---\n\nwords\n\n# A\n\n---\n\n# B\n")] == ["A", "B"]
+    assert [one.title for one in headings("---\r\n \r\n# A\r\n---\r\n")] == ["A"]
+
+
 def test_a_heading_stands_over_all_that_is_below_it():
     found = headings("zero\n# A\na\n## B\nb\n### C\n## D\n# E\n")
     assert [(one.title, one.start, one.end) for one in found] == [
