@@ -90,15 +90,15 @@ def abstention_section(source: Source) -> Section:
             ),
             (
                 "abstains, nothing found",
-                f"where another label is right, and none of its passages was retrieved: the share of {label}, which is "
-                "the right thing to say there; the higher the better",
+                f"where another label is right, and no part of its passages was retrieved: the share of {label}, which "
+                "is the right thing to say there; the higher the better",
             ),
         )
     )
     text = (
         f"The label {label} says that the text does not state the answer. Questions of which only some passages were "
-        "retrieved are in neither of the last two columns. Where no evidence is marked, a gold document of which any "
-        "chunk was retrieved counts as stated."
+        "retrieved, or a part of one, are in neither of the last two columns. Where no evidence is marked, a gold "
+        "document of which any chunk was retrieved counts as stated."
     )
     frame = source.tables["abstention"]
     blocks: list[Block] = [Sentences((text,)), terms]

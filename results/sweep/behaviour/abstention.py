@@ -62,7 +62,8 @@ def score_abstention(
         readers: with their gold sets and the votes behind these.
         consensus: the rule of the gold sets.
         config: confidence, resamples, seed.
-        retrieval: columns `SETTING`, `CUT`, question_id and `ALL_SCORES`: whether what a cell shows states the answer.
+        retrieval: columns `SETTING`, `CUT`, question_id, `ALL_SCORES` and span_recall: whether what a cell shows states
+            the answer.
 
     Returns:
         Frame of schema `ABSTENTION`, by the gold labels and by the references. `false_more` is how many more false
@@ -97,8 +98,9 @@ def _cells(judged: Judged, retrieval: pl.DataFrame) -> Iterator[_Asked]:
         here = retrieval.filter(pl.all_horizontal(pl.col(name) == cell[name] for name in (*SETTING, *CUT)))
         lined_up = judged.facts.select("question_id").join(here, on="question_id", how="left", maintain_order="left")
         any_found, all_found = (lined_up[name].fill_null(0.0).to_numpy() for name in ALL_SCORES)
-        # Where some passages are shown and others are not, nobody knows whether they are enough.
-        yield _Asked(("retrieved", number), all_found, 1.0 - any_found)
+        # Where some passages are shown and others are not, or a part of one, nobody knows whether that is enough.
+        partly = lined_up["span_recall"].fill_null(0.0).to_numpy() > 0
+        yield _Asked(("retrieved", number), all_found, np.where(partly, 0.0, 1.0 - any_found))
 
 
 def _rows(

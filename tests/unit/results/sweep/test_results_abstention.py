@@ -38,7 +38,7 @@ def answer(question, chances, size=None, failed=False):
     return where | told | {"n_chunks": 1, "n_context_tokens": size or 9, "prompt_hash": f"{question}{size}"}
 
 
-def score(answers, found, golds=REFERENCES, of=None):
+def score(answers, found, golds=REFERENCES, of=None, cut_through=()):
     gold = pl.DataFrame(
         [{"question_id": one, "votes": [label] * 3, "label": label, "kept": label is not None, "reason": "",
           "reference": label} for one, label in zip(IDS, golds, strict=True)],
@@ -47,7 +47,9 @@ def score(answers, found, golds=REFERENCES, of=None):
     of = of or corpus()
     reader = ReaderVotes("r", Sampling(), "resample", of.questions, votes_frame([]), gold, None)
     rows = [
-        place(size) | {"question_id": one, "any_found": any_found, "all_found": all_found}
+        place(size)
+        | {"question_id": one, "any_found": any_found, "all_found": all_found}
+        | {"span_recall": 0.5 if one in cut_through else all_found}
         for size, of_size in found.items() for one, (any_found, all_found) in zip(IDS, of_size, strict=True)
     ]  # fmt: skip
     frame = pl.DataFrame(answers, schema=ANSWERS)
@@ -81,6 +83,12 @@ def test_shares_are_those_computed_by_hand():
     assert (large["n_missed"], large["abstained_missed"]) == (0, None)
     whole = row_of(table, arm="document")
     assert (whole["false_answers"], whole["n_shown"], whole["n_missed"]) == (1, 5, 0)
+
+
+def test_a_passage_that_is_partly_shown_is_neither_shown_nor_missed():
+    answers = [answer(one, SURE["not stated"], 8) for one in IDS]
+    row = row_of(score(answers, {8: HALF_FOUND}, cut_through=("q6", "q7")), size=8)
+    assert (row["n_shown"], row["n_missed"]) == (2, 1)  # 5 is missed; of 6, half of the passage is shown
 
 
 def test_scores_are_expectations_and_a_failed_answer_is_neither():
