@@ -47,7 +47,7 @@ def places(n: int, not_stated: str | None = None) -> LabelSet:
     """The label set of a corpus whose questions have up to `n` choices.
 
     Raises:
-        InputError: the label `not_stated` is one of the places.
+        InputError: the label `not_stated` is one of the places, or one too many.
     """
     if not_stated in PLACES:
         raise InputError(
@@ -56,6 +56,11 @@ def places(n: int, not_stated: str | None = None) -> LabelSet:
             "choose another wording, such as 'not stated'",
         )
     extra = () if not_stated is None else (not_stated,)
+    if n + len(extra) > MOST_LABELS:
+        raise InputError(
+            f"{n} choices of every question and the label {not_stated!r}", f"{MOST_LABELS} answers at most",
+            "take one choice less",
+        )  # fmt: skip
     return LabelSet((*PLACES[:n], *extra), of_question=True)
 
 
@@ -107,6 +112,15 @@ def asked_text(text: str, choices: Sequence[str] | None) -> str:
     if not choices:
         return text
     return "\n".join([text, *(f"{place}: {choice}" for place, choice in zip(PLACES, choices, strict=False))])
+
+
+def labels_lacking(questions: pl.DataFrame, labels: Sequence[str]) -> dict[str, list[str]]:
+    """The places that questions with fewer choices than others do not have, by question id."""
+    if "choices" not in questions.columns:  # of an older run
+        return {}
+    asked = questions.select("question_id", "choices").drop_nulls().iter_rows()
+    each = {one: [label for label in labels if label in PLACES[len(choices) :]] for one, choices in asked}
+    return {one: lacking for one, lacking in each.items() if lacking}
 
 
 def with_asked_texts(questions: pl.DataFrame) -> pl.DataFrame:

@@ -20,11 +20,13 @@ class ShownQuestion(NamedTuple):
         question: its text.
         document: its gold documents as one text, as the reader saw them; None where they are not at hand.
         digest: sha256 of the question and its gold documents; None where it is not known.
+        labels: what it can be labelled; None for the whole label set.
     """
 
     question: str
     document: str | None = None
     digest: str | None = None
+    labels: tuple[str, ...] | None = None
 
 
 def show_question(question: str, documents: Sequence[str]) -> ShownQuestion:

@@ -187,12 +187,13 @@ class _Site:
         if form.get("digest") != self._desk.digest(place):
             told = "The command was started anew with other questions. What you labelled before is kept."
             return self.pages.message("This is another queue", told, 409)
+        labels = self._desk.labels_at(place)
         number, note = form.get("label", ""), form.get("note", "").replace("\r\n", "\n").strip()
-        is_label = re.fullmatch("[0-9]{1,3}", number) and 1 <= int(number) <= len(self._desk.labels)
+        is_label = re.fullmatch("[0-9]{1,3}", number) and 1 <= int(number) <= len(labels)
         if not (is_label or number == "skip") or len(note) > MOST_NOTE:
             return self.pages.message("This label was not kept", f"A form has one of the labels, and a note of at most "
                                       f"{MOST_NOTE:,} characters. Go back and try again.", 400)  # fmt: skip
-        label = self._desk.labels[int(number) - 1] if is_label else None
+        label = labels[int(number) - 1] if is_label else None
         try:
             await run_in_threadpool(self._desk.keep, reviewer, place, label, note)
         except InputError as error:

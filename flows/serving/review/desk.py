@@ -95,6 +95,10 @@ class Desk:
         """The label set."""
         return self._opened.items.labels
 
+    def labels_at(self, place: int) -> tuple[str, ...]:
+        """What the item at a place, from 1, can be labelled."""
+        return self._opened.items.labels_of(self._rows[place - 1]["question_id"])
+
     def __len__(self) -> int:
         return len(self._rows)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
 
-from corpora.choices import with_asked_texts
+from corpora.choices import labels_lacking, with_asked_texts
 from corpora.errors import InputError, did_you_mean, listed
 from corpora.schema import QUESTIONS
 from labeling.votes.vote_law import distributions
@@ -27,12 +28,18 @@ class Items(NamedTuple):
         labels: the label set.
         rows: frame of `item_schema`, a row for each question that the reader was asked, kept or not.
         texts: document text by document id; None where documents are only referred to.
+        lacking: labels that a question cannot have, by its id: places of choices that only other questions have.
     """
 
     reader: str
     labels: tuple[str, ...]
     rows: pl.DataFrame
     texts: Mapping[str, str] | None
+    lacking: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+    def labels_of(self, question_id: str) -> tuple[str, ...]:
+        """The labels that a question can have."""
+        return tuple(label for label in self.labels if label not in self.lacking.get(question_id, ()))
 
     def only(self, *, kept: bool) -> Items:
         """The questions of the gold set, or those that are excluded."""
@@ -61,7 +68,7 @@ class Items(NamedTuple):
         for row in self.rows.iter_rows(named=True):
             texts = self.texts
             document = None if texts is None else assemble([texts[one] for one in row["document_ids"]])
-            yield row, ShownQuestion(row["question"], document, row["text_digest"])
+            yield row, ShownQuestion(row["question"], document, row["text_digest"], self.labels_of(row["question_id"]))
 
     def _with_documents(self, rows: pl.DataFrame) -> pl.DataFrame:
         texts = self.texts or {}
@@ -130,7 +137,8 @@ def take_items(
     rows = rows.join(_probabilities(votes, labels), on="question_id", how="left", maintain_order="left")
     schema = item_schema(labels)
     missing = [pl.lit(None, dtype=kind).alias(name) for name, kind in schema.items() if name not in rows.columns]
-    return Items(reader, tuple(labels), _with_digests(rows.with_columns(missing), texts).select(*schema), texts)
+    told = _with_digests(rows.with_columns(missing), texts).select(*schema)
+    return Items(reader, tuple(labels), told, texts, labels_lacking(tables[f"questions{at}"], labels))
 
 
 def choose_readers(gold: pl.DataFrame, wanted: Sequence[str]) -> list[str]:

@@ -101,9 +101,12 @@ def _problems(one: Given, asked: Mapping[str, ShownQuestion], labels: Sequence[s
             f"{where}: the run has no such question", "a question of this run", "name the run that was exported"
         )
         return
-    if one.label is not None and _label(one, labels) is None:
+    allowed = asked[one.question_id].labels or labels
+    if one.label is not None and _label(one, allowed) is None:
         yield InputError(
-            f"{where}: the label is {shown(one.label)}", listed(list(labels)), "correct the label, or skip the question"
+            f"{where}: the label is {shown(one.label)}",
+            listed(list(allowed)),
+            "correct the label, or skip the question",
         )
     if not one.reviewer:
         yield InputError(

@@ -52,6 +52,11 @@ def test_a_label_that_is_a_place_is_refused():
         places(3, "B")
 
 
+def test_a_choice_too_many_is_refused_by_its_own_name():
+    with pytest.raises(InputError, match="8 choices of every question and the label 'not stated'"):
+        places(8, "not stated")
+
+
 def test_people_see_the_choices_behind_their_places_and_older_frames_stay_as_they_are():
     frame = questions_frame([Question("q", "Which?", ("d",), "A", choices=("x", "y"))])
     assert with_asked_texts(frame)["text"].to_list() == ["Which?\nA: x\nB: y"] == [asked_text("Which?", ("x", "y"))]

@@ -145,6 +145,9 @@ def test_what_is_taken_away_has_the_choices_in_its_questions_and_the_digest_of_b
     row = items.rows.filter(question_id="q1").row(0, named=True)
     assert f"\n{row['label']}: green" in row["question"]
     assert row["probabilities"][row["label"]] == pytest.approx(0.97)
+    # The last questions have three choices, so nobody can label them D.
+    shown = {row["question_id"]: one.labels for row, one in items.shown()}
+    assert (shown["q1"], shown[f"q{N - 1}"]) == (("A", "B", "C", "D"), ("A", "B", "C"))
 
 
 def test_a_specialist_cannot_learn_places(made):
