@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Literal, NamedTuple
 
 from corpora.schema import LabelSet
@@ -16,6 +17,8 @@ _MARKER = re.compile(rf"\b(?:final\s+)?answer\b{_OPENING}(?:is\b)?{_OPENING}", r
 # What may follow a label in other scripts; the escapes are the full-width forms of , . ! ? : ; and of brackets.
 _STOPS = "。、」』】।॥،؛؟။»”\uff0c\uff0e\uff01\uff1f\uff1a\uff1b\uff09"
 _DECORATION = " \t\r\n*_\"'`.,;:!()[]{}<>#「『【«„“¿¡\uff08" + _STOPS
+# What a choice that is a sentence, a quotation or in brackets has around it, and an answer may leave out.
+_AROUND = " .,;:!?()[]\"'`«„“" + _STOPS
 _LIST_SIGN = re.compile(r"^[-\u2013\u2014\u2022]\s+")
 # What may follow a label that stands alone, and does not begin a phrase such as "no idea".
 _ENDS = r"\s*(?:$|[\n.,;:!)\]}\"'`\u2013\u2014“" + _STOPS + r"]|[-*_](?!\w))"
@@ -62,7 +65,8 @@ def parse_answer(text: str, labels: LabelSet, *, truncated: bool) -> Parsed:
         return Parsed(None, None, "empty")
     said = _MARKER.split(text)[1:]
     strict = next((label for label in labels if lines[-1] == f"{MARKER} {label}"), None)
-    lenient = (_leading_label(said[-1], labels) if said else None) or _only_label(lines[-1], labels)
+    lenient = _leading_label(said[-1], labels) if said else None
+    lenient = lenient or _label_with_marker(text, labels) or _only_label(lines[-1], labels)
     found = strict or lenient
     if found is not None and not (truncated and _is_cut(text, found, labels)):
         return Parsed(found, "strict" if strict else "lenient", None)
@@ -104,18 +108,45 @@ def _after_thinking(text: str) -> str | None:
 def _leading_label(said: str, labels: LabelSet) -> str | None:
     """The label that a text begins with, the longest if several fit; None if another label follows at once."""
     folded = said.lstrip(_DECORATION).casefold()
-    fitting = [label for label in labels if re.match(re.escape(label.casefold()) + _ENDS, folded)]
+    fitting = [
+        (len(form), label)
+        for label, forms in _forms(labels).items()
+        for form in forms
+        if re.match(re.escape(form) + _ENDS, folded)
+    ]
     if not fitting:
         return None
-    found = max(fitting, key=len)
-    rest = folded[len(found.casefold()) :]
+    length, found = max(fitting, key=lambda one: one[0])
+    rest = folded[length:]
     others = "|".join(re.escape(label.casefold()) for label in labels if label != found)
     return None if re.match(rf"\W*(?:or|and)?\W*(?:{others})(?!\w)", rest.partition(".")[0]) else found
 
 
+def _label_with_marker(text: str, labels: LabelSet) -> str | None:
+    """A label that holds the word "answer" itself, as "no answer" does, behind a marker before it."""
+    if not any(_MARKER.search(label) for label in labels):
+        return None
+    behind = (_leading_label(text[mark.end() :], labels) for mark in reversed(list(_MARKER.finditer(text))))
+    return next((label for label in behind if label and _MARKER.search(label)), None)
+
+
 def _only_label(line: str, labels: LabelSet) -> str | None:
-    bare = _LIST_SIGN.sub("", line.strip()).strip(_DECORATION).casefold()
-    return next((label for label in labels if label.casefold() == bare), None)
+    plain, each = _LIST_SIGN.sub("", line.strip()).casefold(), _forms(labels).items()
+    # Without stops at first: a choice may end in a sign that is Markdown elsewhere, as "C#" does.
+    for bare in (plain.strip(_AROUND), plain.strip(_DECORATION)):
+        if found := next((label for label, forms in each if bare in forms), None):
+            return found
+    return None
+
+
+def _forms(labels: LabelSet) -> dict[str, tuple[str, ...]]:
+    """Each label without its case, and without the stops and quotes around it where that is no other label."""
+    bare = {label: label.casefold().strip(_AROUND) for label in labels}
+    taken = Counter([*bare.values(), *(label.casefold() for label in labels if label.casefold() != bare[label])])
+    return {
+        label: (label.casefold(), form) if form and taken[form] == 1 else (label.casefold(),)
+        for label, form in bare.items()
+    }
 
 
 def _is_cut(text: str, found: str, labels: LabelSet) -> bool:

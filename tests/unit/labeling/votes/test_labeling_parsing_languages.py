@@ -29,3 +29,26 @@ def test_the_stops_and_quotes_of_other_scripts_may_stand_around_a_label(text, la
 )
 def test_a_text_in_which_no_label_stands_alone_has_none(text, labels):
     assert parse_label(text, LabelSet(labels), truncated=False).label is None
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "label"),
+    [
+        ("It departs at noon", ("It departs at noon.", "It never departs."), "It departs at noon."),
+        ("Answer: **It never departs.**", ("It departs at noon.", "It never departs."), "It never departs."),
+        ("(a) by boat.", ("(a) by boat", "(b) by train"), "(a) by boat"),
+        (".NET, as it says.", (".NET", "Java"), ".NET"),
+        ("C#.", ("C#", "C"), "C#"),
+        ("Answer: no answer.", ("yes", "no", "no answer"), "no answer"),
+        ("Answer: The answer is 42.", ("The answer is 42", "42 is wrong"), "The answer is 42"),
+        ("Answer: yes. The answer is no.", ("yes", "no", "no answer"), "no"),
+    ],
+)
+def test_choices_that_are_sentences_or_hold_the_word_answer_are_read(text, labels, label):
+    assert parse_label(text, LabelSet(labels), truncated=False).label == label
+
+
+def test_what_only_stops_tell_apart_is_not_read_as_either():
+    labels = LabelSet(("yes!", "yes?"))
+    assert parse_label("yes", labels, truncated=False).label is None
+    assert parse_label("yes?", labels, truncated=False).label == "yes?"
