@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from corpora.schema import (
 from corpora.shaping.selection import id_hash
 
 BREAK = "\n\n"  # between two documents that are joined
+_STITCHED = re.compile(r"stitched-\d+")
 
 
 class Place(NamedTuple):
@@ -75,6 +77,24 @@ def _join(document_id: str, group: Sequence[Document]) -> tuple[Document, dict[s
         sections += (Section(one.name, one.start + start, one.end + start) for one in document.sections)
         start = end + len(BREAK)
     return Document(document_id, BREAK.join(document.text for document in group), tuple(sections)), places
+
+
+def parts_of(document: Document) -> list[tuple[Place, list[Section]]]:
+    """The documents that were joined into one: their places in it, and their own sections.
+
+    A document that was not made by `stitch` is one part.
+    """
+    if not _STITCHED.fullmatch(document.id):
+        return [(Place(document.id, 0, len(document.text)), list(document.sections))]
+    parts: list[tuple[Place, list[Section]]] = []
+    begins = 0
+    for section in document.sections:  # each part is before its own sections
+        if section.start == begins:
+            parts.append((Place(document.id, section.start, section.end), []))
+            begins = section.end + len(BREAK)
+        elif parts:
+            parts[-1][1].append(section)
+    return parts
 
 
 def _map(question: Question, places: dict[str, Place]) -> Question:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import polars as pl
 
 from corpora.reading.headings import headings
-from corpora.schema import Section, iter_documents
+from corpora.schema import Document, Section, iter_documents
+from corpora.shaping.stitch import parts_of
 from corpora.storage import sha256_text
 
 HEADED = pl.Schema({"heading_path": pl.String(), "n_left_out": pl.Int32(), "embedded": pl.String()})
@@ -117,14 +118,19 @@ def _headed(titles: Sequence[str], n_left_out: int, text: str) -> Headed:
 
 def _outlines(documents: pl.DataFrame, ids: set[str]) -> Mapping[str, list[Section]]:
     return {
-        one.id: sorted(_outline(one.text, one.sections), key=lambda section: (section.start, -section.end))
+        one.id: sorted(_outline(one), key=lambda section: (section.start, -section.end))
         for one in iter_documents(documents)
         if one.id in ids
     }
 
 
-def _outline(text: str, sections: Sequence[Section]) -> Iterator[Section]:
-    if sections:
-        yield from (one for one in sections if one.name.strip() and not _NO_HEADING.fullmatch(one.name))
-    else:
-        yield from (Section(one.title, one.start, one.end) for one in headings(text) if one.title)
+def _outline(document: Document) -> Iterator[Section]:
+    """The headings of a document; of joined ones, those of each, without the id that names its part."""
+    for place, sections in parts_of(document):
+        if sections:
+            yield from (one for one in sections if one.name.strip() and not _NO_HEADING.fullmatch(one.name))
+        else:
+            found = headings(document.text[place.start : place.end])
+            yield from (
+                Section(one.title, place.start + one.start, place.start + one.end) for one in found if one.title
+            )

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.schema import Document, Section, documents_frame
+from corpora.schema import Corpus, Document, LabelSet, Section, documents_frame, iter_documents, questions_frame
+from corpora.shaping.stitch import stitch
 from corpora.storage import sha256_text
 from retrieval.chunking.chunks import CHUNKS
 from retrieval.chunking.heading_paths import (
@@ -118,3 +119,13 @@ def test_what_is_embedded_is_recorded_by_its_digest(tiny):
     kept = recorded_paths(made.with_columns(embedder=pl.lit("e")))
     assert kept.schema == HEADING_PATHS
     assert kept["embedded_sha256"].to_list() == [sha256_text(text) for text in made["embedded"]]
+
+
+def test_joined_documents_have_their_own_headings_and_no_ids(tiny):
+    texts = {"a": "# Gates\n\nOne dog ran home.", "b": "The cat sat.", "c": "Two cats sat on the mat."}
+    documents = [Document(one, text) for one, text in texts.items() if one != "c"]
+    documents.append(Document("c", texts["c"], (Section("Mats", 0, len(texts["c"])),)))
+    joined = stitch(Corpus("x", documents_frame(documents), questions_frame([]), LabelSet()), 3, 0)
+    (document,) = iter_documents(joined.documents)
+    found = headed(document, ["One dog ran home.", texts["b"], texts["c"]], tiny)
+    assert found["heading_path"].to_list() == ["Gates", "", "Mats"]
