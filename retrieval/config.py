@@ -67,7 +67,7 @@ class RetrievalConfig(BaseModel):
         """Without the rerankers where there are none: what is made of this names a run, and older ones had none."""
         made: dict[str, Any] = dump(self)
         if not self.reranks:
-            del made["rerankers"], made["rerank_depth"]
+            made = {key: value for key, value in made.items() if key not in ("rerankers", "rerank_depth")}
         return made
 
     @property

@@ -47,7 +47,7 @@ def prompts_of(labeler, question=COLOUR, context=COLOURS):
 def forced(labeler, text):
     """The labeler, held to write exactly this."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    labeler._decoding = labeler._decoding._replace(grammar=f'root ::= "{escaped}"')
+    labeler._of_labels = labeler._of_labels._replace(grammar=f'root ::= "{escaped}"')
     return labeler
 
 
@@ -181,7 +181,7 @@ def test_an_output_that_ran_out_of_tokens_is_truncated_and_repaired(labeler):
 
 def test_a_repair_that_gives_no_label_either_is_a_failure_with_the_first_problems_name(labeler):
     generating = forced(labeler(), "Nine of 14 boats.")
-    generating._decoding = generating._decoding._replace(repair_grammar='root ::= " neither"')
+    generating._of_labels = generating._of_labels._replace(repair_grammar='root ::= " neither"')
     (vote,) = generating.ask(prompts_of(generating)[:1])
     assert (vote.label, vote.parse) == (None, None)
     assert vote.failure == vote.problem == "off_label"

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 import retrieval.embedding.embedder
-from corpora import damage
 from corpora.errors import InputError
+from corpora.reading import damage
 from retrieval.embedding.embedder import Embedder, Place
 from retrieval.embedding.embedder_config import EmbedderConfig
 
