@@ -75,7 +75,7 @@ class Places:
         stream, n = ANSWERS.index(wanted), len(self._order)
         turn = number // n
         document_id = self._order[(number + stream * (n // 2)) % n]
-        first = (number + turn) % len(self._kinds)
+        first = (number % n + turn) % len(self._kinds)
         point = van_der_corput(2 * turn + stream)
         # A document without a number cannot be asked about one: then the next kind takes the turn.
         for kind in (*self._kinds[first:], *self._kinds[:first]):

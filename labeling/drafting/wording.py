@@ -31,6 +31,8 @@ _POINTS_AT_NOTHING = re.compile(
     r"\b",
     re.IGNORECASE,
 )
+# No question that yes or no answers; "When the shop is shut, may staff enter?" is one.
+_ASKS_FOR_MORE = re.compile(rf"^(?:what|which|who|whom|whose|where|why|how|when\s+{_VERB})\b", re.IGNORECASE)
 _WORD = re.compile(r"\w{3,}")
 
 
@@ -56,6 +58,11 @@ def is_one_question(text: str) -> bool:
         and not any(one in QUESTION_MARKS for one in text[:-1])
         and not _SENTENCE_END.search(_without_initials(text))
     )
+
+
+def asks_for_more(text: str) -> bool:
+    """Whether a question in English asks for more than yes or no, as one does that begins with what or how."""
+    return bool(_ASKS_FOR_MORE.search(text))
 
 
 def gives_answer_away(draft: Draft) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from corpora.errors import InputError
@@ -23,6 +24,7 @@ from retrieval.chunking.sentences import find_sentences
 
 LABELS = LabelSet(ANSWERS)
 TRIES = 5  # times as many drafts as questions are wanted, at most
+ROUNDS = 8  # times through all documents without a new passage, after which there is none: two turns of the kinds
 LEAST_YIELD = 0.1  # a round never has more than ten times as many drafts as questions are still wanted
 
 
@@ -123,6 +125,7 @@ def draft_questions(source: Source, reader: ReaderConfig, wish: Wish, session: S
     while attempts := _next_round(upcoming, judged, wish):
         full = {answer for answer, quota in wish.quotas.items() if _kept(judged)[answer] >= quota}
         judged += _without_surplus(judging.judge(_drafts(attempts, asking), full), judged, wish)
+        runner.progress.say(f"{sum(_kept(judged).values())} of {wish.n} questions kept after {len(judged)} drafts")
     if not judged:
         raise InputError(
             f"{source.name} has no sentence that a question can be about",
@@ -140,12 +143,18 @@ def first_round(source: Source, wish: Wish) -> list[Attempt]:
 
 
 def _attempts(places: Places, wanted: Answer, n_documents: int) -> Iterator[Attempt]:
-    """The attempts with one answer; they end where none of the documents has a usable sentence."""
-    number, misses = 0, 0
-    while misses < n_documents:
+    """The attempts with one answer; they end where no document has a usable sentence that was not shown yet.
+
+    A short document has few passages, which come again. The most probable output is taken, so the same prompt would
+    only give the same question again.
+    """
+    number, misses, seen = 0, 0, set()
+    while misses < ROUNDS * n_documents:
         attempt = places.attempt(wanted, number)
-        number, misses = number + 1, misses + 1 if attempt is None else 0
-        if attempt is not None:
+        number, misses = number + 1, misses + 1
+        if attempt is not None and (shown := (attempt.kind, attempt.passages)) not in seen:
+            seen.add(shown)
+            misses = 0
             yield attempt
 
 
@@ -161,7 +170,7 @@ def _next_round(
         # At most as many as were tried so far: the yield of a few drafts says little.
         needed = lacking if not tried[wanted] else min(math.ceil(lacking / max(passed, LEAST_YIELD)), tried[wanted])
         room = wish.limit - len(judged) - len(attempts)
-        attempts += [one for one, _ in zip(upcoming[wanted], range(max(0, min(needed, room))), strict=False)]
+        attempts += islice(upcoming[wanted], max(0, min(needed, room)))
     return attempts
 
 

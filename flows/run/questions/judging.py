@@ -17,7 +17,14 @@ from flows.stages.shards import ask_in_shards
 from labeling.drafting.drafts import Draft
 from labeling.drafting.duplicates import Seen
 from labeling.drafting.passages import Answer
-from labeling.drafting.wording import StandsAlone, gives_answer_away, is_one_question, is_verbatim, repeats_example
+from labeling.drafting.wording import (
+    StandsAlone,
+    asks_for_more,
+    gives_answer_away,
+    is_one_question,
+    is_verbatim,
+    repeats_example,
+)
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.consensus import ConsensusConfig, build_gold
 from labeling.votes.vote import Prompt
@@ -27,7 +34,7 @@ DROPPED: Mapping[str, str] = MappingProxyType(
     {
         "written": "the reader wrote a question, and gave it an answer",
         "verbatim": "the quote is in the document, letter by letter",
-        "one question": "one sentence of sane length that ends with a question mark",
+        "one question": "one sentence of sane length that ends with a question mark, for yes or no",
         "no giveaway": "it neither repeats the quote nor says its answer",
         "own words": "it repeats no example of its prompt",
         "stands alone": "it needs no text to be understood, and names what it is about",
@@ -73,7 +80,7 @@ class Judging:
         self._rules: Sequence[tuple[str, Callable[[Draft], bool]]] = (
             ("written", lambda one: bool(one.text) and one.answer is not None),
             ("verbatim", lambda one: is_verbatim(one, corpus.texts)),
-            ("one question", lambda one: is_one_question(one.text)),
+            ("one question", lambda one: is_one_question(one.text) and not asks_for_more(one.text)),
             ("no giveaway", lambda one: not gives_answer_away(one)),
             ("own words", lambda one: not repeats_example(one, corpus.texts[one.attempt.document_id])),
             ("stands alone", stands_alone),

@@ -77,6 +77,20 @@ def test_each_rule_on_the_text_drops_what_it_is_for(folder, fate, question):
     assert others <= {"kept", "surplus", "no duplicate"}  # a hall has fewer rooms than drafts
 
 
+def test_a_question_for_more_than_yes_or_no_is_dropped(folder):
+    made, _ = drafted(folder, writes=lambda prompt: (good(prompt)[0].replace("Must", "Why must"), "yes"), most=6)
+    assert fates(made) == {"one question": 6}
+
+
+def test_short_documents_are_not_asked_about_the_same_passage_again(tmp_path):
+    text = "The attic of {} Hall is not open to guests before 20 minutes past six."
+    rows = [json.dumps({"id": hall, "text": text.format(hall)}) for hall in ("Alder", "Birch", "Cedar")]
+    (tmp_path / "documents.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    made, _ = drafted(tmp_path, n=10, most=50, kinds=("fact", "number"))
+    shown = [(one.draft.attempt.wanted, one.draft.kind, one.draft.attempt.passages) for one in made.judged]
+    assert len(shown) == len(set(shown)) == 3 * 2 * 2  # documents, answers, kinds: neither 50, nor any left out
+
+
 def test_what_is_no_question_with_an_answer_is_dropped(folder):
     made, _ = drafted(folder, lambda prompt: ("", "yes"), most=12)
     assert fates(made) == {"written": 12}

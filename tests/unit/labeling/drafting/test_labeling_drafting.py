@@ -10,7 +10,14 @@ from labeling.drafting.duplicates import Seen
 from labeling.drafting.kinds import KINDS, usable
 from labeling.drafting.passages import ANSWERS, MOST_CHARACTERS, WINDOW, Attempt, Passage, Places
 from labeling.drafting.templates import choosing_prompt, with_another_number, writing_prompt
-from labeling.drafting.wording import StandsAlone, gives_answer_away, is_one_question, is_verbatim, repeats_example
+from labeling.drafting.wording import (
+    StandsAlone,
+    asks_for_more,
+    gives_answer_away,
+    is_one_question,
+    is_verbatim,
+    repeats_example,
+)
 from labeling.drafting.writer import WriterConfig, writer_of, written_question
 from labeling.prompting.labeler import LabelerConfig, fingerprint
 from retrieval.chunking.sentences import find_sentences
@@ -128,6 +135,26 @@ def test_one_question_in_any_script(text):
 ])  # fmt: skip
 def test_what_is_not_one_question(text):
     assert not is_one_question(text)
+
+
+@pytest.mark.parametrize(
+    "n", [3, 5, 6]
+)  # with 3 documents and 2 kinds, a shift by place alone would give each the same kind
+def test_each_document_has_every_kind_in_turn(n):
+    texts = {name: TEXTS[name] for name in list(TEXTS)[:n]}
+    kinds = ("fact", "number")
+    made = attempts(2 * n, kinds, texts, {name: SENTENCES[name] for name in texts})
+    assert {(one.document_id, one.kind) for one in made} == {(name, kind) for name in texts for kind in kinds}
+
+
+@pytest.mark.parametrize(("text", "asks"), [
+    ("What is libffi?", True), ("How many seats has the hall?", True), ("when does the hall open?", True),
+    ("Whose keys has the porter?", True), ("When the hall is shut, may staff enter?", False),
+    ("Was ist das Tor?", False), ("Is it known what the porter does?", False), ("Does Howard have keys?", False),
+    ("Whatever happens, is the hall open?", False),
+])  # fmt: skip
+def test_what_yes_or_no_cannot_answer(text, asks):
+    assert asks_for_more(text) is asks
 
 
 def test_a_question_may_hold_initials_and_decimals():
