@@ -46,12 +46,16 @@ class Checked(NamedTuple):
     line: str
 
 
-def check_input(path: Path, open_session: Callable[[Experiment, Path], Session]) -> Checked:
+def check_input(
+    path: Path, open_session: Callable[[Experiment, Path], Session],
+    drafter: Callable[[Experiment], ReaderConfig] | None = None,
+) -> Checked:  # fmt: skip
     """Look for everything that is wrong with an experiment; nothing is asked, fetched or written.
 
     Args:
         path: the experiment's file, or the name of a bundled one.
         open_session: makes a session for an experiment and the folder of its file.
+        drafter: finds the reader that drafts questions first; refuses one that cannot.
     """
     try:
         file = experiment_file(path)
@@ -64,6 +68,8 @@ def check_input(path: Path, open_session: Callable[[Experiment, Path], Session])
     with open_session(parsed.made, base) as session:
         look = _Look(parsed.made, parsed.wrong, base, session)
         look.through()
+        if drafter is not None:
+            look.at_drafter(drafter)
     return Checked([*mistakes, *_new(look.mistakes, mistakes)], look.notes, look.line(str(file)))
 
 
@@ -82,6 +88,7 @@ class _Look:
     def __init__(self, experiment: Experiment, wrong: frozenset[str], base: Path, session: Session) -> None:
         self._experiment, self._wrong, self._base, self._session = experiment, wrong, base, session
         self._corpus: Corpus | None = None
+        self._drafts_first = False
         self.mistakes: list[InputError] = []
         self.notes: list[str] = []
 
@@ -98,6 +105,15 @@ class _Look:
             self._try(partial(self._find_model, reader))
         if "retrieval" not in self._wrong:
             self._look_at_retrieval()
+
+    def at_drafter(self, drafter: Callable[[Experiment], ReaderConfig]) -> None:
+        """Look at the reader that drafts questions first, if one does."""
+        experiment = self._experiment
+        if not self._drafts_first or not experiment.readers or self._wrong & {"readers", "drafting"}:
+            return  # nobody drafts, or what is wrong has been told
+        reader = self._try(partial(drafter, experiment))
+        if reader is not None:
+            self._try(partial(self._find_model, reader))
 
     def line(self, file: str) -> str:
         """What the experiment is about, in one line."""
@@ -132,6 +148,7 @@ class _Look:
         self.notes += filter(None, [listing[0].left_out_line, *listing[0].note_lines])
         problems = said_once(listing[1])
         if self._experiment.drafting and any(isinstance(one, NoQuestionsError) for one in problems):
+            self._drafts_first = True
             self.notes.append(f"{listing[0].name}: there are no questions yet; a run drafts them first.")
             self.mistakes += [one for one in problems if not isinstance(one, NoQuestionsError)]
             return listing[0]

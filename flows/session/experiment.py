@@ -166,7 +166,7 @@ def experiment_file(path: Path) -> Path:
     file = path if path.suffix == ".toml" else EXPERIMENTS / f"{path}.toml"
     if not is_file(file):
         known = bundled_names()
-        near = did_you_mean(str(path), known) or _beside(path)
+        near = _inside(path) or did_you_mean(str(path), known) or _beside(path)
         raise InputError(f"no experiment {path}{near}", f"a .toml file, or one of {', '.join(known)}", "check the path")
     return file
 
@@ -174,6 +174,15 @@ def experiment_file(path: Path) -> Path:
 def bundled_names() -> list[str]:
     """The names of the bundled experiments."""
     return sorted(one.stem for one in EXPERIMENTS.glob("*.toml"))
+
+
+def _inside(path: Path) -> str:
+    """The question whether the experiment in this folder was meant, as `tercet init` writes it there."""
+    try:
+        there = [str(path / one.name) for one in sorted(path.glob("*.toml"))]
+    except OSError:  # no folder that could be looked into
+        return ""
+    return f" (did you mean {there[0]!r}?)" if len(there) == 1 else ""
 
 
 def _beside(path: Path) -> str:

@@ -28,11 +28,12 @@ def check(experiment: Path, store: StorePath, data: Path | None) -> None:
     wrong.
     """
     from flows.planning.input_check import check_input
+    from flows.run.questions.missing import drafter
     from flows.session.session import Session
     from flows.session.workspace import workspace_of
 
     # The store is looked at for specialists alone: nothing is written.
-    found = check_input(experiment, lambda loaded, base: Session(workspace_of(loaded, store, base, data)))
+    found = check_input(experiment, lambda loaded, base: Session(workspace_of(loaded, store, base, data)), drafter)
     for mistake in found.mistakes:
         echo(f"tercet: {mistake}", err=True)
     for note in found.notes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,20 +47,20 @@ def plan_first(experiment: Experiment, file: Path, workspace: Workspace) -> str:
         return ""
     with Session(workspace) as session:
         text = plan_drafting(missing.source, missing.reader, missing.wish, session).text
-    return f"Questions are drafted first: {text}\nThe rest can be planned when they are there."
+    return f"Questions are drafted first: {text}\nThe rest can be planned once there are questions."
 
 
 def _draft(missing: Missing, session: Session, *, quiet: bool) -> None:
     from corpora.errors import InputError
     from flows.run.questions.drafting import draft_questions
-    from flows.run.questions.files import questions_text, refuse_to_overwrite, report_text, write_files
+    from flows.run.questions.files import questions_text, refuse_strange_report, report_text, write_files
     from flows.run.questions.planning import plan_drafting
     from flows.run.questions.summary import summary
     from flows.stages.progress import Bars, Quiet
     from flows.stages.runner import Runner
 
-    source, reader, wish, places = missing
-    refuse_to_overwrite(places._replace(experiment=places.questions, documents=places.questions))
+    source, reader, wish, places, _ = missing
+    refuse_strange_report(places.report)
     if not quiet:
         echo(plan_drafting(source, reader, wish, session).text, err=True)
     drafted = draft_questions(source, reader, wish, session, Runner(Quiet() if quiet else Bars()))
@@ -75,6 +76,13 @@ def _draft(missing: Missing, session: Session, *, quiet: bool) -> None:
             "name a larger reader in [drafting], or write questions",
         )
     if not quiet:
-        for line in summary(drafted):
+        for line in summary(drafted, draft_again(missing)):
             echo(line, err=True)
-    echo(f"Nobody has checked the questions in {places.questions} yet.", err=True)
+    echo(f"Nobody has checked the questions in {places.questions} yet; the run goes on with them.", err=True)
+
+
+def draft_again(missing: Missing) -> str:
+    """The command that drafts more questions in place of those that a run has drafted."""
+    wish, table = missing.wish, shlex.quote(str(missing.places.questions))
+    which = f"{shlex.quote(str(missing.folder))} --reader NAME --n {wish.n} --most {2 * wish.limit}"
+    return f"`tercet questions draft {which} --out {table} --force`"

@@ -105,8 +105,12 @@ def review(
     opened = open_review(folder, Choice(**choice), data, base)
     if target is not None:
         echo(export_queue(opened, target, kind, with_labels=with_labels))
-        back = f"tercet review {_again(folder, {'data': data, 'base': base})} --import FILE --as {kind}"
-        echo(f"Next: {back}  # FILE is what people filled in")
+        file, why = (
+            (shlex.quote(str(target)), "once people have filled it in")
+            if kind == "csv" else ("FILE", "FILE is what people filled in")
+        )  # fmt: skip
+        back = f"tercet review {_again(folder, {'data': data, 'base': base})} --import {file} --as {kind}"
+        echo(f"Next: {back}  # {why}")
         return
     if serves:
         from flows.serving.review.desk import Desk

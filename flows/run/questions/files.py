@@ -69,6 +69,25 @@ def refuse_to_overwrite(places: Places) -> None:
             )
 
 
+def refuse_strange_report(path: Path) -> None:
+    """Refuse to replace a file that no drafting wrote; the report of an earlier drafting is replaced.
+
+    Raises:
+        InputError: as said.
+    """
+    if not (path.exists() or path.is_symlink()):
+        return
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        there = None
+    if not (isinstance(there, dict) and {"wish", "drafted", "filters"} <= there.keys()):
+        raise InputError(
+            f"{path} is there already, and no drafting wrote it", "a name that is free for the report of the drafting",
+            "move the file away",
+        )  # fmt: skip
+
+
 def write_files(texts: Mapping[Path, str]) -> None:
     """Write each file whole, in the order given: what names another file comes after it."""
     for path, text in texts.items():

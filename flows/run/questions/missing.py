@@ -9,7 +9,7 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.folder import QUESTIONS, NoQuestionsError, folder_of, questions_file
 from corpora.sources.folder.conversions import Conversions
 from flows.run.questions.documents import Source, open_source
-from flows.run.questions.drafting import Wish
+from flows.run.questions.drafting import Wish, check_reader
 from flows.run.questions.files import Places, places_beside
 from flows.run.questions.readers import find_reader
 from flows.session.experiment import Experiment, ReaderConfig
@@ -23,12 +23,14 @@ class Missing(NamedTuple):
         reader: who drafts.
         wish: how many questions.
         places: where they go.
+        folder: where the documents are.
     """
 
     source: Source
     reader: ReaderConfig
     wish: Wish
     places: Places
+    folder: Path
 
 
 def missing_questions(
@@ -49,9 +51,23 @@ def missing_questions(
     corpus = experiment.corpus.resolved(file.parent)
     if drafting is None or _has_questions(corpus):
         return None
-    reader = find_reader(drafting.reader or experiment.readers[0].label, experiment)
+    reader = drafter(experiment)
     table = corpus.questions or folder_of(corpus) / f"{QUESTIONS}.jsonl"
-    return Missing(open_source(file, data, conversions), reader, Wish(drafting.n), places_beside(table))
+    return Missing(
+        open_source(file, data, conversions), reader, Wish(drafting.n), places_beside(table), folder_of(corpus)
+    )
+
+
+def drafter(experiment: Experiment) -> ReaderConfig:
+    """The reader that drafts: the one that `[drafting]` names, or the first.
+
+    Raises:
+        InputError: there is no such reader, or it cannot write on this machine.
+    """
+    named = experiment.drafting.reader if experiment.drafting else None
+    reader = find_reader(named or experiment.readers[0].label, experiment)
+    check_reader(reader)
+    return reader
 
 
 def _has_questions(corpus: CorpusConfig) -> bool:

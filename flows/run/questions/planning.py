@@ -69,7 +69,7 @@ def plan_drafting(source: Source, reader: ReaderConfig, wish: Wish, session: Ses
 
 def _time(seconds: float | None) -> str:
     if seconds is None:
-        return "in a time that is not known, because it has not drafted on this machine yet"
+        return "in a time that is not known, because it has not drafted with these settings on this machine yet"
     return duration(seconds)
 
 

@@ -9,8 +9,13 @@ from corpora.errors import counted, listed
 from flows.run.questions.drafting import Drafted, left_after
 
 
-def summary(drafted: Drafted) -> Iterator[str]:
-    """The lines."""
+def summary(drafted: Drafted, again: str = "--most") -> Iterator[str]:
+    """The lines.
+
+    Args:
+        drafted: what came of it.
+        again: what allows more drafts: an option, or a command in backquotes.
+    """
     judged, kept = drafted.judged, drafted.kept
     yield f"{counted(len(judged), 'draft')} by {drafted.reader.label}, {counted(len(kept), 'question')} kept"
     before = len(judged)
@@ -29,7 +34,7 @@ def summary(drafted: Drafted) -> Iterator[str]:
     if len(kept) < drafted.wish.n:
         yield (
             f"That is {drafted.wish.n - len(kept)} fewer than wanted after {counted(len(judged), 'draft')}: a larger "
-            "reader writes better questions, and --most allows more drafts."
+            f"reader writes better questions, and {again} allows more drafts."
         )
 
 

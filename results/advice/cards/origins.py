@@ -10,6 +10,8 @@ from corpora.schema import ACCEPTED, DRAFTED, DRAFTED_BY, REJECTED
 from results.advice.cards.run import Run
 from results.advice.wording import count, listed
 
+MOST_NAMED = 3  # rejected questions in a line
+
 
 def say_drafted(run: Run) -> Iterator[str]:
     """A line where a reader drafted questions that nobody has accepted; tables of older runs know no origin."""
@@ -20,11 +22,10 @@ def say_drafted(run: Run) -> Iterator[str]:
     if drafted.is_empty() and rejected.is_empty():
         return
     told = [_unchecked(drafted, len(questions), run)] if len(drafted) else []
+    if len(rejected):
+        told.append(_rejected(rejected["question_id"].to_list()))
     if len(accepted):
         told.append(f"People have accepted {count(len(accepted), 'drafted question')}.")
-    if len(rejected):
-        them = "it" if len(rejected) == 1 else "them"
-        told.append(f"People gave {count(len(rejected), 'drafted question')} another answer: take {them} out.")
     yield " ".join(told)
 
 
@@ -40,6 +41,15 @@ def drafters(questions: pl.DataFrame) -> list[str]:
     """The readers that drafted questions, as far as their tags say."""
     tags = questions.select(pl.col("tags").explode()).unnest("tags").filter(name=DRAFTED_BY)
     return sorted(set(tags["value"]))
+
+
+def _rejected(ids: list[str]) -> str:
+    them, more = "it" if len(ids) == 1 else "them", len(ids) - MOST_NAMED
+    named = [*ids[:MOST_NAMED], *([f"{more:,} more"] if more > 0 else [])]
+    return (
+        f"People gave {count(len(ids), 'drafted question')} another answer: take {them} out of the table "
+        f"({listed(named)})."
+    )
 
 
 def _unchecked(drafted: pl.DataFrame, n: int, run: Run) -> str:

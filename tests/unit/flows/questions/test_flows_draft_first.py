@@ -1,6 +1,8 @@
 """A folder of documents without questions: `init` and `run` are enough, as the run drafts questions first."""
 
 import json
+import re
+import shlex
 
 import pytest
 
@@ -9,14 +11,20 @@ from tests.doubles.drafting import answers, documents, good
 from tests.doubles.scripted import scripted_session
 
 
+def opens(writes):
+    """Opens sessions whose reader writes these questions."""
+
+    def opened(workspace, readers=None):
+        return scripted_session(workspace.root, answers, base=workspace.base, writes=writes).session
+
+    return opened
+
+
 @pytest.fixture
 def folder(tmp_path, tercet, monkeypatch):
     """Documents in files, and the experiment that `tercet init` writes on them."""
 
-    def opened(workspace, readers=None):
-        return scripted_session(workspace.root, answers, base=workspace.base, writes=good).session
-
-    monkeypatch.setattr(sessions, "Session", opened)
+    monkeypatch.setattr(sessions, "Session", opens(good))
     folder = tmp_path / "halls"
     folder.mkdir()
     for name, text in documents().items():
@@ -39,7 +47,9 @@ def test_a_run_drafts_first_and_only_once(folder, tercet, tmp_path):
     first = label(tercet, folder, tmp_path)
     assert first.exit_code == 0, first.output
     assert "halls has no questions yet: smollm2-135m drafts 8." in first.stderr
-    assert f"Nobody has checked the questions in {folder}/questions.jsonl yet." in first.stderr
+    assert (
+        f"Nobody has checked the questions in {folder}/questions.jsonl yet; the run goes on with them." in first.stderr
+    )
     table = (folder / "questions.jsonl").read_text(encoding="utf-8")
     assert len(table.splitlines()) == 8
     assert {json.loads(row)["origin"] for row in table.splitlines()} == {"drafted"}
@@ -62,15 +72,63 @@ def test_plan_and_check_say_that_questions_come_first(folder, tercet, tmp_path):
 
 
 def test_a_run_stops_where_no_draft_passes(folder, tercet, tmp_path, monkeypatch):
-    def opened(workspace):
-        return scripted_session(workspace.root, answers, writes=lambda _: ("This is no question.", "yes")).session
-
-    monkeypatch.setattr(sessions, "Session", opened)
+    monkeypatch.setattr(sessions, "Session", opens(lambda _: ("This is no question.", "yes")))
     result = label(tercet, folder, tmp_path)
     assert result.exit_code == 2
     assert "drafts passed every filter" in result.stderr.splitlines()[-1]
     assert not (folder / "questions.jsonl").exists()
     assert (folder / "questions.report.json").exists()
+    monkeypatch.setattr(sessions, "Session", opens(good))
+    # A better reader, as the line says, whose answers are not in the store: the report of the first one is replaced.
+    again = tercet("label", folder / "tercet.toml", "--store", tmp_path / "other", "--quiet")
+    assert again.exit_code == 0, again.output
+    assert json.loads((folder / "questions.report.json").read_text(encoding="utf-8"))["kept"] == 8
+
+
+def test_a_report_that_no_drafting_wrote_is_not_replaced(folder, tercet, tmp_path):
+    (folder / "questions.report.json").write_text('{"mine": 1}', encoding="utf-8")
+    result = label(tercet, folder, tmp_path)
+    assert result.exit_code == 2
+    line = result.stderr.splitlines()[-1]
+    assert "questions.report.json is there already, and no drafting wrote it" in line
+    assert line.endswith("move the file away.")
+    assert (folder / "questions.report.json").read_text(encoding="utf-8") == '{"mine": 1}'
+
+
+def test_a_run_that_drafts_too_few_names_a_command_that_drafts_more(folder, tercet, tmp_path, monkeypatch):
+    def few(prompt):
+        return good(prompt) if "Birch" in prompt.message else ("This is no question.", "yes")
+
+    monkeypatch.setattr(sessions, "Session", opens(few))
+    result = tercet("label", folder / "tercet.toml", "--store", tmp_path / "store")
+    assert "fewer than wanted" in result.stderr, result.output
+    command = re.search(r"`tercet (questions draft .*?)` allows more drafts", result.stderr).group(1)
+    assert "questions kept after 8 drafts" in result.stderr
+    again = tercet(*shlex.split(command.replace("NAME", "smollm2-135m")), "--store", tmp_path / "store", "--dry-run")
+    assert again.exit_code == 0, again.output
+    assert again.stdout.startswith("8 drafts to begin with, at most 80")
+
+
+@pytest.mark.parametrize(("reader", "line"), [
+    ("qwen3-4b", "model 'qwen3-4b' is not on this machine"),
+    ("nobody", "model 'nobody' is not in the registry"),
+    ("all-minilm-l6-v2", "model 'all-minilm-l6-v2' embeds text"),
+])  # fmt: skip
+def test_check_looks_at_the_reader_that_drafts(folder, tercet, tmp_path, monkeypatch, reader, line):
+    monkeypatch.undo()
+    file = folder / "tercet.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("\n[drafting]", f'\n[drafting]\nreader = "{reader}"'), encoding="utf-8")
+    monkeypatch.setenv("TERCET_CACHE", str(tmp_path / "empty"))
+    checked = tercet("check", file, "--store", tmp_path / "store")
+    assert checked.exit_code == 2
+    assert line in checked.stderr
+
+
+def test_the_folder_in_place_of_its_experiment_is_pointed_out(folder, tercet):
+    checked = tercet("check", folder)
+    assert checked.exit_code == 2
+    assert f"no experiment {folder} (did you mean '{folder}/tercet.toml'?)" in checked.stderr
 
 
 @pytest.mark.parametrize(("before", "after", "line"), [

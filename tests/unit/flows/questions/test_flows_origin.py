@@ -96,7 +96,8 @@ def test_what_people_agree_with_is_accepted_and_what_they_do_not_is_rejected(exp
     assert [origins[one] for one in ids] == ["accepted"] * 3 + ["rejected"] + ["drafted"] * 4
     assert again.record.distrust[0] == (
         "4 of 8 questions were drafted by scripted, and nobody has checked them: review the run (tercet review "
-        "RUN). People have accepted 3 drafted questions. People gave 1 drafted question another answer: take it out."
+        f"RUN). People gave 1 drafted question another answer: take it out of the table ({ids[3]}). People have "
+        "accepted 3 drafted questions."
     )
 
 
