@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from corpora.storage import StorePath
     from flows.run.pipeline import Outcome
-    from results.advice.cards.record import RunRecord
+    from results.advice.cards.record import ReaderRecord, RunRecord
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 GUARD_STORE = "guard"
@@ -182,16 +182,18 @@ def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given
     """
     shows = "where answers are lost, and the worst examples" if record.readers else "every setting, and what it finds"
     report = f"tercet report {shlex.quote(str(folder))} --open  # {shows}"
+    if record.drafted and record.readers:
+        return f"tercet review {shlex.quote(str(folder))} --serve  # nobody has checked all of the drafted questions"
     if experiment is None:
         return report
     file, options = shlex.quote(str(experiment)), given.options
+    again = f"tercet {record.kind} {file}{options}"
     if any(one.qualified is False for one in record.readers) and not any(one.qualified for one in record.readers):
-        return "tercet models list  # a larger reader, or a clearer prompt, may beat a constant answer"
+        return _next_to_doubt(record, again if experiment.is_file() else "")
     if record.kind in ("label", "compare"):
         return f"tercet sweep {file}{options}  # which chunk size, judged against these gold sets"
     if not record.readers and record.retrieval and record.retrieval[0].told:
         return "tercet models list  # a reader under [[readers]] shows what can be answered from what is found"
-    again = f"tercet {record.kind} {file}{options}"
     if not experiment.is_file():
         return report  # bundled: there is nothing to change in it
     if record.recommendations and not record.recommendations[0].told:
@@ -203,3 +205,15 @@ def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given
         guard = f"tercet {record.kind} {file}{given.in_fresh_store().options} --fail-if worse"
         return f"{guard} --against {shlex.quote(str(folder))}  # guards this setting; asks anew, in a store of its own"
     return report
+
+
+def _next_to_doubt(record: RunRecord, again: str) -> str:
+    """The command where no reader is shown to beat a constant answer; `again` is empty for a bundled experiment."""
+    if again and any(_is_ahead(one) for one in record.readers):
+        return f"{again}  # after adding questions to it: these are too few to show that the reader can be trusted"
+    return "tercet models list  # a larger reader, or a clearer prompt, may beat a constant answer"
+
+
+def _is_ahead(reader: ReaderRecord) -> bool:
+    """Whether a reader was right more often than a constant answer, shown or not."""
+    return (reader.accuracy or 0) > (1 if reader.majority_share is None else reader.majority_share)

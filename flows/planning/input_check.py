@@ -121,7 +121,8 @@ class _Look:
             return ""
         corpus, readers = self._corpus, [one.label for one in self._experiment.readers]
         labels = f"labels {listed(list(corpus.labels), 'and')}"
-        labels += ", the places of each question's own choices" if corpus.labels.of_question else ""
+        if corpus.labels.of_question:
+            labels += " (A and so on are the places of each question's own choices)"
         asked = f"{labels}; {counted(len(readers), 'reader')}: {', '.join(readers)}"
         return (
             f"{file}: nothing is wrong. {counted(len(corpus.documents), 'document')}, "

@@ -220,4 +220,4 @@ def test_check_says_that_labels_are_places(tmp_path):
     )  # fmt: skip
     checked = check_input(file, lambda experiment, base: scripted_session(folder / "runs", reads, base=base).session)
     assert checked.mistakes == []
-    assert "labels A, B, C and D, the places of each question's own choices" in checked.line
+    assert "labels A, B, C and D (A and so on are the places of each question's own choices)" in checked.line

@@ -237,8 +237,14 @@ def test_the_next_command_fits_what_was_found(record, tmp_path, monkeypatch):
     open_ = record.recommendations[0].model_copy(update={"told": False})
     assert told(recommendations=(open_,)).startswith(f"tercet sweep {quoted}  # after adding questions")
     assert told(at_edge=True).startswith(f"tercet sweep {quoted}  # after adding the next sizes")
-    weak = record.readers[0].model_copy(update={"qualified": False})
+    weak = record.readers[0].model_copy(update={"qualified": False, "accuracy": 0.6, "majority_share": 0.6})
     assert told(readers=(weak,)).startswith("tercet models list  #")
+    ahead = weak.model_copy(update={"accuracy": 0.9})
+    assert told(readers=(ahead,)).startswith(f"tercet sweep {quoted}  # after adding questions")
+    assert told(Path("demo"), readers=(ahead,)).startswith("tercet models list  #")
+    for experiment in (file, None):  # whatever else was found rests on them
+        assert told(experiment, drafted=3).startswith(f"tercet review {folder} --serve  #")
+    assert "tercet review" not in told(drafted=3, readers=()), "without a gold set there is nothing to review"
     assert told(kind="compare").startswith(f"tercet sweep {quoted}  #")
     assert told(None).startswith(f"tercet report {folder} --open")
     assert told(Path("demo")).startswith(f"tercet report {folder} --open")
