@@ -58,7 +58,9 @@ def fill_in(file, reviewer, label=lambda row: row["label"] or "maybe", note=""):
 def exported(tercet, run, tmp_path):
     """The queue as a CSV file."""
     file = tmp_path / "queue.csv"
-    assert tercet("review", run, "--export", file).exit_code == 0
+    exported = tercet("review", run, "--export", file)
+    assert exported.exit_code == 0
+    assert exported.stdout.splitlines()[-1].startswith(f"Next: tercet review {run} --import {file} --as csv  #")
     return file
 
 
