@@ -45,8 +45,13 @@ def form_schema(
 
 
 def _offered(kind: str, of_experiment: Iterable[str]) -> list[str]:
-    """The names that a form offers: those of the experiment, and those in the registry."""
-    return list(dict.fromkeys([*of_experiment, *(one.name for one in registry().values() if one.kind == kind)]))
+    """The names that a form offers: those of the experiment, and those in the registry.
+
+    An embedder must be on this machine: only then does the form know how long a chunk may be.
+    """
+    known = [one for one in registry().values() if one.kind == kind]
+    names = (one.name for one in known if kind != "embedder" or one.path.is_file())
+    return list(dict.fromkeys([*of_experiment, *names]))
 
 
 def _own_numbers(experiment: Experiment) -> str:
