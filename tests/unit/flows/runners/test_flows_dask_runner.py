@@ -118,7 +118,7 @@ class Done:
 @pytest.mark.slow
 def test_reading_until_told_is_the_same_on_workers(tmp_path, monkeypatch):
     # What is sealed does not matter here: the flows' own results take the place of the folder.
-    monkeypatch.setattr(pipeline, "seal_run", lambda _, __, ___, made, ____: Mock(folder=made))
+    monkeypatch.setattr(pipeline, "seal_run", lambda _, __, ___, made, *____: Mock(folder=made))
     monkeypatch.setattr(workers, "Session", lambda *given: Session(*given, open_word_embedder))
     experiment = parse_experiment(
         {
