@@ -76,9 +76,9 @@ class EmbedderConfig(BaseModel):
     def _check(self) -> Self:
         if self.late and self.headings:
             raise InputError(
-                "an embedder with both `late` and `headings`",
-                "one of them (late chunking reads the whole document, headings included)",
-                "make two embedders of it, or remove one of the two keys",
+                "an embedder has `late` and `headings`",
+                "only one of the two: late chunking reads the whole document, headings included",
+                "remove one of the keys, or list the embedder twice",
             )
         able = _ARITHMETIC[self.backend]
         if self.precision not in able:

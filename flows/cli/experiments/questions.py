@@ -16,8 +16,11 @@ from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
-    from flows.run.questions.drafting import Drafted
+    from flows.run.questions.documents import Source
+    from flows.run.questions.drafting import Drafted, Wish
     from flows.run.questions.files import Places
+    from flows.session.experiment import ReaderConfig
+    from flows.session.session import Session
 
 KINDS = ("fact", "number", "negation", "apart")
 
@@ -64,14 +67,12 @@ def draft(
     document. All answers are kept in the store: a drafting that was stopped goes on where it stopped.
     """
     from flows.run.questions.documents import open_source
-    from flows.run.questions.drafting import Wish, draft_questions
+    from flows.run.questions.drafting import Wish
     from flows.run.questions.files import default_place, places_beside, refuse_to_overwrite
     from flows.run.questions.planning import plan_drafting
     from flows.run.questions.readers import find_reader
     from flows.session.session import Session
     from flows.session.workspace import Workspace
-    from flows.stages.progress import Bars, Quiet
-    from flows.stages.runner import Runner
 
     places = places_beside(out or default_place(corpus))
     if not force and not dry_run:
@@ -81,23 +82,41 @@ def draft(
     asked = find_reader(reader, source.experiment, threads)
     wish = Wish(**wished | ({"kinds": kinds} if kinds else {}))
     with Session(workspace) as session:
-        plan = plan_drafting(source, asked, wish, session)
         if dry_run:
-            echo(plan.text)
+            echo(plan_drafting(source, asked, wish, session).text)
             return
-        if not quiet:
-            echo(plan.text, err=True)
-        drafted = draft_questions(source, asked, wish, session, Runner(Quiet() if quiet else Bars()))
-        about = {"name": asked.label, "model": asked.model, "sha256": session.readers.sha256(asked.model)}
-    _finish(drafted, about, places)
+        drafted, report = draft_and_report(source, asked, wish, session, quiet=quiet)
+    _finish(drafted, report, places)
 
 
-def _finish(drafted: Drafted, about: dict[str, str], places: Places) -> None:
+def draft_and_report(
+    source: Source, reader: ReaderConfig, wish: Wish, session: Session, *, quiet: bool
+) -> tuple[Drafted, str]:  # fmt: skip
+    """Say what it takes, draft, and give what came of it, for people and as the text of the report's file.
+
+    Raises:
+        InputError: as `plan_drafting` and `draft_questions`.
+    """
+    from flows.run.questions.drafting import draft_questions
+    from flows.run.questions.files import report_text
+    from flows.run.questions.planning import plan_drafting
+    from flows.stages.progress import Bars, Quiet
+    from flows.stages.runner import Runner
+
+    plan = plan_drafting(source, reader, wish, session)  # refuses what cannot be drafted, however little is said
+    if not quiet:
+        echo(plan.text, err=True)
+    drafted = draft_questions(source, reader, wish, session, Runner(Quiet() if quiet else Bars()))
+    about = {"name": reader.label, "model": reader.model, "sha256": session.readers.sha256(reader.model)}
+    return drafted, report_text(drafted, about)
+
+
+def _finish(drafted: Drafted, report: str, places: Places) -> None:
     """Write the files, and say what is in them."""
-    from flows.run.questions.files import documents_text, questions_text, report_text, write_files
+    from flows.run.questions.files import documents_text, questions_text, write_files
     from flows.run.questions.summary import summary
 
-    texts = {places.report: report_text(drafted, about)}
+    texts = {places.report: report}
     if drafted.kept:
         if drafted.source.own is None:
             texts[places.documents] = documents_text(drafted)

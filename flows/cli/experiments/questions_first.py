@@ -52,20 +52,14 @@ def plan_first(experiment: Experiment, file: Path, workspace: Workspace) -> str:
 
 def _draft(missing: Missing, session: Session, *, quiet: bool) -> None:
     from corpora.errors import InputError
-    from flows.run.questions.drafting import draft_questions
-    from flows.run.questions.files import questions_text, refuse_strange_report, report_text, write_files
-    from flows.run.questions.planning import plan_drafting
+    from flows.cli.experiments.questions import draft_and_report
+    from flows.run.questions.files import questions_text, refuse_strange_report, write_files
     from flows.run.questions.summary import summary
-    from flows.stages.progress import Bars, Quiet
-    from flows.stages.runner import Runner
 
     source, reader, wish, places, _ = missing
     refuse_strange_report(places.report)
-    if not quiet:
-        echo(plan_drafting(source, reader, wish, session).text, err=True)
-    drafted = draft_questions(source, reader, wish, session, Runner(Quiet() if quiet else Bars()))
-    about = {"name": reader.label, "model": reader.model, "sha256": session.readers.sha256(reader.model)}
-    texts = {places.report: report_text(drafted, about)}
+    drafted, report = draft_and_report(source, reader, wish, session, quiet=quiet)
+    texts = {places.report: report}
     if drafted.kept:
         texts[places.questions] = questions_text(drafted)
     write_files(texts)

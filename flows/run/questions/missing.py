@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.folder import QUESTIONS, NoQuestionsError, folder_of, questions_file
 from corpora.sources.folder.conversions import Conversions
@@ -53,6 +54,12 @@ def missing_questions(
         return None
     reader = drafter(experiment)
     table = corpus.questions or folder_of(corpus) / f"{QUESTIONS}.jsonl"
+    if table.suffix != ".jsonl":
+        raise InputError(
+            f"`questions` names {table}, which is not there",
+            "a file that ends in .jsonl, which is how questions are drafted",
+            "change its ending, or remove [drafting] and write the table",
+        )
     return Missing(
         open_source(file, data, conversions), reader, Wish(drafting.n), places_beside(table), folder_of(corpus)
     )

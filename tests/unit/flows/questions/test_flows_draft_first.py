@@ -135,6 +135,7 @@ def test_the_folder_in_place_of_its_experiment_is_pointed_out(folder, tercet):
     ('source = "folder"', 'source = "tables"', "[drafting] is set for source 'tables'"),
     ('[[readers]]\nmodel = "smollm2-135m"', "", "[drafting] names no reader"),
     ("n = 8", "n = 1", "drafting.n is 1: expected at least 2"),
+    ('"questions.jsonl"', '"asked.csv"', "asked.csv, which is not there: expected a file that ends in .jsonl"),
 ])  # fmt: skip
 def test_drafting_that_cannot_be_is_refused(folder, tercet, tmp_path, before, after, line):
     file = folder / "tercet.toml"

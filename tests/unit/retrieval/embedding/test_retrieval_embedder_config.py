@@ -31,7 +31,7 @@ def test_configs_with_other_prompts_have_other_labels():
 def test_headings_are_no_key_of_a_config_without_them():
     assert "headings" not in EmbedderConfig().model_dump(mode="json")
     assert EmbedderConfig(headings=True).model_dump(mode="json")["headings"] is True
-    with pytest.raises(InputError, match="both `late` and `headings`: expected one of them"):
+    with pytest.raises(InputError, match="has `late` and `headings`: expected only one of the two"):
         EmbedderConfig(late=True, headings=True)
 
 
