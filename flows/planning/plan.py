@@ -147,8 +147,17 @@ def plan(experiment: Experiment, kind: Kind, session: Session, *, measures: bool
     finally:
         session.readers.close()
     alone = sweeps and not experiment.readers
-    device = "" if all(is_specialist(reader.model) for reader in local) else session.readers.device()
-    return Planned(readers, notes, describe_retrieval(experiment, loaded[0], session) if alone else "", device)
+    return Planned(
+        readers, notes, describe_retrieval(experiment, loaded[0], session) if alone else "", _device(local, session)
+    )
+
+
+def _device(local: Sequence[ReaderConfig], session: Session) -> str:
+    """What the readers of this machine run on; empty if none of them is a language model."""
+    models = [reader for reader in local if not is_specialist(reader.model)]
+    if models and all(reader.n_gpu_layers == 0 for reader in models):
+        return "Readers run on the CPU, as `n_gpu_layers = 0` says."
+    return session.readers.device() if models else ""
 
 
 def _plan(

@@ -200,3 +200,12 @@ def test_a_comparison_takes_the_speed_that_was_seen(scripted):
 )  # fmt: skip
 def test_durations_in_the_unit_that_fits(seconds, said):
     assert duration(seconds) == said
+
+
+def test_readers_that_are_kept_off_the_gpu_run_on_the_cpu(scripted):
+    experiment = experiment_of("one", "two")
+    off, other = experiment.readers[0].model_copy(update={"n_gpu_layers": 0}), experiment.readers[1]
+    kept_off = experiment.model_copy(update={"readers": (off, other.model_copy(update={"n_gpu_layers": 0}))})
+    assert "Readers run on the CPU, as `n_gpu_layers = 0` says." in lines_of(kept_off, scripted.session)
+    one_of_two = experiment.model_copy(update={"readers": (off, other)})
+    assert "Readers run on a script." in lines_of(one_of_two, scripted.session)
