@@ -67,14 +67,16 @@ docs: $(READY)
 # Measures every figure anew below build/, compares the ratios with the published ones, and publishes the new figures if
 # none has fallen by more than a tenth; else it ends with exit code 1 and names the ratio. Other tools are installed into
 # environments of their own the first time. For an hour, on a machine with nothing else to do.
+# CHROMA=FOLDER, a copy of the repository of Chroma's chunking_evaluation, measures that tool too.
 BENCH := build/bench
+CHROMA ?=
 bench: $(READY)
 	rm -rf $(BENCH) && mkdir -p $(BENCH)
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --save $(BENCH)/votes
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --memory --save $(BENCH)/memory
 	$(BIN)/python -m tests.benchmarks.remote --save $(BENCH)/remote
 	$(BIN)/python -m tests.benchmarks.sweep --save $(BENCH)/sweep
-	$(BIN)/python -m tests.benchmarks.peers --data $(DATA)/evidence_inference --grid '4 cells' --grid '36 cells' --rounds 2 --save $(BENCH)/peers
+	$(BIN)/python -m tests.benchmarks.peers --data $(DATA)/evidence_inference --grid '4 cells' --grid '36 cells' --rounds 2 $(if $(CHROMA),--chroma $(CHROMA)) --save $(BENCH)/peers
 	$(BIN)/python -m tests.benchmarks.scale --save $(BENCH)/scale
 	$(BIN)/python -m tests.benchmarks.gate $(BENCH) results/published
 

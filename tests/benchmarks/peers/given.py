@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from itertools import product
@@ -87,6 +88,7 @@ def write_all(corpus: Corpus, folder: Path) -> None:
     quotes = {one.id: [texts[span.document_id][span.start : span.end] for span in one.evidence] for one in questions}
     chunklab = [{"id": one.id, "query": one.text, "gold_snippets": quotes[one.id]} for one in questions]
     (folder / "chunklab.yaml").write_text(json.dumps({"questions": chunklab}), encoding="utf-8")
+    _write_chroma(folder / "chroma.csv", corpus)
     _lines(
         folder / "context_grid.jsonl",
         [
@@ -99,12 +101,27 @@ def write_all(corpus: Corpus, folder: Path) -> None:
     )  # fmt: skip
 
 
-def experiment_of(grid: Grid) -> str:
+def _write_chroma(file: Path, corpus: Corpus) -> None:
+    """The questions as Chroma's evaluation reads them."""
+    texts = corpus.texts
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["question", "references", "corpus_id"])
+        for one in iter_questions(corpus.questions):
+            references = [
+                {"content": texts[span.document_id][span.start : span.end], "start_index": span.start,
+                 "end_index": span.end}
+                for span in one.evidence
+            ]  # fmt: skip
+            rows.writerow([one.text, json.dumps(references), one.document_ids[0]])
+
+
+def experiment_of(grid: Grid, precision: str) -> str:
     """Tercet's experiment: the cells of a grid, exact FAISS, no reader."""
     return (
         'name = "peers"\nreaders = []\n[corpus]\nsource = "tables"\npath = "."\nsplit = "all"\n[retrieval]\n'
         f"splitters = {json.dumps(grid.splitters)}\nsizes = {list(grid.sizes)}\noverlaps = {list(grid.overlaps)}\n"
-        f'retrievers = ["dense"]\nk = [{K}]\nbudgets = []\n'
+        f'retrievers = ["dense"]\nk = [{K}]\nbudgets = []\nembedders = [{{ precision = "{precision}" }}]\n'
     )
 
 

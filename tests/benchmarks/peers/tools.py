@@ -36,6 +36,15 @@ PEERS = (
 )
 
 
+def chroma(repository: Path) -> Peer:
+    """Chroma's chunking evaluation, which no registry has: from the user's own copy of its repository.
+
+    It was written for a version of chromadb that answers `ValueError` where a collection is missing.
+    """
+    from_folder = f"chunking_evaluation @ {repository.resolve().as_uri()}"
+    return Peer("Chroma's evaluation", (from_folder, "chromadb<0.6", "sentence-transformers"), "run_chroma.py")
+
+
 def python_of(peer: Peer, cache: Path) -> Path:
     """The Python that has a peer; installed the first time.
 
@@ -47,7 +56,7 @@ def python_of(peer: Peer, cache: Path) -> Path:
     if not ready.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         install = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS)]
-        subprocess.run([*install, *peer.requirements], check=True)
+        subprocess.run([*install, *peer.requirements], check=True, env=apart())
         ready.touch()
     return python
 
@@ -67,7 +76,12 @@ def token_tables(cache: Path) -> Path:
     return folder
 
 
+def apart() -> dict[str, str]:
+    """The variables of a process that sees nothing of Tercet."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+
+
 def environment(cache: Path) -> dict[str, str]:
     """For a peer's process: no network, and nothing of Tercet's on its path."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    return kept | {"TIKTOKEN_CACHE_DIR": str(token_tables(cache)), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "ANONYMIZED_TELEMETRY": "False"}
+    return apart() | offline | {"TIKTOKEN_CACHE_DIR": str(token_tables(cache))}
