@@ -25,7 +25,7 @@ import click
 
 from retrieval.embedding.running.graph import faster_precisions
 from tests.benchmarks.peers.agreement import Agreement, agree, read_hits
-from tests.benchmarks.peers.given import GRIDS, Grid, choose, experiment_of, write_all
+from tests.benchmarks.peers.given import AGAIN, GRIDS, Grid, choose, experiment_of, write_all
 from tests.benchmarks.peers.table import render
 from tests.benchmarks.peers.tools import HERE, PEERS, Peer, chroma, environment, python_of
 from tests.benchmarks.processes import Took, take
@@ -142,7 +142,7 @@ def _least(rounds: list[Took]) -> Took:
 @click.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--grid", "names", type=click.Choice([grid.name for grid in GRIDS]), multiple=True, default=["4 cells"])
-@click.option("--documents", default=48, show_default=True, help="Articles of Evidence Inference.")
+@click.option("--documents", type=int, help="Articles of Evidence Inference; by default as many as suit the grid.")
 @click.option("--questions", default=300, show_default=True)
 @click.option("--rounds", default=1, show_default=True, help="In turns; the least of each tool counts.")
 @click.option(
@@ -154,19 +154,19 @@ def _least(rounds: list[Took]) -> Took:
 @click.option("--cache", type=click.Path(path_type=Path), default=CACHE, show_default=True)
 @click.option("--save", type=click.Path(path_type=Path), help="Write PATH.json and PATH.md; other grids in it stay.")
 def main(
-    data: Path, names: tuple[str, ...], documents: int, questions: int, rounds: int, repository: Path | None,
+    data: Path, names: tuple[str, ...], documents: int | None, questions: int, rounds: int, repository: Path | None,
     cache: Path, save: Path | None,
 ) -> None:  # fmt: skip
     """Measure, print ratios, and save."""
     file = save.with_suffix(".json") if save else None
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else {}
     peers = [*PEERS, *([chroma(repository)] if repository else [])]
-    with TemporaryDirectory() as folder:
-        given = Path(folder)
-        model = _prepare(data, given, documents, questions)
-        for grid in (one for one in GRIDS if one.name in names):
+    for grid in (one for one in GRIDS if one.name in names):
+        with TemporaryDirectory() as folder:
+            given = Path(folder)
+            counts, model = _prepare(data, given, documents or grid.n_documents, questions)
             measured = measure(grid, given, model, peers, cache, rounds)
-            found[grid.name] = summed_up(measured, bare_model(grid, given))
+            found[grid.name] = counts | summed_up(measured, bare_model(grid, given))
     found = {grid.name: found[grid.name] for grid in GRIDS if grid.name in found}
     text = render(found)
     click.echo(text)
@@ -175,13 +175,18 @@ def main(
         save.with_suffix(".md").write_text(text, encoding="utf-8")
 
 
-def _prepare(data: Path, given: Path, documents: int, questions: int) -> Path:
-    """Write what every tool reads; returns the folder of the embedder."""
+def _prepare(data: Path, given: Path, n_documents: int, n_questions: int) -> tuple[dict[str, int], Path]:
+    """Write what every tool reads; returns how much of it there is, and the folder of the embedder."""
     from corpora.sources.evidence_inference import read_evidence_inference
     from labeling.models.registry import resolve_model
 
-    write_all(choose(read_evidence_inference(data), documents, questions), given)
-    return resolve_model("all-minilm-l6-v2").path.parent
+    corpus = choose(read_evidence_inference(data), n_documents, n_questions)
+    write_all(corpus, given)
+    wordings = corpus.questions["text"].str.replace_all(AGAIN, "", literal=True)
+    counts = {
+        "articles": len(corpus.documents), "questions": len(corpus.questions), "distinct questions": wordings.n_unique()
+    }  # fmt: skip
+    return counts, resolve_model("all-minilm-l6-v2").path.parent
 
 
 if __name__ == "__main__":

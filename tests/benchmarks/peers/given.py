@@ -15,6 +15,7 @@ from corpora.schema import Corpus, iter_questions
 from corpora.shaping.selection import sample_questions
 
 K = 5
+AGAIN = "According to the article: "
 
 
 class Grid(NamedTuple):
@@ -25,12 +26,14 @@ class Grid(NamedTuple):
         splitters: of Tercet; a peer uses its own splitter of the same kind.
         sizes: in tokens.
         overlaps: in tokens.
+        n_documents: so many articles that every tool is done within minutes.
     """
 
     name: str
     splitters: tuple[str, ...]
     sizes: tuple[int, ...]
     overlaps: tuple[int, ...]
+    n_documents: int
 
     @property
     def cells(self) -> list[tuple[str, int, int]]:
@@ -39,28 +42,31 @@ class Grid(NamedTuple):
 
 
 GRIDS = (
-    Grid("4 cells", ("tokens", "recursive"), (128, 256), (0,)),
-    Grid("36 cells", ("tokens", "recursive", "sentences"), (32, 64, 96, 128, 192, 256), (0, 16)),
+    Grid("4 cells", ("tokens", "recursive"), (128, 256), (0,), 12),
+    Grid("36 cells", ("tokens", "recursive", "sentences"), (32, 64, 96, 128, 192, 256), (0, 16), 6),
 )
 
 
 def choose(corpus: Corpus, n_documents: int, n_questions: int) -> Corpus:
-    """The documents with the most questions that have evidence in them, and some of those questions, drawn by hash.
+    """The documents with the most questions for their length that have evidence in them, and these questions.
 
-    Where there are too few questions, some are asked again in a second wording.
+    Where there are too few questions, they are asked again in other wordings; of too many, a hash draws.
     """
     asked = corpus.questions.filter(pl.col("evidence").list.len() > 0, pl.col("document_ids").list.len() == 1)
     about = asked.with_columns(document_id=pl.col("document_ids").list.first())
-    counts = about.group_by("document_id").len().sort("len", "document_id", descending=[True, False])
-    drawn = counts["document_id"].head(n_documents).to_list()
-    questions = about.filter(pl.col("document_id").is_in(drawn)).drop("document_id")
-    documents = corpus.documents.filter(pl.col("document_id").is_in(drawn))
-    if len(questions) < n_questions:
-        again = sample_questions(questions, n_questions - len(questions), 1).with_columns(
-            question_id=pl.col("question_id") + "-again", text=pl.lit("According to the article: ") + pl.col("text")
+    lengths = corpus.documents.select("document_id", length=pl.col("text").str.len_chars())
+    counts = about.group_by("document_id").len().join(lengths, on="document_id")
+    ranked = counts.sort(pl.col("length") / pl.col("len"), "document_id")
+    drawn = ranked["document_id"].head(n_documents).to_list()
+    once = about.filter(pl.col("document_id").is_in(drawn)).drop("document_id")
+    wordings = [
+        once.with_columns(
+            question_id=pl.col("question_id") + "-again" * number, text=pl.lit(AGAIN * number) + pl.col("text")
         )
-        questions = pl.concat([questions, again])
-    return Corpus(corpus.name, documents, sample_questions(questions, n_questions, 0), corpus.labels)
+        for number in range(-(-n_questions // len(once)))
+    ]
+    documents = corpus.documents.filter(pl.col("document_id").is_in(drawn))
+    return Corpus(corpus.name, documents, sample_questions(pl.concat(wordings), n_questions, 0), corpus.labels)
 
 
 def write_all(corpus: Corpus, folder: Path) -> None:

@@ -12,11 +12,10 @@ INTRO = """\
 and `--chroma REPOSITORY` for Chroma's evaluation
 
 What another tool needs for one of Tercet: 2 is twice Tercet's. Whole processes with cold caches, in turns on one
-machine, from the command to the scores; the same 48 articles of Evidence Inference, 300 questions (197, and 103 of them
-again in a second wording), evidence and weights (all-MiniLM-L6-v2), five retrieved chunks, no reader. *float32* is
-beside Tercet in the arithmetic that the peers use too, *bfloat16* beside Tercet with `precision = "bfloat16"`, where
-the processor has it. Sizes are in each tool's own tokens, and a tool without a splitter of the same kind uses its
-nearest.
+machine, from the command to the scores; the same articles of Evidence Inference (those with the most questions for
+their length), questions, evidence and weights (all-MiniLM-L6-v2), five retrieved chunks, no reader. *float32* is beside
+Tercet in the arithmetic that the peers use too, *bfloat16* beside Tercet with `precision = "bfloat16"`, where the
+processor has it. Sizes are in each tool's own tokens, and a tool without a splitter of the same kind uses its nearest.
 chunklab takes each splitter once a run, so a grid is several runs in one process with one cache. context-grid embeds
 through a plugin with sentence-transformers, in its own process. Chroma's evaluation keeps no vectors between cells, and
 its search is approximate; the others' is exact. On a busy machine CPU time is the steadier figure.
@@ -40,7 +39,9 @@ def render(found: Mapping[str, Any]) -> str:
         share = one["bare_model_share"]
         least = min(ratio for name, ratio in ratios.items() if name.endswith("CPU time") and " beside " not in name)
         lines.append(
-            f"* {grid}, {one['day']}: the bare model in float32, on what Tercet embeds and tokenizing included, takes "
+            f"* {grid}, {one['day']}: {one['articles']} articles, {one['questions']:,} questions, "
+            f"{one['distinct questions']} of them distinct and the others the same in longer wordings. "
+            f"The bare model in float32, on what Tercet embeds and tokenizing included, takes "
             f"{share:.0%} of Tercet's CPU time. With nothing else to do, Tercet would be {least / share:.2f} times as "
             f"fast as the fastest peer; it is {least:.2f} times as fast."
         )

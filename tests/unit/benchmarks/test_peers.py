@@ -39,7 +39,7 @@ def test_a_peer_is_held_beside_each_precision_and_the_gate_reads_it():
         "other beside bfloat16: CPU time": 5.0, "other beside bfloat16: time": 5.25,
         "other beside bfloat16: memory": 1.5,
     }  # fmt: skip
-    page = render({"4 cells": found})
+    page = render({"4 cells": {"articles": 2, "questions": 9, "distinct questions": 3} | found})
     assert "| 4 cells | other | float32 | 2.50 | 3.00 | 1.50 |" in page
     assert "| 4 cells | other | bfloat16 | 5.00 | 5.25 | 1.50 |" in page
     assert "takes 80% of Tercet's CPU time. With nothing else to do, Tercet would be 3.12 times as fast" in page
