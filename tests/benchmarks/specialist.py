@@ -25,9 +25,9 @@ from sklearn.model_selection import GroupKFold
 
 from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
-from flows.run.gold.specialist.judging import HeldOut, judged_by, seconds_a_question
+from flows.run.gold.specialist.judging import HeldOut, judged_by, pace_of
 from flows.run.gold.specialist.learning import Floats, Learnt, Order, examples_of, learn, see, smaller_sets
-from flows.run.gold.specialist.source import Source, teacher_seconds
+from flows.run.gold.specialist.source import Source, teacher_pace
 from flows.run.gold.specialist.training import specialise
 from flows.run.pipeline import execute
 from flows.session.embedders import find_embedder
@@ -164,7 +164,7 @@ def cross_fitted(source: Source, order: Order, n_folds: int, store: Path) -> Ite
         held_out = HeldOut(source.asked, seen, source.votes)
         judged = judged_by(source, held_out, learnt, baseline)  # type: ignore[arg-type]  # it answers as one does
         scored = score(judged, source.scoring.confidence)
-        times = Times(seconds_a_question(source, held_out, learnt, look), teacher_seconds(source, session))  # type: ignore[arg-type]  # as above
+        times = Times(pace_of(source, held_out, learnt, look), teacher_pace(source, session))  # type: ignore[arg-type]  # as above
         curve = pl.concat([pl.DataFrame(schema=CURVE), *_curve(source, order, folds, fit, held_out, learnt)])
     yield f"## {source.run}, {order.kind}"
     yield ""

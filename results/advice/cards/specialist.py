@@ -14,11 +14,28 @@ Verdict = Literal["use", "cannot tell", "worse"]
 FEW = 20  # of the questions that the filter excluded; with fewer there is no sentence about them
 
 
-class Times(NamedTuple):
-    """Seconds for one question, three votes each; None where they are not known."""
+class Pace(NamedTuple):
+    """How fast a reader answers a question, three votes.
 
-    specialist: float | None
-    teacher: float | None
+    Attributes:
+        seconds: for one question.
+        tokens: of the question and of what the reader sees with it.
+    """
+
+    seconds: float
+    tokens: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """What it reads a second; what is read once for three votes counts once."""
+        return self.tokens / self.seconds
+
+
+class Times(NamedTuple):
+    """How fast both answer; None where it is not known."""
+
+    specialist: Pace | None
+    teacher: Pace | None
 
 
 class Advice(NamedTuple):
@@ -129,15 +146,20 @@ def _of_calibration(mine: Mapping[str, Any]) -> str:
 
 
 def _of_times(times: Times) -> Iterator[str]:
-    if times.specialist is not None:
-        teacher = "" if times.teacher is None else f"; its teacher takes {1000 * times.teacher:,.0f} s"
-        yield f"1,000 questions take it {1000 * times.specialist:,.1f} s on this machine{teacher}."
+    mine, teacher = times
+    if mine is not None:
+        theirs = "" if teacher is None else f"; its teacher takes {1000 * teacher.seconds:,.0f} s{_reads(teacher)}"
+        yield f"1,000 questions take it {1000 * mine.seconds:,.1f} s{_reads(mine)} on this machine{theirs}."
+
+
+def _reads(pace: Pace) -> str:
+    return f" ({pace.tokens_per_second:,.0f} tokens a second)"
 
 
 def _in_time(times: Times) -> str:
-    if not times.specialist or not times.teacher:
+    if times.specialist is None or times.teacher is None:
         return ""
-    factor = times.teacher / times.specialist
+    factor = times.teacher.seconds / times.specialist.seconds
     return f", at 1/{factor:,.0f} of the time" if factor >= 2 else ""
 
 

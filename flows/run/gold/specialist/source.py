@@ -18,6 +18,7 @@ from flows.session.session import Session
 from flows.stages.asking import document_prompts
 from labeling.votes.consensus import ConsensusConfig
 from labeling.votes.vote import KEY, N_VOTES, VOTES
+from results.advice.cards.specialist import Pace
 from results.config import ScoringConfig
 from results.store.finished import read_manifest, read_tables
 from retrieval.embedding.embedder_config import EmbedderConfig
@@ -112,11 +113,19 @@ def teacher_votes(source: Source, questions: pl.DataFrame, session: Session) -> 
     return votes.join(whole, on="question_id", how="semi").sort("question_id", "vote")
 
 
-def teacher_seconds(source: Source, session: Session) -> float | None:
-    """How long the teacher takes for a question: as the run says, or at the speed at which it last answered here.
+def teacher_pace(source: Source, session: Session) -> Pace | None:
+    """How fast the teacher answers a question: as the run says, or at the speed at which it last answered here.
 
     None where neither is known. Three votes from one prompt take as long as one: the prompt is evaluated once.
     """
+    tokens = source.votes["n_prompt_tokens"].mean()
+    if not isinstance(tokens, int | float):
+        return None
+    seconds = _teacher_seconds(source, tokens, session)
+    return Pace(seconds, float(tokens)) if seconds else None
+
+
+def _teacher_seconds(source: Source, tokens: float, session: Session) -> float | None:
     reader = source.reader
     if source.seconds is not None or reader.remote.is_remote or reader.diversity != "resample":
         return source.seconds
@@ -124,8 +133,7 @@ def teacher_seconds(source: Source, session: Session) -> float | None:
         speed = session.speed(reader)
     except InputError:  # its model is not on this machine
         return None
-    tokens = source.votes["n_prompt_tokens"].mean()
-    return float(tokens) / speed.tokens_per_second if speed and isinstance(tokens, int | float) else None
+    return tokens / speed.tokens_per_second if speed else None
 
 
 def _reader(manifest: Mapping[str, Any], name: str | None, folder: StorePath) -> ReaderConfig:

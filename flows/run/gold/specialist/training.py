@@ -14,7 +14,7 @@ import polars as pl
 
 from corpora.errors import InputError, counted
 from corpora.storage import StorePath, require_folder
-from flows.run.gold.specialist.judging import HeldOut, hold_out, judged_by, seconds_a_question
+from flows.run.gold.specialist.judging import HeldOut, hold_out, judged_by, pace_of
 from flows.run.gold.specialist.keeping import keep
 from flows.run.gold.specialist.learning import (
     Learnt,
@@ -30,7 +30,7 @@ from flows.run.gold.specialist.learning import (
 from flows.run.gold.specialist.naming import KEY, check_name, used_as
 from flows.run.gold.specialist.planning import plan_lines
 from flows.run.gold.specialist.selection import Selection, refuse_leaks, select
-from flows.run.gold.specialist.source import Source, read_source, teacher_seconds
+from flows.run.gold.specialist.source import Source, read_source, teacher_pace
 from flows.session.embedders import find_embedder
 from flows.session.session import Session
 from flows.stages.runner import Runner
@@ -138,7 +138,7 @@ def _score(
     baseline = learnt if order.kind == "linear" else learn(linear, examples, None, None, runner)
     judged = judged_by(source, held_out, learnt, baseline)
     scored = runner.run("score", score, judged, how.confidence)
-    times = Times(seconds_a_question(source, held_out, learnt, look), teacher_seconds(source, session))
+    times = Times(pace_of(source, held_out, learnt, look), teacher_pace(source, session))
     advice = advise(scored, how.margin, 1 - how.confidence, times)
     return scored, [*findings(scored, curve, times, how.confidence), f"Advice: {advice.line}"]
 
