@@ -9,10 +9,12 @@ into folds by document, and each fold is answered by a model that has learnt fro
     python -m tests.benchmarks.specialist --tune-run runs/pubmedqa-tune-label-1a2b3c4d --data FOLDER --no-handbook
 
 A finished run of your own that labeled tune questions: trained and scored as `tercet specialise` does, in its store.
+With --save PAGE.md, the manifest and the tables of each specialist are kept beside it, in the folder PAGE.
 """
 
 import itertools
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,6 +41,7 @@ from flows.stages.progress import Bars
 from flows.stages.runner import Runner
 from labeling.specialist.examples import Example
 from labeling.specialist.fine_tuning import Recipe
+from labeling.specialist.folder import MODEL
 from labeling.specialist.look import Seen
 from labeling.votes.consensus import ConsensusConfig
 from labeling.votes.vote import VOTES
@@ -72,8 +75,11 @@ def handbook(orders: Sequence[Order], store: Path) -> Iterator[str]:
             yield ""
 
 
-def labeled_tune(run: Path, orders: Sequence[Order], data: Path | None) -> Iterator[str]:
-    """A finished run whose reader labeled tune questions, and a specialist of each kind in that run's store."""
+def labeled_tune(run: Path, orders: Sequence[Order], data: Path | None, kept: Path | None) -> Iterator[str]:
+    """A finished run whose reader labeled tune questions, and a specialist of each kind in that run's store.
+
+    What the store holds of each, all but the weights, is copied to a folder of its name below `kept`, if that is given.
+    """
     with Session(Workspace(run.parent, EXPERIMENTS, data=data)) as session:
         for order in orders:
             name = f"{run.name.rpartition('-label-')[0]}-{order.kind}"
@@ -82,6 +88,9 @@ def labeled_tune(run: Path, orders: Sequence[Order], data: Path | None) -> Itera
             yield ""
             yield from (f"* {line}" for line in done.lines[:-1])
             yield ""
+            if kept and done.specialist:
+                without_weights = shutil.ignore_patterns(MODEL)
+                shutil.copytree(done.specialist.folder, kept / name, ignore=without_weights, dirs_exist_ok=True)
 
 
 def read_published(folder: Path, data: Path) -> Source:
@@ -220,6 +229,7 @@ def pages(
     n_folds: int,
     data: Path | None,
     store: Path | None,
+    kept: Path | None,
     skip: bool,
 ) -> Iterator[str]:
     """All sections."""
@@ -234,7 +244,7 @@ def pages(
         if not skip:
             yield from handbook(orders, folder / "handbook")
         for run in tune_runs:
-            yield from labeled_tune(run, orders, data)
+            yield from labeled_tune(run, orders, data, kept)
         for run, order in itertools.product(runs, orders):
             of_kind = n_folds if order.kind == "linear" else ENCODER_FOLDS
             yield from cross_fitted(read_published(run, data or Path()), order, of_kind, folder / "published")
@@ -265,8 +275,9 @@ def main(
     orders = [every[kind] for kind in kinds.split(",")]
     changed = [f"--{name} {value}" for name, value in (("kinds", kinds), ("folds", folds), ("epochs", epochs))]
     given = [*map(str, runs), *(f"--tune-run runs/{run.name}" for run in tune_runs), *["--no-handbook"] * no_handbook]
+    kept = save.with_suffix("") if save else None
     command = " ".join(["python -m tests.benchmarks.specialist", *given, "--data FOLDER", *changed])
-    show("Specialists", command, pages(runs, tune_runs, orders, folds, data, store, no_handbook), save)
+    show("Specialists", command, pages(runs, tune_runs, orders, folds, data, store, kept, no_handbook), save)
 
 
 if __name__ == "__main__":
