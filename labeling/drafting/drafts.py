@@ -15,15 +15,13 @@ class Draft(NamedTuple):
 
     Attributes:
         attempt: what was wanted.
-        evidence: the sentences that it is about.
-        quotes: their texts.
+        quotes: the texts of the sentences that it is about.
         text: the question; empty if the reader wrote none.
         answer: the answer that the reader gave when it had written the question; None if it gave none. Where it is not
             the one that was wanted, the reader did not manage that, and the question may be a good one all the same.
     """
 
     attempt: Attempt
-    evidence: tuple[Span, ...]
     quotes: tuple[str, ...]
     text: str
     answer: Answer | None
@@ -33,6 +31,11 @@ class Draft(NamedTuple):
         """Names the question: another text or another document has another id."""
         digest = hashlib.sha256(f"{self.attempt.document_id}\x1f{self.text}".encode()).hexdigest()[:10]
         return f"{self.attempt.kind}-{self.answer}-{digest}"
+
+    @property
+    def evidence(self) -> tuple[Span, ...]:
+        """The sentences that it is about."""
+        return self.attempt.evidence
 
     @property
     def kind(self) -> Kind:

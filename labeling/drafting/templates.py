@@ -1,4 +1,4 @@
-"""The prompts that a question is drafted with, as text files: one for each kind, and two for choosing a sentence."""
+"""The prompts that a question is drafted with, as text files: one for each kind, in the languages of `LANGUAGES`."""
 
 from __future__ import annotations
 
@@ -7,34 +7,17 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from corpora.schema import Span
+from corpora.languages import NAMES
 from labeling.drafting.kinds import Kind
-from labeling.drafting.passages import ANSWERS, WINDOW, Attempt
-from labeling.prompting.prompts import SEPARATOR, spell_options
+from labeling.drafting.passages import ANSWERS, Attempt
+from labeling.drafting.phrases import ENGLISH
+from labeling.prompting.prompts import SEPARATOR
 from labeling.votes.vote import Prompt
 
 FOLDER = Path(__file__).with_name("prompts")
 YEARS = (1000, 2100)
 _NUMBER = re.compile(r"(?P<head>\d+)(?P<rest>(?:[.,:]\d+)*)")
-NUMBERS = tuple(str(number) for number in range(1, WINDOW + 1))  # the label set of a choice
-
-
-def choosing_prompt(attempt: Attempt, texts: Mapping[str, str], first: Span | None = None) -> Prompt:
-    """Asks which sentence of a passage the question is to be about.
-
-    Args:
-        attempt: what is drafted.
-        texts: document text by document id.
-        first: the sentence that was chosen from the other passage, for the second of two.
-    """
-    choices = attempt.passages[1 if first else 0].choices
-    lines = [f"{number}. {one_line(_text(texts, one))}" for number, one in zip(NUMBERS, choices, strict=False)]
-    system, message, start = _parts("choose_second" if first else "choose")
-    values = {
-        "title": attempt.title, "sentences": "\n".join(lines),
-        "options": spell_options(NUMBERS[: len(choices)]), "sentence": one_line(_text(texts, first)) if first else "",
-    }  # fmt: skip
-    return Prompt(attempt.id, "document", 1 if first else 0, 0, system, _filled(message, values), start)
+LANGUAGES = (ENGLISH, "de", "fr", "es")  # of the prompts; documents in another one are asked about by the English ones
 
 
 def writing_prompt(attempt: Attempt, quotes: Sequence[str]) -> Prompt:
@@ -44,21 +27,33 @@ def writing_prompt(attempt: Attempt, quotes: Sequence[str]) -> Prompt:
         attempt: what is drafted.
         quotes: the sentences that it is about: one, or two for `apart`.
     """
-    system, *messages, start = _parts(attempt.kind)
-    sentence, number = one_line(quotes[0]), ""
-    if attempt.kind == "number" and attempt.wanted == "no":
-        sentence, number = with_another_number(sentence)
+    system, *messages, start = _parts(attempt.kind, attempt.language)
+    sentence, number = shown_sentence(attempt, quotes[0])
     values = {
         "title": attempt.title, "passage": " [...] ".join(one_line(passage.text) for passage in attempt.passages),
         "sentence": sentence, "second": one_line(quotes[-1]), "number": number,
+        "language": "" if attempt.language in LANGUAGES else f" Write the question in {NAMES[attempt.language]}.",
     }  # fmt: skip
     message = _filled(messages[ANSWERS.index(attempt.wanted)], values)
     return Prompt(attempt.id, "document", 0, 0, system, message, start)
 
 
-def example_questions(kind: Kind) -> list[str]:
+def shown_sentence(attempt: Attempt, quote: str) -> tuple[str, str]:
+    """The sentence as the prompt shows it, and the number in it that was changed; empty where none was."""
+    sentence = one_line(quote)
+    changes = attempt.kind == "number" and attempt.wanted == "no"
+    return with_another_number(sentence) if changes else (sentence, "")
+
+
+def example_questions(kind: Kind, language: str = ENGLISH) -> list[str]:
     """The questions that the prompt of a kind has as its examples."""
-    return re.findall(r"^Question: (.+)$", "\n".join(_parts(kind)[1:-1]), re.MULTILINE)
+    *messages, start = _parts(kind, language)[1:]
+    return re.findall(rf"^{re.escape(start)} (.+)$", "\n".join(messages), re.MULTILINE)
+
+
+def numbers_in(text: str) -> frozenset[str]:
+    """The numbers of a text, as they are written."""
+    return frozenset(found.group() for found in _NUMBER.finditer(text))
 
 
 def with_another_number(sentence: str) -> tuple[str, str]:
@@ -81,16 +76,10 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _text(texts: Mapping[str, str], span: Span) -> str:
-    return texts[span.document_id][span.start : span.end]
-
-
 @cache
-def _parts(name: str) -> tuple[str, ...]:
-    """The parts of a bundled prompt: system message, user message, and how the answer starts.
-
-    A prompt for writing has two user messages: for the answer yes, and for the answer no.
-    """
+def _parts(kind: Kind, language: str) -> tuple[str, ...]:
+    """The parts of a bundled prompt: system message, a user message for each answer, and how the output starts."""
+    name = kind if language == ENGLISH or language not in LANGUAGES else f"{kind}_{language}"
     return tuple(part.strip("\n") for part in SEPARATOR.split((FOLDER / f"{name}.txt").read_text(encoding="utf-8")))
 
 

@@ -7,8 +7,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from corpora.languages import tell_language
 from labeling.drafting.drafts import Draft
-from labeling.drafting.templates import example_questions, one_line
+from labeling.drafting.duplicates import tokens_of
+from labeling.drafting.phrases import ENGLISH, rules_of
+from labeling.drafting.templates import example_questions, numbers_in, one_line, shown_sentence
 from labeling.drafting.writer import QUESTION_MARKS
 
 LENGTHS = (12, 250)  # characters of a question
@@ -18,21 +21,9 @@ FEW = 0.2  # a word that at most so many of the documents hold tells them apart
 FEW_DOCUMENTS = 5  # with fewer of them, every word tells them apart
 
 _SENTENCE_END = re.compile(r"[.!。\uff01।](?=\s+\S)|[!。\uff01।]\S")
-# These rules read English; a question in another language passes them.
-_POINTS_AT_TEXT = re.compile(
-    r"\b(?:(?:the|this|that|above|given|following)\s+(?:\w+\s+)?(?:passage|text|sentence|statement|paragraph|document"
-    r"|excerpt|article|context|section|author|study|quiz)|according\s+to|mentioned|stated|described\s+above)\b",
-    re.IGNORECASE,
-)
-_VERB = r"(?:is|are|was|were|do|does|did|has|have|had|can|could|may|might|must|will|would|shall|should)(?:n['\u2019]t)?"
-_POINTS_AT_NOTHING = re.compile(
-    rf"^(?:{_VERB})\s+(?:they|he|she|these|those|this|that|its|their|his|her"
-    r"|it(?!\s+(?:true|right|correct|possible|necessary|allowed|permitted|forbidden|required|safe|usual|compulsory)\b))"
-    r"\b",
-    re.IGNORECASE,
-)
-# No question that yes or no answers; "When the shop is shut, may staff enter?" is one.
-_ASKS_FOR_MORE = re.compile(rf"^(?:what|which|who|whom|whose|where|why|how|when\s+{_VERB})\b", re.IGNORECASE)
+RARE = 0.005  # of the words of a document: a word that makes up no more of it says what its sentence is about
+LEAST_RARE = 2  # times; for short documents
+STEM = 5  # letters in which two forms of a word agree
 _WORD = re.compile(r"\w{3,}")
 
 
@@ -60,9 +51,50 @@ def is_one_question(text: str) -> bool:
     )
 
 
-def asks_for_more(text: str) -> bool:
-    """Whether a question in English asks for more than yes or no, as one does that begins with what or how."""
-    return bool(_ASKS_FOR_MORE.search(text))
+def asks_for_more(text: str, language: str = ENGLISH) -> bool:
+    """Whether a question asks for more than yes or no, as one does that begins with what or how.
+
+    Args:
+        text: the question.
+        language: of its document.
+    """
+    return any(one.asks_for_more.search(text) for one in rules_of(language))
+
+
+def is_in_language(draft: Draft, text: str) -> bool:
+    """Whether a question is not in English or in Latin letters where its document is not.
+
+    More cannot be told of so short a text, and what a small reader falls back to is English.
+
+    Args:
+        draft: the draft.
+        text: of its document.
+    """
+    if draft.attempt.language == ENGLISH:
+        return True
+    is_foreign = _latin_share(text) < 0.5 <= _latin_share(draft.text)
+    return not is_foreign and tell_language(draft.text) != ENGLISH
+
+
+def is_of_its_kind(draft: Draft, text: str) -> bool:
+    """Whether a question on a number names a number of its sentence, and one on two sentences has words of both.
+
+    These must be words that only one of the two holds, and that its document hardly holds elsewhere.
+
+    Args:
+        draft: the draft.
+        text: of its document.
+    """
+    if draft.kind == "number":
+        shown = numbers_in(draft.quotes[0]) | numbers_in(shown_sentence(draft.attempt, draft.quotes[0])[0])
+        return bool(shown & numbers_in(draft.text))
+    if draft.kind != "apart":
+        return True
+    held = Counter(_stem(word) for word in _tokens(text))
+    most = max(LEAST_RARE, RARE * held.total())
+    first, second = ({_stem(one) for one in _tokens(quote)} for quote in draft.quotes)
+    asked = {one for one in map(_stem, _tokens(draft.text)) if held[one] <= most}
+    return bool(asked & (first - second)) and bool(asked & (second - first))
 
 
 def gives_answer_away(draft: Draft) -> bool:
@@ -77,8 +109,10 @@ def gives_answer_away(draft: Draft) -> bool:
 def repeats_example(draft: Draft, text: str) -> bool:
     """Whether a question holds a name or five words in a row of an example in its prompt that its document lacks."""
     asked, known = _plain(draft.text), _plain(text)
-    examples = example_questions(draft.kind)
-    copied = {name.casefold() for one in examples for name in re.findall(r"(?<=\w )[A-Z]\w+", one)} - set(known.split())
+    examples = example_questions(draft.kind, draft.attempt.language)
+    # German writes all nouns like names: what is one is told by the English examples.
+    names = _names(example_questions(draft.kind)) & _names(examples)
+    copied = names - set(known.split())
     if copied & set(asked.split()):
         return True
     words = [_plain(one).split() for one in examples]
@@ -103,7 +137,7 @@ class StandsAlone:
 
     def __call__(self, draft: Draft) -> bool:
         """Whether this one does."""
-        if _POINTS_AT_TEXT.search(draft.text) or _POINTS_AT_NOTHING.search(draft.text):
+        if any(one.points.search(draft.text) for one in rules_of(draft.attempt.language)):
             return False
         return len(self._words) < FEW_DOCUMENTS or any(
             word in self._words[draft.attempt.document_id] and self._held_by[word] <= self._most
@@ -118,6 +152,24 @@ def _words(text: str) -> Iterable[str]:
             yield from (word[at : at + 2] for at in range(len(word) - 1))
         else:
             yield word
+
+
+def _tokens(text: str) -> Iterable[str]:
+    """Words and numbers of a text, each as often as it is there; in scripts without spaces, pairs of characters."""
+    return (token for word in text.split() for token in sorted(tokens_of(word)))
+
+
+def _stem(word: str) -> str:
+    return word[:STEM]
+
+
+def _names(examples: Iterable[str]) -> set[str]:
+    return {name.casefold() for one in examples for name in re.findall(r"(?<=\w )[A-Z]\w+", one)}
+
+
+def _latin_share(text: str) -> float:
+    letters = [one for one in text if one.isalpha()]
+    return sum(unicodedata.name(one, "").startswith("LATIN") for one in letters) / max(1, len(letters))
 
 
 def _plain(text: str) -> str:

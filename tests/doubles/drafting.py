@@ -41,9 +41,7 @@ def good(prompt: Prompt) -> tuple[str, str]:
 
 
 def answers(_: str, prompt: Prompt) -> tuple[float, ...]:
-    """Chooses the second sentence; votes for what the document says; knows nothing closed book."""
-    if prompt.start == "Sentence":
-        return (0.1, 0.6, 0.1, 0.1, 0.05, 0.05)
+    """Votes for what the document says; knows nothing closed book."""
     asked = re.search(r"for the (\w+) of (\w+) Hall until (\d+)", prompt.message)
     if prompt.arm == "closed_book" or asked is None:
         return (0.5, 0.5)

@@ -61,8 +61,8 @@ def draft(
 ) -> None:  # fmt: skip
     """Draft yes/no questions on the documents of CORPUS, and keep those that pass every filter.
 
-    CORPUS is an experiment, a table of documents, a folder, or the name of a published corpus. The reader chooses a
-    sentence and writes a question about it; everything else is fixed by --seed. A question is kept if it stands alone,
+    CORPUS is an experiment, a table of documents, a folder, or the name of a published corpus. The reader writes a
+    question about a sentence; everything else is fixed by --seed. A question is kept if it stands alone,
     is no duplicate, cannot be answered without the document, and gets the drafted answer from three votes on the whole
     document. All answers are kept in the store: a drafting that was stopped goes on where it stopped.
     """

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from corpora.errors import InputError
 from corpora.languages import tell_languages
-from corpora.schema import Corpus, LabelSet, Span
+from corpora.schema import Corpus, LabelSet
 from flows.run.questions.asking import Asking
 from flows.run.questions.documents import Source
 from flows.run.questions.judging import DROPPED, KEPT, SURPLUS, Judged, Judging
@@ -107,7 +107,7 @@ def places_of(source: Source, wish: Wish) -> Places:
     sentences = {
         one: find_sentences(text, language) for (one, text), language in zip(texts.items(), languages, strict=True)
     }
-    return Places(texts, sentences, wish.kinds, wish.seed)
+    return Places(texts, sentences, wish.kinds, wish.seed, dict(zip(texts, languages, strict=True)))
 
 
 def draft_questions(source: Source, reader: ReaderConfig, wish: Wish, session: Session, runner: Runner) -> Drafted:
@@ -124,7 +124,7 @@ def draft_questions(source: Source, reader: ReaderConfig, wish: Wish, session: S
     judged: list[Judged] = []
     while attempts := _next_round(upcoming, judged, wish):
         full = {answer for answer, quota in wish.quotas.items() if _kept(judged)[answer] >= quota}
-        judged += _without_surplus(judging.judge(_drafts(attempts, asking), full), judged, wish)
+        judged += _without_surplus(judging.judge(asking.write(attempts), full), judged, wish)
         runner.progress.say(f"{sum(_kept(judged).values())} of {wish.n} questions kept after {len(judged)} drafts")
     if not judged:
         raise InputError(
@@ -172,11 +172,6 @@ def _next_round(
         room = wish.limit - len(judged) - len(attempts)
         attempts += islice(upcoming[wanted], max(0, min(needed, room)))
     return attempts
-
-
-def _drafts(attempts: Sequence[Attempt], asking: Asking) -> list[Draft]:
-    chosen: dict[str, tuple[Span, ...]] = asking.choose(attempts)
-    return asking.write(attempts, chosen)
 
 
 def _without_surplus(new: Sequence[Judged], judged: Sequence[Judged], wish: Wish) -> Iterator[Judged]:

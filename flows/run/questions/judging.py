@@ -21,6 +21,8 @@ from labeling.drafting.wording import (
     StandsAlone,
     asks_for_more,
     gives_answer_away,
+    is_in_language,
+    is_of_its_kind,
     is_one_question,
     is_verbatim,
     repeats_example,
@@ -36,7 +38,9 @@ DROPPED: Mapping[str, str] = MappingProxyType(
         "verbatim": "the quote is in the document, letter by letter",
         "one question": "one sentence of sane length that ends with a question mark, for yes or no",
         "no giveaway": "it neither repeats the quote nor says its answer",
+        "own language": "it is not in English or in Latin letters where its document is not",
         "own words": "it repeats no example of its prompt",
+        "its kind": "one on a number names it, and one on two sentences needs both",
         "stands alone": "it needs no text to be understood, and names what it is about",
         "no duplicate": "no earlier draft asks the same",
         "not closed book": "the reader is not sure of the answer without the document",
@@ -80,9 +84,11 @@ class Judging:
         self._rules: Sequence[tuple[str, Callable[[Draft], bool]]] = (
             ("written", lambda one: bool(one.text) and one.answer is not None),
             ("verbatim", lambda one: is_verbatim(one, corpus.texts)),
-            ("one question", lambda one: is_one_question(one.text) and not asks_for_more(one.text)),
+            ("one question", lambda one: is_one_question(one.text) and not asks_for_more(one.text, _language(one))),
             ("no giveaway", lambda one: not gives_answer_away(one)),
+            ("own language", lambda one: is_in_language(one, corpus.texts[one.attempt.document_id])),
             ("own words", lambda one: not repeats_example(one, corpus.texts[one.attempt.document_id])),
+            ("its kind", lambda one: is_of_its_kind(one, corpus.texts[one.attempt.document_id])),
             ("stands alone", stands_alone),
             ("no duplicate", lambda one: not self._seen.repeats(one.text)),
         )
@@ -147,3 +153,7 @@ class Judging:
             question_id: (KEPT, "") if kept else ("three votes", reason)
             for question_id, kept, reason in gold.select("question_id", "kept", "reason").iter_rows()
         }
+
+
+def _language(draft: Draft) -> str:
+    return draft.attempt.language

@@ -14,7 +14,7 @@ from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
 from flows.stages.reading import NO_CONTEXT
 from labeling.drafting.passages import Attempt
-from labeling.drafting.templates import choosing_prompt, writing_prompt
+from labeling.drafting.templates import writing_prompt
 from labeling.drafting.writer import WriterConfig, writer_of
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.vote import N_VOTES
@@ -37,7 +37,7 @@ class DraftPlan(NamedTuple):
 
 
 class _Tokens(NamedTuple):
-    """Tokens of one draft, shared ones counted once: of its choice and its votes, and of writing it."""
+    """Tokens of one draft, shared ones counted once: of asking it, and of writing it."""
 
     read: float
     written: float
@@ -58,12 +58,12 @@ def plan_drafting(source: Source, reader: ReaderConfig, wish: Wish, session: Ses
     if label and write:
         one = each.read / label.tokens_per_second + each.written / write.tokens_per_second
         seconds = len(attempts) * one
-    n_prompts = 2 + 1 + N_VOTES + sum(len(one.passages) - 1 for one in attempts) / max(1, len(attempts))
+    n_prompts = 1 + 1 + N_VOTES  # writing it, closed book, and the votes
     tokens = counted(round(len(attempts) * (each.read + each.written)), "token")
     first = (
         f"{len(attempts)} drafts to begin with, at most {wish.limit}, from {counted(len(source.documents), 'document')}"
     )
-    cost = f"at most {round(n_prompts * len(attempts)):,} prompts and about {tokens} for the first {len(attempts)}"
+    cost = f"at most {n_prompts * len(attempts):,} prompts and about {tokens} for the first {len(attempts)}"
     return DraftPlan(f"{first}. {reader.label} on this machine: {cost}, {_time(seconds)}.", seconds)
 
 
@@ -80,13 +80,11 @@ def _count(source: Source, reader: ReaderConfig, attempts: Sequence[Attempt], se
     writer: WriterConfig = writer_of(reader)
     read = written = 0
     for one in attempts:
-        sentences = [passage.choices[0] for passage in one.passages]
-        quotes = [texts[span.document_id][span.start : span.end] for span in sentences]
+        quotes = [texts[span.document_id][span.start : span.end] for span in one.evidence]
         question = Question(one.id, QUESTION, (one.document_id,))
         shown = [asks.single(question, "closed_book", NO_CONTEXT),
                  asks.single(question, "document", texts[one.document_id])]  # fmt: skip
-        choices = [choosing_prompt(one, texts), *(choosing_prompt(one, texts, sentences[0]) for _ in sentences[1:])]
-        read += sum(len(tokenize(prompt)) for prompt in (*choices, *shown))
+        read += sum(len(tokenize(prompt)) for prompt in shown)
         written += len(tokenize(writing_prompt(one, quotes))) + min(WRITTEN, writer.num_predict)
     n = max(1, len(attempts))
     return _Tokens(read / n, written / n)
