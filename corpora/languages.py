@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -75,10 +76,23 @@ def tell_language(text: str) -> str | None:
     words = _WORD.findall(shown.lower())
     if not words:
         return None
-    if sum(word in _ENGLISH for word in words) >= _ENOUGH * len(words):
+    if sum(word in _ENGLISH for word in words) >= _ENOUGH * len(words) and _is_latin(words):
         return "en"
     code, probability = _identifier().classify(shown)
     return _NORWEGIAN.get(code, str(code)) if probability >= SURE else None
+
+
+def _is_latin(words: Sequence[str]) -> bool:
+    """Whether most of what words say is in Latin letters.
+
+    A page in Japanese with a paragraph that nobody translated has more English words than others: a whole clause
+    without spaces is one word.
+    """
+    letters = Counter[bool]()
+    for one in "".join(words):
+        # A character of Chinese or Japanese says as much as three letters.
+        letters[unicodedata.name(one, "").startswith("LATIN")] += 3 if unicodedata.east_asian_width(one) == "W" else 1
+    return letters[True] >= letters[False]
 
 
 def main_language(texts: Sequence[str], languages: Sequence[str | None]) -> str:

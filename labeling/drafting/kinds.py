@@ -13,9 +13,12 @@ Kind = Literal["fact", "number", "negation", "apart"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 LENGTHS = (12, 400)  # characters of a sentence that a question can be about
-# What ends a sentence, in the scripts that have such a sign: headings and cells of tables do not have it.
-# Latin, Chinese and Japanese, Devanagari, Arabic, Ethiopic.
-_ENDS = tuple(".!?…。\uff01\uff1f।॥؟\u06d4።")
+LEAST_LETTERS = 12  # of a sentence: "Chapter 15." states nothing
+# What ends a sentence that states something, in the scripts that have such a sign: headings do not have it, and a
+# question or a call, as in the contents of a page of questions, states nothing. Latin, Chinese and Japanese,
+# Devanagari, Arabic, Ethiopic.
+_ENDS = tuple(".…。।॥\u06d4።")
+_NO_PROSE = re.compile(r"^\s*[|#]|\|.*\|")  # headings and rows of tables in Markdown, as converted files hold them
 _CLOSING = "\"'”\u2019»)]\uff09」』"
 _DIGIT = re.compile(r"\d")
 
@@ -43,7 +46,9 @@ def usable(kind: Kind, sentences: Sequence[str], language: str = ENGLISH) -> lis
 
 def _is_sane(sentence: str) -> bool:
     low, high = LENGTHS
-    return low <= len(sentence) <= high and any(unicodedata.category(one).startswith("L") for one in sentence)
+    # A character of Chinese or Japanese says as much as three letters.
+    letters = sum(3 if unicodedata.east_asian_width(one) == "W" else 1 for one in sentence if one.isalpha())
+    return low <= len(sentence) <= high and letters >= LEAST_LETTERS and not _NO_PROSE.search(sentence)
 
 
 def _is_ended(sentence: str) -> bool:

@@ -18,7 +18,7 @@ ANSWERS: tuple[Answer, ...] = ("yes", "no")
 WINDOW = 4  # sentences that a reader sees at most
 MOST_CHARACTERS = 1200  # of a passage
 FEW = 0.2  # a word that at most so many of a document's sentences hold says what they are about
-TITLE = 120  # characters of a document's first line that a prompt shows
+TITLE = 120  # characters of a document's title that a prompt shows
 
 
 class Passage(NamedTuple):
@@ -41,7 +41,7 @@ class Attempt(NamedTuple):
         kind: of the question.
         wanted: its answer.
         document_id: of the document.
-        title: the document's first line.
+        title: the document's first line with words.
         passages: one, or two for `apart`.
         language: of the document.
     """
@@ -94,7 +94,7 @@ class Places:
         for kind in (*self._kinds[first:], *self._kinds[:first]):
             passages = self._passages(document_id, kind, point)
             if passages:
-                title = self._texts[document_id].strip().split("\n", 1)[0].strip()[:TITLE]
+                title = _title(self._texts[document_id])
                 language = self._languages.get(document_id, ENGLISH)
                 return Attempt(f"{wanted}-{number}", kind, wanted, document_id, title, passages, language)
         return None
@@ -122,6 +122,12 @@ class Places:
                 window = wider
         text = self._texts[document_id][slices[window[0]][0] : slices[window[-1]][1]]
         return Passage(text, Span(document_id, *slices[middle]))
+
+
+def _title(text: str) -> str:
+    """A document's first line that holds a letter, without the signs of a heading or a table in Markdown."""
+    lines = (line.strip("#|*_-= \t") for line in text.split("\n"))
+    return next((line for line in lines if any(one.isalpha() for one in line)), "")[:TITLE]
 
 
 def _partner(first: int, about: Sequence[int], words: Sequence[frozenset[str]]) -> int | None:

@@ -32,10 +32,11 @@ def writing_prompt(attempt: Attempt, quotes: Sequence[str]) -> Prompt:
     values = {
         "title": attempt.title, "passage": " [...] ".join(one_line(passage.text) for passage in attempt.passages),
         "sentence": sentence, "second": one_line(quotes[-1]), "number": number,
-        "language": "" if attempt.language in LANGUAGES else f" Write the question in {NAMES[attempt.language]}.",
     }  # fmt: skip
     message = _filled(messages[ANSWERS.index(attempt.wanted)], values)
-    return Prompt(attempt.id, "document", 0, 0, system, message, start)
+    # Where the output starts like this, a small reader follows; asked in the message, it writes English all the same.
+    language = "" if attempt.language in LANGUAGES else f" in {NAMES[attempt.language]}"
+    return Prompt(attempt.id, "document", 0, 0, system, message, _filled(start, {"in_language": language}))
 
 
 def shown_sentence(attempt: Attempt, quote: str) -> tuple[str, str]:
@@ -48,6 +49,7 @@ def shown_sentence(attempt: Attempt, quote: str) -> tuple[str, str]:
 def example_questions(kind: Kind, language: str = ENGLISH) -> list[str]:
     """The questions that the prompt of a kind has as its examples."""
     *messages, start = _parts(kind, language)[1:]
+    start = _filled(start, {"in_language": ""})
     return re.findall(rf"^{re.escape(start)} (.+)$", "\n".join(messages), re.MULTILINE)
 
 

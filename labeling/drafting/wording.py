@@ -23,6 +23,8 @@ FEW_DOCUMENTS = 5  # with fewer of them, every word tells them apart
 _SENTENCE_END = re.compile(r"[.!。\uff01।](?=\s+\S)|[!。\uff01।]\S")
 RARE = 0.005  # of the words of a document: a word that makes up no more of it says what its sentence is about
 LEAST_RARE = 2  # times; for short documents
+MIXED = 0.5  # share of Latin letters from which on a document may be asked about in Latin letters alone
+FOREIGN = 0.75  # of a question on another document: it may hold a long name in Latin letters
 STEM = 5  # letters in which two forms of a word agree
 _WORD = re.compile(r"\w{3,}")
 
@@ -72,8 +74,9 @@ def is_in_language(draft: Draft, text: str) -> bool:
     """
     if draft.attempt.language == ENGLISH:
         return True
-    is_foreign = _latin_share(text) < 0.5 <= _latin_share(draft.text)
-    return not is_foreign and tell_language(draft.text) != ENGLISH
+    if _latin_share(text) < MIXED:
+        return _latin_share(draft.text) < FOREIGN
+    return tell_language(draft.text) != ENGLISH
 
 
 def is_of_its_kind(draft: Draft, text: str) -> bool:

@@ -17,10 +17,13 @@ class WriterConfig(LabelerConfig):
     """A reader that writes one question, and then the label that is its answer; always the most probable output."""
 
     def output_grammar(self, labels: LabelSet) -> str:
-        """GBNF for one line up to its first question mark, followed by the line `Answer: LABEL`."""
+        """GBNF for one line up to its first question mark, followed by the line `Answer: LABEL`.
+
+        The full stop of Chinese and Japanese cannot end it: questions there may have no other sign, and would go on.
+        """
         root, label = label_grammar(labels).split("\n", 1)
         answer = root.removeprefix("root ::= ")
-        return f'root ::= [^\\n{QUESTION_MARKS}]+ [{QUESTION_MARKS}] "\\n{MARKER}" {answer}\n{label}'
+        return f'root ::= [^\\n。{QUESTION_MARKS}]+ [{QUESTION_MARKS}] "\\n{MARKER}" {answer}\n{label}'
 
 
 def writer_of(reader: LabelerConfig) -> WriterConfig:

@@ -70,7 +70,7 @@ def draft(
     from flows.run.questions.drafting import Wish
     from flows.run.questions.files import default_place, places_beside, refuse_to_overwrite
     from flows.run.questions.planning import plan_drafting
-    from flows.run.questions.readers import find_reader
+    from flows.run.questions.readers import reader_for
     from flows.session.session import Session
     from flows.session.workspace import Workspace
 
@@ -79,7 +79,7 @@ def draft(
         refuse_to_overwrite(places)
     workspace = Workspace(store, data=data)
     source = open_source(corpus, data, workspace.conversions)
-    asked = find_reader(reader, source.experiment, threads)
+    asked = reader_for(reader, source, threads)
     wish = Wish(**wished | ({"kinds": kinds} if kinds else {}))
     with Session(workspace) as session:
         if dry_run:

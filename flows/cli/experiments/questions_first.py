@@ -10,26 +10,37 @@ from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from flows.run.questions.missing import Missing
-    from flows.session.experiment import Experiment
+    from flows.session.experiment import Experiment, Kind
     from flows.session.session import Session
     from flows.session.workspace import Workspace
 
 
-def draft_first(experiment: Experiment, file: Path, workspace: Workspace, *, quiet: bool) -> None:
+def draft_first(
+    experiment: Experiment, kind: Kind, file: Path, workspace: Workspace, *, quiet: bool
+) -> Experiment:  # fmt: skip
     """Draft the questions that an experiment's folder lacks, if it says `[drafting]`; then it is run as any other.
+
+    Returns:
+        The experiment to run: the same one; or, where too few questions were kept for a reader to tell chunk sizes
+        apart, the same one without readers.
 
     Raises:
         InputError: as `missing_questions` and `draft_questions`, or no draft passed every filter.
     """
-    from flows.run.questions.missing import missing_questions
+    from flows.cli.options import READING
+    from flows.run.questions.missing import FEWEST, missing_questions
     from flows.session.session import Session
 
     missing = missing_questions(experiment, file, workspace.data, workspace.conversions)
     if missing is None:
-        return
+        return experiment
     echo(f"{missing.source.name} has no questions yet: {missing.reader.label} drafts {missing.wish.n}.", err=True)
     with Session(workspace) as session:
-        _draft(missing, session, quiet=quiet)
+        n_kept = _draft(missing, session, quiet=quiet)
+    if n_kept >= FEWEST or kind not in READING:
+        return experiment
+    echo(_too_few(n_kept, missing, f"tercet {kind} {shlex.quote(str(file))}"), err=True)
+    return experiment.model_copy(update={"readers": ()})
 
 
 def plan_first(experiment: Experiment, file: Path, workspace: Workspace) -> str:
@@ -38,7 +49,7 @@ def plan_first(experiment: Experiment, file: Path, workspace: Workspace) -> str:
     Raises:
         InputError: as `missing_questions` and `plan_drafting`.
     """
-    from flows.run.questions.missing import missing_questions
+    from flows.run.questions.missing import FEWEST, missing_questions
     from flows.run.questions.planning import plan_drafting
     from flows.session.session import Session
 
@@ -47,10 +58,27 @@ def plan_first(experiment: Experiment, file: Path, workspace: Workspace) -> str:
         return ""
     with Session(workspace) as session:
         text = plan_drafting(missing.source, missing.reader, missing.wish, session).text
-    return f"Questions are drafted first: {text}\nThe rest can be planned once there are questions."
+    return (
+        f"Questions are drafted first: {text}\nThe rest can be planned once there are questions: with fewer than "
+        f"{FEWEST} of them, chunk sizes are compared by retrieval alone."
+    )
 
 
-def _draft(missing: Missing, session: Session, *, quiet: bool) -> None:
+def _too_few(n_kept: int, missing: Missing, again: str) -> str:
+    """That a reader is not asked yet, and what to do."""
+    from corpora.errors import counted
+    from flows.run.questions.missing import FEWEST
+
+    return (
+        f"{counted(n_kept, 'question')} cannot tell chunk sizes apart by a reader's answers ({FEWEST} is the least, "
+        "100 to 500 are usual), so no reader is asked now, and chunk sizes are compared by retrieval alone. For more "
+        f"questions, name a larger reader in {draft_again(missing)}, or add documents. `{again}` asks the reader, "
+        "whatever the number is."
+    )
+
+
+def _draft(missing: Missing, session: Session, *, quiet: bool) -> int:
+    """Draft, write the files, and give the number of questions."""
     from corpora.errors import InputError
     from flows.cli.experiments.questions import draft_and_report
     from flows.run.questions.files import questions_text, refuse_strange_report, write_files
@@ -73,6 +101,7 @@ def _draft(missing: Missing, session: Session, *, quiet: bool) -> None:
         for line in summary(drafted, draft_again(missing)):
             echo(line, err=True)
     echo(f"Nobody has checked the questions in {places.questions} yet; the run goes on with them.", err=True)
+    return len(drafted.kept)
 
 
 def draft_again(missing: Missing) -> str:

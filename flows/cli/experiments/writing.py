@@ -15,6 +15,7 @@ from corpora.loading.folder import QUESTIONS
 from corpora.reading.strict_toml import as_toml
 from corpora.schema import Corpus
 from flows.planning.lengths import CUTS, Lengths, measure_lengths
+from flows.run.questions.fitting import context_for
 from flows.session.experiment import DraftingConfig, ReaderConfig
 from flows.session.experiment_schema import FILE
 from labeling.models.registry import Model, registry
@@ -26,8 +27,6 @@ MOST_SIZES = 4
 FIRST_QUESTIONS = 100  # so that a first run takes minutes
 # Smaller readers hardly beat always giving the most frequent label (results/published/pubmedqa-labelers).
 LEAST_READER_BYTES = 1_000_000_000
-MOST_CONTEXT = 32_768
-ROOM = 512  # tokens of a prompt beside the document
 # These have passages to find, and no answers that are labels.
 WITHOUT_LABELS = ("squad", "beir", "chroma")
 _PATHS = ("path", "documents", "questions")
@@ -160,10 +159,8 @@ def _reader(lengths: Lengths) -> Iterator[str]:
     yield "# Add a [[readers]] section for each reader to compare; `tercet models list` names them."
     yield "[[readers]]"
     yield _key("model", model.name, "" if is_here else f"fetch it first: tercet models fetch {model.name}")
-    default = int(ReaderConfig.model_fields["num_ctx"].default)
-    needed = int(lengths.longest * 1.3) + ROOM  # a reader's tokens are other ones
-    if needed > default:
-        size = min(MOST_CONTEXT, 1 << (needed - 1).bit_length())
+    size = context_for(lengths.longest)
+    if size != ReaderConfig.model_fields["num_ctx"].default:
         yield _key("num_ctx", size, "tokens: the longest document must fit; more takes more memory")
 
 

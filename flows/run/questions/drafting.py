@@ -13,6 +13,7 @@ from corpora.languages import tell_languages
 from corpora.schema import Corpus, LabelSet
 from flows.run.questions.asking import Asking
 from flows.run.questions.documents import Source
+from flows.run.questions.fitting import Fitting, fitting
 from flows.run.questions.judging import DROPPED, KEPT, SURPLUS, Judged, Judging
 from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
@@ -66,6 +67,7 @@ class Drafted(NamedTuple):
         wish: what was wanted.
         judged: every draft and what became of it, in order.
         seconds: time by stage.
+        fitting: the documents that the reader can read whole.
     """
 
     source: Source
@@ -73,6 +75,7 @@ class Drafted(NamedTuple):
     wish: Wish
     judged: Sequence[Judged]
     seconds: Mapping[str, float]
+    fitting: Fitting
 
     @property
     def kept(self) -> list[Draft]:
@@ -114,9 +117,11 @@ def draft_questions(source: Source, reader: ReaderConfig, wish: Wish, session: S
     """Draft questions and keep those that pass every filter; what the ledger answers is not asked again.
 
     Raises:
-        InputError: the reader cannot be asked, or no document has a sentence to ask about.
+        InputError: the reader cannot be asked or can read no document whole, or none has a sentence to ask about.
     """
     check_reader(reader)
+    fits = fitting(source.documents, reader, LABELS, session)
+    source = source._replace(documents=fits.documents)
     corpus = Corpus(source.name, source.documents, source.documents.clear(), LABELS)
     asking = Asking(corpus.texts, reader, LABELS, session, runner)
     judging = Judging(corpus, reader, wish.closed_book, session, runner)
@@ -132,7 +137,7 @@ def draft_questions(source: Source, reader: ReaderConfig, wish: Wish, session: S
             "documents with whole sentences",
             "check that the documents hold running text",
         )
-    return Drafted(source, reader, wish, judged, dict(runner.seconds))
+    return Drafted(source, reader, wish, judged, dict(runner.seconds), fits)
 
 
 def first_round(source: Source, wish: Wish) -> list[Attempt]:

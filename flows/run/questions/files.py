@@ -126,7 +126,8 @@ def report_text(drafted: Drafted, reader: Mapping[str, Any]) -> str:
         "kinds": {kind: _fates(one for one in judged if one.draft.kind == kind) for kind in wish.kinds},
         "answers": {answer: _fates(one for one in judged if one.draft.answer == answer) for answer in wish.quotas},
         "reasons": dict(Counter(f"{one.fate}: {one.reason}" for one in judged if one.fate == "three votes")),
-        "documents": {"all": len(drafted.source.documents), "tried": _n_documents(judged),
+        "documents": {"all": len(drafted.source.documents) + len(drafted.fitting.too_long),
+                      "too_long": list(drafted.fitting.too_long), "tried": _n_documents(judged),
                       "with_questions": len(with_questions), "most_questions": max(with_questions.values(), default=0)},
         "drafts": [_fate(one) for one in judged],
     }  # fmt: skip

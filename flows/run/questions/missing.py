@@ -12,8 +12,12 @@ from corpora.sources.folder.conversions import Conversions
 from flows.run.questions.documents import Source, open_source
 from flows.run.questions.drafting import Wish, check_reader
 from flows.run.questions.files import Places, places_beside
-from flows.run.questions.readers import find_reader
+from flows.run.questions.readers import find_reader, reader_for
 from flows.session.experiment import Experiment, ReaderConfig
+
+# Questions with which a reader could tell chunk sizes apart at the very least: no population of readers and sizes that
+# results/published/questions-needed.md simulates was told with fewer.
+FEWEST = 40
 
 
 class Missing(NamedTuple):
@@ -52,7 +56,7 @@ def missing_questions(
     corpus = experiment.corpus.resolved(file.parent)
     if drafting is None or _has_questions(corpus):
         return None
-    reader = drafter(experiment)
+    drafter(experiment)  # refused before anything is read
     table = corpus.questions or folder_of(corpus) / f"{QUESTIONS}.jsonl"
     if table.suffix != ".jsonl":
         raise InputError(
@@ -60,9 +64,9 @@ def missing_questions(
             "a file that ends in .jsonl, which is how questions are drafted",
             "change its ending, or remove [drafting] and write the table",
         )
-    return Missing(
-        open_source(file, data, conversions), reader, Wish(drafting.n), places_beside(table), folder_of(corpus)
-    )
+    source = open_source(file, data, conversions)
+    reader = reader_for(drafting.reader or experiment.readers[0].label, source)
+    return Missing(source, reader, Wish(drafting.n), places_beside(table), folder_of(corpus))
 
 
 def drafter(experiment: Experiment) -> ReaderConfig:

@@ -10,6 +10,7 @@ from corpora.schema import Question
 from flows.planning.quote import duration
 from flows.run.questions.documents import Source
 from flows.run.questions.drafting import LABELS, Wish, check_reader, first_round
+from flows.run.questions.fitting import QUESTION, fitting
 from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
 from flows.stages.reading import NO_CONTEXT
@@ -21,14 +22,13 @@ from labeling.votes.vote import N_VOTES
 
 COUNTED = 12  # drafts whose tokens are counted; those of the others are taken to be as many
 WRITTEN = 30  # tokens of a question with its answer
-QUESTION = "Is this a question of about the length that most of the drafted ones have?"
 
 
 class DraftPlan(NamedTuple):
     """What drafting would ask.
 
     Attributes:
-        text: the plan, two lines.
+        text: the plan, a line, and one more where a document is too long for the reader.
         seconds: time for the first round, if every draft comes as far as the votes; None if the speed is not known.
     """
 
@@ -50,6 +50,8 @@ def plan_drafting(source: Source, reader: ReaderConfig, wish: Wish, session: Ses
         InputError: as `draft_questions`, as far as that can be known before.
     """
     check_reader(reader)
+    fits = fitting(source.documents, reader, LABELS, session)
+    source = source._replace(documents=fits.documents)
     attempts = first_round(source, wish)
     step = max(1, len(attempts) // COUNTED)
     each = _count(source, reader, attempts[::step], session)
@@ -64,7 +66,8 @@ def plan_drafting(source: Source, reader: ReaderConfig, wish: Wish, session: Ses
         f"{len(attempts)} drafts to begin with, at most {wish.limit}, from {counted(len(source.documents), 'document')}"
     )
     cost = f"at most {n_prompts * len(attempts):,} prompts and about {tokens} for the first {len(attempts)}"
-    return DraftPlan(f"{first}. {reader.label} on this machine: {cost}, {_time(seconds)}.", seconds)
+    text = f"{first}. {reader.label} on this machine: {cost}, {_time(seconds)}."
+    return DraftPlan("\n".join(filter(None, [text, fits.line])), seconds)
 
 
 def _time(seconds: float | None) -> str:

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from corpora.errors import counted, listed
+from corpora.languages import NAMES
 from flows.run.questions.drafting import Drafted, left_after
+from labeling.drafting.templates import LANGUAGES
 
 
 def summary(drafted: Drafted, again: str = "--most") -> Iterator[str]:
@@ -22,6 +24,9 @@ def summary(drafted: Drafted, again: str = "--most") -> Iterator[str]:
     for name, asks, left in left_after(judged):
         yield f"  {name:<15} {before - left:>5} dropped {left:>6} left   {asks}"
         before = left
+    if drafted.fitting.line:
+        yield drafted.fitting.line
+    yield from _about_languages(drafted)
     if not kept:
         return
     documents = Counter(one.attempt.document_id for one in kept)
@@ -35,6 +40,17 @@ def summary(drafted: Drafted, again: str = "--most") -> Iterator[str]:
         yield (
             f"That is {drafted.wish.n - len(kept)} fewer than wanted after {counted(len(judged), 'draft')}: a larger "
             f"reader writes better questions, and {again} allows more drafts."
+        )
+
+
+def _about_languages(drafted: Drafted) -> Iterator[str]:
+    """That some documents were asked about with English prompts, which is where a small reader fails first."""
+    languages = {one.draft.attempt.document_id: one.draft.attempt.language for one in drafted.judged}
+    others = Counter(NAMES[one] for one in languages.values() if one not in LANGUAGES)
+    if others:
+        yield (
+            f"The prompts were English for {counted(others.total(), 'document')} in {listed(sorted(others), 'and')}, "
+            f"as there are prompts in {listed([NAMES[one] for one in LANGUAGES], 'and')} only."
         )
 
 

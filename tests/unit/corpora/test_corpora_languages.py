@@ -30,6 +30,17 @@ def test_what_could_be_many_languages_is_not_told(text):
     assert tell_language(text) is None
 
 
+def test_a_paragraph_in_english_makes_no_page_in_japanese_english():
+    english = (
+        "The project was founded by a student who would have the system be made openly, in the spirit of the time. "
+    )
+    japanese = (
+        "この計画は自由なソフトウェアだけからなるオペレーティングシステムを作るために努力する世界規模の集まりです。"
+    )
+    assert tell_language(english + japanese * 3) == "ja"
+    assert tell_language(english * 3 + japanese) == "en"
+
+
 def test_a_text_that_tells_nothing_gets_the_language_of_the_others():
     assert tell_languages([SENTENCES["de"], "12345", SENTENCES["fr"][:40], SENTENCES["de"]])[1] == "de"
     assert tell_languages(["12345", ""]) == ["en", "en"]

@@ -61,10 +61,39 @@ def test_a_run_drafts_first_and_only_once(folder, tercet, tmp_path):
     assert (folder / "questions.jsonl").read_text(encoding="utf-8") == table
 
 
+def test_few_questions_end_in_a_finding_by_retrieval_and_the_next_run_asks_the_reader(
+    folder, tercet, tmp_path, monkeypatch
+):  # fmt: skip
+    opened = []
+
+    def opens_and_keeps(workspace, readers=None):
+        made = scripted_session(workspace.root, answers, base=workspace.base, writes=good)
+        opened.append(made.readers)
+        return made.session
+
+    monkeypatch.setattr(sessions, "Session", opens_and_keeps)
+    file = folder / "tercet.toml"
+    text = re.sub(r"sizes = .*", "sizes = [16, 32]", file.read_text(encoding="utf-8"))
+    file.write_text(text.replace("[retrieval]", '[retrieval]\nretrievers = ["bm25"]'), encoding="utf-8")
+    first = tercet("run", file, "--store", tmp_path / "store", "--quiet")
+    assert first.exit_code == 0, first.output
+    line = next(one for one in first.stderr.splitlines() if "cannot tell chunk sizes apart" in one)
+    assert line.startswith("8 questions cannot tell chunk sizes apart by a reader's answers (40 is the least")
+    assert line.endswith(f"`tercet run {file}` asks the reader, whatever the number is.")
+    assert "By retrieval alone" in first.stdout or "by retrieval alone" in first.stdout
+    assert "No reader was asked." in first.stdout
+    assert not opened[-1].asked
+    again = tercet("run", file, "--store", tmp_path / "store", "--quiet")
+    assert again.exit_code == 0, again.output
+    assert "cannot tell chunk sizes apart by" not in again.stderr
+    assert "retrieved" in {prompt.arm for prompt in opened[-1].asked}
+
+
 def test_plan_and_check_say_that_questions_come_first(folder, tercet, tmp_path):
     planned = tercet("plan", folder / "tercet.toml", "--store", tmp_path / "store")
     assert planned.exit_code == 0, planned.output
     assert planned.stdout.startswith("Questions are drafted first: 8 drafts to begin with, at most 40")
+    assert planned.stdout.rstrip().endswith("with fewer than 40 of them, chunk sizes are compared by retrieval alone.")
     checked = tercet("check", folder / "tercet.toml", "--store", tmp_path / "store")
     assert checked.exit_code == 0, checked.output
     assert "halls: there are no questions yet; a run drafts them first." in checked.stderr

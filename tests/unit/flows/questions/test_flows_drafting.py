@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from corpora.errors import InputError
@@ -15,9 +16,9 @@ from flows.run.questions.drafting import Wish, check_reader, draft_questions
 from flows.run.questions.files import places_beside, questions_text, report_text
 from flows.run.questions.judging import DROPPED
 from flows.run.questions.planning import plan_drafting
-from flows.run.questions.readers import find_reader
+from flows.run.questions.readers import find_reader, reader_for
 from flows.run.questions.summary import summary
-from flows.session.experiment import ReaderConfig
+from flows.session.experiment import ReaderConfig, parse_experiment
 from flows.stages.runner import Runner
 from tests.doubles.drafting import HALLS, answers, documents, good, told, write_documents
 from tests.doubles.scripted import scripted_session
@@ -217,6 +218,45 @@ def test_documents_come_from_tables_folders_and_experiments(folder, tmp_path):
     (texts / "deep" / "b.md").write_text("Another text.")
     assert open_source(texts).documents["document_id"].to_list() == ["a.txt", "deep/b.md"]
     assert len(open_source(Path("demo")).documents) == 36
+
+
+def test_nothing_is_drafted_from_a_document_that_the_reader_cannot_read_whole(folder):
+    rows = [json.loads(row) for row in (folder / "documents.jsonl").read_text().splitlines()]
+    rows += [{"id": "atlas", "text": "Atlas Hall: rules\n\n" + "The attic of Atlas Hall opens at 9. " * 100}]
+    (folder / "documents.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made, readers = drafted(folder, reader=READER.model_copy(update={"num_ctx": 700}))
+    assert not any("Atlas" in prompt.message for prompt in readers.asked)
+    line = next(one for one in summary(made) if "num_ctx" in one)
+    assert line.startswith("1 document does not fit in the reader's num_ctx of 700 tokens")
+    assert "(atlas)" in line
+    told_of = json.loads(report_text(made, {"name": "scripted"}))["documents"]
+    assert (told_of["all"], told_of["too_long"]) == (7, ["atlas"])
+    session, _ = scripted_session(folder / "store", answers, writes=good)
+    with session:
+        small = READER.model_copy(update={"num_ctx": 256})
+        assert "from 6 documents" in plan_drafting(
+            open_source(folder), READER.model_copy(update={"num_ctx": 700}), Wish(12), session
+        ).text  # fmt: skip
+        with pytest.raises(InputError, match="none of 7 documents fits in the num_ctx of reader 'scripted', 256 tok"):
+            plan_drafting(open_source(folder), small, Wish(12), session)
+
+
+def test_a_model_has_room_for_the_documents_and_a_reader_of_an_experiment_what_it_says(folder):
+    source = open_source(folder)
+    assert reader_for("smollm2-135m", source).num_ctx == 4096
+    long = source.documents.with_columns(pl.concat_str([pl.col("text")] * 30))
+    assert reader_for("smollm2-135m", source._replace(documents=long)).num_ctx == 16_384
+    told = parse_experiment({"readers": [{"model": "smollm2-135m", "num_ctx": 300}]}, "the test")
+    assert reader_for("smollm2-135m", source._replace(documents=long, experiment=told)).num_ctx == 300
+
+
+def test_documents_in_a_language_without_prompts_are_said(folder):
+    made, _ = drafted(folder)
+    assert not any("The prompts were" in line for line in summary(made))
+    attempt = made.judged[0].draft.attempt._replace(language="ja")
+    other = [one._replace(draft=one.draft._replace(attempt=attempt)) for one in made.judged[:1]]
+    told_of = next(line for line in summary(made._replace(judged=other)) if "The prompts were" in line)
+    assert told_of.startswith("The prompts were English for 1 document in Japanese, as there are prompts in English, ")
 
 
 def test_wrong_input_is_said_in_three_parts(folder, tmp_path):
