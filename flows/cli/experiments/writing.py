@@ -27,6 +27,7 @@ MOST_SIZES = 4
 FIRST_QUESTIONS = 100  # so that a first run takes minutes
 # Smaller readers hardly beat always giving the most frequent label (results/published/pubmedqa-labelers).
 LEAST_READER_BYTES = 1_000_000_000
+MORE_TOKENS = 1.3  # a reader's tokens are other ones than those of an embedder
 # These have passages to find, and no answers that are labels.
 WITHOUT_LABELS = ("squad", "beir", "chroma")
 _PATHS = ("path", "documents", "questions")
@@ -159,7 +160,7 @@ def _reader(lengths: Lengths) -> Iterator[str]:
     yield "# Add a [[readers]] section for each reader to compare; `tercet models list` names them."
     yield "[[readers]]"
     yield _key("model", model.name, "" if is_here else f"fetch it first: tercet models fetch {model.name}")
-    size = context_for(lengths.longest)
+    size = context_for(int(lengths.longest * MORE_TOKENS))
     if size != ReaderConfig.model_fields["num_ctx"].default:
         yield _key("num_ctx", size, "tokens: the longest document must fit; more takes more memory")
 

@@ -9,7 +9,6 @@ import polars as pl
 
 from corpora.errors import InputError, counted, listed
 from corpora.schema import LabelSet, Question
-from flows.planning.lengths import measure_lengths
 from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
 from labeling.prompting.labeler import PromptWriter
@@ -18,7 +17,7 @@ QUESTION = "Is this a question of about the length that most of the drafted ones
 SPARE = 64  # tokens of a longer question
 MOST_CONTEXT = 32_768  # tokens; more takes more memory than most machines have
 ROOM = 512  # tokens of a prompt beside the document
-MORE_TOKENS = 1.3  # a reader's tokens are other ones than those of an embedder
+LEAST_BYTES = 3  # of text in a token of a reader, in whatever script
 MOST_NAMED = 3
 
 
@@ -74,14 +73,15 @@ def fitting(documents: pl.DataFrame, reader: ReaderConfig, labels: LabelSet, ses
 
 
 def with_room(reader: ReaderConfig, documents: pl.DataFrame) -> ReaderConfig:
-    """A reader whose num_ctx is as `tercet init` would set it for these documents."""
-    return reader.model_copy(update={"num_ctx": context_for(measure_lengths(documents, None).longest)})
+    """A reader whose num_ctx holds the longest of some documents, if that is not too much."""
+    longest = int(documents["text"].str.len_bytes().max() or 0)  # type: ignore[arg-type]  # of a column of whole numbers
+    return reader.model_copy(update={"num_ctx": context_for(longest // LEAST_BYTES)})
 
 
 def context_for(longest: int) -> int:
-    """The num_ctx in which a document of so many tokens of an embedder fits, if that is not too much."""
+    """The num_ctx in which a document of so many tokens of a reader fits, if that is not too much."""
     default = int(ReaderConfig.model_fields["num_ctx"].default)
-    needed = int(longest * MORE_TOKENS) + ROOM
+    needed = longest + ROOM
     return default if needed <= default else min(MOST_CONTEXT, 1 << (needed - 1).bit_length())
 
 
