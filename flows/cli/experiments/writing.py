@@ -15,7 +15,7 @@ from corpora.loading.folder import QUESTIONS
 from corpora.reading.strict_toml import as_toml
 from corpora.schema import Corpus
 from flows.planning.lengths import CUTS, Lengths, measure_lengths
-from flows.run.questions.fitting import context_for
+from flows.run.questions.fitting import ROOM, context_for
 from flows.session.experiment import DraftingConfig, ReaderConfig
 from flows.session.experiment_schema import FILE
 from labeling.models.registry import Model, registry
@@ -162,7 +162,9 @@ def _reader(lengths: Lengths) -> Iterator[str]:
     yield _key("model", model.name, "" if is_here else f"fetch it first: tercet models fetch {model.name}")
     size = context_for(int(lengths.longest * MORE_TOKENS))
     if size != ReaderConfig.model_fields["num_ctx"].default:
-        yield _key("num_ctx", size, "tokens: the longest document must fit; more takes more memory")
+        fits = lengths.longest * MORE_TOKENS + ROOM <= size
+        why = "the longest document must fit; more takes more memory" if fits else "what is longer cannot be read whole"
+        yield _key("num_ctx", size, f"tokens: {why}")
 
 
 def _drafting() -> Iterator[str]:

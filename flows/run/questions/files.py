@@ -138,8 +138,8 @@ def _fate(one: Judged) -> dict[str, Any]:
     """A draft and what became of it; the raw answers are in the ledger."""
     draft = one.draft
     return {"id": draft.id, "text": draft.text, "document_id": draft.attempt.document_id,
-            "wanted": draft.attempt.wanted, "answer": draft.answer, "evidence": _evidence(draft),
-            "kind": draft.kind, "fate": one.fate, "reason": one.reason}  # fmt: skip
+            "language": draft.attempt.language, "wanted": draft.attempt.wanted, "answer": draft.answer,
+            "evidence": _evidence(draft), "kind": draft.kind, "fate": one.fate, "reason": one.reason}  # fmt: skip
 
 
 def _fates(judged: Iterable[Judged]) -> dict[str, int]:

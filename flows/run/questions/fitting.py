@@ -43,8 +43,7 @@ class Fitting(NamedTuple):
         named = listed([*self.too_long[:MOST_NAMED], *([f"{more:,} more"] if more > 0 else [])], "and")
         return (
             f"{counted(n, 'document')} {'does' if n == 1 else 'do'} not fit in the reader's num_ctx of {self.num_ctx} "
-            f"tokens, so no question is drafted from {'it' if n == 1 else 'them'} ({named}): raise num_ctx under "
-            f"[[readers]] in an experiment, or split {'it' if n == 1 else 'them'} into files of a chapter each."
+            f"tokens, so no question is drafted from {'it' if n == 1 else 'them'} ({named}): {_remedy(self.num_ctx)}."
         )
 
 
@@ -64,10 +63,9 @@ def fitting(documents: pl.DataFrame, reader: ReaderConfig, labels: LabelSet, ses
     fits = documents.filter(~pl.col("document_id").is_in(too_long)) if too_long else documents
     if too_long and fits.is_empty():
         raise InputError(
-            f"none of {counted(len(documents), 'document')} fits in the num_ctx of reader {reader.label!r}, "
-            f"{reader.num_ctx} tokens",
+            f"no document fits in the num_ctx of reader {reader.label!r}, {reader.num_ctx} tokens",
             "documents that the reader can read whole, because three votes on the whole document check each question",
-            "raise num_ctx under [[readers]] in an experiment, or split them into files of a chapter each",
+            _remedy(reader.num_ctx),
         )
     return Fitting(fits, too_long, reader.num_ctx)
 
@@ -83,6 +81,12 @@ def context_for(longest: int) -> int:
     default = int(ReaderConfig.model_fields["num_ctx"].default)
     needed = longest + ROOM
     return default if needed <= default else min(MOST_CONTEXT, 1 << (needed - 1).bit_length())
+
+
+def _remedy(num_ctx: int) -> str:
+    """What to do about documents that are longer; hardly any reader reads more than `MOST_CONTEXT`."""
+    split = "split what is longer into files of a chapter each"
+    return split if num_ctx >= MOST_CONTEXT else f"raise num_ctx under [[readers]] in an experiment, or {split}"
 
 
 def _too_long(
