@@ -191,8 +191,18 @@ class Corpus:
         """The language that most of the text is in, told from some of the documents, evenly spread."""
         if self.language != "auto":
             return self.language
-        some = self.documents["text"].gather_every(1 + len(self.documents) // MOST_TOLD).to_list()
-        return main_language(some, tell_languages(some))
+        return main_language(self._some_texts, self.some_languages)
+
+    @cached_property
+    def some_languages(self) -> list[str]:
+        """The languages of some of the documents, evenly spread."""
+        some = self._some_texts
+        return tell_languages(some) if self.language == "auto" else [self.language] * len(some)
+
+    @property
+    def _some_texts(self) -> list[str]:
+        texts: list[str] = self.documents["text"].gather_every(1 + len(self.documents) // MOST_TOLD).to_list()
+        return texts
 
     @property
     def left_out_line(self) -> str:

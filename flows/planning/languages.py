@@ -17,6 +17,8 @@ from retrieval.chunking.splitters import BY_SENTENCES
 from retrieval.config import RetrievalConfig
 from retrieval.embedding.unknown_tokens import MULTILINGUAL
 
+MANY = 0.4  # of the documents in another language than most, which is said
+
 
 def sentence_languages(retrieval: RetrievalConfig, corpus: Corpus) -> dict[str, int]:
     """How many documents are in each language, the most frequent first; empty where no splitter looks for sentences."""
@@ -37,17 +39,29 @@ def language_inputs(retrieval: RetrievalConfig, corpus: Corpus) -> dict[str, str
 
 
 def embedder_notes(retrieval: RetrievalConfig, corpus: Corpus) -> list[str]:
-    """One line for each embedding model that was trained on another language than that of most of the documents."""
-    language, trained = corpus.main_language, {}
+    """One line for each embedding model that was trained on another language than that of many documents."""
+    notes = []
     for model in dict.fromkeys(config.model for config in retrieval.embedders):
         known = registry().get(model)
-        if known and known.language and known.language != language:
-            trained[model] = NAMES[known.language]
-    return [
-        f"{model}: it was trained on {its_own} text, and most of {corpus.name} is in {NAMES[language]}. Consider a "
-        f"multilingual embedder, such as {MULTILINGUAL}."
-        for model, its_own in trained.items()
-    ]
+        what = _untrained(known.language, corpus) if known and known.language else ""
+        if known and what:
+            notes.append(
+                f"{model}: it was trained on {NAMES[known.language]} text, and {what}. Consider a multilingual "
+                f"embedder, such as {MULTILINGUAL}."
+            )
+    return notes
+
+
+def _untrained(language: str, corpus: Corpus) -> str:
+    """What of a corpus is in another language than this one; empty where it is little."""
+    if corpus.main_language != language:
+        return f"most of {corpus.name} is in {NAMES[corpus.main_language]}"
+    told = corpus.some_languages
+    others = [one for one in told if one != language]
+    if len(others) < MANY * len(told):
+        return ""
+    names = listed(sorted({NAMES[one] for one in others}), "and")
+    return f"{100 * len(others) / len(told):.0f} % of the documents of {corpus.name} are in others ({names})"
 
 
 def prompt_notes(readers: Sequence[LabelerConfig], corpus: Corpus) -> list[str]:

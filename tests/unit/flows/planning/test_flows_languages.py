@@ -61,6 +61,8 @@ def test_an_embedder_for_english_is_named_where_most_documents_are_in_another_la
         "fetches them)."
     )
     assert embedder_notes(retrieval, corpus("de", "en", "en")) == []
+    (note,) = embedder_notes(retrieval, corpus("en", "en", "de", "fr"))
+    assert "on English text, and 50 % of the documents of c are in others (French and German). Consider" in note
     assert {"multilingual-e5-small", "paraphrase-multilingual-minilm-l12-v2"} <= set(registry())
 
 
