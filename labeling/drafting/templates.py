@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from corpora.languages import NAMES
-from labeling.drafting.kinds import Kind
+from labeling.drafting.kinds import Kind, stated_numbers
 from labeling.drafting.passages import ANSWERS, Attempt
 from labeling.drafting.phrases import ENGLISH
 from labeling.prompting.prompts import SEPARATOR
@@ -16,7 +16,7 @@ from labeling.votes.vote import Prompt
 
 FOLDER = Path(__file__).with_name("prompts")
 YEARS = (1000, 2100)
-_NUMBER = re.compile(r"(?P<head>\d+)(?P<rest>(?:[.,:]\d+)*)")
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 LANGUAGES = (ENGLISH, "de", "fr", "es")  # of the prompts; documents in another one are asked about by the English ones
 
 
@@ -55,16 +55,17 @@ def example_questions(kind: Kind, language: str = ENGLISH) -> list[str]:
 
 def numbers_in(text: str) -> frozenset[str]:
     """The numbers of a text, as they are written."""
-    return frozenset(found.group() for found in _NUMBER.finditer(text))
+    return frozenset(_NUMBER.findall(text))
 
 
 def with_another_number(sentence: str) -> tuple[str, str]:
-    """A sentence with another number in place of its last one, and that number; the sentence must have one.
+    """A sentence with another number in place of the last that it states, and that number; it must state one.
 
     A reader that is asked to change a number often repeats the right one; what arithmetic can do is left to it.
     """
-    found = list(_NUMBER.finditer(sentence))[-1]
-    value, digits, rest = int(found["head"]), found["head"], found["rest"]
+    found = stated_numbers(sentence)[-1]
+    digits = re.match(r"\d+", found.group()).group()  # type: ignore[union-attr]  # a number begins with a digit
+    value, rest = int(digits), found.group()[len(digits) :]
     if rest.startswith(":"):  # the time of day
         other = (value + 3) % 24
     else:

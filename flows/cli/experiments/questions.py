@@ -40,7 +40,9 @@ def questions() -> None:
     type=click.Path(path_type=Path),
     help="The table of questions to write, a .jsonl file; by default questions.jsonl in CORPUS, if that is a folder.",
 )
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="May be given again; all by default.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="May be given again; all but apart by default."
+)
 @click.option(
     "--closed-book",
     type=Share(min=0.5, max=1),

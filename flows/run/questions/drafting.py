@@ -19,7 +19,7 @@ from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
 from flows.stages.runner import Runner
 from labeling.drafting.drafts import Draft
-from labeling.drafting.kinds import KINDS, Kind
+from labeling.drafting.kinds import USUAL, Kind
 from labeling.drafting.passages import ANSWERS, Answer, Attempt, Places
 from retrieval.chunking.sentences import find_sentences
 
@@ -43,7 +43,7 @@ class Wish(NamedTuple):
 
     n: int
     most: int | None = None
-    kinds: Sequence[Kind] = KINDS
+    kinds: Sequence[Kind] = USUAL
     closed_book: float = 0.95
     seed: int = 0
 

@@ -97,6 +97,13 @@ def test_a_kind_that_a_document_has_no_sentence_for_gives_way():
 
 def test_usable_sentences_by_kind():
     sentences = ["A heading without a stop", "No boat runs on Sundays.", "It holds 12 kilograms.", "Sh."]
+    cited = [
+        "7. The hall opens late.",
+        "It is old (Yao, 2022b) [4].",
+        "2 Z. Shen saw the hall.",
+        "The hall has 40 seats.",
+    ]
+    assert usable("number", cited) == [3]  # of a list, of a paper that is cited, of a page: these state no number
     assert [usable(kind, sentences) for kind in KINDS] == [[1], [2], [1], [1]]  # the other one begins with a pronoun
     page = [
         "| Chapter 1. It opens at nine. | |",
@@ -162,7 +169,8 @@ def test_sentences_that_lean_on_another_come_last(language, leans, whole, denies
 
 @pytest.mark.parametrize(("sentence", "changed"), [
     ("It costs 40 pence.", "It costs 60 pence."), ("Open until 22:15.", "Open until 01:15."),
-    ("Built in 1998.", "Built in 1989."), ("At 4.3 metres.", "At 6.3 metres."), ("Room 1 of 1.", "Room 1 of 2."),
+    ("Built in 1998.", "Built in 1989."), ("Of 12 kinds (Yao, 2022; [3]).", "Of 18 kinds (Yao, 2022; [3])."),
+    ("At 4.3 metres.", "At 6.3 metres."), ("Room 1 of 1.", "Room 1 of 2."),
 ])  # fmt: skip
 def test_another_number_takes_the_place_of_the_last_one(sentence, changed):
     assert with_another_number(sentence)[0] == changed
@@ -221,7 +229,8 @@ def test_what_yes_or_no_cannot_answer(text, asks):
 @pytest.mark.parametrize(("language", "more", "whole"), [
     ("de", "Was ist das Tor?", "Ist das Tor offen?"), ("fr", "Combien coûte la clé ?", "La clé coûte-t-elle 4 euros ?"),
     ("es", "¿Cuándo abre la puerta?", "¿Abre la puerta a las nueve?"),
-    ("ja", "What is the gate?", "門は九時に開きますか"),
+    ("ja", "What is the gate?", "門は九時に開きますか"), ("ja", "門はどこですか?", "門はいつも開いていますか?"),
+    ("ru", "Из какого города ворота?", "Открыты ли ворота?"),
 ])  # fmt: skip
 def test_what_yes_or_no_cannot_answer_in_the_language_of_the_document(language, more, whole):
     assert asks_for_more(more, language)
