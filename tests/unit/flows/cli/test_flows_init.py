@@ -334,6 +334,20 @@ def test_documents_too_short_for_any_comparison_are_told_with_what_to_do(tercet,
     assert tomllib.loads(text)["retrieval"]["sizes"] == [8]
 
 
+@pytest.mark.parametrize(("letters", "line"), [
+    (9_000, ""), (40_000, "num_ctx = 16384  # tokens: the longest document must fit; more takes more memory"),
+    (400_000, "num_ctx = 32768  # tokens: what is longer cannot be read whole"),
+])  # fmt: skip
+def test_a_reader_gets_room_for_the_longest_document(folder, tercet, letters, line):
+    for name in TEXTS:
+        (folder / f"{name}.txt").write_text("The gate of the yard is closed. " * (letters // 32), encoding="utf-8")
+        letters = 500
+    assert tercet("init", folder).exit_code == 0
+    text = " ".join((folder / "tercet.toml").read_text(encoding="utf-8").split())
+    assert " ".join(line.split()) in text
+    assert ("num_ctx" in text) is bool(line)
+
+
 def test_the_reader_is_one_that_is_here_or_the_smallest_that_is_any_good(tmp_path):
     absent, is_here = suggest_reader()
     assert (absent.name, absent.mirror is not None, is_here) == ("qwen2.5-coder-1.5b", True, False)
