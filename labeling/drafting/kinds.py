@@ -11,7 +11,7 @@ from labeling.drafting.phrases import ENGLISH, PHRASES
 
 Kind = Literal["fact", "number", "negation", "apart"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# Drafted unless others are asked for. A small reader writes no question that needs two sentences: of twelve by
+# Drafted unless others are asked for. A small reader writes no question that needs two sentences: of thirteen by
 # qwen2.5-coder-1.5b on documents in six languages, none did.
 USUAL: tuple[Kind, ...] = ("fact", "number", "negation")
 

@@ -20,6 +20,7 @@ RUN = 5  # words
 FEW = 0.2  # a word that at most so many of the documents hold tells them apart
 FEW_DOCUMENTS = 5  # with fewer of them, every word tells them apart
 
+_PAIRS = ("()", "[]", "{}", "“”", "«»", "「」", "『』", "\uff08\uff09")  # »German« ones are as many too
 _SENTENCE_END = re.compile(r"[.!。\uff01।](?=\s+\S)|[!。\uff01।]\S")
 RARE = 0.005  # of the words of a document: a word that makes up no more of it says what its sentence is about
 LEAST_RARE = 2  # times; for short documents
@@ -38,7 +39,11 @@ def is_verbatim(draft: Draft, texts: Mapping[str, str]) -> bool:
 
 
 def is_one_question(text: str) -> bool:
-    """Whether a text is one sentence of sane length on one line that ends with a question mark, in any script."""
+    """Whether a text is one sentence of sane length on one line that ends with a question mark, in any script.
+
+    Brackets and quotation marks that open must close: what a small reader breaks off or copies from the middle of a
+    sentence often has only one of them.
+    """
     low, high = LENGTHS
     # A character of Chinese or Japanese says as much as three letters.
     width = sum(3 if unicodedata.east_asian_width(one) == "W" else 1 for one in text)
@@ -48,6 +53,8 @@ def is_one_question(text: str) -> bool:
         and low <= width <= high
         and letters >= LEAST_LETTERS
         and text[-1] in QUESTION_MARKS
+        and all(text.count(first) == text.count(last) for first, last in _PAIRS)
+        and text.count('"') % 2 == 0
         and not any(one in QUESTION_MARKS for one in text[:-1])
         and not _SENTENCE_END.search(_without_initials(text))
     )

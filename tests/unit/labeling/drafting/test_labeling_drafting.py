@@ -192,7 +192,13 @@ def test_a_writer_has_its_own_grammar_and_fingerprint():
 
 
 @pytest.mark.parametrize(
-    "text", ["Is the alder room open at six?", "开放时间是几点到几点吗\uff1f", "هل القاعة مفتوحة؟"]
+    "text",
+    [
+        "Is the alder room open at six?",
+        "Ist das »Alte Tor« (im Hof) bis neun offen?",
+        "开放时间是几点到几点吗\uff1f",
+        "هل القاعة مفتوحة؟",
+    ],
 )
 def test_one_question_in_any_script(text):
     assert is_one_question(text)
@@ -201,6 +207,7 @@ def test_one_question_in_any_script(text):
 @pytest.mark.parametrize("text", [
     "The alder room is open.", "Is it?", "Is it open? Is it closed?", "It opens at six. Is that early?",
     "Is the alder room\nopen at six?", "Is the " + "very " * 60 + "big room open?", "1 + 1 = 234567890?",
+    '"Is the alder room open at six?', "Is note 37] of the alder room right?", "Is the alder room (the big one open?",
 ])  # fmt: skip
 def test_what_is_not_one_question(text):
     assert not is_one_question(text)
