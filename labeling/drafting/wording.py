@@ -20,7 +20,8 @@ RUN = 5  # words
 FEW = 0.2  # a word that at most so many of the documents hold tells them apart
 FEW_DOCUMENTS = 5  # with fewer of them, every word tells them apart
 
-_PAIRS = ("()", "[]", "{}", "“”", "«»", "「」", "『』", "\uff08\uff09")  # »German« ones are as many too
+_PAIRS = ("()", "[]", "{}", "«»", "「」", "『』", "\uff08\uff09")  # »German« ones are as many too
+_QUOTES = '"„“”'  # English and German pair them differently
 _SENTENCE_END = re.compile(r"[.!。\uff01।](?=\s+\S)|[!。\uff01।]\S")
 RARE = 0.005  # of the words of a document: a word that makes up no more of it says what its sentence is about
 LEAST_RARE = 2  # times; for short documents
@@ -54,7 +55,7 @@ def is_one_question(text: str) -> bool:
         and letters >= LEAST_LETTERS
         and text[-1] in QUESTION_MARKS
         and all(text.count(first) == text.count(last) for first, last in _PAIRS)
-        and text.count('"') % 2 == 0
+        and sum(text.count(one) for one in _QUOTES) % 2 == 0
         and not any(one in QUESTION_MARKS for one in text[:-1])
         and not _SENTENCE_END.search(_without_initials(text))
     )

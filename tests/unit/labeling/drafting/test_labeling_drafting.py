@@ -195,7 +195,7 @@ def test_a_writer_has_its_own_grammar_and_fingerprint():
     "text",
     [
         "Is the alder room open at six?",
-        "Ist das »Alte Tor« (im Hof) bis neun offen?",
+        "Ist das „Alte Tor“ (im Hof) bis neun offen?",
         "开放时间是几点到几点吗\uff1f",
         "هل القاعة مفتوحة؟",
     ],
