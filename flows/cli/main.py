@@ -133,7 +133,7 @@ def _execute(
     file = experiment_file(path).resolve()
     workspace = workspace_of(experiment, store, file.parent, data)
     if experiment.drafting:
-        experiment = draft_first(experiment, kind, file, workspace, quiet=quiet)
+        experiment = draft_first(experiment, kind, file, workspace, Given(store, data).options, quiet=quiet)
     if prefect or dask:
         # Set before Prefect is imported: a server that it starts would otherwise send usage reports.
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

@@ -54,7 +54,7 @@ def is_one_question(text: str) -> bool:
         and low <= width <= high
         and letters >= LEAST_LETTERS
         and text[-1] in QUESTION_MARKS
-        and all(text.count(first) == text.count(last) for first, last in _PAIRS)
+        and all(text.count(pair[0]) == text.count(pair[1]) for pair in _PAIRS)
         and sum(text.count(one) for one in _QUOTES) % 2 == 0
         and not any(one in QUESTION_MARKS for one in text[:-1])
         and not _SENTENCE_END.search(_without_initials(text))

@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 
 
 def draft_first(
-    experiment: Experiment, kind: Kind, file: Path, workspace: Workspace, *, quiet: bool
+    experiment: Experiment, kind: Kind, file: Path, workspace: Workspace, options: str, *, quiet: bool
 ) -> Experiment:  # fmt: skip
     """Draft the questions that an experiment's folder lacks, if it says `[drafting]`; then it is run as any other.
+
+    Args:
+        experiment: as loaded.
+        kind: what is run.
+        file: where it was loaded from.
+        workspace: where the drafts are kept.
+        options: that name the store and the data, as the next command needs them.
+        quiet: whether only what matters is said.
 
     Returns:
         The experiment to run: the same one; or, where too few questions were kept for a reader to tell chunk sizes
@@ -36,10 +44,11 @@ def draft_first(
         return experiment
     echo(f"{missing.source.name} has no questions yet: {missing.reader.label} drafts {missing.wish.n}.", err=True)
     with Session(workspace) as session:
-        n_kept = _draft(missing, session, quiet=quiet)
+        n_kept = _draft(missing, session, options, quiet=quiet)
     if n_kept >= FEWEST or kind not in READING:
         return experiment
-    echo(_too_few(n_kept, missing, f"tercet {kind} {shlex.quote(str(file))}"), err=True)
+    again = f"`tercet {kind} {shlex.quote(str(file))}{options}`"
+    echo(_too_few(n_kept, draft_again(missing, options), again), err=True)
     return experiment.model_copy(update={"readers": ()})
 
 
@@ -64,20 +73,20 @@ def plan_first(experiment: Experiment, file: Path, workspace: Workspace) -> str:
     )
 
 
-def _too_few(n_kept: int, missing: Missing, again: str) -> str:
-    """That a reader is not asked yet, and what to do."""
+def _too_few(n_kept: int, draft: str, again: str) -> str:
+    """That a reader is not asked yet, and what to do: the commands that draft more, and that run it again."""
     from corpora.errors import counted
     from flows.run.questions.missing import FEWEST
 
     return (
         f"{counted(n_kept, 'question')} cannot tell chunk sizes apart by a reader's answers ({FEWEST} is the least, "
         "100 to 500 are usual), so no reader is asked now, and chunk sizes are compared by retrieval alone. For more "
-        f"questions, name a larger reader in {draft_again(missing)}, or add documents. `{again}` asks the reader, "
+        f"questions, name a larger reader in {draft}, or add documents. {again} asks the reader, "
         "whatever the number is."
     )
 
 
-def _draft(missing: Missing, session: Session, *, quiet: bool) -> int:
+def _draft(missing: Missing, session: Session, options: str, *, quiet: bool) -> int:
     """Draft, write the files, and give the number of questions."""
     from corpora.errors import InputError
     from flows.cli.experiments.questions import draft_and_report
@@ -98,14 +107,14 @@ def _draft(missing: Missing, session: Session, *, quiet: bool) -> int:
             "name a larger reader in [drafting], or write questions",
         )
     if not quiet:
-        for line in summary(drafted, draft_again(missing)):
+        for line in summary(drafted, draft_again(missing, options)):
             echo(line, err=True)
     echo(f"Nobody has checked the questions in {places.questions} yet; the run goes on with them.", err=True)
     return len(drafted.kept)
 
 
-def draft_again(missing: Missing) -> str:
+def draft_again(missing: Missing, options: str) -> str:
     """The command that drafts more questions in place of those that a run has drafted."""
     wish, table = missing.wish, shlex.quote(str(missing.places.questions))
     which = f"{shlex.quote(str(missing.folder))} --reader NAME --n {wish.n} --most {2 * wish.limit}"
-    return f"`tercet questions draft {which} --out {table} --force`"
+    return f"`tercet questions draft {which} --out {table}{options} --force`"

@@ -21,12 +21,20 @@ def say_drafted(run: Run) -> Iterator[str]:
     drafted, accepted, rejected = (questions.filter(pl.col("origin") == one) for one in (DRAFTED, ACCEPTED, REJECTED))
     if drafted.is_empty() and rejected.is_empty():
         return
-    told = [_unchecked(drafted, len(questions), run)] if len(drafted) else []
+    told = [_unchecked(drafted, len(questions), run), *_by_its_own_votes(drafted, run)] if len(drafted) else []
     if len(rejected):
         told.append(_rejected(rejected["question_id"].to_list()))
     if len(accepted):
         told.append(f"People have accepted {count(len(accepted), 'drafted question')}.")
     yield " ".join(told)
+
+
+def _by_its_own_votes(drafted: pl.DataFrame, run: Run) -> Iterator[str]:
+    """That a reader is right on the questions that it drafted because the others were dropped."""
+    own = set(drafters(drafted)) & {row["reader"] for row in run.readers}
+    if own:
+        says = "says nothing of that reader" if len(own) == 1 else "says nothing of those readers"
+        yield f"They were kept by the votes of {listed(sorted(own))}, so accuracy on whole documents {says}."
 
 
 def n_unaccepted(run: Run) -> int:

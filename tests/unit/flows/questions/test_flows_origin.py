@@ -68,7 +68,10 @@ def give(outcome, *labels):
 
 def test_drafted_questions_are_marked_everywhere(experiment, tmp_path):
     outcome = run(experiment, tmp_path)
-    said = "All 8 questions were drafted by scripted, and nobody has checked them: review the run (tercet review RUN)."
+    said = (
+        "All 8 questions were drafted by scripted, and nobody has checked them: review the run (tercet review RUN). "
+        "They were kept by the votes of scripted, so accuracy on whole documents says nothing of that reader."
+    )
     assert outcome.record.distrust[0] == said
     assert outcome.record.drafted == 8
     for name in ("report.md", "report.html"):
@@ -96,7 +99,8 @@ def test_what_people_agree_with_is_accepted_and_what_they_do_not_is_rejected(exp
     assert [origins[one] for one in ids] == ["accepted"] * 3 + ["rejected"] + ["drafted"] * 4
     assert again.record.distrust[0] == (
         "4 of 8 questions were drafted by scripted, and nobody has checked them: review the run (tercet review "
-        f"RUN). People gave 1 drafted question another answer: take it out of the table ({ids[3]}). People have "
+        "RUN). They were kept by the votes of scripted, so accuracy on whole documents says nothing of that reader. "
+        f"People gave 1 drafted question another answer: take it out of the table ({ids[3]}). People have "
         "accepted 3 drafted questions."
     )
 
