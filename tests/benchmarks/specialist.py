@@ -30,7 +30,7 @@ from corpora.loading.load import load_corpus
 from flows.run.gold.specialist.judging import HeldOut, judged_by, pace_of
 from flows.run.gold.specialist.learning import Floats, Learnt, Order, examples_of, learn, see, smaller_sets
 from flows.run.gold.specialist.source import Source, teacher_pace
-from flows.run.gold.specialist.training import specialise
+from flows.run.gold.specialist.training import Specialised, specialise
 from flows.run.pipeline import execute
 from flows.session.embedders import find_embedder
 from flows.session.experiment import EXPERIMENTS, ReaderConfig, load_experiment
@@ -59,8 +59,14 @@ ENCODER_FOLDS = 2  # fine-tuning takes long on two cores
 ENCODER_PASSAGES = 1  # as above
 
 
-def handbook(orders: Sequence[Order], store: Path) -> Iterator[str]:
-    """The demonstration, run from its recording, and a specialist of each kind on its tune questions."""
+def handbook(orders: Sequence[Order], store: Path, kept: Path | None) -> Iterator[str]:
+    """The demonstration, run from its recording, and a specialist of each kind on its tune questions.
+
+    Args:
+        orders: one a kind.
+        store: for the run and the specialists.
+        kept: as for `labeled_tune`.
+    """
     workspace = Workspace(store, EXPERIMENTS)
     with open_recording(recording_of("demo"), workspace, "record the demonstration again") as session:
         demo = load_experiment(Path("demo"))
@@ -71,8 +77,7 @@ def handbook(orders: Sequence[Order], store: Path) -> Iterator[str]:
             done = specialise(run, order, READER, session, Runner(Bars()))
             yield f"## The handbook, {order.kind}"
             yield ""
-            yield from (f"* {line}" for line in done.lines[:-1])
-            yield ""
+            yield from _lines(done, kept)
 
 
 def labeled_tune(run: Path, orders: Sequence[Order], data: Path | None, kept: Path | None) -> Iterator[str]:
@@ -86,11 +91,17 @@ def labeled_tune(run: Path, orders: Sequence[Order], data: Path | None, kept: Pa
             done = specialise(run, order._replace(name=name), READER, session, Runner(Bars()))
             yield f"## {run.name}, {order.kind}"
             yield ""
-            yield from (f"* {line}" for line in done.lines[:-1])
-            yield ""
-            if kept and done.specialist:
-                without_weights = shutil.ignore_patterns(MODEL)
-                shutil.copytree(done.specialist.folder, kept / name, ignore=without_weights, dirs_exist_ok=True)
+            yield from _lines(done, kept)
+
+
+def _lines(done: Specialised, kept: Path | None) -> Iterator[str]:
+    """What training found; the specialist is copied without its weights."""
+    yield from (f"* {line}" for line in done.lines[:-1])
+    yield ""
+    if kept and done.specialist:
+        without_weights = shutil.ignore_patterns(MODEL)
+        folder = kept / done.specialist.manifest.name
+        shutil.copytree(done.specialist.folder, folder, ignore=without_weights, dirs_exist_ok=True)
 
 
 def read_published(folder: Path, data: Path) -> Source:
@@ -234,15 +245,15 @@ def pages(
 ) -> Iterator[str]:
     """All sections."""
     yield (
-        "Times are those of a machine that other work shared; the teacher's is worked out from the speed at which it "
-        "last answered there on one thread. The encoder is all-MiniLM-L6-v2 with a new last layer, and sees one "
-        "passage of 128 tokens; the linear model sees three."
+        "Times are those of a machine that other work shared. The teacher's is that of the run, on two threads, or is "
+        "worked out from the speed at which it last answered there on one. The encoder is all-MiniLM-L6-v2 with a new "
+        "last layer, and sees one passage of 128 tokens; the linear model sees three."
     )
     yield ""
     with tempfile.TemporaryDirectory() as temporary:
         folder = store or Path(temporary)
         if not skip:
-            yield from handbook(orders, folder / "handbook")
+            yield from handbook(orders, folder / "handbook", kept)
         for run in tune_runs:
             yield from labeled_tune(run, orders, data, kept)
         for run, order in itertools.product(runs, orders):
