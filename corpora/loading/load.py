@@ -62,7 +62,7 @@ def load_corpus(
     if split == "auto":
         split = "all" if corpus.questions["split"].is_null().all() else "held_out"
     questions = assign_split(corpus.questions, config.held_out_fraction, config.seed)
-    name = config.name or config.published or corpus.name
+    name = _name_of(corpus, config)
     drawn = describe_split(name, corpus.questions, questions, split, _how_to_split(config))
     tune = questions.filter(pl.col("split") == "tune") if split == "held_out" else None
     if split != "all":
@@ -77,6 +77,11 @@ def load_corpus(
     selected = replace(corpus, name=name, questions=questions, tune=tune, split_line=drawn, language=config.language)
     # Done last, so that the same questions are asked whether the documents are short or long.
     return lengthen(selected, config)
+
+
+def _name_of(corpus: Corpus, config: CorpusConfig) -> str:
+    """What reports call a corpus."""
+    return config.name or config.published or corpus.name
 
 
 def _how_to_split(config: CorpusConfig) -> str:
@@ -170,6 +175,11 @@ def list_problems(
     Raises:
         InputError: a file cannot be read at all.
     """
+    corpus, problems = _list_problems(config, conversions)
+    return replace(corpus, name=_name_of(corpus, config)), problems
+
+
+def _list_problems(config: CorpusConfig, conversions: Conversions | None) -> tuple[Corpus, Iterator[InputError]]:
     check_keys(config)
     if config.source == "folder" and (missing := _no_questions(config)):
         files = Defects("skip")

@@ -68,7 +68,7 @@ def give(outcome, *labels):
 
 def test_drafted_questions_are_marked_everywhere(experiment, tmp_path):
     outcome = run(experiment, tmp_path)
-    said = "All 8 questions were drafted by scripted, and nobody has checked them: review the run (tercet review RUN)."
+    said = "All 8 questions were drafted by scripted, and nobody has checked them: look at them with tercet review."
     assert outcome.record.distrust[0] == said
     assert outcome.record.drafted == 8
     for name in ("report.md", "report.html"):
@@ -95,8 +95,8 @@ def test_what_people_agree_with_is_accepted_and_what_they_do_not_is_rejected(exp
     origins = dict(pl.read_parquet(again.folder / "questions.parquet").select("question_id", "origin").iter_rows())
     assert [origins[one] for one in ids] == ["accepted"] * 3 + ["rejected"] + ["drafted"] * 4
     assert again.record.distrust[0] == (
-        "4 of 8 questions were drafted by scripted, and nobody has checked them: review the run (tercet review "
-        f"RUN). People gave 1 drafted question another answer: take it out of the table ({ids[3]}). People have "
+        "4 of 8 questions were drafted by scripted, and nobody has checked them: look at them with tercet "
+        f"review. People gave 1 drafted question another answer: take it out of the table ({ids[3]}). People have "
         "accepted 3 drafted questions."
     )
 

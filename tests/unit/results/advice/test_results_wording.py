@@ -31,8 +31,10 @@ def test_settings_are_named_as_people_say_them(setting, cut, varying, said):
     ("sizes", "said"),
     [
         ((64, 32), "64-token chunks, 256 tokens read, and 32-token chunks, 512 tokens read"),
-        ((64, 32, 8), "64-token chunks, 256 tokens read; 32-token chunks, 512 tokens read; and 8-token chunks, 768 tokens "
-         "read"),
+        (
+            (64, 32, 8),
+            "64-token chunks, 256 tokens read; 32-token chunks, 512 tokens read; and 8-token chunks, 768 tokens read",
+        ),
         ((64, 32, 8, 4), "4 of 8 settings"),
     ],
 )  # fmt: skip
