@@ -162,14 +162,14 @@ def embed_all(
         numbered = documents.select("document_id", shard=pl.int_range(pl.len()) // DOCUMENTS_A_SHARD)
         of_shard = places.join(numbered, on="document_id").partition_by("shard", as_dict=True, include_key=False)
         late = ((len(one), (config, one, of_shard[(at,)])) for at, one in enumerate(shards))
-        runner.each(f"embed documents: {config.label}", len(documents), embed_late, session, late)
+        runner.each(f"embed documents: {config.label}", len(documents), embed_late, session, late, "document")
         return
     embedded = "embedded" if config.headings else "text"
     texts = pl.concat([chunks.select(text=embedded) for chunks in chunked]).unique()
     ordered = texts.sort(pl.col("text").str.len_chars(), "text", descending=[True, False])["text"]
     parts = (ordered[at : at + TEXTS_A_SHARD].to_list() for at in range(0, len(ordered), TEXTS_A_SHARD))
     calls = ((len(part), (config, part, "passage")) for part in parts)
-    runner.each(f"embed distinct texts: {config.label}", len(ordered), embed, session, calls)
+    runner.each(f"embed distinct texts: {config.label}", len(ordered), embed, session, calls, "text")
 
 
 def rest(session: Session, config: EmbedderConfig) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from results.advice.wording import count as counted
-from results.report.model import Block, Code, Definitions, Heading, Link, Section, Sentences, Table, Words
+from results.report.model import Block, Code, Definitions, Heading, Kind, Link, Section, Sentences, Table, Words
 from results.report.sections.source import Source
 from results.report.values import Tables, make_table
 
@@ -58,10 +58,11 @@ def _defects(frame: pl.DataFrame, title: str, most_places: int | None) -> Table:
     defects = [_without(reason, name) for reason, name in frame.select("reason", "id").iter_rows()]
     alike = frame.with_columns(defect=pl.Series(defects, dtype=pl.String))
     groups = alike.group_by("file", "kind", "defect", maintain_order=True).agg("row", "id", n=pl.len())
+    columns: dict[str, Kind] = {"file": "text", "what": "text", "reason": "text", "how many": "whole"}
     named = {"row": "rows", "id": "ids"} if (frame["row"] != "").any() else {"id": "ids"}  # whole files have no rows
     return make_table(
         title,
-        {"file": "text", "what": "text", "reason": "text", "how many": "whole"} | dict.fromkeys(named.values(), "text"),
+        columns | dict.fromkeys(named.values(), "text"),
         [
             (
                 one["file"],

@@ -64,16 +64,16 @@ class Logged:
 
 def test_a_log_gets_the_start_of_a_stage_its_end_and_a_line_every_so_often():
     assert Logged().stage([(10, 4, 0)] * 5) == [
-        "stage 5 of 14: read: one: 0 of 20",
-        "stage 5 of 14: read: one: 16 of 20, about 10 s left, 24.0 a minute, after 40 s",
-        "stage 5 of 14: read: one: 20 of 20, 24.0 a minute, after 50 s",
+        "stage 5 of 14: read: one: 0 of 20 questions",
+        "stage 5 of 14: read: one: 16 of 20 questions, about 10 s left, 24.0 a minute, after 40 s",
+        "stage 5 of 14: read: one: 20 of 20 questions, 24.0 a minute, after 50 s",
     ]
 
 
 def test_what_was_answered_before_is_said_and_does_not_count_as_fast():
     assert Logged().stage([(1, 17, 17), (30, 1, 0), (30, 2, 0)]) == [
-        "stage 5 of 14: read: one: 17 of 20 (17 answered before)",
-        "stage 5 of 14: read: one: 20 of 20 (17 answered before), 3.0 a minute, after 1 min 1 s",
+        "stage 5 of 14: read: one: 17 of 20 questions (17 answered before)",
+        "stage 5 of 14: read: one: 20 of 20 questions (17 answered before), 3.0 a minute, after 1 min 1 s",
     ]
 
 
@@ -131,7 +131,7 @@ class Noting:
         self.places: list[str] = []
 
     @contextmanager
-    def stage(self, name, total, place=""):
+    def stage(self, name, total, place="", unit=""):
         self.places.append(place)
         yield lambda *_: None
 
