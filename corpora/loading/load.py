@@ -23,16 +23,17 @@ from corpora.shaping.drawn_choices import draw_choices
 from corpora.shaping.selection import assign_split, describe_split, sample_questions
 from corpora.shaping.stitch import stitch
 from corpora.shaping.validate import find_problems, validate
-from corpora.sources.beir import read_beir
 from corpora.sources.bundled import read_sample
-from corpora.sources.chroma import read_chroma
-from corpora.sources.evidence_inference import read_evidence_inference
 from corpora.sources.folder.conversions import Conversions
+from corpora.sources.formats.beir import read_beir
+from corpora.sources.formats.chroma import read_chroma
+from corpora.sources.formats.evidence_inference import read_evidence_inference
+from corpora.sources.formats.pubmedqa import read_pubmedqa
+from corpora.sources.formats.squad import read_squad
 from corpora.sources.generator import generate_corpus
-from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.sources.rows import find_table
-from corpora.sources.squad import read_squad
-from corpora.sources.tables import read_documents, read_tables
+from corpora.sources.tables.corpus import read_tables
+from corpora.sources.tables.documents import read_documents
 from corpora.storage import StorePath, sha256_text
 
 _FORMATS: dict[Format, Callable[[Path, Defects], Corpus]] = {

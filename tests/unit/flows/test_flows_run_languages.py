@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flows.planning.input_check import check_input
+from flows.planning.checking.input_check import check_input
 from flows.planning.plan import plan
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment

@@ -10,7 +10,7 @@ import pytest
 from corpora.loading.load import load_corpus
 from flows.cli.experiments import columns
 from flows.cli.experiments.writing import say_context, suggest_reader, suggest_sizes
-from flows.planning.input_check import check_input
+from flows.planning.checking.input_check import check_input
 from flows.planning.lengths import Lengths
 from flows.run import pipeline
 from flows.run.pipeline import execute

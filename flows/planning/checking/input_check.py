@@ -14,7 +14,7 @@ from corpora.loading.load import list_problems, load_corpus
 from corpora.reading.strict_toml import read_toml
 from corpora.schema import Corpus
 from corpora.sources.folder.conversions import Conversions
-from flows.planning.context_room import room_note
+from flows.planning.checking.context_room import room_note
 from flows.planning.languages import embedder_notes, prompt_notes
 from flows.planning.lengths import MOST_COUNTED, measure_lengths, say_too_long
 from flows.session.cross_checks import check_choice_readers, cross_mistakes

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import InputError
-from flows.planning.input_check import check_input
+from flows.planning.checking.input_check import check_input
 from flows.session.session import Session
 from flows.session.workspace import workspace_of
 from tests.doubles.scripted import ScriptedReaders, open_word_embedder
