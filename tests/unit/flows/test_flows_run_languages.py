@@ -11,6 +11,8 @@ from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
 from tests.doubles.scripted import scripted_session
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 # Labels, a document, a question and a prompt file; original sentences.
 CORPORA = {
     "ja": (
