@@ -14,6 +14,8 @@ from flows.stages.progress import Bars, Pace
 from flows.stages.runner import Runner
 from tests.doubles.scripted import scripted_session
 
+SMALL = {"n_documents": 12, "words": 60}  # a corpus whose chunks are few
+
 
 class Clock:
     """Stands still until it is told; timers go by it."""
@@ -151,7 +153,7 @@ def places(tmp_path, monkeypatch):
 
     def run(kind, readers=("one", "two"), corpus=None, retrieval=None, **rest):
         content = {
-            "corpus": {"source": "sample", "sample": 4, **(corpus or {})},
+            "corpus": {"source": "generated", "generator": SMALL, "sample": 4, **(corpus or {})},
             "retrieval": {"sizes": [8, 16], "k": [1], "budgets": [], "controls": ["closed_book"], **(retrieval or {})},
             "scoring": {"n_resamples": 100},
             "readers": [{"model": model} for model in readers],
@@ -170,7 +172,7 @@ def places(tmp_path, monkeypatch):
     [
         ("label", {"calibration": {"per_label": 0}}),
         ("label", {"corpus": {"split": "held_out"}, "calibration": {"per_label": 2}}),
-        ("compare", {"other_corpora": [{"source": "generated", "generator": {"n_documents": 6, "words": 60}}]}),
+        ("compare", {"other_corpora": [{"source": "generated", "generator": SMALL}]}),
         ("sweep", {"readers": ()}),
         ("sweep", {"readers": (), "retrieval": {"retrievers": ["bm25"], "sizes": [8]}}),
         ("run", {"retrieval": {"retrievers": ["dense", "bm25"], "splitters": ["tokens", "sentences"]}}),
