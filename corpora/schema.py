@@ -155,7 +155,7 @@ class Corpus:
         tune: questions of the `tune` split, none of which is in `questions`; None if there is no such reserve.
         left_out: the defective rows of the source that are in neither frame.
         notes: what a person should know about how the source was read, a sentence each.
-        split_line: how questions were split that the source has in no split, in a sentence; empty if there are none.
+        split_line: how a hash chose the questions that are asked, in a sentence; empty where none did.
         not_stated: the label that says that the answer is not stated; None if there is none.
         language: of all documents, as the user says; auto: it is told for each.
         choices_made: where wrong choices come from that the source has not, in a sentence; empty if there are none.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flows.stages.progress import Advance, Bars, Pace, Progress, Quiet, titled
+from flows.stages.progress import QUESTION, Advance, Bars, Pace, Progress, Quiet, titled
 from results.report.visible import for_terminal
 
 
@@ -52,9 +52,9 @@ class NotebookProgress(Quiet):
         self._handle: Any = ipython_display()({"text/plain": ""}, raw=True, display_id=True)
 
     @contextmanager
-    def stage(self, name: str, total: int, place: str = "") -> Iterator[Advance]:
+    def stage(self, name: str, total: int, place: str = "", unit: str = QUESTION) -> Iterator[Advance]:
         """Open a stage with a line of its own, which says how far it is."""
-        title, pace = titled(name, place), Pace(total)
+        title, pace = titled(name, place), Pace(total, unit=unit)
         at = len(self._lines)  # what is said meanwhile comes below
         self.say(f"{title}: {pace.line}")
 

@@ -81,6 +81,12 @@ def tercet(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def no_plots(monkeypatch):
+    """Runs draw no plots, which takes most of a second; for tests that do not look at them."""
+    monkeypatch.setattr("flows.run.pipeline.draw_plots", lambda _: [])
+
+
+@pytest.fixture
 def small_experiment(tmp_path):
     """An experiment on three questions of short generated texts with the smallest reader; returns its file."""
     needs_model("smollm2-135m")

@@ -14,7 +14,7 @@ from corpora.languages import Language
 from corpora.published.registry import find_published, locate, published
 from corpora.schema import MOST_LABELS, LabelSet
 from corpora.sources.generator import GeneratorConfig
-from corpora.sources.tables import DocumentColumns, QuestionColumns
+from corpora.sources.tables.columns import DocumentColumns, QuestionColumns
 
 TABLES = ("documents", "questions")
 Format = Literal["pubmedqa", "evidence_inference", "squad", "beir", "chroma"]  # published ones: a path is all they need

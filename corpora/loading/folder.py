@@ -16,7 +16,7 @@ from corpora.schema import Corpus, questions_frame
 from corpora.sources.folder.conversions import Conversions
 from corpora.sources.folder.documents import read_folder, without_left_out
 from corpora.sources.rows import FORMATS, find_table
-from corpora.sources.tables import read_questions
+from corpora.sources.tables.questions import read_questions
 from corpora.storage import sha256_file
 
 QUESTIONS = "questions"

@@ -23,16 +23,17 @@ from corpora.shaping.drawn_choices import draw_choices
 from corpora.shaping.selection import assign_split, describe_split, sample_questions
 from corpora.shaping.stitch import stitch
 from corpora.shaping.validate import find_problems, validate
-from corpora.sources.beir import read_beir
 from corpora.sources.bundled import read_sample
-from corpora.sources.chroma import read_chroma
-from corpora.sources.evidence_inference import read_evidence_inference
 from corpora.sources.folder.conversions import Conversions
+from corpora.sources.formats.beir import read_beir
+from corpora.sources.formats.chroma import read_chroma
+from corpora.sources.formats.evidence_inference import read_evidence_inference
+from corpora.sources.formats.pubmedqa import read_pubmedqa
+from corpora.sources.formats.squad import read_squad
 from corpora.sources.generator import generate_corpus
-from corpora.sources.pubmedqa import read_pubmedqa
 from corpora.sources.rows import find_table
-from corpora.sources.squad import read_squad
-from corpora.sources.tables import read_documents, read_tables
+from corpora.sources.tables.corpus import read_tables
+from corpora.sources.tables.documents import read_documents
 from corpora.storage import StorePath, sha256_text
 
 _FORMATS: dict[Format, Callable[[Path, Defects], Corpus]] = {
@@ -62,7 +63,7 @@ def load_corpus(
     if split == "auto":
         split = "all" if corpus.questions["split"].is_null().all() else "held_out"
     questions = assign_split(corpus.questions, config.held_out_fraction, config.seed)
-    name = config.name or config.published or corpus.name
+    name = _name_of(corpus, config)
     drawn = describe_split(name, corpus.questions, questions, split, _how_to_split(config))
     tune = questions.filter(pl.col("split") == "tune") if split == "held_out" else None
     if split != "all":
@@ -77,6 +78,11 @@ def load_corpus(
     selected = replace(corpus, name=name, questions=questions, tune=tune, split_line=drawn, language=config.language)
     # Done last, so that the same questions are asked whether the documents are short or long.
     return lengthen(selected, config)
+
+
+def _name_of(corpus: Corpus, config: CorpusConfig) -> str:
+    """What reports call a corpus."""
+    return config.name or config.published or corpus.name
 
 
 def _how_to_split(config: CorpusConfig) -> str:
@@ -170,6 +176,11 @@ def list_problems(
     Raises:
         InputError: a file cannot be read at all.
     """
+    corpus, problems = _list_problems(config, conversions)
+    return replace(corpus, name=_name_of(corpus, config)), problems
+
+
+def _list_problems(config: CorpusConfig, conversions: Conversions | None) -> tuple[Corpus, Iterator[InputError]]:
     check_keys(config)
     if config.source == "folder" and (missing := _no_questions(config)):
         files = Defects("skip")

@@ -13,10 +13,10 @@ from corpora.reading.exports import shards_in
 from corpora.reading.folders import files_below
 from corpora.reading.text import encoding_of, is_file
 from corpora.sources.folder.converters import ENDINGS
-from corpora.sources.pubmedqa import EXPORTED as PUBMEDQA_COLUMNS
-from corpora.sources.pubmedqa import PARTS
+from corpora.sources.formats.pubmedqa import EXPORTED as PUBMEDQA_COLUMNS
+from corpora.sources.formats.pubmedqa import PARTS
+from corpora.sources.formats.squad import EXPORTED as SQUAD_COLUMNS
 from corpora.sources.rows import FORMATS, find_table
-from corpora.sources.squad import EXPORTED as SQUAD_COLUMNS
 from corpora.storage import refuse_loop
 
 # The files by which a source is recognised.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpora.sources.rows import read_rows
-from corpora.sources.tables import DocumentColumns, QuestionColumns
+from corpora.sources.tables.columns import DocumentColumns, QuestionColumns
 
 
 class TablePlaces:

@@ -13,8 +13,9 @@ from corpora.errors import InputError
 from corpora.schema import Corpus, questions_frame
 from corpora.shaping.defective import leave_out_defective
 from corpora.shaping.selection import id_hash
-from corpora.sources.pubmedqa import read_pubmedqa
-from corpora.sources.tables import DocumentColumns, read_documents
+from corpora.sources.formats.pubmedqa import read_pubmedqa
+from corpora.sources.tables.columns import DocumentColumns
+from corpora.sources.tables.documents import read_documents
 from corpora.storage import sha256_file
 
 PREFIX = "distractor:"  # keeps their ids apart from those of the corpus

@@ -91,7 +91,7 @@ def assign_split(questions: pl.DataFrame, held_out_fraction: float = 0.5, seed: 
 
 
 def describe_split(name: str, given: pl.DataFrame, assigned: pl.DataFrame, asked: str, remedy: str) -> str:
-    """How questions were split that the source has in no split, in a sentence.
+    """How a hash of ids chose the questions that are asked, where the source has no split, in a sentence.
 
     Args:
         name: of the corpus.
@@ -101,15 +101,17 @@ def describe_split(name: str, given: pl.DataFrame, assigned: pl.DataFrame, asked
         remedy: how to choose the split.
 
     Returns:
-        The sentence; empty if the source has a split for every question.
+        The sentence; empty if the source has a split for every question, or all questions are asked.
     """
+    if asked == "all":  # so the hash decides nothing in this run
+        return ""
     drawn = assigned.filter(given["split"].is_null())["split"]
     if drawn.is_empty():
         return ""
     of_all = "" if len(drawn) == len(given) else f" of {len(given):,}"
     n_tune, n_held_out = int((drawn == "tune").sum()), int((drawn == "held_out").sum())
-    who = "both are asked" if asked == "all" else f"only {asked.replace('_', '-')} ones are asked"
     return (
         f"{name}: the source gives no split for {counted(len(drawn), 'question')}{of_all}, so a hash of their "
-        f"documents' ids put {n_tune:,} into tune and {n_held_out:,} into held-out, and {who}; to choose, {remedy}."
+        f"documents' ids put {n_tune:,} into tune and {n_held_out:,} into held-out, and only "
+        f"{asked.replace('_', '-')} ones are asked; to choose, {remedy}."
     )

@@ -57,6 +57,32 @@ def id_of(file: Path, row: int | str, name: str, value: object) -> str:
     return text_of(file, row, name, value)
 
 
+def filled_id(file: Path, row: int | str, name: str, value: object) -> str:
+    """The id as a text, which must not be empty.
+
+    Raises:
+        RowError: it is, or as in `id_of`.
+    """
+    _refuse_empty(file, row, name, value)
+    return id_of(file, row, name, value)
+
+
+def filled_text(file: Path, row: int | str, name: str, value: object) -> str:
+    """The text, which must not be empty.
+
+    Raises:
+        RowError: it is, or as in `text_of`.
+    """
+    _refuse_empty(file, row, name, value)
+    return text_of(file, row, name, value)
+
+
+def _refuse_empty(file: Path, row: int | str, name: str, value: object) -> None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        expected, remedy = "a text that is not empty", "fill it in or remove the row"
+        raise RowError(str(file), row, name, "an empty field", expected, remedy)
+
+
 def span_of(file: Path, row: int | str, name: str, text: str, start: int, quote: str) -> tuple[int, int]:
     """Start and end of a quote that the text must have at `start`; characters, end-exclusive.
 

@@ -284,7 +284,7 @@ def check_models(experiment: Path, store: StorePath) -> None:
 
     Its model must be on this machine, a specialist in the store, or its provider must serve it.
     """
-    from flows.planning.reader_check import check_reader
+    from flows.planning.checking.reader_check import check_reader
     from flows.session.experiment import load_experiment
     from flows.session.session import Session
     from flows.session.workspace import Workspace

@@ -23,7 +23,7 @@ from flows.session.session import Session
 from flows.session.workspace import Workspace
 from flows.stages.asking import ask
 from flows.stages.indexing import embed, embed_late
-from flows.stages.progress import Advance
+from flows.stages.progress import QUESTION, Advance
 from flows.stages.remote_asking import ask_directly, is_paid
 from flows.stages.runner import known_in
 from flows.stages.shards import SHARDS_A_WORKER
@@ -67,7 +67,7 @@ class DaskRunner(TaskRunner):
 
     def each(
         self, name: str, total: int, stage: Callable[..., T], session: Session,
-        shards: Iterable[tuple[int, tuple[Any, ...]]],
+        shards: Iterable[tuple[int, tuple[Any, ...]]], unit: str = QUESTION,
     ) -> list[T]:  # fmt: skip
         """Run a stage once for each shard, on whichever worker is free; results are in the order of the shards.
 
@@ -78,10 +78,10 @@ class DaskRunner(TaskRunner):
         first = next(upcoming, None)
         if first is None or not runs_elsewhere(stage, session, first[1]):
             # Never all of them at once: a batch is looked for only after the previous one was collected.
-            return super().each(name, total, stage, session, () if first is None else chain([first], upcoming))
+            return super().each(name, total, stage, session, () if first is None else chain([first], upcoming), unit)
         started = time.perf_counter()
         try:
-            with self.progress.stage(name, total, self.place(name)) as advance:
+            with self.progress.stage(name, total, self.place(name), unit) as advance:
                 return self._spread(stage, session.workspace, chain([first], upcoming), advance)
         finally:
             self._add(name, time.perf_counter() - started)

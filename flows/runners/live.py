@@ -17,7 +17,7 @@ from prefect.exceptions import ObjectNotFound
 
 from flows.runners.heartbeats import show_life
 from flows.runners.names import slug
-from flows.stages.progress import Advance, Pace, Quiet, titled
+from flows.stages.progress import QUESTION, Advance, Pace, Quiet, titled
 from results.report.text.literal import literal
 from results.report.visible import for_terminal
 
@@ -38,9 +38,9 @@ class Live(Quiet):
         get_run_logger().info(for_terminal(line))
 
     @contextmanager
-    def stage(self, name: str, total: int, place: str = "") -> Iterator[Advance]:
+    def stage(self, name: str, total: int, place: str = "", unit: str = QUESTION) -> Iterator[Advance]:
         """Open a stage; the run's card shows it until the next one begins."""
-        shown = _Shown(name, total, self, place)
+        shown = _Shown(name, total, self, place, unit)
         yield shown.advance
         shown.update(time.monotonic())
 
@@ -76,8 +76,8 @@ def _card_key() -> str:
 class _Shown:
     """A stage as the UI shows it."""
 
-    def __init__(self, name: str, total: int, live: Live, place: str) -> None:
-        self.title, self.pace = titled(name, place), Pace(total)
+    def __init__(self, name: str, total: int, live: Live, place: str, unit: str) -> None:
+        self.title, self.pace = titled(name, place), Pace(total, unit=unit)
         self._live, self._lines = live, 0
         self._updated = time.monotonic()
         live.show(0.0, literal(self.title))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.logging import get_logger
 from prefect.states import Failed
 
 from corpora.errors import InputError
@@ -18,6 +22,7 @@ from flows.runners.names import REFUSED
 from flows.stages.runner import Finished, Runner
 
 T = TypeVar("T")
+ENDED_WELL = "Finished in state Completed("
 
 
 def as_task(stage: Callable[..., T], name: str) -> Any:
@@ -33,6 +38,27 @@ def task_name(stage: Callable[..., Any]) -> str:
 def refusal(error: InputError) -> State[Any]:
     """The state of what a mistake in the user's input stopped."""
     return Failed(name=REFUSED, message=f"Refused: {error}")
+
+
+@contextmanager
+def ends_unsaid() -> Iterator[None]:
+    """Keep out of the log that a task of this flow run has ended well, which Prefect says of each: half of all lines.
+
+    What failed is logged as ever, as is all that tasks of other flow runs say.
+    """
+    context = FlowRunContext.get()
+    ours = str(context.flow_run.id) if context and context.flow_run else None
+
+    def is_worth_a_line(record: logging.LogRecord) -> bool:
+        ends_well = record.levelno == logging.INFO and record.getMessage().startswith(ENDED_WELL)
+        return not ends_well or ours is None or getattr(record, "flow_run_id", None) != ours
+
+    logger = get_logger("prefect.task_runs")
+    logger.addFilter(is_worth_a_line)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_worth_a_line)
 
 
 class TaskRunner(Runner):

@@ -24,7 +24,7 @@ from flows.run.pipeline import Outcome, execute, refuse_to_ask
 from flows.runners.artifacts import forget_refusal, show_refusal
 from flows.runners.heartbeats import end_signs_of_life
 from flows.runners.live import clear_progress
-from flows.runners.task_runner import TaskRunner, refusal
+from flows.runners.task_runner import TaskRunner, ends_unsaid, refusal
 from flows.serving.access import CREDENTIAL, ORIGINS, SERVER_CREDENTIAL, fresh_credential
 from flows.serving.forms.mistakes import checked_experiment
 from flows.serving.forms.models import (
@@ -119,7 +119,8 @@ def runner_on(dask: str, experiment: Experiment, kind: Kind, session: Session) -
         InputError: as `dask_runner`, or its package is missing.
     """
     if not dask:
-        yield TaskRunner()
+        with ends_unsaid():
+            yield TaskRunner()
         return
     try:
         # Imported here: only users with a cluster have the package.
@@ -130,7 +131,7 @@ def runner_on(dask: str, experiment: Experiment, kind: Kind, session: Session) -
             "that package to be installed",
             "run `pip install -e '.[dask]'`",
         ) from error
-    with dask_runner(dask, experiment, kind, session) as runner:
+    with ends_unsaid(), dask_runner(dask, experiment, kind, session) as runner:
         yield runner
 
 

@@ -162,14 +162,14 @@ def embed_all(
         numbered = documents.select("document_id", shard=pl.int_range(pl.len()) // DOCUMENTS_A_SHARD)
         of_shard = places.join(numbered, on="document_id").partition_by("shard", as_dict=True, include_key=False)
         late = ((len(one), (config, one, of_shard[(at,)])) for at, one in enumerate(shards))
-        runner.each(f"embed documents: {config.label}", len(documents), embed_late, session, late)
+        runner.each(f"embed documents: {config.label}", len(documents), embed_late, session, late, "document")
         return
     embedded = "embedded" if config.headings else "text"
     texts = pl.concat([chunks.select(text=embedded) for chunks in chunked]).unique()
     ordered = texts.sort(pl.col("text").str.len_chars(), "text", descending=[True, False])["text"]
     parts = (ordered[at : at + TEXTS_A_SHARD].to_list() for at in range(0, len(ordered), TEXTS_A_SHARD))
     calls = ((len(part), (config, part, "passage")) for part in parts)
-    runner.each(f"embed distinct texts: {config.label}", len(ordered), embed, session, calls)
+    runner.each(f"embed distinct texts: {config.label}", len(ordered), embed, session, calls, "text")
 
 
 def rest(session: Session, config: EmbedderConfig) -> None:
@@ -185,7 +185,7 @@ def embed(session: Session, config: EmbedderConfig, texts: list[str], role: Role
 def embed_late(session: Session, config: EmbedderConfig, documents: pl.DataFrame, places: pl.DataFrame) -> None:
     """Pool those chunks of some documents that the cache lacks."""
     texts = dict(documents.select("document_id", "text").iter_rows())
-    session.embedder(config).fill_chunks(texts, [Place(*place) for place in places.iter_rows()])
+    session.embedder(config).fill_chunks(texts, _places(places))
 
 
 def needs_vectors(retrievers: Sequence[Retriever], *, wants_oracle: bool) -> bool:
@@ -226,16 +226,18 @@ def rank(
         wants_oracle: whether the gold documents' chunks are ranked too.
     """
     embedder = session.embedder(config)
-    places = [Place(*place) for place in chunks.select("document_id", "start", "end").iter_rows()]
+    # Only pooling looks at places. What else is embedded stays a column: as Python's texts it would be there twice.
+    places = _places(chunks) if config.late else []
     texts, vectors, of_questions = corpus.questions["text"].to_list(), None, None
     if needs_vectors(retrievers, wants_oracle=wants_oracle):
         of_questions = embedder.embed(texts, "query")
-        if config.headings:
-            vectors = embedder.embed(chunks["embedded"].to_list(), "passage")
-        else:
+        if config.late:
             vectors = embedder.embed_chunks(corpus.texts, places)
+        else:
+            vectors = embedder.embed(chunks["embedded" if config.headings else "text"], "passage")
     headed = [sha256_text(text) for text in chunks["embedded"]] if config.headings else None
-    keyed = chunks.with_columns(embedding_key=pl.Series(headed or embedder.chunk_keys(corpus.texts, places)))
+    late = embedder.chunk_keys(corpus.texts, places) if config.late else None
+    keyed = chunks.with_columns(embedding_key=pl.Series(headed or late or chunks["text_sha256"]))
     questions = Questions(corpus.questions["question_id"].to_list(), texts, of_questions)
     cuts = retrieval.cuts()
     depth = depth_for(cuts, chunks)
@@ -265,6 +267,10 @@ def rank(
     if NO_RERANKER not in retrieval.rerankers:
         kept, timings = kept.clear(), []
     return Ranked(kept, oracle, pl.concat(recalls), candidates, timings)
+
+
+def _places(chunks: pl.DataFrame) -> list[Place]:
+    return [Place(*place) for place in chunks.select("document_id", "start", "end").iter_rows()]
 
 
 def kept_chunks(chunks: pl.DataFrame) -> pl.DataFrame:

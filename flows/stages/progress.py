@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from corpora.errors import counted
 from results.report.visible import for_terminal
 
 LINE_SECONDS = 30.0  # between two lines of a stage in a log
 SHORT = 2.0  # seconds: a stage that takes less has no line in a log, unless the log has been silent for long
+QUESTION = "question"  # what most stages count
 RECENT = 16  # notes that the rate is taken over
 
 
@@ -22,10 +24,11 @@ class Pace:
     Args:
         total: steps of the whole stage.
         clock: gives the time in seconds.
+        unit: what a step is, such as "question".
     """
 
-    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total, self.done, self.known = total, 0, 0
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic, unit: str = QUESTION) -> None:
+        self.total, self.done, self.known, self._unit = total, 0, 0, unit
         self._clock, self._started = clock, clock()
         self._recent = deque([(self._started, 0)], maxlen=RECENT)
 
@@ -52,10 +55,13 @@ class Pace:
     @property
     def line(self) -> str:
         """All of it in one line."""
-        return describe_progress(self.done, self.total, self._clock() - self._started, self.rate, self.known)
+        seconds = self._clock() - self._started
+        return describe_progress(self.done, self.total, seconds, self.rate, self.known, self._unit)
 
 
-def describe_progress(done: int, total: int, seconds: float, rate: float, known: int = 0) -> str:
+def describe_progress(
+    done: int, total: int, seconds: float, rate: float, known: int = 0, unit: str = QUESTION
+) -> str:  # fmt: skip
     """A stage in one line: how far it is, how long it may still take, how fast it is; cards show the line's start.
 
     Args:
@@ -64,8 +70,9 @@ def describe_progress(done: int, total: int, seconds: float, rate: float, known:
         seconds: since it began.
         rate: recent steps per second.
         known: steps that were answered before.
+        unit: what a step is, such as "question".
     """
-    line = f"{done} of {total}" + (f" ({known} answered before)" if known else "")
+    line = f"{done:,} of {counted(total, unit)}" + (f" ({known:,} answered before)" if known else "")
     if not done or rate <= 0:
         return line
     speed = f"{rate:.1f} a second" if rate >= 1 else f"{60 * rate:.1f} a minute"
@@ -93,13 +100,14 @@ class Advance(Protocol):
 class Progress(Protocol):
     """What stages report their progress to."""
 
-    def stage(self, name: str, total: int, place: str = "") -> AbstractContextManager[Advance]:
+    def stage(self, name: str, total: int, place: str = "", unit: str = QUESTION) -> AbstractContextManager[Advance]:
         """Open a stage.
 
         Args:
             name: what is being done.
             total: number of steps.
             place: of the stage among all, such as "stage 5 of 14".
+            unit: what a step is.
 
         Yields:
             A function to call with the number of steps that were done.
@@ -124,7 +132,7 @@ class Quiet:
     """Says nothing."""
 
     @contextmanager
-    def stage(self, name: str, total: int, place: str = "") -> Iterator[Advance]:
+    def stage(self, name: str, total: int, place: str = "", unit: str = QUESTION) -> Iterator[Advance]:
         """Open a stage that nobody watches."""
         yield _ignore
 
@@ -200,9 +208,9 @@ class Bars:
         self._said = clock()
 
     @contextmanager
-    def stage(self, name: str, total: int, place: str = "") -> Iterator[Advance]:
+    def stage(self, name: str, total: int, place: str = "", unit: str = QUESTION) -> Iterator[Advance]:
         """Open a stage with a bar of its own."""
-        title, pace = titled(name, place), Pace(total, self._clock)
+        title, pace = titled(name, place), Pace(total, self._clock, unit)
         if not self._console.is_terminal:
             with self._logged(lambda: f"{title}: {pace.line}") as log:
                 yield _advancing(pace, log)

@@ -249,7 +249,9 @@ def _ask_in_batches(
                 "run again to submit the missing ones; everything so far is kept",
             )
         calls = ((part.n_requests, (config, corpus.labels, part.id)) for part in desk.finished())
-        collected = runner.each(stage, sum(part.n_requests for part in under_way), collect_part, session, calls)
+        collected = runner.each(
+            stage, sum(part.n_requests for part in under_way), collect_part, session, calls, "request"
+        )
         in_vain = 0 if any(one.n_new for one in collected) else in_vain + 1
         asked += collected
 

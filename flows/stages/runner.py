@@ -11,7 +11,7 @@ import polars as pl
 from corpora.storage import StorePath
 from flows.session.session import Session
 from flows.stages.asking import Asked
-from flows.stages.progress import Progress, Quiet
+from flows.stages.progress import QUESTION, Progress, Quiet
 
 if TYPE_CHECKING:  # what they load is for the end of a run, which a plan does without
     from results.advice.cards.record import RunRecord
@@ -94,7 +94,7 @@ class Runner:
 
     def each(
         self, name: str, total: int, stage: Callable[..., T], session: Session,
-        shards: Iterable[tuple[int, tuple[Any, ...]]],
+        shards: Iterable[tuple[int, tuple[Any, ...]]], unit: str = QUESTION,
     ) -> list[T]:  # fmt: skip
         """Run a stage once for each shard.
 
@@ -104,11 +104,12 @@ class Runner:
             stage: the stage function; its first argument is a session.
             session: this process's; a stage that runs on another machine is given one of that machine.
             shards: steps and further arguments of each shard.
+            unit: what a step is, such as "question".
         """
         started = time.perf_counter()
         results = []
         try:
-            with self.progress.stage(name, total, self.place(name)) as advance:
+            with self.progress.stage(name, total, self.place(name), unit) as advance:
                 for steps, args in shards:
                     results.append(self.call(stage, session, *args))
                     advance(steps, known_in(results[-1]))

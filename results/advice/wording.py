@@ -121,17 +121,24 @@ def say_equal(cells: Sequence[Cell], n_all: int, spoken: Spoken) -> str:
     """Cells that are equal, as in `all 4 settings`, `5 of 8 settings` or `64-token chunks and 128-token chunks`.
 
     Args:
-        cells: the cells that are equal.
+        cells: the cells that are equal; where their cuts differ, each is named with its own.
         n_all: how many cells they were compared with, themselves included.
         spoken: how settings are said.
     """
     if len(cells) == n_all > 1:
         return all_of(n_all)
-    names = [spoken.setting(cell.setting) for cell in cells]
-    is_long = len(names) > MOST_PARTS or (len(names) > 1 and any("," in name for name in names))
-    if is_long or len({cell.cut for cell in cells}) > 1:
+    if len(cells) > MOST_PARTS:
         return f"{len(cells)} of {n_all} settings"
-    return listed(names)
+    is_one_cut = len({cell.cut for cell in cells}) == 1
+    return _with_details([spoken.setting(cell.setting) if is_one_cut else spoken.the_cell(cell) for cell in cells])
+
+
+def _with_details(names: Sequence[str]) -> str:
+    """As `listed`, of names that may have details after a comma, so that none seems to belong to the name before."""
+    *first, last = in_order = sorted(names, key=lambda name: "," in name)
+    if not any("," in name for name in first):
+        return listed(in_order)
+    return f"{'; '.join(first)}{',' if len(first) == 1 else ';'} and {last}"
 
 
 def shortened(parts: Sequence[str]) -> str:

@@ -31,6 +31,8 @@ _MEASURES = {
     "ndcg": ir_measures.nDCG,
 }
 DOCUMENT_SCORES = tuple(_MEASURES)
+_SCORED = pl.Schema({"question_id": pl.String(), **{name: pl.Float64() for name in DOCUMENT_SCORES}})
+_BLOCK = 1_000  # questions that are evaluated together
 
 
 class DocumentScorer:
@@ -44,14 +46,14 @@ class DocumentScorer:
     """
 
     def __init__(self, corpus: Corpus) -> None:
-        self._question_ids = corpus.questions["question_id"].to_list()
+        ids = corpus.questions["question_id"]
+        self._numbered = pl.DataFrame({"question_id": ids, "block": pl.int_range(len(ids), eager=True) // _BLOCK})
         self._same = first_of_same_text(corpus.documents)
         gold = corpus.questions.select("question_id", "document_ids").iter_rows()
         distinct = [(q, {self._same.get(d, d) for d in ids}) for q, ids in gold]
-        qrels = [ir_measures.Qrel(q, one, 1) for q, ids in distinct for one in ids]
         counts = {"question_id": [q for q, _ in distinct], "n_documents": [len(ids) for _, ids in distinct]}
         self.n_documents = pl.DataFrame(counts, schema={"question_id": pl.String, "n_documents": pl.Int64})
-        self._evaluator = ir_measures.evaluator(list(_MEASURES.values()), qrels)
+        self._blocks = [_Block(distinct[at : at + _BLOCK]) for at in range(0, len(distinct), _BLOCK)]
 
     def scores(self, cut_hits: pl.DataFrame) -> pl.DataFrame:
         """Score what a cut shows of each question's gold documents.
@@ -65,9 +67,28 @@ class DocumentScorer:
         """
         found = cut_hits.select("question_id", pl.col("document_id").replace(self._same), "rank")
         best = found.group_by("question_id", "document_id").agg(pl.col("rank").min())
-        run: dict[str, dict[str, float]] = defaultdict(
-            dict
-        )  # what ir-measures would make of a frame, many times faster
+        in_blocks = best.join(self._numbered, on="question_id").partition_by("block", as_dict=True, include_key=False)
+        nothing = best.clear()
+        scored = (block.scores(in_blocks.get((at,), nothing)) for at, block in enumerate(self._blocks))
+        return pl.concat([pl.DataFrame(schema=_SCORED), *scored])
+
+
+class _Block:
+    """Some questions, and what evaluates their rankings: ir-measures holds a few kilobytes for each while it does.
+
+    Args:
+        gold: each question with its distinct gold documents.
+    """
+
+    def __init__(self, gold: Sequence[tuple[str, set[str]]]) -> None:
+        self._question_ids = [question_id for question_id, _ in gold]
+        qrels = [ir_measures.Qrel(question_id, one, 1) for question_id, ids in gold for one in ids]
+        self._evaluator = ir_measures.evaluator(list(_MEASURES.values()), qrels)
+
+    def scores(self, best: pl.DataFrame) -> pl.DataFrame:
+        """As `DocumentScorer.scores`, of the best rank of each document for these questions."""
+        # What ir-measures would make of a frame, many times faster.
+        run: dict[str, dict[str, float]] = defaultdict(dict)
         for question_id, document_id, rank in best.iter_rows():
             run[question_id][document_id] = -float(rank)
         scores: dict[str, dict[str, float]] = {name: {} for name in DOCUMENT_SCORES}
@@ -75,7 +96,7 @@ class DocumentScorer:
         for metric in self._evaluator.iter_calc(run):
             scores[names[str(metric.measure)]][metric.query_id] = float(metric.value)
         columns = {name: [of.get(one, 0.0) for one in self._question_ids] for name, of in scores.items()}
-        return pl.DataFrame({"question_id": self._question_ids, **columns})
+        return pl.DataFrame({"question_id": self._question_ids, **columns}, schema=_SCORED)
 
 
 def document_scores(corpus: Corpus, cut_hits: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +19,8 @@ from retrieval.embedding.vector_cache import VectorCache, Vectors
 from retrieval.tokens import EmbedderTokenizer, minibatches
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from retrieval.embedding.running.plain_encoder import TextEncoder
 
 __all__ = ["Embedder", "Place", "Progress", "Vectors"]
@@ -28,6 +30,7 @@ Computed = Iterator[tuple[list[str], Vectors]]
 Item = TypeVar("Item", str, Place)
 
 _SHARD = 4096  # about this many vectors are computed between two writes to the cache
+_LISTED = 1000  # texts of a column that are Python's at a time
 _BATCH_TOKENS = 8192  # at most, per forward pass, padding included
 _BATCH_TOKENS_A_CPU = 1024  # a processor that has as much to do is busy; more would only take memory
 
@@ -89,11 +92,11 @@ class Embedder:
         """
         return None if self.config.late or self.window >= NO_LIMIT else self._room("passage")
 
-    def embed(self, texts: Sequence[str], role: Role, progress: Progress | None = None) -> Vectors:
+    def embed(self, texts: Sequence[str] | pl.Series, role: Role, progress: Progress | None = None) -> Vectors:
         """Embed texts, each on its own.
 
         Args:
-            texts: one or more; equal ones are embedded once.
+            texts: one or more; equal ones are embedded once; a column stays one: only what the cache lacks is listed.
             role: decides which prompt is put before each.
             progress: called with the number of distinct texts done since the last call.
 
@@ -103,8 +106,10 @@ class Embedder:
         Raises:
             InputError: a text is longer than the model's window, and would silently be cut short.
         """
-        keys = [sha256_text(text) for text in texts]
-        return self._complete(keys, texts, self._texts[role], lambda lacking: self._forward(lacking, role), progress)
+        blocks = (texts[at : at + _LISTED] for at in range(0, len(texts), _LISTED))
+        keys = [sha256_text(text) for block in blocks for text in block]
+        forward = partial(self._forward, role=role)
+        return self._complete(keys, texts.__getitem__, self._texts[role], forward, progress)
 
     def embed_once(self, texts: Sequence[str], role: Role) -> Vectors:
         """Embed texts together, past the cache: for those that are not expected again.
@@ -167,7 +172,7 @@ class Embedder:
         if not self.config.late:
             return self.embed(_texts_at(documents, places), "passage", progress)
         keys = self.chunk_keys(documents, places)
-        return self._complete(keys, places, self._late, lambda lacking: self._pool(documents, lacking), progress)
+        return self._complete(keys, places.__getitem__, self._late, partial(self._pool, documents), progress)
 
     def fill_chunks(self, documents: Mapping[str, str], places: Sequence[Place]) -> None:
         """Embed the chunks that the cache lacks, as `embed_chunks`; reads no vectors back.
@@ -200,22 +205,27 @@ class Embedder:
     def _complete(
         self,
         keys: Sequence[str],
-        items: Sequence[Item],
+        item_at: Callable[[int], Item],
         cache: VectorCache,
         compute: Callable[[dict[str, Item]], Computed],
         progress: Progress | None,
     ) -> Vectors:
         """Vectors in the order of their keys, from the cache or computed; at most a shard of them is held twice."""
-        row = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        lacking = dict(zip(keys, items, strict=True))
+        row: dict[str, int] = {}
+        first: list[int] = []  # where the item of each distinct key stands
+        for at, key in enumerate(keys):
+            if key not in row:
+                row[key] = len(row)
+                first.append(at)
+        lacking = set(row)
         found: Vectors | None = None
         for some, vectors in cache.each(set(row)):
             found = _put(found, vectors, [row[key] for key in some], len(row))
-            for key in some:
-                del lacking[key]
+            lacking.difference_update(some)
         if progress and len(lacking) < len(row):
             progress(len(row) - len(lacking))
-        for some, vectors in self._kept(compute(lacking), cache, progress):
+        left = {key: item_at(first[number]) for key, number in row.items() if key in lacking}
+        for some, vectors in self._kept(compute(left), cache, progress):
             found = _put(found, vectors, [row[key] for key in some], len(row))
         if found is None:
             raise ValueError("no text to embed")

@@ -32,7 +32,7 @@ import numpy as np
 import polars as pl
 
 from corpora.schema import Corpus, Question, iter_questions
-from corpora.sources.chroma import read_chroma
+from corpora.sources.formats.chroma import read_chroma
 from corpora.storage import sha256_text
 from labeling.models.registry import resolve_model
 from results.evidence.retrieval_metrics import SpanScorer

@@ -14,7 +14,7 @@ import click
 import polars as pl
 
 from corpora.schema import Corpus
-from corpora.sources.evidence_inference import read_evidence_inference
+from corpora.sources.formats.evidence_inference import read_evidence_inference
 
 LABELS = ("significantly increased", "significantly decreased", "no significant difference")
 

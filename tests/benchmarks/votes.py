@@ -29,7 +29,7 @@ import click
 from corpora.errors import InputError
 from corpora.schema import Corpus, LabelSet, Question, iter_questions
 from corpora.shaping.selection import sample_questions
-from corpora.sources.pubmedqa import read_pubmedqa
+from corpora.sources.formats.pubmedqa import read_pubmedqa
 from labeling.engine.label_mode import LocalLabeler
 from labeling.engine.llama import LlamaModel
 from labeling.models.registry import resolve_model

@@ -45,7 +45,8 @@ def swept(tmp_path_factory):
     return store, run, tables, result.output
 
 
-def test_bm25_by_itself_embeds_nothing(swept, tmp_path):
+@pytest.mark.slow
+def test_bm25_by_itself_embeds_nothing_of_a_real_model(swept, tmp_path):
     settings = EXPERIMENT.replace(', { model = "all-minilm-l6-v2", late = true }', "").replace(', "semantic"', "")
     # No embedder reads chunks of 512 tokens, and no budget of this sweep holds one.
     settings = settings.replace("[32, 64]", "[32, 64, 512]").replace("budgets = [64]", "budgets = []")

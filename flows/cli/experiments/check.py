@@ -27,7 +27,7 @@ def check(experiment: Path, store: StorePath, data: Path | None) -> None:
     references, and keys of providers. EXPERIMENT is a TOML file or a bundled name. The exit code is 2 if anything is
     wrong.
     """
-    from flows.planning.input_check import check_input
+    from flows.planning.checking.input_check import check_input
     from flows.run.questions.missing import drafter
     from flows.session.session import Session
     from flows.session.workspace import workspace_of

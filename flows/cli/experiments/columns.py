@@ -20,7 +20,7 @@ from corpora.reading.text import read_lines
 from corpora.schema import MOST_LABELS, LabelSet
 from corpora.sources.fields import spelling_of
 from corpora.sources.rows import read_rows
-from corpora.sources.tables import DocumentColumns, QuestionColumns
+from corpora.sources.tables.columns import DocumentColumns, QuestionColumns
 
 # The names that such columns usually have; the first is Tercet's own.
 IDS = ("id", "_id", "doc_id", "document_id", "docid", "doc_no", "docno", "qid", "question_id", "query_id", "pmid")

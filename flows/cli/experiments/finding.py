@@ -15,7 +15,7 @@ from corpora.reading.text import read_text
 from corpora.schema import DRAFTED_BY
 from corpora.sources.folder.converters import ENDINGS
 from corpora.sources.rows import FORMATS, find_table
-from corpora.sources.tables import QuestionColumns
+from corpora.sources.tables.columns import QuestionColumns
 from flows.cli.experiments.columns import Column, Table, Tables, match, read_table
 
 TEXTS = (".txt", ".md")

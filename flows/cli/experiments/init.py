@@ -36,7 +36,7 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
     corpus. Columns are told apart by what is in them.
     """
     from flows.cli.experiments.finding import find_corpus
-    from flows.cli.experiments.writing import SIZES, draft, facts, lengths_of, name_of
+    from flows.cli.experiments.writing import SIZES, WITHOUT_LABELS, draft, facts, lengths_of, name_of, say_context
     from flows.planning.lengths import say_too_short
     from flows.session.experiment_schema import FILE, schema_text
 
@@ -44,12 +44,13 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
     file = out or Path(f"{name}.toml")
     _check_target(file)
     table = file.with_name(f"{name}-documents.jsonl")
-    found = find_corpus(folder, table)
+    found = _named(name, find_corpus(folder, table))
     if out is None and found.config.source == "folder":
         file = folder / IN_FOLDER
     corpus, n_problems = _read(found)
     lengths = lengths_of(corpus)
-    notes = (*found.notes, *_notes(corpus), *filter(None, [say_too_short(SIZES[1], lengths)]))
+    context = "" if found.config.source in WITHOUT_LABELS else say_context(lengths)
+    notes = (*found.notes, *_notes(corpus), *filter(None, [say_too_short(SIZES[1], lengths), context]))
     # The experiment comes last: whatever it names is there.
     texts = {table: found.documents} if found.documents else {}
     drafted = draft(name, found.config, corpus, lengths, notes, file.parent)
@@ -64,6 +65,15 @@ def init(folder: Path, out: Path | None, force: bool) -> None:
     if n_problems:
         echo(f"Not all of it can be used as it is: `tercet check {shlex.quote(str(file))}` says what to correct.")
     echo(f"Next: {_next(file, corpus)}")
+
+
+def _named(name: str, found: Found) -> Found:
+    """The corpus by the name of its folder, where that is not the name of a published one."""
+    from corpora.loading.config import OWN
+
+    if found.config.source not in OWN:
+        return found
+    return found._replace(config=found.config.model_copy(update={"name": name}))
 
 
 def _notes(corpus: Corpus) -> Iterator[str]:

@@ -144,7 +144,7 @@ def _experiment(drafted: Drafted, places: Places) -> str:
     from corpora.loading.config import CorpusConfig
     from corpora.loading.load import read_source
     from corpora.schema import DRAFTED_BY
-    from corpora.sources.tables import QuestionColumns
+    from corpora.sources.tables.columns import QuestionColumns
     from flows.cli.experiments.writing import draft as experiment_text
     from flows.cli.experiments.writing import lengths_of, name_of
     from flows.run.questions.drafting import LABELS

@@ -27,6 +27,7 @@ MOST_SIZES = 4
 FIRST_QUESTIONS = 100  # so that a first run takes minutes
 # Smaller readers hardly beat always giving the most frequent label (results/published/pubmedqa-labelers).
 LEAST_READER_BYTES = 1_000_000_000
+DEFAULT_CONTEXT = int(ReaderConfig.model_fields["num_ctx"].default)
 MORE_TOKENS = 1.3  # a reader's tokens are other ones than those of an embedder
 # These have passages to find, and no answers that are labels.
 WITHOUT_LABELS = ("squad", "beir", "chroma")
@@ -99,7 +100,20 @@ def facts(corpus: Corpus) -> str:
     documents = counted(len(corpus.documents), "document")
     if corpus.questions.is_empty():
         return f"{documents}, no questions yet"
-    return f"{documents}, {counted(len(corpus.questions), 'question')}, {known}"
+    own = " with choices of their own" if corpus.labels.of_question else ""
+    return f"{documents}, {counted(len(corpus.questions), 'question')}{own}, {known}"
+
+
+def say_context(lengths: Lengths) -> str:
+    """That documents are longer than what a reader reads unless it is told to read more; empty if they are not."""
+    needed, given = _context(lengths)
+    if needed <= DEFAULT_CONTEXT:
+        return ""
+    longest = f"the longest document has {lengths.about}{counted(lengths.longest, 'token')}"
+    takes = f"num_ctx of the reader is {given:,}, which takes more memory"
+    if needed <= given:
+        return f"{longest}, so {takes}"
+    return f"{longest}, and {takes}; questions on documents that do not fit are left out and listed"
 
 
 def _head(name: str, reads: bool) -> Iterator[str]:
@@ -116,6 +130,8 @@ def _corpus(config: CorpusConfig, corpus: Corpus, notes: tuple[str, ...], base: 
     for note in notes:
         yield f"# Note: {' '.join(note.split())}."
     yield "[corpus]"
+    if config.name:
+        yield _key("name", config.name, "what reports call it")
     yield f"source = {as_toml(config.source)}"
     for key in _PATHS:
         path = getattr(config, key)
@@ -124,16 +140,21 @@ def _corpus(config: CorpusConfig, corpus: Corpus, notes: tuple[str, ...], base: 
     if corpus.questions.is_empty():
         yield _key("questions", f"{QUESTIONS}.jsonl", "not there yet: a run drafts it first, as [drafting] says")
     if config.source in OWN:
-        if corpus.labels.of_question:
-            yield f"# Each question is asked with its own answers, of the column {config.question_columns.choices!r}."
-        else:
-            yield _key("labels", list(config.labels), "the allowed answers, as the prompt lists them")
-        for key in ("document_columns", "question_columns"):
-            changed = [f"{name} = {as_toml(value)}" for name, value in _changed(getattr(config, key)).items()]
-            if changed:
-                yield f"{key} = {{ {', '.join(changed)} }}"
+        yield from _tables(config, corpus)
     if len(corpus.questions) > FIRST_QUESTIONS:
         yield _key("sample", FIRST_QUESTIONS, "of the questions, drawn by seed; without this line, all are asked")
+
+
+def _tables(config: CorpusConfig, corpus: Corpus) -> Iterator[str]:
+    """The labels and the columns of the user's own tables."""
+    if corpus.labels.of_question:
+        yield f"# Each question is asked with its own answers, of the column {config.question_columns.choices!r}."
+    else:
+        yield _key("labels", list(config.labels), "the allowed answers, as the prompt lists them")
+    for key in ("document_columns", "question_columns"):
+        changed = [f"{name} = {as_toml(value)}" for name, value in _changed(getattr(config, key)).items()]
+        if changed:
+            yield f"{key} = {{ {', '.join(changed)} }}"
 
 
 def _consensus(corpus: Corpus) -> Iterator[str]:
@@ -160,11 +181,16 @@ def _reader(lengths: Lengths) -> Iterator[str]:
     yield "# Add a [[readers]] section for each reader to compare; `tercet models list` names them."
     yield "[[readers]]"
     yield _key("model", model.name, "" if is_here else f"fetch it first: tercet models fetch {model.name}")
-    size = context_for(int(lengths.longest * MORE_TOKENS))
-    if size != ReaderConfig.model_fields["num_ctx"].default:
-        fits = lengths.longest * MORE_TOKENS + ROOM <= size
-        why = "the longest document must fit; more takes more memory" if fits else "what is longer cannot be read whole"
-        yield _key("num_ctx", size, f"tokens: {why}")
+    needed, given = _context(lengths)
+    if given != DEFAULT_CONTEXT:
+        why = "the longest document must fit; more takes more memory"
+        yield _key("num_ctx", given, f"tokens: {why if needed <= given else 'what is longer cannot be read whole'}")
+
+
+def _context(lengths: Lengths) -> tuple[int, int]:
+    """The tokens that the longest document takes in a prompt, and the size of the context that is suggested for it."""
+    longest = int(lengths.longest * MORE_TOKENS)
+    return longest + ROOM, context_for(longest)
 
 
 def _drafting() -> Iterator[str]:

@@ -79,7 +79,7 @@ def _score(
     reranker = session.reranker(model)
     scored, took = reranker.n_scored, reranker.seconds
     shards = [pairs[at : at + PAIRS_A_SHARD] for at in range(0, len(pairs), PAIRS_A_SHARD)]
-    runner.each(stage, len(pairs), score_pairs, session, ((len(one), (model, one)) for one in shards))
+    runner.each(stage, len(pairs), score_pairs, session, ((len(one), (model, one)) for one in shards), "pair")
     session.note_pairs(model, reranker.n_scored - scored, reranker.seconds - took)
     speed = session.pair_speed(model)
     seconds = len(pairs) / speed if speed else None

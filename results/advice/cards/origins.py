@@ -66,5 +66,5 @@ def _unchecked(drafted: pl.DataFrame, n: int, run: Run) -> str:
         f"{len(drafted):,} of {count(n, 'question')} {'was' if len(drafted) == 1 else 'were'}"
     )  # fmt: skip
     which = "The only question was" if len(drafted) == n == 1 else which
-    how = "review the run (tercet review RUN)" if "gold" in run.tables else "read them before you rely on this"
+    how = "look at them with tercet review" if "gold" in run.tables else "read them before you rely on this"
     return f"{which} drafted by {names}, and nobody has checked {'it' if len(drafted) == 1 else 'them'}: {how}."

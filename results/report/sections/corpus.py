@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from results.advice.wording import count as counted
-from results.report.model import Block, Code, Definitions, Heading, Link, Section, Sentences, Table
+from results.report.model import Block, Code, Definitions, Heading, Kind, Link, Section, Sentences, Table, Words
 from results.report.sections.source import Source
 from results.report.values import Tables, make_table
 
 LEFT_OUT, LEFT_OUT_FILE = "left_out", "left_out.md"
 MOST_ROWS = 20  # in the Markdown report; the others are in a file of their own
 MOST_PLACES = 5  # rows that are named of each defect
-INTRODUCTION = (
-    "These rows of the source cannot be used; everything else was read. With ",
-    Code('on_defect = "refuse"'),
-    " in the section ",
-    Code("[corpus]"),
-    ", a run stops at the first of them instead.",
-)
 
 
 def left_out_frames(tables: Tables) -> dict[str, pl.DataFrame]:
@@ -40,27 +35,41 @@ def left_out_blocks(tables: Tables, most_places: int | None = MOST_PLACES) -> li
         tables: frames by name.
         most_places: how many rows to name of each defect; None for all.
     """
-    blocks: list[Block] = []
-    for corpus, frame in left_out_frames(tables).items():
+    frames, blocks = left_out_frames(tables), list[Block]()
+    for corpus, frame in frames.items():
         title = f"{corpus}: {counted_kinds(frame)}" if corpus else counted_kinds(frame)
         blocks += [Heading(title), _defects(frame, title, most_places)]
-    return [Sentences((INTRODUCTION,)), *blocks] if blocks else []
+    return [Sentences((_introduction(frames.values()),)), *blocks] if blocks else []
+
+
+def _introduction(frames: Iterable[pl.DataFrame]) -> Words:
+    rows = pl.concat(frame["row"] for frame in frames)
+    found = " and ".join(["files"] * (rows == "").any() + ["rows of the source"] * (rows != "").any())
+    return (
+        f"These {found} cannot be used; everything else was read. With ",
+        Code('on_defect = "refuse"'),
+        " in the section ",
+        Code("[corpus]"),
+        ", a run stops at the first of them instead.",
+    )
 
 
 def _defects(frame: pl.DataFrame, title: str, most_places: int | None) -> Table:
     defects = [_without(reason, name) for reason, name in frame.select("reason", "id").iter_rows()]
     alike = frame.with_columns(defect=pl.Series(defects, dtype=pl.String))
     groups = alike.group_by("file", "kind", "defect", maintain_order=True).agg("row", "id", n=pl.len())
+    columns: dict[str, Kind] = {"file": "text", "what": "text", "reason": "text", "how many": "whole"}
+    named = {"row": "rows", "id": "ids"} if (frame["row"] != "").any() else {"id": "ids"}  # whole files have no rows
     return make_table(
         title,
-        {"file": "text", "what": "text", "reason": "text", "how many": "whole", "rows": "text", "ids": "text"},
+        columns | dict.fromkeys(named.values(), "text"),
         [
             (
                 one["file"],
                 one["kind"],
                 one["defect"],
                 one["n"],
-                *(_some(one[name], most_places) for name in ("row", "id")),
+                *(_some(one[name], most_places) for name in named),
             )
             for one in groups.iter_rows(named=True)
         ],

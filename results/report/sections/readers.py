@@ -11,7 +11,7 @@ from results.advice.cards.readers import CORRECT
 from results.advice.wording import count as counted
 from results.advice.wording import listed
 from results.report.model import Block, Definitions, Heading, Link, Note, Section, Sentences, Strong, Table, Words
-from results.report.sections.source import Source
+from results.report.sections.source import Source, held_against
 from results.report.values import as_code, estimate, make_table, share
 
 EXCLUDED_FILE = "excluded.md"
@@ -28,7 +28,7 @@ def reader_section(source: Source) -> Section:
     failing = [row for row in rows if row["qualified"] is False]
     notes = [Note(_not_qualified(failing))] if failing else []
     choices = source.manifest["corpus"].get("choices")
-    said = f"{choices} What a reader is held against is a choice at random." if choices else ""
+    said = f"{choices} What a reader is held against is {held_against(rows)}." if choices else ""
     blocks: list[Block] = [*notes, *([Sentences((said,))] if said else []), _labelers(rows), READER_TERMS]
     if source.has("diversity"):
         blocks += [Heading("How much the three votes can differ"), *_diversity(source)]
@@ -78,14 +78,9 @@ def _not_qualified(rows: list[dict[str, Any]]) -> Words:
     at_chance = "".join(_at_chance(row) for row in rows if row["standing"] == "at chance")
     return (
         Strong("Not qualified:"),
-        f" {each} {'is' if is_one else 'are'} not shown to be right more often than {_than(rows)}. "
+        f" {each} {'is' if is_one else 'are'} not shown to be right more often than {held_against(rows)}. "
         f"{whose} weak evidence.{at_chance}",
     )
-
-
-def _than(rows: list[dict[str, Any]]) -> str:
-    is_chosen = all(row["majority_label"] is None for row in rows)
-    return "a choice at random" if is_chosen else "always giving the majority label"
 
 
 def _at_chance(row: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ def warning_section(source: Source, distrust: Sequence[str]) -> Section:
     blocks: list[Block] = [Sentences(tuple(distrust), is_list=True)] if distrust else []
     if source.manifest["warnings"]:
         blocks += [Heading("As the run noted it"), Sentences(tuple(source.manifest["warnings"]), is_list=True)]
-    legend = legend_of(source.marks)
+    legend = legend_of(source)
     blocks += [Sentences((legend,))] if legend else []
     return Section("warnings", "What to keep in mind", tuple(blocks))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -103,11 +103,26 @@ def marked(name: str, marks: Mapping[str, str]) -> str:
     return f"{name} {marks[name]}" if name in marks else name
 
 
-def legend_of(marks: Mapping[str, str]) -> str:
+def held_against(rows: Iterable[Mapping[str, Any]]) -> str:
+    """What some readers are held against: the majority label, or a choice at random where questions have their own.
+
+    Args:
+        rows: of the readers, of schema `LABELERS`.
+    """
+    is_random = {row["majority_label"] is None for row in rows}
+    constant = ["always giving the majority label"] if False in is_random else []
+    return " or ".join(constant + ["a choice at random"] * (True in is_random))
+
+
+def legend_of(source: Source) -> str:
     """What the signs mean that a report uses; empty where it uses none."""
+    marks = source.marks.values()
+    if not marks:
+        return ""
+    than = held_against(source.tables["labelers"].filter(pl.col("qualified").not_()).iter_rows(named=True))
     meaning = {
-        NOT_QUALIFIED: "not shown to beat always giving the majority label",
-        AT_CHANCE: "shown to beat neither always giving the majority label nor chance",
+        NOT_QUALIFIED: f"not shown to beat {than}",
+        AT_CHANCE: f"shown to beat neither {than} nor chance",
     }
-    legend = [f"{mark} {meaning[mark]}" for mark in (NOT_QUALIFIED, AT_CHANCE) if mark in marks.values()]
-    return f"{'; '.join(legend)}: gold sets and scores of such a reader are weak evidence." if legend else ""
+    legend = [f"{mark} {meaning[mark]}" for mark in (NOT_QUALIFIED, AT_CHANCE) if mark in marks]
+    return f"{'; '.join(legend)}: gold sets and scores of such a reader are weak evidence."

@@ -177,7 +177,7 @@ def main(
 
 def _prepare(data: Path, given: Path, n_documents: int, n_questions: int) -> tuple[dict[str, int], Path]:
     """Write what every tool reads; returns how much of it there is, and the folder of the embedder."""
-    from corpora.sources.evidence_inference import read_evidence_inference
+    from corpora.sources.formats.evidence_inference import read_evidence_inference
     from labeling.models.registry import resolve_model
 
     corpus = choose(read_evidence_inference(data), n_documents, n_questions)

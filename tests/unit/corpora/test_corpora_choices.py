@@ -22,7 +22,8 @@ from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
 from corpora.schema import QUESTIONS, LabelSet, Question, iter_questions, questions_frame
-from corpora.sources.tables import QuestionColumns, read_tables
+from corpora.sources.tables.columns import QuestionColumns
+from corpora.sources.tables.corpus import read_tables
 
 some = st.lists(st.text(min_size=1, max_size=9), min_size=2, max_size=7, unique=True)
 

@@ -103,7 +103,7 @@ def test_progress_in_a_notebook_is_one_block_that_is_written_over(notebook):
     assert len(notebook.values) == 1
     assert len(notebook.updates) == 102
     assert notebook.updates[-1].splitlines() == ["load␛[2J corpus", notebook.updates[-1].splitlines()[1]]
-    assert notebook.updates[-1].splitlines()[1].startswith("label: one: 10000 of 10000")
+    assert notebook.updates[-1].splitlines()[1].startswith("label: one: 10,000 of 10,000 questions")
 
 
 def test_what_is_said_during_a_stage_is_kept_and_the_stage_still_moves(notebook):
@@ -113,7 +113,7 @@ def test_what_is_said_during_a_stage_is_kept_and_the_stage_still_moves(notebook)
         progress.say("asking call by call at full price")
         advance(1)
     stage, said = notebook.updates[-1].splitlines()
-    assert stage.startswith("label: one: 2 of 2")
+    assert stage.startswith("label: one: 2 of 2 questions")
     assert said == "asking call by call at full price"
 
 
@@ -122,9 +122,9 @@ def test_progress_says_what_was_answered_before(notebook):
         advance(3, 3)
         advance(1, 0)
     begun, known, ended = notebook.updates
-    assert begun == "stage 1 of 2: label: one: 0 of 4"
-    assert known == "stage 1 of 2: label: one: 3 of 4 (3 answered before)"
-    assert ended.startswith("stage 1 of 2: label: one: 4 of 4 (3 answered before), ")
+    assert begun == "stage 1 of 2: label: one: 0 of 4 questions"
+    assert known == "stage 1 of 2: label: one: 3 of 4 questions (3 answered before)"
+    assert ended.startswith("stage 1 of 2: label: one: 4 of 4 questions (3 answered before), ")
 
 
 def test_no_progress_where_none_is_wanted(notebook):

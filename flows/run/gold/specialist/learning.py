@@ -146,7 +146,8 @@ def learn(order: Order, examples: Sequence[Example], base: Path | None, work: Pa
         fitted = fit_linear(examples, order.recipe.seed)
         losses = {f"{strength:g}": round(loss, 6) for strength, loss in fitted.losses.items()}
         return Learnt(fitted.head, {"C": fitted.strength, "loss_on_held_back_folds": losses})
-    with runner.progress.stage(f"fine-tune on {len(examples)} labels", n_steps(len(examples), order.recipe)) as advance:
+    title, steps = f"fine-tune on {len(examples)} labels", n_steps(len(examples), order.recipe)
+    with runner.progress.stage(title, steps, unit="step") as advance:
         tuned = tune(base, examples, order.recipe, work, lambda steps: advance(steps, 0))
     training = {"epochs": len(tuned.losses), "best_epoch": tuned.best, "held_back": tuned.n_held_back}
     return Learnt(tuned.encoder, {**training, "loss_on_held_back": [round(one, 6) for one in tuned.losses]})

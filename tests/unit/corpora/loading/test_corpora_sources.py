@@ -400,15 +400,16 @@ def test_every_published_format_has_what_reads_it():
 @pytest.mark.parametrize(
     ("given", "split", "said"),
     [
-        ("", "auto", "for 20 questions, so a hash of their documents' ids put {} into tune and {} into held-out, and "
-         "both are asked; to choose, add a column `split` with tune or held_out to the questions, or set `split` and"),
+        ("", "auto", ""),
         ("", "held_out", "for 20 questions, so a hash of their documents' ids put {} into tune and {} into held-out, "
-         "and only held-out ones are asked; to choose,"),
+         "and only held-out ones are asked; to choose, add a column `split` with tune or held_out to the questions, "
+         "or set `split` and"),
         ("some", "auto", "for 19 questions of 20, so"),
+        ("some", "all", ""),
         ("all", "auto", ""),
     ],
 )  # fmt: skip
-def test_a_split_that_the_source_does_not_give_is_told_in_one_sentence(tmp_path, given, split, said):
+def test_a_hash_that_chooses_the_questions_is_told_in_one_sentence(tmp_path, given, split, said):
     folder = write_tables(tmp_path)
     rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
     for row in {"": [], "some": rows[:1], "all": rows}[given]:

@@ -26,7 +26,7 @@ from corpora.shaping.distractors import PREFIX, add_distractors
 from corpora.shaping.stitch import BREAK, stitch
 from corpora.shaping.validate import find_problems
 from corpora.sources.generator import GeneratorConfig
-from corpora.sources.tables import DocumentColumns
+from corpora.sources.tables.columns import DocumentColumns
 
 TEXTS = st.lists(st.text(min_size=1).filter(lambda text: not text.isspace()), min_size=1, max_size=9)
 

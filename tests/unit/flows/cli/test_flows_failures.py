@@ -6,7 +6,7 @@ import pytest
 
 from corpora.errors import InputError
 from flows.cli.shell.failures import LOOP, explain
-from flows.planning import input_check
+from flows.planning.checking import input_check
 
 
 @pytest.mark.parametrize(

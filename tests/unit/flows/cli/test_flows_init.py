@@ -9,8 +9,9 @@ import pytest
 
 from corpora.loading.load import load_corpus
 from flows.cli.experiments import columns
-from flows.cli.experiments.writing import suggest_reader, suggest_sizes
-from flows.planning.input_check import check_input
+from flows.cli.experiments.writing import say_context, suggest_reader, suggest_sizes
+from flows.planning.checking.input_check import check_input
+from flows.planning.lengths import Lengths
 from flows.run import pipeline
 from flows.run.pipeline import execute
 from flows.session.experiment import load_experiment
@@ -179,6 +180,7 @@ def test_the_first_line_names_a_schema_that_is_there(tercet, folder, tmp_path):
     assert tercet("init", folder).exit_code == 0
     first, *_ = (tmp_path / "my-yards.toml").read_text(encoding="utf-8").splitlines()
     assert first == "#:schema ./tercet.schema.json"
+    assert load_experiment(tmp_path / "my-yards.toml").corpus.name == "my-yards", "as reports will call it"
     schema = json.loads((tmp_path / "tercet.schema.json").read_text(encoding="utf-8"))
     assert tercet("schema").stdout == (tmp_path / "tercet.schema.json").read_text(encoding="utf-8")
     assert "corpus" in schema["properties"]
@@ -227,7 +229,8 @@ def test_choices_of_each_question_are_found_with_what_says_which_is_right(tercet
         for at, (one, question, document, _) in enumerate(ASKED)
     ]  # fmt: skip
     write_rows(folder / "asked.jsonl", rows)
-    assert tercet("init", folder, "--out", tmp_path / "mine.toml").exit_code == 0
+    result = tercet("init", folder, "--out", tmp_path / "mine.toml")
+    assert "Found 6 documents, 6 questions with choices of their own, 6 with a reference label." in result.stdout
     text = (tmp_path / "mine.toml").read_text(encoding="utf-8")
     assert "# Each question is asked with its own answers, of the column 'options'." in text
     assert "labels =" not in text
@@ -316,6 +319,19 @@ def test_truth_values_as_references_are_labels_by_their_names(tercet, folder, tm
 )
 def test_sizes_cut_the_middle_document(middle, sizes):
     assert suggest_sizes(middle) == sizes
+
+
+@pytest.mark.parametrize(
+    ("longest", "said"),
+    [
+        (2000, ""),
+        (5000, "the longest document has 5,000 tokens, so num_ctx of the reader is 8,192, which takes more memory"),
+        (50_000, "the longest document has 50,000 tokens, and num_ctx of the reader is 32,768, which takes more "
+         "memory; questions on documents that do not fit are left out and listed"),
+    ],
+)  # fmt: skip
+def test_documents_longer_than_a_reader_reads_are_told(longest, said):
+    assert say_context(Lengths(100, longest, True, 9)) == said
 
 
 @pytest.mark.parametrize(
@@ -415,6 +431,6 @@ def test_documents_in_files_without_questions_have_an_experiment_and_a_next_comm
     checked = tercet("corpora", "check", file)
     assert checked.exit_code == 0
     assert checked.stdout.startswith(
-        f"{folder.name}: {len(TEXTS)} documents, 6 questions, no other problems; left out: 1 of"
+        f"my-yards: {len(TEXTS)} documents, 6 questions, no other problems; left out: 1 of"
     )
     assert tercet("corpora", "check", folder).exit_code == 0

@@ -10,6 +10,8 @@ from flows.session import session as sessions
 from tests.doubles.drafting import answers, documents, good
 from tests.doubles.scripted import scripted_session
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 
 def opens(writes):
     """Opens sessions whose reader writes these questions."""

@@ -69,7 +69,7 @@ def give(outcome, *labels):
 def test_drafted_questions_are_marked_everywhere(experiment, tmp_path):
     outcome = run(experiment, tmp_path)
     said = (
-        "All 8 questions were drafted by scripted, and nobody has checked them: review the run (tercet review RUN). "
+        "All 8 questions were drafted by scripted, and nobody has checked them: look at them with tercet review. "
         "They were kept by the votes of scripted, so accuracy on whole documents says nothing of that reader."
     )
     assert outcome.record.distrust[0] == said
@@ -98,8 +98,8 @@ def test_what_people_agree_with_is_accepted_and_what_they_do_not_is_rejected(exp
     origins = dict(pl.read_parquet(again.folder / "questions.parquet").select("question_id", "origin").iter_rows())
     assert [origins[one] for one in ids] == ["accepted"] * 3 + ["rejected"] + ["drafted"] * 4
     assert again.record.distrust[0] == (
-        "4 of 8 questions were drafted by scripted, and nobody has checked them: review the run (tercet review "
-        "RUN). They were kept by the votes of scripted, so accuracy on whole documents says nothing of that reader. "
+        "4 of 8 questions were drafted by scripted, and nobody has checked them: look at them with tercet review. "
+        "They were kept by the votes of scripted, so accuracy on whole documents says nothing of that reader. "
         f"People gave 1 drafted question another answer: take it out of the table ({ids[3]}). People have "
         "accepted 3 drafted questions."
     )

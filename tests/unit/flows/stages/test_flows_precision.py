@@ -10,6 +10,8 @@ from flows.stages.runner import Runner
 from results.store.finished import read_manifest
 from tests.doubles.scripted import WordEncoder, scripted_session
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 OPEN = {"model": "all-minilm-l6-v2", "precision": "auto"}
 
 

@@ -14,6 +14,8 @@ from flows.stages.progress import Bars, Pace
 from flows.stages.runner import Runner
 from tests.doubles.scripted import scripted_session
 
+SMALL = {"n_documents": 12, "words": 60}  # a corpus whose chunks are few
+
 
 class Clock:
     """Stands still until it is told; timers go by it."""
@@ -64,16 +66,16 @@ class Logged:
 
 def test_a_log_gets_the_start_of_a_stage_its_end_and_a_line_every_so_often():
     assert Logged().stage([(10, 4, 0)] * 5) == [
-        "stage 5 of 14: read: one: 0 of 20",
-        "stage 5 of 14: read: one: 16 of 20, about 10 s left, 24.0 a minute, after 40 s",
-        "stage 5 of 14: read: one: 20 of 20, 24.0 a minute, after 50 s",
+        "stage 5 of 14: read: one: 0 of 20 questions",
+        "stage 5 of 14: read: one: 16 of 20 questions, about 10 s left, 24.0 a minute, after 40 s",
+        "stage 5 of 14: read: one: 20 of 20 questions, 24.0 a minute, after 50 s",
     ]
 
 
 def test_what_was_answered_before_is_said_and_does_not_count_as_fast():
     assert Logged().stage([(1, 17, 17), (30, 1, 0), (30, 2, 0)]) == [
-        "stage 5 of 14: read: one: 17 of 20 (17 answered before)",
-        "stage 5 of 14: read: one: 20 of 20 (17 answered before), 3.0 a minute, after 1 min 1 s",
+        "stage 5 of 14: read: one: 17 of 20 questions (17 answered before)",
+        "stage 5 of 14: read: one: 20 of 20 questions (17 answered before), 3.0 a minute, after 1 min 1 s",
     ]
 
 
@@ -131,7 +133,7 @@ class Noting:
         self.places: list[str] = []
 
     @contextmanager
-    def stage(self, name, total, place=""):
+    def stage(self, name, total, place="", unit=""):
         self.places.append(place)
         yield lambda *_: None
 
@@ -151,7 +153,7 @@ def places(tmp_path, monkeypatch):
 
     def run(kind, readers=("one", "two"), corpus=None, retrieval=None, **rest):
         content = {
-            "corpus": {"source": "sample", "sample": 4, **(corpus or {})},
+            "corpus": {"source": "generated", "generator": SMALL, "sample": 4, **(corpus or {})},
             "retrieval": {"sizes": [8, 16], "k": [1], "budgets": [], "controls": ["closed_book"], **(retrieval or {})},
             "scoring": {"n_resamples": 100},
             "readers": [{"model": model} for model in readers],
@@ -170,7 +172,7 @@ def places(tmp_path, monkeypatch):
     [
         ("label", {"calibration": {"per_label": 0}}),
         ("label", {"corpus": {"split": "held_out"}, "calibration": {"per_label": 2}}),
-        ("compare", {"other_corpora": [{"source": "generated", "generator": {"n_documents": 6, "words": 60}}]}),
+        ("compare", {"other_corpora": [{"source": "generated", "generator": SMALL}]}),
         ("sweep", {"readers": ()}),
         ("sweep", {"readers": (), "retrieval": {"retrievers": ["bm25"], "sizes": [8]}}),
         ("run", {"retrieval": {"retrievers": ["dense", "bm25"], "splitters": ["tokens", "sentences"]}}),

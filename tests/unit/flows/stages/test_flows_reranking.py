@@ -15,6 +15,8 @@ from results.store.finished import read_manifest
 from tests.doubles.scripted import ScriptedReaders, open_word_embedder
 from tests.doubles.scripted_reranker import scripted_rerankers
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 
 def experiment_of(**retrieval):
     given = {"sizes": [16, 32], "k": [1, 3], "budgets": [64], "retrievers": ["dense", "bm25"],

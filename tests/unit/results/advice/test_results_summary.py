@@ -280,6 +280,12 @@ def test_equal_cells_of_a_reader_are_said_to_be_equal(accuracies, said):
         assert sentence(SIZE, told, [advice(32)], choices=[]) == said, "an older version advised the cheapest"
 
 
+def test_equal_cells_of_different_cuts_are_named_with_their_cuts():
+    budget, best_chunk = cell(128, amount=128), cell(128, cut="k", amount=1)
+    said = sentence(SIZE, [cell(64, 0.7), budget, best_chunk], [advice(128, told=False, n_more=166)], choices=[])
+    assert "and equal: the best single chunk of 128 tokens and 128-token chunks, 128 tokens read (80 %); about" in said
+
+
 def test_readers_that_are_equal_do_not_lead():
     pair = dict.fromkeys(PAIRS, 0) | {"a": "a", "b": "b", "n": 20, "p_holm": 1.0, "detectable": 0.1, "finding": ""}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from results.advice.wording import about, how_far, listed, needed, percent, points
+from results.advice.wording import about, how_far, listed, needed, percent, points, say_equal
 from results.settings import Cell, Setting, Spoken, say_cut
 from retrieval.context import Cut
 
@@ -25,6 +25,23 @@ from retrieval.context import Cut
 )  # fmt: skip
 def test_settings_are_named_as_people_say_them(setting, cut, varying, said):
     assert Spoken(varying).cell(Cell(None, Setting(*setting), Cut(*cut))) == said
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ((64, 32), "64-token chunks, 256 tokens read, and 32-token chunks, 512 tokens read"),
+        (
+            (64, 32, 8),
+            "64-token chunks, 256 tokens read; 32-token chunks, 512 tokens read; and 8-token chunks, 768 tokens read",
+        ),
+        ((64, 32, 8, 4), "4 of 8 settings"),
+    ],
+)  # fmt: skip
+def test_a_few_equal_settings_are_named_and_more_are_counted(sizes, said):
+    cuts = [Cut("budget", 256 * number) for number in range(1, 5)]
+    cells = [Cell(None, Setting("tokens", *one, 0, "e", "dense"), cut) for *one, cut in zip(sizes, cuts, strict=False)]
+    assert say_equal(cells, 8, Spoken()) == said
 
 
 def test_numbers_are_said_as_people_say_them():

@@ -1,5 +1,6 @@
 """What the reports say of rows that were left out, and of text that an embedder does not know."""
 
+import polars as pl
 import pytest
 
 from corpora.defects import Defect, LeftOut
@@ -39,6 +40,16 @@ def test_the_file_has_a_title_and_names_every_row():
     assert row[4].split(", ") == [str(number) for number in range(25)]
     assert row[5].split(", ") == [f"q{number} d{number}" for number in range(25)]
     assert text.count("is missing") == 1
+
+
+def test_files_that_cannot_be_read_are_not_called_rows():
+    files = frame(2, "document").with_columns(row=pl.lit(""), id=pl.lit(""))
+    text = render_documents({"name": "x"}, {"left_out": files}, [])["left_out.md"]
+    assert "These files cannot be used; everything else was read." in text
+    header, *_ = tables_in(text)["2 documents"]
+    assert "rows" not in header
+    both = render_documents({"name": "x"}, {"left_out": files.vstack(frame(1))}, [])["left_out.md"]
+    assert "These files and rows of the source cannot be used" in both
 
 
 def test_another_defect_has_a_row_of_its_own():

@@ -6,13 +6,14 @@ import pytest
 from corpora.schema import LabelSet
 from results.comparing.comparison import PAIRS, compare_labelers
 from results.config import ScoringConfig
+from results.readers.labelers import LABELERS
 from results.readers.slices import BEST_ON_SLICE, SLICES
 from results.report.model import Code, Estimate, Strong
 from results.report.sections.build import build_report
 from results.report.sections.comparison import compared_section
 from results.report.sections.curves import curve_section
 from results.report.sections.readers import gold_sentences, slice_section
-from results.report.sections.source import source_of
+from results.report.sections.source import legend_of, source_of
 from results.report.sections.sweep import MOST_PAIRS
 from results.report.text.report import render_report
 from results.sweep.retrieval_means import BY_PASSAGES
@@ -380,9 +381,25 @@ def test_settings_that_are_equal_under_a_cut_do_not_lead_it(small_run):
     n = cells.filter(pl.col("reader") == "small", pl.col("cut") == "budget").height
     assert leads(pl.lit(0.8)) == {f"all {n} settings, equal"}
     assert leads(pl.lit(0.0)) == {None}
-    assert leads(pl.when(pl.col("size") == 64).then(0.8).otherwise(0.7)) == {f"2 of {n} settings, equal"}
+    assert leads(pl.when(pl.col("size") == 64).then(0.8).otherwise(0.7)) == {
+        "64-token chunks, dense retriever, and 64-token chunks, bm25 retriever, equal"
+    }
     one = (pl.col("size") == 64) & (pl.col("retriever") == "bm25")
     assert leads(pl.when(one).then(0.8).otherwise(0.7)) == {"64-token chunks, bm25 retriever"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "than"),
+    [
+        (("yes", "no"), "always giving the majority label"),
+        ((None, None), "a choice at random"),
+        (("yes", None), "always giving the majority label or a choice at random"),
+    ],
+)
+def test_the_mark_of_a_reader_says_what_it_did_not_beat(labels, than):
+    rows = {"reader": ["a", "b"], "qualified": [False, False], "majority_label": labels, "standing": ["", ""]}
+    source = source_of({"corpus": {}}, {"labelers": pl.DataFrame(rows, schema_overrides=LABELERS)})
+    assert legend_of(source).startswith(f"† not shown to beat {than}: gold sets")
 
 
 def test_what_a_rule_keeps_by_construction_has_no_accuracy(small_run):

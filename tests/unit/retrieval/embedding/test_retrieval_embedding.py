@@ -12,6 +12,7 @@ from corpora.errors import InputError
 from corpora.reading import damage
 from retrieval.embedding.embedder import Embedder, Place
 from retrieval.embedding.embedder_config import EmbedderConfig
+from tests.doubles.chunk_frames import peak_bytes
 
 TEXTS = ["the cat sat", "a dog ran home", "one", "the cat sat", "two three four five six seven", "one"]
 N_DISTINCT = 4
@@ -82,6 +83,17 @@ def test_another_process_reads_the_cache_without_loading_the_model(fake, no_mode
     later = Embedder(PLAIN, tiny_folder, "a" * 64, tmp_path)
     np.testing.assert_array_equal(later.embed(TEXTS, "passage"), first)
     assert later.n_embedded == 0
+
+
+def test_a_column_whose_vectors_are_known_is_not_made_a_list_of_texts(fake, tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(retrieval.embedding.embedder, "_LISTED", 10)
+    embedder = Embedder(PLAIN, tiny_folder, "a" * 64, tmp_path)
+    texts = [f"{n}x" * 5_000 for n in range(100, 200)]  # two million bytes
+    known = embedder.embed(texts, "passage")
+    column = pl.Series(texts)
+    del texts
+    np.testing.assert_array_equal(embedder.embed(column, "passage"), known)
+    assert peak_bytes(lambda: embedder.embed(column, "passage")) < 500_000
 
 
 def test_another_model_does_not_read_this_ones_vectors(fake, tiny_folder, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from corpora.choices import in_drawn_order
 from corpora.errors import InputError
-from flows.planning.input_check import check_input
+from flows.planning.checking.input_check import check_input
 from flows.planning.plan import plan
 from flows.run import pipeline
 from flows.run.gold.specialist.source import read_source

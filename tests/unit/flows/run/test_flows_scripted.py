@@ -11,7 +11,6 @@ from corpora.schema import LabelSet, iter_questions
 from corpora.sources.bundled import read_sample
 from flows.compare import compare
 from flows.label import label, load
-from flows.run import pipeline
 from flows.run.pipeline import execute, render_again
 from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
@@ -107,12 +106,6 @@ def test_the_better_reader_is_named(opened):
     assert accuracy["clever"] > accuracy["dull"]
     assert len(compared.tables["pairs"]) == 1
     assert [speed["reader"] for speed in compared.speeds] == ["clever", "dull"]
-
-
-@pytest.fixture
-def no_plots(monkeypatch):
-    """Plots take seconds to draw; one test draws them."""
-    monkeypatch.setattr(pipeline, "draw_plots", lambda _: [])
 
 
 def test_a_whole_run_is_sealed_with_its_plots(opened):

@@ -9,8 +9,8 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
 from corpora.schema import iter_questions
 from tests.unit.corpora.loading.test_corpora_sources import write_tables
-from tests.unit.corpora.sources import test_corpora_chroma as chroma
-from tests.unit.corpora.sources import test_corpora_evidence_inference as evidence
+from tests.unit.corpora.sources.formats import test_corpora_chroma as chroma
+from tests.unit.corpora.sources.formats import test_corpora_evidence_inference as evidence
 
 
 def noted(corpus):

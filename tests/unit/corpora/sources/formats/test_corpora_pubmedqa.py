@@ -12,7 +12,7 @@ from corpora.loading.load import load_corpus
 from corpora.loading.recognised import guess_config
 from corpora.schema import iter_questions
 from corpora.shaping.validate import validate
-from corpora.sources.pubmedqa import ANNOTATORS, read_pubmedqa
+from corpora.sources.formats.pubmedqa import ANNOTATORS, read_pubmedqa
 from corpora.storage import sha256_file
 from tests.conftest import needs_data, own_data
 

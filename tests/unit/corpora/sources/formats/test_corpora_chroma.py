@@ -14,7 +14,7 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
 from corpora.schema import Span, iter_questions
 from corpora.shaping.validate import validate
-from corpora.sources.chroma import read_chroma
+from corpora.sources.formats.chroma import read_chroma
 from corpora.storage import sha256_file
 from tests.conftest import needs_data, own_data
 

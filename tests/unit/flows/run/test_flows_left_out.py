@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from corpora.errors import InputError
-from flows.planning.input_check import check_input
+from flows.planning.checking.input_check import check_input
 from flows.planning.plan import plan
 from flows.run import pipeline
 from flows.run.pipeline import execute, render_again

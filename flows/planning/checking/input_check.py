@@ -14,6 +14,7 @@ from corpora.loading.load import list_problems, load_corpus
 from corpora.reading.strict_toml import read_toml
 from corpora.schema import Corpus
 from corpora.sources.folder.conversions import Conversions
+from flows.planning.checking.context_room import room_note
 from flows.planning.languages import embedder_notes, prompt_notes
 from flows.planning.lengths import MOST_COUNTED, measure_lengths, say_too_long
 from flows.session.cross_checks import check_choice_readers, cross_mistakes
@@ -102,7 +103,7 @@ class _Look:
         if "prices" not in self._wrong:
             self._try(self._session.check_prices)
         for reader in experiment.readers if "readers" not in self._wrong else ():
-            self._try(partial(self._find_model, reader))
+            self._try(partial(self._look_at_reader, reader))
         if "retrieval" not in self._wrong:
             self._look_at_retrieval()
 
@@ -176,6 +177,12 @@ class _Look:
         if corpus is not None and corpus.split_line:
             self.notes.append(corpus.split_line)
         return corpus
+
+    def _look_at_reader(self, reader: ReaderConfig) -> None:
+        self._find_model(reader)
+        if self._corpus is not None:
+            note = room_note(reader, self._corpus, self._session, self._experiment.corpus.seed)
+            self.notes += [note] if note else []
 
     def _find_model(self, reader: ReaderConfig) -> None:
         if reader.remote.is_remote:

@@ -11,7 +11,7 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
 from corpora.schema import iter_questions
 from corpora.shaping.validate import find_problems, validate
-from corpora.sources.beir import read_beir
+from corpora.sources.formats.beir import read_beir
 from corpora.storage import sha256_file
 
 DOCUMENTS = (

@@ -14,7 +14,7 @@ from corpora.loading.load import load_corpus
 from corpora.loading.recognised import guess_config
 from corpora.schema import Span, iter_questions
 from corpora.shaping.validate import find_problems, validate
-from corpora.sources.squad import read_squad
+from corpora.sources.formats.squad import read_squad
 from corpora.storage import sha256_file
 
 FERRY = "The ferry leaves at nine. It returns at nine."

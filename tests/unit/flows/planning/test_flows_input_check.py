@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import InputError
-from flows.planning.input_check import check_input
+from flows.planning.checking.input_check import check_input
 from flows.session.session import Session
 from flows.session.workspace import workspace_of
 from tests.doubles.scripted import ScriptedReaders, open_word_embedder
@@ -65,11 +65,22 @@ def test_a_sound_experiment_is_described_in_one_line(check):
     )
 
 
-def test_it_is_told_how_questions_are_split_where_the_table_does_not_say(check):
+def test_it_is_told_how_questions_are_split_only_where_a_hash_chooses_those_that_are_asked(check):
+    assert not any("split" in one for one in check().notes)
+    chosen = SOUND.replace("[corpus]", '[corpus]\nsplit = "tune"')
     said = "the source gives no split for 4 questions, so"
-    assert [said in one for one in check().notes].count(True) == 1
-    notes = check(questions=[row | {"split": "held_out"} for row in QUESTIONS]).notes
+    assert [said in one for one in check(chosen).notes].count(True) == 1
+    notes = check(chosen, questions=[row | {"split": "tune"} for row in QUESTIONS]).notes
     assert not any("split" in one for one in notes)
+
+
+def test_documents_that_do_not_fit_into_what_a_reader_reads_are_told(check):
+    text = SOUND + "num_ctx = 256\n"
+    long = [{"id": f"d{n}", "text": "Gate is closed. " * 100} if n < 2 else DOCUMENTS[n] for n in range(4)]
+    (note,) = [one for one in check(text, long).notes if "num_ctx" in one]
+    assert "one reads 3" in note
+    assert "num_ctx is 256; about 2 of 4 questions will fail as prompt_too_long. Raise num_ctx" in note
+    assert not any("num_ctx" in one for one in check(SOUND, long).notes + check(text).notes)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +169,7 @@ def test_an_embedder_of_the_hub_is_not_fetched(check):
     text = SOUND.replace("sizes = ", 'embedders = ["nobody/knows-this"]\nsizes = ')
     checked = check(text)
     assert checked.mistakes == []
-    assert checked.notes[1:] == ["nobody/knows-this is fetched from the hub at its first use; sizes were not checked."]
+    assert checked.notes == ["nobody/knows-this is fetched from the hub at its first use; sizes were not checked."]
 
 
 def test_a_file_that_does_not_parse_is_one_mistake(tmp_path):

@@ -14,7 +14,8 @@ from corpora.loading.load import list_problems, load_corpus
 from corpora.schema import LabelSet, Span, iter_questions
 from corpora.shaping.validate import validate
 from corpora.sources.rows import find_table
-from corpora.sources.tables import DocumentColumns, QuestionColumns, read_tables
+from corpora.sources.tables.columns import DocumentColumns, QuestionColumns
+from corpora.sources.tables.corpus import read_tables
 from corpora.storage import sha256_file
 
 # No deadline: a shared machine that is busy must not fail a property.

@@ -7,7 +7,7 @@ import pytest
 from corpora.errors import InputError, RowError
 from corpora.schema import Section, Span, iter_documents, iter_questions
 from corpora.shaping.validate import find_problems
-from corpora.sources.evidence_inference import ANNOTATIONS, LABELS, PROMPTS, TEXTS, read_evidence_inference
+from corpora.sources.formats.evidence_inference import ANNOTATIONS, LABELS, PROMPTS, TEXTS, read_evidence_inference
 from tests.conftest import needs_data, own_data
 
 DATA = own_data("evidence_inference")

@@ -11,6 +11,8 @@ from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
 from tests.doubles.scripted import scripted_session
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 NAMES = ("Ashford", "Birchley", "Cranmore", "Dunwick", "Elmstead", "Foxhole")
 WITH = "all-minilm-l6-v2-headings"
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from flows.cli.main import main
 
-PUBLISHED = Path(__file__).parents[3] / "results" / "published" / "pubmedqa-generate"
+PUBLISHED = Path(__file__).parents[4] / "results" / "published" / "pubmedqa-generate"
 
 
 def test_figures_of_a_finished_run_are_written_and_named_in_one_line(tmp_path):

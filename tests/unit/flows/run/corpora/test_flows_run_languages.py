@@ -4,12 +4,14 @@ import json
 
 import pytest
 
-from flows.planning.input_check import check_input
+from flows.planning.checking.input_check import check_input
 from flows.planning.plan import plan
 from flows.run.pipeline import execute
 from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
 from tests.doubles.scripted import scripted_session
+
+pytestmark = pytest.mark.usefixtures("no_plots")
 
 # Labels, a document, a question and a prompt file; original sentences.
 CORPORA = {
