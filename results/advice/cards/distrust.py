@@ -168,4 +168,5 @@ def _edge(run: Run) -> Iterator[str]:
     sizes = tuple(sorted(set(cells["size"].to_list())))
     one = Advice("", told=False, reader=reader, leader=equal[0], equal=tuple(equal), n_gold=n_gold, sizes=sizes)
     for tries in edge_sizes([one]):
-        yield f"The leading size is the {tries}."
+        whose = f" with {reader}" if reader and len(run.recommendations) > 1 else ""
+        yield f"The leading size{whose} is the {tries}."

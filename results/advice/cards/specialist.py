@@ -148,8 +148,15 @@ def _of_calibration(mine: Mapping[str, Any]) -> str:
 def _of_times(times: Times) -> Iterator[str]:
     mine, teacher = times
     if mine is not None:
-        theirs = "" if teacher is None else f"; its teacher takes {1000 * teacher.seconds:,.0f} s{_reads(teacher)}"
-        yield f"1,000 questions take it {1000 * mine.seconds:,.1f} s{_reads(mine)} on this machine{theirs}."
+        theirs = "" if teacher is None else f"; its teacher takes {_long(1000 * teacher.seconds)}{_reads(teacher)}"
+        yield f"1,000 questions take it {_long(1000 * mine.seconds)}{_reads(mine)} on this machine{theirs}."
+
+
+def _long(seconds: float) -> str:
+    """A time in the unit that fits, as in `9.5 s`, `11 minutes` or `14.2 hours`."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"
 
 
 def _reads(pace: Pace) -> str:

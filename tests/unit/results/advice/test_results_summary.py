@@ -283,7 +283,7 @@ def test_equal_cells_of_a_reader_are_said_to_be_equal(accuracies, said):
 def test_equal_cells_of_different_cuts_are_named_with_their_cuts():
     budget, best_chunk = cell(128, amount=128), cell(128, cut="k", amount=1)
     said = sentence(SIZE, [cell(64, 0.7), budget, best_chunk], [advice(128, told=False, n_more=166)], choices=[])
-    assert "and equal: the best single chunk of 128 tokens and 128-token chunks, 128 tokens read (80 %); about" in said
+    assert "and equal: the best single chunk of 128 tokens, and 128-token chunks, 128 tokens read (80 %); about" in said
 
 
 def test_readers_that_are_equal_do_not_lead():
@@ -320,6 +320,10 @@ def test_few_questions_one_label_and_the_edge_of_the_grid_are_a_line_each():
         "The leading size is the smallest that was tried, 64: try 32 and 48 as well.",
     )
     assert record(manifest, tables).at_edge
+    both = [one | {"reader": name} for name in ("a", "b") for one in cells]
+    advices = [advice(64, told=False, name=name) for name in ("a", "b")]
+    distrust = summarise(*run_of(both, advices, readers=[reader("a"), reader("b")], choices=[])).distrust
+    assert "The leading size with a is the smallest that was tried, 64: try 32 and 48 as well." in distrust
     few = [cell(64, n_gold=1.0), cell(128, n_gold=1.0)]
     gold = gold_of("reader", labels=["no"] * 3)
     summary = summarise(*run_of(few, [advice(64, told=False, n_gold=1)], readers=[reader()], choices=[], gold=gold))

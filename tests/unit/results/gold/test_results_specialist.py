@@ -114,7 +114,7 @@ def test_the_findings_say_every_figure():
         "with 10, 40 labels, 50, 75 % right; more labels help",
         "it claims 80 % on average and is right in 75 %, which fits",
         "1,000 questions take it 10.0 s (2,000 tokens a second) on this machine",
-        "; its teacher takes 4,000 s (75 tokens a second)",
+        "; its teacher takes 67 minutes (75 tokens a second)",
     ):
         assert said in lines
 
