@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import EXIT_INPUT, data_option, store_option
+from flows.cli.output import Given
 from flows.cli.shell.completion import experiment_argument
 from flows.cli.terminal import echo
 
@@ -41,3 +43,5 @@ def check(experiment: Path, store: StorePath, data: Path | None) -> None:
     if found.mistakes:
         sys.exit(EXIT_INPUT)
     echo(found.line)
+    planned = f"tercet plan {shlex.quote(str(experiment))}{Given(store, data).options}"
+    echo(f"Next: {planned}  # what a run would ask, and how long it would take")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpora.choices import PLACES
-from corpora.errors import InputError, listed
+from corpora.errors import InputError, counted, listed
 from corpora.reading.strict_csv import SEPARATORS
 from corpora.reading.strict_json import parse_json
 from corpora.reading.text import read_lines
@@ -264,7 +264,7 @@ def _columns(link: Link) -> Tables | None:
             separator=link.questions.separator,
         ),
         labels,
-        notes,
+        (*notes, *_some_choices(link.questions)),
     )  # fmt: skip
 
 
@@ -306,6 +306,15 @@ def _choices(table: Table) -> str | None:
         if column is not None and column.n and column.n_lists == column.n >= MOSTLY * table.n_rows:
             return name
     return None
+
+
+def _some_choices(table: Table) -> Iterator[str]:
+    """That some questions have choices and others have none, which no run accepts."""
+    for name in CHOICES:
+        column = table.columns.get(name)
+        if column is not None and 0 < column.n_lists == column.n < table.n_rows:
+            some = f"column {name} has choices for {column.n} of {counted(table.n_rows, 'question')}"
+            yield f"{some}, and a corpus needs them for every question or for none"
 
 
 def _right_choice(

@@ -32,7 +32,11 @@ def questions() -> None:
 
 @questions.command()
 @click.argument("corpus", type=click.Path(path_type=Path))
-@click.option("--reader", required=True, metavar="NAME", help="A model, or a reader of the experiment, by its name.")
+@click.option(
+    "--reader",
+    metavar="NAME",
+    help="A model, or a reader of the experiment, by its name. By default the reader that the experiment drafts with.",
+)
 @click.option("--n", type=WholeNumber(min=2), default=200, show_default=True, help="How many questions to keep.")
 @click.option("--most", type=WholeNumber(min=2), help="How many drafts to try; five times as many by default.")
 @click.option(
@@ -58,7 +62,7 @@ def questions() -> None:
 @threads_option
 @quiet_option
 def draft(
-    corpus: Path, reader: str, out: Path | None, kinds: tuple[str, ...], store: StorePath, data: Path | None,
+    corpus: Path, reader: str | None, out: Path | None, kinds: tuple[str, ...], store: StorePath, data: Path | None,
     threads: int | None, *, dry_run: bool, force: bool, quiet: bool, **wished: Any,
 ) -> None:  # fmt: skip
     """Draft yes/no questions on the documents of CORPUS, and keep those that pass every filter.
@@ -81,7 +85,7 @@ def draft(
         refuse_to_overwrite(places)
     workspace = Workspace(store, data=data)
     source = open_source(corpus, data, workspace.conversions)
-    asked = reader_for(reader, source, threads)
+    asked = reader_for(reader or _usual_reader(source), source, threads)
     wish = Wish(**wished | ({"kinds": kinds} if kinds else {}))
     with Session(workspace) as session:
         if dry_run:
@@ -89,6 +93,19 @@ def draft(
             return
         drafted, report = draft_and_report(source, asked, wish, session, quiet=quiet)
     _finish(drafted, report, places)
+
+
+def _usual_reader(source: Source) -> str:
+    """The reader that an experiment drafts with.
+
+    Raises:
+        UsageError: the documents are not from an experiment, or it has no readers.
+    """
+    from flows.run.questions.missing import drafter
+
+    if source.experiment is None or not source.experiment.readers:
+        raise click.UsageError("Missing option '--reader': `tercet models list` names the readers.")
+    return drafter(source.experiment).label
 
 
 def draft_and_report(

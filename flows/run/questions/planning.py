@@ -65,8 +65,8 @@ def plan_drafting(source: Source, reader: ReaderConfig, wish: Wish, session: Ses
     first = (
         f"{len(attempts)} drafts to begin with, at most {wish.limit}, from {counted(len(source.documents), 'document')}"
     )
-    cost = f"at most {n_prompts * len(attempts):,} prompts and about {tokens} for the first {len(attempts)}"
-    text = f"{first}. {reader.label} on this machine: {cost}, {_time(seconds)}."
+    cost = f"at most {n_prompts * len(attempts):,} prompts ({n_prompts} a draft), about {tokens}, {_time(seconds)}"
+    text = f"{first}. {reader.label} on this machine, for the first {len(attempts)}: {cost}."
     return DraftPlan("\n".join(filter(None, [text, fits.line])), seconds)
 
 

@@ -239,6 +239,15 @@ def test_choices_of_each_question_are_found_with_what_says_which_is_right(tercet
     assert meant == ["Monday", "Sunday"] * 3
 
 
+def test_choices_of_only_some_questions_are_said(tercet, folder, tmp_path):
+    write_rows(folder / "documents.jsonl", [{"id": name, "text": text} for name, text in TEXTS.items()])
+    rows = questions()
+    rows[4]["choices"] = ["yes", "no"]
+    write_rows(folder / "asked.jsonl", rows)
+    result = tercet("init", folder, "--out", tmp_path / "mine.toml")
+    assert "Note: column choices has choices for 1 of 6 questions, and a corpus needs them for every" in result.stdout
+
+
 def test_a_corpus_without_labels_is_for_retrieval_alone(tercet, folder, tmp_path):
     write_rows(folder / "corpus.jsonl", [{"_id": name, "title": "", "text": text} for name, text in TEXTS.items()])
     write_rows(folder / "queries.jsonl", [{"_id": f"q{n}", "text": f"Which gate {n}?"} for n in range(3)])

@@ -95,11 +95,24 @@ def test_plan_and_check_say_that_questions_come_first(folder, tercet, tmp_path):
     planned = tercet("plan", folder / "tercet.toml", "--store", tmp_path / "store")
     assert planned.exit_code == 0, planned.output
     assert planned.stdout.startswith("Questions are drafted first: 8 drafts to begin with, at most 40")
+    assert "on this machine, for the first 8: at most 40 prompts (5 a draft), about " in planned.stdout
     assert planned.stdout.rstrip().endswith("with fewer than 40 of them, chunk sizes are compared by retrieval alone.")
     checked = tercet("check", folder / "tercet.toml", "--store", tmp_path / "store")
     assert checked.exit_code == 0, checked.output
     assert "halls: there are no questions yet; a run drafts them first." in checked.stderr
+    command = checked.stdout.splitlines()[-1].removeprefix("Next: ").partition("  #")[0]
+    assert tercet(*shlex.split(command)[1:]).stdout == planned.stdout, command
     assert not (folder / "questions.jsonl").exists()
+
+
+def test_the_reader_of_an_experiment_drafts_unless_another_is_named(folder, tercet, tmp_path):
+    draft = ("questions", "draft", folder / "tercet.toml", "--n", "8", "--dry-run", "--store", tmp_path / "store")
+    planned = tercet(*draft)
+    assert "smollm2-135m on this machine" in planned.stdout, planned.output
+    assert tercet(*draft, "--reader", "smollm2-135m").stdout == planned.stdout
+    refused = tercet("questions", "draft", folder, "--dry-run")
+    assert refused.exit_code == 2
+    assert "missing option '--reader': `tercet models list` names the readers" in refused.stderr
 
 
 def test_a_run_stops_where_no_draft_passes(folder, tercet, tmp_path, monkeypatch):
