@@ -97,6 +97,17 @@ def test_the_navigation_names_the_pages_there_are():
     assert sorted(named) == sorted(page.stem for page in DOCS if page.stem != "index")
 
 
+def test_the_architecture_shows_the_layers_that_are_checked():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = config["tool"]["importlinter"]["contracts"]
+    checked = {one["containers"][0]: one["layers"] for one in contracts if "containers" in one}
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for package in PACKAGES:
+        row = re.search(rf"^\| `{package}` \| (`.*) \|$", page, re.MULTILINE)
+        assert row is not None, package
+        assert re.sub(r"[`\\]", "", row[1]).split(", ") == checked[package]
+
+
 def test_the_readme_is_short():
     assert (ROOT / "README.md").stat().st_size <= MOST_README_BYTES
 
