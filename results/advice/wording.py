@@ -137,7 +137,7 @@ def _with_details(names: Sequence[str]) -> str:
     """As `listed`, of names that may have details after a comma, so that none seems to belong to the name before."""
     *first, last = in_order = sorted(names, key=lambda name: "," in name)
     if not any("," in name for name in first):
-        return f"{', '.join(first)}, and {last}" if "," in last else listed(in_order)
+        return f"{', '.join(first)}, and {last}" if first and "," in last else listed(in_order)
     return f"{'; '.join(first)}{',' if len(first) == 1 else ';'} and {last}"
 
 
