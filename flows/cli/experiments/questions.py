@@ -11,6 +11,7 @@ import click
 
 from flows.cli.guards import EXIT_FAILED
 from flows.cli.options import Share, WholeNumber, data_option, quiet_option, store_option, threads_option
+from flows.cli.output import Given
 from flows.cli.shell.groups import Listing
 from flows.cli.terminal import echo
 
@@ -92,7 +93,7 @@ def draft(
             echo(plan_drafting(source, asked, wish, session).text)
             return
         drafted, report = draft_and_report(source, asked, wish, session, quiet=quiet)
-    _finish(drafted, report, places)
+    _finish(drafted, report, places, Given(store, data).options)
 
 
 def _usual_reader(source: Source) -> str:
@@ -130,8 +131,8 @@ def draft_and_report(
     return drafted, report_text(drafted, about)
 
 
-def _finish(drafted: Drafted, report: str, places: Places) -> None:
-    """Write the files, and say what is in them."""
+def _finish(drafted: Drafted, report: str, places: Places, options: str) -> None:
+    """Write the files, and say what is in them; the next command has the options, for the answers are in that store."""
     from flows.run.questions.files import documents_text, questions_text, write_files
     from flows.run.questions.summary import summary
 
@@ -153,7 +154,7 @@ def _finish(drafted: Drafted, report: str, places: Places) -> None:
         sys.exit(EXIT_FAILED)
     file = shlex.quote(str(places.experiment))
     echo(f"Nobody has checked these questions: look through {places.questions}, then run them and review the run.")
-    echo(f"Next: tercet check {file}")
+    echo(f"Next: tercet check {file}{options}")
 
 
 def _experiment(drafted: Drafted, places: Places) -> str:

@@ -37,7 +37,7 @@ def test_questions_experiment_and_report_are_written(run, folder):
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "8 drafts by smollm2-135m, 8 questions kept"
-    assert lines[-1] == f"Next: tercet check {folder}/questions.toml"
+    assert lines[-1] == f"Next: tercet check {folder}/questions.toml --store {folder}/store"
     assert "8 drafts to begin with, at most 40, from 6 documents" in result.stderr
     told = json.loads((folder / "questions.report.json").read_text())
     assert told["kept"] == 8
