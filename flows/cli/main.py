@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -195,12 +196,13 @@ def plan(
     loaded = load_experiment(experiment).with_settings(until_told=until_told, **settings)
     file = experiment_file(experiment).resolve()
     workspace = workspace_of(loaded, store, file.parent, data)
-    first = plan_first(loaded, file, workspace) if loaded.drafting else ""
-    if first:
-        echo(first)
-        return
-    with Session(workspace, LocalReaders(reads_again=measure)) as session:
-        echo(whole_plan(loaded, kind, session, measures=measure).text)
+    text = plan_first(loaded, file, workspace) if loaded.drafting else ""
+    if not text:
+        with Session(workspace, LocalReaders(reads_again=measure)) as session:
+            text = whole_plan(loaded, kind, session, measures=measure).text
+    options = Given(store, data, (*settings.items(), ("until_told", until_told))).options
+    echo(text)
+    echo(f"Next: tercet {kind} {shlex.quote(str(experiment))}{options}  # what is answered is kept, whenever it stops")
 
 
 @main.command()

@@ -73,7 +73,7 @@ def _cost(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
     here = sum(one.usd or 0.0 for one in plans)
     there = sum(one.usd(one.reader.remote.api_first, worst=False) for one in quotes)
     unpriced = {one.reader.label for one in quotes if one.price is None and not one.is_free}
-    known = money(here + there)
+    known = money(here + there) if here + there else "no cost"
     return f"{known} plus an unknown cost for {', '.join(sorted(unpriced))}" if unpriced else known
 
 

@@ -431,7 +431,7 @@ def test_an_unknown_price_is_one_line_with_the_remedy(limit, tercet, double, tmp
 def test_a_server_of_ones_own_costs_nothing_and_asks_nobody(tercet, double, tmp_path):
     write_remote(tmp_path / "far.toml", f'provider = "server"\nbase_url = "{double.url}/v1"\nlogprobs = "off"')
     plan = tercet("plan", "far.toml", "--for", "label").stdout
-    assert plan.startswith("the time that providers take and 0.00 USD: 1 reader, ")
+    assert plan.startswith("the time that providers take and no cost: 1 reader, ")
     assert "money" not in plan
     done = tercet("label", "far.toml", "--quiet")
     assert done.exit_code == 0, done.output

@@ -244,7 +244,10 @@ def test_the_command_line_plans_the_same_with_the_same_settings(swept, monkeypat
     plan = ["plan", str(file), "--store", str(tmp_path), "--for"]
     said = CliRunner().invoke(main, [*plan, "sweep", "--threads", "3", "--n-batch", "64", "--until-told"]).output
     planned = tercet.plan(file, "sweep", store=tmp_path, threads=3, n_batch=64, until_told=True)
-    assert said == f"{planned.text}\n"
+    *text, command = said.splitlines()
+    assert "\n".join(text) == planned.text
+    given = f"{file} --store {tmp_path} --threads 3 --n-batch 64 --until-told"
+    assert command.startswith(f"Next: tercet sweep {given}  # ")
     assert "until told: looks at" in said
     assert "time not known" in CliRunner().invoke(main, [*plan, "sweep", "--threads", "2"]).output
     refused = CliRunner().invoke(main, [*plan, "label", "--until-told"])

@@ -44,7 +44,7 @@ def lines_of(experiment, session, kind="sweep", *, measures=False):
 
 def test_without_a_speed_the_tokens_are_given_and_nobody_is_asked(scripted):
     total, reader, label, *_ = lines_of(experiment_of("one"), scripted.session)
-    assert total.startswith("0.00 USD: 1 reader, at most ")
+    assert total.startswith("no cost: 1 reader, at most ")
     assert total.endswith(
         ", 0 of them answered before. The time is not known, because the speed of one was never measured on this "
         "machine: add --measure (measure=True in Python), which asks a few questions and keeps no answer."
@@ -88,7 +88,7 @@ def test_the_total_comes_first_at_the_speed_that_was_seen(scripted):
     left = sum(ask.left for ask in planned.readers[0].asks)
     assert [one.seconds for one in planned.readers] == pytest.approx([left, left / 2])
     total, *rest = lines_of(experiment, scripted.session)
-    assert total.startswith(f"{duration(1.5 * left)} and 0.00 USD: 2 readers, at most ")
+    assert total.startswith(f"{duration(1.5 * left)} and no cost: 2 readers, at most ")
     assert not any("0.00 USD" in line or "money" in line for line in rest)
     assert [line.startswith("elsewhere the same prompts would cost ") for line in rest].count(True) == 1
 
@@ -122,7 +122,7 @@ def test_what_is_answered_takes_no_time(scripted):
     with scripted.session as session:
         execute(experiment, "label", session, Runner())
     (total, *_) = lines_of(experiment, scripted_session(session.workspace.root, lambda *_: ()).session, "label")
-    assert total == "no time and 0.00 USD: 1 reader, at most 36 prompts, 36 of them answered before"
+    assert total == "no time and no cost: 1 reader, at most 36 prompts, 36 of them answered before"
 
 
 def test_many_questions_are_counted_by_their_length(scripted):

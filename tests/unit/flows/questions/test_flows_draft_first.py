@@ -96,7 +96,9 @@ def test_plan_and_check_say_that_questions_come_first(folder, tercet, tmp_path):
     assert planned.exit_code == 0, planned.output
     assert planned.stdout.startswith("Questions are drafted first: 8 drafts to begin with, at most 40")
     assert "on this machine, for the first 8: at most 40 prompts (5 a draft), about " in planned.stdout
-    assert planned.stdout.rstrip().endswith("with fewer than 40 of them, chunk sizes are compared by retrieval alone.")
+    *_, last, then = planned.stdout.splitlines()
+    assert last.endswith("with fewer than 40 of them, chunk sizes are compared by retrieval alone.")
+    assert then.startswith(f"Next: tercet run {folder / 'tercet.toml'} --store {tmp_path / 'store'}  # ")
     checked = tercet("check", folder / "tercet.toml", "--store", tmp_path / "store")
     assert checked.exit_code == 0, checked.output
     assert "halls: there are no questions yet; a run drafts them first." in checked.stderr
