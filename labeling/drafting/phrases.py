@@ -59,7 +59,8 @@ PHRASES: Mapping[str, Phrases] = MappingProxyType({
         r"\b(?:(?:der|dem|den|des|diese[mnrs]?|folgende[mnrs]?|obige[mnrs]?)\s+(?:text|satz|abschnitt|absatz|dokument"
         r"|artikel|kontext)(?:e?s)?|(?:die|der|dieser)\s+(?:passage|aussage|textstelle)|laut|gemäß|genannte?n?|erwähnt\w*)\b"
         r"|^(?:ist|sind|war|waren|hat|haben|kann|können|darf|dürfen|muss|müssen|wird|werden|soll|sollen|gibt)\s+"
-        r"(?:er|sie|dies\w*|jene\w*|das)\s+(?:\w+\s+)?(?:ist|sind|war|nicht|ein\w*|auch|im|in|auf|zu|für)\b",
+        # After "das" nothing may come between: "Ist das Tor ein Denkmal?" names what it is about.
+        r"(?:(?:er|sie|dies\w*|jene\w*)\s+(?:\w+\s+)?|das\s+)(?:ist|sind|war|nicht|ein\w*|auch|im|in|auf|zu|für)\b",
         r"(?:was|welch\w*|wer|wen|wem|wessen|wo|wohin|woher|warum|wieso|weshalb|wie|wann|womit|wofür)\b",
     ),
     "fr": _phrases(
@@ -94,7 +95,8 @@ PHRASES: Mapping[str, Phrases] = MappingProxyType({
         re.compile("ない|ません|なかった|なければ|除い"),
         re.compile("^(?:これ|それ|その|この|しかし|また|そして|したがって)"),
         re.compile("(?:この|その|上記の|次の|以下の)(?:文章|文|テキスト|段落|節)|述べられて|書かれて"),
-        re.compile("何|なに|どこ|誰|だれ|いつ(?!も)|なぜ|どの|どれ|どちら|いくつ|いくら|どのよう"),
+        # Not 何でも, いつでも or どこにも, which mean "any", nor など and ほど followed by の.
+        re.compile("(?:何|どこ|誰|だれ|いつ|どれ|どちら|いくつ|いくら|(?<!ん)なに)(?!(?:で|に)?も)|なぜ|(?<![なほ])どの"),
     ),
 })  # fmt: skip
 

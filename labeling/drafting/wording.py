@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from corpora.languages import tell_language
 from labeling.drafting.drafts import Draft
@@ -22,6 +23,14 @@ FEW_DOCUMENTS = 5  # with fewer of them, every word tells them apart
 
 _PAIRS = ("()", "[]", "{}", "«»", "「」", "『』", "\uff08\uff09")  # »German« ones are as many too
 _QUOTES = '"„“”'  # English and German pair them differently
+# Before these, a full stop does not end a sentence. German and its neighbours write "am 3. Mai".
+_SHORTENED = r"[A-Z]\w{0,2}|[ei]\.[ge]|[ap]\.m|vs"
+_SHORTENED_IN: Mapping[str, str] = MappingProxyType({
+    **dict.fromkeys(("bs", "cs", "da", "et", "fi", "hr", "hu", "is", "lv", "no", "sk", "sl", "sr", "tr"), r"|\d{1,2}"),
+    "de": r"|\d{1,2}|[a-z]|bzw|ca|evtl|gem|ggf|inkl|vgl|zzgl",
+    "es": r"|art|aprox|núm|pág",
+    "fr": r"|art|env|[a-z]",
+})  # fmt: skip
 _SENTENCE_END = re.compile(r"[.!。\uff01।](?=\s+\S)|[!。\uff01।]\S")
 RARE = 0.005  # of the words of a document: a word that makes up no more of it says what its sentence is about
 LEAST_RARE = 2  # times; for short documents
@@ -39,25 +48,29 @@ def is_verbatim(draft: Draft, texts: Mapping[str, str]) -> bool:
     )
 
 
-def is_one_question(text: str) -> bool:
+def is_one_question(text: str, language: str = ENGLISH) -> bool:
     """Whether a text is one sentence of sane length on one line that ends with a question mark, in any script.
 
     Brackets and quotation marks that open must close: what a small reader breaks off or copies from the middle of a
     sentence often has only one of them.
+
+    Args:
+        text: the question.
+        language: of its document, which says where a full stop does not end a sentence.
     """
     low, high = LENGTHS
     # A character of Chinese or Japanese says as much as three letters.
     width = sum(3 if unicodedata.east_asian_width(one) == "W" else 1 for one in text)
     letters = sum(3 if unicodedata.east_asian_width(one) == "W" else 1 for one in text if one.isalpha())
     return (
-        text == one_line(text)
+        _with_plain_spaces(text) == one_line(text)
         and low <= width <= high
         and letters >= LEAST_LETTERS
         and text[-1] in QUESTION_MARKS
         and all(text.count(pair[0]) == text.count(pair[1]) for pair in _PAIRS)
         and sum(text.count(one) for one in _QUOTES) % 2 == 0
         and not any(one in QUESTION_MARKS for one in text[:-1])
-        and not _SENTENCE_END.search(_without_initials(text))
+        and not _SENTENCE_END.search(_without_short_forms(text, language))
     )
 
 
@@ -188,6 +201,12 @@ def _plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-def _without_initials(text: str) -> str:
-    """A text in which the full stops of "J. Smith", "No. 4" and "e.g. this" do not look like ends of sentences."""
-    return re.sub(r"\b([A-Z]\w{0,2}|[ei]\.[ge]|[ap]\.m|vs)\.(?=\s)", r"\1", text)
+def _with_plain_spaces(text: str) -> str:
+    """French has spaces that do not break before a question mark, and Japanese has wide ones."""
+    return re.sub("[\u00a0\u202f\u3000]", " ", text)
+
+
+def _without_short_forms(text: str, language: str) -> str:
+    """A text in which the full stops of "J. Smith", "e.g. this" and "am 3. Mai" do not look like ends of sentences."""
+    short = _SHORTENED + _SHORTENED_IN.get(language, "")
+    return re.sub(rf"\b({short})\.(?=\s)", r"\1", text)

@@ -84,7 +84,10 @@ class Judging:
         self._rules: Sequence[tuple[str, Callable[[Draft], bool]]] = (
             ("written", lambda one: bool(one.text) and one.answer is not None),
             ("verbatim", lambda one: is_verbatim(one, corpus.texts)),
-            ("one question", lambda one: is_one_question(one.text) and not asks_for_more(one.text, _language(one))),
+            (
+                "one question",
+                lambda one: is_one_question(one.text, _language(one)) and not asks_for_more(one.text, _language(one)),
+            ),
             ("no giveaway", lambda one: not gives_answer_away(one)),
             ("own language", lambda one: is_in_language(one, corpus.texts[one.attempt.document_id])),
             ("own words", lambda one: not repeats_example(one, corpus.texts[one.attempt.document_id])),

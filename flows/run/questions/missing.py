@@ -64,7 +64,8 @@ def missing_questions(
             "a file that ends in .jsonl, which is how questions are drafted",
             "change its ending, or remove [drafting] and write the table",
         )
-    source = open_source(file, data, conversions)
+    # As it is given: the threads of a command are in no file.
+    source = open_source(file, data, conversions)._replace(experiment=experiment)
     reader = reader_for(drafting.reader or experiment.readers[0].label, source)
     return Missing(source, reader, Wish(drafting.n), places_beside(table), folder_of(corpus))
 

@@ -91,6 +91,23 @@ def test_few_questions_end_in_a_finding_by_retrieval_and_the_next_run_asks_the_r
     assert "retrieved" in {prompt.arm for prompt in opened[-1].asked}
 
 
+def test_settings_of_the_command_hold_for_the_drafting_too(folder, tercet, tmp_path, monkeypatch):
+    opened = []
+
+    def opens_and_keeps(workspace, readers=None):
+        made = scripted_session(workspace.root, answers, base=workspace.base, writes=good)
+        opened.append(made.readers)
+        return made.session
+
+    monkeypatch.setattr(sessions, "Session", opens_and_keeps)
+    settings = "--threads", "3", "--n-batch", "64"
+    result = tercet("label", folder / "tercet.toml", "--store", tmp_path / "store", "--quiet", *settings)
+    assert result.exit_code == 0, result.output
+    drafted, labeled = opened
+    assert {(one.config.threads, one.config.n_batch) for one in drafted.opened} == {(3, 64)}
+    assert labeled.asked == []  # the votes of the drafting are the run's
+
+
 def test_plan_and_check_say_that_questions_come_first(folder, tercet, tmp_path):
     planned = tercet("plan", folder / "tercet.toml", "--store", tmp_path / "store")
     assert planned.exit_code == 0, planned.output

@@ -204,6 +204,21 @@ def test_one_question_in_any_script(text):
     assert is_one_question(text)
 
 
+@pytest.mark.parametrize(("language", "text"), [
+    ("de", "Beginnt die Frist am 1. April für alle?"), ("de", "Kostet z. B. der Kurs ca. 5 Euro bzw. mehr?"),
+    ("da", "Åbner haven den 3. maj for alle?"), ("es", "¿Es según el art. 5 y pág. 3?"),
+    ("fr", "La porte est-elle ouverte\u202f?"), ("fr", "Vaut-il selon l'art. 5\u00a0?"),
+    ("ja", "門は\u3000九時に開きますか?"),
+])  # fmt: skip
+def test_full_stops_and_spaces_inside_a_sentence_of_another_language_do_not_end_it(language, text):
+    assert is_one_question(text, language)
+
+
+def test_a_full_stop_after_a_number_ends_a_sentence_where_a_language_writes_no_ordinals_so():
+    assert not is_one_question("The hall opens at 6. Is that early?", "en")
+    assert not is_one_question("Das Tor ist offen. Ist das gut?", "de")
+
+
 @pytest.mark.parametrize("text", [
     "The alder room is open.", "Is it?", "Is it open? Is it closed?", "It opens at six. Is that early?",
     "Is the alder room\nopen at six?", "Is the " + "very " * 60 + "big room open?", "1 + 1 = 234567890?",
@@ -237,6 +252,9 @@ def test_what_yes_or_no_cannot_answer(text, asks):
     ("de", "Was ist das Tor?", "Ist das Tor offen?"), ("fr", "Combien coûte la clé ?", "La clé coûte-t-elle 4 euros ?"),
     ("es", "¿Cuándo abre la puerta?", "¿Abre la puerta a las nueve?"),
     ("ja", "What is the gate?", "門は九時に開きますか"), ("ja", "門はどこですか?", "門はいつも開いていますか?"),
+    ("ja", "門はいつから開きますか?", "門はいつでも開いていますか?"),
+    ("ja", "どの門ですか?", "犬などの動物は入れますか?"),
+    ("ja", "誰が鍵を持ちますか?", "誰でも入れますか?"), ("ja", "なにがありますか?", "そんなに高いですか?"),
     ("ru", "Из какого города ворота?", "Открыты ли ворота?"),
 ])  # fmt: skip
 def test_what_yes_or_no_cannot_answer_in_the_language_of_the_document(language, more, whole):
@@ -304,6 +322,9 @@ def test_a_question_stands_alone():
         "According to the rules, is the alder room open?", "Is the room open before six o'clock?",
     ):  # fmt: skip
         assert not stands(draft(text)), text
+    german = StandsAlone({"tor": "Das Tor ist bis neun Uhr offen."})
+    assert german(draft("Ist das Tor ein Denkmal?", language="de"))
+    assert not german(draft("Ist das ein Tor der Stadt?", language="de"))
     assert StandsAlone({"hall-alder": "One."})(draft("Is the room open before six o'clock?"))  # nothing to tell apart
 
 
