@@ -16,6 +16,7 @@ from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
     from corpora.storage import StorePath
+    from flows.session.experiment import Experiment
 
 
 @click.command()
@@ -29,13 +30,16 @@ def check(experiment: Path, store: StorePath, data: Path | None) -> None:
     references, and keys of providers. EXPERIMENT is a TOML file or a bundled name. The exit code is 2 if anything is
     wrong.
     """
-    from flows.planning.checking.input_check import check_input
-    from flows.run.questions.missing import drafter
+    from flows.planning.checking.input_check import Drafting, check_input
+    from flows.run.questions.missing import drafter, too_long_to_draft
     from flows.session.session import Session
     from flows.session.workspace import workspace_of
 
     # The store is looked at for specialists alone: nothing is written.
-    found = check_input(experiment, lambda loaded, base: Session(workspace_of(loaded, store, base, data)), drafter)
+    def opened(loaded: Experiment, base: Path) -> Session:
+        return Session(workspace_of(loaded, store, base, data))
+
+    found = check_input(experiment, opened, Drafting(drafter, too_long_to_draft))
     for mistake in found.mistakes:
         echo(f"tercet: {mistake}", err=True)
     for note in found.notes:

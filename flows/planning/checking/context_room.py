@@ -30,12 +30,12 @@ def room_note(reader: ReaderConfig, corpus: Corpus, session: Session, seed: int)
         return ""
     lengths = _lengths(reader.corpus_of(corpus, seed))
     longest = lengths.sort("length", descending=True).head(1)
-    if longest.is_empty() or longest["length"][0] < reader.num_ctx / 2:
+    written = reader.num_predict if reader.mode == "generate" else 0
+    if longest.is_empty() or longest["length"][0] + written < reader.num_ctx / 2:
         return ""  # a token has a byte at least, and a prompt's frame is short
     asked = corpus.with_questions(corpus.questions.filter(pl.col("question_id") == longest["question_id"][0]))
     tokenize = session.readers.tokenizer(reader)
     n_tokens = max(len(tokenize(prompt)) for prompts in document_prompts(asked, reader) for prompt in prompts)
-    written = reader.num_predict if reader.mode == "generate" else 0
     if n_tokens + written <= reader.num_ctx:
         return ""
     too_long = longest["length"][0] * (reader.num_ctx - written) / n_tokens

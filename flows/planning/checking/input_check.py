@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import polars as pl
+
 from corpora.errors import InputError, counted, listed, said_once
 from corpora.loading.config import CorpusConfig
 from corpora.loading.folder import NoQuestionsError
@@ -47,16 +49,28 @@ class Checked(NamedTuple):
     line: str
 
 
+class Drafting(NamedTuple):
+    """Looks at the drafting of questions, which is above this package.
+
+    Attributes:
+        drafter: finds the reader that drafts; refuses one that cannot.
+        too_long: says which of some documents that reader cannot read whole; refuses it if it can read none.
+    """
+
+    drafter: Callable[[Experiment], ReaderConfig]
+    too_long: Callable[[Experiment, pl.DataFrame, Session], str]
+
+
 def check_input(
     path: Path, open_session: Callable[[Experiment, Path], Session],
-    drafter: Callable[[Experiment], ReaderConfig] | None = None,
+    drafting: Drafting | None = None,
 ) -> Checked:  # fmt: skip
     """Look for everything that is wrong with an experiment; nothing is asked, fetched or written.
 
     Args:
         path: the experiment's file, or the name of a bundled one.
         open_session: makes a session for an experiment and the folder of its file.
-        drafter: finds the reader that drafts questions first; refuses one that cannot.
+        drafting: looks at what drafts questions first.
     """
     try:
         file = experiment_file(path)
@@ -69,8 +83,8 @@ def check_input(
     with open_session(parsed.made, base) as session:
         look = _Look(parsed.made, parsed.wrong, base, session)
         look.through()
-        if drafter is not None:
-            look.at_drafter(drafter)
+        if drafting is not None:
+            look.at_drafting(drafting)
     return Checked([*mistakes, *_new(look.mistakes, mistakes)], look.notes, look.line(str(file)))
 
 
@@ -107,14 +121,19 @@ class _Look:
         if "retrieval" not in self._wrong:
             self._look_at_retrieval()
 
-    def at_drafter(self, drafter: Callable[[Experiment], ReaderConfig]) -> None:
-        """Look at the reader that drafts questions first, if one does."""
+    def at_drafting(self, drafting: Drafting) -> None:
+        """Look at the reader that drafts questions first, if one does, and at the documents that it must read."""
         experiment = self._experiment
         if not self._drafts_first or not experiment.readers or self._wrong & {"readers", "drafting"}:
             return  # nobody drafts, or what is wrong has been told
-        reader = self._try(partial(drafter, experiment))
-        if reader is not None:
-            self._try(partial(self._find_model, reader))
+        reader = self._try(partial(drafting.drafter, experiment))
+        if reader is None:
+            return
+        n_mistakes = len(self.mistakes)
+        self._try(partial(self._find_model, reader))
+        if self._corpus is not None and len(self.mistakes) == n_mistakes:
+            note = self._try(partial(drafting.too_long, experiment, self._corpus.documents, self._session))
+            self.notes += [f"{self._corpus.name}: {note}"] if note else []
 
     def line(self, file: str) -> str:
         """What the experiment is about, in one line."""
@@ -149,7 +168,9 @@ class _Look:
             return None
         self.notes += filter(None, [listing[0].left_out_line, *listing[0].note_lines])
         problems = said_once(listing[1])
-        if self._experiment.drafting and any(isinstance(one, NoQuestionsError) for one in problems):
+        # A run drafts for its first corpus alone.
+        drafts = self._experiment.drafting and config is self._experiment.corpus
+        if drafts and any(isinstance(one, NoQuestionsError) for one in problems):
             self._drafts_first = True
             self.notes.append(f"{listing[0].name}: there are no questions yet; a run drafts them first.")
             self.mistakes += [one for one in problems if not isinstance(one, NoQuestionsError)]

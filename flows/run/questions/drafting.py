@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from corpora.errors import InputError
+from corpora.errors import InputError, listed
 from corpora.languages import tell_languages
 from corpora.schema import Corpus, LabelSet
 from flows.run.questions.asking import Asking
@@ -132,12 +132,18 @@ def draft_questions(source: Source, reader: ReaderConfig, wish: Wish, session: S
         judged += _without_surplus(judging.judge(asking.write(attempts), full), judged, wish)
         runner.progress.say(f"{sum(_kept(judged).values())} of {wish.n} questions kept after {len(judged)} drafts")
     if not judged:
-        raise InputError(
-            f"{source.name} has no sentence that a question can be about",
-            "documents with whole sentences",
-            "check that the documents hold running text",
-        )
+        raise nothing_to_ask(source, wish)
     return Drafted(source, reader, wish, judged, dict(runner.seconds), fits)
+
+
+def nothing_to_ask(source: Source, wish: Wish) -> InputError:
+    """That no document has a sentence that a question of the wanted kinds can be about."""
+    some = "" if "fact" in wish.kinds else f" of kind {listed(wish.kinds, 'or')}"  # a fact needs only a sentence
+    return InputError(
+        f"{source.name} has no sentence that a question{some} can be about",
+        "documents with whole sentences",
+        f"check that the documents hold running text{', or name other kinds' if some else ''}",
+    )
 
 
 def first_round(source: Source, wish: Wish) -> list[Attempt]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
+
 from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.folder import QUESTIONS, NoQuestionsError, folder_of, questions_file
 from corpora.sources.folder.conversions import Conversions
 from flows.run.questions.documents import Source, open_source
-from flows.run.questions.drafting import Wish, check_reader
+from flows.run.questions.drafting import LABELS, Wish, check_reader
 from flows.run.questions.files import Places, places_beside
+from flows.run.questions.fitting import fitting
 from flows.run.questions.readers import find_reader, reader_for
 from flows.session.experiment import Experiment, ReaderConfig
+from flows.session.session import Session
 
 # Questions with which a reader could tell chunk sizes apart at the very least: no population of readers and sizes that
 # results/published/questions-needed.md simulates was told with fewer.
@@ -66,7 +70,7 @@ def missing_questions(
         )
     # As it is given: the threads of a command are in no file.
     source = open_source(file, data, conversions)._replace(experiment=experiment)
-    reader = reader_for(drafting.reader or experiment.readers[0].label, source)
+    reader = reader_for(_name_of(experiment), source)
     return Missing(source, reader, Wish(drafting.n), places_beside(table), folder_of(corpus))
 
 
@@ -76,10 +80,30 @@ def drafter(experiment: Experiment) -> ReaderConfig:
     Raises:
         InputError: there is no such reader, or it cannot write on this machine.
     """
-    named = experiment.drafting.reader if experiment.drafting else None
-    reader = find_reader(named or experiment.readers[0].label, experiment)
+    reader = find_reader(_name_of(experiment), experiment)
     check_reader(reader)
     return reader
+
+
+def too_long_to_draft(experiment: Experiment, documents: pl.DataFrame, session: Session) -> str:
+    """That the reader that drafts cannot read some documents whole, in a sentence; empty if it can read all.
+
+    Args:
+        experiment: says who drafts.
+        documents: frame of schema `DOCUMENTS`.
+        session: opens the reader's tokenizer.
+
+    Raises:
+        InputError: it can read none of them, or there is no such reader.
+    """
+    reader = reader_for(_name_of(experiment), Source("", documents, experiment=experiment))
+    return fitting(documents, reader, LABELS, session).line
+
+
+def _name_of(experiment: Experiment) -> str:
+    """The name of the reader that drafts."""
+    named = experiment.drafting.reader if experiment.drafting else None
+    return named or experiment.readers[0].label
 
 
 def _has_questions(corpus: CorpusConfig) -> bool:

@@ -9,7 +9,7 @@ from corpora.errors import counted
 from corpora.schema import Question
 from flows.planning.quote import duration
 from flows.run.questions.documents import Source
-from flows.run.questions.drafting import LABELS, Wish, check_reader, first_round
+from flows.run.questions.drafting import LABELS, Wish, check_reader, first_round, nothing_to_ask
 from flows.run.questions.fitting import QUESTION, fitting
 from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
@@ -53,6 +53,8 @@ def plan_drafting(source: Source, reader: ReaderConfig, wish: Wish, session: Ses
     fits = fitting(source.documents, reader, LABELS, session)
     source = source._replace(documents=fits.documents)
     attempts = first_round(source, wish)
+    if not attempts:
+        raise nothing_to_ask(source, wish)
     step = max(1, len(attempts) // COUNTED)
     each = _count(source, reader, attempts[::step], session)
     label, write = session.speed(reader), session.speed(writer_of(reader))

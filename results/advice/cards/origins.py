@@ -34,7 +34,8 @@ def _by_its_own_votes(drafted: pl.DataFrame, run: Run) -> Iterator[str]:
     own = set(drafters(drafted)) & {row["reader"] for row in run.readers}
     if own:
         says = "says nothing of that reader" if len(own) == 1 else "says nothing of those readers"
-        yield f"They were kept by the votes of {listed(sorted(own))}, so accuracy on whole documents {says}."
+        those = "It was" if len(drafted) == 1 else "They were"
+        yield f"{those} kept by the votes of {listed(sorted(own))}, so accuracy on whole documents {says}."
 
 
 def n_unaccepted(run: Run) -> int:
@@ -66,5 +67,6 @@ def _unchecked(drafted: pl.DataFrame, n: int, run: Run) -> str:
         f"{len(drafted):,} of {count(n, 'question')} {'was' if len(drafted) == 1 else 'were'}"
     )  # fmt: skip
     which = "The only question was" if len(drafted) == n == 1 else which
-    how = "look at them with tercet review" if "gold" in run.tables else "read them before you rely on this"
-    return f"{which} drafted by {names}, and nobody has checked {'it' if len(drafted) == 1 else 'them'}: {how}."
+    them = "it" if len(drafted) == 1 else "them"
+    how = f"look at {them} with tercet review" if "gold" in run.tables else f"read {them} before you rely on this"
+    return f"{which} drafted by {names}, and nobody has checked {them}: {how}."

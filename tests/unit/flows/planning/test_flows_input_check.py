@@ -83,6 +83,13 @@ def test_documents_that_do_not_fit_into_what_a_reader_reads_are_told(check):
     assert not any("num_ctx" in one for one in check(SOUND, long).notes + check(text).notes)
 
 
+def test_a_reader_that_writes_more_than_it_has_room_for_is_told(check):
+    text = SOUND + 'num_ctx = 256\nmode = "generate"\nnum_predict = 250\n'
+    (note,) = [one for one in check(text).notes if "num_ctx" in one]
+    assert "and writes up to 250, and num_ctx is 256; about 4 of 4 questions will fail as prompt_too_long" in note
+    assert not any("num_ctx" in one for one in check(text.replace("250", "100")).notes)
+
+
 @pytest.mark.parametrize(
     ("sizes", "said"),
     [

@@ -134,6 +134,63 @@ def test_the_reader_of_an_experiment_drafts_unless_another_is_named(folder, terc
     assert "missing option '--reader': `tercet models list` names the readers" in refused.stderr
 
 
+def test_plan_and_check_say_which_documents_the_drafting_reader_cannot_read(folder, tercet, tmp_path):
+    file = folder / "tercet.toml"
+    text = file.read_text(encoding="utf-8")
+    (folder / "long.txt").write_text("The yard of Long Hall is not open to guests. " * 100, encoding="utf-8")
+    file.write_text(text.replace('"smollm2-135m"', '"smollm2-135m"\nnum_ctx = 600'), encoding="utf-8")
+    said = "1 document does not fit in the reader's num_ctx of 600 tokens, so no question is drafted from it (long.txt)"
+    checked = tercet("check", file, "--store", tmp_path / "store")
+    assert checked.exit_code == 0, checked.output
+    assert f"halls: {said}" in checked.stderr
+    assert said in tercet("plan", file, "--store", tmp_path / "store").stdout
+    file.write_text(text.replace('"smollm2-135m"', '"smollm2-135m"\nnum_ctx = 256'), encoding="utf-8")
+    for command in ("check", "plan"):
+        refused = tercet(command, file, "--store", tmp_path / "store")
+        assert refused.exit_code == 2
+        assert refused.stderr.count("no document fits in the num_ctx of reader 'smollm2-135m', 256 tokens") == 1
+
+
+def test_plan_refuses_documents_without_a_sentence_as_the_run_does(folder, tercet, tmp_path):
+    for one in folder.glob("*.txt"):
+        one.write_text("| Room | Seats |\n|---|---|\n| Attic | 40 |\n", encoding="utf-8")
+    planned = tercet("plan", folder / "tercet.toml", "--store", tmp_path / "store")
+    assert planned.exit_code == 2
+    assert planned.stderr.startswith("tercet: halls has no sentence that a question can be about: expected documents")
+
+
+def test_a_kind_that_no_sentence_is_of_is_named(folder, tercet, tmp_path):
+    for one in folder.glob("*.txt"):
+        one.write_text("The hall is open to all guests.", encoding="utf-8")
+    where = "--out", tmp_path / "q.jsonl", "--store", tmp_path / "store"
+    for kinds in (["number"], ["number", "apart"]):
+        options = [f"--kind={one}" for one in kinds]
+        refused = tercet("questions", "draft", folder, "--reader", "smollm2-135m", *options, *where)
+        assert refused.exit_code == 2
+        said = f"tercet: halls has no sentence that a question of kind {' or '.join(kinds)} can be about"
+        assert refused.stderr.startswith(said)
+        assert refused.stderr.endswith("or name other kinds.\n")
+
+
+def test_check_says_that_another_corpus_has_no_questions(folder, tercet, tmp_path):
+    (folder / "questions.jsonl").write_text(
+        '{"id": "a", "text": "Is it?", "document_ids": ["elm-hall.txt"], "reference": "yes", "kind": "fact"}\n',
+        encoding="utf-8",
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "yard.txt").write_text("The yard is open to all guests.", encoding="utf-8")
+    file = folder / "tercet.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(
+        f'{text}\n[[other_corpora]]\nname = "other"\nsource = "folder"\npath = "{other}"\n'
+        'labels = ["yes", "no"]\nquestions = "none.jsonl"\n', encoding="utf-8",
+    )  # fmt: skip
+    checked = tercet("check", file, "--store", tmp_path / "store")
+    assert checked.exit_code == 2
+    assert "a run drafts them first" not in checked.stderr
+
+
 def test_a_run_stops_where_no_draft_passes(folder, tercet, tmp_path, monkeypatch):
     monkeypatch.setattr(sessions, "Session", opens(lambda _: ("This is no question.", "yes")))
     result = label(tercet, folder, tmp_path)

@@ -86,6 +86,15 @@ def test_drafted_questions_are_marked_everywhere(experiment, tmp_path):
     )
 
 
+def test_one_drafted_question_is_spoken_of_as_one(experiment, tmp_path):
+    table = tmp_path / "questions.jsonl"
+    table.write_text(table.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    assert run(experiment, tmp_path).record.distrust[0] == (
+        "The only question was drafted by scripted, and nobody has checked it: look at it with tercet review. "
+        "It was kept by the votes of scripted, so accuracy on whole documents says nothing of that reader."
+    )
+
+
 def test_what_people_agree_with_is_accepted_and_what_they_do_not_is_rejected(experiment, tmp_path):
     first = run(experiment, tmp_path)
     reference = dict(pl.read_parquet(first.folder / "questions.parquet").select("question_id", "reference").iter_rows())
