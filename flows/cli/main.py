@@ -196,7 +196,7 @@ def plan(
     loaded = load_experiment(experiment).with_settings(until_told=until_told, **settings)
     file = experiment_file(experiment).resolve()
     workspace = workspace_of(loaded, store, file.parent, data)
-    text = plan_first(loaded, file, workspace) if loaded.drafting else ""
+    text = plan_first(loaded, kind, file, workspace) if loaded.drafting else ""
     if not text:
         with Session(workspace, LocalReaders(reads_again=measure)) as session:
             text = whole_plan(loaded, kind, session, measures=measure).text

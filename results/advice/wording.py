@@ -129,8 +129,10 @@ def say_equal(cells: Sequence[Cell], n_all: int, spoken: Spoken) -> str:
         return all_of(n_all)
     if len(cells) > MOST_PARTS:
         return f"{len(cells)} of {n_all} settings"
-    is_one_cut = len({cell.cut for cell in cells}) == 1
-    return _with_details([spoken.setting(cell.setting) if is_one_cut else spoken.the_cell(cell) for cell in cells])
+    if len({cell.cut for cell in cells}) > 1:
+        return _with_details([spoken.the_cell(cell) for cell in cells])
+    settings = sorted((cell.setting for cell in cells), key=lambda setting: (setting.size, setting))
+    return _with_details([spoken.setting(setting) for setting in settings])
 
 
 def _with_details(names: Sequence[str]) -> str:

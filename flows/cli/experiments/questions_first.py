@@ -45,19 +45,26 @@ def draft_first(
     echo(f"{missing.source.name} has no questions yet: {missing.reader.label} drafts {missing.wish.n}.", err=True)
     with Session(workspace) as session:
         n_kept = _draft(missing, session, options, quiet=quiet)
-    if n_kept >= FEWEST or kind not in READING:
+    if n_kept >= FEWEST or kind not in READING or not experiment.readers:
         return experiment
     again = f"`tercet {kind} {shlex.quote(str(file))}{options}`"
     echo(_too_few(n_kept, draft_again(missing, options), again), err=True)
     return experiment.model_copy(update={"readers": ()})
 
 
-def plan_first(experiment: Experiment, file: Path, workspace: Workspace) -> str:
+def plan_first(experiment: Experiment, kind: Kind, file: Path, workspace: Workspace) -> str:
     """What a run would draft first, and why no more can be planned; empty if it drafts nothing.
+
+    Args:
+        experiment: as loaded.
+        kind: what would be run.
+        file: where it was loaded from.
+        workspace: where the drafts are kept.
 
     Raises:
         InputError: as `missing_questions` and `plan_drafting`.
     """
+    from flows.cli.options import READING
     from flows.run.questions.missing import FEWEST, missing_questions
     from flows.run.questions.planning import plan_drafting
     from flows.session.session import Session
@@ -67,10 +74,9 @@ def plan_first(experiment: Experiment, file: Path, workspace: Workspace) -> str:
         return ""
     with Session(workspace) as session:
         text = plan_drafting(missing.source, missing.reader, missing.wish, session).text
-    return (
-        f"Questions are drafted first: {text}\nThe rest can be planned once there are questions: with fewer than "
-        f"{FEWEST} of them, chunk sizes are compared by retrieval alone."
-    )
+    may_not_ask = kind in READING and experiment.readers
+    few = f": with fewer than {FEWEST} of them, chunk sizes are compared by retrieval alone" if may_not_ask else ""
+    return f"Questions are drafted first: {text}\nThe rest can be planned once there are questions{few}."
 
 
 def _too_few(n_kept: int, draft: str, again: str) -> str:

@@ -174,7 +174,7 @@ class _Look:
             self._drafts_first = True
             self.notes.append(f"{listing[0].name}: there are no questions yet; a run drafts them first.")
             self.mistakes += [one for one in problems if not isinstance(one, NoQuestionsError)]
-            return listing[0]
+            return None if listing[0].documents.is_empty() else listing[0]
         return self._sound(listing[0].name, problems, partial(load_corpus, located, None, conversions))
 
     def _sound(self, name: str, problems: list[InputError], load: Callable[[], Corpus]) -> Corpus | None:

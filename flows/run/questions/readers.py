@@ -22,9 +22,9 @@ def find_reader(name: str, experiment: Experiment | None, threads: int | None = 
     """
     known = {one.label: one for one in experiment.readers} if experiment else {}
     reader = known.get(name)
+    if is_specialist(reader.model if reader else name):
+        raise InputError(f"reader {name!r} is a specialist", "a model that writes text", "name another reader")
     if reader is None:
-        if is_specialist(name):
-            raise InputError(f"reader {name!r} is a specialist", "a model that writes text", "name another reader")
         if not is_path(name) and find_model(name).kind != "reader":
             raise InputError(f"model {name!r} embeds text", "a reader", "choose one from `tercet models list`")
         reader = ReaderConfig(model=name)

@@ -108,6 +108,22 @@ def test_settings_of_the_command_hold_for_the_drafting_too(folder, tercet, tmp_p
     assert labeled.asked == []  # the votes of the drafting are the run's
 
 
+def test_without_readers_it_is_not_said_that_none_is_asked(folder, tercet, tmp_path):
+    file = folder / "tercet.toml"
+    text = re.sub(r"sizes = .*", "sizes = [16, 32]", file.read_text(encoding="utf-8"))
+    text = text.replace('[[readers]]\nmodel = "smollm2-135m"', "")
+    text = text.replace("\n[drafting]", '\n[drafting]\nreader = "smollm2-135m"')
+    text = text.replace("[retrieval]", '[retrieval]\nretrievers = ["bm25"]')
+    file.write_text(f"readers = []\n{text}", encoding="utf-8")
+    for kind in ("label", "sweep"):
+        planned = tercet("plan", file, "--for", kind, "--store", tmp_path / "store")
+        assert "The rest can be planned once there are questions.\n" in planned.stdout, planned.output
+    swept = tercet("sweep", file, "--store", tmp_path / "store", "--quiet")
+    assert swept.exit_code == 0, swept.output
+    assert "asks the reader" not in swept.stderr
+    assert "No reader was asked." in swept.stdout
+
+
 def test_plan_and_check_say_that_questions_come_first(folder, tercet, tmp_path):
     planned = tercet("plan", folder / "tercet.toml", "--store", tmp_path / "store")
     assert planned.exit_code == 0, planned.output
@@ -149,6 +165,24 @@ def test_plan_and_check_say_which_documents_the_drafting_reader_cannot_read(fold
         refused = tercet(command, file, "--store", tmp_path / "store")
         assert refused.exit_code == 2
         assert refused.stderr.count("no document fits in the num_ctx of reader 'smollm2-135m', 256 tokens") == 1
+
+
+def test_check_refuses_documents_without_text(folder, tercet, tmp_path):
+    for one in folder.glob("*.txt"):
+        one.write_text("", encoding="utf-8")
+    checked = tercet("check", folder / "tercet.toml", "--store", tmp_path / "store")
+    assert checked.exit_code == 2
+    assert checked.stderr.startswith("tercet: halls: 6 of 6 documents cannot be used")
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+def test_a_specialist_does_not_draft(folder, tercet, tmp_path, command):
+    file = folder / "tercet.toml"
+    text = file.read_text(encoding="utf-8").replace('"smollm2-135m"', '"specialist:halls"\nname = "quick"')
+    file.write_text(text, encoding="utf-8")
+    refused = tercet(command, file, "--store", tmp_path / "store")
+    assert refused.exit_code == 2
+    assert "reader 'quick' is a specialist: expected a model that writes text; name another reader." in refused.stderr
 
 
 def test_plan_refuses_documents_without_a_sentence_as_the_run_does(folder, tercet, tmp_path):

@@ -44,6 +44,11 @@ def test_a_few_equal_settings_are_named_and_more_are_counted(sizes, said):
     assert say_equal(cells, 8, Spoken()) == said
 
 
+def test_equal_settings_of_one_cut_are_named_by_size():
+    cells = [Cell(None, Setting("tokens", size, 0, "e", "dense"), Cut("budget", 256)) for size in (128, 64, 16)]
+    assert say_equal(cells, 8, Spoken()) == "16-token chunks, 64-token chunks and 128-token chunks"
+
+
 def test_numbers_are_said_as_people_say_them():
     assert [percent(share) for share in (0, 0.001, 0.764, 0.999, 1)] == [
         "0 %",

@@ -382,7 +382,7 @@ def test_settings_that_are_equal_under_a_cut_do_not_lead_it(small_run):
     assert leads(pl.lit(0.8)) == {f"all {n} settings, equal"}
     assert leads(pl.lit(0.0)) == {None}
     assert leads(pl.when(pl.col("size") == 64).then(0.8).otherwise(0.7)) == {
-        "64-token chunks, dense retriever, and 64-token chunks, bm25 retriever, equal"
+        "64-token chunks, bm25 retriever, and 64-token chunks, dense retriever, equal"
     }
     one = (pl.col("size") == 64) & (pl.col("retriever") == "bm25")
     assert leads(pl.when(one).then(0.8).otherwise(0.7)) == {"64-token chunks, bm25 retriever"}
