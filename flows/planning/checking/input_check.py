@@ -103,6 +103,7 @@ class _Look:
     def __init__(self, experiment: Experiment, wrong: frozenset[str], base: Path, session: Session) -> None:
         self._experiment, self._wrong, self._base, self._session = experiment, wrong, base, session
         self._corpus: Corpus | None = None
+        self._others: list[Corpus | None] = []
         self._drafts_first = False
         self.mistakes: list[InputError] = []
         self.notes: list[str] = []
@@ -112,8 +113,7 @@ class _Look:
         experiment = self._experiment
         if "corpus" not in self._wrong:
             self._corpus = self._read(experiment.corpus)
-        for other in experiment.other_corpora:
-            self._read(other)
+        self._others = [self._read(other) for other in experiment.other_corpora]
         if "prices" not in self._wrong:
             self._try(self._session.check_prices)
         for reader in experiment.readers if "readers" not in self._wrong else ():
@@ -201,9 +201,9 @@ class _Look:
 
     def _look_at_reader(self, reader: ReaderConfig) -> None:
         self._find_model(reader)
-        if self._corpus is not None:
-            note = room_note(reader, self._corpus, self._session, self._experiment.corpus.seed)
-            self.notes += [note] if note else []
+        seed = self._experiment.corpus.seed  # readers draw by it from every corpus
+        read = [one for one in (self._corpus, *self._others) if one is not None]
+        self.notes += filter(None, [room_note(reader, one, self._session, seed) for one in read])
 
     def _find_model(self, reader: ReaderConfig) -> None:
         if reader.remote.is_remote:

@@ -123,8 +123,9 @@ def legend_of(source: Source) -> str:
     meaning = {
         NOT_QUALIFIED: f"not shown to beat {than}",
         # A choice at random is chance.
-        AT_CHANCE: "at best a little better than chance" if "random" in than else
-        f"shown to beat neither {than} nor chance",
+        AT_CHANCE: "at best a little better than chance"
+        if "random" in than
+        else f"shown to beat neither {than} nor chance",
     }
     legend = [f"{mark} {meaning[mark]}" for mark in (NOT_QUALIFIED, AT_CHANCE) if mark in marks]
     return f"{'; '.join(legend)}: gold sets and scores of such a reader are weak evidence."

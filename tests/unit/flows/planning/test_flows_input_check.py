@@ -83,6 +83,18 @@ def test_documents_that_do_not_fit_into_what_a_reader_reads_are_told(check):
     assert not any("num_ctx" in one for one in check(SOUND, long).notes + check(text).notes)
 
 
+def test_documents_of_another_corpus_that_do_not_fit_are_told_too(check, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    long = {"id": "d0", "text": "Gate is closed. " * 100}
+    (other / "documents.jsonl").write_text(json.dumps(long) + "\n", encoding="utf-8")
+    (other / "questions.jsonl").write_text(json.dumps(QUESTIONS[0]) + "\n", encoding="utf-8")
+    corpus = f'[[other_corpora]]\nname = "far"\nsource = "tables"\npath = "{other}"\n'
+    (note,) = [one for one in check(f"{SOUND}num_ctx = 256\n{corpus}").notes if "num_ctx" in one]
+    assert note.startswith("far: one reads 3")
+    assert "about 1 of 1 question will fail" in note
+
+
 def test_a_reader_that_writes_more_than_it_has_room_for_is_told(check):
     text = SOUND + 'num_ctx = 256\nmode = "generate"\nnum_predict = 250\n'
     (note,) = [one for one in check(text).notes if "num_ctx" in one]

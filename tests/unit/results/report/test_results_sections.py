@@ -400,6 +400,10 @@ def test_the_mark_of_a_reader_says_what_it_did_not_beat(labels, than):
     rows = {"reader": ["a", "b"], "qualified": [False, False], "majority_label": labels, "standing": ["", ""]}
     source = source_of({"corpus": {}}, {"labelers": pl.DataFrame(rows, schema_overrides=LABELERS)})
     assert legend_of(source).startswith(f"† not shown to beat {than}: gold sets")
+    rows |= {"standing": ["at chance", ""]}
+    source = source_of({"corpus": {}}, {"labelers": pl.DataFrame(rows, schema_overrides=LABELERS)})
+    neither = "at best a little better than chance" if None in labels else f"shown to beat neither {than} nor chance"
+    assert f"; ‡ {neither}: gold sets" in legend_of(source)
 
 
 def test_what_a_rule_keeps_by_construction_has_no_accuracy(small_run):
