@@ -58,7 +58,7 @@ def _untrained(language: str, corpus: Corpus) -> str:
         return f"most of {corpus.name} is in {NAMES[corpus.main_language]}"
     told = corpus.some_languages
     others = [one for one in told if one != language]
-    if not others or len(others) < MANY * len(told):
+    if len(others) < MANY * len(told):
         return ""
     names = listed(sorted({NAMES[one] for one in others}), "and")
     return f"{100 * len(others) / len(told):.0f} % of the documents of {corpus.name} are in others ({names})"

@@ -54,8 +54,8 @@ def example_questions(kind: Kind, language: str = ENGLISH) -> list[str]:
 
 
 def numbers_in(text: str) -> frozenset[str]:
-    """The numbers of a text, as they are written."""
-    return frozenset(_NUMBER.findall(text))
+    """The numbers of a text, as they are written, but in the digits 0 to 9 whatever the script."""
+    return frozenset(re.sub(r"\d", lambda digit: str(int(digit.group())), one) for one in _NUMBER.findall(text))
 
 
 def with_another_number(sentence: str) -> tuple[str, str]:
@@ -70,7 +70,9 @@ def with_another_number(sentence: str) -> tuple[str, str]:
         other = (value + 3) % 24
     else:
         other = value - 9 if YEARS[0] <= value <= YEARS[1] else value + max(1, value // 2)
-    number = str(other).zfill(len(digits) if digits.startswith("0") or rest.startswith(":") else 0) + rest
+    filled = str(other).zfill(len(digits) if int(digits[0]) == 0 or rest.startswith(":") else 0)
+    zero = ord(digits[0]) - int(digits[0])  # Arabic, Hindi, Thai and others have digits of their own
+    number = "".join(chr(zero + int(digit)) for digit in filled) + rest
     return f"{sentence[: found.start()]}{number}{sentence[found.end() :]}", number
 
 

@@ -9,7 +9,7 @@ from labeling.drafting.drafts import Draft
 from labeling.drafting.duplicates import Seen
 from labeling.drafting.kinds import KINDS, Kind, usable
 from labeling.drafting.passages import ANSWERS, MOST_CHARACTERS, WINDOW, Attempt, Passage, Places
-from labeling.drafting.templates import LANGUAGES, example_questions, with_another_number, writing_prompt
+from labeling.drafting.templates import LANGUAGES, example_questions, numbers_in, with_another_number, writing_prompt
 from labeling.drafting.wording import (
     StandsAlone,
     asks_for_more,
@@ -171,6 +171,7 @@ def test_sentences_that_lean_on_another_come_last(language, leans, whole, denies
     ("It costs 40 pence.", "It costs 60 pence."), ("Open until 22:15.", "Open until 01:15."),
     ("Built in 1998.", "Built in 1989."), ("Of 12 kinds (Yao, 2022; [3]).", "Of 18 kinds (Yao, 2022; [3])."),
     ("At 4.3 metres.", "At 6.3 metres."), ("Room 1 of 1.", "Room 1 of 2."),
+    ("\u0662\u0663 \u0632\u0627\u0626\u0631.", "\u0663\u0664 \u0632\u0627\u0626\u0631."),  # 23 and 34 in Arabic
 ])  # fmt: skip
 def test_another_number_takes_the_place_of_the_last_one(sentence, changed):
     assert with_another_number(sentence)[0] == changed
@@ -270,6 +271,10 @@ def test_a_question_is_in_the_language_of_its_document():
     assert is_in_language(draft("Вот что такое Debian Linux?", language="ru"), russian)
     assert not is_in_language(draft("Vorota offen?", language="ru"), russian)
     assert is_in_language(draft("Vorota offen?"), russian)  # nothing is held against English documents
+
+
+def test_a_number_is_the_same_in_the_digits_of_any_script():
+    assert numbers_in("\u0664\u0660, \u096a\u0966 or \uff14\uff10.5") == {"40", "40.5"}
 
 
 def test_a_question_on_a_number_names_it():
