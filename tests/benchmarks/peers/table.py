@@ -16,8 +16,9 @@ machine, from the command to the scores; the same articles of Evidence Inference
 their length), questions, evidence and weights (all-MiniLM-L6-v2), five retrieved chunks, no reader. *float32* is beside
 Tercet in the arithmetic that the peers use too, *bfloat16* beside Tercet with `precision = "bfloat16"`, where the
 processor has it. Sizes are in each tool's own tokens, and a tool without a splitter of the same kind uses its nearest.
-chunklab takes each splitter once a run, so a grid is several runs in one process with one cache. context-grid embeds
-through a plugin with sentence-transformers, in its own process. Chroma's evaluation keeps no vectors between cells, and
+chunklab takes each splitter once a run, so a grid is several runs in one process with one cache; its sentences do not
+overlap, so six of the 36 cells repeat others and cost it nothing. context-grid embeds through a plugin with
+sentence-transformers, in its own process. Chroma's evaluation keeps no vectors between cells, and
 its search is approximate; the others' is exact. On a busy machine CPU time is the steadier figure.
 """
 
@@ -26,7 +27,7 @@ def render(found: Mapping[str, Any]) -> str:
     """The page.
 
     Args:
-        found: by grid: day, ratios by name, and the share of Tercet's CPU time that the bare model takes.
+        found: by grid: day, ratios by name, and the share of Tercet's CPU time that its embedder alone takes.
     """
     rows = ["| grid | tool | beside Tercet in | CPU time | time | memory |", "| --- | --- | --- | ---: | ---: | ---: |"]
     lines = []
@@ -36,14 +37,14 @@ def render(found: Mapping[str, Any]) -> str:
             peer, _, precision = arm.partition(" beside ")
             cells = [f"{ratios[f'{arm}: {what}']:.2f}" for what in ("CPU time", "time", "memory")]
             rows.append(f"| {grid} | {peer} | {precision or 'float32'} | {' | '.join(cells)} |")
-        share = one["bare_model_share"]
+        share = one["embedder_share"]
         least = min(ratio for name, ratio in ratios.items() if name.endswith("CPU time") and " beside " not in name)
         lines.append(
             f"* {grid}, {one['day']}: {one['articles']} articles, {one['questions']:,} questions, "
             f"{one['distinct questions']} of them distinct and the others the same in longer wordings. "
-            f"The bare model in float32, on what Tercet embeds and tokenizing included, takes "
-            f"{share:.0%} of Tercet's CPU time. With nothing else to do, Tercet would be {least / share:.2f} times as "
-            f"fast as the fastest peer; it is {least:.2f} times as fast."
+            f"The embedder of Tercet alone, in float32, takes {share:.0%} of its CPU time. With nothing else "
+            f"to do, Tercet would be {least / share:.2f} times as fast as the fastest peer; it is {least:.2f} times as "
+            "fast."
         )
         lines += [
             f"* {grid}, {precision}: {agreement['overlap']:.2%} of the retrieved chunks are those of float32; the "

@@ -10,7 +10,7 @@ PUBLISHED = Path(__file__).parents[3] / "results" / "published"
 
 
 def peers(cpu, memory):
-    return {"4 cells": {"ratios": {"other: CPU time": cpu, "other: memory": memory}, "bare_model_share": 0.5}}
+    return {"4 cells": {"ratios": {"other: CPU time": cpu, "other: memory": memory}, "embedder_share": 0.5}}
 
 
 def write(folder, figures):
@@ -24,6 +24,12 @@ def test_a_ratio_may_fall_by_a_tenth_and_no_more():
     published = {"a": 2.0, "b": 2.0, "c": 2.0, "d": 2.0}
     found = {"a": 2.0 * (1 - SLACK), "b": 1.79, "c": 5.0, "new": 0.1}
     assert fallen(published, found) == [Fallen("b", 2.0, 1.79), Fallen("d", 2.0, None)]
+
+
+def test_a_tool_whose_repository_was_not_given_is_not_missed():
+    published = {"peers, 4 cells, Chroma's evaluation: memory": 2.0}
+    assert fallen(published, {}) == []
+    assert fallen(published, dict.fromkeys(published, 1.0)) == [Fallen(*published, 2.0, 1.0)]
 
 
 def test_every_published_figure_is_read():

@@ -42,7 +42,7 @@ def test_a_peer_is_held_beside_each_precision_and_the_gate_reads_it():
     page = render({"4 cells": {"articles": 2, "questions": 9, "distinct questions": 3} | found})
     assert "| 4 cells | other | float32 | 2.50 | 3.00 | 1.50 |" in page
     assert "| 4 cells | other | bfloat16 | 5.00 | 5.25 | 1.50 |" in page
-    assert "takes 80% of Tercet's CPU time. With nothing else to do, Tercet would be 3.12 times as fast" in page
+    assert "takes 80% of its CPU time. With nothing else to do, Tercet would be 3.12 times as fast" in page
     assert (
         "99.87% of the retrieved chunks are those of float32; the largest change of a score (cosine) is 0.0021" in page
     )
