@@ -8,6 +8,7 @@ their questions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,8 +16,6 @@ import polars as pl
 
 from corpora.schema import Corpus
 from corpora.sources.formats.evidence_inference import read_evidence_inference
-
-LABELS = ("significantly increased", "significantly decreased", "no significant difference")
 
 
 def shortest(corpus: Corpus, n_tune: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -42,20 +41,21 @@ def shortest(corpus: Corpus, n_tune: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 @click.option("--tune", default=20, show_default=True, help="Articles with tune questions.")
 def main(folder: Path, data: Path, tune: int) -> None:
     """Write documents.jsonl, questions.jsonl, and an experiment that labels the tune questions."""
-    documents, questions = shortest(read_evidence_inference(data / "evidence_inference"), tune)
+    corpus = read_evidence_inference(data / "evidence_inference")
+    documents, questions = shortest(corpus, tune)
     folder.mkdir(parents=True)
     documents.write_ndjson(folder / "documents.jsonl")
     questions.write_ndjson(folder / "questions.jsonl")
     for split in ("tune", "held_out"):
-        (folder / f"{split}.toml").write_text(_experiment(split), encoding="utf-8")
+        (folder / f"{split}.toml").write_text(_experiment(split, corpus.labels.labels), encoding="utf-8")
     counts = dict(questions["split"].value_counts().iter_rows())
     click.echo(f"{len(documents)} articles, {counts['tune']} tune and {counts['held_out']} held-out questions")
 
 
-def _experiment(split: str) -> str:
+def _experiment(split: str, labels: Sequence[str]) -> str:
     return (
         f'name = "evidence-inference-{split.replace("_", "-")}"\n[corpus]\nsource = "tables"\npath = "."\n'
-        f'labels = {list(LABELS)}\nsplit = "{split}"\n[calibration]\nper_label = 0\n[[readers]]\n'
+        f'labels = {list(labels)}\nsplit = "{split}"\n[calibration]\nper_label = 0\n[[readers]]\n'
         'model = "qwen2.5-coder-1.5b"\nnum_ctx = 12288\n'
     )
 

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.benchmarks.scale.__main__ import STAGES as NAMES
@@ -47,3 +50,13 @@ def test_the_stages_that_need_no_model_work_on_what_the_ones_before_left(tmp_pat
     voted = measure(STAGES["labels"], given)
     assert voted["votes"] == 30
     assert voted["bytes_a_vote"] > 0
+
+
+def test_the_page_on_speed_gives_the_published_figures():
+    root = Path(__file__).parents[3]
+    page = " ".join((root / "docs" / "speed.md").read_text(encoding="utf-8").split())
+    stages = json.loads((root / "results" / "published" / "scale.json").read_text(encoding="utf-8"))["211000"]["stages"]
+    sweep, search = stages["whole sweep, BM25"], stages["exact FAISS"]
+    assert f"({stages['chunk']['chunks']:,} chunks)" in page
+    assert f"takes {sweep['cpu']:.0f} CPU seconds and {sweep['peak'] / 1e9:.1f} GB" in page
+    assert f"{search['cpu']:.0f} CPU seconds and {search['peak'] / 1e9:.1f} GB" in page

@@ -63,9 +63,9 @@ def test_a_run_drafts_first_and_only_once(folder, tercet, tmp_path):
     assert (folder / "questions.jsonl").read_text(encoding="utf-8") == table
 
 
-def test_few_questions_end_in_a_finding_by_retrieval_and_the_next_run_asks_the_reader(
-    folder, tercet, tmp_path, monkeypatch
-):  # fmt: skip
+@pytest.fixture
+def opened(monkeypatch):
+    """The scripted readers of each session that a command opens, in order."""
     opened = []
 
     def opens_and_keeps(workspace, readers=None):
@@ -74,6 +74,10 @@ def test_few_questions_end_in_a_finding_by_retrieval_and_the_next_run_asks_the_r
         return made.session
 
     monkeypatch.setattr(sessions, "Session", opens_and_keeps)
+    return opened
+
+
+def test_few_questions_end_in_a_finding_by_retrieval_and_the_next_run_asks_the_reader(folder, tercet, tmp_path, opened):
     file = folder / "tercet.toml"
     text = re.sub(r"sizes = .*", "sizes = [16, 32]", file.read_text(encoding="utf-8"))
     file.write_text(text.replace("[retrieval]", '[retrieval]\nretrievers = ["bm25"]'), encoding="utf-8")
@@ -91,15 +95,7 @@ def test_few_questions_end_in_a_finding_by_retrieval_and_the_next_run_asks_the_r
     assert "retrieved" in {prompt.arm for prompt in opened[-1].asked}
 
 
-def test_settings_of_the_command_hold_for_the_drafting_too(folder, tercet, tmp_path, monkeypatch):
-    opened = []
-
-    def opens_and_keeps(workspace, readers=None):
-        made = scripted_session(workspace.root, answers, base=workspace.base, writes=good)
-        opened.append(made.readers)
-        return made.session
-
-    monkeypatch.setattr(sessions, "Session", opens_and_keeps)
+def test_settings_of_the_command_hold_for_the_drafting_too(folder, tercet, tmp_path, opened):
     settings = "--threads", "3", "--n-batch", "64"
     result = tercet("label", folder / "tercet.toml", "--store", tmp_path / "store", "--quiet", *settings)
     assert result.exit_code == 0, result.output
