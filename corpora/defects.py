@@ -100,10 +100,12 @@ class LeftOut:
             if kind in ESSENTIAL and n > MOST_LEFT_OUT * n_read:
                 first = next(defect for defect in self.defects if defect.kind == kind)
                 said = f"{first.file}, row {first.row}, {first.reason}" if first.row else first.line
+                rows = "check that the files belong together, and correct the rows"
+                do = rows if first.row else "correct these files, or take them out of the folder"
                 return InputError(
                     f"{corpus}: {_share(kind, n, n_read)} cannot be used (the first: {said})",
                     f"at most {MOST_LEFT_OUT:.0%} to leave out",
-                    "check that the files belong together, and correct the rows (`tercet corpora check` lists them)",
+                    f"{do} (`tercet corpora check` lists them)",
                 )
         return None
 

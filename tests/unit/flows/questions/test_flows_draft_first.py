@@ -169,6 +169,7 @@ def test_check_refuses_documents_without_text(folder, tercet, tmp_path):
     checked = tercet("check", folder / "tercet.toml", "--store", tmp_path / "store")
     assert checked.exit_code == 2
     assert checked.stderr.startswith("tercet: halls: 6 of 6 documents cannot be used")
+    assert "; correct these files, or take them out of the folder (`tercet corpora check` lists them)" in checked.stderr
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "run"])
