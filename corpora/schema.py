@@ -44,6 +44,8 @@ QUESTIONS = pl.Schema(
 # Where a question is from, if a reader drafted it: nobody has checked it, or people gave the same answer or another.
 DRAFTED, ACCEPTED, REJECTED = "drafted", "accepted", "rejected"
 DRAFTED_BY = "drafted_by"  # the tag that names the reader
+CONFIRMED_BY = "confirmed_by"  # the tag that names the reader whose three votes a draft had to agree with, if any
+DRAFT_TAGS = ("kind", DRAFTED_BY, CONFIRMED_BY)
 
 
 class Section(NamedTuple):

@@ -46,7 +46,10 @@ class DraftingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reader: str | None = Field(None, description="who drafts: a reader of the experiment, or a model; the first reader")
-    n: int = Field(60, ge=2, description="how many questions, half of them with the answer yes")
+    n: int = Field(100, ge=2, description="how many questions, half of them with the answer yes")
+    votes: bool = Field(
+        False, description="whether three votes must confirm each before it is kept; a run's votes do so later anyway"
+    )
 
 
 class Experiment(BaseModel):

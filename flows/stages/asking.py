@@ -59,8 +59,8 @@ def ask(
 ) -> Asked:
     """Ask a reader the prompts of some questions and put its votes into the ledger.
 
-    The prompts of one question go to the model together and enter the ledger together, so that their order of
-    evaluation does not depend on shards or resumes.
+    The prompts of one question, or of one sheet, go to the model together and enter the ledger together, so that their
+    order of evaluation does not depend on shards or resumes.
 
     Args:
         session: opens the ledger and the reader.
@@ -74,13 +74,15 @@ def ask(
     """
     started = time.perf_counter()
     ledger = session.ledger(config, labels)
-    n_new, evaluated, n_tokens, not_kept, left, seconds = 0, 0, 0, [], [], 0.0
+    n_new, evaluated, n_tokens, seconds = 0, 0, 0, 0.0
+    not_kept: list[Vote] = []
+    left: list[str] = []
     upcoming = ledger.missing(prompts)
     n_known = count_known(prompts, upcoming)
-    for question_id, group in groupby(upcoming, key=lambda prompt: prompt.question_id):
+    for together, group in groupby(upcoming, key=lambda prompt: prompt.sheet or prompt.question_id):
         missing = list(group)
-        if not ledger.claim(question_id, wait=waits):
-            left.append(question_id)
+        if not ledger.claim(together, wait=waits):
+            left += dict.fromkeys(prompt.question_id for prompt in missing)
             continue
         # Another run may have answered between the look at the ledger and the claim.
         missing = ledger.missing(missing) if ledger.has_claims else missing

@@ -84,6 +84,8 @@ class Prompt(NamedTuple):
         choices: what may be answered, where the question has choices of its own; votes and distributions are in these.
         n_before: characters of the message that come before the question, where they show its whole document: all
             questions on the document begin with them. 0 for other prompts.
+        sheet: prompts that follow each other with the same sheet go to the model together, as those of one question do;
+            empty for the question alone.
     """
 
     question_id: str
@@ -95,6 +97,7 @@ class Prompt(NamedTuple):
     start: str = ""
     choices: tuple[str, ...] = ()
     n_before: int = 0
+    sheet: str = ""
 
     @property
     def hash(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,12 @@ def list_runs(store: StorePath) -> list[Listed]:
     """The finished runs of a store, the newest first."""
     folders = [one for one in entries(store) if (current(one, MANIFEST) / MANIFEST).is_file()]
     return sorted((list_run(one) for one in folders), key=lambda one: one.finished, reverse=True)
+
+
+def has_run(store: StorePath, name: str, kinds: Collection[str]) -> bool:
+    """Whether a store has a finished run of an experiment with this name, of one of these kinds."""
+    named = re.compile(f"{re.escape(name)}-({'|'.join(kinds)})-[0-9a-f]+")  # as `RunFolder` names them
+    return any(named.fullmatch(one.name) and (current(one, MANIFEST) / MANIFEST).is_file() for one in entries(store))
 
 
 def list_run(folder: StorePath) -> Listed:

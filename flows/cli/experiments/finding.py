@@ -12,7 +12,7 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.recognised import guess_config
 from corpora.reading.folders import files_below
 from corpora.reading.text import read_text
-from corpora.schema import DRAFTED_BY
+from corpora.schema import DRAFT_TAGS
 from corpora.sources.folder.converters import ENDINGS
 from corpora.sources.rows import FORMATS, find_table
 from corpora.sources.tables.columns import QuestionColumns
@@ -21,7 +21,6 @@ from flows.cli.experiments.columns import Column, Table, Tables, match, read_tab
 TEXTS = (".txt", ".md")
 MOST_TABLES = 20
 DRAFTED_LABELS = ("yes", "no")  # of questions that a reader drafts
-DRAFTED_TAGS = ("kind", DRAFTED_BY)
 
 
 class Found(NamedTuple):
@@ -79,7 +78,7 @@ def _find_tables(folder: Path, new_table: Path) -> Found:
         return found
     if files_of_documents:
         strangers = [f"{one.file.name} names no document of the folder, and is not used" for one in tables]
-        columns = QuestionColumns(tags=DRAFTED_TAGS)
+        columns = QuestionColumns(tags=DRAFT_TAGS)
         drafted = CorpusConfig(source="folder", path=folder, labels=DRAFTED_LABELS, question_columns=columns)
         return Found(drafted, (*strangers, *skipped))
     raise _nothing(folder, tables)

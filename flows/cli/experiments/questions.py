@@ -161,7 +161,7 @@ def _experiment(drafted: Drafted, places: Places) -> str:
     """An experiment on the questions, as `tercet init` writes it."""
     from corpora.loading.config import CorpusConfig
     from corpora.loading.load import read_source
-    from corpora.schema import DRAFTED_BY
+    from corpora.schema import DRAFT_TAGS
     from corpora.sources.tables.columns import QuestionColumns
     from flows.cli.experiments.writing import draft as experiment_text
     from flows.cli.experiments.writing import lengths_of, name_of
@@ -170,7 +170,7 @@ def _experiment(drafted: Drafted, places: Places) -> str:
     own = drafted.source.own or CorpusConfig(source="tables", documents=places.documents)
     config = own.model_copy(
         update={"questions": places.questions, "labels": tuple(LABELS),
-                "question_columns": QuestionColumns(tags=("kind", DRAFTED_BY))}
+                "question_columns": QuestionColumns(tags=DRAFT_TAGS)}
     )  # fmt: skip
     corpus = read_source(config)
     notes = (f"{drafted.reader.label} drafted the questions, and nobody has checked them",)

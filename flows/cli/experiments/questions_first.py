@@ -29,27 +29,48 @@ def draft_first(
         quiet: whether only what matters is said.
 
     Returns:
-        The experiment to run: the same one; or, where too few questions were kept for a reader to tell chunk sizes
-        apart, the same one without readers.
+        The experiment to run: the same one; or the same one without readers, where chunk sizes are to be compared by
+        retrieval alone at first, or where too few questions were kept for a reader to tell them apart.
 
     Raises:
         InputError: as `missing_questions` and `draft_questions`, or no draft passed every filter.
     """
-    from flows.cli.options import READING
-    from flows.run.questions.missing import FEWEST, missing_questions
+    from flows.run.questions.missing import missing_questions
     from flows.session.session import Session
 
     missing = missing_questions(experiment, file, workspace.data, workspace.conversions)
-    if missing is None:
-        return experiment
-    echo(f"{missing.source.name} has no questions yet: {missing.reader.label} drafts {missing.wish.n}.", err=True)
-    with Session(workspace) as session:
-        n_kept = _draft(missing, session, options, quiet=quiet)
-    if n_kept >= FEWEST or kind not in READING or not experiment.readers:
-        return experiment
+    if missing is not None:
+        echo(f"{missing.source.name} has no questions yet: {missing.reader.label} drafts {missing.wish.n}.", err=True)
+        with Session(workspace) as session:
+            _draft(missing, session, options, quiet=quiet)
+    why = _why_no_reader(experiment, kind, file, workspace, options)
+    if why:
+        echo(why, err=True)
+        return experiment.model_copy(update={"readers": ()})
+    return experiment
+
+
+def _why_no_reader(experiment: Experiment, kind: Kind, file: Path, workspace: Workspace, options: str) -> str:
+    """Why the first run on drafted questions asks no reader, and what to do; empty if it may.
+
+    It follows from what is on disk, so that a command that was stopped after drafting goes on as it would have.
+    """
+    from flows.cli.options import READING
+    from flows.run.questions.missing import FEWEST, made_questions
+    from results.store.listing import has_run
+
+    made = made_questions(experiment, file) if kind in READING and experiment.readers else None
+    if made is None or experiment.drafting is None or (made.by_votes and made.n_kept >= FEWEST):
+        return ""
+    if has_run(workspace.root, experiment.name, READING):
+        return ""
     again = f"`tercet {kind} {shlex.quote(str(file))}{options}`"
-    echo(_too_few(n_kept, draft_again(missing, options), again), err=True)
-    return experiment.model_copy(update={"readers": ()})
+    if made.by_votes:
+        return _too_few(made.n_kept, draft_again(made.folder, made.table, experiment.drafting.n, options), again)
+    return (
+        "At first, chunk sizes are compared by retrieval alone, which takes minutes. "
+        f"{again} then asks the reader: its votes on whole documents drop the drafts that do not hold."
+    )
 
 
 def plan_first(experiment: Experiment, kind: Kind, file: Path, workspace: Workspace) -> str:
@@ -74,8 +95,10 @@ def plan_first(experiment: Experiment, kind: Kind, file: Path, workspace: Worksp
         return ""
     with Session(workspace) as session:
         text = plan_drafting(missing.source, missing.reader, missing.wish, session).text
-    may_not_ask = kind in READING and experiment.readers
-    few = f": with fewer than {FEWEST} of them, chunk sizes are compared by retrieval alone" if may_not_ask else ""
+    few = ""
+    if kind in READING and experiment.readers:
+        few = f": with fewer than {FEWEST} of them, chunk sizes are compared by retrieval alone"
+        few = few if missing.wish.votes else ": the first run then compares chunk sizes by retrieval alone"
     return f"Questions are drafted first: {text}\nThe rest can be planned once there are questions{few}."
 
 
@@ -92,14 +115,14 @@ def _too_few(n_kept: int, draft: str, again: str) -> str:
     )
 
 
-def _draft(missing: Missing, session: Session, options: str, *, quiet: bool) -> int:
-    """Draft, write the files, and give the number of questions."""
+def _draft(missing: Missing, session: Session, options: str, *, quiet: bool) -> None:
+    """Draft, and write the files."""
     from corpora.errors import InputError
     from flows.cli.experiments.questions import draft_and_report
     from flows.run.questions.files import questions_text, refuse_strange_report, write_files
     from flows.run.questions.summary import summary
 
-    source, reader, wish, places, _ = missing
+    source, reader, wish, places, folder = missing
     refuse_strange_report(places.report)
     drafted, report = draft_and_report(source, reader, wish, session, quiet=quiet)
     texts = {places.report: report}
@@ -113,14 +136,14 @@ def _draft(missing: Missing, session: Session, options: str, *, quiet: bool) -> 
             "name a larger reader in [drafting], or write questions",
         )
     if not quiet:
-        for line in summary(drafted, draft_again(missing, options)):
+        for line in summary(drafted, draft_again(folder, places.questions, wish.n, options)):
             echo(line, err=True)
     echo(f"Nobody has checked the questions in {places.questions} yet; the run goes on with them.", err=True)
-    return len(drafted.kept)
 
 
-def draft_again(missing: Missing, options: str) -> str:
+def draft_again(folder: Path, table: Path, n: int, options: str) -> str:
     """The command that drafts more questions in place of those that a run has drafted."""
-    wish, table = missing.wish, shlex.quote(str(missing.places.questions))
-    which = f"{shlex.quote(str(missing.folder))} --reader NAME --n {wish.n} --most {2 * wish.limit}"
-    return f"`tercet questions draft {which} --out {table}{options} --force`"
+    from flows.run.questions.drafting import TRIES
+
+    which = f"{shlex.quote(str(folder))} --reader NAME --n {n} --most {2 * TRIES * n}"
+    return f"`tercet questions draft {which} --out {shlex.quote(str(table))}{options} --force`"

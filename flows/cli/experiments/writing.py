@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 from pydantic import BaseModel
 
 from corpora.errors import counted
@@ -19,12 +20,15 @@ from flows.run.questions.fitting import ROOM, context_for
 from flows.session.experiment import DraftingConfig, ReaderConfig
 from flows.session.experiment_schema import FILE
 from labeling.models.registry import Model, registry
+from results.config import ScoringConfig
+from results.stats.worst_case import fewest_documents
 from retrieval.embedding.embedder_config import EmbedderConfig
 from retrieval.tokens import EmbedderTokenizer
 
 SIZES = (8, 16, 32, 64, 128, 256)  # all-minilm-l6-v2 reads no more
 MOST_SIZES = 4
 FIRST_QUESTIONS = 100  # so that a first run takes minutes
+FEW_MARGIN = 0.1  # where there are too few documents for the usual one
 # Smaller readers hardly beat always giving the most frequent label (results/published/pubmedqa-labelers).
 LEAST_READER_BYTES = 1_000_000_000
 DEFAULT_CONTEXT = int(ReaderConfig.model_fields["num_ctx"].default)
@@ -86,11 +90,13 @@ def draft(
     if reads:
         sections.append(_consensus(corpus))
     sections.append(_retrieval(lengths))
+    sections.append(_scoring(corpus, suggest_sizes(lengths.middle)))
     if reads:
         sections.append(_reader(lengths))
     if corpus.questions.is_empty():
         sections.append(_drafting())
-    return "\n".join("\n".join(section) + "\n" for section in sections)
+    texts = ["\n".join(section) for section in sections]
+    return "\n".join(f"{text}\n" for text in texts if text)
 
 
 def facts(corpus: Corpus) -> str:
@@ -174,6 +180,18 @@ def _retrieval(lengths: Lengths) -> Iterator[str]:
     yield _key("sizes", sizes, "in tokens of the embedder, which reads 256 at most")
     yield _key("k", [1, 3], "read this many chunks ...")
     yield _key("budgets", [sizes[-1]], "... or as many as fit in this many tokens, which compares sizes fairly")
+
+
+def _scoring(corpus: Corpus, sizes: list[int]) -> Iterator[str]:
+    """A wider margin where there are too few documents for the usual one."""
+    about = (
+        corpus.documents if corpus.questions.is_empty() else corpus.questions.select(pl.col("document_ids").explode())
+    )
+    n, usual = about.select(pl.first().n_unique()).item(), ScoringConfig()
+    if fewest_documents(len(sizes), usual.margin, 1 - usual.confidence) > n:
+        few = f"{counted(n, 'document')} cannot tell whether two sizes are within {usual.margin:g} of each other"
+        yield "[scoring]"
+        yield _key("margin", FEW_MARGIN, few)
 
 
 def _reader(lengths: Lengths) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from corpora.schema import LabelSet
@@ -16,6 +18,8 @@ from labeling.drafting.passages import Attempt
 from labeling.drafting.templates import writing_prompt
 from labeling.drafting.writer import writer_of, written_question
 from labeling.votes.vote import Prompt, Vote
+
+TOGETHER = 8  # drafts that are written side by side: what their prompts begin with is read once
 
 Answers = Mapping[str, Mapping[str, Any]]  # rows of schema `VOTES` by the digest of their prompt
 
@@ -42,7 +46,7 @@ class Asking:
         quotes = [tuple(self._texts[span.document_id][span.start : span.end] for span in one.evidence)
                   for one in attempts]  # fmt: skip
         prompts = [writing_prompt(one, of) for one, of in zip(attempts, quotes, strict=True)]
-        answers = self._answers(prompts)
+        answers = self._answers(_sheets(attempts, prompts))
         drafts = []
         for one, of, prompt in zip(attempts, quotes, prompts, strict=True):
             row = answers.get(prompt.hash, {})
@@ -50,12 +54,24 @@ class Asking:
             drafts.append(Draft(one, of, text or "", row.get("label") if text else None))
         return drafts
 
-    def _answers(self, prompts: Sequence[Prompt]) -> Answers:
-        def groups() -> Iterator[list[Prompt]]:
-            return ([prompt] for prompt in prompts)
-
-        asked = ask_in_shards("write the questions", ask, groups, len(prompts), self._labels, self._writer,
-                              self._session, self._runner)  # fmt: skip
+    def _answers(self, sheets: Sequence[list[Prompt]]) -> Answers:
+        prompts = [prompt for sheet in sheets for prompt in sheet]
+        asked = ask_in_shards("write the questions", ask, lambda: iter(sheets), len(prompts), self._labels,
+                              self._writer, self._session, self._runner)  # fmt: skip
         failed: list[Vote] = [vote for one in asked for vote in one.not_kept]
         votes = collect(self._session, self._writer, self._labels, prompts, failed)
         return {row["prompt_hash"]: row for row in votes.iter_rows(named=True)}
+
+
+def _sheets(attempts: Sequence[Attempt], prompts: Sequence[Prompt]) -> list[list[Prompt]]:
+    """The prompts in sheets: those of a sheet have the same form, and are written side by side."""
+    forms: dict[tuple[str, ...], list[Prompt]] = defaultdict(list)
+    for one, prompt in zip(attempts, prompts, strict=True):
+        forms[one.kind, one.wanted, one.language].append(prompt)
+    return [_sheet(form[at : at + TOGETHER]) for form in forms.values() for at in range(0, len(form), TOGETHER)]
+
+
+def _sheet(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The same prompts with the sheet that they are on."""
+    sheet = hashlib.sha256("".join(prompt.hash for prompt in prompts).encode()).hexdigest()[:16]
+    return [prompt._replace(sheet=sheet) for prompt in prompts]

@@ -14,7 +14,7 @@ from corpora.schema import Corpus, LabelSet
 from flows.run.questions.asking import Asking
 from flows.run.questions.documents import Source
 from flows.run.questions.fitting import Fitting, fitting
-from flows.run.questions.judging import DROPPED, KEPT, SURPLUS, Judged, Judging
+from flows.run.questions.judging import BY_READER, DROPPED, KEPT, SURPLUS, Judged, Judging
 from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
 from flows.stages.runner import Runner
@@ -39,6 +39,7 @@ class Wish(NamedTuple):
         closed_book: the reader's probability of the drafted answer without any text, from which on a question counts
             as answerable closed book.
         seed: of the order of the documents.
+        votes: whether the reader is asked, closed book and for three votes; without, the text of a draft alone decides.
     """
 
     n: int
@@ -46,6 +47,7 @@ class Wish(NamedTuple):
     kinds: Sequence[Kind] = USUAL
     closed_book: float = 0.95
     seed: int = 0
+    votes: bool = True
 
     @property
     def limit(self) -> int:
@@ -124,7 +126,7 @@ def draft_questions(source: Source, reader: ReaderConfig, wish: Wish, session: S
     source = source._replace(documents=fits.documents)
     corpus = Corpus(source.name, source.documents, source.documents.clear(), LABELS)
     asking = Asking(corpus.texts, reader, LABELS, session, runner)
-    judging = Judging(corpus, reader, wish.closed_book, session, runner)
+    judging = Judging(corpus, reader, wish.closed_book if wish.votes else None, session, runner)
     upcoming = {wanted: _attempts(places_of(source, wish), wanted, len(source.documents)) for wanted in ANSWERS}
     judged: list[Judged] = []
     while attempts := _next_round(upcoming, judged, wish):
@@ -201,10 +203,13 @@ def _kept(judged: Sequence[Judged]) -> Counter[str | None]:
     return Counter(one.draft.answer for one in judged if one.fate == KEPT)
 
 
-def left_after(judged: Sequence[Judged]) -> list[tuple[str, str, int]]:
-    """How many drafts are left after each filter, with its name and what it asks for."""
+def left_after(drafted: Drafted) -> list[tuple[str, str, int]]:
+    """How many drafts are left after each filter that was applied, with its name and what it asks for."""
+    judged = drafted.judged
     dropped, left, rows = Counter(one.fate for one in judged), len(judged), []
     for name, meaning in DROPPED.items():
+        if name in BY_READER and not drafted.wish.votes:
+            continue
         left -= dropped[name]
         rows.append((name, meaning, left))
     return rows

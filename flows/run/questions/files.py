@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpora.errors import InputError
-from corpora.schema import DRAFTED, DRAFTED_BY, iter_documents
+from corpora.schema import CONFIRMED_BY, DRAFTED, DRAFTED_BY, iter_documents
 from corpora.sources.rows import find_table
 from corpora.storage import written_whole
 from flows.run.questions.drafting import Drafted, left_after
@@ -75,17 +75,21 @@ def refuse_strange_report(path: Path) -> None:
     Raises:
         InputError: as said.
     """
-    if not (path.exists() or path.is_symlink()):
-        return
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        there = None
-    if not (isinstance(there, dict) and {"wish", "drafted", "filters"} <= there.keys()):
+    if (path.exists() or path.is_symlink()) and drafting_report(path) is None:
         raise InputError(
             f"{path} is there already, and no drafting wrote it", "a name that is free for the report of the drafting",
             "move the file away",
         )  # fmt: skip
+
+
+def drafting_report(path: Path) -> dict[str, Any] | None:
+    """What a drafting reported in a file; None if no drafting wrote it."""
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_report = isinstance(there, dict) and {"wish", "drafted", "kept", "filters"} <= there.keys()
+    return there if is_report and isinstance(there["wish"], dict) else None
 
 
 def write_files(texts: Mapping[Path, str]) -> None:
@@ -97,9 +101,11 @@ def write_files(texts: Mapping[Path, str]) -> None:
 
 def questions_text(drafted: Drafted) -> str:
     """The questions that were kept, as a table that `source = "tables"` reads."""
+    reader = drafted.reader.label
+    about = {"origin": DRAFTED, DRAFTED_BY: reader, CONFIRMED_BY: reader if drafted.wish.votes else None}
     return _lines(
         {"id": one.id, "text": one.text, "document_ids": [one.attempt.document_id], "reference": one.answer,
-         "evidence": _evidence(one), "kind": one.kind, "origin": DRAFTED, DRAFTED_BY: drafted.reader.label}
+         "evidence": _evidence(one), "kind": one.kind, **about}
         for one in drafted.kept
     )  # fmt: skip
 
@@ -122,7 +128,7 @@ def report_text(drafted: Drafted, reader: Mapping[str, Any]) -> str:
         "corpus": drafted.source.name, "reader": dict(reader),
         "wish": {**wish._asdict(), "most": wish.limit, "kinds": list(wish.kinds)},
         "drafted": len(judged), "kept": len(drafted.kept),
-        "filters": [{"filter": name, "asks": asks, "left": left} for name, asks, left in left_after(judged)],
+        "filters": [{"filter": name, "asks": asks, "left": left} for name, asks, left in left_after(drafted)],
         "kinds": {kind: _fates(one for one in judged if one.draft.kind == kind) for kind in wish.kinds},
         "answers": {answer: _fates(one for one in judged if one.draft.answer == answer) for answer in wish.quotas},
         "reasons": dict(Counter(f"{one.fate}: {one.reason}" for one in judged if one.fate == "three votes")),

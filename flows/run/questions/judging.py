@@ -32,6 +32,7 @@ from labeling.votes.consensus import ConsensusConfig, build_gold
 from labeling.votes.vote import Prompt
 
 KEPT, SURPLUS = "kept", "surplus"
+BY_READER = ("not closed book", "three votes")  # the filters that ask the reader
 DROPPED: Mapping[str, str] = MappingProxyType(
     {
         "written": "the reader wrote a question, and gave it an answer",
@@ -70,13 +71,13 @@ class Judging:
     Args:
         corpus: the documents and the label set.
         reader: the reader that drafted.
-        closed_book: threshold, as in `Wish`.
+        closed_book: threshold, as in `Wish`; None if the text alone decides, and the reader is not asked.
         session: opens the reader and its ledgers.
         runner: runs the stages.
     """
 
     def __init__(
-        self, corpus: Corpus, reader: ReaderConfig, closed_book: float, session: Session, runner: Runner
+        self, corpus: Corpus, reader: ReaderConfig, closed_book: float | None, session: Session, runner: Runner
     ) -> None:  # fmt: skip
         self._corpus, self._reader, self._threshold = corpus, reader, closed_book
         self._session, self._runner, self._seen = session, runner, Seen()
@@ -104,8 +105,13 @@ class Judging:
             full: the answers of which enough questions are kept; the reader is asked no more about others with them.
         """
         fates = [self._by_text(one, full) for one in drafts]
+        if self._threshold is None:
+            return [fate or Judged(one, KEPT, "") for one, fate in zip(drafts, fates, strict=True)]
         known = self._closed_book([one for one, fate in zip(drafts, fates, strict=True) if fate is None])
-        fates = [fate or self._by_closed_book(one, known[one.id]) for one, fate in zip(drafts, fates, strict=True)]
+        fates = [
+            fate or self._by_closed_book(one, known[one.id], self._threshold)
+            for one, fate in zip(drafts, fates, strict=True)
+        ]
         agreed = self._votes([one for one, fate in zip(drafts, fates, strict=True) if fate is None])
         return [fate or Judged(one, *agreed[one.id]) for one, fate in zip(drafts, fates, strict=True)]
 
@@ -115,8 +121,8 @@ class Judging:
         )
         return Judged(draft, fate, "") if fate else None
 
-    def _by_closed_book(self, draft: Draft, probability: float | None) -> Judged | None:
-        if probability is not None and probability < self._threshold:
+    def _by_closed_book(self, draft: Draft, probability: float | None, threshold: float) -> Judged | None:
+        if probability is not None and probability < threshold:
             return None
         reason = "the reader gave no answer" if probability is None else f"probability {probability:.3f}"
         return Judged(draft, "not closed book", reason)

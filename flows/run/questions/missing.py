@@ -13,7 +13,7 @@ from corpora.loading.folder import QUESTIONS, NoQuestionsError, folder_of, quest
 from corpora.sources.folder.conversions import Conversions
 from flows.run.questions.documents import Source, open_source
 from flows.run.questions.drafting import LABELS, Wish, check_reader
-from flows.run.questions.files import Places, places_beside
+from flows.run.questions.files import Places, drafting_report, places_beside
 from flows.run.questions.fitting import fitting
 from flows.run.questions.readers import find_reader, reader_for
 from flows.session.experiment import Experiment, ReaderConfig
@@ -61,7 +61,7 @@ def missing_questions(
     if drafting is None or _has_questions(corpus):
         return None
     drafter(experiment)  # refused before anything is read
-    table = corpus.questions or folder_of(corpus) / f"{QUESTIONS}.jsonl"
+    table = table_of(corpus)
     if table.suffix != ".jsonl":
         raise InputError(
             f"`questions` names {table}, which is not there",
@@ -71,7 +71,45 @@ def missing_questions(
     # As it is given: the threads of a command are in no file.
     source = open_source(file, data, conversions)._replace(experiment=experiment)
     reader = reader_for(_name_of(experiment), source)
-    return Missing(source, reader, Wish(drafting.n), places_beside(table), folder_of(corpus))
+    return Missing(source, reader, Wish(drafting.n, votes=drafting.votes), places_beside(table), folder_of(corpus))
+
+
+class Made(NamedTuple):
+    """The questions that a drafting has made.
+
+    Attributes:
+        folder: where the documents are.
+        table: where the questions are.
+        n_kept: how many questions.
+        by_votes: whether three votes confirmed each; otherwise the text alone decided.
+    """
+
+    folder: Path
+    table: Path
+    n_kept: int
+    by_votes: bool
+
+
+def made_questions(experiment: Experiment, file: Path) -> Made | None:
+    """The questions that a drafting made for an experiment that says `[drafting]`; None if it has none, or its own.
+
+    Args:
+        experiment: as loaded.
+        file: where it was loaded from.
+    """
+    corpus = experiment.corpus.resolved(file.parent)
+    table = table_of(corpus)
+    if experiment.drafting is None or table.suffix != ".jsonl" or not table.is_file():
+        return None
+    report = drafting_report(places_beside(table).report)
+    if report is None:
+        return None
+    return Made(folder_of(corpus), table, int(report["kept"]), bool(report["wish"].get("votes", True)))
+
+
+def table_of(corpus: CorpusConfig) -> Path:
+    """Where the questions of a folder are, or would be."""
+    return corpus.questions or folder_of(corpus) / f"{QUESTIONS}.jsonl"
 
 
 def drafter(experiment: Experiment) -> ReaderConfig:

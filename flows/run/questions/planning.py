@@ -59,15 +59,18 @@ def plan_drafting(source: Source, reader: ReaderConfig, wish: Wish, session: Ses
     each = _count(source, reader, attempts[::step], session)
     label, write = session.speed(reader), session.speed(writer_of(reader))
     seconds = None
-    if label and write:
+    if write and not wish.votes:
+        seconds = len(attempts) * each.written / write.tokens_per_second
+    elif label and write:
         one = each.read / label.tokens_per_second + each.written / write.tokens_per_second
         seconds = len(attempts) * one
-    n_prompts = 1 + 1 + N_VOTES  # writing it, closed book, and the votes
-    tokens = counted(round(len(attempts) * (each.read + each.written)), "token")
+    n_prompts = 1 + (1 + N_VOTES if wish.votes else 0)  # writing it, closed book, and the votes
+    tokens = counted(round(len(attempts) * (each.read * wish.votes + each.written)), "token")
     first = (
         f"{len(attempts)} drafts to begin with, at most {wish.limit}, from {counted(len(source.documents), 'document')}"
     )
-    cost = f"at most {n_prompts * len(attempts):,} prompts ({n_prompts} a draft), about {tokens}, {_time(seconds)}"
+    each_takes = f" ({n_prompts} a draft)" if wish.votes else ""
+    cost = f"at most {n_prompts * len(attempts):,} prompts{each_takes}, about {tokens}, {_time(seconds)}"
     text = f"{first}. {reader.label} on this machine, for the first {len(attempts)}: {cost}."
     return DraftPlan("\n".join(filter(None, [text, fits.line])), seconds)
 

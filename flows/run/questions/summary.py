@@ -21,7 +21,7 @@ def summary(drafted: Drafted, again: str = "--most") -> Iterator[str]:
     judged, kept = drafted.judged, drafted.kept
     yield f"{counted(len(judged), 'draft')} by {drafted.reader.label}, {counted(len(kept), 'question')} kept"
     before = len(judged)
-    for name, asks, left in left_after(judged):
+    for name, asks, left in left_after(drafted):
         yield f"  {name:<15} {before - left:>5} dropped {left:>6} left   {asks}"
         before = left
     if drafted.fitting.line:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from corpora.schema import ACCEPTED, DRAFTED, DRAFTED_BY, REJECTED
+from corpora.schema import ACCEPTED, CONFIRMED_BY, DRAFTED, DRAFTED_BY, REJECTED
 from results.advice.cards.run import Run
 from results.advice.wording import count, listed
 
@@ -30,12 +30,16 @@ def say_drafted(run: Run) -> Iterator[str]:
 
 
 def _by_its_own_votes(drafted: pl.DataFrame, run: Run) -> Iterator[str]:
-    """That a reader is right on the questions that it drafted because the others were dropped."""
-    own = set(drafters(drafted)) & {row["reader"] for row in run.readers}
-    if own:
-        says = "says nothing of that reader" if len(own) == 1 else "says nothing of those readers"
+    """What the accuracy of a reader is worth on questions that it drafted itself."""
+    readers = {row["reader"] for row in run.readers}
+    kept = readers & set(_tagged(drafted, CONFIRMED_BY))  # it is right on these because the others were dropped
+    own = (readers & set(drafters(drafted))) - kept
+    if kept:
+        says = "says nothing of that reader" if len(kept) == 1 else "says nothing of those readers"
         those = "It was" if len(drafted) == 1 else "They were"
-        yield f"{those} kept by the votes of {listed(sorted(own))}, so accuracy on whole documents {says}."
+        yield f"{those} kept by the votes of {listed(sorted(kept))}, so accuracy on whole documents {says}."
+    for reader in sorted(own):
+        yield f"What {reader} gets right from whole documents is how often it agrees with its own drafts."
 
 
 def n_unaccepted(run: Run) -> int:
@@ -48,7 +52,12 @@ def n_unaccepted(run: Run) -> int:
 
 def drafters(questions: pl.DataFrame) -> list[str]:
     """The readers that drafted questions, as far as their tags say."""
-    tags = questions.select(pl.col("tags").explode()).unnest("tags").filter(name=DRAFTED_BY)
+    return _tagged(questions, DRAFTED_BY)
+
+
+def _tagged(questions: pl.DataFrame, tag: str) -> list[str]:
+    """The values of a tag, each once."""
+    tags = questions.select(pl.col("tags").explode()).unnest("tags").filter(name=tag)
     return sorted(set(tags["value"]))
 
 

@@ -428,7 +428,9 @@ def test_documents_in_files_without_questions_have_an_experiment_and_a_next_comm
     assert f"tercet run {shlex.quote(str(file))}  # drafts questions first" in result.stdout.splitlines()[-1]
     text = file.read_text(encoding="utf-8")
     file.write_text(
-        text[: text.index("# The first run drafts")].replace('question_columns = { tags = ["kind", "drafted_by"] }', "")
+        text[: text.index("# The first run drafts")].replace(
+            'question_columns = { tags = ["kind", "drafted_by", "confirmed_by"] }', ""
+        )
     )
     for command in ("check", "label", "sweep", "run"):
         refused = tercet(command, file)

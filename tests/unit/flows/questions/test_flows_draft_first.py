@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from flows.session import session as sessions
+from labeling.drafting.writer import WriterConfig
 from tests.doubles.drafting import answers, documents, good
 from tests.doubles.scripted import scripted_session
 
@@ -36,7 +37,7 @@ def folder(tmp_path, tercet, monkeypatch):
     assert made.stdout.splitlines()[-1].endswith("drafts questions first, as `tercet plan` says")
     text = (folder / "tercet.toml").read_text(encoding="utf-8")
     reader = text[text.index("[[readers]]\n") : text.index("# The first run drafts")]
-    text = text.replace(reader, '[[readers]]\nmodel = "smollm2-135m"\n\n').replace("n = 60", "n = 8")
+    text = text.replace(reader, '[[readers]]\nmodel = "smollm2-135m"\n\n').replace("n = 100", "n = 8\nvotes = true")
     (folder / "tercet.toml").write_text(text, encoding="utf-8")
     return folder
 
@@ -92,6 +93,62 @@ def test_few_questions_end_in_a_finding_by_retrieval_and_the_next_run_asks_the_r
     again = tercet("run", file, "--store", tmp_path / "store", "--quiet")
     assert again.exit_code == 0, again.output
     assert "cannot tell chunk sizes apart by" not in again.stderr
+    assert "retrieved" in {prompt.arm for prompt in opened[-1].asked}
+
+
+@pytest.fixture
+def by_text(folder):
+    """The same folder, but as `tercet init` leaves it: the text of a draft alone decides; quick to sweep."""
+    file = folder / "tercet.toml"
+    text = re.sub(r"sizes = .*", "sizes = [16, 32]", file.read_text(encoding="utf-8").replace("votes = true", ""))
+    file.write_text(text.replace("[retrieval]", '[retrieval]\nretrievers = ["bm25"]'), encoding="utf-8")
+    return file
+
+
+FIRST = "At first, chunk sizes are compared by retrieval alone"
+
+
+def test_a_first_run_drafts_by_text_and_retrieves_and_the_next_one_votes_and_reads(by_text, tercet, tmp_path, opened):
+    store = "--store", tmp_path / "store", "--quiet"
+    planned = tercet("plan", by_text, *store[:2])
+    assert "for the first 8: at most 8 prompts, about " in planned.stdout, planned.output
+    assert "questions: the first run then compares chunk sizes by retrieval alone." in planned.stdout
+    first = tercet("run", by_text, *store)
+    assert first.exit_code == 0, first.output
+    assert f"`tercet run {by_text} --store {tmp_path}/store` then asks the reader: its votes" in first.stderr
+    assert first.stderr.count(FIRST) == 1
+    assert "No reader was asked." in first.stdout
+    drafting, run = opened[-2:]
+    assert {isinstance(one.config, WriterConfig) for one in drafting.opened} == {True}  # neither closed book nor votes
+    assert not run.asked
+    rows = [json.loads(row) for row in (by_text.parent / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["drafted_by"], row["confirmed_by"]) for row in rows] == [("smollm2-135m", None)] * 8
+    again = tercet("run", by_text, *store)
+    assert again.exit_code == 0, again.output
+    assert FIRST not in again.stderr
+    assert {"document", "retrieved"} <= {prompt.arm for prompt in opened[-1].asked}
+    assert (
+        "What smollm2-135m gets right from whole documents is how often it agrees with its own drafts." in again.stdout
+    )
+
+
+def test_a_run_that_was_stopped_after_drafting_retrieves_first_all_the_same(by_text, tercet, tmp_path, opened):
+    store = "--store", tmp_path / "store", "--quiet"
+    labeled = tercet("label", by_text, *store)  # drafts, and votes: a label run reads no chunks
+    assert labeled.exit_code == 0, labeled.output
+    assert FIRST not in labeled.stderr
+    swept = tercet("sweep", by_text, *store)
+    assert FIRST in swept.stderr, swept.output
+    assert not opened[-1].asked
+    assert FIRST not in tercet("run", by_text, *store).stderr  # a sweep has compared them
+
+
+def test_the_users_own_questions_in_place_of_drafts_are_read_at_once(by_text, tercet, tmp_path, opened):
+    assert tercet("label", by_text, "--store", tmp_path / "store", "--quiet").exit_code == 0
+    (by_text.parent / "questions.report.json").unlink()
+    swept = tercet("sweep", by_text, "--store", tmp_path / "store", "--quiet")
+    assert swept.exit_code == 0, swept.output
+    assert FIRST not in swept.stderr
     assert "retrieved" in {prompt.arm for prompt in opened[-1].asked}
 
 
@@ -286,7 +343,7 @@ def test_the_folder_in_place_of_its_experiment_is_pointed_out(folder, tercet):
 @pytest.mark.parametrize(("before", "after", "line"), [
     ('source = "folder"', 'source = "tables"', "[drafting] is set for source 'tables'"),
     ('[[readers]]\nmodel = "smollm2-135m"', "", "[drafting] names no reader"),
-    ("n = 8", "n = 1", "drafting.n is 1: expected at least 2"),
+    ("n = 8\n", "n = 1\n", "drafting.n is 1: expected at least 2"),
     ('"questions.jsonl"', '"asked.csv"', "asked.csv, which is not there: expected a file that ends in .jsonl"),
 ])  # fmt: skip
 def test_drafting_that_cannot_be_is_refused(folder, tercet, tmp_path, before, after, line):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from corpora.schema import QUESTIONS, iter_questions
+from corpora.schema import DRAFT_TAGS, QUESTIONS, iter_questions
 from flows.label import load
 from flows.run import pipeline
 from flows.run.pipeline import execute
@@ -38,7 +38,7 @@ def experiment(tmp_path, monkeypatch):
         wish = Wish(8, kinds=("number",))
         made = draft_questions(open_source(folder), ReaderConfig(**READER), wish, session, Runner())
     (folder / "questions.jsonl").write_text(questions_text(made), encoding="utf-8")
-    columns = {"tags": ["kind", "drafted_by"]}
+    columns = {"tags": list(DRAFT_TAGS)}
     corpus = {"source": "tables", "path": str(folder), "labels": ["yes", "no"], "question_columns": columns}
     retrieval = {"sizes": [16], "k": [1], "budgets": [], "controls": []}
     scoring = {"n_resamples": 100}
