@@ -41,12 +41,14 @@ class ScriptedReader:
         self.fingerprint = fingerprint(config, labels, sha256_text(config.model))
         self.n_evaluated = 0
         self.asked: list[Prompt] = []
+        self.calls: list[list[Prompt]] = []  # the same prompts, as they came together
 
     def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
         return _words(prompt)
 
     def ask(self, prompts: list[Prompt]) -> list[Vote]:
         self.asked += prompts
+        self.calls.append(prompts)
         write = isinstance(self.config, WriterConfig)
         return [self._written(prompt) if write else self._vote(prompt) for prompt in prompts]
 

@@ -417,6 +417,22 @@ def test_documents_in_files_whose_questions_give_their_paths_are_read_as_they_ar
     assert len(corpus.documents) == len(TEXTS)
 
 
+@pytest.mark.parametrize(("n_documents", "margin"), [(35, 0.1), (400, None)])
+def test_few_documents_have_a_wider_margin(tercet, tmp_path, n_documents, margin):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for n in range(n_documents):
+        (folder / f"{n}.txt").write_text(
+            "It is open to all guests from six to nine. " * 50, encoding="utf-8"
+        )
+    result = tercet("init", folder)
+    assert result.exit_code == 0, result.output
+    text = (folder / "tercet.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text).get("scoring", {}).get("margin") == margin
+    assert ("35 documents cannot tell whether two sizes are within 0.05 of each other" in text) == (margin is not None)
+    assert "\n\n\n" not in text
+
+
 def test_documents_in_files_without_questions_have_an_experiment_and_a_next_command(tercet, folder, tmp_path):
     write_pages(folder)
     result = tercet("init", folder)

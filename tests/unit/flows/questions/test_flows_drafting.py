@@ -11,6 +11,7 @@ from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.load import load_corpus
 from flows.cli.experiments import questions as command
+from flows.run.questions.asking import TOGETHER
 from flows.run.questions.documents import open_source
 from flows.run.questions.drafting import Wish, check_reader, draft_questions
 from flows.run.questions.files import places_beside, questions_text, report_text
@@ -20,6 +21,7 @@ from flows.run.questions.readers import find_reader, reader_for
 from flows.run.questions.summary import summary
 from flows.session.experiment import ReaderConfig, parse_experiment
 from flows.stages.runner import Runner
+from labeling.drafting.writer import WriterConfig
 from tests.doubles.drafting import HALLS, answers, documents, good, told, write_documents
 from tests.doubles.scripted import scripted_session
 
@@ -157,6 +159,35 @@ def test_what_was_answered_is_not_asked_again(folder):
     more, added = drafted(folder, n=16)
     assert {one.id for one in first.kept} & {one.id for one in more.kept}
     assert len({prompt.key for prompt in added.asked} & {prompt.key for prompt in readers.asked}) == 0
+
+
+def test_drafts_of_one_form_are_written_together_and_none_twice(folder):
+    made, readers = drafted(folder, n=48, kinds=("number", "negation"), votes=False)
+    sheets = [call for reader in readers.opened for call in reader.calls]
+    assert sum(map(len, sheets)) == len(made.judged) == len({prompt.hash for sheet in sheets for prompt in sheet})
+    assert max(map(len, sheets)) == TOGETHER
+    for sheet in sheets:
+        (name,) = {prompt.sheet for prompt in sheet}
+        assert name
+        assert len({"right answer is yes" in prompt.message for prompt in sheet}) == 1
+    again, readers = drafted(folder, n=48, kinds=("number", "negation"), votes=False)
+    assert [one.draft.text for one in again.judged] == [one.draft.text for one in made.judged]
+    assert not readers.asked
+
+
+def test_without_votes_the_text_decides_and_the_reader_only_writes(folder):
+    made, readers = drafted(folder, script=lambda *_: (0.99, 0.01), votes=False)  # closed book it would know all
+    assert fates(made) == {"kept": 12}
+    assert {type(reader.config) for reader in readers.opened} == {WriterConfig}
+    told = json.loads(report_text(made, {}))
+    assert told["wish"]["votes"] is False
+    names = [one["filter"] for one in told["filters"]]
+    assert "no duplicate" in names
+    assert not {"not closed book", "three votes"} & set(names)
+    assert not [line for line in summary(made) if "three votes" in line]
+    assert {row["confirmed_by"] for row in map(json.loads, questions_text(made).splitlines())} == {None}
+    told, _ = drafted(folder)
+    assert {row["confirmed_by"] for row in map(json.loads, questions_text(told).splitlines())} == {"scripted"}
 
 
 def test_a_drafting_that_was_stopped_goes_on(folder):

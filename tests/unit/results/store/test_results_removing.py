@@ -10,7 +10,7 @@ from filelock import FileLock
 from corpora.errors import InputError
 from corpora.storage import entries, store_path
 from results.store.finished import MANIFEST, read_manifest
-from results.store.listing import list_runs
+from results.store.listing import has_run, list_runs
 from results.store.removing import remove_run
 from results.store.run_folder import RunFolder
 
@@ -164,3 +164,15 @@ def test_what_a_killed_removal_left_is_removed_by_the_next(here):
     remove_run(second)
     assert not making.exists()
     assert [one.path for one in list_runs(here)] == [first]
+
+
+def test_whether_an_experiment_has_a_finished_run(store):
+    assert not has_run(store, "hand", ["run", "sweep"])
+    for name in ("hand-label", "hand-run-run", "hand.run-sweep", "handy-run"):  # labels only, and other experiments
+        make(store, name, "2026-01-01T10:00:00+00:00")
+    (store / "hand-run-0123abcd").mkdir(parents=True, exist_ok=True)  # not finished
+    assert not has_run(store, "hand", ["run", "sweep"])
+    make(store, "hand-sweep", "2026-01-01T10:00:00+00:00")
+    assert has_run(store, "hand", ["run", "sweep"])
+    assert not has_run(store, "hand", ["run"])
+    assert has_run(store, "hand-run", ["run"])
