@@ -9,7 +9,7 @@ from corpora.shaping.pins import damaged_pins
 from corpora.sources.folder.conversions import damaged_conversions
 from corpora.storage import StorePath
 from flows.session.kernel_choices import KernelChoices
-from flows.session.workspace import Workspace
+from flows.session.workspace import LEDGER, Workspace
 from labeling.votes.ledger_check import damaged_votes
 from results.gold.review.storage import damaged_reviews
 from results.store.finished import damaged_runs
@@ -25,7 +25,7 @@ def check_votes(workspace: Workspace) -> Iterator[Damage]:
     yield from damaged_votes(workspace.ledger, workspace.spool)
     # Nothing is added to a recording, so no part of it lies in the spool.
     for folder in _recordings(workspace):
-        for damage in damaged_votes(folder / "ledger"):
+        for damage in damaged_votes(folder / LEDGER):
             yield damage._replace(effect=COPIED_AGAIN)
 
 

@@ -30,6 +30,10 @@ class KernelChoices:
             self._known = self._read()
         return self._known.get(sha256)
 
+    def all(self) -> dict[str, Repack]:
+        """Every choice of the store, by the model's sha256."""
+        return self._read()
+
     def put(self, sha256: str, repack: Repack) -> None:
         """Make a choice the store's, unless it has one."""
         self._known = {sha256: repack, **self._read()}

@@ -14,7 +14,7 @@ from corpora.sources.folder.conversions import Conversions
 from corpora.storage import StorePath, is_folder, sha256_text
 from flows.session.experiment import Experiment
 
-CONVERTED = "converted"  # folder of a store
+CONVERTED, LEDGER = "converted", "ledger"  # folders of a store
 
 
 class Workspace(NamedTuple):
@@ -60,7 +60,7 @@ class Workspace(NamedTuple):
     @property
     def ledger(self) -> StorePath:
         """Folder of the votes of all readers."""
-        return self.votes / "ledger"
+        return self.votes / LEDGER
 
     @property
     def spool(self) -> Path | None:

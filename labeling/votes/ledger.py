@@ -271,6 +271,23 @@ class Ledger:
             self._read.add(write_shard(self.folder, new))
             self._known.update(_ids(new))
 
+    def take(self, votes: pl.DataFrame) -> int:
+        """Take over votes of another ledger of this reader, in a shard of their own, and give how many are new here.
+
+        Args:
+            votes: frame of schema `VOTES`.
+
+        Raises:
+            InputError: as in `append`.
+        """
+        self.look()
+        before = len(self._known)
+        try:
+            self._adopt([Vote(**row | {"probabilities": tuple(row["probabilities"])}) for row in votes.to_dicts()])
+        except OSError as error:
+            raise _unwritable(self.folder, len(votes), error) from error
+        return len(self._known) - before
+
     def salvage(self, journal: StorePath) -> None:
         """Keep what is whole in a damaged journal."""
         self._adopt(read_journal(journal).votes)

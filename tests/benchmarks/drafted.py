@@ -5,7 +5,8 @@
 
 Each report is one that `tercet questions draft` wrote; those of the published page are beside it. The checks are
 somebody's own reading of kept questions: a CSV file with the columns id, verdict (right, wrong or unclear: whether the
-document answers the question, with that answer) and note. Chunk sizes are ranked by the mean recall of evidence,
+document answers the question, with that answer), note, and perhaps evidence (yes or no: whether the sentences that the
+question was drafted from answer it, whatever the answer is). Chunk sizes are ranked by the mean recall of evidence,
 without any reader, once by the hand-written questions and once by the drafted ones, if there are enough. Intervals
 resample documents. As a measure of what is possible at all, two sets of hand-written questions that share none are
 compared in the same way, each as large as the drafted set.
@@ -43,6 +44,7 @@ RETRIEVAL = {"splitters": ["tokens"], "sizes": list(SIZES), "k": [1, 3], "budget
 RESAMPLES = 1000
 FEWEST = 5  # questions that a ranking may rest on
 VERDICTS = ("right", "wrong", "unclear")
+ENDING = ".txt"  # of the documents' ids, where the handbook was read as a folder
 Floats = npt.NDArray[np.float64]
 
 
@@ -117,15 +119,26 @@ def halves(hand: Recalls, n: int, cut: tuple[str, int] | None, seed: int = 0) ->
 def kept_questions(report: Mapping[str, Any]) -> list[Question]:
     """The questions that a drafting kept."""
     return [
-        Question(one["id"], one["text"], (one["document_id"],), one["answer"],
-                 tuple(Span(span["document_id"], span["start"], span["end"]) for span in one["evidence"]))
+        Question(one["id"], one["text"], (one["document_id"].removesuffix(ENDING),), one["answer"],
+                 tuple(Span(span["document_id"].removesuffix(ENDING), span["start"], span["end"])
+                       for span in one["evidence"]))
         for one in report["drafts"] if one["fate"] == "kept"
     ]  # fmt: skip
 
 
+def name_of(report: Mapping[str, Any]) -> str:
+    """Who drafted, and whether without votes."""
+    return f"{report['reader']['name']}{'' if by_votes(report) else ', by text alone'}"
+
+
+def by_votes(report: Mapping[str, Any]) -> bool:
+    """Whether three votes had to confirm each draft; reports that do not say are older than the choice."""
+    return bool(report.get("wish", {}).get("votes", True))
+
+
 def yields(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What is left after each filter."""
-    names = [f"{one['reader']['name']} ({one['drafted']} drafts)" for one in reports]
+    names = [f"{name_of(one)} ({one['drafted']} drafts)" for one in reports]
     yield f"| left after | {' | '.join(names)} |"
     yield f"|---|{'---|' * len(names)}"
     for row in zip(*(one["filters"] for one in reports), strict=True):
@@ -135,47 +148,64 @@ def yields(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         answers = ", ".join(f"{told['kept']} {answer}" for answer, told in one["answers"].items())
         kinds = ", ".join(f"{told['kept']} of {told['drafted']} {kind}" for kind, told in one["kinds"].items())
         covered = f"{one['documents']['with_questions']} of {one['documents']['all']} documents"
-        yield f"* {one['reader']['name']}: answers {answers}; kinds {kinds}; questions on {covered}."
+        yield f"* {name_of(one)}: answers {answers}; kinds {kinds}; questions on {covered}."
 
 
-def read_checks(file: Path) -> dict[str, tuple[str, str]]:
-    """Verdict and note by the id of a question."""
+class Check(NamedTuple):
+    """Somebody's reading of a question; `evidence` is empty where that was not looked at."""
+
+    verdict: str
+    note: str
+    evidence: str = ""
+
+
+def read_checks(file: Path) -> dict[str, Check]:
+    """The readings by the id of a question."""
     with file.open(encoding="utf-8", newline="") as content:
-        found = {row["id"]: (row["verdict"], row["note"]) for row in csv.DictReader(content)}
-    unknown = {verdict for verdict, _ in found.values()} - set(VERDICTS)
+        rows = list(csv.DictReader(content))
+    found = {row["id"]: Check(row["verdict"], row["note"], row.get("evidence", "")) for row in rows}
+    unknown = {one.verdict for one in found.values()} - set(VERDICTS)
     if unknown:
         raise click.UsageError(f"verdicts {sorted(unknown)}: expected {', '.join(VERDICTS)}")
     return found
 
 
-def checked(reports: Sequence[Mapping[str, Any]], checks: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+def checked(reports: Sequence[Mapping[str, Any]], checks: Mapping[str, Check]) -> Iterator[str]:
     """The hand check: precision with its exact interval, and every question."""
-    for report in (*reports, {"reader": {"name": "all"}, "drafts": [one for of in reports for one in of["drafts"]]}):
+    everything = {"reader": {"name": "all"}, "drafts": [one for of in reports for one in of["drafts"]]}
+    for report in (*reports, everything) if len(reports) > 1 else reports:
         ids = {one.id for one in kept_questions(report)} & set(checks)
-        counts = Counter(checks[one][0] for one in ids)
+        counts = Counter(checks[one].verdict for one in ids)
         if not ids:
             continue
-        interval = binomtest(counts["right"], len(ids)).proportion_ci(method="exact")
         told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
-        yield (
-            f"* {report['reader']['name']}: {told} of {len(ids)}; precision {counts['right'] / len(ids):.2f} "
-            f"({interval.low:.2f} to {interval.high:.2f}, exact)."
-        )
+        yield f"* {name_of(report)}: {told} of {len(ids)}; precision {_share(counts['right'], len(ids))}."
+        about = Counter(checks[one].evidence for one in ids if checks[one].evidence)
+        if about:
+            yield (
+                f"* Of {about.total()} of these, {about['yes']} are answered by the sentences that they were drafted "
+                f"from, whatever the answer is: {_share(about['yes'], about.total())}."
+            )
     yield ""
     yield "| drafted by | question | answer | check | note |"
     yield "|---|---|---|---|---|"
     for report in reports:
         for one in kept_questions(report):
             if one.id in checks:
-                verdict, note = checks[one.id]
-                yield f"| {report['reader']['name']} | {one.text} | {one.reference} | {verdict} | {note} |"
+                check = checks[one.id]
+                yield f"| {name_of(report)} | {one.text} | {one.reference} | {check.verdict} | {check.note} |"
+
+
+def _share(n: int, of: int) -> str:
+    interval = binomtest(n, of).proportion_ci(method="exact")
+    return f"{n / of:.2f} ({interval.low:.2f} to {interval.high:.2f}, exact)"
 
 
 def compared(reports: Sequence[Mapping[str, Any]], session: Session) -> Iterator[str]:
     """How alike the two kinds of questions rank the chunk sizes."""
     corpus = read_sample()
     hand = recalls_of(corpus, session)
-    sets = {one["reader"]["name"]: kept_questions(one) for one in reports}
+    sets = {name_of(one): kept_questions(one) for one in reports}
     sets |= {"all drafted": [one for asked in sets.values() for one in asked]} if len(sets) > 1 else {}
     sets = {name: asked for name, asked in sets.items() if len(asked) >= FEWEST}
     drafted = {name: recalls_of(corpus.with_questions(questions_frame(asked)), session) for name, asked in sets.items()}
@@ -218,8 +248,9 @@ def main(reports: tuple[Path, ...], checks: Path | None, store: Path | None, sav
     def lines() -> Iterator[str]:
         yield "## Yield"
         yield ""
-        yield "Few drafts were asked for, so the intervals are wide: the machine was busy with other work."
-        yield ""
+        if any(map(by_votes, read)):
+            yield "Few drafts were asked for, so the intervals are wide: the machine was busy with other work."
+            yield ""
         yield from yields(read)
         yield ""
         yield "## Do they rank chunk sizes as hand-written questions do?"
@@ -230,11 +261,12 @@ def main(reports: tuple[Path, ...], checks: Path | None, store: Path | None, sav
             yield ""
             yield "## Hand check"
             yield ""
-            yield (
-                "Right: the document answers the question, and the answer is the drafted one. The filter `own words` "
-                "was added after a first reading of the same drafts, which found two questions copied from the prompt. "
-                "So the precision is not that of drafts that nobody had seen."
+            late = (
+                " The filter `own words` was added after a first reading of the same drafts, which found two questions "
+                "copied from the prompt. So the precision is not that of drafts that nobody had seen."
             )
+            right = "Right: the document answers the question, and the answer is the drafted one."
+            yield f"{right}{late if any(map(by_votes, read)) else ''}"
             yield ""
             yield from checked(read, read_checks(checks))
 

@@ -1,4 +1,4 @@
-"""`tercet store`: is what a store keeps still as it was written?"""
+"""`tercet store`: is what a store keeps still as it was written, and taking over the answers of another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.options import EXIT_INPUT, store_option
+from flows.cli.options import EXIT_INPUT, StorePathType, store_option
 from flows.cli.shell.groups import Listing
 from flows.cli.stores.existing import require_store
 from flows.cli.terminal import echo
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Listing)
 def store() -> None:
-    """Check what a store keeps."""
+    """Check what a store keeps, and take over the answers of another."""
 
 
 @store.command()
@@ -52,3 +52,20 @@ def check(store: StorePath, sets_aside: bool) -> None:
         echo(f"tercet: {n_damaged} damaged; restore from a backup, or run this command with --set-aside.", err=True)
         sys.exit(EXIT_INPUT)
     echo(f"{store}: {f'{n_damaged} set aside' if n_damaged else 'nothing is damaged'}.")
+
+
+@store.command()
+@click.argument("other", type=StorePathType())
+@store_option
+def take(other: StorePath, store: StorePath) -> None:
+    """Take over the answers of OTHER, so that what was asked there is not asked again here.
+
+    OTHER is a store, or the folder of a published run that has its answers in `ledger`. Runs, labels of people and
+    vectors are not taken. Answers that are here already stay as they are.
+    """
+    from corpora.errors import counted
+    from flows.run.store_take import take_answers
+    from flows.session.workspace import Workspace
+
+    taken = take_answers(Workspace(store), require_store(other))
+    echo(f"{store}: {counted(taken.n_new, 'answer')} taken from {other}; {taken.n_known:,} were here already.")
