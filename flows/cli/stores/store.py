@@ -37,7 +37,7 @@ def check(store: StorePath, sets_aside: bool) -> None:
     is 2 if damage is left.
     """
     from corpora.reading.damage import set_aside
-    from flows.run.store_check import find_damage
+    from flows.run.stores.damage import find_damage
     from flows.session.workspace import Workspace
 
     n_damaged = 0
@@ -64,7 +64,7 @@ def take(other: StorePath, store: StorePath) -> None:
     vectors are not taken. Answers that are here already stay as they are.
     """
     from corpora.errors import counted
-    from flows.run.store_take import take_answers
+    from flows.run.stores.taking import take_answers
     from flows.session.workspace import Workspace
 
     taken = take_answers(Workspace(store), require_store(other))

@@ -7,7 +7,7 @@ import pytest
 from corpora.errors import InputError
 from corpora.reading.damage import set_aside
 from corpora.schema import LabelSet
-from flows.run.store_check import find_damage
+from flows.run.stores.damage import find_damage
 from flows.session.experiment import ReaderConfig
 from flows.session.kernel_choices import KernelChoices
 from flows.session.workspace import Workspace

@@ -10,7 +10,7 @@ from flows.planning.plan import plan
 from flows.run import pipeline
 from flows.run.gold.finished_corpus import corpus_of_run
 from flows.run.pipeline import execute
-from flows.run.store_check import find_damage
+from flows.run.stores.damage import find_damage
 from flows.session.experiment import parse_experiment
 from flows.stages.runner import Runner
 from tests.doubles.office_files import docx, pdf
