@@ -12,6 +12,7 @@ from flows.run.difference import difference_schema
 from flows.run.published import PUBLISHED
 from flows.session.experiment_schema import schema_text
 from results.advice.summary import summarise, summary_schema
+from results.advice.wording import MOST_PARTS
 from results.store.finished import read_manifest, read_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +73,10 @@ def _tells(folder: Path) -> bool:
     of_readers, of_retrieval = manifest.get("recommendations"), manifest.get("retrieval")
     if of_readers:
         return any(one["setting"] for one in of_readers)
-    return not of_retrieval or any(one["recommended"] for one in of_retrieval)
+    # Without a reader, a few settings that are left are an answer too: the others are shown to be worse.
+    return not of_retrieval or any(
+        one["recommended"] or 0 < len(one.get("not_worse", ())) <= MOST_PARTS for one in of_retrieval
+    )
 
 
 def _measured(published: Path) -> list[tuple[str, Any]]:

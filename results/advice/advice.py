@@ -25,7 +25,8 @@ class Advice(NamedTuple):
         recommended: the cell to use; None where the result cannot tell.
         leader: the cell that scores highest, the cheapest of several; None where nothing could be scored.
         equal: all cells that score exactly as high, the leader included; empty where that was not looked at.
-        level: the settings that are not shown to be worse than the leader, and the leader itself.
+        level: the settings that are not shown to be worse than the leader, and the leader itself; of retrieval, those
+            that are not shown to be worse than any other, where some are.
         score: what the cells were compared by.
         n_gold: the number of gold questions that it is based on, or what their weights are worth; None where it is
             based on none.
@@ -104,6 +105,7 @@ def retrieval_entry(advice: Advice, names: Names) -> dict[str, Any]:
         "cut": _cut_name(advice.cut),
         "score": advice.score,
         "best": _setting_name(advice.leader, names),
+        "not_worse": tuple(names[setting] for setting in advice.level),
         "recommended": _setting_name(advice.recommended, names),
         "line": advice.line,
     }

@@ -14,7 +14,7 @@ from results.readers.answers import question_facts
 from results.settings import CUT, SETTING, Spoken, cell_of, name_settings, spoken_in
 from results.stats.clustered import cluster_sums
 from results.stats.resampling import fixed_law, resample_means
-from results.stats.worst_case import Weighted
+from results.stats.worst_case import Weighted, shown_not_best
 from results.sweep.pairwise import shown_within, shown_within_drawn
 
 
@@ -52,9 +52,10 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig, spoken: Spoke
     best = max(order, key=lambda at: scores[at])
     equal = tuple(cells[names[at]] for at in order if scores[at] == scores[best])
     if config.answers == "drawn":
-        p_values = shown_within_drawn(means, range(len(names)), config.margin)
+        p_values, worse = shown_within_drawn(means, range(len(names)), config.margin), [False] * len(names)
     else:
         p_values = shown_within(documents, range(len(names)), config.margin, strict=config.strict)
+        worse = shown_not_best(documents, 1 - config.confidence, strict=config.strict)
     within = [at for at in order if p_values[at] < 1 - config.confidence]
 
     def found(at: int) -> Found:
@@ -63,9 +64,10 @@ def _choose(rows: pl.DataFrame, score: str, config: ScoringConfig, spoken: Spoke
     only = len(names) == 1
     is_told = only or (within and not is_nothing(scores[best]))
     chosen = found(best if only else within[0]) if is_told else None
-    choice = Choice(score, means.n, len(names), found(best), equal, chosen, len(within))
+    maybe = tuple(cells[names[at]] for at in order if not worse[at]) if any(worse) else ()
+    choice = Choice(score, means.n, len(names), found(best), equal, chosen, len(within), maybe)
     return Advice(
         retrieval_line(choice, spoken, config.margin), told=chosen is not None, cut=choice.best.cell.cut,
         recommended=chosen.cell if chosen else None, leader=choice.best.cell, equal=equal, score=score,
-        sizes=tuple(rows["size"].unique().sort()),
+        level=tuple(cell.setting for cell in maybe), sizes=tuple(rows["size"].unique().sort()),
     )  # fmt: skip

@@ -87,6 +87,23 @@ def p_better_by(documents: Weighted, lead: Array, *, strict: bool = False) -> Ar
     return found
 
 
+def shown_not_best(documents: Weighted, alpha: float, *, strict: bool = False) -> list[bool]:
+    """Which columns are shown not to be the best: another one is shown to be better.
+
+    Each column meets K - 1 rivals, so each pair may use alpha / (K - 1). Then the best column is shown not to be with
+    probability alpha at most, and what is left is a confidence set for the best, as in Gupta 1965, "On some
+    multiple decision (selection and ranking) rules", here by a test for bounded scores.
+
+    Args:
+        documents: scores between 0 and 1.
+        alpha: error rate.
+        strict: as in `p_worse_by`.
+    """
+    n = documents.sums.shape[1]
+    found = p_better_by(documents, np.zeros((n, n)), strict=strict)
+    return [bool(one) for one in found.min(axis=0, initial=1.0) < alpha / max(1, n - 1)]
+
+
 def p_worse_by(documents: Weighted, margin: float, *, strict: bool = False) -> Array:
     """P-values of each column being worse than each other one by the margin or more.
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.advice.cards.retrieval import chosen_row, nothing_found
-from results.advice.cards.run import Run, recommended_row
+from results.advice.cards.run import Run, maybe_best, recommended_row
 from results.advice.cards.sentences import Saying, open_line, use_line
-from results.advice.wording import all_of, capital, count, leaders, listed, say_equal
+from results.advice.wording import MOST_PARTS, all_of, capital, count, leaders, listed, say_equal
 from results.settings import SETTING, cell_of, say_cut
 
 
@@ -75,8 +75,10 @@ def _pointer(run: Run) -> str:
     """What retrieval alone can tell where the reader cannot."""
     found = chosen_row(run)
     choice = run.choice()
-    if found is None or choice is None or choice["recommended"] is None or not _has_rivals(run) or nothing_found(run):
+    if found is None or choice is None or not _has_rivals(run) or nothing_found(run):
         return ""
+    if choice["recommended"] is None:
+        return _one_of(run, choice)
     return f"By retrieval alone, {_use(run, found, choice)}."
 
 
@@ -104,7 +106,21 @@ def _by_retrieval(run: Run) -> str:
         return f"Nothing can be told: {nothing}. No reader was asked."
     if choice["recommended"] is not None:
         return f"By retrieval alone, {_use(run, found, choice)}. No reader was asked."
-    return f"No winner yet. {_best_so_far(run, found, choice)}. No reader was asked."
+    return f"{_one_of(run, choice) or f'No winner yet. {_best_so_far(run, found, choice)}.'} No reader was asked."
+
+
+def _one_of(run: Run, choice: Mapping[str, Any]) -> str:
+    """The few settings that are left where the others are shown to be worse; empty where none is, or many are left."""
+    rows = run.retrieved(choice)
+    maybe = [cell_of(row) for row in maybe_best(choice, rows).iter_rows(named=True)]
+    n_worse = len(rows) - len(maybe)
+    if choice["recommended"] is not None or not n_worse or len(maybe) > MOST_PARTS:
+        return ""
+    *names, last = (run.spoken.setting(one.setting) for one in sorted(maybe, key=lambda cell: cell.setting.size))
+    use = f"{'; '.join(names) if any(',' in name for name in names) else ', '.join(names)} or {last}"
+    others = "the other one is" if n_worse == 1 else f"the {n_worse} others are"
+    cut = say_cut(maybe[0].cut)
+    return f"By retrieval alone, use {use}, {cut}: {others} shown to be worse, and these cannot be told apart yet."
 
 
 def _best_so_far(run: Run, found: Mapping[str, Any], choice: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from results.advice.cards.run import Run
-from results.advice.cards.sentences import ON_SPANS, found_nothing, reads_no_more
+from results.advice.cards.run import Run, maybe_best
+from results.advice.cards.sentences import ON_SPANS, are_worse, found_nothing, reads_no_more
 from results.advice.wording import capital, is_nothing, leaders, percent, points, say_equal, with_range
 from results.settings import Cell, cell_of, cut_of, say_cut
 
@@ -70,7 +70,9 @@ def _standing(run: Run, choice: Mapping[str, Any], row: Mapping[str, Any]) -> st
         return _tied(run, choice, equal, n, is_tied=cell in equal)
     near, by = f"within {points(run.margin)} of the best", _by(choice)
     if choice["recommended"] is None:
-        return f"That setting leads{by}, but none is shown to be {near}."
+        n_worse = n - len(maybe_best(choice, rows))
+        out = f"; {are_worse(n_worse, n)}, but none to be {near}" if n_worse else f", but none is shown to be {near}"
+        return f"That setting leads{by}{out}."
     if cell in equal:
         return f"Of {n} settings, this one leads{by}, and it is shown to be {near}."
     names = run.spoken.names(rows)

@@ -119,6 +119,12 @@ class Run:
         return rows.filter(is_it, pl.col(choice["score"]).is_not_null()).sort("n_context_tokens", "setting")
 
 
+def maybe_best(choice: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFrame:
+    """Of the rows that an entry on retrieval compares those that may be the best; all where none is out."""
+    maybe = choice.get("not_worse")
+    return rows.filter(pl.col("setting").is_in(list(maybe))) if maybe else rows
+
+
 def recommended_row(entry: Mapping[str, Any], cells: pl.DataFrame) -> dict[str, Any] | None:
     """The row of the cell that an entry of the manifest recommends; None where it recommends none."""
     found = (row for row in cells.rows(named=True) if row["setting"] == entry["setting"])

@@ -193,6 +193,7 @@ class Choice(NamedTuple):
         equal: all that score exactly as high, itself included.
         chosen: the one to use; None where none is shown to be within the margin of the best.
         n_within: how many are shown to be; None where that is not known any more.
+        maybe: all that may be the best, where others are shown to be worse; empty where none is.
     """
 
     score: str
@@ -202,6 +203,7 @@ class Choice(NamedTuple):
     equal: tuple[Cell, ...]
     chosen: Found | None
     n_within: int | None = None
+    maybe: tuple[Cell, ...] = ()
 
 
 def retrieval_line(choice: Choice, spoken: Spoken, margin: float) -> str:
@@ -222,6 +224,8 @@ def retrieval_line(choice: Choice, spoken: Spoken, margin: float) -> str:
     if chosen is None:
         none = f"no setting is shown to be within {points(margin)} of the best"
         not_yet = f"No winner yet in retrieval, {say_cut(best.cell.cut)}"
+        if choice.maybe:
+            none = f"{are_worse(choice.n_settings - len(choice.maybe), choice.n_settings)}, but {none}"
         if len(choice.equal) == choice.n_settings:
             return f"{not_yet}: {named} are equal so far ({best_found}, over {n}); {none}."
         so_far = f"Best so far{', and equal' if len(choice.equal) > 1 else ''}: {named} ({best_found}, over {n})"
@@ -246,6 +250,11 @@ def _retrieval_standing(choice: Choice, margin: float) -> str:
     if within == 1:
         return f"only this one of {n} settings is shown to be {near} the best"
     return f"it reads the least of the {within} settings (of {n}) {near} the best"
+
+
+def are_worse(n: int, of: int) -> str:
+    """That some settings are out: another one is shown to be better."""
+    return f"{n} of {of} settings {'is' if n == 1 else 'are'} shown to be worse"
 
 
 def reads_no_more(n_equal: int) -> str:

@@ -26,10 +26,10 @@ def rows_of(size: int, n_found: int, n_spans: int | None = None, cut: str = "k",
     return pl.DataFrame(columns)
 
 
-def choices(*parts: pl.DataFrame, per_document: int = 1) -> list[SimpleNamespace]:
+def choices(*parts: pl.DataFrame, per_document: int = 1, config: ScoringConfig = CONFIG) -> list[SimpleNamespace]:
     """The advice on retrieval as a manifest holds it."""
     rows = pl.concat(parts)
-    found = choose_retrieval(questions_by_hand(N, per_document), rows, CONFIG)
+    found = choose_retrieval(questions_by_hand(N, per_document), rows, config)
     assert all(one.told == (one.recommended is not None) for one in found)
     return [SimpleNamespace(**retrieval_entry(one, names_in(name_settings(rows)))) for one in found]
 
@@ -68,6 +68,17 @@ def test_cannot_tell_where_no_setting_is_shown_near_the_best():
         "No winner yet in retrieval, the best 3 chunks read. Best so far, and equal: 32-token chunks and 64-token "
         "chunks (nDCG 0.500, over 300 questions); "
     )
+
+
+def test_what_is_left_is_named_where_the_others_are_shown_to_be_worse():
+    even, odd = (rows_of(size, 0).with_columns(ndcg=pl.Series(np.arange(N) % 2 == of, dtype=pl.Float64))
+                 for size, of in ((32, 0), (64, 1)))  # fmt: skip
+    (one,) = choices(even, odd, rows_of(128, 0).with_columns(ndcg=pl.lit(0.1)), config=ScoringConfig())
+    assert (one.recommended, one.not_worse) == (None, (name(32), name(64)))
+    assert one.line.endswith(
+        "; 1 of 3 settings is shown to be worse, but no setting is shown to be within 5 points of the best."
+    )
+    assert choices(even, odd, config=ScoringConfig())[0].not_worse == ()
 
 
 def test_one_document_shows_nothing():

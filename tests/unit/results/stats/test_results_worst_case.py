@@ -11,6 +11,7 @@ from results.stats.worst_case import (
     p_better_by,
     p_worse_by,
     shaffer,
+    shown_not_best,
     step_down,
     worst_case_p,
 )
@@ -107,6 +108,33 @@ def test_a_lead_is_shown_where_it_is_larger_than_asked_for():
     assert found[0, 1] < 0.001
     assert found[1, 0] > 0.99
     assert p_better_by(documents([0.9] * 100, [0.7] * 100), np.full((2, 2), 0.25))[0, 1] > 0.5
+
+
+def test_of_equal_settings_the_best_is_hardly_ever_out():
+    random, n_out = np.random.default_rng(0), 0
+    for _ in range(400):
+        scores = (random.random((40, 4)) < 0.7).astype(float)
+        n_out += shown_not_best(Weighted(np.ones(40), scores), 0.05)[0]
+    assert n_out <= 20  # 5 % of the runs; any of four equal settings may be taken for the best
+
+
+def test_a_rare_question_that_was_not_read_puts_the_best_out_seldom():
+    random, n_out = np.random.default_rng(1), 0
+    for _ in range(400):  # the second setting is better by .02, the first by .9 on one question in 40
+        lucky = (random.random(40) < 1 / 40)[:, None]
+        scores = np.where(lucky, [0.95, 0.05], [0.5, 0.52])
+        n_out += shown_not_best(Weighted(np.ones(40), scores), 0.05)[0]
+    assert n_out <= 20
+
+
+def test_what_is_clearly_worse_is_out_and_what_leads_is_not():
+    scores = np.zeros((40, 3))
+    scores[:32, 0] = scores[:30, 1] = scores[:10, 2] = 1.0
+    assert shown_not_best(Weighted(np.ones(40), scores), 0.05) == [False, False, True]
+    assert shown_not_best(Weighted(np.ones(40), scores[:, :1]), 0.05) == [False]
+    assert shown_not_best(Weighted(np.zeros(40), np.zeros((40, 3))), 0.05) == [False] * 3
+    heavy = Weighted(np.array([30.0, *[1.0] * 39]), scores * np.array([30.0, *[1.0] * 39])[:, None])
+    assert shown_not_best(heavy, 0.05, strict=True) == [False] * 3
 
 
 def test_shaffers_multipliers():
