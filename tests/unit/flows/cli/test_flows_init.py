@@ -422,9 +422,7 @@ def test_few_documents_have_a_wider_margin(tercet, tmp_path, n_documents, margin
     folder = tmp_path / "notes"
     folder.mkdir()
     for n in range(n_documents):
-        (folder / f"{n}.txt").write_text(
-            "It is open to all guests from six to nine. " * 50, encoding="utf-8"
-        )
+        (folder / f"{n}.txt").write_text("It is open to all guests from six to nine. " * 50, encoding="utf-8")
     result = tercet("init", folder)
     assert result.exit_code == 0, result.output
     text = (folder / "tercet.toml").read_text(encoding="utf-8")
