@@ -15,7 +15,7 @@ from flows.cli.experiments.check import check as check_experiment
 from flows.cli.experiments.corpora import corpora
 from flows.cli.experiments.init import init
 from flows.cli.experiments.questions import questions
-from flows.cli.experiments.questions_first import draft_first, plan_first
+from flows.cli.experiments.questions_first import draft_first, plan_first, why_no_reader, without_readers
 from flows.cli.experiments.schema import schema
 from flows.cli.gold.export import export
 from flows.cli.gold.review import review
@@ -133,8 +133,10 @@ def _execute(
     earlier = guards.earlier()  # read now: the run may replace it
     file = experiment_file(path).resolve()
     workspace = workspace_of(experiment, store, file.parent, data)
+    given = Given(store, data, (*settings.items(), ("prefect", prefect), ("dask", dask)))
+    n_readers = len(experiment.readers)
     if experiment.drafting:
-        experiment = draft_first(experiment, kind, file, workspace, Given(store, data).options, quiet=quiet)
+        experiment = draft_first(experiment, kind, file, workspace, given, quiet=quiet)
     if prefect or dask:
         # Set before Prefect is imported: a server that it starts would otherwise send usage reports.
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -148,8 +150,7 @@ def _execute(
         recording = recording_of(path.name)
         with open_recording(recording, workspace, ASK_AFRESH) if recorded else Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
-    given = Given(store, data, (*settings.items(), ("prefect", prefect), ("dask", dask)))
-    next_step = next_of(outcome.record, path, outcome.folder, given)
+    next_step = next_of(outcome.record, path, outcome.folder, given, reads_next=len(experiment.readers) < n_readers)
     try:
         failed = guards.failures(outcome, earlier)
     except InputError:  # the earlier run is another one; what this one found is not lost
@@ -196,13 +197,16 @@ def plan(
     loaded = load_experiment(experiment).with_settings(until_told=until_told, **settings)
     file = experiment_file(experiment).resolve()
     workspace = workspace_of(loaded, store, file.parent, data)
+    given = Given(store, data, (*settings.items(), ("until_told", until_told)))
     text = plan_first(loaded, kind, file, workspace) if loaded.drafting else ""
     if not text:
+        why = why_no_reader(loaded, kind, file, workspace, given) if loaded.drafting else ""
+        planned = without_readers(loaded) if why else loaded
         with Session(workspace, LocalReaders(reads_again=measure)) as session:
-            text = whole_plan(loaded, kind, session, measures=measure).text
-    options = Given(store, data, (*settings.items(), ("until_told", until_told))).options
+            text = "\n".join(filter(None, [whole_plan(planned, kind, session, measures=measure).text, why]))
     echo(text)
-    echo(f"Next: tercet {kind} {shlex.quote(str(experiment))}{options}  # what is answered is kept, whenever it stops")
+    again = f"tercet {kind} {shlex.quote(str(experiment))}{given.options}"
+    echo(f"Next: {again}  # what is answered is kept, whenever it stops")
 
 
 @main.command()

@@ -171,7 +171,9 @@ def _typed(name: str, value: object) -> str:
     return name if value is True else f"{name} {shlex.quote(str(value))}"
 
 
-def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given: Given) -> str:
+def next_of(
+    record: RunRecord, experiment: Path | None, folder: StorePath, given: Given, *, reads_next: bool = False
+) -> str:  # fmt: skip
     """A command that is useful after this run, and why.
 
     Args:
@@ -179,6 +181,7 @@ def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given
         experiment: as it was given on the command line; None where only the folder of the run is known.
         folder: of the run.
         given: what the next command needs as well.
+        reads_next: whether the experiment's readers were not asked, and the same command asks them now.
     """
     shows = "where answers are lost, and the worst examples" if record.readers else "every setting, and what it finds"
     report = f"tercet report {shlex.quote(str(folder))} --open  # {shows}"
@@ -192,8 +195,8 @@ def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given
         return _next_to_doubt(record, again if experiment.is_file() else "")
     if record.kind in ("label", "compare"):
         return f"tercet sweep {file}{options}  # which chunk size, judged against these gold sets"
-    if not record.readers and record.retrieval and record.retrieval[0].told:
-        return "tercet models list  # a reader under [[readers]] shows what can be answered from what is found"
+    if not record.readers and (reading := _next_to_retrieval(record, again, reads_next=reads_next)):
+        return reading
     if not experiment.is_file():
         return report  # bundled: there is nothing to change in it
     if record.recommendations and not record.recommendations[0].told:
@@ -205,6 +208,15 @@ def next_of(record: RunRecord, experiment: Path | None, folder: StorePath, given
         guard = f"tercet {record.kind} {file}{given.in_fresh_store().options} --fail-if worse"
         return f"{guard} --against {shlex.quote(str(folder))}  # guards this setting; asks anew, in a store of its own"
     return report
+
+
+def _next_to_retrieval(record: RunRecord, again: str, *, reads_next: bool) -> str:
+    """The command that lets a reader read; empty where there is none and retrieval has not told yet what to use."""
+    if reads_next:
+        return f"{again}  # asks the reader this time, which takes longer: `tercet plan` says how long"
+    if record.retrieval and record.retrieval[0].told:
+        return "tercet models list  # a reader under [[readers]] shows what can be answered from what is found"
+    return ""
 
 
 def _next_to_doubt(record: RunRecord, again: str) -> str:

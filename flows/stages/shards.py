@@ -53,7 +53,8 @@ def ask_in_shards(
             session.release_ledgers()  # or the other run might wait for this one
             runner.progress.say(f"{stage}: coming back to {counted(len(left), 'question')} that another run was asking")
             # The prompts are written again: only the ids of the questions that were left are remembered.
-            upcoming = (group for group in groups() if group and group[0].question_id in left)
+            # Of a sheet, some may be answered already.
+            upcoming = (rest for group in groups() if (rest := [one for one in group if one.question_id in left]))
             asked += runner.each(stage, len(left), ask, session, calls(upcoming, len(left), True))
         return asked
     finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
+    from flows.cli.output import Given
     from flows.run.questions.missing import Missing
     from flows.session.experiment import Experiment, Kind
     from flows.session.session import Session
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def draft_first(
-    experiment: Experiment, kind: Kind, file: Path, workspace: Workspace, options: str, *, quiet: bool
+    experiment: Experiment, kind: Kind, file: Path, workspace: Workspace, given: Given, *, quiet: bool
 ) -> Experiment:  # fmt: skip
     """Draft the questions that an experiment's folder lacks, if it says `[drafting]`; then it is run as any other.
 
@@ -25,7 +26,7 @@ def draft_first(
         kind: what is run.
         file: where it was loaded from.
         workspace: where the drafts are kept.
-        options: that name the store and the data, as the next command needs them.
+        given: what the next command needs as well.
         quiet: whether only what matters is said.
 
     Returns:
@@ -42,35 +43,60 @@ def draft_first(
     if missing is not None:
         echo(f"{missing.source.name} has no questions yet: {missing.reader.label} drafts {missing.wish.n}.", err=True)
         with Session(workspace) as session:
-            _draft(missing, session, options, quiet=quiet)
-    why = _why_no_reader(experiment, kind, file, workspace, options)
+            _draft(missing, session, _places_in(given), quiet=quiet)
+    why = why_no_reader(experiment, kind, file, workspace, given)
     if why:
         echo(why, err=True)
-        return experiment.model_copy(update={"readers": ()})
+        return without_readers(experiment)
     return experiment
 
 
-def _why_no_reader(experiment: Experiment, kind: Kind, file: Path, workspace: Workspace, options: str) -> str:
+def without_readers(experiment: Experiment) -> Experiment:
+    """The same experiment, but chunk sizes are compared by retrieval alone."""
+    return experiment.model_copy(update={"readers": ()})
+
+
+def why_no_reader(experiment: Experiment, kind: Kind, file: Path, workspace: Workspace, given: Given) -> str:
     """Why the first run on drafted questions asks no reader, and what to do; empty if it may.
 
     It follows from what is on disk, so that a command that was stopped after drafting goes on as it would have.
-    """
-    from flows.cli.options import READING
-    from flows.run.questions.missing import FEWEST, made_questions
-    from results.store.listing import has_run
 
-    made = made_questions(experiment, file) if kind in READING and experiment.readers else None
+    Args:
+        experiment: as loaded.
+        kind: what is run.
+        file: where it was loaded from.
+        workspace: where runs are kept.
+        given: what the next command needs as well.
+
+    Raises:
+        InputError: as `made_questions`.
+    """
+    from flows.run.questions.missing import FEWEST, made_questions
+
+    made = made_questions(experiment, file) if _may_be_first(experiment, kind, workspace) else None
     if made is None or experiment.drafting is None or (made.by_votes and made.n_kept >= FEWEST):
         return ""
-    if has_run(workspace.root, experiment.name, READING):
-        return ""
-    again = f"`tercet {kind} {shlex.quote(str(file))}{options}`"
+    again = f"`tercet {kind} {shlex.quote(str(file))}{given.options}`"
     if made.by_votes:
-        return _too_few(made.n_kept, draft_again(made.folder, made.table, experiment.drafting.n, options), again)
+        draft = draft_again(made.folder, made.table, experiment.drafting.n, _places_in(given))
+        return _too_few(made.n_kept, draft, again)
     return (
         "At first, chunk sizes are compared by retrieval alone, which takes minutes. "
         f"{again} then asks the reader: its votes on whole documents drop the drafts that do not hold."
     )
+
+
+def _may_be_first(experiment: Experiment, kind: Kind, workspace: Workspace) -> bool:
+    """Whether a command lets readers read chunks, and nothing in the store has compared the chunk sizes before."""
+    from flows.cli.options import READING
+    from results.store.listing import has_run
+
+    return kind in READING and bool(experiment.readers) and not has_run(workspace.root, experiment.name, READING)
+
+
+def _places_in(given: Given) -> str:
+    """The options that name the store and the data: all that a command that drafts takes of them."""
+    return given._replace(settings=()).options
 
 
 def plan_first(experiment: Experiment, kind: Kind, file: Path, workspace: Workspace) -> str:
@@ -85,7 +111,6 @@ def plan_first(experiment: Experiment, kind: Kind, file: Path, workspace: Worksp
     Raises:
         InputError: as `missing_questions` and `plan_drafting`.
     """
-    from flows.cli.options import READING
     from flows.run.questions.missing import FEWEST, missing_questions
     from flows.run.questions.planning import plan_drafting
     from flows.session.session import Session
@@ -96,7 +121,7 @@ def plan_first(experiment: Experiment, kind: Kind, file: Path, workspace: Worksp
     with Session(workspace) as session:
         text = plan_drafting(missing.source, missing.reader, missing.wish, session).text
     few = ""
-    if kind in READING and experiment.readers:
+    if _may_be_first(experiment, kind, workspace):
         few = f": with fewer than {FEWEST} of them, chunk sizes are compared by retrieval alone"
         few = few if missing.wish.votes else ": the first run then compares chunk sizes by retrieval alone"
     return f"Questions are drafted first: {text}\nThe rest can be planned once there are questions{few}."

@@ -10,7 +10,10 @@ import polars as pl
 from corpora.errors import InputError
 from corpora.loading.config import CorpusConfig
 from corpora.loading.folder import QUESTIONS, NoQuestionsError, folder_of, questions_file
+from corpora.schema import DRAFTED
 from corpora.sources.folder.conversions import Conversions
+from corpora.sources.rows import read_rows
+from corpora.sources.tables.columns import ORIGIN
 from flows.run.questions.documents import Source, open_source
 from flows.run.questions.drafting import LABELS, Wish, check_reader
 from flows.run.questions.files import Places, drafting_report, places_beside
@@ -80,7 +83,7 @@ class Made(NamedTuple):
     Attributes:
         folder: where the documents are.
         table: where the questions are.
-        n_kept: how many questions.
+        n_kept: how many questions there are, as the table is now.
         by_votes: whether three votes confirmed each; otherwise the text alone decided.
     """
 
@@ -96,6 +99,9 @@ def made_questions(experiment: Experiment, file: Path) -> Made | None:
     Args:
         experiment: as loaded.
         file: where it was loaded from.
+
+    Raises:
+        InputError: the table is damaged.
     """
     corpus = experiment.corpus.resolved(file.parent)
     table = table_of(corpus)
@@ -104,7 +110,10 @@ def made_questions(experiment: Experiment, file: Path) -> Made | None:
     report = drafting_report(places_beside(table).report)
     if report is None:
         return None
-    return Made(folder_of(corpus), table, int(report["kept"]), bool(report["wish"].get("votes", True)))
+    origins = [row.get(ORIGIN) for _, row in read_rows(table, ())]
+    if DRAFTED not in origins:  # written in place of drafts of which none was kept, or none was wanted
+        return None
+    return Made(folder_of(corpus), table, len(origins), bool(report["wish"].get("votes", True)))
 
 
 def table_of(corpus: CorpusConfig) -> Path:

@@ -237,6 +237,13 @@ def test_the_next_command_fits_what_was_found(record, tmp_path, monkeypatch):
     open_ = record.recommendations[0].model_copy(update={"told": False})
     assert told(recommendations=(open_,)).startswith(f"tercet sweep {quoted}  # after adding questions")
     assert told(at_edge=True).startswith(f"tercet sweep {quoted}  # after adding the next sizes")
+    alone = record.model_copy(update={"readers": (), "drafted": 8})  # its readers have their turn in the next run
+    told_alone = alone.model_copy(
+        update={"retrieval": [one.model_copy(update={"told": True}) for one in alone.retrieval]}
+    )
+    for one in (alone, told_alone, alone.model_copy(update={"at_edge": True})):
+        again = next_of(one, file, folder, Given(), reads_next=True)
+        assert again.startswith(f"tercet sweep {quoted}  # asks the reader this time")
     weak = record.readers[0].model_copy(update={"qualified": False, "accuracy": 0.6, "majority_share": 0.6})
     assert told(readers=(weak,)).startswith("tercet models list  #")
     ahead = weak.model_copy(update={"accuracy": 0.9})

@@ -126,6 +126,7 @@ def test_a_first_run_drafts_by_text_and_retrieves_and_the_next_one_votes_and_rea
     again = tercet("run", by_text, *store)
     assert again.exit_code == 0, again.output
     assert FIRST not in again.stderr
+    assert first.stdout.splitlines()[-1].startswith(f"Next: tercet run {by_text} --store {tmp_path}/store  # asks the")
     assert {"document", "retrieved"} <= {prompt.arm for prompt in opened[-1].asked}
     assert (
         "What smollm2-135m gets right from whole documents is how often it agrees with its own drafts." in again.stdout
@@ -137,10 +138,18 @@ def test_a_run_that_was_stopped_after_drafting_retrieves_first_all_the_same(by_t
     labeled = tercet("label", by_text, *store)  # drafts, and votes: a label run reads no chunks
     assert labeled.exit_code == 0, labeled.output
     assert FIRST not in labeled.stderr
+    planned = tercet("plan", by_text, *store[:2], "--until-told")
+    assert planned.stdout.startswith("No reader is asked and nothing is paid:"), planned.output
+    assert f"`tercet run {by_text} --store {tmp_path}/store --until-told` then asks the reader" in planned.stdout
     swept = tercet("sweep", by_text, *store)
     assert FIRST in swept.stderr, swept.output
     assert not opened[-1].asked
+    planned = tercet("plan", by_text, *store[:2])
+    assert FIRST not in planned.stdout
+    assert "1 reader, at most" in planned.stdout
     assert FIRST not in tercet("run", by_text, *store).stderr  # a sweep has compared them
+    (by_text.parent / "questions.jsonl").unlink()
+    assert tercet("plan", by_text, *store[:2]).stdout.splitlines()[-2].endswith("once there are questions.")
 
 
 def test_the_users_own_questions_in_place_of_drafts_are_read_at_once(by_text, tercet, tmp_path, opened):
@@ -150,6 +159,34 @@ def test_the_users_own_questions_in_place_of_drafts_are_read_at_once(by_text, te
     assert swept.exit_code == 0, swept.output
     assert FIRST not in swept.stderr
     assert "retrieved" in {prompt.arm for prompt in opened[-1].asked}
+
+
+def own_questions(by_text):
+    row = {"text": "Must guests wait?", "document_ids": ["elm-hall.txt"], "reference": "yes"}
+    rows = [json.dumps({"id": f"own-{number}"} | row) for number in range(4)]
+    (by_text.parent / "questions.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    text = by_text.read_text(encoding="utf-8")
+    by_text.write_text(re.sub("question_columns.*", "", text), encoding="utf-8")
+
+
+@pytest.mark.parametrize("writes", [good, lambda _: ("This is no question.", "yes")])
+def test_own_questions_beside_the_report_of_a_drafting_are_read_at_once(by_text, tercet, tmp_path, monkeypatch, writes):
+    monkeypatch.setattr(sessions, "Session", opens(writes))
+    assert tercet("label", by_text, "--store", tmp_path / "store", "--quiet").exit_code == (0 if writes is good else 2)
+    assert (by_text.parent / "questions.report.json").is_file()
+    own_questions(by_text)
+    swept = tercet("sweep", by_text, "--store", tmp_path / "store", "--quiet")
+    assert swept.exit_code == 0, swept.output
+    assert FIRST not in swept.stderr
+    assert "No reader was asked" not in swept.stdout
+
+
+def test_too_few_are_counted_in_the_table_as_it_is_now(folder, tercet, tmp_path):
+    assert label(tercet, folder, tmp_path).exit_code == 0
+    table = folder / "questions.jsonl"
+    table.write_text("".join(table.read_text(encoding="utf-8").splitlines(keepends=True)[:5]), encoding="utf-8")
+    planned = tercet("plan", folder / "tercet.toml", "--store", tmp_path / "store")
+    assert "5 questions cannot tell chunk sizes apart by a reader's answers" in planned.stdout, planned.output
 
 
 def test_settings_of_the_command_hold_for_the_drafting_too(folder, tercet, tmp_path, opened):

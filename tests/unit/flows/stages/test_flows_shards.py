@@ -73,3 +73,15 @@ def test_questions_that_were_being_asked_elsewhere_are_come_back_to_and_their_pr
     ask_in_shards("label", ask, groups, 4, None, None, Session(Workspace(tmp_path)), Runner(), first=4)
     assert calls == [(["q0", "q1", "q2", "q3"], 12, False), (["q1", "q3"], 6, True)]
     assert written == [0, 1, 2, 3] * 2
+
+
+def test_a_sheet_is_come_back_to_whose_first_prompts_were_answered_before(tmp_path):
+    sheet = [Prompt(f"q{number}", "draft", 0, 0, "", f"Write {number}", sheet="one") for number in range(4)]
+    calls = []
+
+    def ask(_session, _config, _labels, prompts, waits):
+        calls.append([one.question_id for one in prompts])
+        return Asked(len(prompts), 0, 0, 0, 0.0, (), left=() if waits else ("q2", "q3"))  # q0 and q1 are in the ledger
+
+    ask_in_shards("write", ask, lambda: iter([sheet]), 4, None, None, Session(Workspace(tmp_path)), Runner())
+    assert calls == [["q0", "q1", "q2", "q3"], ["q2", "q3"]]
