@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from corpora.errors import InputError
 from corpora.storage import StorePath, entries, forget_listings
-from results.store.finished import MANIFEST, read_manifest
+from results.store.finished import MANIFEST, read_manifest, read_tables
 from results.store.replacing import current
 
 
@@ -41,10 +41,28 @@ def list_runs(store: StorePath) -> list[Listed]:
     return sorted((list_run(one) for one in folders), key=lambda one: one.finished, reverse=True)
 
 
-def has_run(store: StorePath, name: str, kinds: Collection[str]) -> bool:
-    """Whether a store has a finished run of an experiment with this name, of one of these kinds."""
+def has_asked(store: StorePath, name: str, kinds: Collection[str], question_ids: Collection[str]) -> bool:
+    """Whether a finished run of an experiment, of one of these kinds, was on these questions, or on most of them.
+
+    A damaged run is not finished.
+
+    Args:
+        store: where runs are kept.
+        name: of the experiment.
+        kinds: how much of it was run.
+        question_ids: the questions.
+    """
     named = re.compile(f"{re.escape(name)}-({'|'.join(kinds)})-[0-9a-f]+")  # as `RunFolder` names them
-    return any(named.fullmatch(one.name) and (current(one, MANIFEST) / MANIFEST).is_file() for one in entries(store))
+    for one in entries(store):
+        if not named.fullmatch(one.name):
+            continue
+        try:
+            asked = set(read_tables(one, read_manifest(one))["questions"]["question_id"])
+        except InputError:
+            continue
+        if 2 * len(asked & set(question_ids)) > len(question_ids):
+            return True
+    return False
 
 
 def list_run(folder: StorePath) -> Listed:

@@ -12,7 +12,7 @@ import polars as pl
 
 from corpora.defects import Defects
 from corpora.errors import RowError, shown
-from corpora.schema import LabelSet, Question, Span, questions_frame
+from corpora.schema import CONFIRMED_BY, LabelSet, Question, Span, questions_frame
 from corpora.sources.fields import filled_id, filled_text, json_of, spelling_of, text_of
 from corpora.sources.rows import Row, read_rows
 from corpora.sources.tables.answers import Answers, check_meanings, labels_in
@@ -61,7 +61,8 @@ class _Questions:
         columns = self._columns
         # A column that the user named must exist; a column with its default name may be absent.
         named = [column for name in OPTIONAL if (column := getattr(columns, name)) != name]
-        required = (columns.id, columns.text, columns.document_ids, *columns.tags, *named)
+        tags = [tag for tag in columns.tags if tag != CONFIRMED_BY]  # drafts have it only where votes were cast
+        required = (columns.id, columns.text, columns.document_ids, *tags, *named)
         for number, row in read_rows(self._file, required, separator=columns.separator):
             yield from defects.made("question", row[columns.id], partial(self._question, number, row))
 
@@ -132,7 +133,7 @@ class _Questions:
     def _tags(self, number: int, row: Row) -> dict[str, str]:
         found = {}
         for column in self._columns.tags:
-            value = row[column]
+            value = row.get(column)
             # Programs without null write NaN for a number that is missing.
             if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
                 continue

@@ -71,27 +71,32 @@ def why_no_reader(experiment: Experiment, kind: Kind, file: Path, workspace: Wor
     Raises:
         InputError: as `made_questions`.
     """
+    from flows.cli.options import READING
     from flows.run.questions.missing import FEWEST, made_questions
+    from results.store.listing import has_asked
 
-    made = made_questions(experiment, file) if _may_be_first(experiment, kind, workspace) else None
-    if made is None or experiment.drafting is None or (made.by_votes and made.n_kept >= FEWEST):
+    made = made_questions(experiment, file) if _reads(experiment, kind) else None
+    if made is None or experiment.drafting is None or (made.by_votes and len(made.question_ids) >= FEWEST):
+        return ""
+    if has_asked(workspace.root, experiment.name, READING, made.question_ids):
         return ""
     again = f"`tercet {kind} {shlex.quote(str(file))}{given.options}`"
     if made.by_votes:
         draft = draft_again(made.folder, made.table, experiment.drafting.n, _places_in(given))
-        return _too_few(made.n_kept, draft, again)
+        return _too_few(len(made.question_ids), draft, again)
+    drops = experiment.consensus.rule == "unanimous_and_correct"
+    votes = ": its votes on whole documents drop the drafts that do not hold" if drops else ""
     return (
         "At first, chunk sizes are compared by retrieval alone, which takes minutes. "
-        f"{again} then asks the reader: its votes on whole documents drop the drafts that do not hold."
+        f"{again} then asks the reader{votes}."
     )
 
 
-def _may_be_first(experiment: Experiment, kind: Kind, workspace: Workspace) -> bool:
-    """Whether a command lets readers read chunks, and nothing in the store has compared the chunk sizes before."""
+def _reads(experiment: Experiment, kind: Kind) -> bool:
+    """Whether a command lets readers read chunks."""
     from flows.cli.options import READING
-    from results.store.listing import has_run
 
-    return kind in READING and bool(experiment.readers) and not has_run(workspace.root, experiment.name, READING)
+    return kind in READING and bool(experiment.readers)
 
 
 def _places_in(given: Given) -> str:
@@ -121,9 +126,9 @@ def plan_first(experiment: Experiment, kind: Kind, file: Path, workspace: Worksp
     with Session(workspace) as session:
         text = plan_drafting(missing.source, missing.reader, missing.wish, session).text
     few = ""
-    if _may_be_first(experiment, kind, workspace):
+    if _reads(experiment, kind):
         few = f": with fewer than {FEWEST} of them, chunk sizes are compared by retrieval alone"
-        few = few if missing.wish.votes else ": the first run then compares chunk sizes by retrieval alone"
+        few = few if missing.wish.votes else ": the first run on them compares chunk sizes by retrieval alone"
     return f"Questions are drafted first: {text}\nThe rest can be planned once there are questions{few}."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -190,6 +191,8 @@ def _scoring(corpus: Corpus, sizes: list[int]) -> Iterator[str]:
     n, usual = about.select(pl.first().n_unique()).item(), ScoringConfig()
     if fewest_documents(len(sizes), usual.margin, 1 - usual.confidence) > n:
         few = f"{counted(n, 'document')} cannot tell whether two sizes are within {usual.margin:g} of each other"
+        enough = math.ceil(fewest_documents(len(sizes), FEW_MARGIN, 1 - usual.confidence))
+        few += f"; even this takes about {enough}" if enough > n else ""
         yield "[scoring]"
         yield _key("margin", FEW_MARGIN, few)
 

@@ -102,7 +102,7 @@ def write_files(texts: Mapping[Path, str]) -> None:
 def questions_text(drafted: Drafted) -> str:
     """The questions that were kept, as a table that `source = "tables"` reads."""
     reader = drafted.reader.label
-    about = {"origin": DRAFTED, DRAFTED_BY: reader, CONFIRMED_BY: reader if drafted.wish.votes else None}
+    about = {"origin": DRAFTED, DRAFTED_BY: reader} | ({CONFIRMED_BY: reader} if drafted.wish.votes else {})
     return _lines(
         {"id": one.id, "text": one.text, "document_ids": [one.attempt.document_id], "reference": one.answer,
          "evidence": _evidence(one), "kind": one.kind, **about}

@@ -83,13 +83,13 @@ class Made(NamedTuple):
     Attributes:
         folder: where the documents are.
         table: where the questions are.
-        n_kept: how many questions there are, as the table is now.
+        question_ids: of the questions, as the table is now.
         by_votes: whether three votes confirmed each; otherwise the text alone decided.
     """
 
     folder: Path
     table: Path
-    n_kept: int
+    question_ids: tuple[str, ...]
     by_votes: bool
 
 
@@ -110,10 +110,11 @@ def made_questions(experiment: Experiment, file: Path) -> Made | None:
     report = drafting_report(places_beside(table).report)
     if report is None:
         return None
-    origins = [row.get(ORIGIN) for _, row in read_rows(table, ())]
-    if DRAFTED not in origins:  # written in place of drafts of which none was kept, or none was wanted
+    rows = [row for _, row in read_rows(table, ())]
+    if DRAFTED not in [row.get(ORIGIN) for row in rows]:  # written in place of drafts
         return None
-    return Made(folder_of(corpus), table, len(origins), bool(report["wish"].get("votes", True)))
+    ids = tuple(str(row.get(corpus.question_columns.id)) for row in rows)
+    return Made(folder_of(corpus), table, ids, bool(report["wish"].get("votes", True)))
 
 
 def table_of(corpus: CorpusConfig) -> Path:

@@ -4,13 +4,14 @@ import json
 import multiprocessing
 import uuid
 
+import polars as pl
 import pytest
 from filelock import FileLock
 
 from corpora.errors import InputError
 from corpora.storage import entries, store_path
 from results.store.finished import MANIFEST, read_manifest
-from results.store.listing import has_run, list_runs
+from results.store.listing import has_asked, list_runs
 from results.store.removing import remove_run
 from results.store.run_folder import RunFolder
 
@@ -166,13 +167,26 @@ def test_what_a_killed_removal_left_is_removed_by_the_next(here):
     assert [one.path for one in list_runs(here)] == [first]
 
 
-def test_whether_an_experiment_has_a_finished_run(store):
-    assert not has_run(store, "hand", ["run", "sweep"])
+def test_whether_a_finished_run_of_an_experiment_was_on_some_questions(store):
+    asked, kinds = [f"q{n}" for n in range(10)], ["run", "sweep"]
+
+    def ran(name, ids):
+        run = RunFolder(store, name, {}, {})
+        with run.held():
+            run.begin()
+            run.write_table("questions", pl.DataFrame({"question_id": ids}))
+            described = {"name": name, "kind": "run", "headline": "", "corpus": {"questions": len(ids)}}
+            run.seal(run.complete(described, {"finished": "2026-01-01T10:00:00+00:00"}))
+        return run.path
+
+    assert not has_asked(store, "hand", kinds, asked)
     for name in ("hand-label", "hand-run-run", "hand.run-sweep", "handy-run"):  # labels only, and other experiments
-        make(store, name, "2026-01-01T10:00:00+00:00")
+        ran(name, asked)
+    ran("hand-run", ["other", *asked[:5]])  # most of the questions are new
     (store / "hand-run-0123abcd").mkdir(parents=True, exist_ok=True)  # not finished
-    assert not has_run(store, "hand", ["run", "sweep"])
-    make(store, "hand-sweep", "2026-01-01T10:00:00+00:00")
-    assert has_run(store, "hand", ["run", "sweep"])
-    assert not has_run(store, "hand", ["run"])
-    assert has_run(store, "hand-run", ["run"])
+    assert not has_asked(store, "hand", kinds, asked)
+    damaged = ran("hand-sweep", asked[:6])
+    assert has_asked(store, "hand", kinds, asked)
+    assert not has_asked(store, "hand", ["run"], asked)
+    (damaged / MANIFEST).write_bytes(b"{}")
+    assert not has_asked(store, "hand", kinds, asked)
