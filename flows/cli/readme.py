@@ -11,8 +11,8 @@ from typing import Any
 from flows.run.difference import difference_schema
 from flows.run.published import PUBLISHED
 from flows.session.experiment_schema import schema_text
+from results.advice.cards.run import few_left
 from results.advice.summary import summarise, summary_schema
-from results.advice.wording import MOST_PARTS
 from results.store.finished import read_manifest, read_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,9 +74,7 @@ def _tells(folder: Path) -> bool:
     if of_readers:
         return any(one["setting"] for one in of_readers)
     # Without a reader, a few settings that are left are an answer too: the others are shown to be worse.
-    return not of_retrieval or any(
-        one["recommended"] or 0 < len(one.get("not_worse", ())) <= MOST_PARTS for one in of_retrieval
-    )
+    return not of_retrieval or any(few_left(one) for one in of_retrieval)
 
 
 def _measured(published: Path) -> list[tuple[str, Any]]:

@@ -91,6 +91,12 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+def either(names: Sequence[str]) -> str:
+    """As in `a, b or c`; names that have details after a comma are set apart by semicolons."""
+    *first, last = names
+    return " or ".join(filter(None, [("; " if any("," in name for name in first) else ", ").join(first), last]))
+
+
 def all_of(n: int) -> str:
     """As in `both settings` or `all 3 settings`."""
     return "both settings" if n == 2 else f"all {n} settings"

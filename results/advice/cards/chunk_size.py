@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.advice.cards.retrieval import chosen_row, nothing_found
-from results.advice.cards.run import Run, maybe_best, recommended_row
-from results.advice.cards.sentences import Saying, open_line, use_line
-from results.advice.wording import MOST_PARTS, all_of, capital, count, leaders, listed, say_equal
+from results.advice.cards.run import Run, few_left, maybe_best, recommended_row
+from results.advice.cards.sentences import Saying, open_line, say_left, use_line
+from results.advice.wording import all_of, capital, count, leaders, listed, say_equal
 from results.settings import SETTING, cell_of, say_cut
 
 
@@ -112,15 +112,10 @@ def _by_retrieval(run: Run) -> str:
 def _one_of(run: Run, choice: Mapping[str, Any]) -> str:
     """The few settings that are left where the others are shown to be worse; empty where none is, or many are left."""
     rows = run.retrieved(choice)
-    maybe = [cell_of(row) for row in maybe_best(choice, rows).iter_rows(named=True)]
-    n_worse = len(rows) - len(maybe)
-    if choice["recommended"] is not None or not n_worse or len(maybe) > MOST_PARTS:
+    if choice["recommended"] is not None or not few_left(choice):
         return ""
-    *names, last = (run.spoken.setting(one.setting) for one in sorted(maybe, key=lambda cell: cell.setting.size))
-    use = f"{'; '.join(names) if any(',' in name for name in names) else ', '.join(names)} or {last}"
-    others = "the other one is" if n_worse == 1 else f"the {n_worse} others are"
-    cut = say_cut(maybe[0].cut)
-    return f"By retrieval alone, use {use}, {cut}: {others} shown to be worse, and these cannot be told apart yet."
+    maybe = [cell_of(row) for row in maybe_best(choice, rows).iter_rows(named=True)]
+    return f"By retrieval alone, use {say_left(maybe, len(rows), run.spoken)}."
 
 
 def _best_so_far(run: Run, found: Mapping[str, Any], choice: Mapping[str, Any]) -> str:

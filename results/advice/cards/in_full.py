@@ -40,7 +40,9 @@ def _of_retrieval(run: Run, entry: Mapping[str, Any]) -> str:
     n = best["n_spans" if entry["score"] == ON_SPANS else "n"]
     found = _found(best, entry["score"])
     equal = tuple(cell_of(row) for row in leaders(known, entry["score"]).iter_rows(named=True))
-    choice = Choice(entry["score"], n, len(rows), found, equal, _found(chosen, entry["score"]) if chosen else None)
+    told = _found(chosen, entry["score"]) if chosen else None
+    maybe = tuple(cell_of(rows[name]) for name in entry.get("not_worse", ()) if name in rows)
+    choice = Choice(entry["score"], n, len(rows), found, equal, told, maybe=maybe)
     return retrieval_line(choice, run.spoken, run.margin)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from results.advice.wording import leaders
+from results.advice.wording import MOST_PARTS, leaders
 from results.config import ScoringConfig
 from results.settings import CELL, Cell, Spoken, cell_of, cuts_in, spoken_in
 
@@ -117,6 +117,14 @@ class Run:
         rows = self.tables["retrieval_means"]
         is_it = pl.Series([cut.name == choice["cut"] for cut in cuts_in(rows)], dtype=pl.Boolean)
         return rows.filter(is_it, pl.col(choice["score"]).is_not_null()).sort("n_context_tokens", "setting")
+
+
+def few_left(choice: Mapping[str, Any]) -> tuple[str, ...]:
+    """What an entry on retrieval leaves: the setting that it recommends, or a few; empty where it leaves many."""
+    if choice["recommended"] is not None:
+        return (choice["recommended"],)
+    maybe = tuple(choice.get("not_worse", ()))
+    return maybe if len(maybe) <= MOST_PARTS else ()
 
 
 def maybe_best(choice: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFrame:

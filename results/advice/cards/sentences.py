@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from results.advice.wording import (
+    MOST_PARTS,
     NO_FIGURES,
     NO_WINNER,
     all_of,
     basis_of,
     count,
+    either,
     from_to,
     is_nothing,
     leaders,
@@ -221,6 +223,10 @@ def retrieval_line(choice: Choice, spoken: Spoken, margin: float) -> str:
     if is_nothing(best.value):
         return f"Nothing can be told of retrieval, {say_cut(best.cell.cut)}: {found_nothing(choice.score)} ({n})."
     named = best_said if len(choice.equal) == 1 else say_equal(choice.equal, choice.n_settings, spoken)
+    if chosen is None and 0 < len(choice.maybe) <= MOST_PARTS:
+        left = say_left(choice.maybe, choice.n_settings, spoken)
+        so_far = f"{'Best' if len(choice.equal) == 1 else 'Equal'} so far: {named}"
+        return f"Retrieve {left}. {so_far} ({best_found}, over {n})."
     if chosen is None:
         none = f"no setting is shown to be within {points(margin)} of the best"
         not_yet = f"No winner yet in retrieval, {say_cut(best.cell.cut)}"
@@ -250,6 +256,15 @@ def _retrieval_standing(choice: Choice, margin: float) -> str:
     if within == 1:
         return f"only this one of {n} settings is shown to be {near} the best"
     return f"it reads the least of the {within} settings (of {n}) {near} the best"
+
+
+def say_left(maybe: Sequence[Cell], n_settings: int, spoken: Spoken) -> str:
+    """The few settings that are left, and why."""
+    settings = sorted((cell.setting for cell in maybe), key=lambda setting: (setting.size, setting))
+    n_worse = n_settings - len(maybe)
+    others = "the other one is" if n_worse == 1 else f"the {n_worse} others are"
+    which = either([spoken.setting(setting) for setting in settings])
+    return f"{which}, {say_cut(maybe[0].cut)}: {others} shown to be worse, and these cannot be told apart yet"
 
 
 def are_worse(n: int, of: int) -> str:

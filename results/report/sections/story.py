@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from results.advice.wording import NO_FIGURES, count_gold, is_nothing, leaders, listed, percent, say_equal, too_few
+from results.advice.cards.run import few_left
+from results.advice.wording import (
+    NO_FIGURES,
+    count_gold,
+    either,
+    is_nothing,
+    leaders,
+    listed,
+    percent,
+    say_equal,
+    too_few,
+)
 from results.advice.wording import count as counted
 from results.report.model import Block, Cell, Examples, Kind, PlotRef, Section, Sentences, Strong, Table
 from results.report.plots.ladder_plots import MOST_ROWS
@@ -57,10 +68,10 @@ def _retrieval(source: Source) -> PlotRef:
 
 def _matrix(source: Source) -> Table | None:
     """What to use: readers by cuts, each cell a setting as people say it."""
-    advised: dict[str, dict[str, str | None]] = {}
+    advised: dict[str, dict[str, tuple[str, ...]]] = {}
     for one in source.manifest["verdicts"]:
-        advised.setdefault(source.reader(one["reader"]), {})[one["cut"]] = one["recommended"]
-    choices = {one["cut"]: one["recommended"] for one in source.manifest.get("retrieval", []) if "recommended" in one}
+        advised.setdefault(source.reader(one["reader"]), {})[one["cut"]] = tuple(filter(None, [one["recommended"]]))
+    choices = {one["cut"]: few_left(one) for one in source.manifest.get("retrieval", []) if "recommended" in one}
     overall = {
         source.reader(one["reader"]): _overall(source, one) for one in source.manifest.get("recommendations", [])
     }
@@ -91,11 +102,12 @@ def _overall(source: Source, one: Mapping[str, Any]) -> Cell:
     return OPEN if one["setting"] is None or row is None else Strong(source.cell(row))
 
 
-def _advice(source: Source, of_cut: Mapping[str, str | None], cut: str) -> Cell:
+def _advice(source: Source, of_cut: Mapping[str, Sequence[str]], cut: str) -> Cell:
+    """The setting to use, or the few of which one is best."""
     if cut not in of_cut:
         return None
-    said = source.setting(of_cut[cut])
-    return OPEN if said is None else Strong(said)
+    said = [source.setting(one) or one for one in of_cut[cut]]
+    return OPEN if not said else Strong(said[0]) if len(said) == 1 else either(said)
 
 
 def cell_row(source: Source, one: Mapping[str, Any]) -> dict[str, Any] | None:

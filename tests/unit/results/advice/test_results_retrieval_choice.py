@@ -75,8 +75,15 @@ def test_what_is_left_is_named_where_the_others_are_shown_to_be_worse():
                  for size, of in ((32, 0), (64, 1)))  # fmt: skip
     (one,) = choices(even, odd, rows_of(128, 0).with_columns(ndcg=pl.lit(0.1)), config=ScoringConfig())
     assert (one.recommended, one.not_worse) == (None, (name(32), name(64)))
+    assert one.line == (
+        "Retrieve 32-token chunks or 64-token chunks, the best 3 chunks read: the other one is shown to be worse, "
+        "and these cannot be told apart yet. Equal so far: 32-token chunks and 64-token chunks (nDCG 0.500, over 300 questions)."
+    )
+    others = (rows_of(size, 0).with_columns(ndcg=even["ndcg"]) for size in (16, 8))
+    many = [even, odd, *others]
+    (one,) = choices(*many, rows_of(128, 0).with_columns(ndcg=pl.lit(0.1)), config=ScoringConfig())
     assert one.line.endswith(
-        "; 1 of 3 settings is shown to be worse, but no setting is shown to be within 5 points of the best."
+        "; 1 of 5 settings is shown to be worse, but no setting is shown to be within 5 points of the best."
     )
     assert choices(even, odd, config=ScoringConfig())[0].not_worse == ()
 
