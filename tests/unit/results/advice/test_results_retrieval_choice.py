@@ -77,7 +77,8 @@ def test_what_is_left_is_named_where_the_others_are_shown_to_be_worse():
     assert (one.recommended, one.not_worse) == (None, (name(32), name(64)))
     assert one.line == (
         "Retrieve 32-token chunks or 64-token chunks, the best 3 chunks read: the other one is shown to be worse, "
-        "and these cannot be told apart yet. Equal so far: 32-token chunks and 64-token chunks (nDCG 0.500, over 300 questions)."
+        "and these cannot be told apart yet. "
+        "Equal so far: 32-token chunks and 64-token chunks (nDCG 0.500, over 300 questions)."
     )
     others = (rows_of(size, 0).with_columns(ndcg=even["ndcg"]) for size in (16, 8))
     many = [even, odd, *others]
