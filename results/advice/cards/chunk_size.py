@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import polars as pl
+
 from results.advice.cards.retrieval import chosen_row, nothing_found
 from results.advice.cards.run import Run, few_left, maybe_best, recommended_row
 from results.advice.cards.sentences import Saying, open_line, say_left, use_line
@@ -38,8 +40,23 @@ def reader_line(run: Run, entry: Mapping[str, Any], whose: str, basis: str = "")
     saying = Saying(run.spoken, run.scoring, whose, n_dropped=run.n_dropped(entry["reader"]))
     chosen = recommended_row(entry, cells)
     if chosen is None:
-        return open_line(cells, saying, entry.get("n_more"), rule=rule)
+        open_ = open_line(cells, saying, entry.get("n_more"), rule=rule)
+        everywhere = _same_under_every_cut(run, entry["reader"])
+        not_yet = f"No winner yet{whose}. "
+        if everywhere and open_.startswith(not_yet):
+            which = f"Use {everywhere}{f',{whose}' if whose else ''}; which cut is best is open."
+            return f"{which} {open_.removeprefix(not_yet)}"
+        return open_
     return use_line(chosen, cells, saying, basis)
+
+
+def _same_under_every_cut(run: Run, reader: str) -> str:
+    """The setting that is told under every cut with a reader, and that it is; empty if there is none."""
+    told = [one["recommended"] for one in run.manifest.get("verdicts", ()) if one["reader"] == reader]
+    if len(told) < 2 or None in told or len(set(told)) > 1:
+        return ""
+    row = run.cells_of(reader).filter(pl.col("setting") == told[0]).row(0, named=True)
+    return f"{run.spoken.setting(cell_of(row).setting)}, under {'both' if len(told) == 2 else f'all {len(told)}'} cuts"
 
 
 def _basis(run: Run, entry: Mapping[str, Any]) -> str:

@@ -39,6 +39,27 @@ def test_a_told_size_comes_with_its_number():
     assert "76 % right (70 to 82 %), told after 128 of 500 questions;" in sentence(SIZE, TWO, [advice(64)], looks=looks)
 
 
+def test_a_size_that_is_told_under_every_cut_is_named_where_the_best_cut_is_not():
+    cells = [
+        cell(size, 0.7 + size / 1000, cut=cut, amount=of)
+        for size in (64, 128)
+        for cut, of in (("k", 1), ("budget", 256))
+    ]
+    manifest, tables = run_of(cells, [advice(128, told=False, n_more=85, cut="k=1")])
+
+    def said(*recommended):
+        manifest["verdicts"] = [{"reader": "reader", "recommended": one} for one in recommended]
+        return next(one.sentence for one in summarise(manifest, tables).answers if one.question == SIZE)
+
+    small, large = (f"tokens(size={size},overlap=0)" for size in (64, 128))
+    assert said(large, large).startswith(
+        "Use 128-token chunks, under both cuts; which cut is best is open. Best so far, and equal: "
+    )
+    for open_ in ((large, small), (large, None), (None, None), (large,), ()):
+        assert said(*open_).startswith("No winner yet. Best so far, and equal: ")
+    assert said(large, large, large).startswith("Use 128-token chunks, under all 3 cuts; ")
+
+
 def test_of_several_within_the_margin_the_one_that_reads_the_least_is_named():
     three = [cell(32, p_within=0.01), cell(64, p_within=0.02), cell(128, p_within=0.5)]
     assert sentence(SIZE, three, [advice(32)]).endswith(
