@@ -211,7 +211,7 @@ def next_of(
 
 
 def _next_to_retrieval(record: RunRecord, again: str, *, reads_next: bool) -> str:
-    """The command that lets a reader read; empty where there is none and retrieval has not told yet what to use."""
+    """The command that lets a reader read; empty while retrieval has not told what to use and no reader comes next."""
     if reads_next:
         return f"{again}  # asks the reader this time, which takes longer: `tercet plan` says how long"
     if record.retrieval and record.retrieval[0].told:
