@@ -19,12 +19,12 @@ import click
 from scipy.stats import binomtest
 
 from corpora.languages import NAMES
-from tests.benchmarks.drafted import VERDICTS, read_checks, yields
+from tests.benchmarks.drafted import VERDICTS, Check, read_checks, yields
 from tests.benchmarks.saving import save_option, show
 
 KEPT = "kept"
 Drafts = Sequence[Mapping[str, Any]]
-Checks = Mapping[str, tuple[str, str]]
+Checks = Mapping[str, Check]
 
 
 def precision(drafts: Drafts, checks: Checks) -> str:
@@ -66,7 +66,7 @@ def listed(drafts: Drafts, checks: Checks) -> Iterator[str]:
     yield "| document | question | answer | fate | check | note |"
     yield "|---|---|---|---|---|---|"
     for one in sorted(drafts, key=lambda one: one["fate"] != KEPT):
-        verdict, note = checks[one["id"]]
+        verdict, note, _ = checks[one["id"]]
         text = one["text"].replace("|", "\\|")
         yield f"| {one['document_id']} | {text} | {one['answer']} | {one['fate']} | {verdict} | {note} |"
 

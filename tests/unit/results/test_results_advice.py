@@ -44,7 +44,7 @@ def test_advice_on_retrieval_has_no_reader():
     one = Advice("Cannot tell.", False, cut=Cut("k", 3), leader=Cell(None, SMALL, Cut("k", 3)), score="ndcg")
     assert written(choices=[one]) == (
         '{"verdicts": [], "retrieval": [{"cut": "k=3", "score": "ndcg", "best": "tokens(size=32,overlap=0)", '
-        '"recommended": null, "line": "Cannot tell."}], "recommendations": []}'
+        '"not_worse": [], "recommended": null, "line": "Cannot tell."}], "recommendations": []}'
     )
 
 
