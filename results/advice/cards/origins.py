@@ -21,7 +21,7 @@ def say_drafted(run: Run) -> Iterator[str]:
     drafted, accepted, rejected = (questions.filter(pl.col("origin") == one) for one in (DRAFTED, ACCEPTED, REJECTED))
     if drafted.is_empty() and rejected.is_empty():
         return
-    told = [_unchecked(drafted, len(questions), run), *_by_its_own_votes(drafted, run)] if len(drafted) else []
+    told = [_unchecked(drafted, len(questions), run), *_of_its_own(drafted, run)] if len(drafted) else []
     if len(rejected):
         told.append(_rejected(rejected["question_id"].to_list()))
     if len(accepted):
@@ -29,7 +29,7 @@ def say_drafted(run: Run) -> Iterator[str]:
     yield " ".join(told)
 
 
-def _by_its_own_votes(drafted: pl.DataFrame, run: Run) -> Iterator[str]:
+def _of_its_own(drafted: pl.DataFrame, run: Run) -> Iterator[str]:
     """What the accuracy of a reader is worth on questions that it drafted itself."""
     readers = {row["reader"] for row in run.readers}
     kept = readers & set(_tagged(drafted, CONFIRMED_BY))  # it is right on these because the others were dropped
