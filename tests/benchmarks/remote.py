@@ -29,6 +29,7 @@ from tests.doubles.provider import Faults, ProviderDouble
 KEY = "sk-benchmark"
 N_VOTES = 3
 SAMPLES_A_SECOND = 5
+POLL_SECONDS = 2
 EXPERIMENT = """
 name = "remote"
 [corpus]
@@ -39,7 +40,7 @@ generator = {{ n_documents = {documents}, words = 250 }}
 model = "openai/gpt-oss-20b"
 [readers.remote]
 provider = "groq"
-poll_seconds = 2
+poll_seconds = {poll_seconds}
 """
 
 
@@ -60,6 +61,7 @@ class Outcome(NamedTuple):
         batches: how many it made.
         most_batches: for the part with most of them.
         faults: how often each fault was given.
+        looks: requests that asked how a batch is.
         log: standard error of the command.
     """
 
@@ -76,6 +78,7 @@ class Outcome(NamedTuple):
     batches: int
     most_batches: int
     faults: dict[str, int]
+    looks: int
     log: str
 
 
@@ -91,7 +94,7 @@ def label_remotely(folder: Path, questions: int, rate: float, latency: float, se
     """
     experiment, store = folder / "remote.toml", folder / "store"
     documents = questions // 3 + 1
-    experiment.write_text(EXPERIMENT.format(questions=questions, documents=documents), encoding="utf-8")
+    experiment.write_text(EXPERIMENT.format(questions=questions, documents=documents, poll_seconds=POLL_SECONDS), encoding="utf-8")
     command = [sys.executable, "-m", "flows.cli", "label", str(experiment), "--store", str(store), "--max-cost", "100"]
     with ProviderDouble(latency=latency, key=KEY, faults=Faults(rate=rate, seed=seed)) as double:
         environment = os.environ | {"GROQ_API_KEY": KEY, "GROQ_BASE_URL": double.url}
@@ -116,6 +119,7 @@ def label_remotely(folder: Path, questions: int, rate: float, latency: float, se
             batches=len(double.batches),
             most_batches=max(double.tags.values()),
             faults={fault.value: n for fault, n in sorted(double.given.items())},
+            looks=double.requests["GET", "/batches/{id}"] + double.requests["GET", "/batches"],
             log=told,
         )
 
