@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from results.advice.cards.retrieval import chosen_row, nothing_found
-from results.advice.cards.run import Run, few_left, maybe_best, recommended_row
+from results.advice.cards.run import Run, few_left, maybe_best, recommended_row, told_under_every_cut
 from results.advice.cards.sentences import Saying, open_line, say_left, use_line
 from results.advice.wording import all_of, capital, count, leaders, listed, say_equal
 from results.settings import SETTING, cell_of, say_cut
@@ -51,12 +51,13 @@ def reader_line(run: Run, entry: Mapping[str, Any], whose: str, basis: str = "")
 
 
 def _same_under_every_cut(run: Run, reader: str) -> str:
-    """The setting that is told under every cut with a reader, and that it is; empty if there is none."""
-    told = [one["recommended"] for one in run.manifest.get("verdicts", ()) if one["reader"] == reader]
-    if len(told) < 2 or None in told or len(set(told)) > 1:
+    """What is told under every cut with a reader, and that it is; empty if nothing is."""
+    told = told_under_every_cut(run.manifest, reader)
+    if told is None:
         return ""
-    row = run.cells_of(reader).filter(pl.col("setting") == told[0]).row(0, named=True)
-    return f"{run.spoken.setting(cell_of(row).setting)}, under {'both' if len(told) == 2 else f'all {len(told)}'} cuts"
+    row = run.cells_of(reader).filter(pl.col("setting") == told).row(0, named=True)
+    n = sum(one["reader"] == reader for one in run.manifest["verdicts"])
+    return f"{run.spoken.setting(cell_of(row).setting)}, under {'both' if n == 2 else f'all {n}'} cuts"
 
 
 def _basis(run: Run, entry: Mapping[str, Any]) -> str:
@@ -69,17 +70,19 @@ def _basis(run: Run, entry: Mapping[str, Any]) -> str:
 
 def _others(run: Run, first: Mapping[str, Any], others: list[dict[str, Any]]) -> str:
     """What the advice for the other readers is, in a few words."""
-    told = [one for one in others if one["setting"] is not None]
+    everywhere = {one["reader"]: _same_under_every_cut(run, one["reader"]) for one in others if one["setting"] is None}
+    open_ = [one for one in others if everywhere.get(one["reader"]) == ""]
+    told = [one for one in others if one not in open_]
     if not told:
         return f"No winner yet with {'any of ' if len(others) > 1 else ''}{_names(others)}."
     same = [one for one in told if (one["setting"], one["cut"]) == (first["setting"], first["cut"])]
-    if len(same) == len(others):
+    if first["setting"] is not None and len(same) == len(others):
         return f"The same goes for {_names(others)}."
     said = []
     for one in told:
         row = recommended_row(one, run.cells_of(one["reader"]))
-        said.append(f"with {one['reader']}: {run.the_cell(row)}" if row else "")
-    open_ = [one for one in others if one["setting"] is None]
+        what = run.the_cell(row) if row else everywhere.get(one["reader"], "")
+        said.append(f"with {one['reader']}: {what}" if what else "")
     said += [f"with {_names(open_)}: no winner yet"] if open_ else []
     return f"{capital('; '.join(filter(None, said)))}."
 

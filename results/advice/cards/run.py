@@ -127,6 +127,12 @@ def few_left(choice: Mapping[str, Any]) -> tuple[str, ...]:
     return maybe if len(maybe) <= MOST_PARTS else ()
 
 
+def told_under_every_cut(manifest: Mapping[str, Any], reader: str) -> str | None:
+    """The setting that is told with a reader under each of several cuts; None if there is none."""
+    told = [one["recommended"] for one in manifest.get("verdicts", ()) if one["reader"] == reader]
+    return told[0] if len(told) > 1 and len(set(told)) == 1 else None
+
+
 def maybe_best(choice: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFrame:
     """Of the rows that an entry on retrieval compares those that may be the best; all where none is out."""
     maybe = choice.get("not_worse")

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from results.advice.cards.run import few_left
+from results.advice.cards.run import few_left, told_under_every_cut
 from results.advice.wording import (
     NO_FIGURES,
     count_gold,
@@ -98,6 +98,9 @@ def _cuts(source: Source, advised: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 
 def _overall(source: Source, one: Mapping[str, Any]) -> Cell:
+    told = told_under_every_cut(source.manifest, one["reader"])
+    if one["setting"] is None and told is not None:
+        return Strong(f"{source.setting(told) or told}, cut open")
     row = cell_row(source, one)
     return OPEN if one["setting"] is None or row is None else Strong(source.cell(row))
 

@@ -167,6 +167,9 @@ def test_qualified_readers_come_first_and_told_before_untold():
     said = sentence(SIZE, cells, advices, readers=readers)
     assert said.startswith("Any size of 64 or 128 tokens will do with good: all are")
     assert said.endswith("With weak: 64-token chunks, 256 tokens read; with open: no winner yet.")
+    both = [{"reader": "open", "recommended": "tokens(size=128,overlap=0)"}] * 2
+    said = summarise(manifest | {"verdicts": both}, tables).answers[0].sentence
+    assert said.endswith("With open: 128-token chunks, under both cuts; with weak: 64-token chunks, 256 tokens read.")
     same = [advice(64, name="good"), advice(64, name="open")]
     assert sentence(SIZE, cells[2:], same, readers=readers[1:]).endswith("The same goes for open.")
 

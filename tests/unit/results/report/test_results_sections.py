@@ -58,6 +58,24 @@ def test_the_matrix_has_a_row_a_reader_and_a_column_a_cut(small_run):
     assert (rows[2]["1 chunk read"], rows[2]["3 chunks read"]) == (None, "cannot tell")
 
 
+def test_a_size_that_is_told_under_every_cut_is_named_over_all_too(small_run):
+    size = small_run.tables["cells"]["setting"].drop_nulls()[0]
+
+    def over_all(*, cut_missing=""):
+        verdicts = [
+            one | {"recommended": None if one["cut"] == cut_missing else size} for one in small_run.manifest["verdicts"]
+        ]
+        open_ = [one | {"setting": None, "cut": None} for one in small_run.manifest["recommendations"]]
+        manifest = small_run.manifest | {"verdicts": verdicts, "recommendations": open_}
+        rows = rows_of(section_of(build_report(manifest, small_run.tables), "verdict"), MATRIX)
+        return {row["over all"] for row in rows if row["reader"] != "retrieval alone"}
+
+    (told,) = over_all()
+    assert isinstance(told, Strong)
+    assert told.text == "64-token chunks, dense retriever, cut open"
+    assert over_all(cut_missing="k=1") == {"cannot tell"}
+
+
 def test_what_cannot_be_told_of_different_sizes_is_said_once(report, small_run):
     assert len(small_run.tables["interactions"]) == 3
     said = [line for section in report.sections for line in sentences(section) if "different sizes" in line]
