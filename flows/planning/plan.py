@@ -28,6 +28,7 @@ from labeling.models.registry import is_specialist
 from labeling.prompting.labeler import PromptWriter
 from labeling.votes.vote import Prompt
 from results.config import likely_questions
+from retrieval.config import RetrievalConfig
 from retrieval.embedding.unknown_tokens import unread_warnings
 
 QUESTIONS_COUNTED = 50  # whose tokens are counted; those of the others are estimated by their length
@@ -68,6 +69,8 @@ class Plan(NamedTuple):
         looks: number of questions at each look of a sweep that reads until its advice is told; empty for others.
         is_measured: whether the speed was measured for this plan.
         likely: about how many questions simulated sweeps took until their advice was told; 0 for other runs.
+        controls: tokens left that only the control arms take, which say where answers are lost.
+        first_look: questions after which the same sweep might be told if it read until told; 0 where that is no choice.
     """
 
     reader: str
@@ -78,6 +81,8 @@ class Plan(NamedTuple):
     looks: Sequence[int] = ()
     is_measured: bool = False
     likely: int = 0
+    controls: int = 0
+    first_look: int = 0
 
     @property
     def seconds(self) -> float | None:
@@ -175,11 +180,19 @@ def _plan(
         tune, _ = experiment.tune_of(corpus)
         if tune is not None and reader.mode == "label":
             asks.append(_on_documents(f"calibrate{where}", tune, reader, session, tokenize))
-    if sweeps:
-        asks.append(_on_chunks(experiment, first, reader, session, tokenize))
-    looks = experiment.reading.looks(len(first.questions)) if sweeps and experiment.reading.stop == "told" else []
-    likely = likely_questions(n_cells(experiment.retrieval, session)) if looks else 0
-    return Plan(reader.label, len(first.questions), asks, session.speed(reader), prices, looks, measures, likely)
+    n_questions = len(first.questions)
+    planned = Plan(reader.label, n_questions, asks, session.speed(reader), prices, is_measured=measures)
+    if not sweeps:
+        return planned
+    read = _on_chunks(experiment.retrieval, first, reader, session, tokenize)
+    asks.append(read)
+    uncontrolled = experiment.retrieval.model_copy(update={"controls": ()})
+    alone = _on_chunks(uncontrolled, first, reader, session, tokenize)
+    planned = planned._replace(controls=read.left + read.written - alone.left - alone.written)
+    looks, is_told = experiment.reading.looks(n_questions), experiment.reading.stop == "told"
+    if is_told:
+        return planned._replace(looks=looks, likely=likely_questions(n_cells(experiment.retrieval, session)))
+    return planned._replace(first_look=looks[0] if len(looks) > 1 else 0)
 
 
 def _on_documents(stage: str, corpus: Corpus, reader: ReaderConfig, session: Session, tokenize: Tokenize) -> Ask:
@@ -264,13 +277,13 @@ def _written(reader: ReaderConfig) -> int:
 
 
 def _on_chunks(
-    experiment: Experiment, corpus: Corpus, reader: ReaderConfig, session: Session, tokenize: Tokenize
+    retrieval: RetrievalConfig, corpus: Corpus, reader: ReaderConfig, session: Session, tokenize: Tokenize
 ) -> Ask:  # fmt: skip
     """Estimated model tokens of a sweep's arms: full chunks, every distinct prompt with its own tail."""
     texts = corpus.documents["text"].head(DOCUMENTS_MEASURED).to_list()
-    counter = session.embedder(experiment.retrieval.embedders[0]).tokenizer
+    counter = session.embedder(retrieval.embedders[0]).tokenizer
     ratio, empty = _model_tokens(corpus, reader, tokenize, texts, sum(counter.count_all(texts)))
-    sets = reading_lengths(experiment.retrieval)
+    sets = reading_lengths(retrieval)
     n_questions, n_prompts = len(corpus.questions), sum(map(len, sets))
     # The prompts of a set are prefixes of each other: the longest is evaluated, and the tail of each.
     full = n_questions * sum(length * ratio + empty for lengths in sets for length in lengths)

@@ -10,6 +10,7 @@ from flows.planning.plan import Plan, Planned
 from flows.planning.quote import Quote, duration, money, render_quotes
 from labeling.models.prices import Price, PriceTable
 
+LONG = 1800.0  # seconds of asking from which on a plan says how to ask less
 ANSWER_TOKENS = 2  # about as many as a remote model writes for a bare label
 MEASURE = "add --measure (measure=True in Python), which asks a few questions and keeps no answer"
 
@@ -27,6 +28,7 @@ def render_plan(planned: Planned, quotes: Sequence[Quote], prices: PriceTable) -
         return "\n".join([alone, *planned.notes])
     lines = [_total(planned.readers, quotes), *(line for one in planned.readers for line in _lines(one))]
     lines += filter(None, [planned.device, render_quotes(list(quotes)), _elsewhere(planned.readers, prices)])
+    lines += filter(None, [_less(planned.readers)])
     return "\n".join([*lines, *planned.notes])
 
 
@@ -52,6 +54,28 @@ def _time(plans: Sequence[Plan], quotes: Sequence[Quote]) -> str:
         parts = [f"{duration(early)} if all are told at their first look, {expected}at most {duration(sum(times))}"]
     parts += ["the time that providers take"] if quotes else []
     return " and ".join(parts)
+
+
+def _less(plans: Sequence[Plan]) -> str:
+    """How a long run could ask less: what it may leave out, and how long the rest takes; empty for a short one."""
+    times = [one.seconds or 0.0 for one in plans]
+    total, ways = sum(times), []
+    if total < LONG:
+        return ""
+    if any(one.first_look for one in plans):
+        early = sum(
+            seconds * (one.first_look / one.questions if one.first_look else 1)
+            for one, seconds in zip(plans, times, strict=True)
+        )
+        look = next(one.first_look for one in plans if one.first_look)
+        ways.append(f"`--until-told` may be done after {look} questions ({duration(early)})")
+    controls = sum(one.controls / one.speed.tokens_per_second for one in plans if one.speed)
+    if controls >= 0.05 * total:
+        ways.append(
+            f"`controls = []` in [retrieval] leaves out the arms that say where answers are lost (then "
+            f"{duration(total - controls)} are left)"
+        )
+    return f"To ask less: {'; '.join(ways)}." if ways else ""
 
 
 def _share(plans: Sequence[Plan], times: Sequence[float], read: Callable[[Plan], int]) -> float:

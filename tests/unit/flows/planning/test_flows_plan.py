@@ -159,6 +159,30 @@ def test_a_plan_until_told_gives_the_time_of_the_first_and_of_the_last_look(scri
     assert any(line.startswith("  until told: looks at 3 (about ") for line in rest)
 
 
+def test_a_long_plan_says_how_to_ask_less(scripted):
+    experiment = experiment_of("one", retrieval={"sizes": [8, 16], "k": [1], "budgets": []}, reading={"first_look": 3})
+    (planned,) = plan(experiment, "sweep", scripted.session).readers
+    tokens = sum(ask.left for ask in planned.asks)
+    bare = experiment.model_copy(update={"retrieval": experiment.retrieval.model_copy(update={"controls": ()})})
+    (alone,) = plan(bare, "sweep", scripted.session).readers
+    assert planned.controls == tokens - sum(ask.left for ask in alone.asks) > 0
+    assert (planned.first_look, alone.controls) == (3, 0)
+
+    scripted.session.note_speed(experiment.readers[0], tokens, 3600.0)
+    (timed,) = plan(experiment, "sweep", scripted.session).readers
+    left = duration(timed.seconds - timed.controls / timed.speed.tokens_per_second)
+    assert lines_of(experiment, scripted.session)[-1] == (
+        "To ask less: `--until-told` may be done after 3 questions (about 15 minutes); `controls = []` in [retrieval] "
+        f"leaves out the arms that say where answers are lost (then {left} are left)."
+    )
+    told = experiment.with_settings(until_told=True)
+    assert lines_of(told, scripted.session)[-1].startswith("To ask less: `controls = []` in [retrieval] leaves out ")
+    assert not any("To ask less" in line for line in lines_of(bare.with_settings(until_told=True), scripted.session))
+    assert not any("To ask less" in line for line in lines_of(experiment, scripted.session, "label"))
+    scripted.session.note_speed(experiment.readers[0], 10 * tokens, 1800.0)
+    assert not any("To ask less" in line for line in lines_of(experiment, scripted.session))
+
+
 @pytest.mark.parametrize("n_cells", [2, 4, 16])
 def test_the_likely_number_of_questions_is_that_of_the_published_simulations(n_cells):
     page = (ROOT / "results" / "published" / "questions-needed.md").read_text(encoding="utf-8")
