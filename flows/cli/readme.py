@@ -160,7 +160,9 @@ def _sweep(found: Mapping[str, Any], report: str) -> str:
     """How long a sweep without readers takes, from the figures that `tests/benchmarks/sweep.py` saved."""
     whole, arms = found["sweep"], found["arms"]
     faster = ", ".join(
-        f"{arm} {arms[arm]['ratio']:.1f}" for arm in ("openvino float32", "openvino bfloat16", "late, openvino float32")
+        f"{arm} {arms[arm]['ratio']:.1f}"
+        for arm in ("openvino float32", "openvino bfloat16", "late, openvino float32")
+        if arm in arms
     )
     return (
         f"* [A sweep without readers]({report}), {whole['chunkings']} chunkings of 1000 abstracts, "

@@ -94,7 +94,9 @@ def label_remotely(folder: Path, questions: int, rate: float, latency: float, se
     """
     experiment, store = folder / "remote.toml", folder / "store"
     documents = questions // 3 + 1
-    experiment.write_text(EXPERIMENT.format(questions=questions, documents=documents, poll_seconds=POLL_SECONDS), encoding="utf-8")
+    experiment.write_text(
+        EXPERIMENT.format(questions=questions, documents=documents, poll_seconds=POLL_SECONDS), encoding="utf-8"
+    )
     command = [sys.executable, "-m", "flows.cli", "label", str(experiment), "--store", str(store), "--max-cost", "100"]
     with ProviderDouble(latency=latency, key=KEY, faults=Faults(rate=rate, seed=seed)) as double:
         environment = os.environ | {"GROQ_API_KEY": KEY, "GROQ_BASE_URL": double.url}

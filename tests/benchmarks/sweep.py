@@ -4,7 +4,8 @@
 
 Backends take turns on the distinct chunks of some abstracts in 36 chunkings (6 sizes, 2 overlaps, 3 splitters), each
 time with an empty cache, so that a busy machine slows all of them alike. Late chunking reads the same documents once
-and pools the same chunks. The sweep is the bundled experiment `pubmedqa-splitters` in a process of its own.
+and pools the same chunks. Arms in bfloat16 run where the processor has it. The sweep is the bundled experiment
+`pubmedqa-splitters` in a process of its own; with `--whole`, it alone is measured, and the arms stay as saved.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -32,6 +34,7 @@ from flows.session.workspace import Workspace, workspace_of
 from retrieval.chunking.chunks import chunk_documents
 from retrieval.embedding.embedder import Embedder, Place
 from retrieval.embedding.embedder_config import EmbedderConfig
+from retrieval.embedding.running.graph import faster_precisions
 
 EXPERIMENT = Path("pubmedqa-splitters")
 ROUNDS = 2
@@ -74,11 +77,13 @@ def chunks_of(corpus: Corpus, n_documents: int) -> tuple[dict[str, str], list[Pl
 
 def measure_arms(texts: dict[str, str], places: list[Place]) -> dict[str, Timed]:
     """Time all arms in turns."""
-    seconds, vectors = dict.fromkeys(ARMS, 0.0), {}
+    vectors: dict[str, Any] = {}
     first = next(iter(texts))
     warm = {first: texts[first]}, [place for place in places if place.document_id == first][:8]
+    arms = {arm: config for arm, config in ARMS.items() if config.precision in ("float32", *faster_precisions())}
+    seconds = dict.fromkeys(arms, 0.0)
     for _ in range(ROUNDS):
-        for arm, embedder in _fresh():
+        for arm, embedder in _fresh(arms):
             embedder.embed_chunks(*warm)  # loads the model
             started = time.perf_counter()
             vectors[arm] = embedder.embed_chunks(texts, places)
@@ -89,13 +94,13 @@ def measure_arms(texts: dict[str, str], places: list[Place]) -> dict[str, Timed]
             seconds[TORCH] / seconds[arm],
             None if config.late else float((vectors[arm] * vectors[TORCH]).sum(axis=1).min()),
         )
-        for arm, config in ARMS.items()
+        for arm, config in arms.items()
     }
 
 
-def _fresh() -> Iterator[tuple[str, Embedder]]:
+def _fresh(arms: Mapping[str, EmbedderConfig]) -> Iterator[tuple[str, Embedder]]:
     """Each arm's embedder with an empty cache; converted models are kept, as they are made once a machine."""
-    for arm, config in ARMS.items():
+    for arm, config in arms.items():
         with TemporaryDirectory() as cache:
             yield arm, open_embedder(config, Workspace(Path(cache)))
 
@@ -124,6 +129,8 @@ def measure_sweep() -> dict[str, Any]:
         "stages": manifest["sessions"][-1]["seconds"],
         "line": manifest["headline"],
         "cpus": manifest["sessions"][-1]["machine"]["cpus"],
+        "has_bfloat16": "bfloat16" in faster_precisions(),
+        "measured": f"{date.today()}",
     }
 
 
@@ -140,24 +147,38 @@ def watch_memory(process: subprocess.Popen[bytes]) -> int:
     return peak
 
 
-def render(arms: dict[str, Timed], whole: dict[str, Any], n_documents: int, n_chunks: int) -> str:
+def measure_backends(n_documents: int) -> dict[str, Any]:
+    """The arms on the chunks of some abstracts, with what they were measured on."""
+    experiment = load_experiment(EXPERIMENT)
+    workspace = workspace_of(experiment, Path("runs"), EXPERIMENTS)
+    texts, places = chunks_of(load_corpus(workspace.corpus(experiment.corpus), workspace.root), n_documents)
+    arms = measure_arms(texts, places)
+    return {
+        "arms": {arm: timed._asdict() for arm, timed in arms.items()},
+        "backends": {"documents": n_documents, "chunks": len(places), "measured": f"{date.today()}"},
+    }
+
+
+def render(found: Mapping[str, Any]) -> str:
     """The tables as Markdown."""
+    whole, about = found["sweep"], found["backends"]
     embedding = sum(took for stage, took in whole["stages"].items() if stage.startswith("embed"))
     lines = [
         "# A sweep without readers",
-        f"`python -m tests.benchmarks.sweep --documents {n_documents}`, {whole['cpus']} CPUs. Embedding the {n_chunks} "
-        f"distinct chunks of {n_documents} abstracts in {whole['chunkings']} chunkings, {ROUNDS} rounds in turns, "
-        "empty caches:",
+        f"`python -m tests.benchmarks.sweep --documents {about['documents']}`, {about['measured']}. Embedding the "
+        f"{about['chunks']} distinct chunks of {about['documents']} abstracts in {whole['chunkings']} chunkings, "
+        f"{ROUNDS} rounds in turns, empty caches:",
         "| embedder | times faster than torch float32 | lowest cosine to it |\n| --- | --- | --- |\n"
         + "\n".join(
-            f"| {arm} | {timed.ratio:.2f} | {'another vector' if timed.cosine is None else f'{timed.cosine:.6f}'} |"
-            for arm, timed in arms.items()
+            f"| {arm} | {one['ratio']:.2f} | "
+            f"{'another vector' if one['cosine'] is None else format(one['cosine'], '.6f')} |"
+            for arm, one in found["arms"].items()
         ),
-        f"The sweep `{EXPERIMENT}` as a whole: {whole['chunkings']} chunkings, {whole['chunks']} chunks, "
-        f"{whole['distinct']} distinct texts, each embedded once; {whole['seconds']:.0f} s, "
+        f"The sweep `{EXPERIMENT}` as a whole, by `python -m tests.benchmarks.sweep --whole`, {whole['measured']}, "
+        f"{whole['cpus']} CPUs{'' if whole['has_bfloat16'] else ' without bfloat16'}: {whole['chunkings']} chunkings, "
+        f"{whole['chunks']} chunks, {whole['distinct']} distinct texts, each embedded once; {whole['seconds']:.0f} s, "
         f"{whole['seconds'] / whole['chunkings']:.1f} s per chunking, {embedding / whole['seconds']:.0%} of it "
-        "embedding; "
-        f"{whole['cpu_seconds']:.0f} s of CPU, {whole['memory'] / 1e9:.2f} GB at most.",
+        f"embedding in float32; {whole['cpu_seconds']:.0f} s of CPU, {whole['memory'] / 1e9:.2f} GB at most.",
         whole["line"],
     ]
     return "\n\n".join(lines) + "\n"
@@ -165,21 +186,20 @@ def render(arms: dict[str, Timed], whole: dict[str, Any], n_documents: int, n_ch
 
 @click.command()
 @click.option("--documents", default=60, show_default=True, help="Abstracts that the backends are compared on.")
+@click.option("--whole", is_flag=True, help="Measure the whole sweep alone; the backends stay as they were saved.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write PATH.json and PATH.md.")
-def main(documents: int, save: Path | None) -> None:
+def main(documents: int, whole: bool, save: Path | None) -> None:
     """Measure, print, and save."""
-    experiment = load_experiment(EXPERIMENT)
-    workspace = workspace_of(experiment, Path("runs"), EXPERIMENTS)
-    corpus = load_corpus(workspace.corpus(experiment.corpus), workspace.root)
-    texts, places = chunks_of(corpus, documents)
-    arms = measure_arms(texts, places)
-    whole = measure_sweep()
-    text = render(arms, whole, documents, len(places))
+    file = save.with_suffix(".json") if save else None
+    if whole and not (file and file.is_file()):
+        raise click.UsageError("--whole keeps the backends that are saved: give the --save PATH that has them.")
+    found = json.loads(file.read_text(encoding="utf-8")) if file and whole else measure_backends(documents)
+    found["sweep"] = measure_sweep()
+    text = render(found)
     click.echo(text)
-    if save:
-        found = {"arms": {arm: timed._asdict() for arm, timed in arms.items()}, "sweep": whole}
-        save.with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        save.with_suffix(".md").write_text(text, encoding="utf-8")
+    if file:
+        file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        file.with_suffix(".md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,10 @@ def test_a_tool_whose_repository_was_not_given_is_not_missed():
     assert fallen(published, dict.fromkeys(published, 1.0)) == [Fallen(*published, 2.0, 1.0)]
 
 
+def test_arithmetic_that_the_processor_lacks_is_not_missed():
+    assert fallen({"sweep, openvino bfloat16: speed": 3.9}, {}) == []
+
+
 def test_every_published_figure_is_read():
     ratios = read_ratios(PUBLISHED)
     for kind in ("sweep", "votes", "peers"):
@@ -63,3 +67,21 @@ def test_figures_that_hold_or_are_accepted_are_published(tmp_path, cpu, options)
     assert CliRunner().invoke(main, [str(measured), str(published), *options]).exit_code == 0
     assert json.loads((published / "peers.json").read_text()) == peers(cpu, 1.5)
     assert (published / "peers.md").read_text() == f"{peers(cpu, 1.5)}"
+
+
+def test_figures_that_lack_what_could_not_be_measured_here_do_not_replace_it(tmp_path):
+    def with_chroma(ratios):
+        of_grid = ratios["4 cells"]
+        return {"4 cells": of_grid | {"ratios": of_grid["ratios"] | {"Chroma's evaluation: memory": 3.0}}}
+
+    before, now = with_chroma(peers(2.0, 1.5)), peers(2.5, 1.5)
+    published, measured = write(tmp_path / "published", before), write(tmp_path / "measured", now)
+    (measured / "scale.md").write_text("new", encoding="utf-8")
+    done = CliRunner().invoke(main, [str(measured), str(published)])
+    assert done.exit_code == 0
+    assert "peers stays as published: it has peers, 4 cells, Chroma's evaluation: memory, not measured" in done.stdout
+    assert json.loads((published / "peers.json").read_text()) == before
+    assert (published / "peers.md").read_text() == f"{before}"
+    assert (published / "scale.md").read_text() == "new"
+    assert CliRunner().invoke(main, [str(measured), str(published), "--accept"]).exit_code == 0
+    assert json.loads((published / "peers.json").read_text()) == now
