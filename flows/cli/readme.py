@@ -54,7 +54,7 @@ def render_full(published: Path = PUBLISHED) -> str:
         manifest = read_manifest(folder)
         corpus = manifest["corpus"]
         items.append(
-            f"* [{manifest['name']}]({where}/{folder.name}/report.md), {corpus['questions']} questions on "
+            f"* [{folder.name}]({where}/{folder.name}/report.md), {corpus['questions']} questions on "
             f"{corpus['documents']} documents of `{corpus['name']}`: {' '.join(_answers(folder))}"
         )
     full: dict[str, Callable[[Any, str], str]] = {VOTES: _votes, REMOTE: _remote, CHROMA: _chroma, SWEEP: _sweep}

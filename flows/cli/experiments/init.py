@@ -86,11 +86,16 @@ def _notes(corpus: Corpus) -> Iterator[str]:
 def _next(file: Path, corpus: Corpus) -> str:
     """The command to go on with; without questions, the one that drafts them first."""
     from flows.cli.experiments.writing import suggest_reader
+    from labeling.models.registry import registry
+    from retrieval.embedding.embedder_config import EmbedderConfig
 
     if not corpus.questions.is_empty():
         return f"tercet check {shlex.quote(str(file))}"
     reader, is_here = suggest_reader()
-    fetch = "" if is_here else f"tercet models fetch {reader.name} && "
+    wanted = [] if is_here else [reader.name]
+    embedder = EmbedderConfig().model
+    wanted += [] if registry()[embedder].path.is_file() else [embedder]
+    fetch = f"tercet models fetch {' '.join(wanted)} && " if wanted else ""
     return f"{fetch}tercet run {shlex.quote(str(file))}  # drafts questions first, as `tercet plan` says"
 
 

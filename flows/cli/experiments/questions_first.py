@@ -34,8 +34,10 @@ def draft_first(
         retrieval alone at first, or where too few questions were kept for a reader to tell them apart.
 
     Raises:
-        InputError: as `missing_questions` and `draft_questions`, or no draft passed every filter.
+        InputError: as `missing_questions` and `draft_questions`, the embedder is not on this machine, or no draft
+            passed every filter.
     """
+    from flows.run.pipeline import verify_models
     from flows.run.questions.missing import missing_questions
     from flows.session.session import Session
 
@@ -43,6 +45,8 @@ def draft_first(
     if missing is not None:
         echo(f"{missing.source.name} has no questions yet: {missing.reader.label} drafts {missing.wish.n}.", err=True)
         with Session(workspace) as session:
+            # A missing embedder is said now, not after the minutes that drafting takes.
+            verify_models(without_readers(experiment), session, sweeps=_reads(experiment, kind))
             _draft(missing, session, _places_in(given), quiet=quiet)
     why = why_no_reader(experiment, kind, file, workspace, given)
     if why:

@@ -192,7 +192,7 @@ def _scoring(corpus: Corpus, sizes: list[int]) -> Iterator[str]:
     if fewest_documents(len(sizes), usual.margin, 1 - usual.confidence) > n:
         few = f"{counted(n, 'document')} cannot tell whether two sizes are within {usual.margin:g} of each other"
         enough = math.ceil(fewest_documents(len(sizes), FEW_MARGIN, 1 - usual.confidence))
-        few += f"; even this takes about {enough}" if enough > n else ""
+        few += f"; even {FEW_MARGIN:g} takes about {enough}" if enough > n else ""
         yield "[scoring]"
         yield _key("margin", FEW_MARGIN, few)
 

@@ -23,6 +23,12 @@ from results.gold.review.storage import ReviewFolder, reviews_folder
 from results.store.finished import check_format as check_tables
 from results.store.finished import read_manifest, read_tables
 
+# The first run on drafted questions asks none, although its experiment names one.
+NO_READER_YET = (
+    "run the experiment again if this was its first run on drafted questions, which asks none; otherwise add a "
+    "[[readers]] section and run it"
+)
+
 
 class Wanted(NamedTuple):
     """What is taken away of a run.
@@ -108,7 +114,7 @@ def take_run(folder: StorePath, wanted: Wanted) -> tuple[Made, list[Items]]:
     at = "" if described is manifest["corpus"] else f"@{described['name']}"
     tables = read_tables(folder, manifest)
     if f"gold{at}" not in tables:
-        raise InputError(f"{folder} has no gold set", "a run with a reader", "add a [[readers]] section and run again")
+        raise InputError(f"{folder} has no gold set", "a run that asked a reader", NO_READER_YET)
     readers = choose_readers(tables[f"gold{at}"], wanted.readers)
     texts = None
     if wanted.with_texts:

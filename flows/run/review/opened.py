@@ -11,7 +11,7 @@ import polars as pl
 
 from corpora.errors import InputError, listed
 from corpora.storage import StorePath
-from flows.run.gold.exporting import Wanted, take_run
+from flows.run.gold.exporting import NO_READER_YET, Wanted, take_run
 from results.gold.export.items import Items, choose_readers
 from results.gold.review.queue import Queue, Reason, audit_size, review_queue
 from results.gold.review.reviews import Counted, counted_reviews
@@ -145,7 +145,7 @@ def _gold(folder: StorePath, manifest: Mapping[str, Any]) -> pl.DataFrame:
     """The gold sets of all readers."""
     table = "gold.parquet"
     if table not in manifest["tables"]:
-        raise InputError(f"{folder} has no gold set", "a run with a reader", "add a [[readers]] section and run again")
+        raise InputError(f"{folder} has no gold set", "a run that asked a reader", NO_READER_YET)
     return read_tables(folder, {"tables": {table: manifest["tables"][table]}})["gold"]
 
 

@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from corpora.errors import InputError
 from flows.session import session as sessions
 from labeling.drafting.writer import WriterConfig
 from tests.doubles.drafting import answers, documents, good
@@ -396,3 +397,14 @@ def test_drafting_that_cannot_be_is_refused(folder, tercet, tmp_path, before, af
     assert result.exit_code == 2
     assert line in result.stderr
     assert not (folder / "questions.jsonl").exists()
+
+
+def test_a_missing_embedder_is_said_before_anything_is_drafted(by_text, tercet, tmp_path, opened, monkeypatch):
+    def not_here(*_, **__):
+        raise InputError("model 'one' is not on this machine", "the model's file", "fetch it")
+
+    monkeypatch.setattr("flows.run.pipeline.check_sizes", not_here)
+    refused = tercet("run", by_text, "--store", tmp_path / "store", "--quiet")
+    assert refused.exit_code == 2, refused.output
+    assert "model 'one' is not on this machine" in refused.stderr
+    assert not (by_text.parent / "questions.jsonl").exists()
