@@ -31,7 +31,7 @@ def render_short(published: Path = PUBLISHED) -> str:
     open_ones: list[tuple[str, Path]] = []
     for folder in _runs(published):
         link = f"[{folder.name}]({where}/{folder.name}/report.md)"
-        (told if _tells(folder) else open_ones).append((link, folder))
+        (told if _rank(folder) < 2 else open_ones).append((link, folder))
     items = [f"* {link}: {_answers(folder)[0]}" for link, folder in told]
     if open_ones:
         links = ", ".join(link for link, _ in open_ones)
@@ -63,18 +63,18 @@ def render_full(published: Path = PUBLISHED) -> str:
 
 
 def _runs(published: Path) -> list[Path]:
-    """What was found comes before what could not be told."""
-    folders = sorted(file.parent for file in published.glob("*/manifest.json"))
-    return sorted(folders, key=lambda one: not _tells(one))
+    """What was found comes before what could not be told, and with a reader before by retrieval alone."""
+    return sorted((file.parent for file in published.glob("*/manifest.json")), key=lambda one: (_rank(one), one))
 
 
-def _tells(folder: Path) -> bool:
+def _rank(folder: Path) -> int:
+    """0 where a reader is told what to use, 1 where something else is found, 2 where nothing is."""
     manifest = read_manifest(folder)
     of_readers, of_retrieval = manifest.get("recommendations"), manifest.get("retrieval")
     if of_readers:
-        return any(one["setting"] for one in of_readers)
+        return 0 if any(one["setting"] for one in of_readers) else 2
     # Without a reader, a few settings that are left are an answer too: the others are shown to be worse.
-    return not of_retrieval or any(few_left(one) for one in of_retrieval)
+    return 1 if not of_retrieval or any(few_left(one) for one in of_retrieval) else 2
 
 
 def _measured(published: Path) -> list[tuple[str, Any]]:

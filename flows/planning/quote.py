@@ -240,6 +240,6 @@ def duration(seconds: float) -> str:
         return "no time"
     if minutes < 1:
         return "less than a minute"
-    if minutes < 120:
+    if minutes < 90:
         return f"about {counted(minutes, 'minute')}"
     return f"about {minutes // 60} h {minutes % 60} min"

@@ -122,5 +122,10 @@ def _finding(row: dict[str, Any], alpha: float) -> str:
         return f"Cannot tell whether {small} and {large} want different chunk sizes: too few questions in common."
     if row["p_holm"] >= alpha:
         return f"Cannot tell whether {small} and {large} want different chunk sizes."
-    smaller, other = (small, large) if row["difference"] < 0 else (large, small)
-    return f"{smaller} wants smaller chunks than {other}."
+    smaller, other = ("small", "large") if row["difference"] < 0 else ("large", "small")
+    names = row[smaller], row[other]
+    falls, rises = row[f"slope_{smaller}_high"] < 0, row[f"slope_{other}_low"] > 0
+    if falls and rises:
+        return "{} wants smaller chunks than {}.".format(*names)
+    # A slope that is lower does not mean that the best size is smaller: both may rise, or both may fall.
+    return ("Larger chunks hurt {} more than {}." if falls else "Larger chunks help {} less than {}.").format(*names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -69,3 +70,4 @@ def take(other: StorePath, store: StorePath) -> None:
 
     taken = take_answers(Workspace(store), require_store(other))
     echo(f"{store}: {counted(taken.n_new, 'answer')} taken from {other}; {taken.n_known:,} were here already.")
+    echo(f"Next: tercet plan EXPERIMENT --store {shlex.quote(str(store))}  # what is still to be asked")

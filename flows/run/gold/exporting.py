@@ -11,7 +11,7 @@ import polars as pl
 
 from corpora.errors import InputError, counted, listed
 from corpora.storage import StorePath
-from flows.run.gold.finished_corpus import corpus_of_run, corpus_section
+from flows.run.gold.finished_corpus import NO_READER_YET, corpus_of_run, corpus_section
 from results.gold.export.card import Made
 from results.gold.export.items import Items, choose_readers, take_items
 from results.gold.export.labels import KINDS, read_labels
@@ -22,12 +22,6 @@ from results.gold.review.reviews import REVIEWS, counted_reviews
 from results.gold.review.storage import ReviewFolder, reviews_folder
 from results.store.finished import check_format as check_tables
 from results.store.finished import read_manifest, read_tables
-
-# The first run on drafted questions asks none, although its experiment names one.
-NO_READER_YET = (
-    "run the experiment again if this was its first run on drafted questions, which asks none; otherwise add a "
-    "[[readers]] section and run it"
-)
 
 
 class Wanted(NamedTuple):

@@ -21,6 +21,11 @@ from flows.session.workspace import CONVERTED
 
 PATHS = ("path", "documents", "questions", "distractors")  # of a corpus section
 FOLDER = "experiment_folder"  # of a session in the manifest
+# The first run on drafted questions asks none, although its experiment names one.
+NO_READER_YET = (
+    "run the experiment again if this was its first run on drafted questions, which asks none; otherwise add a "
+    "[[readers]] section and run it"
+)
 
 
 def experiment_folder(experiment: Experiment, base: Path, run: StorePath) -> str | None:

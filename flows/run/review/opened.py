@@ -11,7 +11,8 @@ import polars as pl
 
 from corpora.errors import InputError, listed
 from corpora.storage import StorePath
-from flows.run.gold.exporting import NO_READER_YET, Wanted, take_run
+from flows.run.gold.exporting import Wanted, take_run
+from flows.run.gold.finished_corpus import NO_READER_YET
 from results.gold.export.items import Items, choose_readers
 from results.gold.review.queue import Queue, Reason, audit_size, review_queue
 from results.gold.review.reviews import Counted, counted_reviews

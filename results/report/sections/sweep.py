@@ -198,8 +198,8 @@ def interaction_section(source: Source) -> Section:
             ),
             (
                 "difference",
-                "the slope of the smaller model minus that of the larger one; if it is below 0, the smaller model "
-                "wants smaller chunks",
+                "the slope of the smaller model minus that of the larger one; if it is below 0, larger chunks "
+                "help the smaller model less, or hurt it more",
             ),
         )
     )

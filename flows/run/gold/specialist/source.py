@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from corpora.errors import InputError
 from corpora.schema import Corpus
 from corpora.storage import StorePath
-from flows.run.gold.finished_corpus import corpus_of_run
+from flows.run.gold.finished_corpus import NO_READER_YET, corpus_of_run
 from flows.session.experiment import ReaderConfig
 from flows.session.session import Session
 from flows.stages.asking import document_prompts
@@ -150,7 +150,7 @@ def _reader(manifest: Mapping[str, Any], name: str | None, folder: StorePath) ->
     listed = ", ".join(readers) or "none"
     found = f"{folder} has no reader {name!r}" if name else f"{folder} has {len(readers)} readers"
     if not readers:
-        raise InputError(f"{folder} has no readers", "a run in which a reader labeled questions", "give another run")
+        raise InputError(f"{folder} has no gold set", "a run that asked a reader", NO_READER_YET)
     raise InputError(found, f"one of its readers: {listed}", "name the teacher with --reader")
 
 

@@ -50,6 +50,19 @@ def test_slopes_are_those_of_lines_through_the_accuracies():
         assert one["finding"] == "small wants smaller chunks than large."
 
 
+def test_readers_that_both_gain_or_both_lose_are_not_said_to_want_different_sizes():
+    """The best size is the same; only what it is worth differs."""
+    steep, flat = {64: 30, 128: 60, 256: 90}, {64: 60, 128: 66, 256: 72}
+    falling, slowly = ({size: counts[320 - size] for size in (64, 256)} for counts in (steep, flat))
+    for small, large, finding in (
+        (flat, steep, "Larger chunks help small less than large."),
+        (steep, flat, "Larger chunks help large less than small."),
+        (falling, slowly, "Larger chunks hurt small more than large."),
+    ):
+        one = row(interactions({"small": small, "large": large}))
+        assert one["finding"] == finding
+
+
 def test_the_interval_of_a_slope_is_students_around_scipys_standard_error():
     one = row(interactions({"small": FALLS, "large": RISES}))
     x = np.log2(list(FALLS)) - np.log2(list(FALLS)).mean()
