@@ -383,6 +383,19 @@ def test_the_facts_are_one_line():
     assert summary.facts == "handbook: 1,000 documents, 1 question; reader reader; 22 November 2026; 1.23 USD"
 
 
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [((64, 128), "readers a, b on 64 and 128 of them;"), ((128, 128), "readers a, b on 128 of them;"),
+     ((256, 256), "readers a, b;")],
+)  # fmt: skip
+def test_the_facts_say_how_many_questions_readers_were_asked(read, said):
+    rows = [
+        {"reader": name, "look": 1, "questions": n, "of_questions": 256} for name, n in zip("ab", read, strict=True)
+    ]
+    made = run_of(readers=[reader("a"), reader("b")], looks=pl.DataFrame(rows, schema=LOOKS))
+    assert said in summarise(*made).facts
+
+
 @pytest.mark.parametrize("folder", PUBLISHED, ids=lambda one: one.name)
 def test_published_runs_have_a_summary_and_a_record_that_its_schema_holds(folder):
     manifest = read_manifest(folder)
