@@ -11,6 +11,7 @@ from corpora.reading.damage import Damage
 from corpora.storage import StorePath, forget_listings, written_whole
 
 Repack = Literal["on", "off"]
+FILE = "kernels.json"  # of a store
 
 
 class KernelChoices:
@@ -21,7 +22,7 @@ class KernelChoices:
     """
 
     def __init__(self, store: StorePath) -> None:
-        self._file = store / "kernels.json"
+        self._file = store / FILE
         self._known: dict[str, Repack] = {}
 
     def get(self, sha256: str) -> Repack | None:

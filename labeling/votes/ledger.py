@@ -312,6 +312,11 @@ def _ids(votes: Iterable[Vote]) -> Iterator[bytes]:
 def _unwritable(folder: StorePath, n_votes: int, error: Exception) -> InputError:
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
     what = "the disk is full" if full else f"{type(error).__name__}: {error}"
+    if not n_votes:
+        return InputError(
+            f"cannot write to {folder} ({what})", "a writable folder with free space",
+            "free some space, or make it writable, and run again: all its votes are kept",
+        )  # fmt: skip
     return InputError(
         f"cannot write {n_votes} votes to {folder} ({what})",
         "a writable folder with free space",

@@ -69,5 +69,11 @@ def take(other: StorePath, store: StorePath) -> None:
     from flows.session.workspace import Workspace
 
     taken = take_answers(Workspace(store), require_store(other))
+    if taken.is_silent:
+        echo(
+            f"Note: {other} has no kernels.json, which says how its models were run, so repack = on is assumed. If the "
+            "store that it was copied from has that file, copy it too, and take both into a new --store.",
+            err=True,
+        )
     echo(f"{store}: {counted(taken.n_new, 'answer')} taken from {other}; {taken.n_known:,} were here already.")
     echo(f"Next: tercet plan EXPERIMENT --store {shlex.quote(str(store))}  # what is still to be asked")

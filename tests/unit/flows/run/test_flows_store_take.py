@@ -79,8 +79,32 @@ def test_wrong_stores_and_damaged_answers_are_refused(there, tmp_path, tercet):
         refused = tercet("store", "take", other, "--store", tmp_path / "new")
         assert refused.exit_code == 2
         assert said in refused.stderr
-    for shard in there.rglob("*.parquet"):
-        shard.write_bytes(shard.read_bytes()[:-9])
+    KernelChoices(there).put("a" * 64, "off")
+    shard = max(there.rglob("*.parquet"), key=str)  # of the reader that comes last
+    shard.write_bytes(shard.read_bytes()[:-9])
     refused = tercet("store", "take", there, "--store", tmp_path / "new")
     assert refused.exit_code == 2
     assert "damaged" in refused.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_answers_of_models_that_nobody_says_how_they_were_run_are_not_mixed(there, tmp_path, tercet):
+    here = tmp_path / "here"
+    KernelChoices(here).put("a" * 64, "off")
+    refused = tercet("store", "take", there, "--store", here)
+    assert refused.exit_code == 2
+    assert f"{there} has no kernels.json, which says how its models were run, as {here} does" in refused.stderr
+    assert f"copy the kernels.json of the store that its answers come from into {there}" in refused.stderr
+    assert {one.name for one in here.iterdir()} == {"kernels.json"}
+    taken = tercet("store", "take", there, "--store", tmp_path / "new")
+    assert taken.exit_code == 0
+    assert f"{there} has no kernels.json" in taken.stderr
+    # And the other way round.
+    labeled(tmp_path / "silent")
+    KernelChoices(there).put("a" * 64, "off")
+    refused = tercet("store", "take", there, "--store", tmp_path / "silent")
+    assert refused.exit_code == 2
+    assert f"{tmp_path / 'silent'} has no kernels.json" in refused.stderr
+    assert not (tmp_path / "silent" / "kernels.json").exists()
+    KernelChoices(tmp_path / "silent").put("a" * 64, "off")
+    assert "kernels.json" not in tercet("store", "take", there, "--store", tmp_path / "silent").stderr
