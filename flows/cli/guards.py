@@ -85,4 +85,4 @@ def _untold(record: RunRecord) -> list[str]:
     if record.recommendations:
         first = record.recommendations[0]
         return [] if first.told else [f"Nothing is recommended for {first.reader}."]
-    return [] if any(one.told for one in record.retrieval) else ["Nothing is recommended."]
+    return [] if any(one.told for one in record.retrieval) else ["Nothing is recommended under any cut; no reader was asked."]

@@ -186,7 +186,7 @@ def test_retrieval_is_told_where_any_cut_is(record):
     guards = Guards(("untold",))
     (cut,) = record.retrieval
     cuts = [cut.model_copy(update={"told": told}) for told in (False, True)]
-    for some, failed in ((cuts, ()), (cuts[:1], ("Nothing is recommended.",))):
+    for some, failed in ((cuts, ()), (cuts[:1], ("Nothing is recommended under any cut; no reader was asked.",))):
         bare = record.model_copy(update={"recommendations": (), "retrieval": tuple(some)})
         assert guards.failures(SimpleNamespace(record=bare), None) == failed
 
