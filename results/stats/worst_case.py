@@ -90,9 +90,10 @@ def p_better_by(documents: Weighted, lead: Array, *, strict: bool = False) -> Ar
 def shown_not_best(documents: Weighted, alpha: float, *, strict: bool = False) -> list[bool]:
     """Which columns are shown not to be the best: another one is shown to be better.
 
-    Each column meets K - 1 rivals, so each pair may use alpha / (K - 1). Then the best column is shown not to be with
-    probability alpha at most, and what is left is a confidence set for the best, as in Gupta 1965, "On some
-    multiple decision (selection and ranking) rules", here by a test for bounded scores.
+    Each of K columns meets K - 1 rivals, and Holm's multipliers K, K - 1, ... correct over the columns (Holm 1979, "A
+    Simple Sequentially Rejective Multiple Test Procedure"). So with probability alpha at most, a column is out that no
+    other one is better than, also where several or all are equally good. What is left is a confidence set for the
+    best, as in Gupta 1965, "On some multiple decision (selection and ranking) rules", by a test for bounded scores.
 
     Args:
         documents: scores between 0 and 1.
@@ -100,8 +101,13 @@ def shown_not_best(documents: Weighted, alpha: float, *, strict: bool = False) -
         strict: as in `p_worse_by`.
     """
     n = documents.sums.shape[1]
-    found = p_better_by(documents, np.zeros((n, n)), strict=strict)
-    return [bool(one) for one in found.min(axis=0, initial=1.0) < alpha / max(1, n - 1)]
+    found = p_better_by(documents, np.zeros((n, n)), strict=strict).min(axis=0, initial=1.0)
+    is_out = [False] * n
+    for n_out, column in enumerate(np.argsort(found, kind="stable")):
+        if found[column] * max(1, n - 1) * (n - n_out) >= alpha:
+            break
+        is_out[column] = True
+    return is_out
 
 
 def p_worse_by(documents: Weighted, margin: float, *, strict: bool = False) -> Array:
