@@ -56,19 +56,21 @@ class Guards(NamedTuple):
         return manifest, read_tables(self.against, manifest)
 
     def failures(
-        self, outcome: Outcome, earlier: tuple[Mapping[str, Any], Mapping[str, pl.DataFrame]] | None
-    ) -> tuple[str, ...]:
+        self, outcome: Outcome, earlier: tuple[Mapping[str, Any], Mapping[str, pl.DataFrame]] | None,
+        *, reads_next: bool = False,
+    ) -> tuple[str, ...]:  # fmt: skip
         """What was found of it, a sentence each.
 
         Args:
             outcome: the run.
             earlier: what `earlier` returned before the run.
+            reads_next: whether this run only compared retrieval, and the next one asks the reader.
 
         Raises:
             InputError: the two runs cannot be compared.
         """
         record = outcome.record
-        found = _untold(record) if UNTOLD in self.fail_if else []
+        found = _untold(record, reads_next=reads_next) if UNTOLD in self.fail_if else []
         if earlier is not None:
             from results.advice.drops.drop import drop_lines
             from results.advice.drops.find import find_drops
@@ -80,9 +82,15 @@ class Guards(NamedTuple):
         return tuple(found)
 
 
-def _untold(record: RunRecord) -> list[str]:
+def _untold(record: RunRecord, *, reads_next: bool) -> list[str]:
     """That nothing is recommended for the first reader, which the headline is about, or for retrieval under any cut."""
     if record.recommendations:
         first = record.recommendations[0]
         return [] if first.told else [f"Nothing is recommended for {first.reader}."]
-    return [] if any(one.told for one in record.retrieval) else ["Nothing is recommended under any cut; no reader was asked."]
+    if any(one.told for one in record.retrieval):
+        return []
+    if reads_next:
+        return [
+            "Nothing is recommended by retrieval alone, all that this run compares: run it again to ask the reader."
+        ]
+    return ["Nothing is recommended under any cut; no reader was asked."]

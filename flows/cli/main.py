@@ -150,9 +150,10 @@ def _execute(
         recording = recording_of(path.name)
         with open_recording(recording, workspace, ASK_AFRESH) if recorded else Session(workspace) as session:
             outcome = execute(experiment, kind, session, Runner(Quiet() if quiet else Bars()), ask_user)
-    next_step = next_of(outcome.record, path, outcome.folder, given, reads_next=len(experiment.readers) < n_readers)
+    reads_next = len(experiment.readers) < n_readers
+    next_step = next_of(outcome.record, path, outcome.folder, given, reads_next=reads_next)
     try:
-        failed = guards.failures(outcome, earlier)
+        failed = guards.failures(outcome, earlier, reads_next=reads_next)
     except InputError:  # the earlier run is another one; what this one found is not lost
         show_ending(outcome, shown, next_step)
         raise

@@ -12,15 +12,16 @@ from corpora.loading.config import CorpusConfig
 from corpora.loading.recognised import guess_config
 from corpora.reading.folders import files_below
 from corpora.reading.text import read_text
-from corpora.schema import DRAFT_TAGS
+from corpora.schema import DRAFT_TAGS, DRAFTED_BY
 from corpora.sources.folder.converters import ENDINGS
 from corpora.sources.rows import FORMATS, find_table
-from corpora.sources.tables.columns import QuestionColumns
+from corpora.sources.tables.columns import ORIGIN
 from flows.cli.experiments.columns import Column, Table, Tables, match, read_table
 
 TEXTS = (".txt", ".md")
 MOST_TABLES = 20
 DRAFTED_LABELS = ("yes", "no")  # of questions that a reader drafts
+_OF_DRAFTS = {ORIGIN, "kind", DRAFTED_BY}  # columns that a table of them has
 
 
 class Found(NamedTuple):
@@ -69,18 +70,19 @@ def _find_tables(folder: Path, new_table: Path) -> Found:
     if matched is not None:
         return Found(_section(matched), (*matched.notes, *skipped))
     files_of_documents = files_below(folder, ENDINGS).found if not find_table(folder, "documents") else {}
-    sizes = {name: file.stat().st_size for name, file in files_of_documents.items()}
+    # A link that leads nowhere is named by whoever reads it.
+    sizes = {name: file.stat().st_size if file.is_file() else 0 for name, file in files_of_documents.items()}
     matched = match([_table_of_texts(new_table, sizes), *tables])
     if matched is not None and matched.documents == new_table:
-        return Found(_section(matched, folder), (*matched.notes, *skipped))
+        section = _section(matched, folder)
+        drafts = any(one.file == matched.questions and one.columns.keys() >= _OF_DRAFTS for one in tables)
+        return Found(_as_drafted(section) if drafts else section, (*matched.notes, *skipped))
     found = _find_named_texts(folder, new_table, tables)
     if found is not None:
         return found
     if files_of_documents:
         strangers = [f"{one.file.name} names no document of the folder, and is not used" for one in tables]
-        columns = QuestionColumns(tags=DRAFT_TAGS)
-        drafted = CorpusConfig(source="folder", path=folder, labels=DRAFTED_LABELS, question_columns=columns)
-        return Found(drafted, (*strangers, *skipped))
+        return Found(_as_drafted(CorpusConfig(source="folder", path=folder)), (*strangers, *skipped))
     raise _nothing(folder, tables)
 
 
@@ -112,6 +114,12 @@ def _section(matched: Tables, folder: Path | None = None) -> CorpusConfig:
         return CorpusConfig(source="folder", path=folder, **asked)
     tables = {"documents": matched.documents, "document_columns": matched.document_columns}
     return CorpusConfig(source="tables", **tables, **asked)
+
+
+def _as_drafted(section: CorpusConfig) -> CorpusConfig:
+    """The same section for questions that a reader drafts or has drafted."""
+    columns = section.question_columns.model_copy(update={"tags": DRAFT_TAGS})
+    return section.model_copy(update={"labels": DRAFTED_LABELS, "question_columns": columns})
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from corpora.loading.load import load_corpus
+from corpora.schema import DRAFT_TAGS
 from flows.cli.experiments import columns
 from flows.cli.experiments.writing import say_context, suggest_reader, suggest_sizes
 from flows.planning.checking.input_check import check_input
@@ -459,3 +460,25 @@ def test_documents_in_files_without_questions_have_an_experiment_and_a_next_comm
         f"my-yards: {len(TEXTS)} documents, 6 questions, no other problems; left out: 1 of"
     )
     assert tercet("corpora", "check", folder).exit_code == 0
+
+
+def test_a_link_that_leads_nowhere_is_left_out_by_name(tercet, folder, tmp_path):
+    write_pages(folder)
+    (folder / "gone.md").symlink_to("nowhere.md")
+    done = tercet("init", folder, "--out", tmp_path / "new.toml")
+    assert done.exit_code == 0, done.output
+    assert "gone.md is not a file, or a link that leads nowhere" in done.output
+
+
+def test_drafts_that_are_there_already_keep_what_says_who_drafted_them(tercet, folder, tmp_path):
+    write_pages(folder)
+    page = next(one.relative_to(folder) for one in sorted(folder.rglob("*.md")))
+    rows = [{"id": f"draft-{n}", "text": f"Is step {n} of the page done at noon?", "document_ids": [str(page)],
+             "reference": answer, "kind": "fact", "origin": "drafted", "drafted_by": "one"}
+            for n, answer in enumerate(["yes", "no"] * 2)]  # fmt: skip
+    write_rows(folder / "questions.jsonl", rows)
+    file = tmp_path / "new.toml"
+    assert tercet("init", folder, "--out", file).exit_code == 0
+    corpus = load_experiment(file).corpus
+    assert (corpus.question_columns.tags, corpus.labels) == (DRAFT_TAGS, ("yes", "no"))
+    assert tercet("corpora", "check", file).exit_code == 0

@@ -189,6 +189,8 @@ def test_retrieval_is_told_where_any_cut_is(record):
     for some, failed in ((cuts, ()), (cuts[:1], ("Nothing is recommended under any cut; no reader was asked.",))):
         bare = record.model_copy(update={"recommendations": (), "retrieval": tuple(some)})
         assert guards.failures(SimpleNamespace(record=bare), None) == failed
+    (said,) = guards.failures(SimpleNamespace(record=bare), None, reads_next=True)
+    assert said.startswith("Nothing is recommended by retrieval alone, all that this run compares: run it again")
 
 
 def test_runs_that_cannot_be_compared_are_wrong_input(made, good):
