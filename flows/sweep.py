@@ -22,6 +22,7 @@ from results.advice.guards import (
     edge_of_grid,
     find_warnings,
     heavy_documents,
+    heavy_of_retrieval,
     lost_headings,
     one_document,
 )
@@ -147,6 +148,8 @@ def read(
         verdicts = reach_verdicts(scored.cells, scored.comparisons, labelers, how, consensus.rule, tried)
         recommended = recommend(scored.cells, scored.comparisons, scored.ladder, labelers, how, tried)
         warnings += heavy_documents(corpus, readers, consensus, how)
+    else:
+        warnings += heavy_of_retrieval(corpus, how)
     warnings += [*find_warnings(tables), *counted_differently(prepared.retrieved.counting)]
     warnings += lost_headings(tables["heading_paths"]) if "heading_paths" in tables else []
     warnings += [line for name, of_embedder in prepared.unread.items() for line in unread_warnings(name, of_embedder)]

@@ -22,6 +22,7 @@ SMALL_GOLD = NO_WINNER
 SURE = 0.95  # of the answers from the whole document are the gold label, or the report says why not
 SMALLEST = 16  # tokens; smaller chunks are hardly text
 OUTSIDE_MASS = 0.5
+UNEVEN = 2  # times as many questions as on the average document are many
 HEAVY = 30  # times the weight of its heaviest document are a gold set on which the verdict does not hang on that one
 EXACT_ENOUGH = 0.99
 
@@ -96,6 +97,28 @@ def _heaviest(corpus: Corpus, reader: ReaderVotes, consensus: ConsensusConfig, c
             f"questions. If settings differ mainly there, more than {percent(1 - config.confidence)} of verdicts may "
             "be wrong. Add documents, or set strict = true in [scoring]."
         )
+
+
+def heavy_of_retrieval(corpus: Corpus, config: ScoringConfig) -> list[str]:
+    """The document that so many questions are on that it may decide what retrieval alone recommends.
+
+    For a run without readers. Here questions count alike, and where all documents have about as many, none is heavy.
+
+    Args:
+        corpus: gives questions and documents.
+        config: how scores are formed.
+    """
+    held = question_facts(corpus)["cluster"].value_counts().sort("count", "cluster", descending=[True, False])
+    if config.answers == "drawn" or config.strict or len(held) < 2:
+        return []
+    (document, heaviest), total = held.row(0), len(corpus.questions)
+    if total >= HEAVY * heaviest or heaviest * len(held) <= UNEVEN * total:
+        return []
+    return [
+        f"{percent(heaviest / total)} of the questions are on the document {document} alone. If settings differ mainly "
+        f"there, retrieval alone may be wrong about them in more than {percent(1 - config.confidence)} of runs. Add "
+        "questions on other documents, or set strict = true in [scoring]."
+    ]
 
 
 def counted_differently(counting: Mapping[str, str]) -> list[str]:

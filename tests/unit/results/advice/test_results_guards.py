@@ -9,6 +9,7 @@ from results.advice.guards import (
     edge_of_grid,
     find_warnings,
     heavy_documents,
+    heavy_of_retrieval,
     labeler_warnings,
     one_document,
 )
@@ -302,6 +303,22 @@ def test_the_heaviest_document_may_hold_a_thirtieth(corpus_of, ballots, n_questi
 def test_too_few_gold_questions_and_a_single_document_are_said_elsewhere(corpus_of, ballots):
     assert heavy_of(corpus_of, ballots, [0.9] * 29) == []
     assert heavy_of(corpus_of, ballots, [0.9] * 40, 40) == []
+
+
+def test_retrieval_alone_names_a_document_with_most_of_the_questions(corpus_of):
+    def on(*counts):
+        corpus = corpus_of(["yes"] * sum(counts))
+        names = [[f"d{number}"] for number, n in enumerate(counts) for _ in range(n)]
+        return corpus.with_questions(corpus.questions.with_columns(document_ids=pl.Series(names)))
+
+    assert heavy_of_retrieval(on(5, *[1] * 95), ScoringConfig()) == [
+        "5 % of the questions are on the document d0 alone. If settings differ mainly there, retrieval alone may "
+        "be wrong about them in more than 5 % of runs. Add questions on other documents, or set strict = true in [scoring]."
+    ]
+    assert heavy_of_retrieval(on(3, *[1] * 97), ScoringConfig()) == []  # a thirtieth and less
+    assert heavy_of_retrieval(on(*[4] * 20), ScoringConfig()) == []  # all documents alike
+    assert heavy_of_retrieval(on(5, *[1] * 95), ScoringConfig(strict=True)) == []
+    assert heavy_of_retrieval(on(9), ScoringConfig()) == []
 
 
 def test_embedders_that_count_in_other_tokens_are_pointed_out():
