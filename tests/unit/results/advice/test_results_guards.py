@@ -313,7 +313,8 @@ def test_retrieval_alone_names_a_document_with_most_of_the_questions(corpus_of):
 
     assert heavy_of_retrieval(on(5, *[1] * 95), ScoringConfig()) == [
         "5 % of the questions are on the document d0 alone. If settings differ mainly there, retrieval alone may "
-        "be wrong about them in more than 5 % of runs. Add questions on other documents, or set strict = true in [scoring]."
+        "be wrong about them in more than 5 % of runs. Add questions on other documents, or set strict = "
+        "true in [scoring]."
     ]
     assert heavy_of_retrieval(on(3, *[1] * 97), ScoringConfig()) == []  # a thirtieth and less
     assert heavy_of_retrieval(on(*[4] * 20), ScoringConfig()) == []  # all documents alike
