@@ -11,9 +11,13 @@ PAUSE = 0.002  # seconds between two pieces that are dripped
 
 
 def head(status: int = 200, *headers: str, length: int | None = None) -> bytes:
-    """The start of a reply; without a length its body goes on until the connection is closed."""
-    lines = [f"HTTP/1.1 {status} x", "Content-Type: application/json", *headers]
-    lines += [f"Content-Length: {length}"] if length is not None else ["Connection: close"]
+    """The start of a reply; without a length its body goes on until the connection is closed.
+
+    Each reply says that the connection closes after it. Unsaid, a client that asks again may send its request into a
+    connection that is just being closed.
+    """
+    lines = [f"HTTP/1.1 {status} x", "Content-Type: application/json", "Connection: close", *headers]
+    lines += [f"Content-Length: {length}"] if length is not None else []
     return "\r\n".join([*lines, "", ""]).encode()
 
 
