@@ -60,7 +60,7 @@ class ApproximateIndex:
             depth: how many chunks, at least 1; all of them if there are fewer.
         """
         depth = min(depth, len(self._exact.chunks))
-        _, found = self._graph.search(vectors, min(depth, len(self._exact.vectors)))
+        _, found = self._graph.search(vectors, min(depth, len(self._exact.by_key)))
         short = (found < 0).any(axis=1)
         ranking = self._exact.rank_found(vectors, self._exact.by_key[np.maximum(found, 0)], depth)
         ranking.chunks[short], ranking.scores[short] = self._exact.top(vectors[short], depth)

@@ -27,6 +27,9 @@ from retrieval.ranking.hits import (
 SPARE = 16  # entries searched beyond the depth, so that a short tie at the cut needs no second search
 SHARE = 32  # to find more than one entry in this many, all are scored: one matrix product is then faster
 TILE = 4096  # entries whose vectors are held in double precision at once
+MOSTLY = (
+    0.9  # from this share of distinct vectors on, searching the others too is cheaper than copying the distinct ones
+)
 
 
 class DenseIndex:
@@ -39,9 +42,10 @@ class DenseIndex:
 
     Attributes:
         chunks: chunking and chunk_id, sorted by chunk_id; rankings number the chunks in this order.
-        vectors: shape (entries, dimensions); one for each distinct vector, in the order of the given rows. Where all
-            are distinct, these are the given vectors themselves: they are copied neither here nor for FAISS.
-        by_key: shape (entries,); the entries in the order of their keys, which does not depend on that of the rows.
+        vectors: shape (rows, dimensions). Where all or nearly all of the given vectors are distinct, the given ones
+            themselves: they are copied neither here nor for FAISS. Else each distinct vector once, in the given order.
+        by_key: shape (entries,); for each distinct vector the first of its rows in `vectors`, in the order of the keys,
+            which does not depend on that of the rows.
     """
 
     def __init__(self, chunks: pl.DataFrame, vectors: Vectors) -> None:
@@ -51,12 +55,16 @@ class DenseIndex:
         key = "embedding_key" if "embedding_key" in chunks.columns else "text_sha256"
         keys = chunks[key].rank("dense").to_numpy().astype(np.int64) - 1
         _, firsts = np.unique(keys, return_index=True)
-        rows = np.sort(firsts)
-        distinct = vectors if len(rows) == len(vectors) else vectors[rows]
-        self.vectors: Vectors = np.ascontiguousarray(distinct, dtype=np.float32)
-        self.by_key: Integers = np.asarray(np.searchsorted(rows, firsts), dtype=np.int64)
+        self._entry_of_row: Integers | None = None  # where rows share an entry
+        if len(firsts) < MOSTLY * len(vectors):
+            rows = np.sort(firsts)
+            vectors, firsts = vectors[rows], np.searchsorted(rows, firsts)
+        elif len(firsts) < len(vectors):
+            self._entry_of_row = firsts[keys]
+        self.vectors: Vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        self.by_key: Integers = np.asarray(firsts, dtype=np.int64)
         entries = self.by_key[keys[order]]
-        self._entries, self._counts = entries, np.bincount(entries, minlength=len(rows))
+        self._entries, self._counts = entries, np.bincount(entries, minlength=len(self.vectors))
         self._members = np.argsort(entries, kind="stable")  # chunks by entry, and by id within
         self._starts = np.cumsum(self._counts) - self._counts
 
@@ -102,7 +110,8 @@ class DenseIndex:
 
         Args:
             vectors: shape (questions, dimensions).
-            found: shape (questions, width); entries by row of `self.vectors`, at least `depth` or all of them.
+            found: shape (questions, width); entries as in `by_key`, at least `depth` or all of them. One that is found
+                again counts once.
             depth: how many chunks, at most all.
         """
         ranking = empty_ranking(len(vectors), depth)
@@ -112,9 +121,13 @@ class DenseIndex:
         return ranking
 
     def _search(self, vectors: Vectors, width: int) -> Integers:
-        """The entries that FAISS finds, as an exact index does, but without a copy of all vectors in one."""
+        """The entries that FAISS finds, as an exact index does, but without a copy of all vectors in one.
+
+        An entry is found as often as rows of it are.
+        """
         _, found = faiss.knn(vectors, self.vectors, width, metric=faiss.METRIC_INNER_PRODUCT)
-        return np.asarray(found, dtype=np.int64)
+        found = np.asarray(found, dtype=np.int64)
+        return found if self._entry_of_row is None else self._entry_of_row[found]
 
     def _settle(self, vectors: Vectors, found: Integers, depth: int) -> tuple[Ranking, npt.NDArray[np.bool_]]:
         scores = self._rescore(vectors, found)
@@ -133,6 +146,8 @@ class DenseIndex:
     def _rank_scored(self, scores: Scores, found: Integers, depth: int) -> Ranking:
         """Rank the chunks of scored entries; of one entry's chunks only the first `depth` by id can matter."""
         n_taken = np.minimum(self._counts[found], depth)
+        if self._entry_of_row is not None:
+            n_taken[_again(found)] = 0
         n_chunks = n_taken.sum(axis=1)
         flat = n_taken.ravel()
         within = np.arange(flat.sum()) - np.repeat(np.cumsum(flat) - flat, flat)
@@ -146,3 +161,12 @@ class DenseIndex:
         """The most chunks that `width` entries can have, counting at most `depth` of each."""
         counts = np.minimum(self._counts, depth)
         return int(np.partition(counts, len(counts) - width)[-width:].sum())
+
+
+def _again(found: Integers) -> npt.NDArray[np.bool_]:
+    """Which numbers of each row have stood in it before."""
+    order = np.argsort(found, axis=1, kind="stable")
+    sorted_ = np.take_along_axis(found, order, axis=1)
+    again = np.zeros(found.shape, dtype=np.bool_)
+    np.put_along_axis(again, order[:, 1:], sorted_[:, 1:] == sorted_[:, :-1], axis=1)
+    return again

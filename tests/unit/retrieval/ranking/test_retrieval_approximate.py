@@ -88,9 +88,11 @@ def test_questions_that_the_graph_cannot_serve_are_ranked_exactly(exact, questio
     assert index.top(questions, 10).chunks.tolist() == exact.top(questions, 10).chunks.tolist()
 
 
-def test_shared_vectors_fill_the_depth():
-    texts = [f"text {number % 5}" for number in range(100)]
-    exact = DenseIndex(chunks(ids_of(100), texts), unit_vectors(5, 8, 0)[np.arange(100) % 5])
+@pytest.mark.parametrize("n_distinct", [5, 95])
+def test_shared_vectors_fill_the_depth(n_distinct):
+    which = np.arange(100) % n_distinct
+    texts = [f"text {number}" for number in which]
+    exact = DenseIndex(chunks(ids_of(100), texts), unit_vectors(n_distinct, 8, 0)[which])
     question = unit_vectors(3, 8, 1)
     assert ApproximateIndex(exact).top(question, 30).chunks.tolist() == exact.top(question, 30).chunks.tolist()
     assert ApproximateIndex(exact).top(question, 500).chunks.shape == (3, 100)

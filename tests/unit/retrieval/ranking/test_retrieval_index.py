@@ -143,9 +143,9 @@ def searched(monkeypatch, spare=2):
 @settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(1, 250).filter(lambda n: n % 7), n_vectors=st.integers(1, 400), depth=st.integers(1, 30),
-    levels=st.integers(1, 4), seed=st.integers(0, 10_000),
+    levels=st.integers(1, 4), seed=st.integers(0, 10_000), mostly=st.sampled_from([0.0, 0.9]),
 )  # fmt: skip
-def test_many_ties_and_shared_vectors_are_ranked_as_by_brute_force(n, n_vectors, depth, levels, seed):
+def test_many_ties_and_shared_vectors_are_ranked_as_by_brute_force(n, n_vectors, depth, levels, seed, mostly):
     rng = np.random.default_rng(seed)
     # Coordinates on a coarse grid: distinct vectors have the same cosine, and chunks share vectors.
     grid = rng.integers(-levels, levels + 1, size=(n_vectors, 3)) + np.float32([0, 0, 0.5])
@@ -157,6 +157,7 @@ def test_many_ties_and_shared_vectors_are_ranked_as_by_brute_force(n, n_vectors,
     names = list("abcde")
     with pytest.MonkeyPatch.context() as monkeypatch:
         searched(monkeypatch)
+        monkeypatch.setattr(dense, "MOSTLY", mostly)
         hits = DenseIndex(frame, distinct[which]).rank(names, questions, depth)
     for name, question in zip(names, questions, strict=True):
         expected = brute_force(ids, distinct[which], question, depth)
@@ -214,13 +215,14 @@ def test_no_questions_give_no_hits():
     assert hits.is_empty()
 
 
-def test_distinct_vectors_are_not_copied_and_shared_ones_are_held_once():
-    vectors = unit_vectors(90, 8, 0)
-    assert DenseIndex(chunks(ids_of(90)), vectors).vectors is vectors
-    index = DenseIndex(
-        chunks(ids_of(90), [f"text {number // 2}" for number in range(90)]), np.repeat(vectors[:45], 2, axis=0)
-    )
-    np.testing.assert_array_equal(index.vectors, vectors[:45])
+@pytest.mark.parametrize(("n_same", "copied"), [(0, False), (9, False), (10, True), (45, True)])
+def test_vectors_are_copied_only_where_many_are_shared(n_same, copied):
+    which = np.maximum(np.arange(90) - n_same, 0)
+    vectors = unit_vectors(90, 8, 0)[which]
+    index = DenseIndex(chunks(ids_of(90), [f"text {number}" for number in which]), vectors)
+    assert (index.vectors is vectors) != copied
+    assert len(index.vectors) == (90 - n_same if copied else 90)
+    np.testing.assert_array_equal(index.vectors[np.sort(index.by_key)], unit_vectors(90, 8, 0)[: 90 - n_same])
 
 
 def test_memory_does_not_grow_with_the_questions(monkeypatch):
