@@ -25,7 +25,8 @@ def render(found: Mapping[str, Any]) -> str:
     """The page.
 
     Args:
-        found: by number of documents, in ascending order: day, questions, and the figures of each stage.
+        found: by number of documents, in ascending order: day, questions, and the figures of each stage, with a day of
+            its own where it was measured later.
     """
     sizes = list(found)
     questions = " / ".join(dict.fromkeys(f"{found[size]['questions']:,}" for size in sizes))
@@ -81,5 +82,6 @@ def _facts(size: str, one: Mapping[str, Any]) -> list[str]:
             f"{part['embedded']:,} chunks in {part['samples']} samples, {part['tokens_a_cpu_second']:,.0f} tokens a "
             "CPU second; the error is the standard error over the samples)"
         )
-    day = f"{int(size):,} documents, {one['day']}"
+    later = ", ".join(f"{name} {stage['day']}" for name, stage in stages.items() if "day" in stage)
+    day = f"{int(size):,} documents, {one['day']}{f' ({later})' if later else ''}"
     return [f"{day}: {'; '.join(facts)}."]

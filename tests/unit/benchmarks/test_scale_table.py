@@ -2,7 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from tests.benchmarks.scale import __main__ as scale
+from tests.benchmarks.scale.__main__ import INPUT, WHOLE
 from tests.benchmarks.scale.__main__ import STAGES as NAMES
 from tests.benchmarks.scale.stages import STAGES, Given, measure
 from tests.benchmarks.scale.table import growth, render
@@ -41,6 +44,23 @@ def test_the_page_has_a_row_for_each_stage_and_what_was_counted():
 
 def test_every_stage_is_run():
     assert list(STAGES) == list(NAMES)
+    assert list(INPUT) == [*NAMES, WHOLE]
+
+
+def test_a_stage_measured_by_itself_keeps_the_others_and_their_day(tmp_path, monkeypatch):
+    saved, ran = tmp_path / "scale.json", []
+    saved.write_text(json.dumps(FOUND), encoding="utf-8")
+    monkeypatch.setattr(scale, "run_stage", lambda stage, *_: ran.append(stage) or figures(9.0))
+    options = ["--documents", "10000", "--stage", "bm25", "--save", str(tmp_path / "scale")]
+    assert CliRunner().invoke(scale.main, options).exit_code == 0
+    assert ran == ["load", "chunk", "bm25"]
+    found = json.loads(saved.read_text(encoding="utf-8"))["10000"]
+    assert found["day"] == "2026-01-02"
+    assert {stage: of["cpu"] for stage, of in found["stages"].items()} == {
+        "load": 20.0, "score": 3.0, "labels": 0.3, "bm25": 9.0
+    }  # fmt: skip
+    page = (tmp_path / "scale.md").read_text(encoding="utf-8")
+    assert f"* 10,000 documents, 2026-01-02 (bm25 {found['stages']['bm25']['day']}): " in page
 
 
 def test_the_stages_that_need_no_model_work_on_what_the_ones_before_left(tmp_path):
