@@ -69,16 +69,18 @@ docs: $(READY)
 # environments of their own the first time. For an hour, on a machine with nothing else to do.
 # CHROMA=FOLDER, a copy of the repository of Chroma's chunking_evaluation, measures that tool too.
 BENCH := build/bench
+# QUICK=1 goes through every part in minutes, on very little, to see that all of them work. It publishes nothing.
+QUICK ?=
 CHROMA ?=
 bench: $(READY)
 	rm -rf $(BENCH) && mkdir -p $(BENCH)
-	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --save $(BENCH)/votes
-	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --memory --save $(BENCH)/memory
-	$(BIN)/python -m tests.benchmarks.remote --save $(BENCH)/remote
-	$(BIN)/python -m tests.benchmarks.sweep --save $(BENCH)/sweep
-	$(BIN)/python -m tests.benchmarks.peers --data $(DATA)/evidence_inference --grid '4 cells' --grid '36 cells' --rounds 2 $(if $(CHROMA),--chroma $(CHROMA)) --save $(BENCH)/peers
-	$(BIN)/python -m tests.benchmarks.scale --save $(BENCH)/scale
-	$(BIN)/python -m tests.benchmarks.gate $(BENCH) results/published
+	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa $(if $(QUICK),--questions 2) --save $(BENCH)/votes
+	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --memory $(if $(QUICK),--questions 2) --save $(BENCH)/memory
+	$(BIN)/python -m tests.benchmarks.remote $(if $(QUICK),--questions 100 --latency 2) --save $(BENCH)/remote
+	$(BIN)/python -m tests.benchmarks.sweep $(if $(QUICK),--documents 4 --sample 30) --save $(BENCH)/sweep
+	$(BIN)/python -m tests.benchmarks.peers --data $(DATA)/evidence_inference --grid '4 cells' --grid '36 cells' $(if $(QUICK),--documents 2 --questions 20,--rounds 2) $(if $(CHROMA),--chroma $(CHROMA)) --save $(BENCH)/peers
+	$(BIN)/python -m tests.benchmarks.scale $(if $(QUICK),--documents 200 --documents 400 --questions 100 --embedded 50) --save $(BENCH)/scale
+	$(BIN)/python -m tests.benchmarks.gate $(BENCH) results/published $(if $(QUICK),--quick)
 
 published: $(READY)
 	$(BIN)/python -m flows.run.published

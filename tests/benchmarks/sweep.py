@@ -5,7 +5,8 @@
 Backends take turns on the distinct chunks of some abstracts in 36 chunkings (6 sizes, 2 overlaps, 3 splitters), each
 time with an empty cache, so that a busy machine slows all of them alike. Late chunking reads the same documents once
 and pools the same chunks. Arms in bfloat16 run where the processor has it. The sweep is the bundled experiment
-`pubmedqa-splitters` in a process of its own; with `--whole`, it alone is measured, and the arms stay as saved.
+`pubmedqa-splitters` in a process of its own; with `--whole`, it alone is measured, and the arms stay as saved. With
+`--sample N` it reads N of its questions, to see that everything works.
 """
 
 from __future__ import annotations
@@ -105,10 +106,14 @@ def _fresh(arms: Mapping[str, EmbedderConfig]) -> Iterator[tuple[str, Embedder]]
             yield arm, open_embedder(config, Workspace(Path(cache)))
 
 
-def measure_sweep() -> dict[str, Any]:
-    """Wall-clock, CPU seconds and peak memory of the whole sweep in a store of its own."""
+def measure_sweep(sample: int | None) -> dict[str, Any]:
+    """Wall-clock, CPU seconds and peak memory of the whole sweep, or of some of its questions, in its own store."""
     with TemporaryDirectory() as store:
-        command = [sys.executable, "-m", "flows.cli", "sweep", str(EXPERIMENT), "--store", store, "--quiet"]
+        experiment = Path(store) / f"{EXPERIMENT}.toml"
+        bundled = (EXPERIMENTS / experiment.name).read_text(encoding="utf-8")
+        sampled = bundled.replace("[corpus]\n", f"[corpus]\nsample = {sample}\n")
+        experiment.write_text(sampled if sample else bundled, encoding="utf-8")
+        command = [sys.executable, "-m", "flows.cli", "sweep", str(experiment), "--store", store, "--quiet"]
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         memory = watch_memory(process)
@@ -128,6 +133,7 @@ def measure_sweep() -> dict[str, Any]:
         "distinct": chunks["text_sha256"].n_unique(),
         "stages": manifest["sessions"][-1]["seconds"],
         "line": manifest["headline"],
+        "sample": sample,
         "cpus": manifest["sessions"][-1]["machine"]["cpus"],
         "has_bfloat16": "bfloat16" in faster_precisions(),
         "measured": f"{date.today()}",
@@ -163,6 +169,7 @@ def render(found: Mapping[str, Any]) -> str:
     """The tables as Markdown."""
     whole, about = found["sweep"], found["backends"]
     embedding = sum(took for stage, took in whole["stages"].items() if stage.startswith("embed"))
+    asked = f"of {whole['sample']} questions" if whole.get("sample") else "as a whole"
     lines = [
         "# A sweep without readers",
         f"`python -m tests.benchmarks.sweep --documents {about['documents']}`, {about['measured']}. Embedding the "
@@ -174,7 +181,7 @@ def render(found: Mapping[str, Any]) -> str:
             f"{'another vector' if one['cosine'] is None else format(one['cosine'], '.6f')} |"
             for arm, one in found["arms"].items()
         ),
-        f"The sweep `{EXPERIMENT}` as a whole, by `python -m tests.benchmarks.sweep --whole`, {whole['measured']}, "
+        f"The sweep `{EXPERIMENT}` {asked}, by `python -m tests.benchmarks.sweep --whole`, {whole['measured']}, "
         f"{whole['cpus']} CPUs{'' if whole['has_bfloat16'] else ' without bfloat16'}: {whole['chunkings']} chunkings, "
         f"{whole['chunks']} chunks, {whole['distinct']} distinct texts, each embedded once; {whole['seconds']:.0f} s, "
         f"{whole['seconds'] / whole['chunkings']:.1f} s per chunking, {embedding / whole['seconds']:.0%} of it "
@@ -187,14 +194,15 @@ def render(found: Mapping[str, Any]) -> str:
 @click.command()
 @click.option("--documents", default=60, show_default=True, help="Abstracts that the backends are compared on.")
 @click.option("--whole", is_flag=True, help="Measure the whole sweep alone; the backends stay as they were saved.")
+@click.option("--sample", type=int, help="Questions of the whole sweep; all by default.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write PATH.json and PATH.md.")
-def main(documents: int, whole: bool, save: Path | None) -> None:
+def main(documents: int, whole: bool, sample: int | None, save: Path | None) -> None:
     """Measure, print, and save."""
     file = save.with_suffix(".json") if save else None
     if whole and not (file and file.is_file()):
         raise click.UsageError("--whole keeps the backends that are saved: give the --save PATH that has them.")
     found = json.loads(file.read_text(encoding="utf-8")) if file and whole else measure_backends(documents)
-    found["sweep"] = measure_sweep()
+    found["sweep"] = measure_sweep(sample)
     text = render(found)
     click.echo(text)
     if file:

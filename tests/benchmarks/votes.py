@@ -38,7 +38,7 @@ from labeling.votes.vote import Prompt
 from retrieval.context import assemble
 
 DIVERSITIES = ("resample", "permute", "paraphrase")
-MEMORY_QUESTIONS = (20, 200)
+MEMORY_TIMES = (1, 10)  # so many times the questions
 
 Writes = Callable[[Question, str], list[Prompt]]
 Asks = Callable[[list[Prompt]], int]
@@ -190,10 +190,10 @@ def ask_through_flow(corpus: Corpus, config: LabelerConfig) -> None:
             ask(session, reader, corpus.labels, shard)
 
 
-def memory_table(arguments: Sequence[str]) -> str:
-    """Peak memory at several numbers of questions, each in a process of its own."""
+def memory_table(questions: int, arguments: Sequence[str]) -> str:
+    """Peak memory at so many questions and at ten times as many, each in a process of its own."""
     rows = ["| questions | peak MiB |", "|---:|---:|"]
-    for n in MEMORY_QUESTIONS:
+    for n in (times * questions for times in MEMORY_TIMES):
         # On Linux a process starts from its parent's peak: this one opens no model.
         command = [sys.executable, __file__, *arguments, "--peak-of", str(n)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -215,7 +215,9 @@ def heading(title: str, config: LabelerConfig, note: str) -> str:
 @click.command()
 @click.option("--pubmedqa", type=click.Path(exists=True, path_type=Path), required=True, help="its folder or file")
 @click.option("--model", default=LabelerConfig().model, show_default=True, help="a registry name or a .gguf file")
-@click.option("--questions", default=20, show_default=True, help="how many are measured")
+@click.option(
+    "--questions", default=20, show_default=True, help="how many are measured; for memory, also ten times as many"
+)
 @click.option("--threads", type=int, help="CPU threads; one a core by default")
 @click.option("--memory", is_flag=True, help="measure peak memory instead")
 @click.option("--save", type=click.Path(path_type=Path), help="write the table there as .md, its figures as .json")
@@ -232,7 +234,7 @@ def main(
         click.echo(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KiB on Linux
     elif memory:
         note = f"Three votes per question through the label flow, {len(corpus.documents)} documents loaded."
-        text = heading("Peak memory of the label flow", config, note) + "\n" + memory_table(sys.argv[1:])
+        text = heading("Peak memory of the label flow", config, note) + "\n" + memory_table(questions, sys.argv[1:])
         click.echo(text)
         if save:
             save.with_suffix(".md").write_text(text + "\n", encoding="utf-8")

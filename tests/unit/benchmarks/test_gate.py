@@ -85,3 +85,14 @@ def test_figures_that_lack_what_could_not_be_measured_here_do_not_replace_it(tmp
     assert (published / "scale.md").read_text() == "new"
     assert CliRunner().invoke(main, [str(measured), str(published), "--accept"]).exit_code == 0
     assert json.loads((published / "peers.json").read_text()) == now
+
+
+def test_a_quick_benchmark_names_only_what_was_not_measured_and_publishes_nothing(tmp_path):
+    published, measured = write(tmp_path / "published", peers(2.0, 1.5)), write(tmp_path / "measured", peers(0.5, 1.5))
+    done = CliRunner().invoke(main, [str(measured), str(published), "--quick"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert read_ratios(published) == read_ratios(write(tmp_path / "as before", peers(2.0, 1.5)))
+    lacks = write(tmp_path / "lacks", {"4 cells": {"ratios": {"other: memory": 1.5}, "embedder_share": 0.5}})
+    done = CliRunner().invoke(main, [str(lacks), str(published), "--quick"])
+    assert done.exit_code == 1
+    assert "CPU time was not measured" in done.stderr
