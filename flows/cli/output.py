@@ -200,7 +200,7 @@ def next_of(
     if not experiment.is_file():
         return report  # bundled: there is nothing to change in it
     if record.recommendations and not record.recommendations[0].told:
-        return f"{again}  # after adding questions to it; those that were asked are not asked again"
+        return f"{again}  # {_more_questions(record)}; those that were asked are not asked again"
     if record.at_edge:
         return f"{again}  # after adding the next sizes to it; what was asked is not asked again"
     if record.recommendations:
@@ -222,8 +222,16 @@ def _next_to_retrieval(record: RunRecord, again: str, *, reads_next: bool) -> st
 def _next_to_doubt(record: RunRecord, again: str) -> str:
     """The command where no reader is shown to beat a constant answer; `again` is empty for a bundled experiment."""
     if again and any(_is_ahead(one) for one in record.readers):
-        return f"{again}  # after adding questions to it: these are too few to show that the reader can be trusted"
+        return f"{again}  # {_more_questions(record)}: these are too few to show that the reader can be trusted"
     return "tercet models list  # a larger reader, or a clearer prompt, may beat a constant answer"
+
+
+def _more_questions(record: RunRecord) -> str:
+    """How readers get more questions: those that a limit kept from them, or new ones."""
+    if not record.unread:
+        return "after adding questions to it"
+    left = "1 more question is" if record.unread == 1 else f"{record.unread:,} more questions are"
+    return f"after raising the limits in [reading], or --max-cost, as {left} there to be read"
 
 
 def _is_ahead(reader: ReaderRecord) -> bool:

@@ -119,6 +119,10 @@ class RunRecord(_Record):
     drafted: int = Field(
         0, exclude_if=lambda n: n == 0, description="questions that a reader drafted and nobody has accepted"
     )  # fmt: skip
+    unread: int = Field(
+        0, exclude_if=lambda n: n == 0,
+        description="questions left to read where reading stopped at a limit before the advice was told",
+    )  # fmt: skip
     next: str | None = Field(None, description="a command to try next")
     failed: tuple[str, ...] = Field((), description="what --fail-if found; the exit code is 1 if there is anything")
 
@@ -145,6 +149,7 @@ def record_run(run: Run, answers: tuple[tuple[str, str, str], ...], distrust: tu
         readers=tuple(_reader(run, one) for one in run.readers),
         abstention=tuple(_abstention(run)),
         drafted=n_unaccepted(run),
+        unread=max((run.n_unread(one["reader"]) for one in run.recommendations), default=0),
     )
 
 

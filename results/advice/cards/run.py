@@ -87,6 +87,11 @@ class Run:
         mine = None if looks is None else looks.filter(pl.col("reader") == reader)
         return None if mine is None or mine.is_empty() else mine.row(-1, named=True)
 
+    def n_unread(self, reader: str) -> int:
+        """The questions that it was not asked although its advice is still open, as a limit ended its reading."""
+        look = self.last_look(reader)
+        return 0 if look is None or look["is_told"] else look["of_questions"] - look["questions"]
+
     def said(self, row: Mapping[str, Any]) -> str:
         """How the cell of a table's row is said, at the start of a line."""
         return self.spoken.cell(cell_of(row))

@@ -238,6 +238,10 @@ def test_the_next_command_fits_what_was_found(record, tmp_path, monkeypatch):
     assert told().startswith(f"tercet sweep {quoted} --store guard --fail-if worse --against {folder}  #")
     open_ = record.recommendations[0].model_copy(update={"told": False})
     assert told(recommendations=(open_,)).startswith(f"tercet sweep {quoted}  # after adding questions")
+    unread = told(recommendations=(open_,), unread=1128)
+    assert unread.startswith(
+        f"tercet sweep {quoted}  # after raising the limits in [reading], or --max-cost, as 1,128 more"
+    )
     assert told(at_edge=True).startswith(f"tercet sweep {quoted}  # after adding the next sizes")
     alone = record.model_copy(update={"readers": (), "drafted": 8})  # its readers have their turn in the next run
     told_alone = alone.model_copy(
@@ -250,6 +254,7 @@ def test_the_next_command_fits_what_was_found(record, tmp_path, monkeypatch):
     assert told(readers=(weak,)).startswith("tercet models list  #")
     ahead = weak.model_copy(update={"accuracy": 0.9})
     assert told(readers=(ahead,)).startswith(f"tercet sweep {quoted}  # after adding questions")
+    assert told(readers=(ahead,), unread=1).startswith(f"tercet sweep {quoted}  # after raising the limits")
     assert told(Path("demo"), readers=(ahead,)).startswith("tercet models list  #")
     for experiment in (file, None):  # whatever else was found rests on them
         assert told(experiment, drafted=3).startswith(f"tercet review {folder} --serve  #")

@@ -152,12 +152,18 @@ def test_the_other_arms_are_asked_only_at_the_end(run):
 
 
 def test_each_reader_stops_on_its_own(run):
-    _, manifest, tables, _ = run(experiment_of(["steady", "dull"], max_questions=16))
+    outcome, manifest, tables, _ = run(experiment_of(["steady", "dull"], max_questions=16))
     last = tables["looks"].group_by("reader", maintain_order=True).last()
     stopped = dict(last.select("reader", "stopped").iter_rows())
     assert stopped == {"steady": "told", "dull": "all questions that it may read are read"}
     questions = {name: one["questions"] for name, one in manifest["readers"].items()}
     assert questions["steady"] <= questions["dull"] == 16
+    assert outcome.record.unread == len(QUESTIONS) - 16, "of the reader that is not told yet"
+
+
+def test_of_a_told_reader_nothing_is_left_to_read(run):
+    outcome, *_ = run(experiment_of(["steady"], max_questions=16))
+    assert outcome.record.unread == 0
 
 
 def test_a_limit_that_is_reached_on_the_way_ends_with_the_look_before(run):
