@@ -77,7 +77,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa $(if $(QUICK),--questions 2) --save $(BENCH)/votes
 	$(BIN)/python -m tests.benchmarks.votes --pubmedqa $(DATA)/pubmedqa --memory $(if $(QUICK),--questions 2) --save $(BENCH)/memory
 	$(BIN)/python -m tests.benchmarks.remote $(if $(QUICK),--questions 100 --latency 2) --save $(BENCH)/remote
-	$(BIN)/python -m tests.benchmarks.sweep $(if $(QUICK),--documents 4 --sample 30) --save $(BENCH)/sweep
+	$(BIN)/python -m tests.benchmarks.sweep $(if $(QUICK),--documents 4 --small) --save $(BENCH)/sweep
 	$(BIN)/python -m tests.benchmarks.peers --data $(DATA)/evidence_inference --grid '4 cells' --grid '36 cells' $(if $(QUICK),--documents 2 --questions 20,--rounds 2) $(if $(CHROMA),--chroma $(CHROMA)) --save $(BENCH)/peers
 	$(BIN)/python -m tests.benchmarks.scale $(if $(QUICK),--documents 200 --documents 400 --questions 100 --embedded 50) --save $(BENCH)/scale
 	$(BIN)/python -m tests.benchmarks.gate $(BENCH) results/published $(if $(QUICK),--quick)

@@ -6,7 +6,7 @@ Backends take turns on the distinct chunks of some abstracts in 36 chunkings (6 
 time with an empty cache, so that a busy machine slows all of them alike. Late chunking reads the same documents once
 and pools the same chunks. Arms in bfloat16 run where the processor has it. The sweep is the bundled experiment
 `pubmedqa-splitters` in a process of its own; with `--whole`, it alone is measured, and the arms stay as saved. With
-`--sample N` it reads N of its questions, to see that everything works.
+`--small` its corpus is the bundled sample, to see that everything works.
 """
 
 from __future__ import annotations
@@ -106,13 +106,13 @@ def _fresh(arms: Mapping[str, EmbedderConfig]) -> Iterator[tuple[str, Embedder]]
             yield arm, open_embedder(config, Workspace(Path(cache)))
 
 
-def measure_sweep(sample: int | None) -> dict[str, Any]:
-    """Wall-clock, CPU seconds and peak memory of the whole sweep, or of some of its questions, in its own store."""
+def measure_sweep(small: bool) -> dict[str, Any]:
+    """Wall-clock, CPU seconds and peak memory of the whole sweep, or of one of the bundled sample, in its own store."""
     with TemporaryDirectory() as store:
         experiment = Path(store) / f"{EXPERIMENT}.toml"
         bundled = (EXPERIMENTS / experiment.name).read_text(encoding="utf-8")
-        sampled = bundled.replace("[corpus]\n", f"[corpus]\nsample = {sample}\n")
-        experiment.write_text(sampled if sample else bundled, encoding="utf-8")
+        sampled = bundled.replace('published = "pubmedqa"', 'source = "sample"')
+        experiment.write_text(sampled if small else bundled, encoding="utf-8")
         command = [sys.executable, "-m", "flows.cli", "sweep", str(experiment), "--store", store, "--quiet"]
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -133,7 +133,7 @@ def measure_sweep(sample: int | None) -> dict[str, Any]:
         "distinct": chunks["text_sha256"].n_unique(),
         "stages": manifest["sessions"][-1]["seconds"],
         "line": manifest["headline"],
-        "sample": sample,
+        "small": small,
         "cpus": manifest["sessions"][-1]["machine"]["cpus"],
         "has_bfloat16": "bfloat16" in faster_precisions(),
         "measured": f"{date.today()}",
@@ -169,7 +169,7 @@ def render(found: Mapping[str, Any]) -> str:
     """The tables as Markdown."""
     whole, about = found["sweep"], found["backends"]
     embedding = sum(took for stage, took in whole["stages"].items() if stage.startswith("embed"))
-    asked = f"of {whole['sample']} questions" if whole.get("sample") else "as a whole"
+    asked = "of the bundled sample" if whole.get("small") else "as a whole"
     lines = [
         "# A sweep without readers",
         f"`python -m tests.benchmarks.sweep --documents {about['documents']}`, {about['measured']}. Embedding the "
@@ -194,15 +194,15 @@ def render(found: Mapping[str, Any]) -> str:
 @click.command()
 @click.option("--documents", default=60, show_default=True, help="Abstracts that the backends are compared on.")
 @click.option("--whole", is_flag=True, help="Measure the whole sweep alone; the backends stay as they were saved.")
-@click.option("--sample", type=int, help="Questions of the whole sweep; all by default.")
+@click.option("--small", is_flag=True, help="Let the whole sweep read the bundled sample.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write PATH.json and PATH.md.")
-def main(documents: int, whole: bool, sample: int | None, save: Path | None) -> None:
+def main(documents: int, whole: bool, small: bool, save: Path | None) -> None:
     """Measure, print, and save."""
     file = save.with_suffix(".json") if save else None
     if whole and not (file and file.is_file()):
         raise click.UsageError("--whole keeps the backends that are saved: give the --save PATH that has them.")
     found = json.loads(file.read_text(encoding="utf-8")) if file and whole else measure_backends(documents)
-    found["sweep"] = measure_sweep(sample)
+    found["sweep"] = measure_sweep(small)
     text = render(found)
     click.echo(text)
     if file:
