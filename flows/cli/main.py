@@ -248,15 +248,15 @@ def models() -> None:
 def list_models() -> None:
     """List the models that Tercet knows by name.
 
-    Each has a line: its name, kind and size, whether it is here, its licence, and the beginning of its sha256. A dash
-    there means that the first fetch records it.
+    sha256 is the beginning of the digest; a dash there means that the first fetch records it.
     """
     from labeling.models.registry import registry
 
     known = list(registry().values())
     name, licence = (max(map(len, texts)) for texts in zip(*((one.name, one.licence) for one in known), strict=True))
+    echo(f"{'name':{name}} {'kind':8} {'size':>6}  {'here':4} {'licence':{licence}} sha256")
     for model in known:
-        here = "here" if model.path.is_file() else "-"
+        here = "yes" if model.path.is_file() else "-"
         size = f"{model.bytes / 1e9:.1f} GB" if model.bytes >= 1e9 else f"{model.bytes / 1e6:.0f} MB"
         digest = model.sha256[:12] or "-"
         shown = size if model.bytes else "?"

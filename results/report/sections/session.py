@@ -21,7 +21,8 @@ def warning_section(source: Source, distrust: Sequence[str]) -> Section:
     """Everything to keep in mind, what the run noted itself, and what the signs after a reader's name mean."""
     blocks: list[Block] = [Sentences(tuple(distrust), is_list=True)] if distrust else []
     if source.manifest["warnings"]:
-        blocks += [Heading("As the run noted it"), Sentences(tuple(source.manifest["warnings"]), is_list=True)]
+        blocks += [Heading("As the run noted it")] if distrust else []
+        blocks.append(Sentences(tuple(source.manifest["warnings"]), is_list=True))
     legend = legend_of(source)
     blocks += [Sentences((legend,))] if legend else []
     return Section("warnings", "What to keep in mind", tuple(blocks))

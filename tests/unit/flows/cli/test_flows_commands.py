@@ -207,7 +207,9 @@ def test_a_run_is_shown_by_its_path_and_by_its_name(tercet, tmp_path):
 
 
 def test_a_model_is_one_line_and_its_columns_are_those_of_the_others(tercet):
-    lines = tercet("models", "list").stdout.splitlines()
+    heading, *lines = tercet("models", "list").stdout.splitlines()
+    assert heading.split() == ["name", "kind", "size", "here", "licence", "sha256"]
+    assert heading.index("licence") == lines[0].index(next(iter(registry().values())).licence)
     assert len(lines) == len(registry())
     assert max(map(len, lines)) <= 100
     for line, model in zip(lines, registry().values(), strict=True):
