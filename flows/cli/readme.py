@@ -153,7 +153,7 @@ def _chroma(arms: Mapping[str, Mapping[str, Mapping[str, float]]], report: str) 
 
 def _sweep_short(found: Mapping[str, Any]) -> str:
     whole = found["sweep"]
-    return f"{whole['chunkings']} chunkings of 1000 abstracts in {whole['seconds']:.0f} s on {whole['cpus']} CPUs."
+    return f"{whole['chunkings']} chunkings of 1000 abstracts in {whole['memory'] / 1e9:.2f} GB."
 
 
 def _sweep(found: Mapping[str, Any], report: str) -> str:
@@ -166,8 +166,8 @@ def _sweep(found: Mapping[str, Any], report: str) -> str:
     )
     return (
         f"* [A sweep without readers]({report}), {whole['chunkings']} chunkings of 1000 abstracts, "
-        f"{whole['distinct']} distinct chunks: {whole['seconds']:.0f} s on {whole['cpus']} CPUs. Times faster than "
-        f"torch float32 at embedding: {faster}."
+        f"{whole['distinct']} distinct chunks: {whole['cpu_seconds']:.0f} s of CPU, {whole['memory'] / 1e9:.2f} GB. "
+        f"Times faster than torch float32 at embedding: {faster}."
     )
 
 
