@@ -55,7 +55,7 @@ def test_the_form_begins_with_chunk_sizes_and_keeps_the_rest_in_one_section(user
     assert 6 <= len(main) <= 8, main
     assert {"Readers (Optional)", "Questions", "Token budgets (Optional)"} <= set(main), "a list that may be empty"
     assert "Settings (Optional)" not in titles
-    assert user.field("Chunk sizes").get_by_text("reads at most 256").count() == 1
+    user.field("Chunk sizes").get_by_text("reads at most 256").wait_for()
     assert user.field("Questions").locator("input").input_value() == str(QUESTIONS), "what the experiment says"
 
 
@@ -104,7 +104,7 @@ def test_the_link_leads_to_the_whole_report_and_the_root_lists_the_run(user, run
     user.page.evaluate("address => location.assign(address)", link)
     user.page.wait_for_url(link)
     user.page.get_by_role("heading", name="Which chunk size?").first.wait_for()
-    assert user.page.locator("svg").count() > 0
+    user.page.locator("svg").first.wait_for()
     (manifest,) = (served.log.parent / "runs").glob("small-sweep-*/manifest.json")
     retrieval = json.loads(manifest.read_text())["config"]["retrieval"]
     assert (retrieval["sizes"], retrieval["budgets"], retrieval["k"]) == (SIZES, [48], []), (
@@ -144,8 +144,7 @@ def test_a_refused_run_is_in_the_list_of_its_deployment_with_all_that_is_wrong(u
     user.open_deployment("small-sweep")
     user.open_tab("Runs")
     listed = user.page.locator(".flow-run-list-item").filter(has_text="refused: Overlaps")
-    listed.first.wait_for()
-    assert listed.get_by_text("Failed", exact=True).count() == 1
+    listed.get_by_text("Failed", exact=True).wait_for()  # of one run: it comes after the run's name
     user.see("refused-in-list")
 
 
