@@ -27,9 +27,7 @@ from retrieval.ranking.hits import (
 SPARE = 16  # entries searched beyond the depth, so that a short tie at the cut needs no second search
 SHARE = 32  # to find more than one entry in this many, all are scored: one matrix product is then faster
 TILE = 4096  # entries whose vectors are held in double precision at once
-MOSTLY = (
-    0.9  # from this share of distinct vectors on, searching the others too is cheaper than copying the distinct ones
-)
+MOSTLY = 0.9  # share of distinct vectors from which on it is cheaper to search all than to copy these
 
 
 class DenseIndex:
